@@ -1,0 +1,3 @@
+//! The `neuroinspect` program.
+
+fn main() {}

@@ -1,0 +1,281 @@
+//! The linear decision layer.
+
+use burn::{
+    module::Param,
+    nn::Linear,
+    tensor::{Device, Tensor, TensorData},
+};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use sha2::{Digest, Sha256};
+
+use crate::{ClassId, Error, NeuronId, Result};
+
+/// The decision layer `h_t`: logits `z = W f + b` of `K` classes over `D` neurons.
+///
+/// Held on the host, so that it can be compared, hashed, edited and saved whatever device the
+/// model is on. All values are finite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecisionLayer {
+    weight: Array2<f32>,
+    bias: Array1<f32>,
+}
+
+impl DecisionLayer {
+    /// A layer from `weight` `[K, D]` and `bias` `[K]`, as PyTorch lays them out.
+    ///
+    /// # Errors
+    ///
+    /// When the shapes do not fit, a side is empty, or a value is not finite.
+    pub fn new(weight: Array2<f32>, bias: Array1<f32>) -> Result<Self> {
+        let (classes, neurons) = weight.dim();
+        if classes == 0 || neurons == 0 {
+            return Err(Error::shape(
+                "weight of the decision layer",
+                "[classes, neurons], neither 0",
+                weight.shape(),
+            ));
+        }
+        if bias.len() != classes {
+            return Err(Error::shape(
+                "bias of the decision layer",
+                [classes],
+                bias.shape(),
+            ));
+        }
+        for ((class, neuron), &value) in weight.indexed_iter() {
+            if !value.is_finite() {
+                let what = format!("decision layer weight of class {class}, neuron {neuron}");
+                return Err(Error::NotFinite { what, value });
+            }
+        }
+        for (class, &value) in bias.indexed_iter() {
+            if !value.is_finite() {
+                let what = format!("decision layer bias of class {class}");
+                return Err(Error::NotFinite { what, value });
+            }
+        }
+        Ok(Self {
+            weight: weight.as_standard_layout().into_owned(),
+            bias,
+        })
+    }
+
+    /// Reads a Burn linear layer, whose weight is `[D, K]`; a missing bias counts as zero.
+    ///
+    /// # Errors
+    ///
+    /// When the tensors cannot be read from their device, or as in [`new`](Self::new).
+    pub fn from_linear(linear: &Linear) -> Result<Self> {
+        let [neurons, classes] = linear.weight.dims();
+        let weight = host(linear.weight.val(), "the decision layer's weight")?;
+        let weight = Array2::from_shape_vec((neurons, classes), weight)
+            .map_err(|_| Error::shape("decision layer", [neurons, classes], "another length"))?;
+        let bias = match &linear.bias {
+            Some(bias) => host(bias.val(), "the decision layer's bias")?.into(),
+            None => Array1::zeros(classes),
+        };
+        Self::new(weight.reversed_axes(), bias)
+    }
+
+    /// The same layer as a Burn module on `device`.
+    pub fn to_linear(&self, device: &Device) -> Linear {
+        Linear {
+            weight: Param::from_tensor(self.weight_on(device).transpose()),
+            bias: Some(Param::from_tensor(self.bias_on(device))),
+        }
+    }
+
+    /// `W` on a device: `[K, D]`.
+    pub fn weight_on(&self, device: &Device) -> Tensor<2> {
+        let data = self.weight.iter().copied().collect();
+        Tensor::from_data(
+            TensorData::new(data, [self.classes(), self.neurons()]),
+            device,
+        )
+    }
+
+    /// `b` on a device: `[K]`.
+    pub fn bias_on(&self, device: &Device) -> Tensor<1> {
+        Tensor::from_data(
+            TensorData::new(self.bias.to_vec(), [self.classes()]),
+            device,
+        )
+    }
+
+    /// Number of classes `K`.
+    pub fn classes(&self) -> usize {
+        self.weight.nrows()
+    }
+
+    /// Number of neurons `D`.
+    pub fn neurons(&self) -> usize {
+        self.weight.ncols()
+    }
+
+    /// `W`: `[K, D]`, in standard layout.
+    pub fn weight(&self) -> ArrayView2<'_, f32> {
+        self.weight.view()
+    }
+
+    /// `b`: `[K]`.
+    pub fn bias(&self) -> ArrayView1<'_, f32> {
+        self.bias.view()
+    }
+
+    /// The logits of a table of features.
+    ///
+    /// # Shapes
+    ///
+    /// `[N, D]` to `[N, K]`.
+    ///
+    /// # Errors
+    ///
+    /// When the features have another width than `D`.
+    pub fn logits(&self, features: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+        if features.ncols() != self.neurons() {
+            return Err(Error::shape(
+                "features",
+                ["N", &self.neurons().to_string()],
+                features.shape(),
+            ));
+        }
+        Ok(features.dot(&self.weight.t()) + &self.bias)
+    }
+
+    /// The class of largest logit for each row; the lowest index among equals.
+    ///
+    /// # Errors
+    ///
+    /// As [`logits`](Self::logits).
+    pub fn predict(&self, features: ArrayView2<'_, f32>) -> Result<Vec<ClassId>> {
+        let logits = self.logits(features)?;
+        Ok(logits
+            .rows()
+            .into_iter()
+            .map(|row| ClassId(largest(row)))
+            .collect())
+    }
+
+    /// Checks that a class exists.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ClassOutOfRange`].
+    pub fn check_class(&self, class: ClassId) -> Result<()> {
+        let classes = self.classes();
+        (class.0 < classes)
+            .then_some(())
+            .ok_or(Error::ClassOutOfRange { class, classes })
+    }
+
+    /// Checks that a neuron exists.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NeuronOutOfRange`].
+    pub fn check_neuron(&self, neuron: NeuronId) -> Result<()> {
+        let neurons = self.neurons();
+        (neuron.0 < neurons)
+            .then_some(())
+            .ok_or(Error::NeuronOutOfRange { neuron, neurons })
+    }
+
+    /// SHA-256 over the shape and the exact bits of the weights, in hexadecimal: two layers with
+    /// the same hash decide alike.
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        for size in [self.classes(), self.neurons()] {
+            hash.update((size as u64).to_le_bytes());
+        }
+        for value in self.weight.iter().chain(&self.bias) {
+            hash.update(value.to_le_bytes());
+        }
+        hash.finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+fn host<const R: usize>(tensor: Tensor<R>, what: &'static str) -> Result<Vec<f32>> {
+    tensor
+        .try_into_vec_as::<f32>()
+        .map_err(|error| Error::Device {
+            what,
+            reason: error.to_string(),
+        })
+}
+
+fn largest(row: ArrayView1<'_, f32>) -> usize {
+    let mut best = 0;
+    for (index, &value) in row.indexed_iter() {
+        if value > row[best] {
+            best = index;
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn a_layer_survives_burn_and_back() {
+        let layer = DecisionLayer::new(array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], array![0.5, -0.5])
+            .unwrap();
+        let device = Device::flex();
+        let linear = layer.to_linear(&device);
+        assert_eq!(DecisionLayer::from_linear(&linear).unwrap(), layer);
+
+        let features = array![[1.0, 0.0, -1.0], [0.5, 2.0, 1.0]];
+        let by_burn: Vec<f32> = linear
+            .forward(Tensor::<2>::from_data(
+                TensorData::new(features.iter().copied().collect(), [2, 3]),
+                &device,
+            ))
+            .try_into_vec_as()
+            .unwrap();
+        let by_host = layer.logits(features.view()).unwrap();
+        // All values are small integers and halves: both sums are exact.
+        assert_eq!(by_host.into_raw_vec_and_offset().0, by_burn);
+    }
+
+    #[test]
+    fn equal_logits_go_to_the_lower_class() {
+        let layer = DecisionLayer::new(array![[0.0], [1.0], [1.0]], array![0.0, 0.0, 0.0]).unwrap();
+        assert_eq!(layer.predict(array![[2.0]].view()).unwrap(), [ClassId(1)]);
+    }
+
+    #[test]
+    fn bad_layers_are_refused_by_name() {
+        let nan = DecisionLayer::new(array![[0.0, f32::NAN]], array![0.0]).unwrap_err();
+        assert_eq!(
+            nan.to_string(),
+            "decision layer weight of class 0, neuron 1 is not finite (NaN); \
+             the weights or the images it was computed from are damaged"
+        );
+        assert!(matches!(
+            DecisionLayer::new(array![[0.0, 1.0]], array![0.0, 0.0]),
+            Err(Error::Shape { .. })
+        ));
+        assert!(matches!(
+            DecisionLayer::new(Array2::zeros((0, 3)), Array1::zeros(0)),
+            Err(Error::Shape { .. })
+        ));
+        let layer = DecisionLayer::new(array![[0.0, 1.0]], array![0.0]).unwrap();
+        assert!(layer.logits(array![[1.0]].view()).is_err());
+        assert!(layer.check_neuron(NeuronId(2)).is_err());
+        assert!(layer.check_class(ClassId(1)).is_err());
+    }
+
+    #[test]
+    fn the_hash_tells_layers_apart() {
+        let one = DecisionLayer::new(array![[0.0, 1.0]], array![0.0]).unwrap();
+        let two = DecisionLayer::new(array![[0.0, 1.0]], array![1e-30]).unwrap();
+        assert_eq!(one.sha256(), one.clone().sha256());
+        assert_ne!(one.sha256(), two.sha256());
+    }
+}

@@ -1,0 +1,165 @@
+//! The errors of the shared vocabulary.
+
+use std::path::PathBuf;
+
+use crate::{Backend, ClassId, NeuronId};
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can be wrong with the shared data structures, files and devices.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Two things that must fit each other do not.
+    #[error("{what}: expected {expected}, found {found}")]
+    Shape {
+        /// What was looked at.
+        what: String,
+        /// The shape or length it should have.
+        expected: String,
+        /// The shape or length it has.
+        found: String,
+    },
+    /// A value is NaN or infinite.
+    #[error(
+        "{what} is not finite ({value}); the weights or the images it was computed from are damaged"
+    )]
+    NotFinite {
+        /// Which value.
+        what: String,
+        /// The value.
+        value: f32,
+    },
+    /// A neuron that the layer does not have.
+    #[error("neuron {neuron} is out of range: the layer has {neurons} neurons, 0 to {}", neurons.saturating_sub(1))]
+    NeuronOutOfRange {
+        /// The neuron asked for.
+        neuron: NeuronId,
+        /// How many there are.
+        neurons: usize,
+    },
+    /// A class that the classifier does not have.
+    #[error("class {class} is out of range: the classifier has {classes} classes, 0 to {}", classes.saturating_sub(1))]
+    ClassOutOfRange {
+        /// The class asked for.
+        class: ClassId,
+        /// How many there are.
+        classes: usize,
+    },
+    /// A class name or index that could not be resolved.
+    #[error("no class is named '{name}'; {hint}")]
+    UnknownClass {
+        /// The text given.
+        name: String,
+        /// The nearest name, or the names there are.
+        hint: String,
+    },
+    /// A class without samples where at least one is needed.
+    #[error("class {class} ('{name}') has no samples here; give it images or choose another class")]
+    EmptyClass {
+        /// The class.
+        class: ClassId,
+        /// Its name.
+        name: String,
+    },
+    /// An option outside its range.
+    #[error("{option} = {value}: expected {expected}")]
+    InvalidOption {
+        /// Which option.
+        option: &'static str,
+        /// The value given.
+        value: String,
+        /// The values allowed.
+        expected: &'static str,
+    },
+    /// A file could not be read.
+    #[error("cannot read '{}'", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file could not be written; what stood there before is untouched.
+    #[error("cannot write '{}'", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file was read but is not what it should be.
+    #[error("'{}' is not {expected}: {reason}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        expected: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A text that names no device.
+    #[error("'{text}' names no device; expected one of {expected}")]
+    UnknownDevice {
+        /// The text given.
+        text: String,
+        /// The forms understood.
+        expected: &'static str,
+    },
+    /// The backend is not part of this build.
+    #[error(
+        "backend '{backend}' is not in this build; build with the cargo feature '{backend}' (this build has: {compiled})"
+    )]
+    BackendNotCompiled {
+        /// The backend asked for.
+        backend: Backend,
+        /// Those in this build.
+        compiled: String,
+    },
+    /// The device could not be opened.
+    #[error("device '{device}' cannot be used: {reason}")]
+    DeviceUnavailable {
+        /// The device's name.
+        device: String,
+        /// What the backend said.
+        reason: String,
+    },
+    /// A tensor could not be read back from its device.
+    #[error("cannot read {what} back from the device: {reason}")]
+    Device {
+        /// Which tensor.
+        what: &'static str,
+        /// What the backend said.
+        reason: String,
+    },
+    /// The observer asked to stop.
+    #[error("stopped on request during {stage}")]
+    Cancelled {
+        /// What was going on.
+        stage: &'static str,
+    },
+    /// A classifier or encoder written by the user failed in its own way.
+    #[error("{model}: {reason}")]
+    Model {
+        /// Name of the model.
+        model: String,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// A [`Error::Shape`] out of anything that can be shown.
+    pub fn shape(
+        what: impl Into<String>,
+        expected: impl std::fmt::Debug,
+        found: impl std::fmt::Debug,
+    ) -> Self {
+        Self::Shape {
+            what: what.into(),
+            expected: format!("{expected:?}"),
+            found: format!("{found:?}"),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Which pixels a model wants to see.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+/// How a model's input is made out of an image: resize, crop, scale to `[0, 1]`, normalise.
+///
+/// Images travel through neuroinspect as `[N, 3, S, S]` in `[0, 1]`, resized and cropped but not
+/// yet normalised, because a classifier and an image-text encoder that look at the same image
+/// normalise it each in their own way ([`normalize`](Self::normalize)).
+///
+/// ```
+/// use neuroinspect_core::{InputSpec, Interpolation, ResizeRule};
+///
+/// // timm's default for 224 px ImageNet models: bicubic to 256, centre crop.
+/// let spec = InputSpec::imagenet(224)
+///     .with_resize(ResizeRule::ShorterSide { to: 256 })
+///     .with_interpolation(Interpolation::Bicubic);
+/// assert_eq!(spec.size, 224);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputSpec {
+    /// Side `S` of the square input, in pixels.
+    pub size: usize,
+    /// Mean per channel (red, green, blue), subtracted from values in `[0, 1]`.
+    pub mean: [f32; 3],
+    /// Standard deviation per channel, divided by.
+    pub std: [f32; 3],
+    /// How an image of another size is brought to `S x S`.
+    pub resize: ResizeRule,
+    /// The resampling filter, antialiased as in PIL.
+    pub interpolation: Interpolation,
+}
+
+/// How an image of any size is brought to a square of side `S`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResizeRule {
+    /// Resize both sides to `S`, whatever the aspect ratio; an image of that size is left alone.
+    Squash,
+    /// Resize so that the shorter side is `to` pixels, then crop `S x S` from the centre.
+    ShorterSide {
+        /// Length of the shorter side after resizing, in pixels; at least `S`.
+        to: usize,
+    },
+}
+
+/// Resampling filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    /// Triangle filter.
+    Bilinear,
+    /// Catmull-Rom-like cubic with a = -0.5, as PIL has it.
+    Bicubic,
+}
+
+impl InputSpec {
+    /// Mean of ImageNet's training images.
+    pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+    /// Standard deviation of ImageNet's training images.
+    pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
+
+    /// `size` pixels a side, values left in `[0, 1]`, images squashed to the square, bilinear.
+    pub fn new(size: usize) -> Self {
+        Self {
+            size,
+            mean: [0.0; 3],
+            std: [1.0; 3],
+            resize: ResizeRule::Squash,
+            interpolation: Interpolation::Bilinear,
+        }
+    }
+
+    /// [`new`](Self::new) with ImageNet's mean and standard deviation.
+    pub fn imagenet(size: usize) -> Self {
+        Self::new(size).with_normalization(Self::IMAGENET_MEAN, Self::IMAGENET_STD)
+    }
+
+    /// Sets mean and standard deviation per channel.
+    pub fn with_normalization(mut self, mean: [f32; 3], std: [f32; 3]) -> Self {
+        self.mean = mean;
+        self.std = std;
+        self
+    }
+
+    /// Sets the resize rule.
+    pub fn with_resize(mut self, resize: ResizeRule) -> Self {
+        self.resize = resize;
+        self
+    }
+
+    /// Sets the resampling filter.
+    pub fn with_interpolation(mut self, interpolation: Interpolation) -> Self {
+        self.interpolation = interpolation;
+        self
+    }
+
+    /// Normalises images for the model: `(x - mean) / std`, per channel.
+    ///
+    /// # Shapes
+    ///
+    /// `[N, 3, S, S]` in `[0, 1]` to `[N, 3, S, S]`.
+    pub fn normalize(&self, images: Tensor<4>) -> Tensor<4> {
+        let device = images.device().without_autodiff();
+        let mean = per_channel(self.mean, &device);
+        let std = per_channel(self.std, &device);
+        (images - mean) / std
+    }
+}
+
+fn per_channel(values: [f32; 3], device: &Device) -> Tensor<4> {
+    Tensor::from_data(TensorData::new(values.to_vec(), [1, 3, 1, 1]), device)
+}

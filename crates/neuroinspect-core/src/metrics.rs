@@ -1,0 +1,196 @@
+//! What predictions are worth: accuracy on average, per class and per group.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ClassId, Error, FeatureTable, Groups, Result};
+
+/// Accuracy on average, per class, and per group where groups exist. All values are in `[0, 1]`.
+///
+/// The average is the plain mean over samples. A class or group without samples has no accuracy
+/// and takes no part in the worst.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Share of samples predicted right.
+    pub accuracy: f64,
+    /// The same within each class; `None` for a class without samples.
+    pub class_accuracy: Vec<Option<f64>>,
+    /// The least of `class_accuracy`.
+    pub worst_class_accuracy: f64,
+    /// The class it belongs to; the first among equals.
+    pub worst_class: ClassId,
+    /// The same within each group, in the order of [`Groups::names`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_accuracy: Option<Vec<Option<f64>>>,
+    /// The least of `group_accuracy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worst_group_accuracy: Option<f64>,
+    /// The group it belongs to, an index into [`Groups::names`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worst_group: Option<usize>,
+    /// Number of samples.
+    pub samples: usize,
+}
+
+impl Metrics {
+    /// Metrics of predictions against labels, over `classes` classes.
+    ///
+    /// # Errors
+    ///
+    /// When there are no samples, lengths differ, or a label is out of range.
+    pub fn new(
+        labels: &[ClassId],
+        predictions: &[ClassId],
+        classes: usize,
+        groups: Option<&Groups>,
+    ) -> Result<Self> {
+        if labels.is_empty() {
+            return Err(Error::shape(
+                "samples to measure accuracy on",
+                "at least 1",
+                0,
+            ));
+        }
+        if labels.len() != predictions.len() {
+            return Err(Error::shape("predictions", labels.len(), predictions.len()));
+        }
+        let mut of_class = Counts::new(classes);
+        for (&label, &prediction) in labels.iter().zip(predictions) {
+            if label.0 >= classes {
+                return Err(Error::ClassOutOfRange {
+                    class: label,
+                    classes,
+                });
+            }
+            of_class.add(label.0, label == prediction);
+        }
+        let (worst_class, worst_class_accuracy) = of_class.worst();
+        let mut metrics = Self {
+            accuracy: of_class.right.iter().sum::<usize>() as f64 / labels.len() as f64,
+            class_accuracy: of_class.accuracy(),
+            worst_class_accuracy,
+            worst_class: ClassId(worst_class),
+            group_accuracy: None,
+            worst_group_accuracy: None,
+            worst_group: None,
+            samples: labels.len(),
+        };
+        if let Some(groups) = groups {
+            if groups.of_sample.len() != labels.len() {
+                return Err(Error::shape(
+                    "group labels",
+                    labels.len(),
+                    groups.of_sample.len(),
+                ));
+            }
+            let mut of_group = Counts::new(groups.names.len());
+            for (index, &group) in groups.of_sample.iter().enumerate() {
+                if group >= groups.names.len() {
+                    return Err(Error::shape(
+                        "a group label",
+                        format!("below {}", groups.names.len()),
+                        group,
+                    ));
+                }
+                of_group.add(group, labels[index] == predictions[index]);
+            }
+            let (worst_group, accuracy) = of_group.worst();
+            metrics.group_accuracy = Some(of_group.accuracy());
+            metrics.worst_group_accuracy = Some(accuracy);
+            metrics.worst_group = Some(worst_group);
+        }
+        Ok(metrics)
+    }
+
+    /// Metrics of a table's own predictions.
+    ///
+    /// # Errors
+    ///
+    /// When the table is empty.
+    pub fn of(table: &FeatureTable) -> Result<Self> {
+        Self::new(
+            table.labels(),
+            table.predictions(),
+            table.classes(),
+            table.groups(),
+        )
+    }
+}
+
+/// Samples and hits per bucket.
+struct Counts {
+    right: Vec<usize>,
+    all: Vec<usize>,
+}
+
+impl Counts {
+    fn new(buckets: usize) -> Self {
+        Self {
+            right: vec![0; buckets],
+            all: vec![0; buckets],
+        }
+    }
+
+    fn add(&mut self, bucket: usize, right: bool) {
+        self.all[bucket] += 1;
+        self.right[bucket] += usize::from(right);
+    }
+
+    fn accuracy(&self) -> Vec<Option<f64>> {
+        let share = |(&right, &all): (&usize, &usize)| (all > 0).then(|| right as f64 / all as f64);
+        self.right.iter().zip(&self.all).map(share).collect()
+    }
+
+    /// Bucket of least accuracy and that accuracy. Some bucket holds a sample.
+    fn worst(&self) -> (usize, f64) {
+        let mut worst = (0, f64::INFINITY);
+        for (bucket, accuracy) in self.accuracy().into_iter().enumerate() {
+            if let Some(accuracy) = accuracy
+                && accuracy < worst.1
+            {
+                worst = (bucket, accuracy);
+            }
+        }
+        worst
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_by_hand() {
+        let labels = [0, 0, 1, 1, 1, 3].map(ClassId);
+        let predictions = [0, 1, 1, 1, 0, 3].map(ClassId);
+        let groups = Groups {
+            names: vec!["a".into(), "b".into(), "c".into()],
+            of_sample: vec![0, 0, 0, 1, 1, 1],
+        };
+        let metrics = Metrics::new(&labels, &predictions, 4, Some(&groups)).unwrap();
+        assert_eq!(metrics.accuracy, 4.0 / 6.0);
+        assert_eq!(
+            metrics.class_accuracy,
+            [Some(0.5), Some(2.0 / 3.0), None, Some(1.0)]
+        );
+        assert_eq!(
+            (metrics.worst_class, metrics.worst_class_accuracy),
+            (ClassId(0), 0.5)
+        );
+        assert_eq!(
+            metrics.group_accuracy,
+            Some(vec![Some(2.0 / 3.0), Some(2.0 / 3.0), None])
+        );
+        assert_eq!(
+            (metrics.worst_group, metrics.worst_group_accuracy),
+            (Some(0), Some(2.0 / 3.0))
+        );
+    }
+
+    #[test]
+    fn nothing_to_measure_is_an_error() {
+        assert!(Metrics::new(&[], &[], 2, None).is_err());
+        assert!(Metrics::new(&[ClassId(2)], &[ClassId(0)], 2, None).is_err());
+        assert!(Metrics::new(&[ClassId(0)], &[], 2, None).is_err());
+    }
+}

@@ -1,0 +1,440 @@
+//! A data set as a classifier sees it.
+
+mod io;
+
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+use serde::{Deserialize, Serialize};
+
+use crate::{ClassId, DecisionLayer, Error, InputSpec, NeuronId, Result};
+
+/// Features, labels and predictions of a data set, computed once by one classifier.
+///
+/// Every stage but visualization works from a table alone: explaining mistakes, ranking neurons,
+/// editing and measuring never look at pixels or at the backbone again. A table lives on the host
+/// and can be [saved](Self::save) and [read](Self::load) with its [`Provenance`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeatureTable {
+    features: Array2<f32>,
+    labels: Vec<ClassId>,
+    predictions: Vec<ClassId>,
+    class_names: Vec<String>,
+    sample_ids: Vec<String>,
+    groups: Option<Groups>,
+    provenance: Provenance,
+}
+
+/// A partition of the samples beside their classes, e.g. class and background together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Groups {
+    /// Name of each group.
+    pub names: Vec<String>,
+    /// For each sample, the index of its group.
+    pub of_sample: Vec<usize>,
+}
+
+/// Where a feature table came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Name of the classifier.
+    pub model: String,
+    /// SHA-256 of the file its weights came from, where there was one.
+    pub weights_sha256: Option<String>,
+    /// How images were prepared for it.
+    pub input: InputSpec,
+    /// The data set: a folder, or the name of a generated one.
+    pub dataset: Option<String>,
+}
+
+impl Provenance {
+    /// Provenance of a classifier's features, weights and data set unknown.
+    pub fn new(model: impl Into<String>, input: InputSpec) -> Self {
+        Self {
+            model: model.into(),
+            weights_sha256: None,
+            input,
+            dataset: None,
+        }
+    }
+
+    /// Sets the hash of the weight file.
+    pub fn with_weights_sha256(mut self, sha256: impl Into<String>) -> Self {
+        self.weights_sha256 = Some(sha256.into());
+        self
+    }
+
+    /// Sets the data set's name.
+    pub fn with_dataset(mut self, dataset: impl Into<String>) -> Self {
+        self.dataset = Some(dataset.into());
+        self
+    }
+}
+
+impl FeatureTable {
+    /// A table of `features` `[N, D]` with a label and a prediction for each row.
+    ///
+    /// Sample ids are `"0"`, `"1"`, ... until [set](Self::with_sample_ids).
+    ///
+    /// # Errors
+    ///
+    /// When lengths differ, a label or prediction is not below the number of class names, or a
+    /// feature is not finite.
+    pub fn new(
+        features: Array2<f32>,
+        labels: Vec<ClassId>,
+        predictions: Vec<ClassId>,
+        class_names: Vec<String>,
+        provenance: Provenance,
+    ) -> Result<Self> {
+        let samples = features.nrows();
+        if labels.len() != samples {
+            return Err(Error::shape(
+                "labels of the feature table",
+                samples,
+                labels.len(),
+            ));
+        }
+        if predictions.len() != samples {
+            return Err(Error::shape(
+                "predictions of the feature table",
+                samples,
+                predictions.len(),
+            ));
+        }
+        let classes = class_names.len();
+        for &class in labels.iter().chain(&predictions) {
+            if class.0 >= classes {
+                return Err(Error::ClassOutOfRange { class, classes });
+            }
+        }
+        for ((sample, neuron), &value) in features.indexed_iter() {
+            if !value.is_finite() {
+                let what = format!("activation of neuron {neuron} on sample {sample}");
+                return Err(Error::NotFinite { what, value });
+            }
+        }
+        Ok(Self {
+            features: features.as_standard_layout().into_owned(),
+            labels,
+            predictions,
+            class_names,
+            sample_ids: (0..samples).map(|index| index.to_string()).collect(),
+            groups: None,
+            provenance,
+        })
+    }
+
+    /// Sets what each sample is called, e.g. its path below the data set's folder.
+    ///
+    /// # Errors
+    ///
+    /// When there is not one id for each sample.
+    pub fn with_sample_ids(mut self, sample_ids: Vec<String>) -> Result<Self> {
+        if sample_ids.len() != self.len() {
+            return Err(Error::shape(
+                "sample ids of the feature table",
+                self.len(),
+                sample_ids.len(),
+            ));
+        }
+        self.sample_ids = sample_ids;
+        Ok(self)
+    }
+
+    /// Sets the group of each sample.
+    ///
+    /// # Errors
+    ///
+    /// When there is not one group for each sample, or a group has no name.
+    pub fn with_groups(mut self, groups: Groups) -> Result<Self> {
+        if groups.of_sample.len() != self.len() {
+            return Err(Error::shape(
+                "group labels of the feature table",
+                self.len(),
+                groups.of_sample.len(),
+            ));
+        }
+        if let Some(&group) = groups
+            .of_sample
+            .iter()
+            .find(|&&group| group >= groups.names.len())
+        {
+            return Err(Error::shape(
+                "a group label",
+                format!("below {}", groups.names.len()),
+                group,
+            ));
+        }
+        self.groups = Some(groups);
+        Ok(self)
+    }
+
+    /// The same table as another decision layer over the same features would see it.
+    ///
+    /// # Errors
+    ///
+    /// When the layer does not have the table's neurons and classes.
+    pub fn with_predictions_of(&self, layer: &DecisionLayer) -> Result<Self> {
+        self.check_layer(layer)?;
+        let mut table = self.clone();
+        table.predictions = layer.predict(self.features())?;
+        Ok(table)
+    }
+
+    /// The rows at `indices`, in that order.
+    ///
+    /// # Errors
+    ///
+    /// When an index is out of range.
+    pub fn select(&self, indices: &[usize]) -> Result<Self> {
+        if let Some(&index) = indices.iter().find(|&&index| index >= self.len()) {
+            return Err(Error::shape(
+                "a sample index",
+                format!("below {}", self.len()),
+                index,
+            ));
+        }
+        let groups = self.groups.as_ref().map(|groups| Groups {
+            names: groups.names.clone(),
+            of_sample: indices
+                .iter()
+                .map(|&index| groups.of_sample[index])
+                .collect(),
+        });
+        Ok(Self {
+            features: self.features.select(Axis(0), indices),
+            labels: indices.iter().map(|&index| self.labels[index]).collect(),
+            predictions: indices
+                .iter()
+                .map(|&index| self.predictions[index])
+                .collect(),
+            class_names: self.class_names.clone(),
+            sample_ids: indices
+                .iter()
+                .map(|&index| self.sample_ids[index].clone())
+                .collect(),
+            groups,
+            provenance: self.provenance.clone(),
+        })
+    }
+
+    /// Number of samples `N`.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are no samples.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Number of neurons `D`.
+    pub fn neurons(&self) -> usize {
+        self.features.ncols()
+    }
+
+    /// Number of classes `K`.
+    pub fn classes(&self) -> usize {
+        self.class_names.len()
+    }
+
+    /// Activations `[N, D]`, in standard layout.
+    pub fn features(&self) -> ArrayView2<'_, f32> {
+        self.features.view()
+    }
+
+    /// Activations of one sample: `[D]`.
+    ///
+    /// # Panics
+    ///
+    /// When `sample` is not below [`len`](Self::len).
+    pub fn feature(&self, sample: usize) -> ArrayView1<'_, f32> {
+        self.features.row(sample)
+    }
+
+    /// The true class of each sample.
+    pub fn labels(&self) -> &[ClassId] {
+        &self.labels
+    }
+
+    /// The class the classifier says, for each sample.
+    pub fn predictions(&self) -> &[ClassId] {
+        &self.predictions
+    }
+
+    /// Name of each class.
+    pub fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    /// What each sample is called.
+    pub fn sample_ids(&self) -> &[String] {
+        &self.sample_ids
+    }
+
+    /// The groups, where the data set has any.
+    pub fn groups(&self) -> Option<&Groups> {
+        self.groups.as_ref()
+    }
+
+    /// Where the table came from.
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    /// The samples of a class, in order. Empty when there are none.
+    ///
+    /// # Errors
+    ///
+    /// When the class is out of range.
+    pub fn samples_of(&self, class: ClassId) -> Result<Vec<usize>> {
+        self.check_class(class)?;
+        Ok((0..self.len())
+            .filter(|&sample| self.labels[sample] == class)
+            .collect())
+    }
+
+    /// The samples of a class that the classifier gets wrong, in order. Empty when it gets all
+    /// of them right.
+    ///
+    /// # Errors
+    ///
+    /// When the class is out of range, or has no samples.
+    pub fn mistakes(&self, class: ClassId) -> Result<Vec<usize>> {
+        let samples = self.samples_of(class)?;
+        if samples.is_empty() {
+            return Err(self.empty_class(class));
+        }
+        let wrong = |&sample: &usize| self.predictions[sample] != class;
+        Ok(samples.into_iter().filter(wrong).collect())
+    }
+
+    /// Mean activation of each neuron over all samples: `[D]`.
+    ///
+    /// # Errors
+    ///
+    /// When the table is empty.
+    pub fn mean_features(&self) -> Result<Array1<f32>> {
+        self.features
+            .mean_axis(Axis(0))
+            .ok_or_else(|| Error::shape("samples to average", "at least 1", 0))
+    }
+
+    /// Mean activation of each neuron over the samples of a class: `[D]`.
+    ///
+    /// # Errors
+    ///
+    /// When the class is out of range, or has no samples.
+    pub fn class_mean(&self, class: ClassId) -> Result<Array1<f32>> {
+        let samples = self.samples_of(class)?;
+        self.features
+            .select(Axis(0), &samples)
+            .mean_axis(Axis(0))
+            .ok_or_else(|| self.empty_class(class))
+    }
+
+    /// The `count` samples that activate a neuron most, the strongest first; with a class, only
+    /// samples of that class.
+    ///
+    /// # Errors
+    ///
+    /// When the neuron or the class is out of range.
+    pub fn top_activating(
+        &self,
+        neuron: NeuronId,
+        class: Option<ClassId>,
+        count: usize,
+    ) -> Result<Vec<usize>> {
+        self.check_neuron(neuron)?;
+        let mut samples = match class {
+            Some(class) => self.samples_of(class)?,
+            None => (0..self.len()).collect(),
+        };
+        let activation = |sample: usize| self.features[[sample, neuron.0]];
+        samples.sort_by(|&a, &b| activation(b).total_cmp(&activation(a)).then(a.cmp(&b)));
+        samples.truncate(count);
+        Ok(samples)
+    }
+
+    /// Resolves a class by its name, or by its index when no class bears that name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownClass`] naming what there is, or [`Error::ClassOutOfRange`].
+    pub fn class_by_name_or_index(&self, text: &str) -> Result<ClassId> {
+        if let Some(index) = self.class_names.iter().position(|name| name == text) {
+            return Ok(ClassId(index));
+        }
+        if let Ok(index) = text.parse::<usize>() {
+            self.check_class(ClassId(index))?;
+            return Ok(ClassId(index));
+        }
+        let shown = self
+            .class_names
+            .iter()
+            .take(12)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(", ");
+        let more = if self.class_names.len() > 12 {
+            ", ..."
+        } else {
+            ""
+        };
+        Err(Error::UnknownClass {
+            name: text.to_owned(),
+            hint: format!(
+                "give a name or an index below {}; the names are: {shown}{more}",
+                self.classes()
+            ),
+        })
+    }
+
+    /// Checks that a class exists.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ClassOutOfRange`].
+    pub fn check_class(&self, class: ClassId) -> Result<()> {
+        let classes = self.classes();
+        (class.0 < classes)
+            .then_some(())
+            .ok_or(Error::ClassOutOfRange { class, classes })
+    }
+
+    /// Checks that a neuron exists.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NeuronOutOfRange`].
+    pub fn check_neuron(&self, neuron: NeuronId) -> Result<()> {
+        let neurons = self.neurons();
+        (neuron.0 < neurons)
+            .then_some(())
+            .ok_or(Error::NeuronOutOfRange { neuron, neurons })
+    }
+
+    /// Checks that a decision layer has the table's neurons and classes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`].
+    pub fn check_layer(&self, layer: &DecisionLayer) -> Result<()> {
+        let expected = [self.classes(), self.neurons()];
+        let found = [layer.classes(), layer.neurons()];
+        if expected != found {
+            let what = "[classes, neurons] of the decision layer for this feature table";
+            return Err(Error::shape(what, expected, found));
+        }
+        Ok(())
+    }
+
+    fn empty_class(&self, class: ClassId) -> Error {
+        Error::EmptyClass {
+            class,
+            name: self.class_names[class.0].clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+use ndarray::array;
+use proptest::prelude::*;
+
+use super::*;
+
+fn table() -> FeatureTable {
+    FeatureTable::new(
+        array![[1.0, 0.0], [0.0, 1.0], [0.2, 0.9], [3.0, 0.5]],
+        [0, 1, 0, 0].map(ClassId).to_vec(),
+        [0, 1, 1, 0].map(ClassId).to_vec(),
+        vec!["cat".into(), "dog".into(), "cow".into()],
+        Provenance::new("toy", InputSpec::new(8)).with_dataset("by hand"),
+    )
+    .unwrap()
+}
+
+fn grouped() -> FeatureTable {
+    let groups = Groups {
+        names: vec!["indoors".into(), "outdoors".into()],
+        of_sample: vec![0, 1, 1, 0],
+    };
+    table().with_groups(groups).unwrap()
+}
+
+#[test]
+fn mistakes_and_means_by_hand() {
+    let table = table();
+    assert_eq!(table.mistakes(ClassId(0)).unwrap(), [2]);
+    assert_eq!(table.mistakes(ClassId(1)).unwrap(), [0; 0]);
+    assert!(matches!(
+        table.mistakes(ClassId(2)),
+        Err(Error::EmptyClass { .. })
+    ));
+    assert!(matches!(
+        table.mistakes(ClassId(3)),
+        Err(Error::ClassOutOfRange { .. })
+    ));
+    assert_eq!(table.class_mean(ClassId(1)).unwrap(), array![0.0, 1.0]);
+    assert!(matches!(
+        table.class_mean(ClassId(2)),
+        Err(Error::EmptyClass { .. })
+    ));
+    assert_eq!(table.top_activating(NeuronId(0), None, 2).unwrap(), [3, 0]);
+    assert_eq!(
+        table
+            .top_activating(NeuronId(1), Some(ClassId(0)), 1)
+            .unwrap(),
+        [2]
+    );
+    assert!(table.top_activating(NeuronId(2), None, 1).is_err());
+}
+
+#[test]
+fn classes_go_by_name_or_index() {
+    let table = table();
+    assert_eq!(table.class_by_name_or_index("cow").unwrap(), ClassId(2));
+    assert_eq!(table.class_by_name_or_index("1").unwrap(), ClassId(1));
+    assert!(matches!(
+        table.class_by_name_or_index("3"),
+        Err(Error::ClassOutOfRange { .. })
+    ));
+    let error = table
+        .class_by_name_or_index("horse")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("cat, dog, cow"), "{error}");
+}
+
+#[test]
+fn a_table_that_does_not_fit_is_refused() {
+    let one = |features, labels: &[usize], predictions: &[usize]| {
+        FeatureTable::new(
+            features,
+            labels.iter().copied().map(ClassId).collect(),
+            predictions.iter().copied().map(ClassId).collect(),
+            vec!["cat".into()],
+            Provenance::new("toy", InputSpec::new(8)),
+        )
+    };
+    assert!(matches!(
+        one(array![[1.0]], &[0, 0], &[0]),
+        Err(Error::Shape { .. })
+    ));
+    assert!(matches!(
+        one(array![[1.0]], &[0], &[]),
+        Err(Error::Shape { .. })
+    ));
+    assert!(matches!(
+        one(array![[1.0]], &[1], &[0]),
+        Err(Error::ClassOutOfRange { .. })
+    ));
+    assert!(matches!(
+        one(array![[f32::NAN]], &[0], &[0]),
+        Err(Error::NotFinite { .. })
+    ));
+    assert!(matches!(
+        table().with_sample_ids(vec![]),
+        Err(Error::Shape { .. })
+    ));
+    let groups = Groups {
+        names: vec!["a".into()],
+        of_sample: vec![0, 0, 0, 1],
+    };
+    assert!(matches!(
+        table().with_groups(groups),
+        Err(Error::Shape { .. })
+    ));
+    assert!(table().select(&[4]).is_err());
+}
+
+#[test]
+fn a_selection_keeps_everything_in_step() {
+    let selected = grouped().select(&[3, 1]).unwrap();
+    assert_eq!(selected.features(), array![[3.0, 0.5], [0.0, 1.0]]);
+    assert_eq!(selected.labels(), [ClassId(0), ClassId(1)]);
+    assert_eq!(selected.sample_ids(), ["3", "1"]);
+    assert_eq!(selected.groups().unwrap().of_sample, [0, 1]);
+}
+
+#[test]
+fn damaged_files_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("table.safetensors");
+    grouped().save(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    assert_eq!(FeatureTable::load(&path).unwrap(), grouped());
+    for length in [0, 4, 9, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        let error = FeatureTable::load(&path).unwrap_err();
+        assert!(
+            matches!(error, Error::Format { .. }),
+            "{length} bytes: {error}"
+        );
+    }
+    let text = String::from_utf8_lossy(&whole).replace("feature_table.v1", "feature_table.v9");
+    std::fs::write(&path, text.as_bytes()).unwrap();
+    assert!(matches!(
+        FeatureTable::load(&path),
+        Err(Error::Format { .. })
+    ));
+    assert!(matches!(
+        FeatureTable::load(folder.path().join("no")),
+        Err(Error::Read { .. })
+    ));
+}
+
+proptest! {
+    #[test]
+    fn any_table_survives_its_file(
+        rows in proptest::collection::vec((proptest::collection::vec(-1e6f32..1e6, 3), 0usize..4, 0usize..4, "\\PC{0,6}", 0usize..2), 0..20),
+        grouped: bool,
+    ) {
+        let features = rows.iter().flat_map(|row| row.0.clone()).collect();
+        let mut table = FeatureTable::new(
+            Array2::from_shape_vec((rows.len(), 3), features).unwrap(),
+            rows.iter().map(|row| ClassId(row.1)).collect(),
+            rows.iter().map(|row| ClassId(row.2)).collect(),
+            ["a", "b", "ü\"", "d"].map(String::from).to_vec(),
+            Provenance::new("any", InputSpec::imagenet(32)).with_weights_sha256("ab"),
+        ).unwrap().with_sample_ids(rows.iter().map(|row| row.3.clone()).collect()).unwrap();
+        if grouped {
+            let names = vec!["x".into(), "y".into()];
+            table = table.with_groups(Groups { names, of_sample: rows.iter().map(|row| row.4).collect() }).unwrap();
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        table.save(file.path()).unwrap();
+        prop_assert_eq!(FeatureTable::load(file.path()).unwrap(), table);
+    }
+}

@@ -1,0 +1,1 @@
+//! Which neurons caused a classifier's mistakes: counterfactual explanation and ranking.

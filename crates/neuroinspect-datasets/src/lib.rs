@@ -1,0 +1,1 @@
+//! Image folders, preprocessing and synthetic scenes with a planted false correlation.

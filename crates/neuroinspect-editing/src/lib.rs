@@ -1,0 +1,1 @@
+//! Editing a decision layer: weaken a false correlation without new data.

@@ -1,0 +1,1 @@
+//! CLIP-Illusion: class-conditional pictures of what a neuron means.

@@ -1,0 +1,1 @@
+//! Image classifiers and CLIP as Burn modules, with their weights and preprocessing.

@@ -1,0 +1,1 @@
+//! Pictures, JSON and HTML reports out of neuroinspect's results.
