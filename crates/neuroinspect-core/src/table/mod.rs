@@ -3,9 +3,10 @@
 mod io;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use crate::{ClassId, DecisionLayer, Error, InputSpec, NeuronId, Result};
+use crate::{ClassId, DecisionLayer, Error, InputSpec, NeuronId, Result, Seed};
 
 /// Features, labels and predictions of a data set, computed once by one classifier.
 ///
@@ -215,6 +216,33 @@ impl FeatureTable {
             groups,
             provenance: self.provenance.clone(),
         })
+    }
+
+    /// Splits the table in two at random, class by class: the first part gets `share` of each
+    /// class's samples, rounded, the second the rest. Both keep the order of the table.
+    ///
+    /// # Errors
+    ///
+    /// When `share` is not within 0 and 1.
+    pub fn split(&self, share: f64, seed: Seed) -> Result<(Self, Self)> {
+        if !(0.0..=1.0).contains(&share) {
+            return Err(Error::InvalidOption {
+                option: "share",
+                value: share.to_string(),
+                expected: "a number from 0 to 1",
+            });
+        }
+        let mut in_first = vec![false; self.len()];
+        for class in 0..self.classes() {
+            let mut samples = self.samples_of(ClassId(class))?;
+            samples.shuffle(&mut seed.rng("split", &[class as u64]));
+            let taken = (samples.len() as f64 * share).round() as usize;
+            for &sample in &samples[..taken] {
+                in_first[sample] = true;
+            }
+        }
+        let (first, second): (Vec<_>, Vec<_>) = (0..self.len()).partition(|&i| in_first[i]);
+        Ok((self.select(&first)?, self.select(&second)?))
     }
 
     /// Number of samples `N`.

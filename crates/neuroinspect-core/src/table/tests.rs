@@ -118,6 +118,35 @@ fn a_selection_keeps_everything_in_step() {
 }
 
 #[test]
+fn a_split_takes_its_share_of_every_class() {
+    let labels: Vec<_> = (0..100)
+        .map(|i| ClassId(usize::from(i % 10 == 0)))
+        .collect();
+    let table = FeatureTable::new(
+        Array2::from_shape_fn((100, 1), |(i, _)| i as f32),
+        labels.clone(),
+        labels,
+        vec!["common".into(), "rare".into()],
+        Provenance::new("toy", InputSpec::new(8)),
+    )
+    .unwrap();
+    let (first, second) = table.split(0.8, Seed(1)).unwrap();
+    assert_eq!(first.samples_of(ClassId(0)).unwrap().len(), 72);
+    assert_eq!(first.samples_of(ClassId(1)).unwrap().len(), 8);
+    let mut all: Vec<_> = first
+        .sample_ids()
+        .iter()
+        .chain(second.sample_ids())
+        .collect();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 100);
+    assert_eq!(table.split(0.8, Seed(1)).unwrap().0, first);
+    assert_ne!(table.split(0.8, Seed(2)).unwrap().0, first);
+    assert!(table.split(1.1, Seed(1)).is_err());
+}
+
+#[test]
 fn damaged_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("table.safetensors");
