@@ -1,0 +1,401 @@
+//! What the program writes as `summary.json`, for other programs to read.
+
+use std::{collections::BTreeMap, path::Path};
+
+use neuroinspect_core::{ClassId, Error as CoreError, Metrics, NeuronId, Seed, write_atomically};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Error, Result};
+
+/// `summary.json` of `evaluate`: the [`Metrics`] stand at the top level.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationSummary {
+    /// `accuracy`, `class_accuracy`, `worst_class_accuracy`, and those of groups where they exist.
+    #[serde(flatten)]
+    pub metrics: Metrics,
+    /// Names of the `K` classes.
+    pub class_names: Vec<String>,
+    /// Names of the groups, where the samples have groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub group_names: Vec<String>,
+    /// How it was made.
+    pub run: Run,
+}
+
+/// `summary.json` of `debug` and `demo`: one class, its mistakes, the neurons behind them, and
+/// what an edit did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DebugSummary {
+    /// The class debugged.
+    pub class: ClassId,
+    /// Its name.
+    pub class_name: String,
+    /// Names of the `K` classes.
+    pub class_names: Vec<String>,
+    /// Names of the groups, where the samples have groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub group_names: Vec<String>,
+    /// How many samples of the class were looked at.
+    pub samples: usize,
+    /// How many of them the classifier gets wrong.
+    pub mistakes: usize,
+    /// What they were taken for, most frequent first.
+    #[serde(default)]
+    pub confusions: Vec<Confusion>,
+    /// How many mistakes the counterfactual search did not turn right within its steps.
+    #[serde(default)]
+    pub unflipped: usize,
+    /// The classifier as it came, on all samples looked at.
+    pub metrics: Metrics,
+    /// The neurons behind the mistakes.
+    pub ranking: Ranking,
+    /// The pictures of those that were pictured.
+    pub visualizations: Vec<Visualization>,
+    /// What editing the decision layer did; `None` when it was not edited.
+    pub edit: Option<Edit>,
+    /// How it was made.
+    pub run: Run,
+}
+
+/// A class that mistakes were taken for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Confusion {
+    /// The class predicted.
+    pub class: ClassId,
+    /// How many mistakes.
+    pub count: usize,
+}
+
+/// The neurons that recur in counterfactual explanations, each list by descending `prec_at_5`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ranking {
+    /// Those whose activation was too low for the class.
+    pub insufficient: Vec<RankedNeuron>,
+    /// Those whose activation was too high for it.
+    pub excessive: Vec<RankedNeuron>,
+}
+
+/// A neuron of a [`Ranking`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RankedNeuron {
+    /// The neuron.
+    pub neuron: NeuronId,
+    /// Share of mistakes in whose five largest changes it stands, in `[0, 1]`.
+    pub prec_at_5: f64,
+    /// Probability of the class over its probability with the neuron zeroed, at the mean features.
+    pub importance: f64,
+    /// How it answers to the context alone, where that can be switched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_response: Option<ContextResponse>,
+}
+
+/// A neuron's mean activation over scenes that are the same but for their context.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContextResponse {
+    /// What the context is: "water".
+    pub context: String,
+    /// Mean activation with it.
+    pub present: f32,
+    /// Mean activation without it.
+    pub absent: f32,
+}
+
+/// The picture of a neuron within a class, and what it is worth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Visualization {
+    /// The neuron.
+    pub neuron: NeuronId,
+    /// The class the picture is conditioned on.
+    pub class: ClassId,
+    /// The neuron's activation on the picture.
+    pub activation: f32,
+    /// The largest activation on a real image; `None` when none was looked at.
+    #[serde(default)]
+    pub top_real_activation: Option<f32>,
+    /// Cosine of picture and class name in the image-text encoder; `None` without an encoder.
+    #[serde(default)]
+    pub clip_similarity: Option<f32>,
+    /// Core relevance score; low where the neuron's feature is not core to the class.
+    #[serde(default)]
+    pub core_relevance: Option<f32>,
+    /// PNG of the picture, relative to the summary.
+    pub image: String,
+    /// PNG of the picture times the neuron's mask, relative to the summary.
+    pub masked_image: String,
+}
+
+impl Visualization {
+    /// A visualization with the usual file names and no scores but its activation.
+    pub fn new(neuron: NeuronId, class: ClassId, activation: f32) -> Self {
+        Self {
+            neuron,
+            class,
+            activation,
+            top_real_activation: None,
+            clip_similarity: None,
+            core_relevance: None,
+            image: format!("neurons/neuron-{neuron}-class-{class}.png"),
+            masked_image: format!("neurons/neuron-{neuron}-class-{class}-masked.png"),
+        }
+    }
+}
+
+/// An edit of the decision layer and what it did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Edit {
+    /// The neurons whose influence was corrected.
+    pub neurons: Vec<NeuronId>,
+    /// By which objective: "probability ratio", "focal loss", ...
+    pub objective: String,
+    /// The probability ratio aimed at, `o`; `None` for objectives without one.
+    #[serde(default)]
+    pub target: Option<f64>,
+    /// How many epochs were trained.
+    pub epochs: usize,
+    /// The data both metrics were measured on.
+    pub evaluated_on: String,
+    /// The decision layer as it came.
+    pub before: Metrics,
+    /// The decision layer edited.
+    pub after: Metrics,
+    /// The edit file, relative to the summary.
+    #[serde(default)]
+    pub file: Option<String>,
+    /// A command or a line of code that applies that file.
+    #[serde(default)]
+    pub how_to_apply: Option<String>,
+}
+
+/// How a result was made: what is needed to make it again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Version of neuroinspect.
+    pub version: String,
+    /// The command line, where there was one.
+    #[serde(default)]
+    pub command: Option<String>,
+    /// The model's name.
+    pub model: String,
+    /// SHA-256 of the file of its weights, in hexadecimal.
+    #[serde(default)]
+    pub weights_sha256: Option<String>,
+    /// Where the images came from.
+    pub data: String,
+    /// The device computed on.
+    pub device: String,
+    /// The seed of all random numbers.
+    pub seed: Seed,
+    /// Options by stage.
+    #[serde(default)]
+    pub configs: BTreeMap<String, Value>,
+    /// How long each stage took, in order.
+    #[serde(default)]
+    pub timings: Vec<Timing>,
+    /// Images that could not be read.
+    #[serde(default)]
+    pub skipped_images: Vec<SkippedImage>,
+}
+
+impl Run {
+    /// A run of this version; the rest is left to be filled in.
+    pub fn new(
+        model: impl Into<String>,
+        data: impl Into<String>,
+        device: impl Into<String>,
+        seed: Seed,
+    ) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: None,
+            model: model.into(),
+            weights_sha256: None,
+            data: data.into(),
+            device: device.into(),
+            seed,
+            configs: BTreeMap::new(),
+            timings: Vec::new(),
+            skipped_images: Vec::new(),
+        }
+    }
+}
+
+/// How long a stage took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// The stage.
+    pub stage: String,
+    /// Wall-clock time in seconds.
+    pub seconds: f64,
+}
+
+/// An image left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SkippedImage {
+    /// Its path.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl EvaluationSummary {
+    /// Writes the summary as JSON, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// When names and metrics do not fit each other, a value is not finite (JSON knows no NaN),
+    /// or the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        check_metrics(&self.metrics, &self.class_names, &self.group_names)?;
+        self.run.validate()?;
+        write_json(path, self)
+    }
+}
+
+impl DebugSummary {
+    /// Writes the summary as JSON, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// As [`validate`](Self::validate), or when the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.validate()?;
+        write_json(path, self)
+    }
+
+    /// Checks that ids are in range, lengths fit, counts agree and numbers are finite (JSON knows
+    /// no NaN).
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, by name.
+    pub fn validate(&self) -> Result<()> {
+        self.check_class(self.class)?;
+        for confusion in &self.confusions {
+            self.check_class(confusion.class)?;
+        }
+        if self.mistakes > self.samples {
+            let expected = format!("at most {}, the samples of the class", self.samples);
+            return Err(CoreError::shape("mistakes", expected, self.mistakes).into());
+        }
+        check_metrics(&self.metrics, &self.class_names, &self.group_names)?;
+        for ranked in self
+            .ranking
+            .insufficient
+            .iter()
+            .chain(&self.ranking.excessive)
+        {
+            ranked.validate()?;
+        }
+        for visualization in &self.visualizations {
+            self.check_class(visualization.class)?;
+            visualization.validate()?;
+        }
+        if let Some(edit) = &self.edit {
+            check_metrics(&edit.before, &self.class_names, &self.group_names)?;
+            check_metrics(&edit.after, &self.class_names, &self.group_names)?;
+            finite("the target of the edit", edit.target)?;
+        }
+        self.run.validate()
+    }
+
+    /// Name of a class. [`validate`](Self::validate) has found it in range.
+    pub(crate) fn name(&self, class: ClassId) -> &str {
+        &self.class_names[class.0]
+    }
+
+    fn check_class(&self, class: ClassId) -> Result<()> {
+        let classes = self.class_names.len();
+        if class.0 < classes {
+            return Ok(());
+        }
+        Err(CoreError::ClassOutOfRange { class, classes }.into())
+    }
+}
+
+impl RankedNeuron {
+    fn validate(&self) -> Result<()> {
+        let neuron = self.neuron;
+        finite(format!("prec@5 of neuron {neuron}"), [self.prec_at_5])?;
+        finite(format!("importance of neuron {neuron}"), [self.importance])?;
+        if let Some(response) = &self.context_response {
+            let values = [response.present, response.absent].map(f64::from);
+            finite(format!("context response of neuron {neuron}"), values)?;
+        }
+        Ok(())
+    }
+}
+
+impl Visualization {
+    fn validate(&self) -> Result<()> {
+        let of = |what: &str| format!("{what} of neuron {}", self.neuron);
+        let optional = |value: Option<f32>| value.map(f64::from);
+        finite(of("activation"), [f64::from(self.activation)])?;
+        finite(
+            of("top real activation"),
+            optional(self.top_real_activation),
+        )?;
+        finite(of("CLIP similarity"), optional(self.clip_similarity))?;
+        finite(of("core relevance"), optional(self.core_relevance))?;
+        for path in [&self.image, &self.masked_image] {
+            let inside = Path::new(path)
+                .components()
+                .all(|part| matches!(part, std::path::Component::Normal(_)));
+            if path.is_empty() || !inside {
+                return Err(Error::FileName { path: path.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Run {
+    fn validate(&self) -> Result<()> {
+        self.timings.iter().try_for_each(|timing| {
+            finite(format!("the time of {}", timing.stage), [timing.seconds])
+        })
+    }
+}
+
+fn finite(what: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Result<()> {
+    match values.into_iter().find(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(value) => Err(CoreError::NotFinite {
+            what: what.into(),
+            value: value as f32,
+        }
+        .into()),
+    }
+}
+
+fn check_metrics(metrics: &Metrics, classes: &[String], groups: &[String]) -> Result<()> {
+    let same = |what: &str, expected: usize, found: usize| {
+        if found == expected {
+            return Ok(());
+        }
+        Err(CoreError::shape(what, expected, found))
+    };
+    same(
+        "accuracies of classes",
+        classes.len(),
+        metrics.class_accuracy.len(),
+    )?;
+    if let Some(accuracies) = &metrics.group_accuracy {
+        same("accuracies of groups", groups.len(), accuracies.len())?;
+    }
+    if metrics.worst_class.0 >= classes.len() {
+        return Err(CoreError::ClassOutOfRange {
+            class: metrics.worst_class,
+            classes: classes.len(),
+        }
+        .into());
+    }
+    Ok(())
+}
+
+fn write_json(path: impl AsRef<Path>, summary: &impl Serialize) -> Result<()> {
+    let mut json = serde_json::to_vec_pretty(summary)?;
+    json.push(b'\n');
+    write_atomically(path, |out| out.write_all(&json))?;
+    Ok(())
+}
