@@ -1,0 +1,90 @@
+//! The errors of data sets.
+
+use std::path::PathBuf;
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can be wrong with a data set or with an image in it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An error of the shared vocabulary: an option out of range, an unreadable file.
+    #[error(transparent)]
+    Core(#[from] neuroinspect_core::Error),
+    /// A file is not an image that can be decoded.
+    #[error("cannot decode image '{}'", path.display())]
+    Decode {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: image::ImageError,
+    },
+    /// A file begins as an image and stops before its end.
+    #[error("image '{}' is truncated: {reason}", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        reason: &'static str,
+    },
+    /// An image without a single pixel.
+    #[error("an image of {width} x {height} pixels cannot be resized")]
+    EmptyImage {
+        /// Its width in pixels.
+        width: u32,
+        /// Its height in pixels.
+        height: u32,
+    },
+    /// A sample that the data set does not have.
+    #[error("sample {index} is out of range: data set '{dataset}' has {samples} samples")]
+    SampleOutOfRange {
+        /// The index asked for.
+        index: usize,
+        /// How many there are.
+        samples: usize,
+        /// Name of the data set.
+        dataset: String,
+    },
+    /// A folder that should have one sub-folder per class has none.
+    #[error("'{}' has no class folders; expected one folder of images per class", root.display())]
+    NoClasses {
+        /// The root of the data set.
+        root: PathBuf,
+    },
+    /// Class folders without a single image between them.
+    #[error(
+        "none of the {classes} class folders in '{}' holds an image (jpeg, png, webp, bmp or gif)",
+        root.display()
+    )]
+    NoImages {
+        /// The root of the data set.
+        root: PathBuf,
+        /// Number of class folders.
+        classes: usize,
+    },
+    /// A class folder that no class, or no single class, of the given order answers to.
+    #[error("class folder '{folder}' in '{}' {reason}", root.display())]
+    ClassFolder {
+        /// The root of the data set.
+        root: PathBuf,
+        /// The folder.
+        folder: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// A data set written by the user failed in its own way.
+    #[error("sample '{sample}': {reason}")]
+    Sample {
+        /// Id of the sample.
+        sample: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The threads that decode images ended before their work was done.
+    #[error("decoding stopped before sample {index}: a worker thread could not go on")]
+    WorkersStopped {
+        /// Index of the sample waited for.
+        index: usize,
+    },
+}

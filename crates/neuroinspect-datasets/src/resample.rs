@@ -1,0 +1,181 @@
+//! PIL's resampling, bit for bit.
+//!
+//! PIL's `Image.resize` (`src/libImaging/Resample.c`) resizes 8-bit images in two passes, rows
+//! first, then columns, and stores 8 bits in between. Each output pixel is a weighted sum over
+//! the input pixels under a filter that is widened by the scale factor when shrinking
+//! (antialiasing); the weights are fixed-point integers with 22 fractional bits. SIMD resizers use
+//! 16-bit weights and differ in the last bit, which is why this is spelled out here.
+//!
+//! Only the window of the resized image that is asked for is computed. A centre crop therefore
+//! costs what its own pixels cost, and an image of 1 x 60000 pixels cannot ask for gigabytes.
+
+use image::RgbImage;
+use neuroinspect_core::Interpolation;
+
+const PRECISION_BITS: u32 = 32 - 8 - 2;
+
+/// A stretch of one axis of the resized image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    /// Length of the whole axis after resizing, in pixels.
+    pub(crate) resized: u64,
+    /// First pixel wanted.
+    pub(crate) start: u64,
+    /// Number of pixels wanted.
+    pub(crate) len: usize,
+}
+
+/// The window `columns` x `rows` of `image` resized to `columns.resized` x `rows.resized`.
+///
+/// The image and both resized lengths must not be empty.
+pub(crate) fn resize_window(
+    image: &RgbImage,
+    columns: Span,
+    rows: Span,
+    interpolation: Interpolation,
+) -> RgbImage {
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let columns = AxisWeights::new(width, columns, interpolation);
+    let rows = AxisWeights::new(height, rows, interpolation);
+
+    // Only the input rows under some output row's filter are worth resizing.
+    let first = rows.taps.first().map_or(0, |tap| tap.first);
+    let last = rows
+        .taps
+        .last()
+        .map_or(0, |tap| tap.first + tap.weights.len());
+    let stride = columns.taps.len() * 3;
+    let mut narrowed = vec![0; (last - first) * stride];
+    if stride > 0 {
+        let input = image.as_raw().chunks_exact(width * 3).skip(first);
+        for (output, input) in narrowed.chunks_exact_mut(stride).zip(input) {
+            columns.resize_row(input, output);
+        }
+    }
+
+    let mut resized = RgbImage::new(columns.taps.len() as u32, rows.taps.len() as u32);
+    if stride > 0 {
+        let outputs = resized.chunks_exact_mut(stride);
+        for (output, tap) in outputs.zip(&rows.taps) {
+            tap.sum_rows(&narrowed[(tap.first - first) * stride..], output);
+        }
+    }
+    resized
+}
+
+/// For each output pixel along an axis, the input pixels it is made of.
+struct AxisWeights {
+    taps: Vec<Tap>,
+}
+
+/// The input pixels under the filter of one output pixel.
+struct Tap {
+    first: usize,
+    /// Fixed point with [`PRECISION_BITS`] fractional bits, summing to one up to rounding.
+    weights: Vec<i32>,
+}
+
+impl AxisWeights {
+    fn new(input: usize, span: Span, interpolation: Interpolation) -> Self {
+        let outputs = span.start..span.start + span.len as u64;
+        // PIL leaves out the pass of an axis that keeps its length.
+        if span.resized == input as u64 {
+            let taps = outputs.map(|output| Tap {
+                first: output as usize,
+                weights: vec![1 << PRECISION_BITS],
+            });
+            return Self {
+                taps: taps.collect(),
+            };
+        }
+        let scale = input as f64 / span.resized as f64;
+        let filter_scale = scale.max(1.0);
+        let support = support(interpolation) * filter_scale;
+        let inverse = 1.0 / filter_scale;
+        let taps = outputs.map(|output| {
+            let center = (output as f64 + 0.5) * scale;
+            // Casts truncate towards zero and saturate at zero, as PIL's cast and clamp do.
+            let first = (center - support + 0.5) as usize;
+            let last = ((center + support + 0.5) as usize).min(input);
+            let weights: Vec<f64> = (first..last)
+                .map(|x| filter(interpolation, (x as f64 - center + 0.5) * inverse))
+                .collect();
+            let sum: f64 = weights.iter().sum();
+            let weights = weights.iter().map(|&weight| {
+                let weight = if sum == 0.0 { weight } else { weight / sum };
+                let fixed = weight * f64::from(1 << PRECISION_BITS);
+                (fixed + 0.5_f64.copysign(fixed)) as i32
+            });
+            Tap {
+                first,
+                weights: weights.collect(),
+            }
+        });
+        Self {
+            taps: taps.collect(),
+        }
+    }
+
+    /// Resizes one row of interleaved RGB pixels.
+    fn resize_row(&self, input: &[u8], output: &mut [u8]) {
+        for (pixel, tap) in output.chunks_exact_mut(3).zip(&self.taps) {
+            let mut sums = [HALF; 3];
+            for (source, &weight) in input[tap.first * 3..].chunks_exact(3).zip(&tap.weights) {
+                for (sum, &value) in sums.iter_mut().zip(source) {
+                    *sum += i32::from(value) * weight;
+                }
+            }
+            for (value, sum) in pixel.iter_mut().zip(sums) {
+                *value = clip8(sum);
+            }
+        }
+    }
+}
+
+impl Tap {
+    /// Weighted sum of the first rows of `rows`, which has as many columns as `output`.
+    fn sum_rows(&self, rows: &[u8], output: &mut [u8]) {
+        let mut sums = vec![HALF; output.len()];
+        for (row, &weight) in rows.chunks_exact(output.len()).zip(&self.weights) {
+            for (sum, &value) in sums.iter_mut().zip(row) {
+                *sum += i32::from(value) * weight;
+            }
+        }
+        for (value, sum) in output.iter_mut().zip(sums) {
+            *value = clip8(sum);
+        }
+    }
+}
+
+/// One half in fixed point: makes the shift in [`clip8`] round to nearest.
+const HALF: i32 = 1 << (PRECISION_BITS - 1);
+
+fn clip8(sum: i32) -> u8 {
+    (sum >> PRECISION_BITS).clamp(0, 255) as u8
+}
+
+/// Half the width of the filter, in pixels, before widening.
+fn support(interpolation: Interpolation) -> f64 {
+    match interpolation {
+        Interpolation::Bilinear => 1.0,
+        Interpolation::Bicubic => 2.0,
+    }
+}
+
+fn filter(interpolation: Interpolation, x: f64) -> f64 {
+    let x = x.abs();
+    match interpolation {
+        Interpolation::Bilinear => (1.0 - x).max(0.0),
+        Interpolation::Bicubic => {
+            // Keys' cubic convolution kernel.
+            let a = -0.5;
+            if x < 1.0 {
+                ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
+            } else if x < 2.0 {
+                (((x - 5.0) * x + 8.0) * x - 4.0) * a
+            } else {
+                0.0
+            }
+        }
+    }
+}
