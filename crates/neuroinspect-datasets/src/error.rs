@@ -81,10 +81,25 @@ pub enum Error {
         /// What went wrong.
         reason: String,
     },
-    /// The threads that decode images ended before their work was done.
-    #[error("decoding stopped before sample {index}: a worker thread could not go on")]
-    WorkersStopped {
-        /// Index of the sample waited for.
-        index: usize,
+    /// The threads that decode images cannot be started, or ended before their work was done.
+    #[error("cannot decode with threads: {reason}")]
+    Threads {
+        /// What the system said.
+        reason: String,
     },
+}
+
+/// The message of an error and of all its causes, on one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        // Many errors repeat their cause in their own message.
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        cause = error.source();
+    }
+    text
 }

@@ -1,0 +1,234 @@
+//! Folders of image files, one per class.
+
+mod classes;
+
+use std::path::{Path, PathBuf};
+
+use image::{ImageFormat, RgbImage};
+use neuroinspect_core::ClassId;
+use serde::{Deserialize, Serialize};
+use walkdir::WalkDir;
+
+use crate::{Error, ImageDataset, Result, Sample, open_image};
+
+/// How the classes of an [`ImageFolder`] are named and ordered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImageFolderConfig {
+    /// Name of the data set; the root's own name by default.
+    pub name: Option<String>,
+    /// A text file that names the classes; by default a class is called like its folder.
+    ///
+    /// Either one name a line, for the class folders in byte order of their names; or lines of
+    /// `folder<TAB>name` or `index<TAB>folder<TAB>name`, in any order, where lines for folders that
+    /// are not there do no harm.
+    pub class_names_file: Option<PathBuf>,
+    /// The classes of the model, in its order; by default the class folders in byte order.
+    ///
+    /// Each entry is the name of a folder, or else the name of a class. A class without a folder is
+    /// kept and has no samples; a folder without a class is an error.
+    pub class_order: Option<Vec<String>>,
+}
+
+impl ImageFolderConfig {
+    /// Sets the name of the data set.
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Names the classes by a text file.
+    pub fn with_class_names_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.class_names_file = Some(path.into());
+        self
+    }
+
+    /// Sets the classes of the model, in its order.
+    pub fn with_class_order<S: Into<String>>(mut self, order: impl IntoIterator<Item = S>) -> Self {
+        self.class_order = Some(order.into_iter().map(Into::into).collect());
+        self
+    }
+}
+
+/// Image files in one folder per class.
+///
+/// ```text
+/// birds/
+///   heron/001.jpg
+///   heron/2024/may/002.jpeg
+///   kingfisher/001.png
+/// ```
+///
+/// A class is a folder directly below the root; its images are the files with an extension of
+/// JPEG, PNG, WebP, BMP or GIF at any depth below it. Hidden files and folders, other files and
+/// links back to a folder above are passed over. Samples come class by class, then in byte order
+/// of their id: the path below the root, with `/` between its parts. A class folder without images
+/// stays a class, so that class indices agree with the model's.
+///
+/// Files are listed when the folder is opened and decoded when asked for ([`open_image`]).
+#[derive(Clone, Debug)]
+pub struct ImageFolder {
+    name: String,
+    class_names: Vec<String>,
+    samples: Vec<Sample>,
+    /// Where each sample is.
+    paths: Vec<PathBuf>,
+}
+
+impl ImageFolder {
+    /// Lists the classes and images below `root`.
+    ///
+    /// # Errors
+    ///
+    /// When the root or a folder below it cannot be read, there are no class folders or no images
+    /// in them, the file of class names cannot be read or does not fit, or a class folder does not
+    /// answer to exactly one class of the given order.
+    pub fn open(root: impl AsRef<Path>, config: &ImageFolderConfig) -> Result<Self> {
+        let root = root.as_ref();
+        let (folders, mut files) = list(root)?;
+        if folders.is_empty() {
+            return Err(Error::NoClasses {
+                root: root.to_owned(),
+            });
+        }
+        if files.is_empty() {
+            return Err(Error::NoImages {
+                root: root.to_owned(),
+                classes: folders.len(),
+            });
+        }
+        let (class_names, labels) = classes::resolve(root, &folders, config)?;
+        for file in &mut files {
+            file.class = labels[file.class];
+        }
+        files.sort_by(|a, b| (a.class, &a.id).cmp(&(b.class, &b.id)));
+
+        let name = match &config.name {
+            Some(name) => name.clone(),
+            None => name_of(root),
+        };
+        let (samples, paths) = files.into_iter().map(File::into_sample).unzip();
+        Ok(Self {
+            name,
+            class_names,
+            samples,
+            paths,
+        })
+    }
+
+    /// The files, one per sample.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+}
+
+impl ImageDataset for ImageFolder {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    fn image(&self, index: usize) -> Result<RgbImage> {
+        self.sample(index)?;
+        open_image(&self.paths[index])
+    }
+}
+
+/// An image file below the root.
+struct File {
+    /// Index of the class folder, then of the class.
+    class: usize,
+    id: String,
+    path: PathBuf,
+}
+
+impl File {
+    fn into_sample(self) -> (Sample, PathBuf) {
+        let sample = Sample {
+            id: self.id,
+            label: ClassId(self.class),
+            group: None,
+        };
+        (sample, self.path)
+    }
+}
+
+/// The class folders in byte order, and the image files in them.
+fn list(root: &Path) -> Result<(Vec<String>, Vec<File>)> {
+    let mut folders = Vec::new();
+    let mut files = Vec::new();
+    let entries = WalkDir::new(root)
+        .follow_links(true)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.path()));
+    for entry in entries {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error)
+                if error.loop_ancestor().is_some() || error.path().is_some_and(is_hidden) =>
+            {
+                continue;
+            }
+            Err(error) => {
+                let path = error.path().unwrap_or(root).to_owned();
+                let source = error.into();
+                return Err(neuroinspect_core::Error::Read { path, source }.into());
+            }
+        };
+        let is_folder = entry.file_type().is_dir();
+        match entry.depth() {
+            0 if !is_folder => {
+                return Err(neuroinspect_core::Error::Read {
+                    path: root.to_owned(),
+                    source: std::io::ErrorKind::NotADirectory.into(),
+                }
+                .into());
+            }
+            1 if is_folder => folders.push(entry.file_name().to_string_lossy().into_owned()),
+            // The walk is depth first: these are below the folder met last.
+            2.. if entry.file_type().is_file() && is_image(entry.path()) => files.push(File {
+                class: folders.len() - 1,
+                id: id_of(root, entry.path()),
+                path: entry.into_path(),
+            }),
+            _ => {}
+        }
+    }
+    Ok((folders, files))
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+fn is_image(path: &Path) -> bool {
+    use ImageFormat::{Bmp, Gif, Jpeg, Png, WebP};
+    matches!(
+        ImageFormat::from_path(path),
+        Ok(Jpeg | Png | WebP | Bmp | Gif)
+    )
+}
+
+fn id_of(root: &Path, path: &Path) -> String {
+    let below = path.strip_prefix(root).unwrap_or(path);
+    let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
+    parts.join("/")
+}
+
+/// The last part of a path, also of one like `.`.
+fn name_of(root: &Path) -> String {
+    let whole = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    let name = root.file_name().or_else(|| whole.file_name());
+    name.unwrap_or(whole.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}
