@@ -1,0 +1,248 @@
+//! Options of explanation and ranking.
+
+use neuroinspect_core::Error::InvalidOption;
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+
+/// Options of [`explain`](crate::explain): the objective of Eq. 1 and its descent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CounterfactualConfig {
+    /// Weight of `|w|_1`; the paper's 0.1.
+    pub lambda1: f64,
+    /// Weight of `|w|_2`, the norm and not its square; the paper's 0.01.
+    pub lambda2: f64,
+    /// Step size of the descent; 0.01.
+    pub learning_rate: f64,
+    /// Momentum of the descent, as PyTorch's SGD has it; 0.9.
+    pub momentum: f64,
+    /// Steps after which a sample counts as one that does not flip; 1000.
+    ///
+    /// While the class is improbable the gradient hardly changes, so that the gap of logits
+    /// closes by about `learning_rate / (1 - momentum) * |W_y - W_k|^2` a step. Mistakes of the
+    /// networks in our tests flip within 100 steps; those that need ten times as many have logits
+    /// no small change of features moves, or a penalty that outweighs the gradient.
+    pub max_steps: usize,
+    /// Whether the norms are divided by the number of neurons.
+    pub penalty_scale: PenaltyScale,
+    /// Samples on the device at a time; 1024. The result does not depend on it.
+    pub batch_size: usize,
+}
+
+/// What the two norms of Eq. 1 are multiplied by, beside their weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PenaltyScale {
+    /// `1 / D`, as the original program has it: penalties mean the same at any width.
+    #[default]
+    PerNeuron,
+    /// 1, as the paper prints it. With the default weights a coordinate whose gradient stays below
+    /// `lambda1` never leaves 0, and many samples do not flip.
+    Unscaled,
+}
+
+impl Default for CounterfactualConfig {
+    fn default() -> Self {
+        Self {
+            lambda1: 0.1,
+            lambda2: 0.01,
+            learning_rate: 0.01,
+            momentum: 0.9,
+            max_steps: 1000,
+            penalty_scale: PenaltyScale::PerNeuron,
+            batch_size: 1024,
+        }
+    }
+}
+
+impl CounterfactualConfig {
+    /// The settings of the original program, which knows no limit on steps: a million stands for
+    /// none.
+    pub fn original() -> Self {
+        Self::default().with_max_steps(1_000_000)
+    }
+
+    /// Sets the weights of `|w|_1` and `|w|_2`.
+    pub fn with_penalties(mut self, lambda1: f64, lambda2: f64) -> Self {
+        self.lambda1 = lambda1;
+        self.lambda2 = lambda2;
+        self
+    }
+
+    /// Sets what the norms are multiplied by.
+    pub fn with_penalty_scale(mut self, scale: PenaltyScale) -> Self {
+        self.penalty_scale = scale;
+        self
+    }
+
+    /// Sets the step size and the momentum of the descent.
+    pub fn with_descent(mut self, learning_rate: f64, momentum: f64) -> Self {
+        self.learning_rate = learning_rate;
+        self.momentum = momentum;
+        self
+    }
+
+    /// Sets the bound on steps.
+    pub fn with_max_steps(mut self, steps: usize) -> Self {
+        self.max_steps = steps;
+        self
+    }
+
+    /// Sets how many samples are on the device at a time.
+    pub fn with_batch_size(mut self, samples: usize) -> Self {
+        self.batch_size = samples;
+        self
+    }
+
+    /// Checks every option.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOption`] naming the option.
+    pub fn validate(&self) -> Result<()> {
+        check("lambda1", self.lambda1, not_negative, NOT_NEGATIVE)?;
+        check("lambda2", self.lambda2, not_negative, NOT_NEGATIVE)?;
+        let positive = |rate| rate > 0.0 && not_negative(rate);
+        check(
+            "learning_rate",
+            self.learning_rate,
+            positive,
+            "a number above 0",
+        )?;
+        let share = |momentum: f64| (0.0..1.0).contains(&momentum);
+        check("momentum", self.momentum, share, "from 0 to below 1")?;
+        check("max_steps", self.max_steps, |n| n > 0, AT_LEAST_ONE)?;
+        check("batch_size", self.batch_size, |n| n > 0, AT_LEAST_ONE)
+    }
+}
+
+/// Options of [`rank`](crate::rank).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RankingConfig {
+    /// How many neurons of a sample vote in each direction; 5, whence "prec@5".
+    pub top: usize,
+    /// A neuron is listed when its prec@5 is above this share, strictly; 0.03.
+    pub min_precision: f64,
+    /// The longest a list can be; 30.
+    pub max_listed: usize,
+    /// What happens to a neuron that stands in both lists.
+    pub overlap: Overlap,
+    /// Which shifts vote.
+    pub votes: Votes,
+}
+
+/// What happens to a neuron that stands in both lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlap {
+    /// It stays in both: too weak on some samples and too strong on others is a finding.
+    #[default]
+    Keep,
+    /// It is left out of both, as in the original's interactive tool. It still takes up one of
+    /// the [`max_listed`](RankingConfig::max_listed) places, so that the lists may be shorter.
+    Drop,
+}
+
+/// Which shifts vote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Votes {
+    /// Only `w_i > 0` votes for insufficient, and only `w_i < 0` for excessive.
+    #[default]
+    BySign,
+    /// The largest `w_i` vote for insufficient whatever their sign, as in the original: a sample
+    /// with fewer than five positive shifts then blames neurons it wants less of, or not at all.
+    UncheckedInsufficient,
+}
+
+impl Default for RankingConfig {
+    fn default() -> Self {
+        Self {
+            top: 5,
+            min_precision: 0.03,
+            max_listed: 30,
+            overlap: Overlap::Keep,
+            votes: Votes::BySign,
+        }
+    }
+}
+
+impl RankingConfig {
+    /// What the original's interactive tool does: no sign check on the insufficient list, neurons
+    /// in both lists left out.
+    pub fn original() -> Self {
+        Self {
+            overlap: Overlap::Drop,
+            votes: Votes::UncheckedInsufficient,
+            ..Self::default()
+        }
+    }
+
+    /// Sets how many neurons of a sample vote in each direction.
+    pub fn with_top(mut self, neurons: usize) -> Self {
+        self.top = neurons;
+        self
+    }
+
+    /// Sets the share of votes a neuron must exceed to be listed.
+    pub fn with_min_precision(mut self, share: f64) -> Self {
+        self.min_precision = share;
+        self
+    }
+
+    /// Sets the longest a list can be.
+    pub fn with_max_listed(mut self, neurons: usize) -> Self {
+        self.max_listed = neurons;
+        self
+    }
+
+    /// Sets what happens to a neuron that stands in both lists.
+    pub fn with_overlap(mut self, overlap: Overlap) -> Self {
+        self.overlap = overlap;
+        self
+    }
+
+    /// Checks every option.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOption`] naming the option.
+    pub fn validate(&self) -> Result<()> {
+        check("top", self.top, |n| n > 0, AT_LEAST_ONE)?;
+        let share = |share: f64| (0.0..1.0).contains(&share);
+        check(
+            "min_precision",
+            self.min_precision,
+            share,
+            "from 0 to below 1",
+        )?;
+        check("max_listed", self.max_listed, |n| n > 0, AT_LEAST_ONE)
+    }
+}
+
+const AT_LEAST_ONE: &str = "at least 1";
+const NOT_NEGATIVE: &str = "0 or a positive number";
+
+fn not_negative(value: f64) -> bool {
+    value >= 0.0 && value.is_finite()
+}
+
+fn check<T: Copy + ToString>(
+    option: &'static str,
+    value: T,
+    allowed: impl Fn(T) -> bool,
+    expected: &'static str,
+) -> Result<()> {
+    if allowed(value) {
+        return Ok(());
+    }
+    let value = value.to_string();
+    Err(InvalidOption {
+        option,
+        value,
+        expected,
+    }
+    .into())
+}
