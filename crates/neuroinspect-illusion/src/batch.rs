@@ -1,0 +1,356 @@
+//! One batch of pairs, optimised together.
+
+use burn::tensor::{Tensor, TensorData};
+use ndarray::{Array3, ArrayView2};
+use neuroinspect_core::Error as CoreError;
+
+use crate::{
+    Augmentation, Error, Illusion, Objective, Pair, Result, Squash, TracePoint, TransformDraw,
+    activation_mask,
+    augment::{Transform, Warp},
+    objective::{Response, losses, similarity},
+    optimizer::AdamW,
+    resample::resize,
+    visualize::{Guide, StepCount, Studio},
+};
+
+/// A batch of pairs, with each pair's part of the decision layer and its class text.
+pub(crate) struct Batch<'a> {
+    studio: &'a Studio<'a>,
+    pairs: &'a [Pair],
+    /// 1 at the pair's neuron: `[N, D]`.
+    neuron: Tensor<2>,
+    /// `W_c` of the pair's class: `[N, D]`.
+    class_weight: Tensor<2>,
+    /// `b_c` of the pair's class: `[N]`.
+    class_bias: Tensor<1>,
+    /// `t_c` of the pair's class: `[N, E]`.
+    class_text: Option<Tensor<2>>,
+}
+
+/// What a step's augmentation and smoothing make of the pictures.
+struct View {
+    warp: Option<Warp>,
+    /// `[N, 3, 1, 1]`.
+    offsets: Option<Tensor<4>>,
+}
+
+impl View {
+    fn apply(&self, mut images: Tensor<4>) -> Tensor<4> {
+        if let Some(warp) = &self.warp {
+            images = warp.apply(images);
+        }
+        if let Some(offsets) = &self.offsets {
+            images = images + offsets.clone();
+        }
+        images
+    }
+
+    fn adjoint(&self, gradient: Tensor<4>) -> Tensor<4> {
+        match &self.warp {
+            Some(warp) => warp.adjoint(gradient),
+            None => gradient,
+        }
+    }
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(studio: &'a Studio<'a>, pairs: &'a [Pair]) -> Result<Self> {
+        let (layer, device) = (&studio.layer, &studio.device);
+        let shape = [pairs.len(), layer.neurons()];
+        let mut one_hot = vec![0.0_f32; shape[0] * shape[1]];
+        for (row, pair) in pairs.iter().enumerate() {
+            one_hot[row * shape[1] + pair.neuron.0] = 1.0;
+        }
+        let classes = || pairs.iter().map(|pair| pair.class.0);
+        let weights = classes().flat_map(|class| layer.weight().row(class).to_vec());
+        let biases = classes().map(|class| layer.bias()[class]);
+        let class_text = studio.guide.map(|guide| {
+            let rows = classes().map(|class| class as i32).collect();
+            let rows = Tensor::from_data(TensorData::new::<i32, _>(rows, [pairs.len()]), device);
+            guide
+                .class_embeddings
+                .clone()
+                .to_device(device)
+                .select(0, rows)
+        });
+        Ok(Self {
+            studio,
+            pairs,
+            neuron: Tensor::from_data(TensorData::new(one_hot, shape), device),
+            class_weight: Tensor::from_data(
+                TensorData::new(weights.collect::<Vec<f32>>(), shape),
+                device,
+            ),
+            class_bias: Tensor::from_data(
+                TensorData::new(biases.collect::<Vec<f32>>(), [pairs.len()]),
+                device,
+            ),
+            class_text,
+        })
+    }
+
+    /// Runs all steps from `parameter`; `None` when the observer stopped them before the last.
+    pub(crate) fn optimize(
+        &self,
+        mut parameter: Tensor<4>,
+        squash: Squash,
+        progress: &mut StepCount<'_>,
+    ) -> Result<Option<Vec<Illusion>>> {
+        let (config, spectrum) = (self.studio.config, &self.studio.spectrum);
+        let mut optimizer = AdamW::new(config);
+        let mut traces = vec![Vec::new(); self.pairs.len()];
+        for step in 0..config.steps {
+            let view = self.view(step);
+            let tracked = parameter.autodiff().require_grad();
+            let images = spectrum.images(tracked.clone(), squash);
+
+            let (gradient, losses, response) =
+                self.gradient(view.apply(images.clone().without_autodiff()))?;
+            if step.is_multiple_of(config.trace_every) {
+                self.trace(step, losses, response, &mut traces)?;
+            }
+
+            // What is linear in the images has their gradient: continue the chain rule from it.
+            let mut gradients = (images * view.adjoint(gradient)).sum().backward();
+            let gradient = tracked
+                .grad_remove(&mut gradients)
+                .ok_or_else(|| self.no_gradient())?;
+            parameter = optimizer.step(tracked.without_autodiff(), gradient);
+            if progress.step().is_break() && step + 1 < config.steps {
+                return Ok(None);
+            }
+        }
+        self.finish(parameter, squash, traces).map(Some)
+    }
+
+    /// The augmentation and smoothing of a step.
+    fn view(&self, step: usize) -> View {
+        let (studio, config) = (self.studio, self.studio.config);
+        let size = studio.size();
+        let draw = |keys: &[u64]| {
+            let mut rng = config.seed.rng("transform", keys);
+            Transform::draw(&config.augmentation, size, &mut rng)
+        };
+        let warp = (config.augmentation != Augmentation::off()).then(|| {
+            let step = step as u64;
+            let transforms: Vec<Transform> = match config.transform_draw {
+                TransformDraw::PerStep => vec![draw(&[step])],
+                TransformDraw::PerImage => self
+                    .pairs
+                    .iter()
+                    .map(|pair| draw(&[pair.neuron.0 as u64, pair.class.0 as u64, step]))
+                    .collect(),
+            };
+            Warp::new(&transforms, size, &studio.device)
+        });
+        let remaining = (config.steps - step) as f64 / config.steps as f64;
+        let std = config.smoothing * remaining;
+        let offsets = (config.smoothing > 0.0).then(|| {
+            let of_pair = |pair| {
+                let normals = studio.normals("smoothing", pair, Some(step)).take(3);
+                normals.map(|value| (value * std) as f32)
+            };
+            let offsets = self.pairs.iter().flat_map(of_pair).collect();
+            let data = TensorData::new::<f32, _>(offsets, [self.pairs.len(), 3, 1, 1]);
+            Tensor::from_data(data, &studio.device)
+        });
+        View { warp, offsets }
+    }
+
+    /// Gradient of the losses' sum with respect to `seen`, `[N, 3, S, S]`, with the losses and
+    /// what they are made of.
+    fn gradient(&self, seen: Tensor<4>) -> Result<(Tensor<4>, Tensor<1>, Response)> {
+        let seen = seen.autodiff().require_grad();
+        let features = self.features(seen.clone())?.features;
+        let guided = self.studio.config.objective == Objective::Guided;
+        let response = Response {
+            activation: (features.clone() * self.neuron.clone())
+                .sum_dim(1)
+                .squeeze_dim(1),
+            logit: (features * self.class_weight.clone())
+                .sum_dim(1)
+                .squeeze_dim(1)
+                + self.class_bias.clone(),
+            similarity: if guided {
+                self.similarity(seen.clone())?
+            } else {
+                None
+            },
+        };
+        let losses = losses(&response, self.studio.config)?;
+        let loss = losses.clone().sum();
+        if !loss.is_tracked() {
+            return Err(self.no_gradient());
+        }
+        let gradient = seen
+            .grad_remove(&mut loss.backward())
+            .ok_or_else(|| self.no_gradient())?;
+        Ok((gradient, losses, response))
+    }
+
+    /// What the classifier makes of pictures `[N, 3, S, S]`.
+    fn features(&self, images: Tensor<4>) -> Result<neuroinspect_core::Activations> {
+        let classifier = self.studio.classifier;
+        let input = classifier.input();
+        let activations = classifier.activations(input.normalize(resize(images, input.size)));
+        let expected = self.neuron.dims();
+        if activations.features.dims() != expected {
+            let what = format!("features of classifier '{}'", classifier.name());
+            return Err(Error::shape(what, expected, activations.features.dims()));
+        }
+        Ok(activations)
+    }
+
+    /// Similarity of pictures `[N, 3, S, S]` and their class texts, if there is a guide: `[N]`.
+    fn similarity(&self, images: Tensor<4>) -> Result<Option<Tensor<1>>> {
+        let (Some(Guide { encoder, .. }), Some(texts)) = (self.studio.guide, &self.class_text)
+        else {
+            return Ok(None);
+        };
+        let input = encoder.input();
+        let embeddings = encoder.encode_images(input.normalize(resize(images, input.size)));
+        if embeddings.dims() != texts.dims() {
+            let what = format!("image embeddings of encoder '{}'", encoder.name());
+            return Err(Error::shape(what, texts.dims(), embeddings.dims()));
+        }
+        Ok(Some(similarity(embeddings, texts.clone())))
+    }
+
+    /// Appends a step to the pairs' traces: one read from the device.
+    fn trace(
+        &self,
+        step: usize,
+        losses: Tensor<1>,
+        response: Response,
+        traces: &mut [Vec<TracePoint>],
+    ) -> Result<()> {
+        let n = self.pairs.len();
+        let guided = response.similarity.is_some();
+        let columns = [losses.expand([n]), response.activation, response.logit]
+            .into_iter()
+            .chain(response.similarity)
+            .map(Tensor::without_autodiff)
+            .collect();
+        let values = host(Tensor::cat(columns, 0), "the course of the optimisation")?;
+        for (index, trace) in traces.iter_mut().enumerate() {
+            let point = TracePoint {
+                step,
+                loss: values[index],
+                activation: values[n + index],
+                logit: values[2 * n + index],
+                clip_similarity: guided.then(|| values[3 * n + index]),
+            };
+            let similarity = point.clip_similarity.unwrap_or_default();
+            self.check_finite(
+                index,
+                step,
+                [point.loss, point.activation, point.logit, similarity],
+            )?;
+            trace.push(point);
+        }
+        Ok(())
+    }
+
+    /// Looks at the pictures without augmentation.
+    fn finish(
+        &self,
+        parameter: Tensor<4>,
+        squash: Squash,
+        traces: Vec<Vec<TracePoint>>,
+    ) -> Result<Vec<Illusion>> {
+        let (config, layer, size) = (self.studio.config, &self.studio.layer, self.studio.size());
+        let images = self.studio.spectrum.images(parameter, squash);
+        let activations = self.features(images.clone())?;
+        let similarities = match self.similarity(images.clone())? {
+            Some(similarity) => host(similarity, "the similarities")?
+                .into_iter()
+                .map(Some)
+                .collect(),
+            None => vec![None; self.pairs.len()],
+        };
+        let [n, neurons, height, width] = activations.map.dims();
+        let one_hot = self.neuron.clone().reshape([n, neurons, 1, 1]);
+        let maps = host((activations.map * one_hot).sum_dim(1), "the feature maps")?;
+        let features = host(activations.features, "the features")?;
+        let images = host(images, "the pictures")?;
+        let logits = layer.logits(view(&features, neurons)?)?;
+
+        let pixels = 3 * size * size;
+        let mut finished = Vec::with_capacity(n);
+        for (index, (&pair, trace)) in self.pairs.iter().zip(traces).enumerate() {
+            let image = images[index * pixels..(index + 1) * pixels].to_vec();
+            let map = &maps[index * height * width..(index + 1) * height * width];
+            let activation = features[index * neurons + pair.neuron.0];
+            let logit = logits[[index, pair.class.0]];
+            let clip_similarity = similarities[index];
+            let scores = [activation, logit, clip_similarity.unwrap_or_default()];
+            self.check_finite(
+                index,
+                config.steps,
+                image.iter().chain(map).copied().chain(scores),
+            )?;
+            finished.push(Illusion {
+                pair,
+                image: Array3::from_shape_vec((3, size, size), image)
+                    .map_err(|_| Error::shape("a picture", [3, size, size], pixels))?,
+                mask: activation_mask(
+                    view(map, width)?,
+                    size,
+                    config.mask_threshold,
+                    config.mask_reduction,
+                ),
+                activation,
+                logit,
+                probability: logits
+                    .row(index)
+                    .iter()
+                    .map(|other| (other - logit).exp())
+                    .sum::<f32>()
+                    .recip(),
+                clip_similarity,
+                trace,
+            });
+        }
+        Ok(finished)
+    }
+
+    fn check_finite(
+        &self,
+        index: usize,
+        step: usize,
+        values: impl IntoIterator<Item = f32>,
+    ) -> Result<()> {
+        if values.into_iter().all(f32::is_finite) {
+            return Ok(());
+        }
+        let Pair { neuron, class } = self.pairs[index];
+        Err(Error::Diverged {
+            neuron,
+            class,
+            step,
+        })
+    }
+
+    fn no_gradient(&self) -> Error {
+        Error::NoGradient {
+            classifier: self.studio.classifier.name().to_owned(),
+        }
+    }
+}
+
+/// Rows of `width` values.
+fn view(values: &[f32], width: usize) -> Result<ArrayView2<'_, f32>> {
+    let rows = values.len().checked_div(width).unwrap_or(0);
+    ArrayView2::from_shape((rows, width), values)
+        .map_err(|_| Error::shape("values read back", [rows, width], values.len()))
+}
+
+pub(crate) fn host<const R: usize>(tensor: Tensor<R>, what: &'static str) -> Result<Vec<f32>> {
+    tensor.try_into_vec_as::<f32>().map_err(|error| {
+        Error::Core(CoreError::Device {
+            what,
+            reason: error.to_string(),
+        })
+    })
+}

@@ -1,0 +1,75 @@
+//! What is asked for and what comes out.
+
+use ndarray::{Array2, Array3};
+use neuroinspect_core::{ClassId, NeuronId};
+use serde::{Deserialize, Serialize};
+
+/// A neuron to be pictured within a class.
+///
+/// A batch is a list of pairs: one neuron with many classes and many neurons with one class are
+/// asked for in the same way, and a pair may stand in the list more than once.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Pair {
+    /// The neuron whose activation is raised.
+    pub neuron: NeuronId,
+    /// The class within which it is raised.
+    pub class: ClassId,
+}
+
+/// The pictures of a list of pairs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Illusions {
+    /// One picture per pair, in the order of the pairs; the first ones if `interrupted`.
+    pub finished: Vec<Illusion>,
+    /// Whether the observer stopped the work before all pairs were done. Whole batches are kept,
+    /// a batch under way is dropped.
+    pub interrupted: bool,
+}
+
+/// The picture of one pair, without augmentation, and what the networks see in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Illusion {
+    /// The neuron and the class.
+    pub pair: Pair,
+    /// The picture: `[3, S, S]`, red, green, blue in `[0, 1]`.
+    pub image: Array3<f32>,
+    /// Where the neuron is active: `[S, S]`, 1 there and the configured reduction elsewhere.
+    pub mask: Array2<f32>,
+    /// Activation `a_n` of the neuron on the picture.
+    pub activation: f32,
+    /// Logit `z_c` of the class on the picture.
+    pub logit: f32,
+    /// Probability of the class on the picture, in `[0, 1]`.
+    pub probability: f32,
+    /// Similarity `s` of the picture and the class's text embedding, where a guide was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_similarity: Option<f32>,
+    /// The course of the optimisation, every [`trace_every`](crate::IllusionConfig::trace_every)
+    /// steps.
+    pub trace: Vec<TracePoint>,
+}
+
+impl Illusion {
+    /// The picture times its mask: `[3, S, S]`, as the paper publishes it.
+    pub fn masked_image(&self) -> Array3<f32> {
+        &self.image * &self.mask
+    }
+}
+
+/// One step of the optimisation, seen through that step's augmentation and before its update.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TracePoint {
+    /// The step, from 0.
+    pub step: usize,
+    /// The pair's loss; under [`WholeBatch`](crate::Coupling::WholeBatch) coupling its batch's.
+    pub loss: f32,
+    /// Activation `a_n` of the neuron.
+    pub activation: f32,
+    /// Logit `z_c` of the class.
+    pub logit: f32,
+    /// Similarity `s` of image and class text, where the objective uses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_similarity: Option<f32>,
+}
