@@ -1,0 +1,76 @@
+//! A CLIP's weights in files, under open_clip's names.
+
+use std::{collections::BTreeMap, path::Path};
+
+use burn::tensor::Device;
+
+use super::{Clip, ClipConfig};
+use crate::{
+    Checkpoint, Error, Result, Strictness,
+    checkpoint::{Precision, save_as},
+};
+
+/// Key of a safetensors file's metadata that holds the config, as open_clip's JSON.
+const CONFIG: &str = "config";
+
+impl Clip {
+    /// Loads a safetensors or PyTorch checkpoint of open_clip; every weight must be there in its
+    /// shape, and nothing else.
+    ///
+    /// The config is the one given or, without, the one in the file's metadata under `config`,
+    /// where [`save`](Self::save) puts it. The model is named after the file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoClipConfig`] when neither has a config, [`Error::ClipConfig`] when the file's
+    /// is wrong, otherwise as [`Checkpoint::open`] and [`Checkpoint::apply`].
+    pub fn load(
+        path: impl AsRef<Path>,
+        config: Option<&ClipConfig>,
+        device: &Device,
+    ) -> Result<Self> {
+        Self::from_checkpoint(&Checkpoint::open(path)?, config, device)
+    }
+
+    /// [`load`](Self::load) from an open checkpoint, for instance of bytes in memory
+    /// ([`Checkpoint::from_bytes`]).
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn from_checkpoint(
+        checkpoint: &Checkpoint,
+        config: Option<&ClipConfig>,
+        device: &Device,
+    ) -> Result<Self> {
+        let file = checkpoint.file();
+        let config = match (config, checkpoint.metadata().get(CONFIG)) {
+            (Some(config), _) => config.clone(),
+            (None, Some(json)) => {
+                ClipConfig::from_json(json, &format!("'{CONFIG}' in the metadata of '{file}'"))?
+            }
+            (None, None) => {
+                return Err(Error::NoClipConfig {
+                    file: file.to_owned(),
+                    known: ClipConfig::PRESETS.join(", "),
+                });
+            }
+        };
+        let name = Path::new(file)
+            .file_stem()
+            .map_or_else(|| file.into(), |stem| stem.to_string_lossy());
+        let mut clip = config.init(device)?.with_name(name);
+        checkpoint.apply(&mut clip, "a CLIP of this config", Strictness::Strict)?;
+        Ok(clip)
+    }
+
+    /// Writes the weights as safetensors under open_clip's names, with the config as metadata.
+    ///
+    /// # Errors
+    ///
+    /// As [`save_as`].
+    pub fn save(&self, path: impl AsRef<Path>, precision: Precision) -> Result<()> {
+        let metadata = BTreeMap::from([(CONFIG.to_owned(), self.config.to_json())]);
+        save_as(self, &metadata, precision, path)
+    }
+}

@@ -1,0 +1,155 @@
+//! From class texts to class embeddings, and from those to predictions.
+
+use burn::tensor::Tensor;
+use neuroinspect_core::{ClassId, Error as CoreError, ImageTextEncoder};
+use serde::{Deserialize, Serialize};
+
+use super::PromptTemplates;
+use crate::Result;
+
+/// How [`class_embeddings`] makes its means.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClassEmbeddingConfig {
+    /// Most prompts embedded at once; at least 1. Default 256.
+    pub batch_size: usize,
+    /// Whether the means are brought to unit length. Default [`MeanNorm::Kept`].
+    pub mean_norm: MeanNorm,
+}
+
+/// The length of the mean of a class's prompt embeddings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MeanNorm {
+    /// As it comes, below 1: the less a class's prompts agree, the shorter. NeuroInspect's.
+    #[default]
+    Kept,
+    /// Scaled to 1, as in CLIP's zero-shot classification.
+    Unit,
+}
+
+impl Default for ClassEmbeddingConfig {
+    fn default() -> Self {
+        Self {
+            batch_size: 256,
+            mean_norm: MeanNorm::Kept,
+        }
+    }
+}
+
+impl ClassEmbeddingConfig {
+    /// Sets the number of prompts embedded at once.
+    pub fn with_batch_size(mut self, batch_size: usize) -> Self {
+        self.batch_size = batch_size;
+        self
+    }
+
+    /// Sets whether the means are brought to unit length.
+    pub fn with_mean_norm(mut self, mean_norm: MeanNorm) -> Self {
+        self.mean_norm = mean_norm;
+        self
+    }
+
+    /// Checks the options.
+    ///
+    /// # Errors
+    ///
+    /// When `batch_size` is 0.
+    pub fn validate(&self) -> Result<()> {
+        if self.batch_size == 0 {
+            return Err(CoreError::InvalidOption {
+                option: "batch_size",
+                value: "0".into(),
+                expected: "at least 1",
+            }
+            .into());
+        }
+        Ok(())
+    }
+}
+
+/// Mean over the templates of the unit-normalised embeddings of each class (method of arXiv
+/// 2310.07184, section 3; the equation stands at [the module](super)).
+///
+/// The result is on the encoder's device and has no gradient to the encoder's weights where the
+/// encoder is on a plain device.
+///
+/// # Shapes
+///
+/// `K` class texts to `[K, E]`.
+///
+/// # Errors
+///
+/// When there are no classes, an option is out of range, or the encoder fails.
+pub fn class_embeddings(
+    encoder: &dyn ImageTextEncoder,
+    templates: &PromptTemplates,
+    class_texts: &[String],
+    config: &ClassEmbeddingConfig,
+) -> Result<Tensor<2>> {
+    config.validate()?;
+    if class_texts.is_empty() {
+        return Err(CoreError::shape("class texts to embed", "at least 1", 0).into());
+    }
+    // Whole classes per batch, as many as fit; a class of more prompts than that is split.
+    let classes_at_once = (config.batch_size / templates.as_slice().len()).max(1);
+    let means = class_texts
+        .chunks(classes_at_once)
+        .map(|classes| mean_embeddings(encoder, templates, classes, config.batch_size))
+        .collect::<Result<Vec<_>>>()?;
+    let means = Tensor::cat(means, 0);
+    Ok(match config.mean_norm {
+        MeanNorm::Kept => means,
+        MeanNorm::Unit => unit(means),
+    })
+}
+
+fn mean_embeddings(
+    encoder: &dyn ImageTextEncoder,
+    templates: &PromptTemplates,
+    class_texts: &[String],
+    batch_size: usize,
+) -> Result<Tensor<2>> {
+    let fill = |text: &String| templates.fill(text);
+    let prompts: Vec<_> = class_texts.iter().flat_map(fill).collect();
+    let embeddings = prompts
+        .chunks(batch_size)
+        .map(|prompts| Ok(unit(encoder.encode_texts(prompts)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let embeddings = Tensor::cat(embeddings, 0);
+    let (classes, width) = (class_texts.len(), embeddings.dims()[1]);
+    Ok(embeddings
+        .reshape([classes, templates.as_slice().len(), width])
+        .mean_dim(1)
+        .reshape([classes, width]))
+}
+
+/// The class whose embedding is nearest each image's, by cosine.
+///
+/// # Shapes
+///
+/// Image embeddings `[N, E]` and class embeddings `[K, E]`, neither normalised, to `N` classes.
+///
+/// # Errors
+///
+/// When the widths differ, there are no classes, or the result cannot be read from the device.
+pub fn zero_shot(images: Tensor<2>, classes: Tensor<2>) -> Result<Vec<ClassId>> {
+    let ([_, width], [count, expected]) = (images.dims(), classes.dims());
+    if width != expected || count == 0 {
+        let found = classes.dims();
+        return Err(CoreError::shape("class embeddings", ["K > 0", &width.to_string()], found).into());
+    }
+    // An image's own length does not move the maximum of its row.
+    let nearest = images.matmul(unit(classes).transpose()).argmax(1);
+    let nearest = nearest.try_into_vec_as::<i64>().map_err(|error| CoreError::Device {
+        what: "zero-shot predictions",
+        reason: error.to_string(),
+    })?;
+    Ok(nearest.into_iter().map(|class| ClassId(class as usize)).collect())
+}
+
+/// Rows scaled to unit length; a row of zeros stays.
+fn unit(rows: Tensor<2>) -> Tensor<2> {
+    let length = rows.clone().square().sum_dim(1).sqrt();
+    rows / length.clamp_min(1e-12)
+}
