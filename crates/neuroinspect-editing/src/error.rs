@@ -1,0 +1,71 @@
+//! What can go wrong in editing.
+
+use neuroinspect_core::NeuronId;
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a decision layer could not be edited, or an edit not applied.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No neurons were given.
+    #[error("no neurons to correct; name at least one")]
+    NoNeurons,
+    /// A neuron was given twice.
+    #[error("neuron {neuron} is named twice; name each neuron once")]
+    DuplicateNeuron {
+        /// The neuron.
+        neuron: NeuronId,
+    },
+    /// A table without samples.
+    #[error("the {table} table has no samples; editing needs training and validation samples")]
+    EmptyTable {
+        /// Which table: "training" or "validation".
+        table: &'static str,
+    },
+    /// Training left the finite numbers.
+    #[error("editing diverged in epoch {epoch}; lower learning_rate or lambda3")]
+    Diverged {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The value that is not finite.
+        source: neuroinspect_core::Error,
+    },
+    /// An edit was used on a layer it was not made for.
+    #[error(
+        "this edit is for another decision layer: it changes the one of '{model}' ({classes} classes, \
+         {neurons} neurons) from SHA-256 {before} to {after}, but the layer given has {found}"
+    )]
+    OtherLayer {
+        /// Name of the model the edit was made for.
+        model: String,
+        /// Classes of that model.
+        classes: usize,
+        /// Neurons of that model.
+        neurons: usize,
+        /// Hash of the layer before the edit.
+        before: String,
+        /// Hash of the layer after the edit.
+        after: String,
+        /// Hash of the layer given.
+        found: String,
+    },
+    /// An edit whose values do not lead to the layer it promises.
+    #[error(
+        "this edit is damaged: its values lead to a decision layer of SHA-256 {found} instead of \
+         {promised}; make it again"
+    )]
+    Damaged {
+        /// The hash the edit promises.
+        promised: String,
+        /// The hash its values lead to.
+        found: String,
+    },
+    /// Importances for an automatic target.
+    #[error(transparent)]
+    Counterfactual(#[from] neuroinspect_counterfactual::Error),
+    /// Shapes, ids, options, files, cancellation and devices.
+    #[error(transparent)]
+    Core(#[from] neuroinspect_core::Error),
+}

@@ -1,0 +1,67 @@
+//! Adam, and its learning rate over time.
+
+use burn::tensor::Tensor;
+
+use crate::Schedule;
+
+const BETA1: f64 = 0.9;
+const BETA2: f64 = 0.999;
+const EPSILON: f64 = 1e-8;
+
+/// Adam (arXiv 1412.6980) for one tensor, as PyTorch has it: weight decay is added to the gradient.
+pub(crate) struct Adam<const R: usize> {
+    parameter: Tensor<R>,
+    mean: Tensor<R>,
+    square: Tensor<R>,
+    steps: i32,
+}
+
+impl<const R: usize> Adam<R> {
+    pub(crate) fn new(parameter: Tensor<R>) -> Self {
+        Self {
+            mean: parameter.zeros_like(),
+            square: parameter.zeros_like(),
+            parameter,
+            steps: 0,
+        }
+    }
+
+    pub(crate) fn parameter(&self) -> &Tensor<R> {
+        &self.parameter
+    }
+
+    pub(crate) fn step(&mut self, gradient: Tensor<R>, rate: f64, weight_decay: f64) {
+        let gradient = gradient + self.parameter.clone() * weight_decay;
+        self.steps += 1;
+        self.mean = self.mean.clone() * BETA1 + gradient.clone() * (1.0 - BETA1);
+        self.square = self.square.clone() * BETA2 + gradient.square() * (1.0 - BETA2);
+        let rate = rate / (1.0 - BETA1.powi(self.steps));
+        let correction = (1.0 - BETA2.powi(self.steps)).sqrt();
+        let divisor = self.square.clone().sqrt() / correction + EPSILON;
+        self.parameter = self.parameter.clone() - self.mean.clone() / divisor * rate;
+    }
+}
+
+impl Schedule {
+    /// The learning rate of a step, counted from 0 over all epochs.
+    pub(crate) fn rate(self, base: f64, step: usize, steps_per_epoch: usize, epochs: usize) -> f64 {
+        let progress = |step: usize| step as f64 / (steps_per_epoch * epochs) as f64;
+        match self {
+            Self::Constant => base,
+            Self::Warmup => warmup(base, progress(step)),
+            // The original sets the rate after each step, from that step's place in its epoch, for
+            // the next step to use, be it in the next epoch; the very first has the full rate.
+            Self::OriginalWarmup => match step.checked_sub(1) {
+                None => base,
+                Some(previous) => warmup(base, progress(previous % steps_per_epoch)),
+            },
+        }
+    }
+}
+
+/// The warm-up curve at `progress` in `[0, 1]`.
+pub(crate) fn warmup(base: f64, progress: f64) -> f64 {
+    let fall = (4.0 * (1.0 - progress)).min(1.0);
+    let rise = (20.0 * progress).min(1.0);
+    base * (0.5 - 0.5 * (std::f64::consts::PI * fall).cos()) * rise
+}

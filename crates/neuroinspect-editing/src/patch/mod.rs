@@ -1,0 +1,243 @@
+//! An edit on its own: what changed, what it applies to, and how it was made.
+
+mod io;
+
+use std::fmt;
+
+use ndarray::{Array1, Array2, Axis};
+use neuroinspect_core::{ClassId, DecisionLayer, NeuronId};
+use serde::{Deserialize, Serialize};
+
+use crate::{EditConfig, EditScope, Edited, Error, Result};
+
+/// A patch of a decision layer that can be applied, reverted, inspected and passed on in a small
+/// file.
+///
+/// It holds the rows of `W` and `b` that differ, before and after, and the hashes of the whole
+/// layer before and after. It applies to that layer alone, and reverting it brings back the exact
+/// bits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edit {
+    recipe: Recipe,
+    classes: usize,
+    neurons: usize,
+    sha256_before: String,
+    sha256_after: String,
+    /// Classes whose row differs, ascending.
+    changed: Vec<ClassId>,
+    before: Rows,
+    after: Rows,
+}
+
+/// How an edit was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Name of the classifier.
+    pub model: String,
+    /// Version of neuroinspect.
+    pub version: String,
+    /// The neurons corrected.
+    pub neurons: Vec<NeuronId>,
+    /// Whose probability they were to stop deciding.
+    pub scope: EditScope,
+    /// The probability ratio `o` aimed at.
+    pub target: f64,
+    /// The epoch whose layer was kept, from 1.
+    pub best_epoch: usize,
+    /// The options, the seed among them.
+    pub config: EditConfig,
+}
+
+/// Some rows of a decision layer.
+#[derive(Clone, Debug, PartialEq)]
+struct Rows {
+    /// `[R, D]`
+    weight: Array2<f32>,
+    /// `[R]`
+    bias: Array1<f32>,
+}
+
+impl Edit {
+    /// The edit that leads from a decision layer to an edited one.
+    ///
+    /// # Errors
+    ///
+    /// When the layers differ in shape.
+    pub fn between(before: &DecisionLayer, edited: &Edited) -> Result<Self> {
+        let after = &edited.layer;
+        if before.weight().dim() != after.weight().dim() {
+            let what = "[classes, neurons] of the edited layer";
+            let (expected, found) = (before.weight().dim(), after.weight().dim());
+            return Err(neuroinspect_core::Error::shape(what, expected, found).into());
+        }
+        let changed: Vec<ClassId> = (0..before.classes())
+            .map(ClassId)
+            .filter(|&class| !row_bits(before, class).eq(row_bits(after, class)))
+            .collect();
+        Ok(Self {
+            recipe: Recipe {
+                model: edited.model.clone(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                neurons: edited.neurons.clone(),
+                scope: edited.scope,
+                target: edited.target,
+                best_epoch: edited.best_epoch,
+                config: edited.config.clone(),
+            },
+            classes: before.classes(),
+            neurons: before.neurons(),
+            sha256_before: before.sha256(),
+            sha256_after: after.sha256(),
+            before: Rows::of(before, &changed),
+            after: Rows::of(after, &changed),
+            changed,
+        })
+    }
+
+    /// The edited layer, from the layer the edit was made for.
+    ///
+    /// A layer that is edited already comes back as it is: applying twice is applying once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherLayer`] when the edit is for another layer, [`Error::Damaged`] when its values
+    /// do not lead to the layer it promises.
+    pub fn apply(&self, layer: &DecisionLayer) -> Result<DecisionLayer> {
+        self.replace(layer, &self.after, &self.sha256_after)
+    }
+
+    /// The layer as it was before the edit, bit by bit, from the edited one.
+    ///
+    /// A layer that is not edited yet comes back as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`apply`](Self::apply).
+    pub fn revert(&self, layer: &DecisionLayer) -> Result<DecisionLayer> {
+        self.replace(layer, &self.before, &self.sha256_before)
+    }
+
+    fn replace(&self, layer: &DecisionLayer, rows: &Rows, promised: &str) -> Result<DecisionLayer> {
+        let found = layer.sha256();
+        if found != self.sha256_before && found != self.sha256_after {
+            return Err(Error::OtherLayer {
+                model: self.recipe.model.clone(),
+                classes: self.classes,
+                neurons: self.neurons,
+                before: self.sha256_before.clone(),
+                after: self.sha256_after.clone(),
+                found,
+            });
+        }
+        let mut weight = layer.weight().to_owned();
+        let mut bias = layer.bias().to_owned();
+        for (row, class) in self.changed.iter().enumerate() {
+            weight.row_mut(class.0).assign(&rows.weight.row(row));
+            bias[class.0] = rows.bias[row];
+        }
+        let replaced = DecisionLayer::new(weight, bias)?;
+        let found = replaced.sha256();
+        if found != promised {
+            let promised = promised.to_owned();
+            return Err(Error::Damaged { promised, found });
+        }
+        Ok(replaced)
+    }
+
+    /// How it was made.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Number of classes `K` and neurons `D` of the layer it applies to.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.classes, self.neurons]
+    }
+
+    /// [Hash](DecisionLayer::sha256) of the layer it applies to.
+    pub fn sha256_before(&self) -> &str {
+        &self.sha256_before
+    }
+
+    /// [Hash](DecisionLayer::sha256) of the edited layer.
+    pub fn sha256_after(&self) -> &str {
+        &self.sha256_after
+    }
+
+    /// The classes whose row of the layer it changes, ascending.
+    pub fn changed_classes(&self) -> &[ClassId] {
+        &self.changed
+    }
+
+    /// The largest change of a weight, and of a bias.
+    pub fn largest_change(&self) -> (f32, f32) {
+        let largest = |values: &mut dyn Iterator<Item = (&f32, &f32)>| {
+            values.fold(0.0, |most: f32, (a, b)| most.max((a - b).abs()))
+        };
+        (
+            largest(&mut self.before.weight.iter().zip(&self.after.weight)),
+            largest(&mut self.before.bias.iter().zip(&self.after.bias)),
+        )
+    }
+}
+
+/// A summary of a few lines, for people.
+impl fmt::Display for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Recipe {
+            model,
+            version,
+            neurons,
+            scope,
+            target,
+            best_epoch,
+            config,
+        } = &self.recipe;
+        let names: Vec<String> = neurons.iter().map(ToString::to_string).collect();
+        let scope = match scope {
+            EditScope::Class(class) => format!("class {class}"),
+            EditScope::AllClasses => "all classes".to_owned(),
+        };
+        let (weight, bias) = self.largest_change();
+        let (changed, classes) = (self.changed.len(), self.classes);
+        writeln!(
+            f,
+            "edit of the decision layer of '{model}' ({classes} classes, {} neurons)",
+            self.neurons
+        )?;
+        writeln!(
+            f,
+            "corrects neurons {} for {scope}, aiming at a probability ratio of {target:.4}",
+            names.join(", ")
+        )?;
+        writeln!(
+            f,
+            "changes {changed} of {classes} rows, a weight by at most {weight:.3e}, a bias by at \
+             most {bias:.3e}"
+        )?;
+        writeln!(
+            f,
+            "made by neuroinspect {version} with seed {}; layer of epoch {best_epoch}",
+            config.seed.0
+        )?;
+        writeln!(f, "before {}", self.sha256_before)?;
+        write!(f, "after  {}", self.sha256_after)
+    }
+}
+
+impl Rows {
+    fn of(layer: &DecisionLayer, classes: &[ClassId]) -> Self {
+        let rows: Vec<usize> = classes.iter().map(|class| class.0).collect();
+        Self {
+            weight: layer.weight().select(Axis(0), &rows),
+            bias: layer.bias().select(Axis(0), &rows),
+        }
+    }
+}
+
+/// The bits of one row of `W` and `b`: a `-0.0` in place of a `0.0` is a change too.
+fn row_bits(layer: &DecisionLayer, class: ClassId) -> impl Iterator<Item = u32> {
+    let row = layer.weight().row(class.0).to_vec();
+    let bias = layer.bias()[class.0];
+    row.into_iter().chain([bias]).map(f32::to_bits)
+}

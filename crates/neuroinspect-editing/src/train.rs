@@ -1,0 +1,320 @@
+//! Training a decision layer on a feature table.
+
+use std::{cmp::Ordering, collections::HashSet};
+
+use burn::{
+    module::Param,
+    nn::Linear,
+    tensor::{Device, Int, Tensor, TensorData},
+};
+use ndarray::{Array1, Axis};
+use neuroinspect_core::{
+    ClassId, DecisionLayer, Error::Cancelled, FeatureTable, Metrics, NeuronId, Observer, Progress,
+};
+use neuroinspect_counterfactual::importance;
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+use crate::{EditConfig, EditScope, Error, Keep, Result, Target, loss::Loss, optimizer::Adam};
+
+const STAGE: &str = "editing";
+
+/// An edited decision layer, and how it came to be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Edited {
+    /// The layer; written to a file by way of [`Edit`](crate::Edit).
+    #[serde(skip)]
+    pub layer: DecisionLayer,
+    /// Name of the classifier it belongs to.
+    pub model: String,
+    /// The neurons corrected.
+    pub neurons: Vec<NeuronId>,
+    /// Whose probability they were to stop deciding.
+    pub scope: EditScope,
+    /// The probability ratio `o` aimed at.
+    pub target: f64,
+    /// The epoch whose layer this is, from 1.
+    pub best_epoch: usize,
+    /// What happened in each epoch.
+    pub epochs: Vec<EpochRecord>,
+    /// Whether training ended for want of a better validation accuracy.
+    pub stopped_early: bool,
+    /// The options.
+    pub config: EditConfig,
+}
+
+/// What happened in one epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Mean over its batches of the loss, Eq. 8.
+    pub loss: f64,
+    /// Mean over its batches of `|r - o|`, not weighted.
+    pub ratio_penalty: f64,
+    /// Validation accuracy after it, in `[0, 1]`.
+    pub validation_accuracy: f64,
+    /// Validation accuracy of the worst class after it, in `[0, 1]`.
+    pub validation_worst_class: f64,
+}
+
+/// Trains a decision layer until the chosen neurons no longer decide.
+///
+/// Only `W` and `b` learn, by Adam, on features that are as they are in the table. `layer` itself is
+/// no candidate for the layer kept, however accurate: the validation table usually has the same
+/// false correlation as the training table, and by its accuracy no edit would ever be chosen.
+/// Among epochs of equal accuracy the one with the smaller ratio penalty is kept, and then the
+/// earlier one.
+///
+/// The observer hears of epochs, and can stop the work between two of them.
+///
+/// # Errors
+///
+/// When there are no neurons, or one is out of range or named twice; when the class is out of range
+/// or has no training samples; when a table is empty or does not fit the layer; when an option is
+/// out of range, training diverges, or the observer asks to stop.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "two tables, and the same order as `explain`"
+)]
+pub fn edit(
+    train: &FeatureTable,
+    validation: &FeatureTable,
+    layer: &DecisionLayer,
+    neurons: &[NeuronId],
+    scope: EditScope,
+    config: &EditConfig,
+    device: &Device,
+    observer: &mut dyn Observer,
+) -> Result<Edited> {
+    config.validate()?;
+    check_tables(train, validation, layer)?;
+    check_neurons(neurons, layer)?;
+    if let EditScope::Class(class) = scope {
+        layer.check_class(class)?;
+        if train.samples_of(class)?.is_empty() {
+            let name = train.class_names()[class.0].clone();
+            return Err(neuroinspect_core::Error::EmptyClass { class, name }.into());
+        }
+    }
+    let target = target_ratio(validation, layer, neurons, scope, config.target)?;
+
+    let mut training = Training::new(layer, neurons, scope, target, config, device);
+    let mut epochs: Vec<EpochRecord> = Vec::new();
+    let mut kept = layer.clone();
+    let mut best_epoch = 0;
+    let mut most_accurate = (0, f64::NEG_INFINITY);
+    let mut stopped_early = false;
+    for epoch in 1..=config.epochs {
+        let (loss, ratio_penalty) = training.epoch(train, epoch)?;
+        let edited = training.layer(epoch)?;
+        let predictions = edited.predict(validation.features())?;
+        let metrics = Metrics::new(validation.labels(), &predictions, layer.classes(), None)?;
+        let record = EpochRecord {
+            epoch,
+            loss,
+            ratio_penalty,
+            validation_accuracy: metrics.accuracy,
+            validation_worst_class: metrics.worst_class_accuracy,
+        };
+        epochs.push(record);
+        if best_epoch == 0 || record.is_better_than(&epochs[best_epoch - 1], config.keep) {
+            best_epoch = epoch;
+            kept = edited;
+        }
+        if metrics.accuracy > most_accurate.1 {
+            most_accurate = (epoch, metrics.accuracy);
+        }
+        let progress = Progress {
+            stage: STAGE,
+            done: epoch,
+            total: config.epochs,
+        };
+        if observer.update(progress).is_break() {
+            return Err(Cancelled { stage: STAGE }.into());
+        }
+        let waited = epoch - most_accurate.0;
+        if epoch < config.epochs && config.patience.is_some_and(|patience| waited >= patience) {
+            stopped_early = true;
+            break;
+        }
+    }
+    Ok(Edited {
+        layer: kept,
+        model: train.provenance().model.clone(),
+        neurons: neurons.to_vec(),
+        scope,
+        target,
+        best_epoch,
+        epochs,
+        stopped_early,
+        config: config.clone(),
+    })
+}
+
+impl EpochRecord {
+    fn is_better_than(&self, other: &Self, keep: Keep) -> bool {
+        let accuracy = |record: &Self| match keep {
+            Keep::Accuracy => record.validation_accuracy,
+            Keep::WorstClass => record.validation_worst_class,
+        };
+        match accuracy(self).total_cmp(&accuracy(other)) {
+            Ordering::Greater => true,
+            Ordering::Equal => self.ratio_penalty < other.ratio_penalty,
+            Ordering::Less => false,
+        }
+    }
+}
+
+/// A decision layer in training.
+struct Training<'a> {
+    /// `W`: `[K, D]`.
+    weight: Adam<2>,
+    /// `b`: `[K]`.
+    bias: Adam<1>,
+    loss: Loss,
+    config: &'a EditConfig,
+    device: &'a Device,
+}
+
+impl<'a> Training<'a> {
+    fn new(
+        layer: &DecisionLayer,
+        neurons: &[NeuronId],
+        scope: EditScope,
+        target: f64,
+        config: &'a EditConfig,
+        device: &'a Device,
+    ) -> Self {
+        Self {
+            weight: Adam::new(layer.weight_on(device)),
+            bias: Adam::new(layer.bias_on(device)),
+            loss: Loss::new(neurons, scope, target, config, device),
+            config,
+            device,
+        }
+    }
+
+    /// Passes over the table once, in the order of the epoch (from 1), and returns the batches'
+    /// mean loss and mean ratio penalty. The device is read once, at the end.
+    fn epoch(&mut self, train: &FeatureTable, epoch: usize) -> Result<(f64, f64)> {
+        let config = self.config;
+        let mut order: Vec<usize> = (0..train.len()).collect();
+        order.shuffle(&mut config.seed.rng("editing order", &[epoch as u64]));
+
+        let batches = order.chunks(config.batch_size);
+        let steps = batches.len();
+        let mut sums = Tensor::<1>::zeros([2], self.device);
+        for (step, batch) in batches.enumerate() {
+            let labels: Vec<ClassId> = batch.iter().map(|&row| train.labels()[row]).collect();
+            let features = self.features(train, batch);
+            let labels = self.one_hot(&labels, train.classes());
+            let (weight, bias) = (self.weight.parameter(), self.bias.parameter());
+            let result = self.loss.evaluate(weight, bias, features, labels);
+            let rate = config.schedule.rate(
+                config.learning_rate,
+                (epoch - 1) * steps + step,
+                steps,
+                config.epochs,
+            );
+            self.weight.step(result.weight, rate, config.weight_decay);
+            self.bias.step(result.bias, rate, config.weight_decay);
+            sums = sums + Tensor::cat(vec![result.cross_entropy, result.penalty], 0);
+        }
+        let sums = sums.try_into_vec_as::<f32>();
+        let sums = sums.map_err(|error| neuroinspect_core::Error::Device {
+            what: "the loss of an epoch",
+            reason: error.to_string(),
+        })?;
+        let mean = |sum: f32| f64::from(sum) / steps as f64;
+        let (cross_entropy, penalty) = (mean(sums[0]), mean(sums[1]));
+        Ok((cross_entropy + config.lambda3 * penalty, penalty))
+    }
+
+    /// The features of some rows: `[B, D]`.
+    fn features(&self, table: &FeatureTable, rows: &[usize]) -> Tensor<2> {
+        let features = table.features().select(Axis(0), rows);
+        let shape = [rows.len(), table.neurons()];
+        let features = TensorData::new(features.into_raw_vec_and_offset().0, shape);
+        Tensor::from_data(features, self.device)
+    }
+
+    /// 1 where the class is the label, else 0: `[B, K]`.
+    fn one_hot(&self, labels: &[ClassId], classes: usize) -> Tensor<2> {
+        let shape = [labels.len(), classes];
+        let labels: Vec<i64> = labels.iter().map(|label| label.0 as i64).collect();
+        let labels = TensorData::new(labels, [shape[0], 1]);
+        let labels = Tensor::<2, Int>::from_data(labels, self.device).expand(shape);
+        let classes = Tensor::<1, Int>::arange(0..classes as i64, self.device);
+        labels.equal(classes.unsqueeze::<2>().expand(shape)).float()
+    }
+
+    /// The layer as it is after an epoch, read back.
+    fn layer(&self, epoch: usize) -> Result<DecisionLayer> {
+        let linear = Linear {
+            weight: Param::from_tensor(self.weight.parameter().clone().transpose()),
+            bias: Some(Param::from_tensor(self.bias.parameter().clone())),
+        };
+        DecisionLayer::from_linear(&linear).map_err(|error| match error {
+            source @ neuroinspect_core::Error::NotFinite { .. } => {
+                Error::Diverged { epoch, source }
+            }
+            other => other.into(),
+        })
+    }
+}
+
+/// The ratio to aim at; see [`Target`].
+fn target_ratio(
+    validation: &FeatureTable,
+    layer: &DecisionLayer,
+    neurons: &[NeuronId],
+    scope: EditScope,
+    target: Target,
+) -> Result<f64> {
+    if let Target::Fixed(ratio) = target {
+        return Ok(ratio);
+    }
+    let mean = validation.mean_features()?;
+    let importance = match scope {
+        EditScope::Class(class) => importance(layer, mean.view(), class)?,
+        EditScope::AllClasses => {
+            let mut sum = Array1::zeros(layer.neurons());
+            for class in 0..layer.classes() {
+                sum += &importance(layer, mean.view(), ClassId(class))?;
+            }
+            sum / layer.classes() as f64
+        }
+    };
+    let least = neurons.iter().map(|neuron| importance[neuron.0]);
+    let least = least.fold(f64::INFINITY, f64::min);
+    Ok((1.0 + (least - 1.0) / 3.0).max(1.0))
+}
+
+fn check_tables(
+    train: &FeatureTable,
+    validation: &FeatureTable,
+    layer: &DecisionLayer,
+) -> Result<()> {
+    for (table, name) in [(train, "training"), (validation, "validation")] {
+        table.check_layer(layer)?;
+        if table.is_empty() {
+            return Err(Error::EmptyTable { table: name });
+        }
+    }
+    Ok(())
+}
+
+fn check_neurons(neurons: &[NeuronId], layer: &DecisionLayer) -> Result<()> {
+    if neurons.is_empty() {
+        return Err(Error::NoNeurons);
+    }
+    let mut seen = HashSet::new();
+    for &neuron in neurons {
+        layer.check_neuron(neuron)?;
+        if !seen.insert(neuron) {
+            return Err(Error::DuplicateNeuron { neuron });
+        }
+    }
+    Ok(())
+}
