@@ -1,0 +1,118 @@
+//! How a checkpoint and a module fit together.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+/// Tensors named in a message before "and n more".
+const SHOWN: usize = 8;
+
+/// Likeness of two names, from 0 to 1, from which on one is offered for the other.
+const LIKE: f64 = 0.8;
+
+/// What of a checkpoint went into a module, tensor by tensor; names as in PyTorch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadReport {
+    /// Loaded.
+    pub applied: Vec<String>,
+    /// Parameters of the module that the checkpoint does not have.
+    pub missing: Vec<String>,
+    /// Tensors of the checkpoint that the module does not have.
+    pub unused: Vec<String>,
+    /// In both, but of different shape; not loaded.
+    pub mismatched: Vec<Mismatch>,
+    /// For a missing name the unused one most like it, where one is.
+    pub hints: BTreeMap<String, String>,
+}
+
+/// A tensor of another shape than its parameter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mismatch {
+    /// Name of both.
+    pub name: String,
+    /// Shape of the module's parameter.
+    pub expected: Vec<usize>,
+    /// Shape of the checkpoint's tensor.
+    pub found: Vec<usize>,
+}
+
+impl LoadReport {
+    /// Compares the shapes a module expects with those a checkpoint has.
+    pub(super) fn new(
+        expected: &BTreeMap<String, Vec<usize>>,
+        found: &BTreeMap<String, Vec<usize>>,
+    ) -> Self {
+        let mut report = Self::default();
+        for (name, shape) in expected {
+            match found.get(name) {
+                None => report.missing.push(name.clone()),
+                // Burn has no scalars: a parameter of rank 0 is one of shape [1].
+                Some(other) if other == shape || (other.is_empty() && *shape == [1]) => {
+                    report.applied.push(name.clone());
+                }
+                Some(other) => report.mismatched.push(Mismatch {
+                    name: name.clone(),
+                    expected: shape.clone(),
+                    found: other.clone(),
+                }),
+            }
+        }
+        let unused = found.keys().filter(|name| !expected.contains_key(*name));
+        report.unused = unused.cloned().collect();
+        // Quadratic: for messages about a few names, not for two different networks.
+        for name in report.missing.iter().take(SHOWN) {
+            let like = |other: &String| strsim::jaro_winkler(name, other);
+            let nearest = report
+                .unused
+                .iter()
+                .max_by(|a, b| like(a).total_cmp(&like(b)))
+                .filter(|other| like(other) >= LIKE);
+            if let Some(nearest) = nearest {
+                report.hints.insert(name.clone(), nearest.clone());
+            }
+        }
+        report
+    }
+
+    /// Whether every tensor found its parameter and every parameter its tensor.
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty() && self.unused.is_empty() && self.mismatched.is_empty()
+    }
+}
+
+impl fmt::Display for LoadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let expected = self.applied.len() + self.missing.len() + self.mismatched.len();
+        write!(f, "{} of {expected} tensors loaded", self.applied.len())?;
+        let missing = self.missing.iter().map(|name| match self.hints.get(name) {
+            Some(hint) => format!("{name} (is it '{hint}'?)"),
+            None => name.clone(),
+        });
+        list(f, "missing", missing)?;
+        let mismatched = self.mismatched.iter().map(|it| {
+            format!(
+                "{} (expected {:?}, found {:?})",
+                it.name, it.expected, it.found
+            )
+        });
+        list(f, "of another shape", mismatched)?;
+        list(f, "unused", self.unused.iter().cloned())
+    }
+}
+
+fn list(
+    f: &mut fmt::Formatter<'_>,
+    what: &str,
+    items: impl ExactSizeIterator<Item = String>,
+) -> fmt::Result {
+    let count = items.len();
+    if count == 0 {
+        return Ok(());
+    }
+    let shown: Vec<_> = items.take(SHOWN).collect();
+    write!(f, "\n  {count} {what}: {}", shown.join(", "))?;
+    match count - shown.len() {
+        0 => Ok(()),
+        more => write!(f, ", and {more} more"),
+    }
+}

@@ -1,0 +1,129 @@
+//! What can go wrong with models and their weights.
+
+use crate::checkpoint::LoadReport;
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can be wrong with a model, its name or its weights.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An error of the shared vocabulary: files, decision layers, devices.
+    #[error(transparent)]
+    Core(#[from] neuroinspect_core::Error),
+    /// No model has this name.
+    #[error("no model is named '{name}'; did you mean '{nearest}'? (known: {known})")]
+    UnknownModel {
+        /// The name given.
+        name: String,
+        /// The registered name most like it.
+        nearest: &'static str,
+        /// All registered names.
+        known: String,
+    },
+    /// A file that holds no weights, or is damaged.
+    #[error("'{file}' is not a checkpoint that can be read: {reason}")]
+    NotACheckpoint {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A tensor is there but its values cannot be read.
+    #[error("'{file}': tensor '{tensor}' cannot be read: {reason}")]
+    UnreadableTensor {
+        /// The file.
+        file: String,
+        /// The tensor.
+        tensor: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A weight is NaN or infinite.
+    #[error(
+        "'{file}': tensor '{tensor}' holds {value} at index {index}; the checkpoint is damaged or its training diverged"
+    )]
+    NotFinite {
+        /// The file.
+        file: String,
+        /// The tensor.
+        tensor: String,
+        /// Position in row-major order.
+        index: usize,
+        /// The value.
+        value: f32,
+    },
+    /// The weights are not those of the model.
+    #[error("'{file}' does not fit {model}{}: {report}", likely(.looks_like))]
+    WeightsDoNotFit {
+        /// The file.
+        file: String,
+        /// The model they were meant for.
+        model: String,
+        /// A registered model they do fit.
+        looks_like: Option<&'static str>,
+        /// Tensor by tensor.
+        report: Box<LoadReport>,
+    },
+    /// The checkpoint's decision layer has another number of classes than expected.
+    #[error(
+        "'{file}' has {found} classes (rows of '{tensor}') where {expected} were expected; leave the class count out to take the checkpoint's"
+    )]
+    ClassCount {
+        /// The file.
+        file: String,
+        /// The decision layer's weight.
+        tensor: String,
+        /// The number of classes asked for.
+        expected: usize,
+        /// The number of classes in the file.
+        found: usize,
+    },
+    /// A JSON text that is not the config of a CLIP with a vision transformer.
+    #[error("{origin} is not the config of a CLIP this can build: {reason}")]
+    ClipConfig {
+        /// Where the JSON came from.
+        origin: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A CLIP's weights without its config.
+    #[error(
+        "'{file}' does not say which CLIP it holds (no 'config' in its metadata); give a preset ({known}) or a config file"
+    )]
+    NoClipConfig {
+        /// The file.
+        file: String,
+        /// The presets there are.
+        known: String,
+    },
+    /// A CLIP preset that does not exist.
+    #[error("no CLIP preset is named '{name}'; expected one of {known}, or a config file")]
+    UnknownClipPreset {
+        /// The name given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A prompt template that cannot be filled in.
+    #[error("template {line} of {origin}, '{template}': expected '{{}}' where the class goes")]
+    Template {
+        /// Where the templates came from.
+        origin: String,
+        /// Which one, counted from 1; in a file, the line.
+        line: usize,
+        /// The template.
+        template: String,
+    },
+    /// A list of prompt templates without any.
+    #[error("{origin} holds no prompt template; write one per line, with '{{}}' for the class")]
+    NoTemplates {
+        /// Where the templates came from.
+        origin: String,
+    },
+}
+
+fn likely(looks_like: &Option<&'static str>) -> String {
+    looks_like.map_or_else(String::new, |name| format!(" but looks like {name}"))
+}

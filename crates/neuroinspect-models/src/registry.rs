@@ -1,0 +1,296 @@
+//! The classifiers by name.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use neuroinspect_core::InputSpec;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Checkpoint, CifarResNet, CifarResNetConfig, EfficientNetLite0, Error, LoadReport,
+    PretrainedClassifier, ResNet, ResNetDepth, Result, Strictness, layers::check_classes,
+};
+
+/// What is known of a registered classifier.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelInfo {
+    /// Name, as [`load_classifier`] takes it.
+    pub name: &'static str,
+    /// The kind of network.
+    pub family: &'static str,
+    /// Number of neurons `D`.
+    pub neurons: usize,
+    /// The pixels it wants to see unless told otherwise.
+    pub input: InputSpec,
+    /// Whose implementation it computes the same as, and whose checkpoints it reads.
+    pub source: &'static str,
+}
+
+/// How to load a classifier.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoadConfig {
+    /// What to do about weights that do not fit; strict by default.
+    pub strictness: Strictness,
+    /// The number of classes the checkpoint must have; by default whatever it has.
+    pub classes: Option<usize>,
+    /// The pixels the model wants to see, if not those of [`ModelInfo::input`].
+    pub input: Option<InputSpec>,
+}
+
+impl LoadConfig {
+    /// Sets what to do about weights that do not fit.
+    pub fn with_strictness(mut self, strictness: Strictness) -> Self {
+        self.strictness = strictness;
+        self
+    }
+
+    /// Sets the number of classes the checkpoint must have.
+    pub fn with_classes(mut self, classes: usize) -> Self {
+        self.classes = Some(classes);
+        self
+    }
+
+    /// Sets the pixels the model wants to see.
+    pub fn with_input(mut self, input: InputSpec) -> Self {
+        self.input = Some(input);
+        self
+    }
+
+    /// Checks the options.
+    ///
+    /// # Errors
+    ///
+    /// [`neuroinspect_core::Error::InvalidOption`] for no classes.
+    pub fn validate(&self) -> Result<()> {
+        match self.classes {
+            Some(classes) => Ok(check_classes(classes)?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A classifier fresh from its checkpoint.
+pub struct LoadedClassifier {
+    /// The classifier.
+    pub model: Box<dyn PretrainedClassifier>,
+    /// What of the checkpoint went into it.
+    pub report: LoadReport,
+    /// SHA-256 of the checkpoint, for provenance.
+    pub weights_sha256: String,
+}
+
+impl std::fmt::Debug for LoadedClassifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoadedClassifier")
+            .field("model", &self.model.name())
+            .field("report", &self.report)
+            .field("weights_sha256", &self.weights_sha256)
+            .finish()
+    }
+}
+
+/// All registered classifiers.
+pub fn classifiers() -> Vec<ModelInfo> {
+    let info = |(name, architecture): (_, Architecture)| architecture.info(name);
+    ARCHITECTURES.map(info).to_vec()
+}
+
+/// Loads a classifier from a safetensors or PyTorch file.
+///
+/// The number of classes is the checkpoint's.
+///
+/// # Errors
+///
+/// [`Error::UnknownModel`] for a name that is not registered, [`Error::ClassCount`] when the
+/// checkpoint has another number of classes than [`LoadConfig::classes`], and as
+/// [`LoadConfig::validate`], [`Checkpoint::open`] and [`Checkpoint::apply`].
+pub fn load_classifier(
+    name: &str,
+    weights: impl AsRef<Path>,
+    config: &LoadConfig,
+    device: &Device,
+) -> Result<LoadedClassifier> {
+    let architecture = Architecture::named(name)?;
+    architecture.load(&Checkpoint::open(weights)?, config, device)
+}
+
+/// Loads a classifier from safetensors in memory.
+///
+/// # Errors
+///
+/// As [`load_classifier`].
+pub fn load_classifier_from_bytes(
+    name: &str,
+    weights: &[u8],
+    config: &LoadConfig,
+    device: &Device,
+) -> Result<LoadedClassifier> {
+    let architecture = Architecture::named(name)?;
+    let label = format!("weights of {name} in memory");
+    architecture.load(&Checkpoint::from_bytes(label, weights)?, config, device)
+}
+
+/// The registry.
+const ARCHITECTURES: [(&str, Architecture); 10] = [
+    ("cifar_resnet20", Architecture::CifarResNet { depth: 20 }),
+    ("cifar_resnet32", Architecture::CifarResNet { depth: 32 }),
+    ("cifar_resnet44", Architecture::CifarResNet { depth: 44 }),
+    ("cifar_resnet56", Architecture::CifarResNet { depth: 56 }),
+    ("resnet18", Architecture::ResNet(ResNetDepth::ResNet18)),
+    ("resnet34", Architecture::ResNet(ResNetDepth::ResNet34)),
+    ("resnet50", Architecture::ResNet(ResNetDepth::ResNet50)),
+    ("resnet101", Architecture::ResNet(ResNetDepth::ResNet101)),
+    ("resnet152", Architecture::ResNet(ResNetDepth::ResNet152)),
+    ("tf_efficientnet_lite0", Architecture::EfficientNetLite0),
+];
+
+/// A registered network, before its number of classes is known.
+#[derive(Clone, Copy)]
+enum Architecture {
+    CifarResNet { depth: usize },
+    ResNet(ResNetDepth),
+    EfficientNetLite0,
+}
+
+impl Architecture {
+    fn named(name: &str) -> Result<Self> {
+        let found = ARCHITECTURES.into_iter().find(|(known, _)| *known == name);
+        if let Some((_, architecture)) = found {
+            return Ok(architecture);
+        }
+        let names = ARCHITECTURES.map(|(name, _)| name);
+        let likeness = |known: &str| strsim::jaro_winkler(name, known);
+        let nearest = names
+            .into_iter()
+            .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+        Err(Error::UnknownModel {
+            name: name.to_owned(),
+            nearest: nearest.unwrap_or_default(),
+            known: names.join(", "),
+        })
+    }
+
+    fn info(self, name: &'static str) -> ModelInfo {
+        match self {
+            Self::CifarResNet { .. } => ModelInfo {
+                name,
+                family: "CIFAR ResNet",
+                neurons: CifarResNet::NEURONS,
+                input: CifarResNet::default_input(),
+                source: "akamaster/pytorch_resnet_cifar10",
+            },
+            Self::ResNet(depth) => ModelInfo {
+                name,
+                family: "ResNet",
+                neurons: depth.neurons(),
+                input: ResNet::torchvision_input(),
+                source: "torchvision, timm",
+            },
+            Self::EfficientNetLite0 => ModelInfo {
+                name,
+                family: "EfficientNet-Lite",
+                neurons: EfficientNetLite0::NEURONS,
+                input: EfficientNetLite0::default_input(),
+                source: "timm",
+            },
+        }
+    }
+
+    /// Name of the decision layer's weight, and the classes of the data set the weights are
+    /// usually of.
+    fn head(self) -> (&'static str, usize) {
+        match self {
+            Self::CifarResNet { .. } => ("linear.weight", 10),
+            Self::ResNet(_) => ("fc.weight", 1000),
+            Self::EfficientNetLite0 => ("classifier.weight", 1000),
+        }
+    }
+
+    /// Rows of the checkpoint's decision layer, if it has one of this network's name.
+    fn classes_in(self, checkpoint: &Checkpoint) -> Option<usize> {
+        match checkpoint.shape(self.head().0) {
+            Some(&[classes, _]) if classes > 0 => Some(classes),
+            _ => None,
+        }
+    }
+
+    fn load(
+        self,
+        checkpoint: &Checkpoint,
+        config: &LoadConfig,
+        device: &Device,
+    ) -> Result<LoadedClassifier> {
+        config.validate()?;
+        let (head, usual_classes) = self.head();
+        let found = self.classes_in(checkpoint);
+        let classes = match (config.classes, found) {
+            (Some(expected), Some(found)) if expected != found => {
+                return Err(Error::ClassCount {
+                    file: checkpoint.file().to_owned(),
+                    tensor: head.to_owned(),
+                    expected,
+                    found,
+                });
+            }
+            (expected, found) => found.or(expected).unwrap_or(usual_classes),
+        };
+        let mut model = self.init(classes, config.input.clone(), device)?;
+        let report = model
+            .load(checkpoint, config.strictness)
+            .map_err(|error| with_look_alike(error, checkpoint, device))?;
+        Ok(LoadedClassifier {
+            model,
+            report,
+            weights_sha256: checkpoint.sha256().to_owned(),
+        })
+    }
+
+    fn init(
+        self,
+        classes: usize,
+        input: Option<InputSpec>,
+        device: &Device,
+    ) -> Result<Box<dyn PretrainedClassifier>> {
+        Ok(match self {
+            Self::CifarResNet { depth } => {
+                let model = CifarResNetConfig::new(depth, classes).init(device)?;
+                Box::new(model.with_input(input.unwrap_or_else(CifarResNet::default_input)))
+            }
+            Self::ResNet(depth) => {
+                let model = ResNet::new(depth, classes, device)?;
+                Box::new(model.with_input(input.unwrap_or_else(ResNet::torchvision_input)))
+            }
+            Self::EfficientNetLite0 => {
+                let model = EfficientNetLite0::new(classes, device)?;
+                Box::new(model.with_input(input.unwrap_or_else(EfficientNetLite0::default_input)))
+            }
+        })
+    }
+}
+
+/// Adds to [`Error::WeightsDoNotFit`] the registered model that they do fit.
+fn with_look_alike(error: Error, checkpoint: &Checkpoint, device: &Device) -> Error {
+    let fits = |architecture: Architecture| {
+        let classes = architecture.classes_in(checkpoint)?;
+        let model = architecture.init(classes, None, device).ok()?;
+        Some(model.compare(checkpoint).is_complete())
+    };
+    match error {
+        Error::WeightsDoNotFit {
+            file,
+            model,
+            report,
+            ..
+        } => Error::WeightsDoNotFit {
+            file,
+            model,
+            looks_like: ARCHITECTURES
+                .into_iter()
+                .find(|(_, architecture)| fits(*architecture) == Some(true))
+                .map(|(name, _)| name),
+            report,
+        },
+        other => other,
+    }
+}
