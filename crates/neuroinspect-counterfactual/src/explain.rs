@@ -3,7 +3,9 @@
 use burn::tensor::Device;
 use ndarray::{Array2, ArrayView2, Axis};
 use neuroinspect_core::{
-    ClassId, DecisionLayer, Error::Cancelled, FeatureTable, Observer, Progress,
+    ClassId, DecisionLayer,
+    Error::{Cancelled, NotFinite},
+    FeatureTable, Observer, Progress,
 };
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +101,12 @@ pub fn explain_features(
 ) -> Result<Explanation> {
     config.validate()?;
     layer.check_class(class)?;
+    for ((sample, neuron), &value) in features.indexed_iter() {
+        if !value.is_finite() {
+            let what = format!("activation of neuron {neuron} on sample {sample}");
+            return Err(NotFinite { what, value }.into());
+        }
+    }
     let mut outcomes: Vec<Outcome> = layer
         .predict(features)?
         .into_iter()
