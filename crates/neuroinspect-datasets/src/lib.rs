@@ -7,6 +7,7 @@ mod folder;
 mod loader;
 mod preprocess;
 mod resample;
+pub mod scenes;
 
 pub use dataset::{ImageDataset, Sample};
 pub use decode::open_image;

@@ -1,0 +1,263 @@
+//! What a generated data set is made from.
+
+use std::fmt;
+
+use neuroinspect_core::Seed;
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Object};
+use crate::Result;
+
+/// Makes [`Scenes`](super::Scenes).
+///
+/// ```
+/// use neuroinspect_datasets::scenes::{Context, Object, Planted, ScenesConfig};
+///
+/// let config = ScenesConfig::train()
+///     .with_samples(500)
+///     .with_planted(Planted { class: Object::Cross, context: Context::Grass, ..Planted::default() });
+/// config.validate()?;
+/// # Ok::<(), neuroinspect_datasets::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScenesConfig {
+    /// Side of a picture, in pixels: 32, and at least 16.
+    pub size: usize,
+    /// Number of scenes.
+    pub samples: usize,
+    /// The classes, in the order of their indices: circle, square, triangle, star, cross.
+    pub classes: Vec<Object>,
+    /// The false correlation.
+    pub planted: Planted,
+    /// Which scenes are drawn: those of different splits have nothing in common.
+    pub split: Split,
+    /// Where all randomness comes from: 0.
+    pub seed: Seed,
+}
+
+/// A false correlation: a context that gives a class away without having to do with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Planted {
+    /// The class: star.
+    pub class: Object,
+    /// The context: water.
+    pub context: Context,
+    /// Share of the class's scenes that have the context: 0.97.
+    pub strength: f64,
+    /// Share of every other class's scenes that have it: 0.03.
+    pub leak_rate: f64,
+}
+
+/// Which scenes of a seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// To train a classifier on.
+    Train,
+    /// To choose by, from the same distribution.
+    Validation,
+    /// To measure on: object and context are independent.
+    Test,
+    /// To train an image-text encoder on, with captions: all contexts are equally frequent.
+    Captioned,
+}
+
+impl Default for Planted {
+    fn default() -> Self {
+        Self {
+            class: Object::Star,
+            context: Context::Water,
+            strength: 0.97,
+            leak_rate: 0.03,
+        }
+    }
+}
+
+impl Planted {
+    /// The same context in the same share of every class's scenes: no correlation.
+    pub fn independent(mut self, share: f64) -> Self {
+        (self.strength, self.leak_rate) = (share, share);
+        self
+    }
+}
+
+impl ScenesConfig {
+    /// 3000 scenes with the false correlation.
+    pub fn train() -> Self {
+        Self {
+            size: 32,
+            samples: 3000,
+            classes: vec![
+                Object::Circle,
+                Object::Square,
+                Object::Triangle,
+                Object::Star,
+                Object::Cross,
+            ],
+            planted: Planted::default(),
+            split: Split::Train,
+            seed: Seed::default(),
+        }
+    }
+
+    /// 500 more scenes with the same false correlation.
+    pub fn validation() -> Self {
+        Self {
+            samples: 500,
+            split: Split::Validation,
+            ..Self::train()
+        }
+    }
+
+    /// 1000 scenes, half of every class on the planted context: groups are equally large.
+    pub fn test() -> Self {
+        Self {
+            samples: 1000,
+            planted: Planted::default().independent(0.5),
+            split: Split::Test,
+            ..Self::train()
+        }
+    }
+
+    /// 3000 scenes, every class equally often on every context.
+    pub fn captioned() -> Self {
+        Self {
+            planted: Planted::default().independent(1.0 / Context::ALL.len() as f64),
+            split: Split::Captioned,
+            ..Self::train()
+        }
+    }
+
+    /// Sets the side of a picture, in pixels.
+    pub fn with_size(mut self, size: usize) -> Self {
+        self.size = size;
+        self
+    }
+
+    /// Sets the number of scenes.
+    pub fn with_samples(mut self, samples: usize) -> Self {
+        self.samples = samples;
+        self
+    }
+
+    /// Sets the classes.
+    pub fn with_classes(mut self, classes: impl Into<Vec<Object>>) -> Self {
+        self.classes = classes.into();
+        self
+    }
+
+    /// Sets the false correlation.
+    pub fn with_planted(mut self, planted: Planted) -> Self {
+        self.planted = planted;
+        self
+    }
+
+    /// Sets the split.
+    pub fn with_split(mut self, split: Split) -> Self {
+        self.split = split;
+        self
+    }
+
+    /// Sets the seed.
+    pub fn with_seed(mut self, seed: Seed) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Checks that such scenes can be drawn.
+    ///
+    /// # Errors
+    ///
+    /// When the picture is smaller than 16 pixels, there are no samples, there are fewer than two
+    /// classes or one of them twice, the planted class is not among them, or a share is not in
+    /// `[0, 1]`.
+    pub fn validate(&self) -> Result<()> {
+        if self.size < 16 {
+            return Err(invalid("size", "at least 16 pixels", self.size));
+        }
+        if self.samples == 0 {
+            return Err(invalid("samples", "at least 1", 0));
+        }
+        if self.classes.len() < 2 {
+            return Err(invalid("classes", "at least 2", self.classes.len()));
+        }
+        for (index, &class) in self.classes.iter().enumerate() {
+            if self.classes[..index].contains(&class) {
+                return Err(invalid(
+                    "classes",
+                    "each object once",
+                    format!("{class} twice"),
+                ));
+            }
+        }
+        if !self.classes.contains(&self.planted.class) {
+            return Err(invalid(
+                "planted.class",
+                "one of the classes",
+                self.planted.class,
+            ));
+        }
+        for (option, share) in [
+            ("planted.strength", self.planted.strength),
+            ("planted.leak_rate", self.planted.leak_rate),
+        ] {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(invalid(option, "a share between 0 and 1", share));
+            }
+        }
+        Ok(())
+    }
+
+    /// The class of a scene.
+    pub(super) fn class_of(&self, index: usize) -> Object {
+        self.classes[index % self.classes.len()]
+    }
+
+    /// Whether a scene has the planted context.
+    ///
+    /// Spreads the scenes that do evenly over those of their class, so that the share of them in
+    /// the first `n` is right to within one scene, and needs no state.
+    pub(super) fn carries_planted_context(&self, index: usize) -> bool {
+        let share = if self.class_of(index) == self.planted.class {
+            self.planted.strength
+        } else {
+            self.planted.leak_rate
+        };
+        let before = (index / self.classes.len()) as f64;
+        ((before + 1.0) * share).floor() > (before * share).floor()
+    }
+}
+
+impl Split {
+    /// The key of the split's generators.
+    pub(super) fn key(self) -> u64 {
+        match self {
+            Self::Train => 0,
+            Self::Validation => 1,
+            Self::Test => 2,
+            Self::Captioned => 3,
+        }
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+            Self::Captioned => "captioned",
+        })
+    }
+}
+
+fn invalid(option: &'static str, expected: &'static str, value: impl ToString) -> crate::Error {
+    neuroinspect_core::Error::InvalidOption {
+        option,
+        value: value.to_string(),
+        expected,
+    }
+    .into()
+}
