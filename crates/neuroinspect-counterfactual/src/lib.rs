@@ -34,8 +34,8 @@
 //! - [`PenaltyScale`]: the paper prints the norms without the division by `D`, the original program
 //!   divides. Divided, which is the default, the penalties are so weak at usual widths that `w` is
 //!   close to a few plain gradient steps: good for ranking, where only the order counts. Undivided,
-//!   most of `w` only hovers about 0 and a part of the samples never flips: prefer it, with weights of your
-//!   own, to learn how few neurons suffice.
+//!   most of `w` only hovers about 0 and a part of the samples never flips: prefer it, with
+//!   weights of your own, to learn how few neurons suffice.
 //! - [`Overlap`]: keep a neuron that stands in both lists, or drop it as the interactive tool does
 //!   when one list of suspects is wanted.
 //! - [`CounterfactualConfig::original`] and [`RankingConfig::original`] do what the original

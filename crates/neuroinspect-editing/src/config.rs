@@ -63,6 +63,9 @@ pub enum Keep {
     Accuracy,
     /// The one whose worst class has the best validation accuracy: "(C)" in the paper's tables.
     WorstClass,
+    /// The last one. Prefer it, without early stopping, where the validation table has the same
+    /// false correlation as the training table: by its accuracy the layer edited least is best.
+    Last,
 }
 
 /// How the learning rate goes over training.
@@ -89,7 +92,9 @@ pub struct EditConfig {
     pub ratio_form: RatioForm,
     /// The norm of the penalty; the paper's.
     pub ratio_norm: RatioNorm,
-    /// Weight of the penalty; the paper's 0.01. At 0 the layer is merely trained again.
+    /// Weight of the penalty; the paper's 0.01. At 0 the layer is merely trained again. When it is
+    /// far too large, the cheapest way to the target is to be certain of the class whatever the
+    /// image: watch the other classes' accuracy.
     pub lambda3: f64,
     /// Adam's learning rate; 1e-3.
     pub learning_rate: f64,

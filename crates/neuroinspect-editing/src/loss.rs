@@ -175,3 +175,6 @@ impl Loss {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,3 +65,6 @@ pub(crate) fn warmup(base: f64, progress: f64) -> f64 {
     let rise = (20.0 * progress).min(1.0);
     base * (0.5 - 0.5 * (std::f64::consts::PI * fall).cos()) * rise
 }
+
+#[cfg(test)]
+mod tests;

@@ -154,11 +154,12 @@ pub fn edit(
 
 impl EpochRecord {
     fn is_better_than(&self, other: &Self, keep: Keep) -> bool {
-        let accuracy = |record: &Self| match keep {
+        let merit = |record: &Self| match keep {
             Keep::Accuracy => record.validation_accuracy,
             Keep::WorstClass => record.validation_worst_class,
+            Keep::Last => record.epoch as f64,
         };
-        match accuracy(self).total_cmp(&accuracy(other)) {
+        match merit(self).total_cmp(&merit(other)) {
             Ordering::Greater => true,
             Ordering::Equal => self.ratio_penalty < other.ratio_penalty,
             Ordering::Less => false,

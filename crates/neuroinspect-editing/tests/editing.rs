@@ -1,0 +1,554 @@
+//! Training: against plain retraining, on a planted shortcut, and every rule of keeping and stopping.
+
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
+
+use std::ops::ControlFlow;
+
+use burn::tensor::Device;
+use ndarray::{Array1, Array2, Axis, array};
+use neuroinspect_core::{
+    ClassId, DecisionLayer, Error as CoreError, FeatureTable, Groups, InputSpec, Metrics, NeuronId,
+    Progress, Provenance, Seed, Silent,
+};
+use neuroinspect_counterfactual::importance;
+use neuroinspect_editing::{
+    Comparison, EditConfig, EditScope, Edited, Error, Keep, RatioForm, RatioNorm, Result, Schedule,
+    Target, edit,
+};
+use proptest::{collection::vec, prelude::*};
+use rand::{Rng, RngExt};
+
+fn table(features: Array2<f32>, labels: &[usize], classes: usize) -> FeatureTable {
+    let labels: Vec<ClassId> = labels.iter().copied().map(ClassId).collect();
+    let names = (0..classes).map(|class| format!("class {class}")).collect();
+    let provenance = Provenance::new("toy", InputSpec::new(8));
+    FeatureTable::new(features, labels.clone(), labels, names, provenance).unwrap()
+}
+
+fn run(
+    train: &FeatureTable,
+    validation: &FeatureTable,
+    layer: &DecisionLayer,
+    neurons: &[usize],
+    scope: EditScope,
+    config: &EditConfig,
+) -> Result<Edited> {
+    let neurons: Vec<NeuronId> = neurons.iter().copied().map(NeuronId).collect();
+    edit(
+        train,
+        validation,
+        layer,
+        &neurons,
+        scope,
+        config,
+        &Device::flex(),
+        &mut Silent,
+    )
+}
+
+/// Full-batch cross-entropy by Adam in double precision: plain retraining.
+fn retrained(
+    train: &FeatureTable,
+    layer: &DecisionLayer,
+    rate: f64,
+    decay: f64,
+    steps: i32,
+) -> (Array2<f64>, Array1<f64>) {
+    let features = train.features().mapv(f64::from);
+    let samples = train.len();
+    // The bias is one more column of W, for a feature that is always 1.
+    let features = ndarray::concatenate![Axis(1), features, Array2::ones((samples, 1))];
+    let bias = layer.bias().insert_axis(Axis(1));
+    let mut weight = ndarray::concatenate![Axis(1), layer.weight(), bias].mapv(f64::from);
+    let (mut mean, mut square) = (
+        Array2::<f64>::zeros(weight.dim()),
+        Array2::<f64>::zeros(weight.dim()),
+    );
+    for step in 1..=steps {
+        let mut residual = features.dot(&weight.t()).mapv(f64::exp);
+        for (mut row, label) in residual.rows_mut().into_iter().zip(train.labels()) {
+            row /= row.sum();
+            row[label.0] -= 1.0;
+        }
+        let gradient = residual.t().dot(&features) / samples as f64 + &weight * decay;
+        mean = mean * 0.9 + &gradient * 0.1;
+        square = square * 0.999 + &(&gradient * &gradient) * 0.001;
+        let correction = (1.0 - 0.999_f64.powi(step)).sqrt();
+        let divisor = square.mapv(f64::sqrt) / correction + 1e-8;
+        weight -= &(&mean / &divisor * (rate / (1.0 - 0.9_f64.powi(step))));
+    }
+    let neurons = train.neurons();
+    let (weight, bias) = weight.view().split_at(Axis(1), neurons);
+    (weight.to_owned(), bias.column(0).to_owned())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn without_the_penalty_it_is_plain_retraining(
+        features in vec(0.0_f32..1.5, 7 * 3),
+        weight in vec(-1.0_f32..1.0, 4 * 3),
+        bias in vec(-0.5_f32..0.5, 4),
+        labels in vec(0_usize..4, 7),
+        decay in 0.0_f64..0.1,
+        neuron in 0_usize..3,
+    ) {
+        let train = table(Array2::from_shape_vec((7, 3), features).unwrap(), &labels, 4);
+        let layer = DecisionLayer::new(Array2::from_shape_vec((4, 3), weight).unwrap(), bias.into()).unwrap();
+        let config = EditConfig::default().with_lambda3(0.0).with_weight_decay(decay)
+            .with_learning_rate(1e-2).with_epochs(6, None).with_batch_size(7);
+        let edited = run(&train, &train, &layer, &[neuron], EditScope::Class(ClassId(labels[0])), &config).unwrap();
+        let (weight, bias) = retrained(&train, &layer, 1e-2, decay, edited.best_epoch as i32);
+        let weights = edited.layer.weight().iter().zip(&weight).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+        let biases = edited.layer.bias().iter().zip(&bias).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+        // Adam moves a weight by up to 1e-2 a step whatever the size of its gradient: where that is
+        // near 0, rounding in single precision (1e-7, of gradients seldom below 1e-4) turns into a
+        // thousandth of a step.
+        prop_assert!(weights.max(biases) < 1e-4, "{} and {} off", weights, biases);
+    }
+}
+
+/// Samples of two classes over four neurons: 0 is the shortcut (present with class 0 as often as
+/// `correlation` says, absent with class 1 as often), 1 and 2 are the cores of class 0 and 1, and
+/// 3 is noise. Groups tell class and shortcut apart.
+fn planted(samples: usize, correlation: f64, rng: &mut impl Rng) -> FeatureTable {
+    let mut features = Array2::zeros((samples, 4));
+    let mut labels = Vec::new();
+    let mut of_sample = Vec::new();
+    for mut row in features.rows_mut() {
+        let class = rng.random_range(0..2_usize);
+        let shortcut = (class == 0) == rng.random_bool(correlation);
+        let noise =
+            |rng: &mut dyn Rng| -> f32 { (0..4).map(|_| rng.random_range(-0.5_f32..0.5)).sum() };
+        row[0] = if shortcut { 2.0 } else { 0.0 };
+        row[1] = (if class == 0 { 1.0 } else { 0.0 }) + noise(rng);
+        row[2] = (if class == 1 { 1.0 } else { 0.0 }) + noise(rng);
+        row[3] = noise(rng);
+        labels.push(class);
+        of_sample.push(2 * class + usize::from(!shortcut));
+    }
+    let names = ["0 with", "0 without", "1 with", "1 without"]
+        .map(String::from)
+        .to_vec();
+    table(features, &labels, 2)
+        .with_groups(Groups { names, of_sample })
+        .unwrap()
+}
+
+#[test]
+fn a_planted_shortcut_is_unlearnt() {
+    let class = ClassId(0);
+    let mut rng = Seed(1).rng("planted", &[]);
+    let train = planted(2000, 0.95, &mut rng);
+    let validation = planted(500, 0.95, &mut rng);
+    let test = planted(2000, 0.5, &mut rng);
+    let nothing = DecisionLayer::new(Array2::zeros((2, 4)), Array1::zeros(2)).unwrap();
+    let plain = EditConfig::default()
+        .with_lambda3(0.0)
+        .with_learning_rate(3e-2)
+        .with_batch_size(32)
+        .with_keep(Keep::Last)
+        .with_epochs(20, None);
+    let learnt = run(
+        &train,
+        &validation,
+        &nothing,
+        &[0],
+        EditScope::Class(class),
+        &plain,
+    )
+    .unwrap()
+    .layer;
+    let mean = validation.mean_features().unwrap();
+    let influence = |layer: &DecisionLayer| importance(layer, mean.view(), class).unwrap()[0];
+    let learnt_influence = influence(&learnt);
+    assert!(
+        learnt_influence > 5.0,
+        "the shortcut was learnt: {learnt_influence}"
+    );
+
+    for target in [1.0, 1.1] {
+        let config = EditConfig {
+            target: Target::Fixed(target),
+            lambda3: 0.1,
+            ..plain.clone()
+        };
+        let scope = EditScope::Class(class);
+        let edited = run(&train, &validation, &learnt, &[0], scope, &config).unwrap();
+        let r = influence(&edited.layer);
+        // Pulled to the target sample by sample, against the cross-entropy: at the mean features it
+        // comes near.
+        assert!((r - target).abs() < 0.05, "ratio {r} for {target}");
+        let comparison = Comparison::new(&test, &learnt, &edited.layer).unwrap();
+        let without = |metrics: &Metrics| metrics.group_accuracy.as_ref().unwrap()[1].unwrap();
+        let (before, after) = (without(&comparison.before), without(&comparison.after));
+        assert!(
+            after > before + 0.3,
+            "class 0 without the shortcut: {before} to {after}"
+        );
+        assert!(comparison.after.worst_group_accuracy > comparison.before.worst_group_accuracy);
+
+        // The validation table has the shortcut too, and prefers a layer that still leans on it.
+        let config = config.with_keep(Keep::Accuracy);
+        let lenient = run(&train, &validation, &learnt, &[0], scope, &config).unwrap();
+        assert!(lenient.best_epoch < 20 && influence(&lenient.layer) > r);
+    }
+}
+
+#[test]
+fn every_form_and_norm_lowers_the_ratio() {
+    let mut rng = Seed(2).rng("planted", &[]);
+    let train = planted(500, 0.9, &mut rng);
+    let layer = DecisionLayer::new(
+        array![[1.0, 1.0, -1.0, 0.0], [-1.0, -1.0, 1.0, 0.0]],
+        Array1::zeros(2),
+    )
+    .unwrap();
+    for scope in [EditScope::Class(ClassId(0)), EditScope::AllClasses] {
+        for form in [RatioForm::Joint, RatioForm::PerNeuron] {
+            for norm in [RatioNorm::L2, RatioNorm::RootMeanSquare] {
+                let config = EditConfig::default()
+                    .with_target(Target::Fixed(1.0))
+                    .with_ratio(form, norm)
+                    .with_lambda3(5.0)
+                    .with_learning_rate(1e-2)
+                    .with_epochs(8, None);
+                let edited = run(&train, &train, &layer, &[0, 3], scope, &config).unwrap();
+                let penalty = |index: usize| edited.epochs[index].ratio_penalty;
+                assert!(
+                    penalty(7) < 0.5 * penalty(0),
+                    "{scope:?} {form:?} {norm:?}: {} to {}",
+                    penalty(0),
+                    penalty(7)
+                );
+            }
+        }
+    }
+}
+
+/// A table whose two samples no step of training in a test can turn, and a layer for it.
+fn settled() -> (FeatureTable, DecisionLayer) {
+    let layer = DecisionLayer::new(array![[9.0, 0.0], [0.0, 9.0]], Array1::zeros(2)).unwrap();
+    (table(array![[1.0, 0.0], [0.0, 1.0]], &[0, 1], 2), layer)
+}
+
+#[test]
+fn training_stops_when_accuracy_stands_still() {
+    let (train, layer) = settled();
+    for (patience, epochs, early) in [
+        (Some(1), 2, true),
+        (Some(3), 4, true),
+        (Some(19), 20, false),
+        (None, 20, false),
+    ] {
+        let config = EditConfig::default().with_epochs(20, patience);
+        let edited = run(
+            &train,
+            &train,
+            &layer,
+            &[0],
+            EditScope::Class(ClassId(0)),
+            &config,
+        )
+        .unwrap();
+        assert_eq!(
+            (edited.epochs.len(), edited.stopped_early),
+            (epochs, early),
+            "{patience:?}"
+        );
+    }
+}
+
+#[test]
+fn among_equals_the_smaller_penalty_is_kept_and_never_the_unedited_layer() {
+    let (train, layer) = settled();
+    let config = EditConfig::default()
+        .with_target(Target::Fixed(1.0))
+        .with_lambda3(1.0)
+        .with_epochs(4, None);
+    let edited = run(
+        &train,
+        &train,
+        &layer,
+        &[0],
+        EditScope::Class(ClassId(0)),
+        &config,
+    )
+    .unwrap();
+    let least = edited
+        .epochs
+        .iter()
+        .min_by(|a, b| a.ratio_penalty.total_cmp(&b.ratio_penalty))
+        .unwrap();
+    assert_eq!(edited.best_epoch, least.epoch);
+    assert!(
+        edited
+            .epochs
+            .iter()
+            .all(|record| record.validation_accuracy == 1.0)
+    );
+    assert_ne!(
+        edited.layer, layer,
+        "the layer given is as accurate, and is not kept"
+    );
+}
+
+#[test]
+fn the_worst_class_can_choose_the_epoch() {
+    // Class 1 has one sample in ten and overlaps with class 0: accuracy as a whole and the
+    // accuracy of class 1 pull apart while the layer, which starts by saying class 1, learns.
+    let mut rng = Seed(5).rng("overlap", &[]);
+    let labels: Vec<usize> = (0..200).map(|index| usize::from(index % 10 == 0)).collect();
+    let features = Array2::from_shape_fn((200, 2), |(row, neuron)| {
+        rng.random_range(0.0..1.0_f32) + if neuron == labels[row] { 0.4 } else { 0.0 }
+    });
+    let train = table(features, &labels, 2);
+    let layer = DecisionLayer::new(array![[0.0, 0.0], [0.0, 0.0]], array![0.0, 0.5]).unwrap();
+    let chosen = |keep| {
+        let config = EditConfig::default()
+            .with_lambda3(0.0)
+            .with_learning_rate(0.02)
+            .with_keep(keep)
+            .with_epochs(60, None)
+            .with_batch_size(200);
+        run(
+            &train,
+            &train,
+            &layer,
+            &[0],
+            EditScope::Class(ClassId(0)),
+            &config,
+        )
+        .unwrap()
+    };
+    let (by_accuracy, by_worst) = (chosen(Keep::Accuracy), chosen(Keep::WorstClass));
+    assert_eq!(by_accuracy.epochs, by_worst.epochs);
+    let best = |edited: &Edited| edited.epochs[edited.best_epoch - 1];
+    for record in &by_accuracy.epochs {
+        assert!(record.validation_accuracy <= best(&by_accuracy).validation_accuracy);
+        assert!(record.validation_worst_class <= best(&by_worst).validation_worst_class);
+    }
+    assert!(best(&by_worst).validation_worst_class > best(&by_accuracy).validation_worst_class);
+    assert_ne!(by_accuracy.layer, by_worst.layer);
+    // The layer is the one the record speaks of.
+    let measured = Comparison::new(&train, &layer, &by_worst.layer)
+        .unwrap()
+        .after;
+    assert_eq!(
+        measured.worst_class_accuracy,
+        best(&by_worst).validation_worst_class
+    );
+}
+
+#[test]
+fn the_seed_decides_everything() {
+    let mut rng = Seed(3).rng("planted", &[]);
+    let train = planted(100, 0.9, &mut rng);
+    let layer = DecisionLayer::new(Array2::ones((2, 4)), Array1::zeros(2)).unwrap();
+    let with = |seed| {
+        let config = EditConfig::default()
+            .with_batch_size(8)
+            .with_epochs(2, None)
+            .with_seed(Seed(seed));
+        run(
+            &train,
+            &train,
+            &layer,
+            &[0],
+            EditScope::Class(ClassId(0)),
+            &config,
+        )
+        .unwrap()
+    };
+    assert_eq!(with(1), with(1));
+    assert_ne!(with(1).layer, with(2).layer);
+}
+
+#[test]
+fn the_schedule_reaches_the_optimizer() {
+    let (train, layer) = settled();
+    let after_one_step = |schedule| {
+        let config = EditConfig::default()
+            .with_epochs(1, None)
+            .with_schedule(schedule);
+        run(
+            &train,
+            &train,
+            &layer,
+            &[0],
+            EditScope::Class(ClassId(0)),
+            &config,
+        )
+        .unwrap()
+        .layer
+    };
+    // A warm-up begins with a rate of 0, the original's walk with the full one.
+    assert_eq!(after_one_step(Schedule::Warmup), layer);
+    assert_eq!(
+        after_one_step(Schedule::OriginalWarmup),
+        after_one_step(Schedule::Constant)
+    );
+    assert_ne!(after_one_step(Schedule::Constant), layer);
+}
+
+#[test]
+fn an_automatic_target_leaves_a_third_of_the_least_influence() {
+    let layer =
+        DecisionLayer::new(array![[0.9, 0.4, -0.5], [0.0, 0.0, 0.0]], Array1::zeros(2)).unwrap();
+    let train = table(array![[1.0, 1.0, 1.0], [0.0, 0.5, 0.0]], &[0, 1], 2);
+    let config = EditConfig::default().with_epochs(1, None);
+    let target = |neurons: &[usize], scope| {
+        run(&train, &train, &layer, neurons, scope, &config)
+            .unwrap()
+            .target
+    };
+    let mean = train.mean_features().unwrap();
+    let r = [0, 1].map(|class| importance(&layer, mean.view(), ClassId(class)).unwrap());
+    assert!(r[0][0] > r[0][1] && r[0][1] > 1.0 && r[0][2] < 1.0);
+    let one = EditScope::Class(ClassId(0));
+    assert_eq!(target(&[0, 1], one), 1.0 + (r[0][1] - 1.0) / 3.0);
+    assert_eq!(target(&[0, 2], one), 1.0, "never below 1");
+    let both = (0.0 + r[0][2] + r[1][2]) / 2.0;
+    assert_eq!(
+        target(&[2], EditScope::AllClasses),
+        (1.0 + (both - 1.0) / 3.0).max(1.0)
+    );
+    let fixed = config.clone().with_target(Target::Fixed(1.25));
+    assert_eq!(
+        run(&train, &train, &layer, &[0], one, &fixed)
+            .unwrap()
+            .target,
+        1.25
+    );
+}
+
+#[test]
+fn what_cannot_be_edited_is_an_error() {
+    let (train, layer) = settled();
+    let config = EditConfig::default();
+    let class = EditScope::Class(ClassId(0));
+    let attempt = |neurons: &[usize], scope| {
+        run(&train, &train, &layer, neurons, scope, &config).unwrap_err()
+    };
+    assert!(matches!(attempt(&[], class), Error::NoNeurons));
+    assert!(matches!(
+        attempt(&[1, 0, 1], class),
+        Error::DuplicateNeuron {
+            neuron: NeuronId(1)
+        }
+    ));
+    assert!(matches!(
+        attempt(&[2], class),
+        Error::Core(CoreError::NeuronOutOfRange { .. })
+    ));
+    let missing = EditScope::Class(ClassId(2));
+    assert!(matches!(
+        attempt(&[0], missing),
+        Error::Core(CoreError::ClassOutOfRange { .. })
+    ));
+
+    let attempt = |train: &FeatureTable, validation: &FeatureTable, layer: &DecisionLayer| {
+        run(train, validation, layer, &[0], class, &config).unwrap_err()
+    };
+    let none = train.select(&[]).unwrap();
+    assert!(matches!(
+        attempt(&none, &train, &layer),
+        Error::EmptyTable { table: "training" }
+    ));
+    assert!(matches!(
+        attempt(&train, &none, &layer),
+        Error::EmptyTable {
+            table: "validation"
+        }
+    ));
+    let other = train.select(&[1]).unwrap();
+    assert!(matches!(
+        attempt(&other, &train, &layer),
+        Error::Core(CoreError::EmptyClass { .. })
+    ));
+    let wide = table(Array2::zeros((1, 3)), &[0], 2);
+    assert!(matches!(
+        attempt(&wide, &train, &layer),
+        Error::Core(CoreError::Shape { .. })
+    ));
+    assert!(matches!(
+        attempt(&train, &wide, &layer),
+        Error::Core(CoreError::Shape { .. })
+    ));
+}
+
+#[test]
+fn training_that_runs_off_is_an_error() {
+    let (train, layer) = settled();
+    let config = EditConfig::default().with_learning_rate(1e300);
+    let result = run(
+        &train,
+        &train,
+        &layer,
+        &[0],
+        EditScope::Class(ClassId(0)),
+        &config,
+    );
+    assert!(
+        matches!(result, Err(Error::Diverged { epoch: 1, .. })),
+        "{result:?}"
+    );
+}
+
+#[test]
+fn options_outside_their_range_are_refused_by_name() {
+    let default = EditConfig::default;
+    for (option, config) in [
+        ("target", default().with_target(Target::Fixed(0.99))),
+        ("target", default().with_target(Target::Fixed(f64::NAN))),
+        ("lambda3", default().with_lambda3(-1.0)),
+        ("learning_rate", default().with_learning_rate(0.0)),
+        ("weight_decay", default().with_weight_decay(f64::INFINITY)),
+        ("batch_size", default().with_batch_size(0)),
+        ("epochs", default().with_epochs(0, None)),
+        ("patience", default().with_epochs(1, Some(0))),
+    ] {
+        let error = config.validate().unwrap_err();
+        assert!(error.to_string().starts_with(option), "{error}");
+    }
+    for preset in [
+        EditConfig::original(),
+        EditConfig::waterbirds(),
+        EditConfig::metashift(),
+    ] {
+        preset.validate().unwrap();
+        let json = serde_json::to_string(&preset).unwrap();
+        assert_eq!(serde_json::from_str::<EditConfig>(&json).unwrap(), preset);
+    }
+}
+
+#[test]
+fn the_observer_counts_epochs_and_can_stop() {
+    let (train, layer) = settled();
+    let mut seen = Vec::new();
+    let mut watch = |progress: Progress<'_>| {
+        seen.push((progress.done, progress.total));
+        if progress.done == 2 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let (class, config) = (EditScope::Class(ClassId(0)), EditConfig::default());
+    let stopped = edit(
+        &train,
+        &train,
+        &layer,
+        &[NeuronId(0)],
+        class,
+        &config,
+        &Device::flex(),
+        &mut watch,
+    );
+    assert!(matches!(
+        stopped,
+        Err(Error::Core(CoreError::Cancelled { stage: "editing" }))
+    ));
+    assert_eq!(seen, [(1, 20), (2, 20)]);
+}
