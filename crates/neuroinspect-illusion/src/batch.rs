@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use ndarray::{Array3, ArrayView2};
-use neuroinspect_core::Error as CoreError;
+use neuroinspect_core::{Activations, Error as CoreError};
 
 use crate::{
     Augmentation, Error, Illusion, Objective, Pair, Result, Squash, TracePoint, TransformDraw,
@@ -29,10 +29,19 @@ pub(crate) struct Batch<'a> {
 }
 
 /// What a step's augmentation and smoothing make of the pictures.
-struct View {
+pub(crate) struct View {
     warp: Option<Warp>,
     /// `[N, 3, 1, 1]`.
     offsets: Option<Tensor<4>>,
+}
+
+/// A gradient, with what was computed on the way to it.
+pub(crate) struct Slope {
+    /// Of the losses' sum with respect to the parameter: `[N, 3, S, S]`.
+    pub(crate) gradient: Tensor<4>,
+    /// As [`losses`] gives them.
+    pub(crate) losses: Tensor<1>,
+    pub(crate) response: Response,
 }
 
 impl View {
@@ -97,26 +106,16 @@ impl<'a> Batch<'a> {
         squash: Squash,
         progress: &mut StepCount<'_>,
     ) -> Result<Option<Vec<Illusion>>> {
-        let (config, spectrum) = (self.studio.config, &self.studio.spectrum);
+        let config = self.studio.config;
         let mut optimizer = AdamW::new(config);
         let mut traces = vec![Vec::new(); self.pairs.len()];
         for step in 0..config.steps {
             let view = self.view(step);
-            let tracked = parameter.autodiff().require_grad();
-            let images = spectrum.images(tracked.clone(), squash);
-
-            let (gradient, losses, response) =
-                self.gradient(view.apply(images.clone().without_autodiff()))?;
+            let slope = self.slope(parameter.clone(), squash, &view)?;
             if step.is_multiple_of(config.trace_every) {
-                self.trace(step, losses, response, &mut traces)?;
+                self.trace(step, slope.losses, slope.response, &mut traces)?;
             }
-
-            // What is linear in the images has their gradient: continue the chain rule from it.
-            let mut gradients = (images * view.adjoint(gradient)).sum().backward();
-            let gradient = tracked
-                .grad_remove(&mut gradients)
-                .ok_or_else(|| self.no_gradient())?;
-            parameter = optimizer.step(tracked.without_autodiff(), gradient);
+            parameter = optimizer.step(parameter, slope.gradient);
             if progress.step().is_break() && step + 1 < config.steps {
                 return Ok(None);
             }
@@ -125,7 +124,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The augmentation and smoothing of a step.
-    fn view(&self, step: usize) -> View {
+    pub(crate) fn view(&self, step: usize) -> View {
         let (studio, config) = (self.studio, self.studio.config);
         let size = studio.size();
         let draw = |keys: &[u64]| {
@@ -158,39 +157,55 @@ impl<'a> Batch<'a> {
         View { warp, offsets }
     }
 
-    /// Gradient of the losses' sum with respect to `seen`, `[N, 3, S, S]`, with the losses and
-    /// what they are made of.
-    fn gradient(&self, seen: Tensor<4>) -> Result<(Tensor<4>, Tensor<1>, Response)> {
+    /// Where `parameter` goes downhill, seen through `view`.
+    ///
+    /// The view is linear and spells out its own adjoint, so the chain rule is walked in two
+    /// parts: from the losses back to what the networks see, and, through the adjoint, from the
+    /// pictures back to the parameter.
+    pub(crate) fn slope(&self, parameter: Tensor<4>, squash: Squash, view: &View) -> Result<Slope> {
+        let parameter = parameter.autodiff().require_grad();
+        let images = self.studio.spectrum.images(parameter.clone(), squash);
+
+        let seen = view.apply(images.clone().without_autodiff());
         let seen = seen.autodiff().require_grad();
-        let features = self.features(seen.clone())?.features;
-        let guided = self.studio.config.objective == Objective::Guided;
-        let response = Response {
-            activation: (features.clone() * self.neuron.clone())
-                .sum_dim(1)
-                .squeeze_dim(1),
-            logit: (features * self.class_weight.clone())
-                .sum_dim(1)
-                .squeeze_dim(1)
-                + self.class_bias.clone(),
-            similarity: if guided {
-                self.similarity(seen.clone())?
-            } else {
-                None
-            },
-        };
+        let response = self.response(seen.clone())?;
         let losses = losses(&response, self.studio.config)?;
-        let loss = losses.clone().sum();
-        if !loss.is_tracked() {
-            return Err(self.no_gradient());
-        }
-        let gradient = seen
-            .grad_remove(&mut loss.backward())
-            .ok_or_else(|| self.no_gradient())?;
-        Ok((gradient, losses, response))
+        let of_seen = self.gradient(losses.clone().sum(), &seen)?;
+
+        let downstream = images * view.adjoint(of_seen);
+        Ok(Slope {
+            gradient: self.gradient(downstream.sum(), &parameter)?,
+            losses,
+            response,
+        })
+    }
+
+    fn gradient(&self, of: Tensor<1>, with_respect_to: &Tensor<4>) -> Result<Tensor<4>> {
+        of.is_tracked()
+            .then(|| of.backward())
+            .and_then(|mut gradients| with_respect_to.grad_remove(&mut gradients))
+            .ok_or_else(|| Error::NoGradient {
+                classifier: self.studio.classifier.name().to_owned(),
+            })
+    }
+
+    /// What the networks make of pictures `[N, 3, S, S]`, as far as the objective asks.
+    fn response(&self, seen: Tensor<4>) -> Result<Response> {
+        let similarity = match self.studio.config.objective {
+            Objective::Guided => self.similarity(seen.clone())?,
+            Objective::ClassConditional | Objective::FeatureVisualization { .. } => None,
+        };
+        let features = self.activations(seen)?.features;
+        let dot = |rows: &Tensor<2>| (features.clone() * rows.clone()).sum_dim(1).squeeze_dim(1);
+        Ok(Response {
+            activation: dot(&self.neuron),
+            logit: dot(&self.class_weight) + self.class_bias.clone(),
+            similarity,
+        })
     }
 
     /// What the classifier makes of pictures `[N, 3, S, S]`.
-    fn features(&self, images: Tensor<4>) -> Result<neuroinspect_core::Activations> {
+    fn activations(&self, images: Tensor<4>) -> Result<Activations> {
         let classifier = self.studio.classifier;
         let input = classifier.input();
         let activations = classifier.activations(input.normalize(resize(images, input.size)));
@@ -261,7 +276,7 @@ impl<'a> Batch<'a> {
     ) -> Result<Vec<Illusion>> {
         let (config, layer, size) = (self.studio.config, &self.studio.layer, self.studio.size());
         let images = self.studio.spectrum.images(parameter, squash);
-        let activations = self.features(images.clone())?;
+        let activations = self.activations(images.clone())?;
         let similarities = match self.similarity(images.clone())? {
             Some(similarity) => host(similarity, "the similarities")?
                 .into_iter()
@@ -274,7 +289,7 @@ impl<'a> Batch<'a> {
         let maps = host((activations.map * one_hot).sum_dim(1), "the feature maps")?;
         let features = host(activations.features, "the features")?;
         let images = host(images, "the pictures")?;
-        let logits = layer.logits(view(&features, neurons)?)?;
+        let logits = layer.logits(rows_of(&features, neurons)?)?;
 
         let pixels = 3 * size * size;
         let mut finished = Vec::with_capacity(n);
@@ -295,7 +310,7 @@ impl<'a> Batch<'a> {
                 image: Array3::from_shape_vec((3, size, size), image)
                     .map_err(|_| Error::shape("a picture", [3, size, size], pixels))?,
                 mask: activation_mask(
-                    view(map, width)?,
+                    rows_of(map, width)?,
                     size,
                     config.mask_threshold,
                     config.mask_reduction,
@@ -331,16 +346,10 @@ impl<'a> Batch<'a> {
             step,
         })
     }
-
-    fn no_gradient(&self) -> Error {
-        Error::NoGradient {
-            classifier: self.studio.classifier.name().to_owned(),
-        }
-    }
 }
 
 /// Rows of `width` values.
-fn view(values: &[f32], width: usize) -> Result<ArrayView2<'_, f32>> {
+fn rows_of(values: &[f32], width: usize) -> Result<ArrayView2<'_, f32>> {
     let rows = values.len().checked_div(width).unwrap_or(0);
     ArrayView2::from_shape((rows, width), values)
         .map_err(|_| Error::shape("values read back", [rows, width], values.len()))

@@ -1,4 +1,125 @@
 //! CLIP-Illusion: class-conditional pictures of what a neuron means.
+//!
+//! A neuron of the penultimate layer answers to different things within different classes.
+//! CLIP-Illusion (NeuroInspect, arXiv 2310.07184) optimises an image so that one
+//! neuron fires, one class's logit rises, and a joint image-text encoder, CLIP, sees that class.
+//! [`visualize`] does it for a list of [`Pair`]s of neuron and class; [`classes_of_neuron`] and
+//! [`neurons_of_class`] propose such pairs; [`core_relevance`] hints at which neurons are spurious.
+//!
+//! # Example
+//!
+//! A classifier is whatever implements [`Classifier`](neuroinspect_core::Classifier); here one
+//! convolution with random weights. Without an image-text encoder the objective is "w/o CLIP".
+//!
+//! ```
+//! use burn::{
+//!     nn::conv::{Conv2d, Conv2dConfig},
+//!     tensor::{Device, Tensor, activation::relu},
+//! };
+//! use ndarray::array;
+//! use neuroinspect_core::{Classifier, ClassId, DecisionLayer, InputSpec, NeuronId, Silent};
+//! use neuroinspect_illusion::{IllusionConfig, Objective, Pair, classes_of_neuron, visualize};
+//!
+//! struct Net {
+//!     conv: Conv2d,
+//!     decision: DecisionLayer,
+//!     input: InputSpec,
+//! }
+//!
+//! impl Classifier for Net {
+//!     // ...
+//! #   fn name(&self) -> &str { "net" }
+//! #   fn input(&self) -> &InputSpec { &self.input }
+//! #   fn feature_map(&self, images: Tensor<4>) -> Tensor<4> { relu(self.conv.forward(images)) }
+//! #   fn decision_layer(&self) -> neuroinspect_core::Result<DecisionLayer> {
+//! #       Ok(self.decision.clone())
+//! #   }
+//! #   fn set_decision_layer(&mut self, layer: &DecisionLayer) -> neuroinspect_core::Result<()> {
+//! #       self.decision = layer.clone();
+//! #       Ok(())
+//! #   }
+//! #   fn device(&self) -> Device { self.conv.weight.val().device() }
+//! }
+//!
+//! # fn main() -> neuroinspect_illusion::Result<()> {
+//! let net = Net {
+//!     conv: Conv2dConfig::new([3, 2], [3, 3]).init(&Device::flex()),
+//!     decision: DecisionLayer::new(array![[1.0, 0.2], [0.1, 1.0]], array![0.0, 0.0])?,
+//!     input: InputSpec::new(16),
+//! };
+//! let neuron = NeuronId(1);
+//! let pairs: Vec<Pair> = classes_of_neuron(&net.decision_layer()?, neuron, 2)?
+//!     .into_iter()
+//!     .map(|class| Pair { neuron, class })
+//!     .collect();
+//! assert_eq!(pairs[0].class, ClassId(1));
+//!
+//! let config = IllusionConfig::new()
+//!     .with_objective(Objective::ClassConditional)
+//!     .with_steps(5);
+//! let illusions = visualize(&net, None, &pairs, &config, &mut Silent)?;
+//! assert_eq!(illusions.finished[0].masked_image().dim(), (3, 16, 16));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Objective
+//!
+//! Let `a_n(x)` be the activation of neuron `n` on image `x`, `z_c(x)` the logit of class `c`,
+//! `E_I` the encoder's image tower and `t_c` the mean of the unit-normalised embeddings of the
+//! class's prompts. Minimised is
+//!
+//! ```text
+//! s(x) = < E_I(x) / |E_I(x)| , t_c >                                    (3)
+//! L(x) = - (s(x) + eps) (a_n(x) + gamma z_c(x))                         (2)(4)(10)
+//! ```
+//!
+//! `gamma` weighs the class against the neuron; `eps` keeps the signal when the encoder does not
+//! know the domain. [`Objective`] has the paper's ablations. Both networks are constants: they
+//! live on a device without autodiff, and only the image parameter is tracked.
+//!
+//! # Parameter and optimisation
+//!
+//! 1. The image is not optimised pixel by pixel but as a [`Spectrum`] in a decorrelated colour
+//!    space, starting from noise of standard deviation 0.001, or from what [`Initial`] says.
+//! 2. At each step the picture goes through a random rotation, shift, resize and crop
+//!    ([`Augmentation`]), and gets a random offset per channel, whose size falls linearly to 0
+//!    (the paper cites randomised smoothing). Each network then sees it in its own size and
+//!    normalisation.
+//! 3. AdamW (rate 9e-3, betas 0.5 and 0.99, weight decay 2e-4) with cosine annealing to 12 % of
+//!    the rate, over 450 steps; the paper reports 300 to 650.
+//! 4. The result is looked at once more without augmentation: the neuron's activation, the class's
+//!    logit and probability, the similarity `s`, and the [mask](activation_mask) of where the
+//!    neuron is active. The published pictures are [`Illusion::masked_image`].
+//!
+//! Pairs are optimised in batches, and the losses of a batch are summed: AdamW divides a gradient
+//! by its own size plus a constant, so with the mean that constant would weigh more in a larger
+//! batch. All random numbers belong to (seed, pair, step) or (seed, step). A pair's picture
+//! therefore depends on neither its batch nor its place in the list. Nothing is read back from the
+//! device inside the loop but a few numbers every [`trace_every`](IllusionConfig::trace_every)
+//! steps.
+//!
+//! # Deviations from the authors' code
+//!
+//! | the code | here |
+//! | --- | --- |
+//! | multiplies a `[B]` vector of similarities by a `[B, 1]` one of activations, so that images of a batch pull on each other | each image has its own loss, as in the paper; [`Coupling::WholeBatch`], or [`IllusionConfig::original`], for the code's way |
+//! | draws from three generators, of which one is seeded | one seed, keyed draws |
+//! | loses the imaginary part of the spectrum when starting from an image | keeps it |
+//!
+//! At batch size 1, or as `original()`, and with random draws switched off, 30 steps on real
+//! networks agree with the code's: see `tests/full_loop.rs`.
+//!
+//! # References
+//!
+//! - NeuroInspect: Interpretable Neuron-based Debugging Framework through Class-conditional
+//!   Visualizations, arXiv 2310.07184.
+//! - Olah, Mordvintsev and Schubert, "Feature Visualization", Distill 2017: the spectrum, the
+//!   colour space, robustness to transformations.
+//! - Radford et al., "Learning Transferable Visual Models From Natural Language Supervision",
+//!   ICML 2021: CLIP.
+//! - Cohen, Rosenfeld and Kolter, "Certified Adversarial Robustness via Randomized Smoothing",
+//!   ICML 2019.
 
 mod augment;
 mod batch;
@@ -12,6 +133,8 @@ mod relevance;
 mod resample;
 mod select;
 mod spectrum;
+#[cfg(test)]
+mod tests;
 mod visualize;
 
 pub use augment::Augmentation;

@@ -38,3 +38,38 @@ pub fn activation_mask(
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    /// Mean 1, unbiased standard deviation 2: standardised -0.5 three times, and 1.5.
+    #[test]
+    fn a_mask_by_hand() {
+        let map = array![[0.0, 0.0], [0.0, 4.0]];
+        let mask = |threshold, reduction| activation_mask(map.view(), 2, threshold, reduction);
+        assert_eq!(mask(0.5, 0.25), array![[0.25, 0.25], [0.25, 1.0]]);
+        assert_eq!(mask(1.51, 0.0), array![[0.0, 0.0], [0.0, 0.0]]);
+        // On the threshold is not below it.
+        assert_eq!(mask(-0.5, 0.0), array![[1.0, 1.0], [1.0, 1.0]]);
+    }
+
+    /// Corners stay corners, the middle is the mean of two.
+    #[test]
+    fn a_map_is_resized_with_aligned_corners() {
+        // 0 1 2 after resizing; mean 1, standard deviation over three rows sqrt(6 / 8).
+        let mask = activation_mask(array![[0.0, 2.0]].view(), 3, 0.0, 0.0);
+        assert_eq!(
+            mask,
+            array![[0.0, 1.0, 1.0], [0.0, 1.0, 1.0], [0.0, 1.0, 1.0]]
+        );
+    }
+
+    #[test]
+    fn nothing_stands_out_of_a_constant_map() {
+        let mask = activation_mask(array![[3.0, 3.0]].view(), 2, 0.5, 0.5);
+        assert_eq!(mask, array![[0.5, 0.5], [0.5, 0.5]]);
+    }
+}

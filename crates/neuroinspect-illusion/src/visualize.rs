@@ -142,7 +142,7 @@ pub(crate) struct Studio<'a> {
 }
 
 impl<'a> Studio<'a> {
-    fn new(
+    pub(crate) fn new(
         classifier: &'a dyn Classifier,
         guide: Option<&'a Guide<'a>>,
         config: &'a IllusionConfig,

@@ -1,0 +1,422 @@
+//! What a caller can rely on.
+
+use std::ops::ControlFlow;
+
+use ndarray::{Array2, Array4, Axis};
+use neuroinspect_core::{
+    ClassId, Classifier, Error as CoreError, NeuronId, Progress, Seed, Silent,
+};
+
+use super::{
+    assert_near, distance, normals, tensor,
+    tiny::{CLASSES, Encoder, NEURONS, Net, pairs},
+};
+use crate::{
+    Augmentation, Coupling, Error, Illusion, IllusionConfig, Initial, Objective, Pair,
+    TransformDraw, core_relevance, visualize, visualize_from,
+};
+
+const SIZE: usize = 12;
+
+fn config() -> IllusionConfig {
+    IllusionConfig::new().with_steps(12).with_trace_every(4)
+}
+
+fn pictures(pairs: &[Pair], config: &IllusionConfig) -> Vec<Illusion> {
+    let encoder = Encoder::new(8);
+    let illusions = visualize(
+        &Net::new(SIZE),
+        Some(&encoder.guide()),
+        pairs,
+        config,
+        &mut Silent,
+    )
+    .unwrap();
+    assert!(!illusions.interrupted);
+    illusions.finished
+}
+
+fn plain(config: &IllusionConfig, initial: &Initial) -> Result<Vec<Illusion>, Error> {
+    let pairs = pairs([(1, 2), (4, 0)]);
+    let net = Net::new(SIZE);
+    visualize_from(&net, None, &pairs, initial, config, &mut Silent).map(|all| all.finished)
+}
+
+#[track_caller]
+fn assert_alike(a: &Illusion, b: &Illusion, tolerance: f32) {
+    assert_eq!(a.pair, b.pair);
+    assert_eq!(a.trace.len(), b.trace.len());
+    assert_near(
+        a.image.as_slice().unwrap(),
+        b.image.as_slice().unwrap(),
+        tolerance,
+    );
+    let scores = |one: &Illusion| {
+        [
+            one.activation,
+            one.logit,
+            one.probability,
+            one.clip_similarity.unwrap(),
+        ]
+    };
+    assert_near(&scores(a), &scores(b), tolerance);
+    for (a, b) in a.trace.iter().zip(&b.trace) {
+        assert_eq!(a.step, b.step);
+        assert_near(
+            &[a.loss, a.activation, a.logit],
+            &[b.loss, b.activation, b.logit],
+            tolerance,
+        );
+    }
+}
+
+/// Kernels may add in another order for another batch size, which moves a gradient by 1e-7 of its
+/// size; twelve steps of AdamW at rate 9e-3 carry that to less than 1e-5 in the picture. A pair
+/// that felt its batch-mates would be off by more than 1e-3: see the next test.
+#[test]
+fn a_picture_does_not_depend_on_its_batch() {
+    let pairs = pairs([(0, 1), (5, 3), (0, 1), (2, 0), (3, 3)]);
+    for draw in [TransformDraw::PerStep, TransformDraw::PerImage] {
+        let config = config().with_transform_draw(draw);
+        let whole = pictures(&pairs, &config.clone().with_batch_size(5));
+        for batch_size in [1, 2, 4] {
+            let split = pictures(&pairs, &config.clone().with_batch_size(batch_size));
+            for (a, b) in whole.iter().zip(&split) {
+                assert_alike(a, b, 1e-5);
+            }
+        }
+        assert_alike(&whole[0], &whole[2], 1e-5);
+        assert!(
+            distance(
+                whole[0].image.as_slice().unwrap(),
+                whole[1].image.as_slice().unwrap()
+            ) > 1e-2
+        );
+    }
+}
+
+#[test]
+fn the_originals_coupling_makes_a_picture_depend_on_its_batch() {
+    let [first, second] = pairs([(0, 1), (5, 3)]);
+    let coupled = config().with_coupling(Coupling::WholeBatch);
+    let alone = pictures(&[first], &coupled);
+    let together = pictures(&[first, second], &coupled);
+    let apart = distance(
+        alone[0].image.as_slice().unwrap(),
+        together[0].image.as_slice().unwrap(),
+    );
+    assert!(apart > 1e-3, "{apart}");
+    assert_alike(&alone[0], &pictures(&[first], &config())[0], 1e-5);
+}
+
+#[test]
+fn optimisation_raises_what_it_is_told_to_raise() {
+    let config = config().with_steps(60).with_smoothing(0.0);
+    let config = config.with_augmentation(Augmentation::off());
+    for illusion in pictures(&pairs([(0, 1), (5, 3)]), &config) {
+        let (first, last) = (illusion.trace[0], illusion.trace[illusion.trace.len() - 1]);
+        assert!(last.loss < first.loss, "{first:?} to {last:?}");
+        assert!(
+            illusion
+                .image
+                .iter()
+                .all(|value| (0.0..=1.0).contains(value))
+        );
+        assert!((0.0..=1.0).contains(&illusion.probability));
+    }
+}
+
+#[test]
+fn a_trace_tells_of_its_steps() {
+    let illusion = &pictures(&pairs([(0, 1)]), &config().with_steps(9))[0];
+    let steps: Vec<_> = illusion.trace.iter().map(|point| point.step).collect();
+    assert_eq!(steps, [0, 4, 8]);
+    for point in &illusion.trace {
+        let expected =
+            -(point.clip_similarity.unwrap() + 0.05) * (point.activation + 0.5 * point.logit);
+        // One multiplication and two additions of numbers below 10.
+        assert_near(&[point.loss], &[expected], 1e-5);
+    }
+}
+
+/// The scores of a picture are those of its pixels, looked at again.
+#[test]
+fn scores_belong_to_the_finished_picture() {
+    let net = Net::new(SIZE);
+    let illusion = &pictures(&pairs([(2, 3)]), &config())[0];
+    let image = tensor(illusion.image.iter().copied().collect(), [1, 3, SIZE, SIZE]);
+    let features = super::values(net.activations(net.input().normalize(image)).features);
+    let logits = net.decision_layer().unwrap();
+    let logits = logits.logits(
+        Array2::from_shape_vec((1, NEURONS), features.clone())
+            .unwrap()
+            .view(),
+    );
+    let logits = logits.unwrap();
+    let total: f32 = logits.iter().map(|logit| logit.exp()).sum();
+    assert_near(
+        &[illusion.activation, illusion.logit, illusion.probability],
+        &[features[2], logits[[0, 3]], logits[[0, 3]].exp() / total],
+        1e-6,
+    );
+    assert_eq!(illusion.masked_image(), &illusion.image * &illusion.mask);
+}
+
+#[test]
+fn the_seed_decides() {
+    let pair = pairs([(0, 1)]);
+    let one = pictures(&pair, &config());
+    assert_eq!(one, pictures(&pair, &config()));
+    assert_ne!(one, pictures(&pair, &config().with_seed(Seed(1))));
+}
+
+#[test]
+fn each_network_sees_its_own_size() {
+    let illusions = pictures(&pairs([(0, 1)]), &config().with_size(20));
+    assert_eq!(illusions[0].image.dim(), (3, 20, 20));
+    assert_eq!(illusions[0].mask.dim(), (20, 20));
+}
+
+#[test]
+fn pictures_can_start_from_spectra_and_images() {
+    let config = config().with_objective(Objective::ClassConditional);
+    let shape = (2, 3, SIZE, SIZE);
+    let noise = plain(&config, &Initial::Noise).unwrap();
+    let zero = plain(&config, &Initial::Spectra(Array4::zeros(shape))).unwrap();
+    assert_ne!(noise, zero);
+
+    // One step at a rate of nearly nothing: the picture is still the image, but for its Nyquist
+    // column, which a constant image does not have. Rounding as in the spectrum's own test.
+    let grey = Array4::from_elem(shape, 0.25);
+    let still = config.with_steps(1).with_learning_rate(1e-12);
+    for illusion in plain(&still, &Initial::Images(grey.clone())).unwrap() {
+        let expected = grey.index_axis(Axis(0), 0);
+        assert_near(
+            illusion.image.as_slice().unwrap(),
+            expected.as_slice().unwrap(),
+            1e-5,
+        );
+    }
+}
+
+#[test]
+fn stopping_keeps_whole_batches() {
+    let net = Net::new(SIZE);
+    let config = config()
+        .with_objective(Objective::ClassConditional)
+        .with_batch_size(2);
+    let pairs = pairs([(0, 1), (5, 3), (2, 0)]);
+    let run = |stop_at: usize| {
+        let mut heard = Vec::new();
+        let mut observer = |progress: Progress<'_>| {
+            heard.push((progress.done, progress.total));
+            if progress.done >= stop_at {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let illusions = visualize(&net, None, &pairs, &config, &mut observer).unwrap();
+        assert_eq!(heard.last(), Some(&(stop_at, 24)));
+        (illusions.finished.len(), illusions.interrupted)
+    };
+    assert_eq!(run(5), (0, true));
+    assert_eq!(run(12), (2, true));
+    assert_eq!(run(17), (2, true));
+    assert_eq!(run(24), (3, false));
+}
+
+#[test]
+fn no_pairs_no_pictures() {
+    assert!(pictures(&[], &config()).is_empty());
+}
+
+fn refused(config: &IllusionConfig) -> Error {
+    plain(config, &Initial::Noise).unwrap_err()
+}
+
+#[test]
+fn bad_requests_are_refused() {
+    let net = Net::new(SIZE);
+    let plain_config = config().with_objective(Objective::ClassConditional);
+    let ask = |pair: Pair| visualize(&net, None, &[pair], &plain_config, &mut Silent).unwrap_err();
+    let [stranger] = pairs([(NEURONS, 0)]);
+    assert!(matches!(
+        ask(stranger),
+        Error::Core(CoreError::NeuronOutOfRange {
+            neuron: NeuronId(NEURONS),
+            ..
+        })
+    ));
+    let [stranger] = pairs([(0, CLASSES)]);
+    assert!(matches!(
+        ask(stranger),
+        Error::Core(CoreError::ClassOutOfRange {
+            class: ClassId(CLASSES),
+            ..
+        })
+    ));
+    assert!(matches!(refused(&config()), Error::MissingGuide));
+    let initial = Initial::Images(Array4::zeros((1, 3, SIZE, SIZE)));
+    assert!(matches!(
+        plain(&plain_config, &initial).unwrap_err(),
+        Error::Core(CoreError::Shape { .. })
+    ));
+}
+
+#[test]
+fn a_guide_must_fit() {
+    let (net, encoder) = (Net::new(SIZE), Encoder::new(8));
+    let mut guide = encoder.guide();
+    for shape in [[CLASSES + 1, 5], [CLASSES, 6]] {
+        guide.class_embeddings = tensor(vec![0.5; shape[0] * shape[1]], shape);
+        let illusions = visualize(&net, Some(&guide), &pairs([(0, 1)]), &config(), &mut Silent);
+        assert!(matches!(
+            illusions.unwrap_err(),
+            Error::Core(CoreError::Shape { .. })
+        ));
+    }
+}
+
+#[test]
+fn a_classifier_without_gradient_is_named() {
+    let mut net = Net::new(SIZE);
+    net.detached = true;
+    let config = config().with_objective(Objective::ClassConditional);
+    let error = visualize(&net, None, &pairs([(0, 1)]), &config, &mut Silent).unwrap_err();
+    assert!(matches!(error, Error::NoGradient { classifier } if classifier == "tiny"));
+}
+
+#[test]
+fn divergence_names_pair_and_step() {
+    let mut initial = Array4::zeros((2, 3, SIZE, SIZE));
+    initial[[1, 0, 0, 0]] = f32::NAN;
+    let config = config().with_objective(Objective::ClassConditional);
+    let error = plain(&config, &Initial::Spectra(initial)).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Diverged {
+            neuron: NeuronId(4),
+            class: ClassId(0),
+            step: 0
+        }
+    ));
+}
+
+#[test]
+fn each_option_has_its_range() {
+    let good = config();
+    assert!(good.validate().is_ok());
+    assert!(IllusionConfig::original().validate().is_ok());
+    assert!(IllusionConfig::feature_visualization().validate().is_ok());
+    let bad = [
+        ("steps", good.clone().with_steps(0)),
+        ("batch_size", good.clone().with_batch_size(0)),
+        ("trace_every", good.clone().with_trace_every(0)),
+        ("size", good.clone().with_size(0)),
+        ("size", good.clone().with_size(33)),
+        ("learning_rate", good.clone().with_learning_rate(0.0)),
+        (
+            "learning_rate",
+            good.clone().with_learning_rate(f64::INFINITY),
+        ),
+        ("weight_decay", good.clone().with_weight_decay(-1.0)),
+        ("class_gamma", good.clone().with_class_gamma(f64::NAN)),
+        ("domain_eps", good.clone().with_domain_eps(-0.1)),
+        ("smoothing", good.clone().with_smoothing(-0.1)),
+        ("init_std", good.clone().with_init_std(-0.1)),
+        (
+            "final_rate_factor",
+            good.clone().with_final_rate_factor(1.5),
+        ),
+        ("mask_reduction", good.clone().with_mask(0.5, -0.5)),
+        ("mask_threshold", good.clone().with_mask(f64::NAN, 0.5)),
+        ("betas", good.clone().with_betas(1.0, 0.5)),
+        ("betas", good.clone().with_betas(0.5, -0.5)),
+        (
+            "logit_weight",
+            good.clone()
+                .with_objective(Objective::FeatureVisualization { logit_weight: -1.0 }),
+        ),
+        (
+            "augmentation.shift",
+            good.clone().with_augmentation(Augmentation {
+                shift: 2.0,
+                ..Augmentation::off()
+            }),
+        ),
+    ];
+    for (name, config) in bad {
+        let Err(Error::Core(CoreError::InvalidOption { option, .. })) = config.validate() else {
+            panic!("{name} was accepted");
+        };
+        assert_eq!(option, name);
+    }
+}
+
+#[test]
+fn core_relevance_compares_shares_of_similarity() {
+    let net = Net::new(SIZE);
+    let mut illusion = pictures(&pairs([(2, 3)]), &config()).remove(0);
+    let means = Array2::from_shape_vec((CLASSES, NEURONS), normals("means", CLASSES * NEURONS));
+    let mut means = means.unwrap();
+
+    // A mask that hides nothing leaves every similarity as it is. Quotients of equal numbers.
+    illusion.mask.fill(1.0);
+    let score = |illusion: &Illusion, means: &Array2<f32>, neighbours| {
+        core_relevance(
+            &net,
+            std::slice::from_ref(illusion),
+            means.view(),
+            neighbours,
+        )
+    };
+    let all = score(&illusion, &means, 20).unwrap().remove(0);
+    assert_near(&[all.score.unwrap()], &[1.0], 1e-6);
+    assert_eq!(all.neighbours.len(), CLASSES);
+    assert_eq!(
+        score(&illusion, &means, 2).unwrap()[0].neighbours,
+        all.neighbours[..2]
+    );
+
+    // By hand, with a mask that hides half.
+    let (mut left, _) = illusion.mask.view_mut().split_at(Axis(1), SIZE / 2);
+    left.fill(0.0);
+    let features = |image: ndarray::Array3<f32>| {
+        let image = tensor(image.into_iter().collect(), [1, 3, SIZE, SIZE]);
+        super::values(net.activations(net.input().normalize(image)).features)
+    };
+    let (whole, masked) = (
+        features(illusion.image.clone()),
+        features(illusion.masked_image()),
+    );
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    let length = |a: &[f32]| dot(a, a).sqrt();
+    // The length of m_k cancels.
+    let shares: Vec<f32> = means
+        .rows()
+        .into_iter()
+        .map(|mean| {
+            let mean = mean.to_vec();
+            dot(&masked, &mean) / length(&masked) / (dot(&whole, &mean) / length(&whole))
+        })
+        .collect();
+    let expected = shares[3] / (shares.iter().sum::<f32>() / CLASSES as f32);
+    let half = score(&illusion, &means, 20).unwrap()[0].score.unwrap();
+    assert_near(&[half / expected], &[1.0], 1e-4);
+
+    // A class without images is nobody's neighbour, and cannot be asked about.
+    means.row_mut(0).fill(f32::NAN);
+    assert!(
+        !score(&illusion, &means, 20).unwrap()[0]
+            .neighbours
+            .contains(&ClassId(0))
+    );
+    means.row_mut(3).fill(0.0);
+    assert!(matches!(
+        score(&illusion, &means, 20).unwrap_err(),
+        Error::NoClassMean { class: ClassId(3) }
+    ));
+    assert!(score(&illusion, &means, 0).is_err());
+    assert!(score(&illusion, &Array2::ones((2, NEURONS)), 20).is_err());
+}

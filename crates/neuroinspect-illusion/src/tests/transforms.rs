@@ -1,0 +1,217 @@
+//! The linear maps: spectrum, resize, augmentation.
+
+use std::f64::consts::TAU;
+
+use burn::tensor::Device;
+use neuroinspect_core::Seed;
+use proptest::prelude::*;
+
+use super::{assert_near, normals, tensor, values};
+use crate::{
+    Augmentation, COLOR_CORRELATION, Error, Spectrum, Squash,
+    augment::{Transform, Warp},
+    resample::resize,
+};
+
+/// The definition, term by term, in double precision.
+fn naive_images(parameter: &[f32], size: usize) -> Vec<f32> {
+    let norm = COLOR_CORRELATION
+        .iter()
+        .map(|row| row[0] * row[0])
+        .sum::<f64>()
+        .sqrt();
+    let spacing = 0.5_f64.sqrt() * size as f64;
+    let plane = |channel: usize, row: usize, column: usize| {
+        let mut sum = 0.0;
+        for ky in 0..size {
+            for kx in 0..size / 2 {
+                let fy = if ky < size / 2 {
+                    ky as f64
+                } else {
+                    ky as f64 - size as f64
+                } / spacing;
+                let fx = kx as f64 / spacing;
+                let scale = 1.0
+                    / (fx * fx + fy * fy)
+                        .powf(0.75)
+                        .max(2.0_f64.sqrt() / size as f64);
+                let at = ((channel * size + ky) * size / 2 + kx) * 2;
+                let (re, im) = (f64::from(parameter[at]), f64::from(parameter[at + 1]));
+                let angle = TAU * (ky * row + kx * column) as f64 / size as f64;
+                let twice = if kx == 0 { 1.0 } else { 2.0 };
+                sum += twice * scale * (re * angle.cos() - im * angle.sin()) / size as f64;
+            }
+        }
+        sum
+    };
+    let mut images = Vec::new();
+    for color in COLOR_CORRELATION {
+        for row in 0..size {
+            for column in 0..size {
+                let value: f64 = (0..3)
+                    .map(|c| color[c] / norm * plane(c, row, column))
+                    .sum();
+                images.push((1.0 / (1.0 + (-value).exp())) as f32);
+            }
+        }
+    }
+    images
+}
+
+/// A hundred terms around 1 in single precision against double.
+#[test]
+fn the_spectrum_is_read_as_defined() {
+    for size in [2, 6, 10] {
+        let parameter = normals("parameter", 3 * size * size);
+        let expected = naive_images(&parameter, size);
+        let spectrum = Spectrum::new(size, &Device::flex()).unwrap();
+        let images = spectrum.images(tensor(parameter, [1, 3, size, size]), Squash::Sigmoid);
+        assert_near(&values(images), &expected, 2e-6);
+    }
+}
+
+/// Waves below the Nyquist frequency, sines as well as cosines: the original loses the imaginary
+/// parts. Sums of 144 terms up to 1, divided and multiplied by scales up to 8.
+#[test]
+fn an_image_survives_its_spectrum() {
+    let size = 12;
+    let mut image = Vec::new();
+    for channel in 0..3 {
+        for row in 0..size {
+            for column in 0..size {
+                let angle = TAU * (2 * row + (channel + 3) * column) as f64 / size as f64;
+                image.push((0.5 + 0.2 * angle.cos() + 0.15 * (2.0 * angle + 1.0).sin()) as f32);
+            }
+        }
+    }
+    // Channel 0's second wave is of column frequency 6, the Nyquist column: take a slower one.
+    for (index, value) in image.iter_mut().take(size * size).enumerate() {
+        *value = (0.5 + 0.3 * (TAU * (index % size) as f64 / size as f64 + 0.4).sin()) as f32;
+    }
+    let spectrum = Spectrum::new(size, &Device::flex()).unwrap();
+    let parameter = spectrum.parameter_of(tensor(image.clone(), [1, 3, size, size]));
+    assert_near(
+        &values(spectrum.images(parameter, Squash::Clamp)),
+        &image,
+        1e-5,
+    );
+}
+
+#[test]
+fn odd_and_empty_pictures_are_refused() {
+    for size in [0, 7] {
+        let error = Spectrum::new(size, &Device::flex()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("size = {size}: expected an even number of pixels, at least 2")
+        );
+    }
+}
+
+/// By hand: halving four pixels, a triangle of radius 2 about 0.5 weighs them 3 : 3 : 1 : 0.
+#[test]
+fn shrinking_is_antialiased_as_in_pil() {
+    let row = [7.0, 14.0, 70.0, 0.0];
+    let image = tensor(row.repeat(12), [1, 3, 4, 4]);
+    let (left, right) = (
+        (3.0 * 7.0 + 3.0 * 14.0 + 70.0) / 7.0,
+        (14.0 + 3.0 * 70.0) / 7.0,
+    );
+    assert_near(&values(resize(image, 2)), &[left, right].repeat(6), 1e-5);
+}
+
+#[test]
+fn nothing_drawn_changes_nothing() {
+    let off = Augmentation::off();
+    let transform = Transform::draw(&off, 8, &mut Seed(1).rng("test", &[]));
+    let images = normals("images", 2 * 3 * 64);
+    let warp = Warp::new(&[transform], 8, &Device::flex());
+    assert_eq!(
+        values(warp.apply(tensor(images.clone(), [2, 3, 8, 8]))),
+        images
+    );
+}
+
+#[test]
+fn draws_stay_in_their_ranges() {
+    let ranges = Augmentation::default();
+    for draw in 0..200 {
+        let transform = Transform::draw(&ranges, 40, &mut Seed(draw).rng("test", &[]));
+        assert!(transform.angle.abs() <= 15.0);
+        assert!(transform.shift.iter().all(|shift| shift.abs() <= 6));
+        assert!(
+            transform
+                .scale
+                .iter()
+                .all(|scale| (0.6..=1.2).contains(scale))
+        );
+    }
+}
+
+#[test]
+fn bad_ranges_are_refused_by_name() {
+    let bad = [
+        (
+            Augmentation {
+                rotation: -1.0,
+                ..Augmentation::off()
+            },
+            "augmentation.rotation",
+        ),
+        (
+            Augmentation {
+                shift: 1.0,
+                ..Augmentation::off()
+            },
+            "augmentation.shift",
+        ),
+        (
+            Augmentation {
+                scale: (0.0, 1.0),
+                ..Augmentation::off()
+            },
+            "augmentation.scale",
+        ),
+        (
+            Augmentation {
+                scale: (1.2, 1.0),
+                ..Augmentation::off()
+            },
+            "augmentation.scale",
+        ),
+        (
+            Augmentation {
+                scale: (1.0, f64::NAN),
+                ..Augmentation::off()
+            },
+            "augmentation.scale",
+        ),
+    ];
+    for (ranges, name) in bad {
+        let Err(Error::Core(neuroinspect_core::Error::InvalidOption { option, .. })) =
+            ranges.validate()
+        else {
+            panic!("{ranges:?} was accepted");
+        };
+        assert_eq!(option, name);
+    }
+}
+
+proptest! {
+    /// `<A x, y> = <x, A* y>`, for one transform per batch and one per image. Sums of 600 products
+    /// around 1, of either sign.
+    #[test]
+    fn the_adjoint_is_the_adjoint(seed in 0_u64..1000, per_image in any::<bool>()) {
+        let size = 10;
+        let ranges = Augmentation { rotation: 60.0, shift: 0.5, scale: (0.3, 1.9) };
+        let draw = |image| Transform::draw(&ranges, size, &mut Seed(seed).rng("test", &[image]));
+        let transforms: Vec<_> = (0..if per_image { 2 } else { 1 }).map(draw).collect();
+        let warp = Warp::new(&transforms, size, &Device::flex());
+        let shape = [2, 3, size, size];
+        let x = tensor(normals("x", 600), shape);
+        let y = tensor(normals("y", 600), shape);
+        let forward = values((warp.apply(x.clone()) * y.clone()).sum())[0];
+        let backward = values((x * warp.adjoint(y)).sum())[0];
+        prop_assert!((forward - backward).abs() < 1e-3, "{} and {}", forward, backward);
+    }
+}
