@@ -159,7 +159,9 @@ impl ClipConfig {
             reason,
         };
         let config: Self = serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;
-        config.validate().map_err(|error| wrong(error.to_string()))?;
+        config
+            .validate()
+            .map_err(|error| wrong(error.to_string()))?;
         Ok(config)
     }
 
@@ -261,7 +263,12 @@ fn divides(option: &'static str, part: usize, whole: usize, expected: &'static s
 /// Checks that the hidden layer has some finite width.
 fn ratio(option: &'static str, ratio: f64, width: usize) -> Result<()> {
     let fits = ratio.is_finite() && hidden_width(width, ratio) > 0;
-    check(fits, option, ratio, "a number that gives the hidden layer at least 1 unit")
+    check(
+        fits,
+        option,
+        ratio,
+        "a number that gives the hidden layer at least 1 unit",
+    )
 }
 
 fn check(

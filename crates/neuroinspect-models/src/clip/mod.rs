@@ -151,7 +151,11 @@ impl Clip {
         let width = self.config.text.width;
         let end = tokens.clone().argmax(1);
         let x = self.token_embedding.forward(tokens)
-            + self.positional_embedding.val().narrow(0, 0, length).unsqueeze();
+            + self
+                .positional_embedding
+                .val()
+                .narrow(0, 0, length)
+                .unsqueeze();
         // Minus infinity above the diagonal: a token sees itself and those before it.
         let device = x.device().without_autodiff();
         let mask = Tensor::full([length, length], f32::NEG_INFINITY, &device).triu(1);
@@ -202,7 +206,11 @@ impl ImageTextEncoder for Clip {
 
     fn encode_texts(&self, texts: &[String]) -> neuroinspect_core::Result<Tensor<2>> {
         if texts.is_empty() {
-            return Err(neuroinspect_core::Error::shape("texts to embed", "at least 1", 0));
+            return Err(neuroinspect_core::Error::shape(
+                "texts to embed",
+                "at least 1",
+                0,
+            ));
         }
         Ok(self.text_features(self.tokens(texts)))
     }

@@ -142,9 +142,7 @@ impl Attention {
             in_proj_weight: in_proj.init_with([3 * w, w], Some(w), Some(3 * w), device),
             in_proj_bias: Initializer::Zeros.init([3 * w], device),
             out_proj: Linear {
-                weight: weights
-                    .out_proj
-                    .init_with([w, w], Some(w), Some(w), device),
+                weight: weights.out_proj.init_with([w, w], Some(w), Some(w), device),
                 bias: Some(Initializer::Zeros.init([w], device)),
             },
             heads: config.heads,
@@ -190,12 +188,7 @@ impl Mlp {
         let (width, hidden) = (config.width, config.hidden);
         let layer = |weight: &Initializer, inputs: usize, outputs: usize| Linear {
             weight: weight.init_with([inputs, outputs], Some(inputs), Some(outputs), device),
-            bias: Some(pytorch_uniform().init_with(
-                [outputs],
-                Some(inputs),
-                Some(outputs),
-                device,
-            )),
+            bias: Some(pytorch_uniform().init_with([outputs], Some(inputs), Some(outputs), device)),
         };
         Self {
             c_fc: layer(&config.weights.c_fc, width, hidden),

@@ -65,7 +65,11 @@ impl VisionTransformer {
     /// Normalised images `[N, 3, S, S]` to `[N, E]`.
     pub(super) fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         // [N, W, S / patch, S / patch] to [N, patches, W].
-        let patches = self.conv1.forward(images).flatten::<3>(2, 3).swap_dims(1, 2);
+        let patches = self
+            .conv1
+            .forward(images)
+            .flatten::<3>(2, 3)
+            .swap_dims(1, 2);
         let [n, _, width] = patches.dims();
         let class = self.class_embedding.val().reshape([1, 1, width]);
         let x = Tensor::cat(vec![class.expand([n, 1, width]), patches], 1)

@@ -137,15 +137,22 @@ pub fn zero_shot(images: Tensor<2>, classes: Tensor<2>) -> Result<Vec<ClassId>> 
     let ([_, width], [count, expected]) = (images.dims(), classes.dims());
     if width != expected || count == 0 {
         let found = classes.dims();
-        return Err(CoreError::shape("class embeddings", ["K > 0", &width.to_string()], found).into());
+        return Err(
+            CoreError::shape("class embeddings", ["K > 0", &width.to_string()], found).into(),
+        );
     }
     // An image's own length does not move the maximum of its row.
     let nearest = images.matmul(unit(classes).transpose()).argmax(1);
-    let nearest = nearest.try_into_vec_as::<i64>().map_err(|error| CoreError::Device {
-        what: "zero-shot predictions",
-        reason: error.to_string(),
-    })?;
-    Ok(nearest.into_iter().map(|class| ClassId(class as usize)).collect())
+    let nearest = nearest
+        .try_into_vec_as::<i64>()
+        .map_err(|error| CoreError::Device {
+            what: "zero-shot predictions",
+            reason: error.to_string(),
+        })?;
+    Ok(nearest
+        .into_iter()
+        .map(|class| ClassId(class as usize))
+        .collect())
 }
 
 /// Rows scaled to unit length; a row of zeros stays.

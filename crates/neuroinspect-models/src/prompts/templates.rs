@@ -44,12 +44,11 @@ impl PromptTemplates {
     /// When the file cannot be read, holds no template, or a line has no `{}`.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|source| {
-            neuroinspect_core::Error::Read {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| neuroinspect_core::Error::Read {
                 path: path.to_owned(),
                 source,
-            }
-        })?;
+            })?;
         Self::checked(lines(&text), &format!("'{}'", path.display()))
     }
 

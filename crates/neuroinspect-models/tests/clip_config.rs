@@ -1,0 +1,326 @@
+//! Configs of CLIP: open_clip's JSON, presets, validation, and weights in files.
+
+use burn::{
+    module::{Module, ModuleVisitor, Param},
+    tensor::{Device, Distribution, Gradients, Tensor},
+};
+use neuroinspect_core::{Error as CoreError, ImageTextEncoder, Interpolation, ResizeRule};
+use neuroinspect_models::{
+    Checkpoint, Error,
+    checkpoint::Precision,
+    clip::{Clip, ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu},
+};
+
+fn small() -> ClipConfig {
+    ClipConfig {
+        embed_dim: 8,
+        gelu: Gelu::Exact,
+        vision: ClipVisionConfig {
+            image_size: 8,
+            layers: 1,
+            width: 8,
+            head_width: 4,
+            patch_size: 4,
+            ..Default::default()
+        },
+        text: ClipTextConfig {
+            context_length: 8,
+            width: 4,
+            heads: 2,
+            layers: 1,
+            ..Default::default()
+        },
+    }
+}
+
+fn values(tensor: Tensor<2>) -> Vec<f32> {
+    tensor.try_into_vec_as().unwrap()
+}
+
+#[test]
+fn json_of_open_clip_is_understood() {
+    let json = r#"{
+        "embed_dim": 512,
+        "quick_gelu": true,
+        "vision_cfg": {"image_size": 224, "layers": 12, "width": 768, "patch_size": 16},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12}
+    }"#;
+    let config = ClipConfig::from_json(json, "a test").unwrap();
+    assert_eq!(config, ClipConfig::preset("ViT-B-16-quickgelu").unwrap());
+    assert_eq!(config.vision.head_width, 64);
+    assert_eq!(config.vision.mlp_ratio, 4.0);
+}
+
+#[test]
+fn every_preset_is_valid_and_survives_json() {
+    for name in ClipConfig::PRESETS {
+        let config = ClipConfig::preset(name).unwrap();
+        assert_eq!(
+            ClipConfig::from_json(&config.to_json(), name).unwrap(),
+            config
+        );
+        assert_eq!(config.gelu == Gelu::Quick, name.ends_with("-quickgelu"));
+    }
+}
+
+#[test]
+fn an_unknown_preset_names_the_known_ones() {
+    for name in ["RN50", "ViT-B-32-quick", "-quickgelu", ""] {
+        let error = ClipConfig::preset(name).unwrap_err();
+        assert!(matches!(&error, Error::UnknownClipPreset { name: found, .. } if found == name));
+        assert!(error.to_string().contains("ViT-L-14-quickgelu"));
+    }
+}
+
+#[test]
+fn json_of_other_architectures_is_an_error() {
+    let cases = [
+        ("", "EOF"),
+        ("{}", "missing field `embed_dim`"),
+        (r#"{"embed_dim": 8, "vision_cfg": {}}"#, "text_cfg"),
+        // A ResNet tower.
+        (
+            r#"{"embed_dim": 8, "vision_cfg": {"layers": [3, 4, 6, 3]}, "text_cfg": {}}"#,
+            "expected usize",
+        ),
+        // Pooling over all tokens.
+        (
+            r#"{"embed_dim": 8, "vision_cfg": {"pool_type": "avg"}, "text_cfg": {}}"#,
+            "unknown field `pool_type`",
+        ),
+        // Weights under other names.
+        (
+            r#"{"embed_dim": 8, "vision_cfg": {}, "text_cfg": {}, "custom_text": true}"#,
+            "unknown field `custom_text`",
+        ),
+        (
+            r#"{"embed_dim": 8, "vision_cfg": {"head_width": 7}, "text_cfg": {}}"#,
+            "vision_cfg.head_width = 7: expected a divisor",
+        ),
+    ];
+    for (json, expected) in cases {
+        let error = ClipConfig::from_json(json, "'x.json'").unwrap_err();
+        let Error::ClipConfig { origin, reason } = &error else {
+            panic!("{json}: {error}");
+        };
+        assert_eq!(origin, "'x.json'");
+        assert!(reason.contains(expected), "{json}: {reason}");
+    }
+}
+
+#[test]
+fn each_field_out_of_range_is_named() {
+    type Break = fn(&mut ClipConfig);
+    let cases: [(&str, Break); 12] = [
+        ("embed_dim", |it| it.embed_dim = 0),
+        ("vision_cfg.layers", |it| it.vision.layers = 0),
+        ("vision_cfg.patch_size", |it| it.vision.patch_size = 0),
+        ("vision_cfg.image_size", |it| it.vision.image_size = 3),
+        ("vision_cfg.head_width", |it| it.vision.head_width = 3),
+        ("vision_cfg.head_width", |it| it.vision.width = 0),
+        ("vision_cfg.mlp_ratio", |it| it.vision.mlp_ratio = f64::NAN),
+        ("text_cfg.layers", |it| it.text.layers = 0),
+        ("text_cfg.heads", |it| it.text.heads = 0),
+        ("text_cfg.mlp_ratio", |it| it.text.mlp_ratio = -1.0),
+        ("text_cfg.context_length", |it| it.text.context_length = 1),
+        ("text_cfg.vocab_size", |it| it.text.vocab_size = 49_407),
+    ];
+    assert!(small().validate().is_ok());
+    for (expected, break_it) in cases {
+        let mut config = small();
+        break_it(&mut config);
+        let error = config.validate().unwrap_err();
+        assert!(
+            matches!(error, Error::Core(CoreError::InvalidOption { option, .. }) if option == expected),
+            "{expected}: {error}"
+        );
+        assert!(config.init(&Device::flex()).is_err());
+    }
+}
+
+#[test]
+fn images_are_prepared_as_by_clip() {
+    let clip = small().init(&Device::flex()).unwrap();
+    let input = clip.input();
+    assert_eq!(input.size, 8);
+    assert_eq!(input.resize, ResizeRule::ShorterSide { to: 8 });
+    assert_eq!(input.interpolation, Interpolation::Bicubic);
+    assert_eq!(input.mean, [0.48145466, 0.4578275, 0.40821073]);
+    assert_eq!(input.std, [0.26862954, 0.26130258, 0.27577711]);
+}
+
+#[test]
+fn no_texts_are_an_error() {
+    let clip = small().init(&Device::flex()).unwrap();
+    assert!(matches!(
+        clip.encode_texts(&[]),
+        Err(CoreError::Shape { .. })
+    ));
+}
+
+#[test]
+fn initial_weights_spread_as_those_of_open_clip() {
+    let device = Device::flex();
+    let clip = ClipConfig {
+        text: ClipTextConfig {
+            width: 64,
+            ..small().text
+        },
+        ..small()
+    }
+    .init(&device)
+    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fresh.safetensors");
+    clip.save(&path, Precision::F32).unwrap();
+    let file = Checkpoint::open(&path).unwrap();
+    let spread = |name: &str| {
+        let values = file.read(name).unwrap();
+        let squares: f64 = values.iter().map(|&it| f64::from(it).powi(2)).sum();
+        (squares / values.len() as f64).sqrt()
+    };
+    let block = "transformer.resblocks.0";
+    let cases = [
+        ("token_embedding.weight".to_owned(), 0.02),
+        ("positional_embedding".to_owned(), 0.01),
+        (format!("{block}.attn.in_proj_weight"), 0.125),
+        (format!("{block}.attn.out_proj.weight"), 0.125 / 2f64.sqrt()),
+        (format!("{block}.mlp.c_fc.weight"), 128f64.powf(-0.5)),
+        (format!("{block}.mlp.c_proj.weight"), 0.125 / 2f64.sqrt()),
+        // Uniform within a: a / sqrt(3); a = 1 / sqrt(inputs).
+        (format!("{block}.mlp.c_fc.bias"), 0.125 / 3f64.sqrt()),
+        ("logit_scale".to_owned(), (1.0f64 / 0.07).ln()),
+    ];
+    for (name, expected) in cases {
+        let found = spread(&name);
+        // 256 draws or more: within 5 standard errors of the standard deviation.
+        assert!(
+            (found / expected - 1.0).abs() < 0.25,
+            "{name}: {found} for {expected}"
+        );
+    }
+    assert_eq!(spread(&format!("{block}.attn.in_proj_bias")), 0.0);
+}
+
+#[test]
+fn a_saved_clip_comes_back_with_its_config() {
+    let device = Device::flex();
+    let clip = small().with_gelu(Gelu::Quick).init(&device).unwrap();
+    let texts = ["a steak".to_owned()];
+    let expected = values(clip.encode_texts(&texts).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.safetensors");
+
+    clip.save(&path, Precision::F32).unwrap();
+    let whole = std::fs::metadata(&path).unwrap().len();
+    let back = Clip::load(&path, None, &device).unwrap();
+    assert_eq!(back.name(), "mine");
+    assert_eq!(back.config(), clip.config());
+    assert_eq!(values(back.encode_texts(&texts).unwrap()), expected);
+
+    clip.save(&path, Precision::F16).unwrap();
+    let half = std::fs::metadata(&path).unwrap().len();
+    // Two bytes saved per parameter.
+    assert_eq!((whole - half) as usize, 2 * clip.num_params());
+    let back = Clip::load(&path, None, &device).unwrap();
+    let found = values(back.encode_texts(&texts).unwrap());
+    for (found, expected) in found.iter().zip(&expected) {
+        // Weights rounded by 2^-11 of their size, through one block.
+        assert!((found - expected).abs() < 1e-2, "{found} {expected}");
+    }
+    assert_ne!(found, expected);
+}
+
+#[test]
+fn weights_that_do_not_fit_are_refused() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.safetensors");
+    small()
+        .init(&device)
+        .unwrap()
+        .save(&path, Precision::F32)
+        .unwrap();
+    let mut deeper = small();
+    deeper.vision.layers = 2;
+    let error = Clip::load(&path, Some(&deeper), &device).unwrap_err();
+    let Error::WeightsDoNotFit { report, .. } = &error else {
+        panic!("{error}");
+    };
+    let missing = "visual.transformer.resblocks.1.attn.in_proj_weight";
+    assert!(report.missing.iter().any(|name| name == missing));
+    assert!(report.unused.is_empty());
+}
+
+#[test]
+fn weights_without_a_config_ask_for_one() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bare.safetensors");
+    let clip = small().init(&device).unwrap();
+    neuroinspect_models::checkpoint::save(&clip, &Default::default(), &path).unwrap();
+    let error = Clip::load(&path, None, &device).unwrap_err();
+    assert!(matches!(error, Error::NoClipConfig { .. }), "{error}");
+    assert!(error.to_string().contains("ViT-B-32"));
+    assert!(Clip::load(&path, Some(&small()), &device).is_ok());
+}
+
+#[test]
+fn a_damaged_config_in_the_metadata_is_named() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("odd.safetensors");
+    let clip = small().init(&device).unwrap();
+    let metadata = [("config".to_owned(), "{}".to_owned())].into();
+    neuroinspect_models::checkpoint::save(&clip, &metadata, &path).unwrap();
+    let error = Clip::load(&path, None, &device).unwrap_err().to_string();
+    assert!(
+        error.contains("odd.safetensors") && error.contains("embed_dim"),
+        "{error}"
+    );
+}
+
+/// What training on the device needs: gradients reach every parameter of both towers.
+#[test]
+fn every_parameter_learns() {
+    let device = Device::flex().autodiff();
+    let clip = small().init(&device).unwrap();
+    let plain = device.clone().without_autodiff();
+    let images = Tensor::<4>::random([2, 3, 8, 8], Distribution::Uniform(-1.0, 1.0), &plain);
+    let tokens = clip.tokens(&["a cat".into(), "two dogs".into()]);
+    let similarity = clip
+        .image_features(images)
+        .matmul(clip.text_features(tokens).transpose())
+        * clip.logit_scale().exp().reshape([1, 1]);
+    let gradients = similarity.square().sum().backward();
+    let mut without = WithoutGradient {
+        gradients,
+        path: Vec::new(),
+        found: Vec::new(),
+    };
+    clip.visit(&mut without);
+    assert!(without.found.is_empty(), "{:?}", without.found);
+}
+
+/// Collects the parameters that got no gradient.
+struct WithoutGradient {
+    gradients: Gradients,
+    path: Vec<String>,
+    found: Vec<String>,
+}
+
+impl ModuleVisitor for WithoutGradient {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.val().grad(&self.gradients).is_none() {
+            self.found.push(self.path.join("."));
+        }
+    }
+}
