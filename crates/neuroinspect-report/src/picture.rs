@@ -11,7 +11,7 @@ use image::{
     codecs::{jpeg::JpegEncoder, png::PngEncoder},
     imageops::{self, FilterType},
 };
-use ndarray::{Array3, ArrayView2, ArrayView3, Axis, Zip};
+use ndarray::ArrayView3;
 use neuroinspect_core::{Error as CoreError, write_atomically};
 
 use crate::{Error, Result};
@@ -55,28 +55,6 @@ pub fn to_rgb_image(image: ArrayView3<'_, f32>) -> Result<RgbImage> {
 
 fn wrong_shape(found: &[usize]) -> Error {
     CoreError::shape("an image", ["3", "height", "width"], found).into()
-}
-
-/// `image * mask`, the mask repeated over the channels.
-///
-/// # Shapes
-///
-/// `[C, H, W]` and `[H, W]` to `[C, H, W]`.
-///
-/// # Errors
-///
-/// When height or width differ.
-pub fn apply_mask(image: ArrayView3<'_, f32>, mask: ArrayView2<'_, f32>) -> Result<Array3<f32>> {
-    if image.shape()[1..] != *mask.shape() {
-        return Err(CoreError::shape("a mask", &image.shape()[1..], mask.shape()).into());
-    }
-    let mut masked = image.to_owned();
-    for channel in masked.axis_iter_mut(Axis(0)) {
-        Zip::from(channel)
-            .and(mask)
-            .for_each(|value, &weight| *value *= weight);
-    }
-    Ok(masked)
 }
 
 /// Writes a picture as PNG, whole or not at all.

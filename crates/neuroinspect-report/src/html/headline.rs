@@ -1,0 +1,146 @@
+//! What was found and what the edit did, in words.
+
+use neuroinspect_core::NeuronId;
+
+use super::parts::{Direction, count, percent};
+use crate::{DebugSummary, Edit};
+
+/// More neurons than this are counted, not listed.
+const LISTED: usize = 6;
+
+/// The finding in one sentence.
+pub(super) fn finding(summary: &DebugSummary) -> String {
+    let name = &summary.class_name;
+    let samples = count(summary.samples, "sample");
+    if summary.mistakes == 0 {
+        return format!(
+            "The classifier makes no mistake on {samples} of \u{201c}{name}\u{201d}: there is \
+             nothing to explain."
+        );
+    }
+    let taken_for = summary.confusions.first().map_or(String::new(), |most| {
+        let other = summary.name(most.class);
+        format!(", most often taking them for \u{201c}{other}\u{201d}")
+    });
+    let ranking = &summary.ranking;
+    let recur = match (ranking.insufficient.len(), ranking.excessive.len()) {
+        (0, 0) => "no neuron recurs in what would set them right".to_owned(),
+        (insufficient, excessive) => {
+            let neurons = count(insufficient + excessive, "neuron");
+            format!(
+                "{neurons} would have to change again and again to set them right \
+                 ({insufficient} insufficient, {excessive} excessive)"
+            )
+        }
+    };
+    format!(
+        "The classifier gets {} of {samples} of \u{201c}{name}\u{201d} wrong{taken_for}; {recur}.",
+        summary.mistakes
+    )
+}
+
+/// Whether an edit did what it was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The class gained, and nothing reported lost.
+    Helped,
+    /// The class gained at the expense of something else.
+    Mixed,
+    /// The class did not gain.
+    Failed,
+    /// The class has no samples in the data it was measured on.
+    Unmeasured,
+}
+
+impl Verdict {
+    /// The style sheet's class for it.
+    pub(super) fn class(self) -> &'static str {
+        match self {
+            Self::Helped => "helped",
+            Self::Mixed => "mixed",
+            Self::Failed => "failed",
+            Self::Unmeasured => "unmeasured",
+        }
+    }
+
+    /// The verdict in a few words.
+    pub(super) fn words(self, name: &str) -> String {
+        match self {
+            Self::Helped => format!("The edit helped \u{201c}{name}\u{201d}"),
+            Self::Mixed => format!("The edit helped \u{201c}{name}\u{201d}, at a cost"),
+            Self::Failed => format!("The edit did not help \u{201c}{name}\u{201d}"),
+            Self::Unmeasured => format!("The edit was not measured on \u{201c}{name}\u{201d}"),
+        }
+    }
+}
+
+/// What the edit did, in one sentence that hides no loss.
+pub(super) fn outcome(summary: &DebugSummary, edit: &Edit) -> (Verdict, String) {
+    let (before, after) = (&edit.before, &edit.after);
+    let mut others = vec![("the average", before.accuracy, after.accuracy)];
+    if (before.worst_class, after.worst_class) != (summary.class, summary.class) {
+        let (before, after) = (before.worst_class_accuracy, after.worst_class_accuracy);
+        others.push(("the worst class", before, after));
+    }
+    if let (Some(before), Some(after)) = (before.worst_group_accuracy, after.worst_group_accuracy) {
+        others.push(("the worst group", before, after));
+    }
+    let losses = others
+        .iter()
+        .any(|&(_, before, after)| Direction::of(before, after) == Direction::Down);
+    let clauses: Vec<_> = others
+        .into_iter()
+        .map(|(what, before, after)| clause(what, before, after))
+        .collect();
+
+    let neurons = neurons(&edit.neurons);
+    let of_class = |accuracy: &[Option<f64>]| accuracy[summary.class.0];
+    let (verdict, effect) = match (
+        of_class(&before.class_accuracy),
+        of_class(&after.class_accuracy),
+    ) {
+        (Some(before), Some(after)) => {
+            let direction = Direction::of(before, after);
+            let verdict = match direction {
+                Direction::Up if losses => Verdict::Mixed,
+                Direction::Up => Verdict::Helped,
+                Direction::Down | Direction::Level => Verdict::Failed,
+            };
+            let (from, to) = (percent(before), percent(after));
+            let effect = match direction {
+                Direction::Up => format!("raised its accuracy from {from} to {to}"),
+                Direction::Down => format!("lowered its accuracy from {from} to {to}"),
+                Direction::Level => format!("left its accuracy at {to}"),
+            };
+            (verdict, effect)
+        }
+        _ => {
+            let data = &edit.evaluated_on;
+            let effect = format!("has no effect on it to report, {data} being without samples");
+            (Verdict::Unmeasured, effect)
+        }
+    };
+    let sentence = format!("Editing {neurons} {effect}; {}.", clauses.join(", "));
+    (verdict, sentence)
+}
+
+fn clause(what: &str, before: f64, after: f64) -> String {
+    let (from, to) = (percent(before), percent(after));
+    match Direction::of(before, after) {
+        Direction::Up => format!("{what} rose from {from} to {to}"),
+        Direction::Down => format!("{what} fell from {from} to {to}"),
+        Direction::Level => format!("{what} stayed at {to}"),
+    }
+}
+
+fn neurons(neurons: &[NeuronId]) -> String {
+    match neurons {
+        [] => "no neuron".to_owned(),
+        [one] => format!("neuron {one}"),
+        [first @ .., last] if neurons.len() <= LISTED => {
+            let first: Vec<_> = first.iter().map(ToString::to_string).collect();
+            format!("neurons {} and {last}", first.join(", "))
+        }
+        many => count(many.len(), "neuron"),
+    }
+}

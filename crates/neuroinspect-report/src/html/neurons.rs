@@ -1,0 +1,103 @@
+//! The neurons behind the mistakes: a card for each one shown, tables of all.
+
+use maud::{Markup, html};
+
+use super::{
+    card::card,
+    parts::{bar, count, percent},
+};
+use crate::{DebugSummary, RankedNeuron, Report, Result};
+
+/// Which list of the ranking a neuron stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blame {
+    Insufficient,
+    Excessive,
+}
+
+impl Blame {
+    /// The word for it, and the style sheet's class.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Insufficient => "insufficient",
+            Self::Excessive => "excessive",
+        }
+    }
+}
+
+pub(super) fn section(report: &Report) -> Result<Markup> {
+    let summary = &report.summary;
+    let cards: Vec<_> = report
+        .neurons
+        .iter()
+        .map(|pictures| card(summary, pictures))
+        .collect::<Result<_>>()?;
+    let ranking = &summary.ranking;
+    let ranked = ranking.insufficient.len() + ranking.excessive.len();
+    let scored = summary.visualizations.iter();
+    let relevance = scored.filter_map(|picture| picture.core_relevance).count() > 0;
+    Ok(html! {
+        section {
+            h2 { "The neurons behind them" }
+            p class="about" {
+                "For each mistake, the smallest change of its features that sets it right. A neuron \
+                 is insufficient when it should have been more active, and excessive when it should \
+                 have been less; prec@5 is the share of mistakes in whose five largest changes it \
+                 stands."
+                @if summary.unflipped > 0 {
+                    " No change was found for " (count(summary.unflipped, "mistake")) "."
+                }
+            }
+            @for card in &cards { (card) }
+            @if relevance {
+                p class="note" {
+                    "Core relevance says how well a masked picture still resembles its class, \
+                     against the classes most like it; a low one hints that the feature is not core \
+                     to the class. The hint serves fine-grained classes, and misleads where feature \
+                     and class belong together by nature, as water and waterbirds do."
+                }
+            }
+            @if ranked > 0 {
+                details open[cards.is_empty()] {
+                    summary { "All " (count(ranked, "ranked neuron")) }
+                    div class="pair" {
+                        (table(summary, Blame::Insufficient, &ranking.insufficient))
+                        (table(summary, Blame::Excessive, &ranking.excessive))
+                    }
+                }
+            }
+        }
+    })
+}
+
+fn table(summary: &DebugSummary, blame: Blame, neurons: &[RankedNeuron]) -> Markup {
+    let edited = summary.edit.as_ref().map_or(&[][..], |edit| &edit.neurons);
+    html! {
+        @if !neurons.is_empty() {
+            table {
+                caption class=(blame.word()) { (blame.word()) }
+                thead {
+                    tr {
+                        th scope="col" { "neuron" }
+                        th scope="col" class="plot" { "" }
+                        th scope="col" class="number" { "prec@5" }
+                        th scope="col" class="number" { "importance" }
+                    }
+                }
+                tbody {
+                    @for ranked in neurons {
+                        tr {
+                            th scope="row" {
+                                (ranked.neuron)
+                                @if edited.contains(&ranked.neuron) { " " span class="soft" { "edited" } }
+                            }
+                            td class="plot" { (bar(ranked.prec_at_5, blame.word())) }
+                            td class="number" { (percent(ranked.prec_at_5)) }
+                            td class="number" { (format!("{:.3}", ranked.importance)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Small pieces that several sections share.
+
+use maud::{Markup, html};
+
+use crate::{
+    DebugSummary, Result, Sample,
+    picture::{SMALL, Upscale, data_uri, fit},
+};
+
+/// Longer side of an embedded thumbnail, in pixels: twice its size on the page.
+const THUMBNAIL: u32 = 224;
+
+/// Accuracies are shown to a tenth of a per cent, and told apart no finer than that.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1}%", share * 100.0)
+}
+
+/// Which way a value went, as far as can be seen in [`percent`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Up,
+    Down,
+    Level,
+}
+
+impl Direction {
+    pub(super) fn of(before: f64, after: f64) -> Self {
+        let tenths = |share: f64| (share * 1000.0).round();
+        match tenths(after) - tenths(before) {
+            change if change > 0.0 => Self::Up,
+            change if change < 0.0 => Self::Down,
+            _ => Self::Level,
+        }
+    }
+
+    /// The style sheet's class for it.
+    pub(super) fn class(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Level => "level",
+        }
+    }
+}
+
+/// A change between accuracies, in percentage points, always with a sign.
+pub(super) fn change(before: f64, after: f64) -> Markup {
+    let tenths = (after * 1000.0).round() - (before * 1000.0).round();
+    let sign = match Direction::of(before, after) {
+        Direction::Up => "+",
+        Direction::Down => "\u{2212}",
+        Direction::Level => "\u{b1}",
+    };
+    let class = Direction::of(before, after).class();
+    html! { span class=(class) { (sign) (format!("{:.1}", tenths.abs() / 10.0)) } }
+}
+
+/// A horizontal bar filled to `share`, which is cut to `[0, 1]`.
+pub(super) fn bar(share: f64, class: &str) -> Markup {
+    let width = percent(share.clamp(0.0, 1.0));
+    html! {
+        svg width="100%" height="8" aria-hidden="true" {
+            rect class="track" width="100%" height="8" rx="4" {}
+            rect class=(class) width=(width) height="8" rx="4" {}
+        }
+    }
+}
+
+/// A neuron's value at six significant digits or fewer.
+pub(super) fn value(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if !(1e-3..1e5).contains(&size) => format!("{value:.2e}"),
+        size if size >= 100.0 => format!("{value:.1}"),
+        size if size >= 10.0 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+/// `one` or many, with its number.
+pub(super) fn count(number: usize, one: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {one}{plural}")
+}
+
+/// What tells samples of a class apart: of a path, its end.
+fn file_name(id: &str) -> &str {
+    id.rsplit(['/', '\\']).next().unwrap_or(id)
+}
+
+/// A real image with what became of it.
+pub(super) fn thumbnail(summary: &DebugSummary, sample: &Sample) -> Result<Markup> {
+    let picture = fit(&sample.image, THUMBNAIL, Upscale::No);
+    let (width, height) = picture.dimensions();
+    let uri = data_uri(&format!("the image of sample '{}'", sample.id), &picture)?;
+    let label = summary.name(sample.label);
+    let prediction = summary.name(sample.prediction);
+    let alt = if sample.label == sample.prediction {
+        format!("a sample of {label}, predicted right")
+    } else {
+        format!("a sample of {label}, predicted as {prediction}")
+    };
+    Ok(html! {
+        figure {
+            img class=[(width.max(height) <= SMALL).then_some("pixels")]
+                src=(uri) alt=(alt) width=(width) height=(height);
+            figcaption {
+                @if let Some(activation) = sample.activation {
+                    b { (value(f64::from(activation))) }
+                    span { (label) }
+                    @if sample.label != sample.prediction {
+                        span class="down" { "as " (prediction) }
+                    }
+                } @else {
+                    b { (prediction) }
+                    span class="soft" { "true: " (label) }
+                }
+                span class="id" title=(sample.id) { (file_name(&sample.id)) }
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_the_same_did_not_change() {
+        assert_eq!(Direction::of(0.8464, 0.8466), Direction::Up);
+        assert_eq!(Direction::of(0.8466, 0.8467), Direction::Level);
+        assert_eq!(Direction::of(0.5, 0.4), Direction::Down);
+        assert_eq!(
+            change(1.0 / 3.0, 7.0 / 12.0).into_string(),
+            "<span class=\"up\">+25.0</span>"
+        );
+        assert_eq!(
+            change(0.5, 0.4).into_string(),
+            "<span class=\"down\">\u{2212}10.0</span>"
+        );
+        assert_eq!(
+            change(0.8466, 0.8467).into_string(),
+            "<span class=\"level\">\u{b1}0.0</span>"
+        );
+    }
+
+    #[test]
+    fn values_are_short_whatever_their_size() {
+        for (number, text) in [
+            (0.0, "0"),
+            (1.23456, "1.235"),
+            (12.3456, "12.35"),
+            (-123.456, "-123.5"),
+            (1.5e-7, "1.50e-7"),
+            (2.5e9, "2.50e9"),
+        ] {
+            assert_eq!(value(number), text);
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The page and the folder of files.
+
+#![allow(clippy::expect_used, clippy::unwrap_used)] // In helpers of tests, too.
+
+mod sample;
+
+use image::RgbImage;
+use neuroinspect_core::{ClassId, NeuronId};
+use neuroinspect_report::{Error, Report};
+
+/// Elements without a closing tag.
+const VOID: [&str; 3] = ["meta", "img", "br"];
+
+#[test]
+fn the_page_is_well_formed_and_whole() {
+    for report in [
+        sample::full(),
+        sample::empty(),
+        without_pictures(),
+        without_groups(),
+    ] {
+        let page = report.html().unwrap();
+        assert_well_formed(&page);
+        assert!(!page.contains("<script"), "nothing runs");
+        assert!(
+            !page.contains("http:") && !page.contains("https:"),
+            "nothing is loaded"
+        );
+        assert!(
+            !page.contains("url("),
+            "nothing is loaded by the style sheet either"
+        );
+        assert!(!page.contains("NaN") && !page.contains("inf%"));
+        let images = page.matches("<img").count();
+        assert_eq!(page.matches("src=\"data:image/").count(), images);
+        assert_eq!(page.matches("alt=\"").count(), images);
+    }
+}
+
+#[test]
+fn names_and_paths_are_text_not_markup() {
+    let evil = "<script>alert(1)</script>\"'&";
+    let mut report = sample::full();
+    let summary = &mut report.summary;
+    summary.class_name = evil.into();
+    summary.class_names = vec![evil.into(); 6];
+    summary.group_names = vec![evil.into(); 2];
+    let run = &mut summary.run;
+    for text in [
+        &mut run.model,
+        &mut run.data,
+        &mut run.device,
+        &mut run.version,
+    ] {
+        *text = evil.into();
+    }
+    run.command = Some(evil.into());
+    run.weights_sha256 = Some(evil.into());
+    run.timings[0].stage = evil.into();
+    run.skipped_images[0].path = evil.into();
+    run.skipped_images[0].reason = evil.into();
+    run.configs.insert(evil.into(), evil.into());
+    let edit = summary.edit.as_mut().unwrap();
+    for text in [&mut edit.objective, &mut edit.evaluated_on] {
+        *text = evil.into();
+    }
+    edit.file = Some(evil.into());
+    edit.how_to_apply = Some(evil.into());
+    let ranked = &mut summary.ranking.insufficient[0];
+    ranked.context_response.as_mut().unwrap().context = evil.into();
+    report.mistakes[0].id = evil.into();
+    report.neurons[0].top_of_class[0].id = evil.into();
+
+    let page = report.html().unwrap();
+    assert!(!page.contains("<script"));
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;"));
+    assert_well_formed(&page);
+}
+
+#[test]
+fn the_headline_hides_no_loss() {
+    let before = [33, 52, 57, 49, 50, 55];
+    for (after, verdict, sentence) in [
+        (
+            [48, 52, 57, 49, 50, 55],
+            "The edit helped \u{201c}boat\u{201d}<",
+            "Editing neurons 41 and 7 raised its accuracy from 55.0% to 80.0%; \
+             the average rose from 82.2% to 86.4%",
+        ),
+        (
+            [34, 40, 57, 49, 50, 55],
+            "The edit helped \u{201c}boat\u{201d}, at a cost<",
+            "raised its accuracy from 55.0% to 56.7%; the average fell from 82.2% to 79.2%",
+        ),
+        (
+            [33, 52, 57, 49, 50, 55],
+            "The edit did not help \u{201c}boat\u{201d}<",
+            "left its accuracy at 55.0%; the average stayed at 82.2%",
+        ),
+        (
+            [30, 60, 57, 49, 50, 55],
+            "The edit did not help \u{201c}boat\u{201d}<",
+            "lowered its accuracy from 55.0% to 50.0%; the average rose from 82.2% to 83.6%",
+        ),
+    ] {
+        let mut report = sample::full();
+        let edit = report.summary.edit.as_mut().unwrap();
+        edit.before = sample::metrics(before);
+        edit.after = sample::metrics(after);
+        let page = report.html().unwrap();
+        assert!(page.contains(verdict), "{after:?}: {verdict}");
+        assert!(page.contains(sentence), "{after:?}: {sentence}");
+    }
+}
+
+#[test]
+fn a_class_that_was_not_measured_is_not_praised() {
+    let mut report = sample::full();
+    let edit = report.summary.edit.as_mut().unwrap();
+    edit.before.class_accuracy[0] = None;
+    edit.after.class_accuracy[0] = None;
+    let page = report.html().unwrap();
+    assert!(page.contains("The edit was not measured on \u{201c}boat\u{201d}"));
+}
+
+#[test]
+fn the_finding_counts() {
+    let page = sample::full().html().unwrap();
+    assert!(page.contains(
+        "The classifier gets 27 of 60 samples of \u{201c}boat\u{201d} wrong, most often taking \
+         them for \u{201c}car\u{201d}; 5 neurons would have to change again and again to set them \
+         right (3 insufficient, 2 excessive)."
+    ));
+    let mut report = sample::full();
+    report.summary.ranking = Default::default();
+    assert!(report.html().unwrap().contains("no neuron recurs"));
+    let page = sample::empty().html().unwrap();
+    assert!(page.contains("makes no mistake on 60 samples"));
+}
+
+#[test]
+fn what_is_not_shown_is_counted() {
+    let page = sample::full().html().unwrap();
+    assert!(page.contains("and 15 more"), "27 mistakes, 12 handed in");
+    let mut report = sample::full();
+    report.mistakes = vec![report.mistakes[0].clone(); 27];
+    assert!(
+        report.html().unwrap().contains("and 3 more"),
+        "24 are shown at most"
+    );
+    report.mistakes.truncate(24);
+    report.summary.mistakes = 24;
+    assert!(!report.html().unwrap().contains(" more</p>"));
+}
+
+#[test]
+fn of_many_classes_those_that_changed_most_are_listed() {
+    let mut report = sample::full();
+    let summary = &mut report.summary;
+    summary
+        .class_names
+        .extend((6..50).map(|class| format!("class-{class}")));
+    let edit = summary.edit.as_mut().unwrap();
+    for metrics in [&mut summary.metrics, &mut edit.before, &mut edit.after] {
+        metrics.class_accuracy.resize(50, Some(0.5));
+    }
+    edit.after.class_accuracy[49] = Some(0.75);
+    let page = report.html().unwrap();
+    assert!(page.contains("class-49"));
+    assert!(!page.contains("class-48"));
+    assert!(page.contains("10 more changed no more"));
+}
+
+#[test]
+fn a_folder_holds_every_file_that_the_summary_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = sample::full();
+    report.write(folder.path().join("out")).unwrap();
+    let file = |name: &str| folder.path().join("out").join(name);
+    for name in [Report::SUMMARY_FILE, Report::HTML_FILE, Report::SHEET_FILE] {
+        assert!(file(name).is_file(), "{name}");
+    }
+    for (visualization, neuron) in report.summary.visualizations.iter().zip(&report.neurons) {
+        let pictures = neuron.illusion.as_ref().unwrap();
+        let read = |name: &str| image::open(file(name)).unwrap().into_rgb8();
+        assert_eq!(read(&visualization.image), pictures.image);
+        assert_eq!(read(&visualization.masked_image), pictures.masked_image);
+    }
+}
+
+#[test]
+fn a_report_without_neurons_has_no_contact_sheet() {
+    let folder = tempfile::tempdir().unwrap();
+    sample::empty().write(folder.path()).unwrap();
+    assert!(folder.path().join(Report::HTML_FILE).is_file());
+    assert!(!folder.path().join(Report::SHEET_FILE).exists());
+}
+
+#[test]
+fn a_folder_that_cannot_be_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "in the way").unwrap();
+    let error = sample::full().write(&file).unwrap_err().to_string();
+    assert!(
+        error.starts_with("cannot write '") && error.contains("report.html"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_visualization_without_pictures_is_refused() {
+    let mut report = sample::full();
+    report.neurons[1].illusion = None;
+    let error = report.html().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::MissingPictures {
+                neuron: NeuronId(7),
+                class: ClassId(0)
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn classes_of_pictures_are_checked() {
+    let faults: [fn(&mut Report); 4] = [
+        |report| report.mistakes[0].label = ClassId(6),
+        |report| report.mistakes[0].prediction = ClassId(6),
+        |report| report.neurons[2].top_overall[0].label = ClassId(6),
+        |report| {
+            let mut neuron = report.neurons[0].clone();
+            neuron.class = ClassId(6);
+            report.neurons.push(neuron);
+        },
+    ];
+    for spoil in faults {
+        let mut report = sample::full();
+        spoil(&mut report);
+        let error = report.html().unwrap_err().to_string();
+        assert!(error.contains("class 6 is out of range"), "{error}");
+    }
+}
+
+#[test]
+fn a_picture_without_pixels_is_named() {
+    let mut report = sample::full();
+    report.mistakes[0].image = RgbImage::new(0, 0);
+    let error = report.html().unwrap_err().to_string();
+    assert!(error.contains("scenes/validation/boat/0000.png"), "{error}");
+}
+
+fn without_pictures() -> Report {
+    let mut report = sample::full();
+    report.summary.visualizations.clear();
+    report.neurons.clear();
+    report.mistakes.clear();
+    report.summary.edit = None;
+    report
+}
+
+fn without_groups() -> Report {
+    let mut report = sample::full();
+    report.summary.group_names.clear();
+    let edit = report.summary.edit.as_mut().unwrap();
+    for metrics in [
+        &mut report.summary.metrics,
+        &mut edit.before,
+        &mut edit.after,
+    ] {
+        metrics.group_accuracy = None;
+        metrics.worst_group_accuracy = None;
+        metrics.worst_group = None;
+    }
+    report
+}
+
+/// Checks that every tag is closed in its turn, and that ids are unique.
+fn assert_well_formed(page: &str) {
+    let body = page.strip_prefix("<!DOCTYPE html>").expect("a doctype");
+    let mut open = Vec::new();
+    let mut ids = std::collections::BTreeSet::new();
+    for piece in body.split('<').skip(1) {
+        let (tag, _) = piece.split_once('>').expect("a tag ends");
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name));
+            continue;
+        }
+        let name = tag.split_whitespace().next().expect("a tag has a name");
+        if !VOID.contains(&name) {
+            open.push(name);
+        }
+        if let Some((_, rest)) = tag.split_once(" id=\"") {
+            let id = rest.split('"').next().unwrap();
+            assert!(ids.insert(id), "{id} is not unique");
+        }
+    }
+    assert!(open.is_empty(), "{open:?} are not closed");
+}
