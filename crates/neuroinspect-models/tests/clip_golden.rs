@@ -1,5 +1,7 @@
 //! CLIP against open_clip; `tools/golden_clip.py` writes the golden values.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests.
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use burn::{
@@ -192,8 +194,9 @@ fn image_gradient_agrees_with_finite_differences() {
             weighted.sum().try_into_scalar::<f32>().unwrap()
         };
         let numeric = (at(step) - at(-step)) / (2.0 * step);
-        // f32 rounding of the sums (1e-6) over the step, and the third derivative times its square.
-        let tolerance = 2e-3 + 1e-2 * analytic.abs();
+        // f32 rounding of the sums (1e-6) over twice the step, and the third derivative times the
+        // step's square.
+        let tolerance = 5e-4;
         assert!(
             (analytic - numeric).abs() < tolerance,
             "{gelu:?}: {analytic} and {numeric}"

@@ -1,5 +1,7 @@
 //! Prompt templates and class embeddings.
 
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
+
 use std::sync::Mutex;
 
 use burn::tensor::{Device, Tensor, TensorData};
