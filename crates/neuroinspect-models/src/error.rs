@@ -40,9 +40,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A weight is NaN or infinite.
+    /// A weight is NaN, infinite, or too large for the number format.
     #[error(
-        "'{file}': tensor '{tensor}' holds {value} at index {index}; the checkpoint is damaged or its training diverged"
+        "'{file}': tensor '{tensor}' holds {value} at index {index}; the weights are damaged, their training diverged, or the file's number format is too narrow for them"
     )]
     NotFinite {
         /// The file.

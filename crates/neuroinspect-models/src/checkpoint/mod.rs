@@ -28,6 +28,7 @@ use burn_store::{ModuleSnapshot, PyTorchToBurnAdapter, bridge, burn_pack};
 use neuroinspect_core::{sha256_of_bytes, sha256_of_file};
 use serde::{Deserialize, Serialize};
 
+pub use module::parameter_shapes;
 pub use report::{LoadReport, Mismatch};
 pub use save::{Precision, save, save_as};
 
@@ -200,7 +201,7 @@ impl Checkpoint {
             .iter()
             .map(|(name, tensor)| (name.clone(), tensor.shape.to_vec()))
             .collect();
-        LoadReport::new(&module::shapes(module), &found)
+        LoadReport::new(&parameter_shapes(module), &found)
     }
 
     /// Loads the tensors into the parameters of the same names.

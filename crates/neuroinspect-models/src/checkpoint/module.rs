@@ -7,8 +7,8 @@ use burn::{
     tensor::Tensor,
 };
 
-/// Shape of every parameter and buffer by name, without initialising any.
-pub(super) fn shapes(module: &impl Module) -> BTreeMap<String, Vec<usize>> {
+/// Shape of every parameter and buffer of a module under PyTorch's name, without initialising any.
+pub fn parameter_shapes(module: &impl Module) -> BTreeMap<String, Vec<usize>> {
     let mut visitor = Shapes::default();
     module.visit(&mut visitor);
     visitor.shapes

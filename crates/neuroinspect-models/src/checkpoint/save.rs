@@ -33,6 +33,14 @@ impl Precision {
         }
     }
 
+    /// The value as it will be read back.
+    fn round(self, value: f32) -> f32 {
+        match self {
+            Self::F32 => value,
+            Self::F16 => f16::from_f32(value).to_f32(),
+        }
+    }
+
     fn bytes(self, values: &[f32]) -> Vec<u8> {
         match self {
             Self::F32 => values.iter().flat_map(|it| it.to_le_bytes()).collect(),
@@ -49,8 +57,9 @@ impl Precision {
 ///
 /// # Errors
 ///
-/// [`Error::UnreadableTensor`] when a parameter cannot be read from the device, [`Error::Core`]
-/// when the file cannot be written; what stood there before is then untouched.
+/// [`Error::UnreadableTensor`] when a parameter cannot be read from the device,
+/// [`Error::NotFinite`] when one is NaN, infinite, or too large for the number format,
+/// [`Error::Core`] when the file cannot be written. What stood there before is then untouched.
 pub fn save(
     module: &impl Module,
     metadata: &BTreeMap<String, String>,
@@ -79,12 +88,28 @@ pub fn save_as(
             let values = bridge::into_data(tensor)
                 .map_err(|error| error.to_string())
                 .and_then(|data| data.try_into_vec_as::<f32>().map_err(|e| format!("{e:?}")));
-            match values {
-                Ok(values) => Ok((name, shape, precision.bytes(&values))),
-                Err(reason) => Err(Error::UnreadableTensor {
-                    file: path.display().to_string(),
+            let file = path.display().to_string();
+            let values = match values {
+                Ok(values) => values,
+                Err(reason) => {
+                    let tensor = name;
+                    return Err(Error::UnreadableTensor {
+                        file,
+                        tensor,
+                        reason,
+                    });
+                }
+            };
+            match values
+                .iter()
+                .position(|&it| !precision.round(it).is_finite())
+            {
+                None => Ok((name, shape, precision.bytes(&values))),
+                Some(index) => Err(Error::NotFinite {
+                    file,
                     tensor: name,
-                    reason,
+                    index,
+                    value: values[index],
                 }),
             }
         })

@@ -1,0 +1,224 @@
+"""Golden values for the classifiers and checkpoint files of `neuroinspect-models`.
+
+Writes, under crates/neuroinspect-models/tests/golden:
+
+- classifiers.safetensors: what timm's networks, and akamaster's CIFAR ResNets as defined below,
+  make of formula-made weights and images, in evaluation mode: features, logits, the feature map
+  summed over channels, and the gradient of a weighted sum of the logits with respect to the
+  images at every eighth pixel; in double precision, and how far single precision is off is
+  printed;
+- classifiers.json: how many tensors each network's state dict has, and the SHA-256 of their names
+  and shapes; the versions everything was made with;
+- checkpoints/: one small network saved in the ways `torch.save` and training scripts have.
+
+Weights are made by `formula`, which tests/support/mod.rs has too, so none need be stored.
+
+Run: python tools/golden_classifiers.py (needs torch, timm, safetensors)
+"""
+
+import hashlib
+import json
+import math
+import pathlib
+import platform
+
+import numpy as np
+import safetensors
+import timm
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import nn
+
+GOLDEN = pathlib.Path(__file__).parent.parent / "crates/neuroinspect-models/tests/golden"
+CLASSES = 10
+IMAGES = 2
+
+
+def formula(name, shape):
+    """Numbers in [0, 1) out of a tensor's name (FNV-1a) and flat index (a 32-bit mixer)."""
+    seed = 0x811C9DC5
+    for byte in name.encode():
+        seed = (seed ^ byte) * 0x01000193 % 2**32
+    with np.errstate(over="ignore"):
+        x = np.uint32(seed) + np.arange(math.prod(shape), dtype=np.uint32) * np.uint32(0x9E3779B1)
+        x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
+        x = (x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B)
+        x = x ^ (x >> np.uint32(16))
+    return ((x >> np.uint32(8)) / 2.0**24).reshape(shape)
+
+
+def weight(name, shape):
+    u = formula(name, shape)
+    if name.endswith("running_var"):
+        value = 0.5 + u
+    elif name.endswith("weight") and len(shape) == 1:
+        # Mean 0.75: activations of order 1 through 50 layers. Where they grow, the gradient is
+        # at the mercy of the sign of rounding errors in front of rectifiers.
+        value = 0.25 + u
+    elif len(shape) == 1:
+        value = 0.2 * u - 0.1
+    else:
+        value = (2.0 * u - 1.0) * math.sqrt(6.0 / math.prod(shape[1:]))
+    return torch.from_numpy(value.astype(np.float32))
+
+
+def images(size):
+    value = 4.0 * formula("images", (IMAGES, 3, size, size)) - 2.0
+    return torch.from_numpy(value.astype(np.float32))
+
+
+class Block(nn.Module):
+    def __init__(self, planes_in, planes, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(planes_in, planes, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.conv2 = nn.Conv2d(planes, planes, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.grows = planes != planes_in
+
+    def forward(self, x):
+        out = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        if self.grows:
+            pad = (out.shape[1] - x.shape[1]) // 2
+            x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, pad, pad))
+        return F.relu(out + x)
+
+
+class CifarResNet(nn.Module):
+    """He et al. 2016, section 4.2, shortcuts of option A, named as by akamaster."""
+
+    def __init__(self, depth):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        planes_in = 16
+        for stage, planes in enumerate((16, 32, 64), start=1):
+            blocks = []
+            for index in range((depth - 2) // 6):
+                stride = 2 if index == 0 and stage > 1 else 1
+                blocks.append(Block(planes_in, planes, stride))
+                planes_in = planes
+            setattr(self, f"layer{stage}", nn.Sequential(*blocks))
+        self.linear = nn.Linear(64, CLASSES)
+
+    def forward_features(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))
+        return self.layer3(self.layer2(self.layer1(x)))
+
+    def forward_head(self, x, pre_logits=False):
+        x = x.mean((2, 3))
+        return x if pre_logits else self.linear(x)
+
+
+def state(model):
+    return {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+
+
+def networks():
+    """Name, network, image sizes; odd sizes tell paddings apart."""
+    for depth in (20, 32, 44, 56):
+        yield f"cifar_resnet{depth}", CifarResNet(depth), [32] if depth == 20 else []
+    sizes = {"resnet18": [64], "resnet50": [75], "tf_efficientnet_lite0": [64, 75]}
+    for name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"):
+        yield name, timm.create_model(name, num_classes=CLASSES), sizes.get(name, [])
+    name = "tf_efficientnet_lite0"
+    yield name, timm.create_model(name, num_classes=CLASSES), sizes[name]
+
+
+def outputs(model, x):
+    x.requires_grad_()
+    feature_map = model.forward_features(x)
+    logits = model.forward_head(feature_map)
+    (logits * torch.arange(1.0, CLASSES + 1)).sum().backward()
+    values = {
+        "map": feature_map.sum(1),
+        "features": model.forward_head(feature_map, pre_logits=True),
+        "logits": logits,
+        "gradient": x.grad[:, :, ::8, ::8],
+    }
+    return {what: value.detach() for what, value in values.items()}
+
+
+def classifiers():
+    tensors, names = {}, {}
+    for name, model, sizes in networks():
+        model.eval()
+        shapes = {k: list(v.shape) for k, v in sorted(state(model).items())}
+        lines = "".join(f"{k} {shape}\n" for k, shape in shapes.items())
+        digest = hashlib.sha256(lines.encode()).hexdigest()
+        names[name] = {"count": len(shapes), "sha256": digest}
+        if sizes:
+            made = {k: weight(k, tuple(shape)) for k, shape in shapes.items()}
+            model.load_state_dict(made, strict=False)
+        for size in sizes:
+            truth = outputs(model.double(), images(size).double())
+            single = outputs(model.float(), images(size))
+            for what, value in truth.items():
+                error = (single[what] - value).abs().max() / value.abs().max()
+                print(f"{name} at {size} px, {what}: single precision is off by {error:.1e}")
+                tensors[f"{name}.{size}.{what}"] = value.float().contiguous()
+    return tensors, names
+
+
+def checkpoints(folder):
+    """A batch normalisation and a linear layer, in every wrapping."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tiny = nn.Sequential()
+    tiny.add_module("bn1", nn.BatchNorm2d(2))
+    tiny.add_module("fc", nn.Linear(2, 3))
+    tiny.load_state_dict({k: weight(k, tuple(v.shape)) for k, v in state(tiny).items()}, strict=False)
+    plain = tiny.state_dict()
+
+    def prefixed(prefix):
+        return {prefix + k: v for k, v in plain.items()}
+
+    def cast(dtype):
+        return {k: v.to(dtype) if v.is_floating_point() else v for k, v in plain.items()}
+
+    zeros = {k: torch.zeros_like(v) for k, v in plain.items()}
+    broken = {k: v.clone() for k, v in plain.items()}
+    broken["fc.weight"][1, 0] = math.nan
+    optimizer = torch.optim.SGD(tiny.parameters(), 0.1, momentum=0.9)
+    wrapped = {"epoch": 3, "arch": "tiny", "optimizer": optimizer.state_dict()}
+    saved = {
+        "zip.pt": plain,
+        "state_dict.pt": {"state_dict": prefixed("module."), **wrapped},
+        "model.pt": {"model": prefixed("_orig_mod."), **wrapped},
+        "ema.pt": {"state_dict": zeros, "state_dict_ema": plain, **wrapped},
+        "whole_module.pt": tiny,
+        "f16.pt": cast(torch.float16),
+        "bf16.pt": cast(torch.bfloat16),
+        "f64.pt": cast(torch.float64),
+        "nan.pt": broken,
+        "expanded.pt": {**plain, "fc.bias": torch.zeros(1).expand(1 << 28)},
+        "no_tensors.pt": {"epoch": 3},
+    }
+    for name, value in saved.items():
+        torch.save(value, folder / name)
+    for name, value in {"legacy.pth": plain, "legacy_nested.th": saved["state_dict.pt"]}.items():
+        torch.save(value, folder / name, _use_new_zipfile_serialization=False)
+
+
+def main():
+    versions = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "timm": timm.__version__,
+        "numpy": np.__version__,
+        "safetensors": safetensors.__version__,
+    }
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    tensors, names = classifiers()
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, GOLDEN / "classifiers.safetensors", metadata=versions)
+    text = json.dumps({"versions": versions, "state_dicts": names}, indent=2)
+    (GOLDEN / "classifiers.safetensors").chmod(0o644)
+    (GOLDEN / "classifiers.json").write_text(text + "\n")
+    checkpoints(GOLDEN / "checkpoints")
+    print(versions)
+
+
+if __name__ == "__main__":
+    main()
