@@ -152,65 +152,47 @@ impl EfficientNetLite0 {
     }
 }
 
-/// A depthwise convolution between pointwise ones.
+/// A depthwise convolution between two pointwise ones, in the order `conv_pw`, `conv_dw`,
+/// `conv_pwl`; in the stage that does not expand, before the only one: `conv_dw`, `conv_pw`.
 #[derive(Module, Debug)]
-enum Block {
-    DepthwiseSeparable(DepthwiseSeparable),
-    InvertedResidual(InvertedResidual),
-}
-
-/// The block of a stage that does not expand.
-#[derive(Module, Debug)]
-struct DepthwiseSeparable {
+struct Block {
     conv_dw: Conv2d,
-    bn1: BatchNorm,
-    conv_pw: Conv2d,
-    bn2: BatchNorm,
-}
-
-#[derive(Module, Debug)]
-struct InvertedResidual {
     conv_pw: Conv2d,
     bn1: BatchNorm,
-    conv_dw: Conv2d,
     bn2: BatchNorm,
-    conv_pwl: Conv2d,
-    bn3: BatchNorm,
+    conv_pwl: Option<Conv2d>,
+    bn3: Option<BatchNorm>,
 }
 
 impl Block {
     fn new(stage: &Stage, channels_in: usize, stride: usize, device: &Device) -> Self {
         let (kernel, channels_out) = (stage.kernel, stage.channels_out);
         let inside = channels_in * stage.expansion;
-        let depthwise = conv([inside, inside], kernel, stride, inside, device);
-        if stage.expansion == 1 {
-            return Self::DepthwiseSeparable(DepthwiseSeparable {
-                conv_dw: depthwise,
-                bn1: batch_norm(inside, device),
-                conv_pw: conv([inside, channels_out], 1, 1, 1, device),
-                bn2: batch_norm(channels_out, device),
-            });
-        }
-        Self::InvertedResidual(InvertedResidual {
-            conv_pw: conv([channels_in, inside], 1, 1, 1, device),
+        let pointwise = |channels| conv(channels, 1, 1, 1, device);
+        let expands = stage.expansion > 1;
+        Self {
+            conv_dw: conv([inside, inside], kernel, stride, inside, device),
+            conv_pw: match expands {
+                true => pointwise([channels_in, inside]),
+                false => pointwise([inside, channels_out]),
+            },
             bn1: batch_norm(inside, device),
-            conv_dw: depthwise,
-            bn2: batch_norm(inside, device),
-            conv_pwl: conv([inside, channels_out], 1, 1, 1, device),
-            bn3: batch_norm(channels_out, device),
-        })
+            bn2: batch_norm(if expands { inside } else { channels_out }, device),
+            conv_pwl: expands.then(|| pointwise([inside, channels_out])),
+            bn3: expands.then(|| batch_norm(channels_out, device)),
+        }
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let out = match self {
-            Self::DepthwiseSeparable(block) => {
-                let out = relu6(conv_bn_same(&block.conv_dw, &block.bn1, x.clone()));
-                conv_bn_same(&block.conv_pw, &block.bn2, out)
+        let out = match (&self.conv_pwl, &self.bn3) {
+            (Some(conv_pwl), Some(bn3)) => {
+                let out = relu6(conv_bn_same(&self.conv_pw, &self.bn1, x.clone()));
+                let out = relu6(conv_bn_same(&self.conv_dw, &self.bn2, out));
+                conv_bn_same(conv_pwl, bn3, out)
             }
-            Self::InvertedResidual(block) => {
-                let out = relu6(conv_bn_same(&block.conv_pw, &block.bn1, x.clone()));
-                let out = relu6(conv_bn_same(&block.conv_dw, &block.bn2, out));
-                conv_bn_same(&block.conv_pwl, &block.bn3, out)
+            _ => {
+                let out = relu6(conv_bn_same(&self.conv_dw, &self.bn1, x.clone()));
+                conv_bn_same(&self.conv_pw, &self.bn2, out)
             }
         };
         // Only the first block of a stage changes the shape.
