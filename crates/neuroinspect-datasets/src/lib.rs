@@ -1,4 +1,49 @@
 //! Image folders, preprocessing and synthetic scenes with a planted false correlation.
+//!
+//! - [`ImageDataset`] is what a labelled set of images is; implement it for images of your own.
+//! - [`ImageFolder`] is the one for files: a folder of images per class.
+//! - [`scenes`] draws the other one: pictures with a false correlation put in on purpose, so that
+//!   what a method finds can be compared with what is there.
+//! - [`preprocess`] makes of an image the pixels that an
+//!   [`InputSpec`](neuroinspect_core::InputSpec) asks for, bit for bit as torchvision and timm do
+//!   with PIL.
+//! - [`batches`] streams a data set through it, decoded by several threads in a fixed order, in
+//!   memory that does not grow with the data set.
+//!
+//! # Example
+//!
+//! ```
+//! use image::{Rgb, RgbImage};
+//! use neuroinspect_core::InputSpec;
+//! use neuroinspect_datasets::{
+//!     ImageDataset, ImageFolder, ImageFolderConfig, LoaderConfig, batches,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let root = tempfile::tempdir()?;
+//! for (class, colour) in [("dark", 51), ("bright", 255)] {
+//!     let folder = root.path().join(class);
+//!     std::fs::create_dir(&folder)?;
+//!     RgbImage::from_pixel(40, 30, Rgb([colour; 3])).save(folder.join("1.png"))?;
+//! }
+//!
+//! let dataset = ImageFolder::open(&root, &ImageFolderConfig::default())?;
+//! assert_eq!(dataset.class_names(), ["bright", "dark"]);
+//! assert_eq!(dataset.samples()[1].id, "dark/1.png");
+//!
+//! std::thread::scope(|scope| -> Result<(), neuroinspect_datasets::Error> {
+//!     let config = LoaderConfig::default().with_batch_size(2);
+//!     for batch in batches(scope, &dataset, None, &InputSpec::new(16), &config)? {
+//!         let batch = batch?;
+//!         assert_eq!(batch.indices, [0, 1]);
+//!         assert_eq!(batch.images.dim(), (2, 3, 16, 16));
+//!         assert_eq!(batch.images[[1, 0, 8, 8]], 0.2);
+//!     }
+//!     Ok(())
+//! })?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod dataset;
 mod decode;

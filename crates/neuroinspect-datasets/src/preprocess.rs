@@ -11,9 +11,9 @@ use crate::{
 
 /// Resizes and crops an image as `spec` says and scales it to `[0, 1]`.
 ///
-/// Bit for bit what torchvision makes of a PIL image with `Resize`, `CenterCrop` and `ToTensor`,
-/// which is also timm's evaluation transform (`timm/data/transforms_factory.py`) short of the
-/// normalisation:
+/// Bit for bit what torchvision makes of a PIL image with `Resize`, `CenterCrop` and `ToTensor`
+/// (Pillow before 13, which may resize columns before rows). That is also timm's evaluation
+/// transform (`timm/data/transforms_factory.py`), short of the normalisation:
 ///
 /// - [`ResizeRule::ShorterSide`]: the shorter side becomes `to`, the longer
 ///   `floor(to * longer / shorter)`; the crop begins at half the surplus, halves rounded to even;

@@ -1,0 +1,184 @@
+//! Decoding files as PIL's `Image.open(path).convert("RGB")` does, and refusing broken ones.
+
+use std::{
+    error::Error as _,
+    fs,
+    io::Cursor,
+    path::{Path, PathBuf},
+};
+
+use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};
+use neuroinspect_datasets::{Error, open_image};
+use tempfile::TempDir;
+
+fn gradient() -> RgbImage {
+    RgbImage::from_fn(20, 12, |x, y| Rgb([x as u8 * 12, y as u8 * 20, 90]))
+}
+
+fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    image.into().write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+fn write(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// Saves as PNG and reads back.
+fn through_png(image: impl Into<DynamicImage>) -> RgbImage {
+    let folder = tempfile::tempdir().unwrap();
+    open_image(write(&folder, "a.png", &encode(image, ImageFormat::Png))).unwrap()
+}
+
+/// The message and its cause, without the path.
+fn refusal(path: &Path) -> String {
+    let error = open_image(path).unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains(&path.display().to_string()), "{message}");
+    match error.source() {
+        Some(source) => source.to_string(),
+        None => message.replace(&path.display().to_string(), "PATH"),
+    }
+}
+
+#[test]
+fn lossless_formats_come_back_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::WebP] {
+        let path = write(&folder, "image", &encode(gradient(), format));
+        assert_eq!(open_image(path).unwrap(), gradient(), "{format:?}");
+    }
+    // A GIF has 256 colours: one with fewer is exact.
+    let flat = RgbImage::from_pixel(5, 4, Rgb([10, 200, 30]));
+    let path = write(&folder, "image", &encode(flat.clone(), ImageFormat::Gif));
+    assert_eq!(open_image(path).unwrap(), flat);
+}
+
+#[test]
+fn grey_is_repeated_and_alpha_dropped() {
+    let grey = GrayImage::from_pixel(3, 2, Luma([77]));
+    assert_eq!(through_png(grey).get_pixel(2, 1).0, [77; 3]);
+    // Transparent pixels keep their colour: nothing is blended.
+    let clear = ImageBuffer::from_pixel(3, 2, Rgba([10_u8, 20, 30, 0]));
+    assert_eq!(through_png(clear).get_pixel(0, 0).0, [10, 20, 30]);
+    let clear = ImageBuffer::from_pixel(3, 2, LumaA([40_u8, 0]));
+    assert_eq!(through_png(clear).get_pixel(0, 0).0, [40; 3]);
+}
+
+#[test]
+fn sixteen_bits_keep_their_upper_eight() {
+    let [r, g, b] = [0x12ff_u16, 0x8000, 0x00ff];
+    let colour = ImageBuffer::from_fn(2, 2, |x, _| Rgb([r, g, b + x as u16]));
+    let decoded = through_png(colour);
+    assert_eq!(decoded.get_pixel(0, 1).0, [0x12, 0x80, 0]);
+    assert_eq!(decoded.get_pixel(1, 0).0, [0x12, 0x80, 1]);
+    let colour = ImageBuffer::from_pixel(2, 2, Rgba([r, g, b, 7]));
+    assert_eq!(through_png(colour).get_pixel(0, 0).0, [0x12, 0x80, 0]);
+    let grey = ImageBuffer::from_pixel(2, 2, Luma([r]));
+    assert_eq!(through_png(grey).get_pixel(0, 0).0, [0x12; 3]);
+    let grey = ImageBuffer::from_pixel(2, 2, LumaA([g, 7]));
+    assert_eq!(through_png(grey).get_pixel(0, 0).0, [0x80; 3]);
+}
+
+#[test]
+fn the_format_is_told_by_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(&folder, "a.jpg", &encode(gradient(), ImageFormat::Png));
+    assert_eq!(open_image(path).unwrap(), gradient());
+}
+
+#[test]
+fn exif_orientation_is_left_alone() {
+    let jpeg = encode(gradient(), ImageFormat::Jpeg);
+    // APP1 with one TIFF entry: orientation (0x0112) = 6, a quarter turn.
+    let exif = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\
+        \x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    let turned = [&jpeg[..2], exif, &jpeg[2..]].concat();
+    let folder = tempfile::tempdir().unwrap();
+    let plain = open_image(write(&folder, "plain.jpg", &jpeg)).unwrap();
+    assert_eq!(plain.dimensions(), (20, 12));
+    let path = write(&folder, "turned.jpg", &turned);
+    assert_eq!(open_image(path).unwrap(), plain);
+}
+
+#[test]
+fn truncated_files_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let jpeg = encode(gradient(), ImageFormat::Jpeg);
+    // An EXIF thumbnail brings an end marker of its own, which is not the file's.
+    let thumbnail = [b"\xff\xe1\x00\x06\xff\xd8\xff\xd9".as_slice(), &jpeg[2..]].concat();
+    let with_thumbnail = [&jpeg[..2], &thumbnail].concat();
+    assert!(open_image(write(&folder, "whole.jpg", &with_thumbnail)).is_ok());
+    // PIL accepts bytes after the end, and so do we.
+    assert!(open_image(write(&folder, "longer.jpg", &[&jpeg[..], b"more"].concat())).is_ok());
+    for bytes in [&jpeg, &with_thumbnail] {
+        for missing in [1, 2, 20] {
+            let path = write(&folder, "cut.jpg", &bytes[..bytes.len() - missing]);
+            assert_eq!(
+                refusal(&path),
+                "image 'PATH' is truncated: its JPEG data has no end marker"
+            );
+        }
+    }
+    for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp] {
+        let bytes = encode(gradient(), format);
+        let path = write(&folder, "cut", &bytes[..bytes.len() / 2]);
+        assert!(
+            matches!(open_image(&path), Err(Error::Decode { .. })),
+            "{format:?}"
+        );
+    }
+}
+
+#[test]
+fn a_jpeg_cut_anywhere_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let jpeg = encode(gradient(), ImageFormat::Jpeg);
+    for length in 0..jpeg.len() {
+        let path = write(&folder, "cut.jpg", &jpeg[..length]);
+        assert!(open_image(&path).is_err(), "{length} of {}", jpeg.len());
+    }
+}
+
+#[test]
+fn files_that_are_no_images_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in [("empty.jpg", b"".as_slice()), ("text.png", b"not an image")] {
+        let path = write(&folder, name, bytes);
+        assert!(matches!(open_image(&path), Err(Error::Decode { .. })));
+        assert_eq!(
+            refusal(&path),
+            "The image format could not be determined",
+            "{name}"
+        );
+    }
+    let missing = folder.path().join("missing.png");
+    assert!(matches!(
+        open_image(&missing),
+        Err(Error::Core(neuroinspect_core::Error::Read { .. }))
+    ));
+}
+
+#[test]
+fn a_decompression_bomb_is_refused() {
+    // 54 bytes that promise 60,000 x 60,000 pixels.
+    let mut header = encode(RgbImage::new(1, 1), ImageFormat::Bmp);
+    for field in [18, 22] {
+        header[field..field + 4].copy_from_slice(&60_000_u32.to_le_bytes());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let error = open_image(write(&folder, "bomb.bmp", &header)).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Decode {
+                source: image::ImageError::Limits(_),
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
