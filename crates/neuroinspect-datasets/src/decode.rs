@@ -2,7 +2,7 @@
 
 use std::{io::Cursor, path::Path};
 
-use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{ColorType, DynamicImage, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 
 use crate::{Error, Result};
 
@@ -58,42 +58,16 @@ pub fn open_image(path: impl AsRef<Path>) -> Result<RgbImage> {
     Ok(to_rgb(image))
 }
 
-/// Drops alpha and the lower byte of 16 bits.
+/// Repeats grey, drops alpha and the lower byte of 16 bits.
 fn to_rgb(image: DynamicImage) -> RgbImage {
-    let high = |value: u16| (value >> 8) as u8;
-    match image {
-        DynamicImage::ImageLuma16(image) => {
-            map_pixels(image.dimensions(), image.pixels(), |pixel| {
-                [high(pixel.0[0]); 3]
-            })
-        }
-        DynamicImage::ImageLumaA16(image) => {
-            map_pixels(image.dimensions(), image.pixels(), |pixel| {
-                [high(pixel.0[0]); 3]
-            })
-        }
-        DynamicImage::ImageRgb16(image) => {
-            map_pixels(image.dimensions(), image.pixels(), |pixel| {
-                pixel.0.map(high)
-            })
-        }
-        DynamicImage::ImageRgba16(image) => {
-            map_pixels(image.dimensions(), image.pixels(), |pixel| {
-                let [red, green, blue, _] = pixel.0.map(high);
-                [red, green, blue]
-            })
-        }
-        image => image.into_rgb8(),
+    use ColorType::{L16, La16, Rgb16, Rgba16};
+    if !matches!(image.color(), L16 | La16 | Rgb16 | Rgba16) {
+        return image.into_rgb8();
     }
-}
-
-fn map_pixels<'a, P: 'a>(
-    (width, height): (u32, u32),
-    mut pixels: impl Iterator<Item = &'a P>,
-    rgb: impl Fn(&P) -> [u8; 3],
-) -> RgbImage {
-    RgbImage::from_fn(width, height, |_, _| {
-        image::Rgb(pixels.next().map_or([0; 3], &rgb))
+    let (width, height) = (image.width(), image.height());
+    let wide = image.into_rgb16();
+    RgbImage::from_fn(width, height, |x, y| {
+        Rgb(wide.get_pixel(x, y).0.map(|value| (value >> 8) as u8))
     })
 }
 
