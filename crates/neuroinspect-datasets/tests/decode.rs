@@ -1,5 +1,7 @@
 //! Decoding files as PIL's `Image.open(path).convert("RGB")` does, and refusing broken ones.
 
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
+
 use std::{
     error::Error as _,
     fs,

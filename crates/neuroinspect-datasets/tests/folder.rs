@@ -1,5 +1,7 @@
 //! Listing image folders: what counts, in which order, under which names, and what is refused.
 
+#![allow(clippy::panic, clippy::unwrap_used)] // Helpers of tests are tests.
+
 use std::{error::Error as _, fs, path::Path};
 
 use image::{Rgb, RgbImage};

@@ -1,5 +1,8 @@
 //! Real photographs, from the archives in `NEUROINSPECT_SHARED/data`.
 
+// Helpers of tests are tests.
+#![allow(clippy::expect_used, clippy::print_stdout, clippy::unwrap_used)]
+
 use std::{
     path::{Path, PathBuf},
     process::Command,
