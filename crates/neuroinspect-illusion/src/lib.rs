@@ -107,8 +107,9 @@
 //! | draws from three generators, of which one is seeded | one seed, keyed draws |
 //! | loses the imaginary part of the spectrum when starting from an image | keeps it |
 //!
-//! At batch size 1, or as `original()`, and with random draws switched off, 30 steps on real
-//! networks agree with the code's: see `tests/full_loop.rs`.
+//! As `original()`, and with random draws switched off, steps on real networks agree with the
+//! code's to rounding, up to where rounding decides on which side of a ReLU an activation falls:
+//! see `tests/full_loop.rs` of the repository.
 //!
 //! # References
 //!

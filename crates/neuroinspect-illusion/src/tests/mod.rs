@@ -3,6 +3,7 @@
 mod behaviour;
 mod gradient;
 mod reference;
+mod refusals;
 mod tiny;
 mod transforms;
 
