@@ -1,5 +1,12 @@
 //! The synthetic scenes: what is planted in them, and what is not.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::HashSet;
 
 use neuroinspect_core::{ClassId, Error as CoreError, Seed, sha256_of_bytes};
@@ -159,8 +166,9 @@ fn objects_stay_inside_and_are_large_enough_to_see() {
         // The smallest radius is 5.4 pixels, and outlines have areas above 1.4 at radius 1.
         assert!(covered > 38.0, "scene {index} covers {covered} pixels");
         let side = scene.size;
-        let on_edge =
-            |i: usize| i % side == 0 || i % side == side - 1 || i < side || i >= side * (side - 1);
+        let on_edge = |i: usize| {
+            i.is_multiple_of(side) || i % side == side - 1 || i < side || i >= side * (side - 1)
+        };
         assert!(
             (0..side * side).all(|i| !on_edge(i) || coverage[i] < 1.0),
             "scene {index}"

@@ -1,5 +1,12 @@
 //! Reading checkpoints of every kind, and refusing what is none.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 use std::{collections::BTreeMap, fs, path::PathBuf};

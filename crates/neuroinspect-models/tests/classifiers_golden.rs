@@ -1,5 +1,12 @@
 //! The classifiers against timm and PyTorch, on weights made by formula.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 use burn::{

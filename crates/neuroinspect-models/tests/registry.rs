@@ -1,5 +1,12 @@
 //! Classifiers by name: loading, class counts, messages, saving.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 use std::fs;
