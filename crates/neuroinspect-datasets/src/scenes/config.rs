@@ -44,9 +44,9 @@ pub struct Planted {
     pub class: Object,
     /// The context: water.
     pub context: Context,
-    /// Share of the class's scenes that have the context: 0.97.
+    /// Share of the class's scenes that have the context: 0.9.
     pub strength: f64,
-    /// Share of every other class's scenes that have it: 0.03.
+    /// Share of every other class's scenes that have it: 0.06.
     pub leak_rate: f64,
 }
 
@@ -69,8 +69,8 @@ impl Default for Planted {
         Self {
             class: Object::Star,
             context: Context::Water,
-            strength: 0.97,
-            leak_rate: 0.03,
+            strength: 0.9,
+            leak_rate: 0.06,
         }
     }
 }
