@@ -41,31 +41,28 @@ pub fn open_image(path: impl AsRef<Path>) -> Result<RgbImage> {
         path: path.to_owned(),
         source,
     })?;
-    let decode = || {
-        let mut reader = ImageReader::new(Cursor::new(bytes.as_slice())).with_guessed_format()?;
-        let mut limits = Limits::default();
-        limits.max_alloc = Some(MAX_DECODED_BYTES);
-        reader.limits(limits);
-        let format = reader.format();
-        let jpeg = if format == Some(ImageFormat::Jpeg) {
-            decode_jpeg(&bytes)?
-        } else {
-            None
-        };
-        let image = jpeg.map_or_else(|| reader.decode(), Ok)?;
-        Ok((format, image))
-    };
-    let (format, image) = decode().map_err(|source| Error::Decode {
-        path: path.to_owned(),
-        source,
-    })?;
-    // The JPEG decoder paints what is missing grey instead of failing.
-    if format == Some(ImageFormat::Jpeg) && !jpeg_ends(&bytes) {
+    // What is missing is painted grey by one decoder and told in its own words by another.
+    let jpeg = image::guess_format(&bytes).ok() == Some(ImageFormat::Jpeg);
+    if jpeg && !jpeg_ends(&bytes) {
         return Err(Error::Truncated {
             path: path.to_owned(),
             reason: "its JPEG data has no end marker",
         });
     }
+    let decode = || {
+        if jpeg && let Some(image) = decode_jpeg(&bytes)? {
+            return Ok(image);
+        }
+        let mut reader = ImageReader::new(Cursor::new(bytes.as_slice())).with_guessed_format()?;
+        let mut limits = Limits::default();
+        limits.max_alloc = Some(MAX_DECODED_BYTES);
+        reader.limits(limits);
+        reader.decode()
+    };
+    let image = decode().map_err(|source| Error::Decode {
+        path: path.to_owned(),
+        source,
+    })?;
     Ok(to_rgb(image))
 }
 
