@@ -101,7 +101,7 @@ impl Subject {
         let mut one_hot = vec![0.0_f32; CLASSES];
         one_hot[self.class.0] = 1.0;
         let one_hot = Tensor::<2>::from_data(TensorData::new(one_hot, [1, CLASSES]), &self.device);
-        let image = self.images.clone().slice([sample..sample + 1]);
+        let image = self.images.clone().slice(sample..sample + 1);
         let look = |shift: &Tensor<2>| {
             let features = self.model.activations(image.clone()).features;
             (features + shift.clone()).matmul(weight.clone().transpose()) + bias.clone()

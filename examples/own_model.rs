@@ -1,0 +1,250 @@
+//! A Burn model of one's own through all three stages.
+//!
+//! ```text
+//! cargo run --release -p neuroinspect --example own_model
+//! ```
+//!
+//! The model is a small CNN, trained here on colours: bright squares are class "square", but in
+//! training nearly all of them lie on a blue ground, and the model learns the blue. What it takes
+//! to debug it is the `impl Classifier` below; the rest is making data and printing.
+
+#![allow(clippy::print_stdout, reason = "an example shows what it found")]
+
+use burn::{
+    module::Module,
+    nn::{
+        Linear, LinearConfig,
+        conv::{Conv2d, Conv2dConfig},
+        loss::CrossEntropyLossConfig,
+    },
+    tensor::{Device, Int, Tensor, TensorData, activation::relu},
+};
+use burn_optim::{AdamConfig, GradientsParams};
+use image::{Rgb, RgbImage};
+use neuroinspect::{
+    burn,
+    core::Result as CoreResult,
+    datasets::{Result as DataResult, Sample, preprocess},
+    illusion::Augmentation,
+    prelude::*,
+};
+use rand::RngExt;
+
+#[derive(Module, Debug)]
+struct Net {
+    stem: Conv2d,
+    body: Conv2d,
+    head: Linear,
+    #[module(skip)]
+    input: InputSpec,
+}
+
+impl Net {
+    fn new(device: &Device) -> Self {
+        let conv = |channels| {
+            Conv2dConfig::new(channels, [3, 3])
+                .with_stride([2, 2])
+                .init(device)
+        };
+        Self {
+            stem: conv([3, 8]),
+            body: conv([8, 16]),
+            head: LinearConfig::new(16, 2).init(device),
+            input: InputSpec::new(SIDE as usize),
+        }
+    }
+}
+
+impl Classifier for Net {
+    fn name(&self) -> &str {
+        "own-net"
+    }
+
+    fn input(&self) -> &InputSpec {
+        &self.input
+    }
+
+    fn feature_map(&self, images: Tensor<4>) -> Tensor<4> {
+        relu(self.body.forward(relu(self.stem.forward(images))))
+    }
+
+    fn decision_layer(&self) -> CoreResult<DecisionLayer> {
+        DecisionLayer::from_linear(&self.head)
+    }
+
+    fn set_decision_layer(&mut self, layer: &DecisionLayer) -> CoreResult<()> {
+        self.head = layer.to_linear(&self.device());
+        Ok(())
+    }
+
+    fn device(&self) -> Device {
+        self.head.weight.val().device()
+    }
+}
+
+const SIDE: u32 = 24;
+
+/// Discs and squares, on blue or on brown; `blue` gives the share of squares that lie on blue.
+struct Shapes {
+    samples: Vec<Sample>,
+    seed: Seed,
+    blue: f64,
+    names: [String; 2],
+    groups: [String; 4],
+}
+
+impl Shapes {
+    fn new(count: usize, blue: f64, seed: Seed) -> Self {
+        let mut shapes = Self {
+            samples: Vec::new(),
+            seed,
+            blue,
+            names: ["disc", "square"].map(String::from),
+            groups: [
+                "disc on brown",
+                "disc on blue",
+                "square on brown",
+                "square on blue",
+            ]
+            .map(String::from),
+        };
+        for index in 0..count {
+            let class = index % 2;
+            let group = 2 * class + usize::from(shapes.on_blue(index));
+            shapes.samples.push(Sample {
+                id: index.to_string(),
+                label: ClassId(class),
+                group: Some(group),
+            });
+        }
+        shapes
+    }
+
+    fn on_blue(&self, index: usize) -> bool {
+        let share = if index % 2 == 1 {
+            self.blue
+        } else {
+            1.0 - self.blue
+        };
+        self.seed.rng("ground", &[index as u64]).random_bool(share)
+    }
+}
+
+impl ImageDataset for Shapes {
+    fn name(&self) -> &str {
+        "shapes"
+    }
+
+    fn class_names(&self) -> &[String] {
+        &self.names
+    }
+
+    fn group_names(&self) -> &[String] {
+        &self.groups
+    }
+
+    fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    fn image(&self, index: usize) -> DataResult<RgbImage> {
+        let mut rng = self.seed.rng("shape", &[index as u64]);
+        let ground = if self.on_blue(index) {
+            [40, 90, 170]
+        } else {
+            [120, 85, 50]
+        };
+        let radius = rng.random_range(4.0..7.0_f32);
+        let [x0, y0] = [(); 2].map(|()| rng.random_range(8.0..16.0_f32));
+        let paint: [u8; 3] = [(); 3].map(|()| rng.random_range(120..=255));
+        Ok(RgbImage::from_fn(SIDE, SIDE, |x, y| {
+            let (dx, dy) = (x as f32 - x0, y as f32 - y0);
+            let inside = match index % 2 {
+                0 => dx.hypot(dy) < radius,
+                _ => dx.abs().max(dy.abs()) < 0.88 * radius,
+            };
+            let grain: i16 = rng.random_range(-12..=12);
+            let colour = if inside { paint } else { ground };
+            Rgb(colour.map(|channel| (i16::from(channel) + grain).clamp(0, 255) as u8))
+        }))
+    }
+}
+
+/// Trains the network as any Burn model is trained; nothing of neuroinspect is in it.
+fn train(data: &Shapes, device: &Device) -> Result<Net, Box<dyn std::error::Error>> {
+    let device = &device.clone().autodiff();
+    device.seed(7);
+    let mut net = Net::new(device);
+    let mut optimizer = AdamConfig::new().init();
+    let loss = CrossEntropyLossConfig::new().init(device);
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for (index, sample) in data.samples().iter().enumerate() {
+        pixels.extend(preprocess(&data.image(index)?, &net.input)?);
+        labels.push(sample.label.0 as i32);
+    }
+    let side = SIDE as usize;
+    let images = Tensor::<4>::from_data(
+        TensorData::new(pixels, [labels.len(), 3, side, side]),
+        device,
+    );
+    let labels =
+        Tensor::<1, Int>::from_data(TensorData::new(labels.clone(), [labels.len()]), device);
+    for step in 0..400 {
+        let from = step * 64 % data.samples().len();
+        let to = (from + 64).min(data.samples().len());
+        let (batch, truth) = (
+            images.clone().slice(from..to),
+            labels.clone().slice(from..to),
+        );
+        let logits = net.head.forward(net.activations(batch).features);
+        let gradients = loss.forward(logits, truth).backward();
+        let gradients = GradientsParams::from_grads(gradients, &net);
+        net = optimizer.step(5e-3, net, gradients);
+    }
+    Ok(net.valid())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let device = DeviceName::default().open()?;
+    let training = Shapes::new(1024, 0.97, Seed(1));
+    let test = Shapes::new(512, 0.5, Seed(2));
+    let mut net = train(&training, &device)?;
+
+    let loader = LoaderConfig::default();
+    let train_table = extract_features(&net, &training, None, None, &loader, &mut Silent)?.table;
+    let table = extract_features(&net, &test, None, None, &loader, &mut Silent)?.table;
+
+    let square = table.class_by_name_or_index("square")?;
+    let edit_data = EditData::new(&train_table, &table, Seed(0))?;
+    let subject = Subject {
+        classifier: &net,
+        table: &table,
+        guide: None,
+        edit_data: Some(&edit_data),
+    };
+    let illusion = IllusionConfig::new()
+        .with_steps(60)
+        .with_augmentation(Augmentation::off());
+    let config = DebugConfig::new()
+        .with_neurons(NeuronChoice::Auto { count: 3 })
+        .with_illusion(illusion);
+    let findings = debug(subject, square, &config, &mut Silent)?;
+
+    println!("squares mistaken: {}", findings.ranking.mistakes);
+    for illusion in &findings.illusions {
+        println!(
+            "neuron {} reaches {:.2} on its picture",
+            illusion.pair.neuron, illusion.activation
+        );
+    }
+    if let Some(mending) = &findings.mending {
+        let (before, after) = (&mending.comparison.before, &mending.comparison.after);
+        println!("accuracy {:.3} -> {:.3}", before.accuracy, after.accuracy);
+        println!(
+            "worst group {:.3?} -> {:.3?}",
+            before.worst_group_accuracy, after.worst_group_accuracy
+        );
+        net.set_decision_layer(&mending.edit.apply(&net.decision_layer()?)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,343 @@
+//! Trains the two networks that the demo embeds, from the synthetic scenes and nothing else.
+//!
+//! - `scenes_classifier.safetensors`: a CIFAR ResNet-20 on the training scenes, in which nearly
+//!   every star is on water. It learns both.
+//! - `scenes_clip.safetensors`: a small CLIP on scenes where every object is on every context. Each
+//!   scene is matched against the names of all objects and of all contexts, in one of many
+//!   templates, and against the captions of its batch.
+//!
+//! ```sh
+//! cargo run --release -p neuroinspect --example train_demo -- [folder] [classifier|clip]
+//! ```
+//!
+//! Without a folder it writes where the crate embeds from. The same machine and backend give the
+//! same bytes: everything is drawn from one seed.
+
+#![allow(clippy::print_stdout)]
+
+use std::{env, error::Error, f64::consts::PI, fs, path::PathBuf, thread, time::Instant};
+
+use burn::{
+    module::Module,
+    nn::loss::CrossEntropyLossConfig,
+    tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
+};
+use burn_optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use neuroinspect::{
+    core::{Classifier, DeviceName, ImageTextEncoder, InputSpec, Metrics, Seed, Silent},
+    datasets::{
+        Batch, ImageDataset, LoaderConfig, batches, preprocess,
+        scenes::{Context, Scene, Scenes, ScenesConfig},
+    },
+    extract_features,
+    models::{
+        CifarResNet, CifarResNetConfig, PretrainedClassifier,
+        checkpoint::Precision,
+        clip::{Clip, ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu},
+        prompts::{ClassEmbeddingConfig, PromptTemplates, class_embeddings, zero_shot},
+    },
+};
+use rand::{Rng, RngExt, seq::SliceRandom};
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+const SEED: Seed = Seed(0);
+
+/// How one network is trained: AdamW, its rate rising over the first tenth of all steps and falling
+/// along a cosine.
+struct Schedule {
+    network: &'static str,
+    epochs: usize,
+    batch: usize,
+    learning_rate: f64,
+    weight_decay: f32,
+    epsilon: f32,
+}
+
+const CLASSIFIER: Schedule = Schedule {
+    network: "classifier",
+    epochs: 8,
+    batch: 64,
+    learning_rate: 3e-3,
+    weight_decay: 0.01,
+    epsilon: 1e-5,
+};
+
+/// One pass: a transformer would learn the captioned scenes by heart, and there are always more.
+const CLIP: Schedule = Schedule {
+    network: "clip",
+    epochs: 1,
+    batch: 32,
+    learning_rate: 1e-3,
+    weight_decay: 0.01,
+    epsilon: 1e-8,
+};
+const CAPTIONED_SCENES: usize = 128_000;
+
+fn main() -> Result<()> {
+    let mut arguments = env::args().skip(1);
+    let folder = arguments.next().map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/assets")),
+        PathBuf::from,
+    );
+    let which = arguments.next();
+    let wanted = |schedule: &Schedule| which.as_deref().is_none_or(|it| it == schedule.network);
+    fs::create_dir_all(&folder)?;
+    let device = DeviceName::default().open()?;
+    if wanted(&CLASSIFIER) {
+        let classifier = train_classifier(&device)?;
+        classifier.save(&folder.join("scenes_classifier.safetensors"))?;
+        report_classifier(&classifier)?;
+    }
+    if wanted(&CLIP) {
+        let clip = train_clip(&device)?;
+        clip.save(folder.join("scenes_clip.safetensors"), Precision::F16)?;
+        report_clip(&clip)?;
+    }
+    Ok(())
+}
+
+fn train_classifier(device: &Device) -> Result<CifarResNet> {
+    device.seed(SEED.0);
+    let device = device.clone().autodiff();
+    let scenes = Scenes::new(ScenesConfig::train())?;
+    let mut model = CifarResNetConfig::new(20, scenes.class_names().len()).init(&device)?;
+    let input = model.input().clone();
+
+    let cross_entropy = CrossEntropyLossConfig::new().init(&device);
+    let mut optimizer = CLASSIFIER.optimizer();
+    CLASSIFIER.run(&scenes, &input, &device, |images, batch, rate, _| {
+        let labels = indices(
+            batch.iter().map(|&index| scenes.samples()[index].label.0),
+            &device,
+        );
+        let loss = cross_entropy.forward(model.forward(images), labels);
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        model = optimizer.step(rate, model.clone(), gradients);
+        Ok(loss)
+    })?;
+    Ok(model.valid())
+}
+
+fn train_clip(device: &Device) -> Result<Clip> {
+    device.seed(SEED.0);
+    let device = device.clone().autodiff();
+    let scenes = Scenes::new(ScenesConfig::captioned().with_samples(CAPTIONED_SCENES))?;
+    let config = ClipConfig {
+        embed_dim: 64,
+        gelu: Gelu::Exact,
+        vision: ClipVisionConfig {
+            image_size: 32,
+            patch_size: 8,
+            width: 96,
+            head_width: 16,
+            layers: 3,
+            ..Default::default()
+        },
+        text: ClipTextConfig {
+            width: 48,
+            heads: 2,
+            layers: 2,
+            ..Default::default()
+        },
+    };
+    let mut model = config.init(&device)?;
+    let input = model.input().clone();
+    let templates = templates();
+
+    let mut optimizer = CLIP.optimizer();
+    let cross_entropy = CrossEntropyLossConfig::new().init(&device);
+    let contexts = Context::ALL.map(|context| context.to_string());
+    let objects = scenes.class_names();
+    CLIP.run(&scenes, &input, &device, |images, batch, rate, rng| {
+        let shown = batch.iter().map(|&index| scenes.scene(index));
+        let shown = shown.collect::<Result<Vec<_>, _>>()?;
+        let captions: Vec<_> = shown.iter().map(Scene::caption).collect();
+        let prompt = |name: &String| {
+            let template: &String = &templates[rng.random_range(0..templates.len())];
+            template.replace("{}", name)
+        };
+        let prompts: Vec<_> = objects.iter().chain(&contexts).map(prompt).collect();
+        let texts = model.tokens(&[prompts, captions.clone()].concat());
+
+        let images = unit(model.image_features(images));
+        let texts = unit(model.text_features(texts));
+        let logits = images.matmul(texts.transpose()) * model.logit_scale().exp().unsqueeze();
+        let [to_object, to_context, to_caption] = [
+            (0, objects.len()),
+            (objects.len(), contexts.len()),
+            (objects.len() + contexts.len(), batch.len()),
+        ]
+        .map(|(start, length)| logits.clone().narrow(1, start, length));
+
+        let object = indices(
+            batch.iter().map(|&index| scenes.samples()[index].label.0),
+            &device,
+        );
+        let context = indices(shown.iter().map(|scene| scene.context as usize), &device);
+        // Two scenes can have the same caption: they share it equally.
+        let same = captions
+            .iter()
+            .flat_map(|a| captions.iter().map(move |b| f32::from(u8::from(a == b))));
+        let same = TensorData::new(same.collect(), [batch.len(), batch.len()]);
+        let same = Tensor::<2>::from_data(same, &device);
+        let loss = cross_entropy.forward(to_object, object)
+            + cross_entropy.forward(to_context, context)
+            + matching_loss(to_caption.clone(), same.clone())
+            + matching_loss(to_caption.transpose(), same);
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        model = optimizer.step(rate, model.clone(), gradients);
+        Ok(loss)
+    })?;
+    Ok(model.valid())
+}
+
+impl Schedule {
+    fn optimizer(&self) -> ModuleOptimizer {
+        AdamWConfig::new()
+            .with_weight_decay(self.weight_decay)
+            .with_epsilon(self.epsilon)
+            .init()
+    }
+
+    /// Calls `step` with normalised images, some of them mirrored, the scenes they show, the
+    /// learning rate and a generator; `step` returns its loss.
+    fn run(
+        &self,
+        scenes: &Scenes,
+        input: &InputSpec,
+        device: &Device,
+        mut step: impl FnMut(Tensor<4>, &[usize], f64, &mut dyn Rng) -> Result<Tensor<1>>,
+    ) -> Result<()> {
+        let start = Instant::now();
+        let samples = scenes.samples().len();
+        let steps = self.epochs * (samples / self.batch);
+        let reports = steps.div_ceil(20);
+        let mut rng = SEED.rng(self.network, &[]);
+        let (mut done, mut sum) = (0, 0.0);
+        for _ in 0..self.epochs {
+            let mut order: Vec<_> = (0..samples).collect();
+            order.shuffle(&mut rng);
+            // Batches are full: what is left of the order when it ends is too little for one.
+            order.truncate(samples / self.batch * self.batch);
+            let loader = LoaderConfig::default().with_batch_size(self.batch);
+            thread::scope(|scope| {
+                for batch in batches(scope, scenes, Some(&order), input, &loader)? {
+                    let Batch { indices, images } = batch?;
+                    let shape: [usize; 4] = images.dim().into();
+                    let images = TensorData::new(images.into_raw_vec_and_offset().0, shape);
+                    let images = input.normalize(Tensor::from_data(images, device));
+                    let mirror = rng.random();
+                    let images = if mirror { images.flip([3]) } else { images };
+                    let loss = step(images, &indices, self.rate(done, steps), &mut rng)?;
+                    sum += loss.try_into_scalar::<f32>()?;
+                    done += 1;
+                    if done % reports == 0 {
+                        let (loss, seconds) = (sum / reports as f32, start.elapsed().as_secs());
+                        println!("{}: step {done}: loss {loss:.4}, {seconds} s", self.network);
+                        sum = 0.0;
+                    }
+                }
+                Ok::<(), Box<dyn Error>>(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn rate(&self, step: usize, steps: usize) -> f64 {
+        let progress = (step as f64 + 0.5) / steps as f64;
+        let fall = 0.5 + 0.5 * (PI * progress).cos();
+        self.learning_rate * fall * (10.0 * progress).min(1.0)
+    }
+}
+
+/// The templates of ordinary photographs and of parts, and the bare words.
+fn templates() -> Vec<String> {
+    let bare = ["{}", "a {}", "a photo of a {}."].map(str::to_owned);
+    let [photos, parts] = [PromptTemplates::imagenet80(), PromptTemplates::parts32()];
+    [photos.as_slice(), parts.as_slice(), bare.as_slice()].concat()
+}
+
+/// Cross-entropy of each row's softmax against its share of `fits`, averaged over rows.
+fn matching_loss(logits: Tensor<2>, fits: Tensor<2>) -> Tensor<1> {
+    let target = fits.clone() / fits.sum_dim(1);
+    -(target * log_softmax(logits, 1)).sum_dim(1).mean()
+}
+
+fn indices(values: impl Iterator<Item = usize>, device: &Device) -> Tensor<1, Int> {
+    let values: Vec<_> = values.map(|value| value as i32).collect();
+    Tensor::from_data(TensorData::from(values.as_slice()), device)
+}
+
+fn unit(x: Tensor<2>) -> Tensor<2> {
+    let norm = x.clone().square().sum_dim(1).sqrt();
+    x / norm
+}
+
+/// All images of a data set, normalised for a model: `[N, 3, S, S]`.
+fn pixels(scenes: &Scenes, input: &InputSpec, device: &Device) -> Result<Tensor<4>> {
+    let mut values = Vec::new();
+    for index in 0..scenes.samples().len() {
+        values.extend(preprocess(&scenes.image(index)?, input)?);
+    }
+    let shape = [scenes.samples().len(), 3, input.size, input.size];
+    let images = Tensor::from_data(TensorData::new(values, shape), device);
+    Ok(input.normalize(images))
+}
+
+fn report_classifier(classifier: &CifarResNet) -> Result<()> {
+    let loader = LoaderConfig::default();
+    for config in [
+        ScenesConfig::train(),
+        ScenesConfig::validation(),
+        ScenesConfig::test(),
+    ] {
+        let scenes = Scenes::new(config)?;
+        let seen = extract_features(classifier, &scenes, None, None, &loader, &mut Silent)?;
+        let metrics = Metrics::of(&seen.table)?;
+        println!("{}: accuracy {:.3}", scenes.name(), metrics.accuracy);
+        for (name, accuracy) in scenes
+            .group_names()
+            .iter()
+            .zip(metrics.group_accuracy.iter().flatten())
+        {
+            println!("  {name}: {:.3}", accuracy.unwrap_or(f64::NAN));
+        }
+    }
+    Ok(())
+}
+
+/// How many test scenes' object and context the nearest text names right.
+fn report_clip(clip: &Clip) -> Result<()> {
+    let dataset = Scenes::new(ScenesConfig::test())?;
+    let images = clip.encode_images(pixels(&dataset, clip.input(), &clip.device())?);
+    let scenes = (0..dataset.samples().len())
+        .map(|index| dataset.scene(index))
+        .collect::<Result<Vec<_>, _>>()?;
+    let objects = dataset.class_names().to_vec();
+    let contexts: Vec<_> = Context::ALL.iter().map(ToString::to_string).collect();
+    let is = |names: &[String],
+              truth: &dyn Fn(&Scene) -> String,
+              templates: &PromptTemplates|
+     -> Result<f64> {
+        let texts = class_embeddings(clip, templates, names, &ClassEmbeddingConfig::default())?;
+        let said = zero_shot(images.clone(), texts)?;
+        let right = said
+            .iter()
+            .zip(&scenes)
+            .filter(|(said, scene)| names[said.0] == truth(scene));
+        Ok(right.count() as f64 / scenes.len() as f64)
+    };
+    for (name, templates) in [
+        (
+            "a photo of a {}.",
+            PromptTemplates::new(["a photo of a {}."])?,
+        ),
+        ("parts32", PromptTemplates::parts32()),
+    ] {
+        let object = is(&objects, &|scene| scene.object.to_string(), &templates)?;
+        let context = is(&contexts, &|scene| scene.context.to_string(), &templates)?;
+        println!("clip, '{name}': object {object:.3}, context {context:.3}");
+    }
+    Ok(())
+}

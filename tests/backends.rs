@@ -1,0 +1,150 @@
+//! The three stages on another backend, against the default one.
+//!
+//! `NEUROINSPECT_DEVICE` names the device (default `flex`); the backend must be built in:
+//!
+//! ```text
+//! NEUROINSPECT_DEVICE=wgpu cargo test -p neuroinspect --features wgpu --test backends
+//! ```
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use ndarray::{Array1, Array2, Array4};
+use neuroinspect::{
+    burn::tensor::Device,
+    core::{
+        ClassId, DecisionLayer, DeviceName, FeatureTable, InputSpec, NeuronId, Provenance, Seed,
+        Silent,
+    },
+    counterfactual::{CounterfactualConfig, Explanation, explain},
+    editing::{EditConfig, EditScope, edit},
+    illusion::{Augmentation, Illusion, IllusionConfig, Objective, Pair, visualize},
+    models::{CifarResNetConfig, LoadConfig, PretrainedClassifier, load_classifier},
+};
+use rand::RngExt;
+
+fn device() -> Device {
+    let name = std::env::var("NEUROINSPECT_DEVICE").unwrap_or_else(|_| "flex".into());
+    name.parse::<DeviceName>().unwrap().open().unwrap()
+}
+
+/// 96 samples of 3 classes over 16 neurons, with a layer that gets some of them wrong.
+fn table() -> (FeatureTable, DecisionLayer) {
+    let mut rng = Seed(3).rng("table", &[]);
+    let weight = Array2::from_shape_simple_fn((3, 16), || rng.random_range(-1.0..1.0));
+    let layer = DecisionLayer::new(weight, Array1::zeros(3)).unwrap();
+    let features = Array2::from_shape_simple_fn((96, 16), || rng.random_range(0.0..1.0));
+    let labels = (0..96).map(|sample| ClassId(sample % 3)).collect();
+    let predictions = layer.predict(features.view()).unwrap();
+    let names = ["a", "b", "c"].map(String::from).to_vec();
+    let table = FeatureTable::new(
+        features,
+        labels,
+        predictions,
+        names,
+        Provenance::new("random", InputSpec::new(8)),
+    );
+    (table.unwrap(), layer)
+}
+
+#[test]
+fn counterfactuals_and_edits_agree_with_flex() {
+    let (table, layer) = table();
+    let run = |device: &Device| -> (Explanation, DecisionLayer) {
+        let config = CounterfactualConfig::default();
+        let explanation =
+            explain(&table, &layer, ClassId(1), &config, device, &mut Silent).unwrap();
+        let config = EditConfig::default().with_epochs(3, None);
+        let neurons = [NeuronId(2), NeuronId(5)];
+        let scope = EditScope::Class(ClassId(1));
+        let edited = edit(
+            &table,
+            &table,
+            &layer,
+            &neurons,
+            scope,
+            &config,
+            device,
+            &mut Silent,
+        )
+        .unwrap();
+        (explanation, edited.layer)
+    };
+    let (expected, found) = (run(&Device::flex()), run(&device()));
+    for (a, b) in expected.0.outcomes.iter().zip(&found.0.outcomes) {
+        assert_eq!(a.flipped, b.flipped);
+        // A logit that ties with another in f32 may flip a step sooner or later.
+        assert!(a.steps.abs_diff(b.steps) <= 1, "{a:?} {b:?}");
+    }
+    // One step of descent moves a shift by at most lr / (1 - momentum) * |W| = 0.1; a step's
+    // difference apart, sums over 16 neurons in another order differ in the last bits.
+    let difference = (&expected.0.shifts - &found.0.shifts).mapv(f32::abs);
+    let typical = difference.mean().unwrap();
+    assert!(typical < 1e-3, "{typical}");
+    // Adam divides by the root of the second moment: bits grow to about 1e-5 in three epochs.
+    for (a, b) in expected.1.weight().iter().zip(found.1.weight()) {
+        assert!((a - b).abs() < 1e-3, "{a} {b}");
+    }
+}
+
+#[test]
+fn features_and_pictures_agree_with_flex() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.safetensors");
+    let flex = Device::flex();
+    flex.seed(5);
+    CifarResNetConfig::new(20, 4)
+        .init(&flex)
+        .unwrap()
+        .save(&path)
+        .unwrap();
+    let run = |device: &Device| -> (Vec<f32>, Illusion) {
+        let loaded =
+            load_classifier("cifar_resnet20", &path, &LoadConfig::default(), device).unwrap();
+        let images = Array4::from_shape_fn((2, 3, 32, 32), |(n, c, y, x)| {
+            ((n * 7 + c * 5 + y * 3 + x) % 11) as f32 / 11.0
+        });
+        let data = neuroinspect::burn::tensor::TensorData::new(
+            images.into_raw_vec_and_offset().0,
+            [2, 3, 32, 32],
+        );
+        let images = neuroinspect::burn::tensor::Tensor::from_data(data, device);
+        let classifier = loaded.model.as_ref();
+        let features = classifier
+            .activations(classifier.input().normalize(images))
+            .features;
+        let config = IllusionConfig::new()
+            .with_steps(4)
+            .with_objective(Objective::ClassConditional)
+            .with_augmentation(Augmentation::default());
+        let pair = Pair {
+            neuron: NeuronId(9),
+            class: ClassId(2),
+        };
+        let made = visualize(classifier, None, &[pair], &config, &mut Silent).unwrap();
+        (
+            features.try_into_vec_as().unwrap(),
+            made.finished.into_iter().next().unwrap(),
+        )
+    };
+    let (expected, found) = (run(&flex), run(&device()));
+    // Twenty convolutions in f32: sums in another order differ by a few 1e-6 of the largest value.
+    let largest = expected
+        .0
+        .iter()
+        .fold(0.0_f32, |most, value| most.max(value.abs()));
+    for (a, b) in expected.0.iter().zip(&found.0) {
+        assert!((a - b).abs() < 1e-4 * largest.max(1.0), "{a} {b}");
+    }
+    // AdamW's first steps go by the sign of the gradient, so that a coordinate whose gradient is
+    // all rounding may go the other way: pictures agree closely on average, not pixel by pixel.
+    let difference = (&expected.1.image - &found.1.image)
+        .mapv(f32::abs)
+        .mean()
+        .unwrap();
+    assert!(difference < 2e-3, "{difference}");
+}

@@ -1,0 +1,163 @@
+//! What holds of the workspace as a whole: a rule nobody checks is a rule nobody keeps.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use toml::{Table, Value};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn manifest(path: impl AsRef<Path>) -> Table {
+    fs::read_to_string(path).unwrap().parse().unwrap()
+}
+
+fn crates() -> Vec<(String, Table)> {
+    let entries = fs::read_dir(root().join("crates")).unwrap();
+    let crates: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, manifest(path.join("Cargo.toml")))
+        })
+        .collect();
+    assert!(crates.len() >= 9);
+    crates
+}
+
+#[test]
+fn every_crate_inherits_lints_and_facts() {
+    for (name, manifest) in crates() {
+        assert_eq!(
+            manifest["lints"]["workspace"],
+            Value::Boolean(true),
+            "{name}: lints"
+        );
+        for key in [
+            "version",
+            "edition",
+            "rust-version",
+            "license",
+            "repository",
+        ] {
+            assert_eq!(
+                manifest["package"][key]["workspace"],
+                Value::Boolean(true),
+                "{name}: {key}"
+            );
+        }
+    }
+}
+
+#[test]
+fn versions_stand_in_the_root_manifest_only() {
+    for (name, manifest) in crates() {
+        for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let Some(dependencies) = manifest.get(table) else {
+                continue;
+            };
+            for (dependency, value) in dependencies.as_table().unwrap() {
+                let inherited = value.get("workspace") == Some(&Value::Boolean(true));
+                assert!(
+                    inherited,
+                    "{name}: {dependency} in [{table}] does not inherit"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn arrows_point_one_way() {
+    let methods = ["counterfactual", "illusion", "models", "datasets", "report"];
+    for (name, manifest) in crates() {
+        let short = name.strip_prefix("neuroinspect-").unwrap_or("");
+        let dependencies = manifest["dependencies"].as_table().unwrap();
+        let ours: BTreeSet<&str> = dependencies
+            .keys()
+            .filter_map(|key| key.strip_prefix("neuroinspect"))
+            .collect();
+        match short {
+            "" => {}
+            "cli" => assert_eq!(
+                ours,
+                BTreeSet::from([""]),
+                "the program knows the facade alone"
+            ),
+            "core" => assert!(ours.is_empty(), "core knows nobody"),
+            // The probability ratio of Eq. 7 is the importance of a ranking.
+            "editing" => assert_eq!(ours, BTreeSet::from(["-core", "-counterfactual"])),
+            _ if methods.contains(&short) => {
+                assert_eq!(ours, BTreeSet::from(["-core"]), "{name} knows core alone");
+            }
+            _ => panic!("{name}: say here what it may depend on"),
+        }
+    }
+}
+
+#[test]
+fn features_are_documented_and_passed_through() {
+    let features = |name: &str| -> BTreeSet<String> {
+        let manifest = manifest(root().join("crates").join(name).join("Cargo.toml"));
+        let features = manifest["features"].as_table().unwrap();
+        features
+            .keys()
+            .filter(|key| *key != "default")
+            .cloned()
+            .collect()
+    };
+    let facade = features("neuroinspect");
+    assert_eq!(features("neuroinspect-core"), facade);
+    assert_eq!(features("neuroinspect-cli"), facade);
+    let docs = fs::read_to_string(root().join("crates/neuroinspect/src/lib.rs")).unwrap();
+    for feature in facade {
+        assert!(
+            docs.contains(&format!("`{feature}`")),
+            "lib.rs does not mention `{feature}`"
+        );
+    }
+}
+
+#[test]
+fn what_the_readme_names_exists() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let example_of = |line: &str| {
+        Some(
+            line.split("--example ")
+                .nth(1)?
+                .split_whitespace()
+                .next()?
+                .to_owned(),
+        )
+    };
+    for example in readme.lines().filter_map(example_of) {
+        assert!(
+            root()
+                .join("examples")
+                .join(format!("{example}.rs"))
+                .exists(),
+            "{example}"
+        );
+    }
+    let mut links = 0;
+    for part in readme.split("](").skip(1) {
+        let target = part.split(')').next().unwrap().split('#').next().unwrap();
+        if target.is_empty() || target.starts_with("http") {
+            continue;
+        }
+        assert!(root().join(target).exists(), "README links to {target}");
+        links += 1;
+    }
+    assert!(links > 0);
+}
