@@ -1,0 +1,172 @@
+//! `debug`: all three stages, and a report.
+
+use anyhow::Result;
+use neuroinspect::{
+    DebugConfig, EditData, EditFile, Findings, NeuronChoice, Presentation, Subject,
+    core::{NeuronId, Seed},
+    debug,
+    report::{DebugSummary, Report},
+};
+
+use crate::{
+    args::{Common, DebugArgs, NeuronList},
+    data, model,
+    output::{self, OutFolder, percent},
+    session::{Outcome, Session},
+};
+
+/// The edit file, beside the report.
+pub(super) const EDIT_FILE: &str = "edit.safetensors";
+
+pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
+    let out = OutFolder::create(&common.out)?;
+    let seed = Seed(common.seed);
+    let device = common.device.open()?;
+    let dataset = data::folder(&args.data.data, &args.data.reading)?;
+    let training = args
+        .train
+        .as_deref()
+        .map(|path| data::folder(path, &args.data.reading))
+        .transpose()?;
+    let loaded = model::classifier(&args.model, &device)?;
+    let guide = model::TextGuide::load(&args.clip, &device)?;
+    let mut config = DebugConfig::new()
+        .with_neurons(match &args.neurons {
+            NeuronList::Auto => NeuronChoice::Auto { count: args.count },
+            NeuronList::Given(neurons) => {
+                NeuronChoice::Given(neurons.iter().copied().map(NeuronId).collect())
+            }
+        })
+        .with_editing(model::editing(&args.training, seed));
+    config.illusion = model::illusion(&args.picture, guide.is_some(), seed)?;
+
+    let mut session = Session::start()?;
+    let extracted = data::features(&loaded, &dataset, &args.data.reading, &mut session)?;
+    let table = &extracted.table;
+    table.save(out.join("features.safetensors"))?;
+    // Known before the long part begins: whether there is anything to debug.
+    let class = table.class_by_name_or_index(&args.class)?;
+    let edit_data = match &training {
+        Some(training) => {
+            let training =
+                data::features(&loaded, training, &args.data.reading, &mut session)?.table;
+            training.save(out.join("train-features.safetensors"))?;
+            EditData::new(&training, table, seed)
+        }
+        None => EditData::halves(table, seed),
+    };
+    // Too few images to edit on: what is left is still worth having.
+    let edit_data = edit_data
+        .inspect_err(|error| eprintln!("the decision layer is not edited: {error}"))
+        .ok();
+    let guide = guide
+        .as_ref()
+        .map(|guide| guide.for_classes(table.class_names()))
+        .transpose()?;
+    let subject = Subject {
+        classifier: loaded.model.as_ref(),
+        table,
+        guide: guide.as_ref(),
+        edit_data: edit_data.as_ref(),
+    };
+    let findings = debug(subject, class, &config, &mut session)?;
+    session.clear();
+
+    let mut run = data::run(common, &loaded, &dataset, &extracted);
+    run.configs
+        .insert("debug".into(), serde_json::to_value(&config)?);
+    let how_to_apply = format!(
+        "neuroinspect apply --edit {EDIT_FILE} --model {} --weights {}",
+        args.model.model,
+        args.model.weights.display(),
+    );
+    let presentation = Presentation {
+        dataset: &dataset,
+        extracted: &extracted,
+        run,
+        edit_file: Some(EditFile {
+            path: EDIT_FILE.into(),
+            how_to_apply,
+        }),
+        context_responses: Default::default(),
+    };
+    write(common, &out, presentation, &findings)
+}
+
+/// Writes what was found, and says so: shared with `demo`.
+pub(super) fn write(
+    common: &Common,
+    out: &OutFolder,
+    presentation: Presentation<'_>,
+    findings: &Findings,
+) -> Result<Outcome> {
+    if let Some(mending) = &findings.mending {
+        mending.edit.save(out.join(EDIT_FILE))?;
+    }
+    let report = presentation.report(findings)?;
+    report.write(out.path())?;
+    output::print(common.json, &report.summary, |summary| text(summary, out))?;
+    Ok(match findings.interrupted {
+        true => Outcome::Interrupted,
+        false => Outcome::Finished,
+    })
+}
+
+fn text(summary: &DebugSummary, out: &OutFolder) -> String {
+    let DebugSummary {
+        class_name,
+        mistakes,
+        samples,
+        ranking,
+        ..
+    } = summary;
+    let mut text = format!("{mistakes} of {samples} images of '{class_name}' are mistaken\n");
+    for (title, list) in [
+        ("too weak", &ranking.insufficient),
+        ("too strong", &ranking.excessive),
+    ] {
+        let neurons = list
+            .iter()
+            .take(5)
+            .map(|ranked| format!("{} ({})", ranked.neuron, percent(ranked.prec_at_5)));
+        text += &format!(
+            "neurons {title}: {}\n",
+            neurons.collect::<Vec<_>>().join(", ")
+        );
+    }
+    if let Some(edit) = &summary.edit {
+        let neurons: Vec<_> = edit.neurons.iter().map(ToString::to_string).collect();
+        text += &format!("edited away from neurons {}\n\n", neurons.join(", "));
+        text += &format!("{:<24} {:>8} {:>8}\n", "accuracy", "before", "after");
+        let class = summary.class.0;
+        let mut rows = vec![
+            (
+                "average",
+                Some(edit.before.accuracy),
+                Some(edit.after.accuracy),
+            ),
+            (
+                class_name,
+                edit.before.class_accuracy[class],
+                edit.after.class_accuracy[class],
+            ),
+            (
+                "worst class",
+                Some(edit.before.worst_class_accuracy),
+                Some(edit.after.worst_class_accuracy),
+            ),
+        ];
+        if edit.before.worst_group_accuracy.is_some() {
+            rows.push((
+                "worst group",
+                edit.before.worst_group_accuracy,
+                edit.after.worst_group_accuracy,
+            ));
+        }
+        for (title, before, after) in rows {
+            let [before, after] = [before, after].map(|share| share.map_or("-".into(), percent));
+            text += &format!("{title:<24} {before:>8} {after:>8}\n");
+        }
+    }
+    text + &format!("\nreport: {}\n", out.join(Report::HTML_FILE).display())
+}

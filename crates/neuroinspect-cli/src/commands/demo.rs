@@ -1,0 +1,71 @@
+//! `demo`: all three stages on the embedded scenes.
+
+use anyhow::Result;
+use neuroinspect::{
+    EditFile,
+    core::Seed,
+    demo::Demo,
+    report::{Run, Timing},
+};
+
+use super::debug::{EDIT_FILE, write};
+use crate::{
+    args::{Common, DemoArgs},
+    data,
+    output::OutFolder,
+    session::{Outcome, Session},
+};
+
+pub(crate) fn run(common: &Common, args: &DemoArgs) -> Result<Outcome> {
+    let out = OutFolder::create(&common.out)?;
+    let seed = Seed(common.seed);
+    let device = common.device.open()?;
+    let demo = Demo::load(&device)?;
+    let mut config = Demo::config().with_seed(seed);
+    config.illusion = config.illusion.with_steps(args.iterations);
+
+    let mut session = Session::start()?;
+    let start = std::time::Instant::now();
+    let found = demo.run(&config, &mut session)?;
+    session.clear();
+
+    // Kept beside the edit file, so that `apply` can be tried on it.
+    let checkpoint = "scenes_classifier.safetensors";
+    demo.classifier.save(&out.join(checkpoint))?;
+    let mut run = Run::new(
+        demo.classifier.name(),
+        "synthetic scenes, test split",
+        common.device.to_string(),
+        seed,
+    );
+    run.command = Some(data::command_line());
+    run.weights_sha256 = Some(demo.weights_sha256.clone());
+    run.configs
+        .insert("debug".into(), serde_json::to_value(&config)?);
+    run.timings.push(Timing {
+        stage: "whole demo".into(),
+        seconds: start.elapsed().as_secs_f64(),
+    });
+    let mut presentation = demo.presentation(&found, run);
+    presentation.edit_file = Some(EditFile {
+        path: EDIT_FILE.into(),
+        how_to_apply: format!(
+            "neuroinspect apply --edit {EDIT_FILE} --model cifar_resnet20 --weights {checkpoint}"
+        ),
+    });
+
+    if !common.json {
+        let context = demo.planted_context();
+        let responding = found
+            .findings
+            .neurons
+            .iter()
+            .filter(|neuron| found.context_effects[neuron.0].responds());
+        println!(
+            "planted: in training, stars float on {context}; of the {} first neurons, {} respond to {context}",
+            found.findings.neurons.len(),
+            responding.count(),
+        );
+    }
+    write(common, &out, presentation, &found.findings)
+}

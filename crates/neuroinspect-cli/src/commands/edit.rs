@@ -1,0 +1,100 @@
+//! `edit`: the decision layer, away from given neurons.
+
+use anyhow::Result;
+use neuroinspect::{
+    EditData,
+    core::{NeuronId, Seed},
+    editing::{Comparison, Edit, EditScope, Edited, edit},
+};
+use serde::Serialize;
+
+use super::debug::EDIT_FILE;
+use crate::{
+    args::{Common, EditArgs},
+    data, model,
+    output::{self, OutFolder, percent},
+    session::{Outcome, Session},
+};
+
+/// `edit.json`.
+#[derive(Serialize)]
+struct Record<'a> {
+    neurons: &'a [NeuronId],
+    scope: EditScope,
+    edited: &'a Edited,
+    #[serde(flatten)]
+    comparison: Comparison,
+    file: &'static str,
+}
+
+pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
+    let out = OutFolder::create(&common.out)?;
+    let seed = Seed(common.seed);
+    let device = common.device.open()?;
+    let dataset = data::folder(&args.data.data, &args.data.reading)?;
+    let training = args
+        .train
+        .as_deref()
+        .map(|path| data::folder(path, &args.data.reading))
+        .transpose()?;
+    let loaded = model::classifier(&args.model, &device)?;
+    let layer = loaded.model.decision_layer()?;
+    let neurons: Vec<_> = args.neurons.iter().copied().map(NeuronId).collect();
+    for &neuron in &neurons {
+        layer.check_neuron(neuron)?;
+    }
+
+    let mut session = Session::start()?;
+    let table = data::features(&loaded, &dataset, &args.data.reading, &mut session)?.table;
+    let scope = match &args.class {
+        Some(class) => EditScope::Class(table.class_by_name_or_index(class)?),
+        None => EditScope::AllClasses,
+    };
+    let data = match &training {
+        Some(training) => {
+            let training =
+                data::features(&loaded, training, &args.data.reading, &mut session)?.table;
+            EditData::new(&training, &table, seed)?
+        }
+        None => EditData::halves(&table, seed)?,
+    };
+    let config = model::editing(&args.training, seed);
+    let EditData {
+        train,
+        validation,
+        evaluation,
+    } = &data;
+    let edited = edit(
+        train,
+        validation,
+        &layer,
+        &neurons,
+        scope,
+        &config,
+        &device,
+        &mut session,
+    )?;
+    session.clear();
+    Edit::between(&layer, &edited)?.save(out.join(EDIT_FILE))?;
+
+    let record = Record {
+        neurons: &neurons,
+        scope,
+        comparison: Comparison::new(evaluation, &layer, &edited.layer)?,
+        edited: &edited,
+        file: EDIT_FILE,
+    };
+    out.write_json("edit.json", &record)?;
+    output::print(common.json, &record, |record| {
+        let Comparison { before, after } = &record.comparison;
+        format!(
+            "accuracy {} before, {} after; worst class {} before, {} after\nedit file: {}\n",
+            percent(before.accuracy),
+            percent(after.accuracy),
+            percent(before.worst_class_accuracy),
+            percent(after.worst_class_accuracy),
+            out.join(EDIT_FILE).display(),
+        )
+    })?;
+    Ok(Outcome::Finished)
+}

@@ -1,0 +1,110 @@
+//! `explain`: which neurons caused a class's mistakes.
+
+use anyhow::Result;
+use neuroinspect::counterfactual::{
+    CounterfactualConfig, Outcome as SampleOutcome, RankedNeuron, Ranking, RankingConfig, explain,
+    rank,
+};
+use serde::Serialize;
+
+use crate::{
+    args::{Common, ExplainArgs},
+    data, model,
+    output::{self, OutFolder, percent},
+    session::{Outcome, Session},
+};
+
+/// `explanation.json`.
+#[derive(Serialize)]
+struct Explained<'a> {
+    class: usize,
+    class_name: &'a str,
+    samples: usize,
+    mistakes: usize,
+    ranking: Ranking,
+    /// How each mistake fared.
+    outcomes: Vec<Sample<'a>>,
+}
+
+#[derive(Serialize)]
+struct Sample<'a> {
+    id: &'a str,
+    predicted: &'a str,
+    #[serde(flatten)]
+    outcome: &'a SampleOutcome,
+}
+
+pub(crate) fn run(common: &Common, args: &ExplainArgs) -> Result<Outcome> {
+    let out = OutFolder::create(&common.out)?;
+    let device = common.device.open()?;
+    let dataset = data::folder(&args.data.data, &args.data.reading)?;
+    let loaded = model::classifier(&args.model, &device)?;
+    let mut session = Session::start()?;
+    let extracted = data::features(&loaded, &dataset, &args.data.reading, &mut session)?;
+    let table = &extracted.table;
+    table.save(out.join("features.safetensors"))?;
+
+    let class = table.class_by_name_or_index(&args.class)?;
+    let (config, ranking) = match args.original {
+        true => (CounterfactualConfig::original(), RankingConfig::original()),
+        false => Default::default(),
+    };
+    let layer = loaded.model.decision_layer()?;
+    let explanation = explain(table, &layer, class, &config, &device, &mut session)?;
+    session.clear();
+    let ranking = rank(
+        &explanation,
+        &layer,
+        table.mean_features()?.view(),
+        &ranking,
+    )?;
+    let names = table.class_names();
+    let explained = Explained {
+        class: class.0,
+        class_name: &names[class.0],
+        samples: table.samples_of(class)?.len(),
+        mistakes: explanation.outcomes.len(),
+        outcomes: explanation
+            .outcomes
+            .iter()
+            .map(|outcome| Sample {
+                id: &table.sample_ids()[outcome.sample],
+                predicted: &names[outcome.predicted.0],
+                outcome,
+            })
+            .collect(),
+        ranking,
+    };
+    out.write_json("explanation.json", &explained)?;
+    output::print(common.json, &explained, |explained| {
+        let mut text = format!(
+            "{} of {} images of '{}' are mistaken; {} could not be turned right\n",
+            explained.mistakes,
+            explained.samples,
+            explained.class_name,
+            explained.ranking.unflipped,
+        );
+        text += &list("insufficient", &explained.ranking.insufficient);
+        text += &list("excessive", &explained.ranking.excessive);
+        text
+    })?;
+    Ok(Outcome::Finished)
+}
+
+fn list(title: &str, neurons: &[RankedNeuron]) -> String {
+    let mut text = format!("\n{title:<13} neuron   prec@5  importance\n");
+    for ranked in neurons.iter().take(10) {
+        let RankedNeuron {
+            neuron,
+            prec_at_5,
+            importance,
+            ..
+        } = ranked;
+        text += &format!(
+            "{:<13} {neuron:>6} {:>8} {importance:>11.4}\n",
+            "",
+            percent(*prec_at_5)
+        );
+    }
+    text
+}

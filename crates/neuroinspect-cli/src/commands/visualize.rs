@@ -1,0 +1,184 @@
+//! `visualize`: pictures of neurons within classes.
+
+use anyhow::{Result, bail};
+use neuroinspect::{
+    core::{ClassId, DecisionLayer, NeuronId, Seed},
+    datasets::{ImageDataset, ImageFolder},
+    illusion::{Illusion, Pair, classes_of_neuron, neurons_of_class, visualize},
+    report::{contact_sheet, save_png, to_rgb_image},
+};
+use serde::Serialize;
+
+use crate::{
+    args::{Common, NeuronList, VisualizeArgs},
+    data, model,
+    output::{self, OutFolder},
+    session::{Outcome, Session},
+};
+
+/// One line of `visualizations.json`.
+#[derive(Serialize)]
+struct Line {
+    neuron: NeuronId,
+    class: ClassId,
+    class_name: Option<String>,
+    activation: f32,
+    /// Activation on the real image that activates the neuron most, and which that is.
+    top_real_activation: Option<f32>,
+    top_real_image: Option<String>,
+    probability: f32,
+    clip_similarity: Option<f32>,
+    image: String,
+    masked_image: String,
+}
+
+pub(crate) fn run(common: &Common, args: &VisualizeArgs) -> Result<Outcome> {
+    let out = OutFolder::create(&common.out)?;
+    let device = common.device.open()?;
+    let dataset = args
+        .data
+        .as_deref()
+        .map(|path| data::folder(path, &args.reading))
+        .transpose()?;
+    let loaded = model::classifier(&args.model, &device)?;
+    let layer = loaded.model.decision_layer()?;
+    let guide = model::TextGuide::load(&args.clip, &device)?;
+    let pairs = pairs(args, &layer, dataset.as_ref())?;
+    let config = model::illusion(&args.picture, guide.is_some(), Seed(common.seed))?;
+
+    let mut session = Session::start()?;
+    let table = match &dataset {
+        Some(dataset) => Some(data::features(&loaded, dataset, &args.reading, &mut session)?.table),
+        None => None,
+    };
+    let guide = match (&guide, &dataset) {
+        (Some(guide), Some(dataset)) => Some(guide.for_classes(dataset.class_names())?),
+        (Some(_), None) => bail!("CLIP needs the names of the classes: give --data DIR"),
+        (None, _) => None,
+    };
+    let illusions = visualize(
+        loaded.model.as_ref(),
+        guide.as_ref(),
+        &pairs,
+        &config,
+        &mut session,
+    )?;
+    session.clear();
+
+    let mut lines = Vec::new();
+    let mut pictures = Vec::new();
+    for illusion in &illusions.finished {
+        let Pair { neuron, class } = illusion.pair;
+        let image = format!("neuron-{neuron}-class-{class}.png");
+        let masked_image = format!("neuron-{neuron}-class-{class}-masked.png");
+        let both = rgb(illusion)?;
+        save_png(out.join(&image), &both[0])?;
+        save_png(out.join(&masked_image), &both[1])?;
+        pictures.push(both);
+        let top = match &table {
+            Some(table) => table.top_activating(neuron, None, 1)?.first().copied(),
+            None => None,
+        };
+        let top = top.zip(table.as_ref());
+        lines.push(Line {
+            neuron,
+            class,
+            class_name: dataset
+                .as_ref()
+                .map(|dataset| dataset.class_names()[class.0].clone()),
+            activation: illusion.activation,
+            top_real_activation: top.map(|(row, table)| table.features()[[row, neuron.0]]),
+            top_real_image: top.map(|(row, table)| table.sample_ids()[row].clone()),
+            probability: illusion.probability,
+            clip_similarity: illusion.clip_similarity,
+            image,
+            masked_image,
+        });
+    }
+    if !pictures.is_empty() {
+        save_png(out.join("neurons.png"), &contact_sheet(&pictures))?;
+    }
+    out.write_json("visualizations.json", &lines)?;
+    output::print(common.json, &lines, |lines| {
+        let mut text = String::new();
+        for Line {
+            neuron,
+            class,
+            class_name,
+            activation,
+            top_real_activation,
+            image,
+            ..
+        } in lines
+        {
+            let class = class_name.clone().unwrap_or_else(|| class.to_string());
+            let real = top_real_activation.map_or_else(String::new, |top| {
+                format!(", {top:.2} on the top real image")
+            });
+            text +=
+                &format!("neuron {neuron} in {class}: activation {activation:.2}{real}: {image}\n");
+        }
+        text + &format!("written to {}\n", out.path().display())
+    })?;
+    Ok(match illusions.interrupted {
+        true => Outcome::Interrupted,
+        false => Outcome::Finished,
+    })
+}
+
+/// The pairs asked for: given neurons in a class, a class's own neurons, or neurons in the classes
+/// each speaks for most.
+fn pairs(
+    args: &VisualizeArgs,
+    layer: &DecisionLayer,
+    dataset: Option<&ImageFolder>,
+) -> Result<Vec<Pair>> {
+    let class = args
+        .class
+        .as_deref()
+        .map(|text| class_id(text, layer, dataset))
+        .transpose()?;
+    Ok(match (&args.neurons, class) {
+        (NeuronList::Auto, None) => bail!("give --class, --neurons, or both"),
+        (NeuronList::Auto, Some(class)) => neurons_of_class(layer, class, args.count)?
+            .into_iter()
+            .map(|neuron| Pair { neuron, class })
+            .collect(),
+        (NeuronList::Given(neurons), Some(class)) => neurons
+            .iter()
+            .map(|&neuron| Pair {
+                neuron: NeuronId(neuron),
+                class,
+            })
+            .collect(),
+        (NeuronList::Given(neurons), None) => {
+            let mut pairs = Vec::new();
+            for neuron in neurons.iter().copied().map(NeuronId) {
+                let classes = classes_of_neuron(layer, neuron, args.count)?;
+                pairs.extend(classes.into_iter().map(|class| Pair { neuron, class }));
+            }
+            pairs
+        }
+    })
+}
+
+fn class_id(text: &str, layer: &DecisionLayer, dataset: Option<&ImageFolder>) -> Result<ClassId> {
+    let names = dataset.map_or(&[][..], |dataset| dataset.class_names());
+    if let Some(index) = names.iter().position(|name| name == text) {
+        return Ok(ClassId(index));
+    }
+    let Ok(index) = text.parse() else {
+        bail!(
+            "no class is named '{text}'; give --data DIR whose folders name the classes, or an index"
+        );
+    };
+    layer.check_class(ClassId(index))?;
+    Ok(ClassId(index))
+}
+
+fn rgb(illusion: &Illusion) -> Result<[image::RgbImage; 2]> {
+    Ok([
+        to_rgb_image(illusion.image.view())?,
+        to_rgb_image(illusion.masked_image().view())?,
+    ])
+}

@@ -1,0 +1,91 @@
+//! Images as the command line names them.
+
+use std::path::Path;
+
+use anyhow::Result;
+use neuroinspect::{
+    Extracted,
+    datasets::{ImageDataset, ImageFolder, ImageFolderConfig, LoaderConfig, OnCorrupt},
+    extract_features,
+    models::LoadedClassifier,
+    report::{Run, SkippedImage},
+};
+
+use crate::{
+    args::{self, ReadingArgs},
+    session::Session,
+};
+
+/// Opens a folder of images, its classes in the order of the class-name file if there is one.
+pub(crate) fn folder(path: &Path, args: &ReadingArgs) -> Result<ImageFolder> {
+    let mut config = ImageFolderConfig::default();
+    if let Some(file) = &args.class_names {
+        config = config.with_class_names_file(file);
+    }
+    Ok(ImageFolder::open(path, &config)?)
+}
+
+/// What the classifier makes of a folder of images.
+pub(crate) fn features(
+    loaded: &LoadedClassifier,
+    dataset: &dyn ImageDataset,
+    args: &ReadingArgs,
+    session: &mut Session,
+) -> Result<Extracted> {
+    let loader = LoaderConfig::default()
+        .with_batch_size(args.batch_size)
+        .with_on_corrupt(match args.on_corrupt {
+            args::OnCorrupt::Fail => OnCorrupt::Fail,
+            args::OnCorrupt::Skip => OnCorrupt::Skip,
+        });
+    let sha256 = Some(loaded.weights_sha256.as_str());
+    let classifier = loaded.model.as_ref();
+    let extracted = extract_features(classifier, dataset, None, sha256, &loader, session)?;
+    session.clear();
+    for skipped in &extracted.skipped {
+        eprintln!("skipped '{}': {}", skipped.id, skipped.reason);
+    }
+    Ok(extracted)
+}
+
+/// The part of a run's record that every command on a model and a folder has.
+pub(crate) fn run(
+    common: &args::Common,
+    loaded: &LoadedClassifier,
+    dataset: &dyn ImageDataset,
+    extracted: &Extracted,
+) -> Run {
+    let seed = neuroinspect::core::Seed(common.seed);
+    let mut run = Run::new(
+        loaded.model.name(),
+        dataset.name(),
+        common.device.to_string(),
+        seed,
+    );
+    run.command = Some(command_line());
+    run.weights_sha256 = Some(loaded.weights_sha256.clone());
+    run.skipped_images = extracted
+        .skipped
+        .iter()
+        .map(|skipped| SkippedImage {
+            path: skipped.id.clone(),
+            reason: skipped.reason.clone(),
+        })
+        .collect();
+    run
+}
+
+/// The command line as it was typed, near enough to be typed again.
+pub(crate) fn command_line() -> String {
+    let quote = |word: String| match word
+        .contains(|c: char| c.is_whitespace() || "'\"\\$&|;<>()*?".contains(c))
+    {
+        true => format!("'{}'", word.replace('\'', r"'\''")),
+        false => word,
+    };
+    let words = std::env::args().skip(1).map(quote);
+    std::iter::once("neuroinspect".to_owned())
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join(" ")
+}

@@ -1,0 +1,133 @@
+//! Models as the command line names them.
+
+use anyhow::{Context, Result, bail};
+use neuroinspect::{
+    burn::tensor::Device,
+    core::Seed,
+    editing::{EditConfig, Keep, Target},
+    illusion::{IllusionConfig, Objective},
+    models::{
+        LoadConfig, LoadedClassifier, Strictness,
+        clip::{Clip, ClipConfig},
+        load_classifier,
+        prompts::{ClassEmbeddingConfig, PromptTemplates, class_embeddings, class_text},
+    },
+};
+
+use crate::args::{
+    ClipArgs, KeepName, ModelArgs, ObjectiveName, PictureArgs, TargetName, TrainingArgs,
+};
+
+/// Loads the classifier; says on standard error what a partial load left out.
+pub(crate) fn classifier(args: &ModelArgs, device: &Device) -> Result<LoadedClassifier> {
+    let strictness = if args.partial {
+        Strictness::Partial
+    } else {
+        Strictness::Strict
+    };
+    let config = LoadConfig::default().with_strictness(strictness);
+    let loaded = load_classifier(&args.model, &args.weights, &config, device)?;
+    if !loaded.report.is_complete() {
+        eprintln!("{}", loaded.report);
+    }
+    Ok(loaded)
+}
+
+/// An image-text encoder and the prompts to ask it with.
+pub(crate) struct TextGuide {
+    pub(crate) clip: Clip,
+    templates: PromptTemplates,
+    domain: Option<String>,
+}
+
+impl TextGuide {
+    /// The encoder the options name; `None` without weights for one.
+    pub(crate) fn load(args: &ClipArgs, device: &Device) -> Result<Option<Self>> {
+        let Some(weights) = &args.clip_weights else {
+            if args.clip.is_some() {
+                bail!("--clip needs --clip-weights FILE");
+            }
+            return Ok(None);
+        };
+        let config = match &args.clip {
+            None => None,
+            Some(name) if name.ends_with(".json") => {
+                let json = std::fs::read_to_string(name)
+                    .with_context(|| format!("cannot read '{name}'"))?;
+                Some(ClipConfig::from_json(&json, name)?)
+            }
+            Some(name) => Some(ClipConfig::preset(name)?),
+        };
+        let templates = match &args.prompts {
+            Some(file) => PromptTemplates::from_file(file)?,
+            None => PromptTemplates::parts32(),
+        };
+        let clip = Clip::load(weights, config.as_ref(), device)?;
+        Ok(Some(Self {
+            clip,
+            templates,
+            domain: args.domain.clone(),
+        }))
+    }
+
+    /// The guide for classes of these names.
+    pub(crate) fn for_classes(
+        &self,
+        names: &[String],
+    ) -> Result<neuroinspect::illusion::Guide<'_>> {
+        let text = |name: &String| class_text(self.domain.as_deref(), name);
+        let texts: Vec<_> = names.iter().map(text).collect();
+        let config = ClassEmbeddingConfig::default();
+        Ok(neuroinspect::illusion::Guide {
+            encoder: &self.clip,
+            class_embeddings: class_embeddings(&self.clip, &self.templates, &texts, &config)?,
+        })
+    }
+}
+
+/// Options of visualization. Without a guide, the default objective is the one that needs none.
+pub(crate) fn illusion(args: &PictureArgs, guided: bool, seed: Seed) -> Result<IllusionConfig> {
+    let objective = match args.objective {
+        Some(ObjectiveName::Clip) if !guided => bail!("--objective clip needs --clip-weights FILE"),
+        Some(objective) => objective,
+        None if guided => ObjectiveName::Clip,
+        None => ObjectiveName::Class,
+    };
+    let config = match objective {
+        ObjectiveName::Clip => IllusionConfig::new(),
+        ObjectiveName::Class => IllusionConfig::new().with_objective(Objective::ClassConditional),
+        ObjectiveName::Feature => IllusionConfig::feature_visualization(),
+    };
+    let config = config
+        .with_steps(args.iterations)
+        .with_class_gamma(args.class_gamma)
+        .with_batch_size(args.picture_batch)
+        .with_seed(seed);
+    Ok(match args.size {
+        Some(size) => config.with_size(size),
+        None => config,
+    })
+}
+
+/// Options of editing.
+pub(crate) fn editing(args: &TrainingArgs, seed: Seed) -> EditConfig {
+    let mut config = EditConfig::default()
+        .with_target(match args.target {
+            TargetName::Auto => Target::Auto,
+            TargetName::Fixed(ratio) => Target::Fixed(ratio),
+        })
+        .with_epochs(args.epochs, Some(5))
+        .with_keep(match args.keep {
+            KeepName::Accuracy => Keep::Accuracy,
+            KeepName::WorstClass => Keep::WorstClass,
+            KeepName::Last => Keep::Last,
+        })
+        .with_seed(seed);
+    if let Some(lambda) = args.lambda {
+        config = config.with_lambda3(lambda);
+    }
+    if let Some(rate) = args.learning_rate {
+        config = config.with_learning_rate(rate);
+    }
+    config
+}
