@@ -132,16 +132,12 @@ fn features_are_documented_and_passed_through() {
 #[test]
 fn what_the_readme_names_exists() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let example_of = |line: &str| {
-        Some(
-            line.split("--example ")
-                .nth(1)?
-                .split_whitespace()
-                .next()?
-                .to_owned(),
-        )
-    };
-    for example in readme.lines().filter_map(example_of) {
+    let examples = readme.split("--example ").skip(1).map(|rest| {
+        rest.split(|c: char| !c.is_alphanumeric() && c != '_')
+            .next()
+            .unwrap()
+    });
+    for example in examples {
         assert!(
             root()
                 .join("examples")
