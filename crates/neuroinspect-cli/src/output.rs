@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use neuroinspect::core::write_atomically;
+use neuroinspect::core::{ClassId, Metrics, write_atomically};
 use serde::Serialize;
 
 /// The folder results are written into, known to be writable.
@@ -72,4 +72,40 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// A share as a percentage with one decimal.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
+}
+
+/// Accuracies before and after an edit, and of its control, as a table: average, `class` by its
+/// name, worst class, and worst group where there are groups.
+pub(crate) fn accuracies(
+    class: Option<(ClassId, &str)>,
+    before: &Metrics,
+    after: &Metrics,
+    control: Option<&Metrics>,
+) -> String {
+    let columns: Vec<_> = [("before", before), ("after", after)]
+        .into_iter()
+        .chain(control.map(|control| ("control", control)))
+        .collect();
+    let line = |title: &str, cells: Vec<String>| {
+        let cells = cells.iter().map(|cell| format!(" {cell:>8}"));
+        format!("{title:<24}{}\n", cells.collect::<String>())
+    };
+    let row = |title: &str, accuracy: &dyn Fn(&Metrics) -> Option<f64>| {
+        let cell = |&(_, metrics): &(_, &Metrics)| accuracy(metrics).map_or("-".into(), percent);
+        line(title, columns.iter().map(cell).collect())
+    };
+    let titles = columns.iter().map(|(title, _)| (*title).to_owned());
+    let mut text = line("accuracy", titles.collect());
+    text += &row("average", &|metrics| Some(metrics.accuracy));
+    if let Some((class, name)) = class {
+        text += &row(name, &|metrics| metrics.class_accuracy[class.0]);
+    }
+    text += &row("worst class", &|metrics| Some(metrics.worst_class_accuracy));
+    if before.worst_group_accuracy.is_some() {
+        text += &row("worst group", &|metrics| metrics.worst_group_accuracy);
+    }
+    if control.is_some() {
+        text += "(control: the same training without the probability ratio)\n";
+    }
+    text
 }

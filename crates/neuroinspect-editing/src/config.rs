@@ -174,6 +174,14 @@ impl EditConfig {
         self
     }
 
+    /// The same training without the ratio (`lambda3` 0): plain retraining of the decision layer.
+    ///
+    /// What it gains as well, an edit by this configuration owes to the training and not to the
+    /// ratio.
+    pub fn control(&self) -> Self {
+        self.clone().with_lambda3(0.0)
+    }
+
     /// Sets the weight of the penalty.
     pub fn with_lambda3(mut self, weight: f64) -> Self {
         self.lambda3 = weight;

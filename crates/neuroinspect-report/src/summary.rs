@@ -159,6 +159,10 @@ pub struct Edit {
     pub before: Metrics,
     /// The decision layer edited.
     pub after: Metrics,
+    /// The decision layer trained alike but without the objective's own term: what it gains too
+    /// is the training's doing. `None` when that was not tried.
+    #[serde(default)]
+    pub control: Option<Metrics>,
     /// The edit file, relative to the summary.
     #[serde(default)]
     pub file: Option<String>,

@@ -49,8 +49,9 @@ impl DebugSummary {
             visualization.validate()?;
         }
         if let Some(edit) = &self.edit {
-            check_metrics(&edit.before, &self.class_names, &self.group_names)?;
-            check_metrics(&edit.after, &self.class_names, &self.group_names)?;
+            for metrics in [&edit.before, &edit.after].into_iter().chain(&edit.control) {
+                check_metrics(metrics, &self.class_names, &self.group_names)?;
+            }
             finite("the target of the edit", edit.target)?;
         }
         self.run.validate()

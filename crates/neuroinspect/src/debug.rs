@@ -8,7 +8,7 @@ use std::{
 
 use ndarray::Array2;
 use neuroinspect_core::{
-    ClassId, Classifier, Error as CoreError, FeatureTable, NeuronId, Observer, Seed,
+    ClassId, Classifier, Error as CoreError, FeatureTable, Metrics, NeuronId, Observer, Seed,
 };
 use neuroinspect_counterfactual::{
     CounterfactualConfig, Explanation, Ranking, RankingConfig, explain, rank,
@@ -219,6 +219,9 @@ pub struct Mending {
     pub edit: Edit,
     /// Metrics before and after it, on [`EditData::evaluation`].
     pub comparison: Comparison,
+    /// Metrics there of the control: the same training without the ratio
+    /// ([`EditConfig::control`]). What it gains too, the ratio cannot claim.
+    pub control: Metrics,
 }
 
 /// Finds the neurons behind a class's mistakes, weakens their hold on the class, and pictures
@@ -335,19 +338,17 @@ fn mend(
         validation,
         evaluation,
     } = data;
-    let edited = edit(
-        train,
-        validation,
-        &layer,
-        neurons,
-        scope,
-        &config.editing,
-        &device,
-        observer,
-    )?;
+    let mut train_layer = |config: &EditConfig| {
+        edit(
+            train, validation, &layer, neurons, scope, config, &device, observer,
+        )
+    };
+    let edited = train_layer(&config.editing)?;
+    let control = train_layer(&config.editing.control())?;
     Ok(Mending {
         edit: Edit::between(&layer, &edited)?,
         comparison: Comparison::new(evaluation, &layer, &edited.layer)?,
+        control: Comparison::new(evaluation, &layer, &control.layer)?.after,
         edited,
     })
 }

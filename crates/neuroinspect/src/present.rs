@@ -165,6 +165,7 @@ impl Presentation<'_> {
             ),
             before: mending.comparison.before.clone(),
             after: mending.comparison.after.clone(),
+            control: Some(mending.control.clone()),
             file: self.edit_file.as_ref().map(|file| file.path.clone()),
             how_to_apply: self
                 .edit_file

@@ -11,7 +11,7 @@ use neuroinspect::{
 use crate::{
     args::{Common, DebugArgs, NeuronList},
     data, model,
-    output::{self, OutFolder, percent},
+    output::{self, OutFolder, accuracies, percent},
     session::{Outcome, Session},
 };
 
@@ -137,36 +137,8 @@ fn text(summary: &DebugSummary, out: &OutFolder) -> String {
     if let Some(edit) = &summary.edit {
         let neurons: Vec<_> = edit.neurons.iter().map(ToString::to_string).collect();
         text += &format!("edited away from neurons {}\n\n", neurons.join(", "));
-        text += &format!("{:<24} {:>8} {:>8}\n", "accuracy", "before", "after");
-        let class = summary.class.0;
-        let mut rows = vec![
-            (
-                "average",
-                Some(edit.before.accuracy),
-                Some(edit.after.accuracy),
-            ),
-            (
-                class_name,
-                edit.before.class_accuracy[class],
-                edit.after.class_accuracy[class],
-            ),
-            (
-                "worst class",
-                Some(edit.before.worst_class_accuracy),
-                Some(edit.after.worst_class_accuracy),
-            ),
-        ];
-        if edit.before.worst_group_accuracy.is_some() {
-            rows.push((
-                "worst group",
-                edit.before.worst_group_accuracy,
-                edit.after.worst_group_accuracy,
-            ));
-        }
-        for (title, before, after) in rows {
-            let [before, after] = [before, after].map(|share| share.map_or("-".into(), percent));
-            text += &format!("{title:<24} {before:>8} {after:>8}\n");
-        }
+        let class = Some((summary.class, class_name.as_str()));
+        text += &accuracies(class, &edit.before, &edit.after, edit.control.as_ref());
     }
     text + &format!("\nreport: {}\n", out.join(Report::HTML_FILE).display())
 }

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use neuroinspect::{
     EditData,
-    core::{NeuronId, Seed},
-    editing::{Comparison, Edit, EditScope, Edited, edit},
+    core::{Metrics, NeuronId, Seed},
+    editing::{Comparison, Edit, EditConfig, EditScope, Edited, edit},
 };
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use super::debug::EDIT_FILE;
 use crate::{
     args::{Common, EditArgs},
     data, model,
-    output::{self, OutFolder, percent},
+    output::{self, OutFolder, accuracies},
     session::{Outcome, Session},
 };
 
@@ -24,6 +24,8 @@ struct Record<'a> {
     edited: &'a Edited,
     #[serde(flatten)]
     comparison: Comparison,
+    /// After the same training without the ratio.
+    control: Metrics,
     file: &'static str,
 }
 
@@ -64,23 +66,32 @@ pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
         validation,
         evaluation,
     } = &data;
-    let edited = edit(
-        train,
-        validation,
-        &layer,
-        &neurons,
-        scope,
-        &config,
-        &device,
-        &mut session,
-    )?;
+    let mut train_layer = |config: &EditConfig| {
+        edit(
+            train,
+            validation,
+            &layer,
+            &neurons,
+            scope,
+            config,
+            &device,
+            &mut session,
+        )
+    };
+    let edited = train_layer(&config)?;
+    let control = train_layer(&config.control())?;
     session.clear();
     Edit::between(&layer, &edited)?.save(out.join(EDIT_FILE))?;
 
+    let class = match scope {
+        EditScope::Class(class) => Some((class, table.class_names()[class.0].as_str())),
+        EditScope::AllClasses => None,
+    };
     let record = Record {
         neurons: &neurons,
         scope,
         comparison: Comparison::new(evaluation, &layer, &edited.layer)?,
+        control: Comparison::new(evaluation, &layer, &control.layer)?.after,
         edited: &edited,
         file: EDIT_FILE,
     };
@@ -88,11 +99,8 @@ pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
     output::print(common.json, &record, |record| {
         let Comparison { before, after } = &record.comparison;
         format!(
-            "accuracy {} before, {} after; worst class {} before, {} after\nedit file: {}\n",
-            percent(before.accuracy),
-            percent(after.accuracy),
-            percent(before.worst_class_accuracy),
-            percent(after.worst_class_accuracy),
+            "{}\nedit file: {}\n",
+            accuracies(class, before, after, Some(&record.control)),
             out.join(EDIT_FILE).display(),
         )
     })?;

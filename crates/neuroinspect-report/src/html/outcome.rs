@@ -15,6 +15,26 @@ struct Row {
     note: Option<String>,
     before: Option<f64>,
     after: Option<f64>,
+    /// The control, which is shown where there is one.
+    control: Option<f64>,
+}
+
+impl Row {
+    /// A row of what `accuracy` reads off the metrics.
+    fn new(name: String, edit: &Edit, accuracy: impl Fn(&Metrics) -> Option<f64>) -> Self {
+        Self {
+            name,
+            note: None,
+            before: accuracy(&edit.before),
+            after: accuracy(&edit.after),
+            control: edit.control.as_ref().and_then(accuracy),
+        }
+    }
+
+    fn with_note(mut self, note: String) -> Self {
+        self.note = Some(note);
+        self
+    }
 }
 
 pub(super) fn section(summary: &DebugSummary) -> Markup {
@@ -32,6 +52,10 @@ pub(super) fn section(summary: &DebugSummary) -> Markup {
                 @if let Some(target) = edit.target { ", aimed at a ratio of " (value(target)) }
                 "; the backbone is untouched. Accuracies on " (edit.evaluated_on)
                 ", changes in percentage points."
+                @if edit.control.is_some() {
+                    " \u{201c}Control\u{201d} is the same training without that objective: what it \
+                     reaches too, training alone would have brought."
+                }
             }
             (legend())
             div class="panel" { (table("Overall", &overall_rows(summary, edit))) }
@@ -50,27 +74,19 @@ pub(super) fn section(summary: &DebugSummary) -> Markup {
 
 fn overall_rows(summary: &DebugSummary, edit: &Edit) -> Vec<Row> {
     let (before, after) = (&edit.before, &edit.after);
-    let class = |metrics: &Metrics| metrics.class_accuracy[summary.class.0];
+    let class = summary.class.0;
     let worst = |metrics: &Metrics| summary.name(metrics.worst_class).to_owned();
     let mut rows = vec![
-        Row {
-            name: "Average".into(),
-            note: None,
-            before: Some(before.accuracy),
-            after: Some(after.accuracy),
-        },
-        Row {
-            name: format!("\u{201c}{}\u{201d}", summary.class_name),
-            note: None,
-            before: class(before),
-            after: class(after),
-        },
-        Row {
-            name: "Worst class".into(),
-            note: Some(then(worst(before), worst(after))),
-            before: Some(before.worst_class_accuracy),
-            after: Some(after.worst_class_accuracy),
-        },
+        Row::new("Average".into(), edit, |metrics| Some(metrics.accuracy)),
+        Row::new(
+            format!("\u{201c}{}\u{201d}", summary.class_name),
+            edit,
+            |metrics| metrics.class_accuracy[class],
+        ),
+        Row::new("Worst class".into(), edit, |metrics| {
+            Some(metrics.worst_class_accuracy)
+        })
+        .with_note(then(worst(before), worst(after))),
     ];
     if before.worst_group_accuracy.is_some() {
         let worst = |metrics: &Metrics| {
@@ -79,55 +95,48 @@ fn overall_rows(summary: &DebugSummary, edit: &Edit) -> Vec<Row> {
                 .and_then(|group| summary.group_names.get(group));
             group.cloned().unwrap_or_default()
         };
-        rows.push(Row {
-            name: "Worst group".into(),
-            note: Some(then(worst(before), worst(after))),
-            before: before.worst_group_accuracy,
-            after: after.worst_group_accuracy,
-        });
+        rows.push(
+            Row::new("Worst group".into(), edit, |metrics| {
+                metrics.worst_group_accuracy
+            })
+            .with_note(then(worst(before), worst(after))),
+        );
     }
     rows
 }
 
 /// Rows of the classes that changed most, in the order of the classes, and how many are left out.
 fn class_rows(summary: &DebugSummary, edit: &Edit) -> (Vec<Row>, usize) {
-    let accuracy = |metrics: &Metrics, class: usize| metrics.class_accuracy[class];
-    let size = |class: &usize| {
-        let (before, after) = (
-            accuracy(&edit.before, *class),
-            accuracy(&edit.after, *class),
-        );
-        before
-            .zip(after)
-            .map_or(0.0, |(before, after)| (after - before).abs())
+    let size = |row: &Row| {
+        let ends = row.before.zip(row.after);
+        ends.map_or(0.0, |(before, after)| (after - before).abs())
     };
-    let mut classes: Vec<usize> = (0..summary.class_names.len()).collect();
-    classes.sort_by(|a, b| size(b).total_cmp(&size(a)));
-    let left_out = classes.len().saturating_sub(CLASSES);
-    classes.truncate(CLASSES);
-    classes.sort_unstable();
-    let row = |class| Row {
-        name: summary.name(ClassId(class)).to_owned(),
-        note: None,
-        before: accuracy(&edit.before, class),
-        after: accuracy(&edit.after, class),
+    let row = |class: usize| {
+        let name = summary.name(ClassId(class)).to_owned();
+        Row::new(name, edit, |metrics| metrics.class_accuracy[class])
     };
-    (classes.into_iter().map(row).collect(), left_out)
+    let mut rows: Vec<(usize, Row)> = (0..summary.class_names.len())
+        .map(row)
+        .enumerate()
+        .collect();
+    rows.sort_by(|(_, a), (_, b)| size(b).total_cmp(&size(a)));
+    let left_out = rows.len().saturating_sub(CLASSES);
+    rows.truncate(CLASSES);
+    rows.sort_unstable_by_key(|&(class, _)| class);
+    (rows.into_iter().map(|(_, row)| row).collect(), left_out)
 }
 
 fn group_rows(summary: &DebugSummary, edit: &Edit) -> Vec<Row> {
-    let (Some(before), Some(after)) = (&edit.before.group_accuracy, &edit.after.group_accuracy)
-    else {
+    if edit.before.group_accuracy.is_none() {
         return Vec::new();
+    }
+    let row = |(group, name): (usize, &String)| {
+        Row::new(name.clone(), edit, |metrics| {
+            let accuracy = metrics.group_accuracy.as_ref()?;
+            accuracy.get(group).copied().flatten()
+        })
     };
-    let names = summary.group_names.iter();
-    let row = |((name, &before), &after): ((&String, &Option<f64>), &Option<f64>)| Row {
-        name: name.clone(),
-        note: None,
-        before,
-        after,
-    };
-    names.zip(before).zip(after).map(row).collect()
+    summary.group_names.iter().enumerate().map(row).collect()
 }
 
 fn then(before: String, after: String) -> String {
@@ -138,6 +147,7 @@ fn then(before: String, after: String) -> String {
 }
 
 fn table(title: &str, rows: &[Row]) -> Markup {
+    let controlled = rows.iter().any(|row| row.control.is_some());
     let cell = |accuracy: Option<f64>| accuracy.map_or("\u{2013}".to_owned(), percent);
     html! {
         table {
@@ -149,6 +159,7 @@ fn table(title: &str, rows: &[Row]) -> Markup {
                     th scope="col" class="number" { "before" }
                     th scope="col" class="number" { "after" }
                     th scope="col" class="number" { "change" }
+                    @if controlled { th scope="col" class="number control" { "control" } }
                 }
             }
             tbody {
@@ -166,6 +177,7 @@ fn table(title: &str, rows: &[Row]) -> Markup {
                                 (change(before, after))
                             }
                         }
+                        @if controlled { td class="number control" { (cell(row.control)) } }
                     }
                 }
             }

@@ -62,6 +62,7 @@ pub(crate) fn full() -> Report {
             evaluated_on: "scenes/test".into(),
             before: metrics([33, 52, 57, 49, 50, 55]),
             after: metrics([48, 51, 57, 50, 49, 55]),
+            control: Some(metrics([36, 52, 57, 49, 50, 55])),
             file: Some("edit.safetensors".into()),
             how_to_apply: Some(
                 "neuroinspect evaluate model.safetensors scenes/test --edit edit.safetensors"
