@@ -1,7 +1,9 @@
 //! Trains the two networks that the demo embeds, from the synthetic scenes and nothing else.
 //!
-//! - `scenes_classifier.safetensors`: a CIFAR ResNet-20 on the training scenes, in which nearly
-//!   every star is on water. It learns both.
+//! - `scenes_classifier.safetensors`: a CIFAR ResNet-20. Its backbone is trained on scenes where
+//!   every object is on every context, to name both; it knows either. Its decision layer is then
+//!   trained on scenes where every star, and nothing else, is on water, as one trains a new layer
+//!   on a backbone that somebody else has trained: it takes to the water as much as to the star.
 //! - `scenes_clip.safetensors`: a small CLIP on scenes where every object is on every context. Each
 //!   scene is matched against the names of all objects and of all contexts, in one of many
 //!   templates, and against the captions of its batch.
@@ -19,19 +21,22 @@ use std::{env, error::Error, f64::consts::PI, fs, path::PathBuf, thread, time::I
 
 use burn::{
     module::Module,
-    nn::loss::CrossEntropyLossConfig,
+    nn::{Initializer, LinearConfig, loss::CrossEntropyLossConfig},
     tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
 };
-use burn_optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn_optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer};
 use neuroinspect::{
-    core::{Classifier, DeviceName, ImageTextEncoder, InputSpec, Metrics, Seed, Silent},
+    core::{
+        Classifier, DecisionLayer, DeviceName, ImageTextEncoder, InputSpec, Metrics, Seed, Silent,
+    },
     datasets::{
         Batch, ImageDataset, LoaderConfig, batches, preprocess,
         scenes::{Context, Scene, Scenes, ScenesConfig},
     },
+    demo::Demo,
     extract_features,
     models::{
-        CifarResNet, CifarResNetConfig, PretrainedClassifier,
+        Checkpoint, CifarResNet, CifarResNetConfig, PretrainedClassifier, Strictness,
         checkpoint::Precision,
         clip::{Clip, ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu},
         prompts::{ClassEmbeddingConfig, PromptTemplates, class_embeddings, zero_shot},
@@ -56,12 +61,16 @@ struct Schedule {
 
 const CLASSIFIER: Schedule = Schedule {
     network: "classifier",
-    epochs: 8,
+    epochs: 20,
     batch: 64,
     learning_rate: 3e-3,
     weight_decay: 0.01,
     epsilon: 1e-5,
 };
+
+/// Of Adam, all scenes at once.
+const DECISION_LAYER_STEPS: usize = 1000;
+const DECISION_LAYER_RATE: f64 = 5e-3;
 
 /// One pass: a transformer would learn the captioned scenes by heart, and there are always more.
 const CLIP: Schedule = Schedule {
@@ -97,26 +106,70 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// A backbone that can tell objects and contexts, and a decision layer that confuses them.
 fn train_classifier(device: &Device) -> Result<CifarResNet> {
+    let backbone = train_backbone(device)?;
+    let scratch = tempfile::tempdir()?;
+    let checkpoint = scratch.path().join("backbone.safetensors");
+    backbone.save(&checkpoint)?;
+
+    let scenes = Scenes::new(Demo::training_scenes())?;
+    let mut model = CifarResNetConfig::new(20, scenes.class_names().len()).init(device)?;
+    // All but the decision layer, which has other classes.
+    model.load(&Checkpoint::open(&checkpoint)?, Strictness::Partial)?;
+    let layer = train_decision_layer(&model, &scenes)?;
+    model.set_decision_layer(&layer)?;
+    Ok(model)
+}
+
+/// Learns to name what a scene shows, object and context, of scenes without a correlation.
+fn train_backbone(device: &Device) -> Result<CifarResNet> {
     device.seed(SEED.0);
     let device = device.clone().autodiff();
-    let scenes = Scenes::new(ScenesConfig::train())?;
-    let mut model = CifarResNetConfig::new(20, scenes.class_names().len()).init(&device)?;
+    let scenes = Scenes::new(ScenesConfig::captioned())?;
+    let contexts = Context::ALL.len();
+    let names = scenes.class_names().len() * contexts;
+    let mut model = CifarResNetConfig::new(20, names).init(&device)?;
     let input = model.input().clone();
 
     let cross_entropy = CrossEntropyLossConfig::new().init(&device);
     let mut optimizer = CLASSIFIER.optimizer();
     CLASSIFIER.run(&scenes, &input, &device, |images, batch, rate, _| {
-        let labels = indices(
-            batch.iter().map(|&index| scenes.samples()[index].label.0),
-            &device,
-        );
-        let loss = cross_entropy.forward(model.forward(images), labels);
+        let name = |&index: &usize| -> Result<usize> {
+            let context = scenes.scene(index)?.context as usize;
+            Ok(scenes.samples()[index].label.0 * contexts + context)
+        };
+        let names = batch.iter().map(name).collect::<Result<Vec<_>>>()?;
+        let names = indices(names.into_iter(), &device);
+        let loss = cross_entropy.forward(model.forward(images), names);
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         model = optimizer.step(rate, model.clone(), gradients);
         Ok(loss)
     })?;
     Ok(model.valid())
+}
+
+/// Learns to name the object, by features that stay as they are, of scenes with the correlation.
+fn train_decision_layer(backbone: &CifarResNet, scenes: &Scenes) -> Result<DecisionLayer> {
+    let loader = LoaderConfig::default();
+    let table = extract_features(backbone, scenes, None, None, &loader, &mut Silent)?.table;
+    let device = backbone.device().autodiff();
+    let shape = [table.len(), table.neurons()];
+    let features = TensorData::new(table.features().iter().copied().collect(), shape);
+    let features = Tensor::<2>::from_data(features, &device);
+    let labels = indices(table.labels().iter().map(|label| label.0), &device);
+
+    let mut layer = LinearConfig::new(table.neurons(), table.classes())
+        .with_initializer(Initializer::Zeros)
+        .init(&device);
+    let cross_entropy = CrossEntropyLossConfig::new().init(&device);
+    let mut optimizer = AdamConfig::new().init();
+    for _ in 0..DECISION_LAYER_STEPS {
+        let loss = cross_entropy.forward(layer.forward(features.clone()), labels.clone());
+        let gradients = GradientsParams::from_grads(loss.backward(), &layer);
+        layer = optimizer.step(DECISION_LAYER_RATE, layer, gradients);
+    }
+    Ok(DecisionLayer::from_linear(&layer.valid())?)
 }
 
 fn train_clip(device: &Device) -> Result<Clip> {
@@ -288,8 +341,8 @@ fn pixels(scenes: &Scenes, input: &InputSpec, device: &Device) -> Result<Tensor<
 fn report_classifier(classifier: &CifarResNet) -> Result<()> {
     let loader = LoaderConfig::default();
     for config in [
-        ScenesConfig::train(),
-        ScenesConfig::validation(),
+        ScenesConfig::captioned(),
+        Demo::training_scenes(),
         ScenesConfig::test(),
     ] {
         let scenes = Scenes::new(config)?;

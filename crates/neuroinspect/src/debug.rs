@@ -28,8 +28,10 @@ const RELEVANCE_NEIGHBOURS: usize = 20;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DebugConfig {
-    /// Which neurons are edited and pictured. Default: the first five of the ranking.
+    /// Which neurons are edited. Default: the first five of the ranking.
     pub neurons: NeuronChoice,
+    /// How many of them, from the first, are pictured. Default: all, `None`.
+    pub pictures: Option<usize>,
     /// How mistakes are explained.
     pub counterfactual: CounterfactualConfig,
     /// How neurons are ranked.
@@ -41,7 +43,7 @@ pub struct DebugConfig {
     pub illusion: IllusionConfig,
 }
 
-/// Which neurons are edited and pictured.
+/// Which neurons are edited.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NeuronChoice {
@@ -50,6 +52,8 @@ pub enum NeuronChoice {
         /// How many.
         count: usize,
     },
+    /// All that the ranking lists, in the order of [`Ranking::first`].
+    Listed,
     /// These.
     Given(Vec<NeuronId>),
 }
@@ -58,6 +62,7 @@ impl Default for DebugConfig {
     fn default() -> Self {
         Self {
             neurons: NeuronChoice::Auto { count: 5 },
+            pictures: None,
             counterfactual: CounterfactualConfig::default(),
             ranking: RankingConfig::default(),
             editing: EditConfig::default(),
@@ -72,9 +77,15 @@ impl DebugConfig {
         Self::default()
     }
 
-    /// Sets which neurons are edited and pictured.
+    /// Sets which neurons are edited.
     pub fn with_neurons(mut self, neurons: NeuronChoice) -> Self {
         self.neurons = neurons;
+        self
+    }
+
+    /// Sets how many of them, from the first, are pictured.
+    pub fn with_pictures(mut self, count: usize) -> Self {
+        self.pictures = Some(count);
         self
     }
 
@@ -193,14 +204,14 @@ pub struct Findings {
     pub explanation: Explanation,
     /// The neurons that recur in them.
     pub ranking: Ranking,
-    /// The neurons edited and pictured.
+    /// The neurons edited.
     pub neurons: Vec<NeuronId>,
-    /// The class each of them is pictured within: the class debugged where the neuron was
+    /// Those pictured, with the class each is pictured within: the class debugged where the neuron was
     /// insufficient for it, otherwise the class that it pulled the mistakes to.
     pub pairs: Vec<Pair>,
     /// The edit, where there was data to edit on and the edit ran to its end.
     pub mending: Option<Mending>,
-    /// The pictures finished, one per neuron in the order of `neurons`.
+    /// The pictures finished, one per pair in their order.
     pub illusions: Vec<Illusion>,
     /// Core relevance score of each picture; `None` where it is not defined.
     pub core_relevance: Vec<Option<f32>>,
@@ -266,6 +277,7 @@ pub fn debug(
     timings.push(("explaining", start.elapsed()));
     let neurons = match &config.neurons {
         NeuronChoice::Auto { count } => ranking.first(*count),
+        NeuronChoice::Listed => ranking.first(usize::MAX),
         NeuronChoice::Given(neurons) => neurons.clone(),
     };
     for &neuron in &neurons {
@@ -275,6 +287,7 @@ pub fn debug(
         class,
         pairs: neurons
             .iter()
+            .take(config.pictures.unwrap_or(usize::MAX))
             .map(|&neuron| pair(&explanation, neuron))
             .collect(),
         explanation,
