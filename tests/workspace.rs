@@ -11,6 +11,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use toml::{Table, Value};
@@ -125,6 +126,66 @@ fn features_are_documented_and_passed_through() {
         assert!(
             docs.contains(&format!("`{feature}`")),
             "lib.rs does not mention `{feature}`"
+        );
+    }
+}
+
+#[test]
+fn burn_is_pinned() {
+    let manifest = manifest(root().join("Cargo.toml"));
+    let dependencies = manifest["workspace"]["dependencies"].as_table().unwrap();
+    for name in ["burn", "burn-optim", "burn-store"] {
+        assert_eq!(
+            dependencies[name]["version"].as_str(),
+            Some("=0.22.1"),
+            "{name}: 0.22 is the last line with both tch and wgpu"
+        );
+    }
+}
+
+#[test]
+fn the_default_build_is_small() {
+    let tree = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--offline",
+            "--locked",
+            "--package",
+            "neuroinspect-cli",
+        ])
+        .args([
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(
+        tree.status.success(),
+        "{}",
+        String::from_utf8_lossy(&tree.stderr)
+    );
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let packages: BTreeSet<&str> = tree
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert!(packages.contains("burn-flex"), "{packages:?}");
+    for absent in [
+        "burn-wgpu",
+        "wgpu",
+        "burn-tch",
+        "tch",
+        "torch-sys",
+        "burn-cubecl",
+    ] {
+        assert!(
+            !packages.contains(absent),
+            "{absent} is in the default build"
         );
     }
 }
