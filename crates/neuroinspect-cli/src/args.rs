@@ -240,7 +240,7 @@ impl std::str::FromStr for NeuronList {
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
     /// Optimisation steps per picture
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 400)]
     pub(crate) iterations: usize,
 }
 
