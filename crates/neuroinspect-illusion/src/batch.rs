@@ -5,14 +5,17 @@ use ndarray::{Array3, ArrayView2};
 use neuroinspect_core::{Activations, Error as CoreError};
 
 use crate::{
-    Augmentation, Error, Illusion, Objective, Pair, Result, Squash, TracePoint, TransformDraw,
-    activation_mask,
+    Augmentation, Diverged, Error, Illusion, Objective, Pair, Result, Squash, TracePoint,
+    TransformDraw, activation_mask,
     augment::{Transform, Warp},
     objective::{Response, losses, similarity},
     optimizer::AdamW,
     resample::resize,
     visualize::{Guide, StepCount, Studio},
 };
+
+/// What a pair has come to, or that it left the finite numbers.
+pub(crate) type Outcome<T> = std::result::Result<T, Diverged>;
 
 /// A batch of pairs, with each pair's part of the decision layer and its class text.
 pub(crate) struct Batch<'a> {
@@ -99,28 +102,37 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// Runs all steps from `parameter`; `None` when the observer stopped them before the last.
+    /// Runs the steps from `parameter` until the last one, or until the observer stops the work or
+    /// every pair has diverged, and looks at what each pair has come to.
+    ///
+    /// A pair that diverges leaves the others as they are: every operation keeps images apart.
     pub(crate) fn optimize(
         &self,
         mut parameter: Tensor<4>,
         squash: Squash,
         progress: &mut StepCount<'_>,
-    ) -> Result<Option<Vec<Illusion>>> {
+    ) -> Result<Vec<Outcome<Illusion>>> {
         let config = self.studio.config;
         let mut optimizer = AdamW::new(config);
-        let mut traces = vec![Vec::new(); self.pairs.len()];
-        for step in 0..config.steps {
-            let view = self.view(step);
+        let mut courses = vec![Ok(Vec::new()); self.pairs.len()];
+        let mut steps = 0;
+        while steps < config.steps {
+            let view = self.view(steps);
             let slope = self.slope(parameter.clone(), squash, &view)?;
-            if step.is_multiple_of(config.trace_every) {
-                self.trace(step, slope.losses, slope.response, &mut traces)?;
+            if steps.is_multiple_of(config.trace_every) {
+                self.trace(steps, slope.losses, slope.response, &mut courses)?;
+                if courses.iter().all(Outcome::is_err) {
+                    progress.skip(config.steps - steps);
+                    break;
+                }
             }
             parameter = optimizer.step(parameter, slope.gradient);
-            if progress.step().is_break() && step + 1 < config.steps {
-                return Ok(None);
+            steps += 1;
+            if progress.step().is_break() {
+                break;
             }
         }
-        self.finish(parameter, squash, traces).map(Some)
+        self.finish(parameter, squash, steps, courses)
     }
 
     /// The augmentation and smoothing of a step.
@@ -232,13 +244,13 @@ impl<'a> Batch<'a> {
         Ok(Some(similarity(embeddings, texts.clone())))
     }
 
-    /// Appends a step to the pairs' traces: one read from the device.
+    /// Appends a step to the courses of the pairs that have not diverged: one read from the device.
     fn trace(
         &self,
         step: usize,
         losses: Tensor<1>,
         response: Response,
-        traces: &mut [Vec<TracePoint>],
+        courses: &mut [Outcome<Vec<TracePoint>>],
     ) -> Result<()> {
         let n = self.pairs.len();
         let guided = response.similarity.is_some();
@@ -248,7 +260,8 @@ impl<'a> Batch<'a> {
             .map(Tensor::without_autodiff)
             .collect();
         let values = host(Tensor::cat(columns, 0), "the course of the optimisation")?;
-        for (index, trace) in traces.iter_mut().enumerate() {
+        for (index, course) in courses.iter_mut().enumerate() {
+            let Ok(trace) = course else { continue };
             let point = TracePoint {
                 step,
                 loss: values[index],
@@ -257,23 +270,23 @@ impl<'a> Batch<'a> {
                 clip_similarity: guided.then(|| values[3 * n + index]),
             };
             let similarity = point.clip_similarity.unwrap_or_default();
-            self.check_finite(
-                index,
-                step,
-                [point.loss, point.activation, point.logit, similarity],
-            )?;
-            trace.push(point);
+            let scores = [point.loss, point.activation, point.logit, similarity];
+            match scores.into_iter().all(f32::is_finite) {
+                true => trace.push(point),
+                false => *course = Err(self.diverged(index, step)),
+            }
         }
         Ok(())
     }
 
-    /// Looks at the pictures without augmentation.
+    /// Looks at the pictures of the pairs that have not diverged, without augmentation.
     fn finish(
         &self,
         parameter: Tensor<4>,
         squash: Squash,
-        traces: Vec<Vec<TracePoint>>,
-    ) -> Result<Vec<Illusion>> {
+        steps: usize,
+        courses: Vec<Outcome<Vec<TracePoint>>>,
+    ) -> Result<Vec<Outcome<Illusion>>> {
         let (config, layer, size) = (self.studio.config, &self.studio.layer, self.studio.size());
         let images = self.studio.spectrum.images(parameter, squash);
         let activations = self.activations(images.clone())?;
@@ -293,19 +306,26 @@ impl<'a> Batch<'a> {
 
         let pixels = 3 * size * size;
         let mut finished = Vec::with_capacity(n);
-        for (index, (&pair, trace)) in self.pairs.iter().zip(traces).enumerate() {
+        for (index, (&pair, course)) in self.pairs.iter().zip(courses).enumerate() {
             let image = images[index * pixels..(index + 1) * pixels].to_vec();
             let map = &maps[index * height * width..(index + 1) * height * width];
             let activation = features[index * neurons + pair.neuron.0];
             let logit = logits[[index, pair.class.0]];
             let clip_similarity = similarities[index];
             let scores = [activation, logit, clip_similarity.unwrap_or_default()];
-            self.check_finite(
-                index,
-                config.steps,
-                image.iter().chain(map).copied().chain(scores),
-            )?;
-            finished.push(Illusion {
+            let mut values = image.iter().chain(map).copied().chain(scores);
+            let trace = match course {
+                Ok(trace) if values.all(f32::is_finite) => trace,
+                Ok(_) => {
+                    finished.push(Err(self.diverged(index, steps)));
+                    continue;
+                }
+                Err(diverged) => {
+                    finished.push(Err(diverged));
+                    continue;
+                }
+            };
+            finished.push(Ok(Illusion {
                 pair,
                 image: Array3::from_shape_vec((3, size, size), image)
                     .map_err(|_| Error::shape("a picture", [3, size, size], pixels))?,
@@ -324,27 +344,16 @@ impl<'a> Batch<'a> {
                     .sum::<f32>()
                     .recip(),
                 clip_similarity,
+                steps,
                 trace,
-            });
+            }));
         }
         Ok(finished)
     }
 
-    fn check_finite(
-        &self,
-        index: usize,
-        step: usize,
-        values: impl IntoIterator<Item = f32>,
-    ) -> Result<()> {
-        if values.into_iter().all(f32::is_finite) {
-            return Ok(());
-        }
-        let Pair { neuron, class } = self.pairs[index];
-        Err(Error::Diverged {
-            neuron,
-            class,
-            step,
-        })
+    fn diverged(&self, index: usize, step: usize) -> Diverged {
+        let pair = self.pairs[index];
+        Diverged { pair, step }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The errors of visualization.
 
-use neuroinspect_core::{ClassId, NeuronId};
+use neuroinspect_core::ClassId;
+
+use crate::Diverged;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -26,19 +28,9 @@ pub enum Error {
         /// Name of the image-text encoder.
         encoder: String,
     },
-    /// The optimisation left the finite numbers.
-    #[error(
-        "the picture of neuron {neuron} for class {class} is not finite at step {step}; \
-         lower the learning rate or check the networks' weights"
-    )]
-    Diverged {
-        /// The pair's neuron.
-        neuron: NeuronId,
-        /// The pair's class.
-        class: ClassId,
-        /// The step at which it was noticed.
-        step: usize,
-    },
+    /// The optimisation of every pair left the finite numbers; this is the first.
+    #[error(transparent)]
+    Diverged(#[from] Diverged),
     /// The classifier's outputs are cut off from its input.
     #[error(
         "classifier '{classifier}' passes no gradient to its images; \

@@ -21,11 +21,31 @@ pub struct Pair {
 /// The pictures of a list of pairs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Illusions {
-    /// One picture per pair, in the order of the pairs; the first ones if `interrupted`.
+    /// One picture per pair, in the order of the pairs, but for those in `diverged`; where
+    /// `interrupted`, of the first pairs alone.
     pub finished: Vec<Illusion>,
-    /// Whether the observer stopped the work before all pairs were done. Whole batches are kept,
-    /// a batch under way is dropped.
+    /// The pairs whose optimisation left the finite numbers, in their order.
+    #[serde(default)]
+    pub diverged: Vec<Diverged>,
+    /// Whether the observer stopped the work before all steps of all pairs were done. The batch
+    /// under way is then looked at as far as it has come, which its pictures'
+    /// [`steps`](Illusion::steps) tell; batches not begun have no pictures.
     pub interrupted: bool,
+}
+
+/// A pair whose optimisation left the finite numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error(
+    "the picture of neuron {} for class {} is not finite at step {step}; \
+     lower the learning rate or check the networks' weights",
+    pair.neuron,
+    pair.class
+)]
+pub struct Diverged {
+    /// The neuron and the class.
+    pub pair: Pair,
+    /// The step at which it was noticed, from 0.
+    pub step: usize,
 }
 
 /// The picture of one pair, without augmentation, and what the networks see in it.
@@ -46,6 +66,9 @@ pub struct Illusion {
     /// Similarity `s` of the picture and the class's text embedding, where a guide was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_similarity: Option<f32>,
+    /// Optimisation steps it has had: [`IllusionConfig::steps`](crate::IllusionConfig::steps), or
+    /// fewer where the observer stopped the work.
+    pub steps: usize,
     /// The course of the optimisation, every [`trace_every`](crate::IllusionConfig::trace_every)
     /// steps.
     pub trace: Vec<TracePoint>,

@@ -3,8 +3,9 @@
 //! A neuron of the penultimate layer answers to different things within different classes.
 //! CLIP-Illusion (NeuroInspect, arXiv 2310.07184) optimises an image so that one
 //! neuron fires, one class's logit rises, and a joint image-text encoder, CLIP, sees that class.
-//! [`visualize`] does it for a list of [`Pair`]s of neuron and class; [`classes_of_neuron`] and
-//! [`neurons_of_class`] propose such pairs; [`core_relevance`] hints at which neurons are spurious.
+//! [`visualize`] does it for a list of [`Pair`]s of neuron and class, and [`visualize_each`] hands
+//! the pictures over as they come; [`classes_of_neuron`] and [`neurons_of_class`] propose such
+//! pairs; [`core_relevance`] hints at which neurons are spurious.
 //!
 //! # Example
 //!
@@ -141,9 +142,9 @@ mod visualize;
 pub use augment::Augmentation;
 pub use config::{Coupling, IllusionConfig, Objective, TransformDraw};
 pub use error::{Error, Result};
-pub use illusion::{Illusion, Illusions, Pair, TracePoint};
+pub use illusion::{Diverged, Illusion, Illusions, Pair, TracePoint};
 pub use mask::activation_mask;
 pub use relevance::{CoreRelevance, core_relevance};
 pub use select::{classes_of_neuron, neurons_of_class};
 pub use spectrum::{COLOR_CORRELATION, COLOR_CORRELATION_NORM, Spectrum, Squash};
-pub use visualize::{Guide, Initial, visualize, visualize_from};
+pub use visualize::{Guide, Initial, visualize, visualize_each, visualize_from};

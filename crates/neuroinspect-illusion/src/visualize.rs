@@ -8,7 +8,8 @@ use neuroinspect_core::{Classifier, DecisionLayer, ImageTextEncoder, Observer, P
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::{
-    Error, IllusionConfig, Illusions, Objective, Pair, Result, Spectrum, Squash, batch::Batch,
+    Error, Illusion, IllusionConfig, Illusions, Objective, Pair, Result, Spectrum, Squash,
+    batch::Batch,
 };
 
 const STAGE: &str = "visualizing";
@@ -53,11 +54,14 @@ pub enum Initial {
 /// others (but for the last bits, where a device's kernels sum in another order for another batch
 /// size). The observer hears of every step of every batch.
 ///
+/// A pair that diverges has no picture and stands in [`Illusions::diverged`]; the others go on.
+/// Nor is being stopped by the observer an error: see [`Illusions::interrupted`].
+///
 /// # Errors
 ///
 /// When an option is out of range, a pair's neuron or class does not exist, the objective is
-/// guided and there is no guide, the guide does not fit the classifier, or the optimisation
-/// diverges. Being stopped by the observer is no error: see [`Illusions::interrupted`].
+/// guided and there is no guide, the guide does not fit the classifier, the classifier passes no
+/// gradient, a device fails, or every pair diverges.
 pub fn visualize(
     classifier: &dyn Classifier,
     guide: Option<&Guide<'_>>,
@@ -82,6 +86,29 @@ pub fn visualize_from(
     config: &IllusionConfig,
     observer: &mut dyn Observer,
 ) -> Result<Illusions> {
+    let unheard = &mut |_: &Illusion| {};
+    visualize_each(classifier, guide, pairs, initial, config, observer, unheard)
+}
+
+/// [`visualize_from`], handing over each picture as soon as its batch has ended.
+///
+/// `on_finished` is called once for each picture of [`Illusions::finished`], in that order: what it
+/// has been given is the caller's, be it that a later batch ends in an error. After an
+/// interruption it also gets the pictures of the batch under way, whose
+/// [`steps`](Illusion::steps) are fewer than asked for.
+///
+/// # Errors
+///
+/// As [`visualize_from`].
+pub fn visualize_each(
+    classifier: &dyn Classifier,
+    guide: Option<&Guide<'_>>,
+    pairs: &[Pair],
+    initial: &Initial,
+    config: &IllusionConfig,
+    observer: &mut dyn Observer,
+    on_finished: &mut dyn FnMut(&Illusion),
+) -> Result<Illusions> {
     config.validate()?;
     let studio = Studio::new(classifier, guide, config)?;
     for pair in pairs {
@@ -97,16 +124,33 @@ pub fn visualize_from(
         stopped: false,
         total: pairs.chunks(config.batch_size).len() * config.steps,
     };
-    for (index, pairs) in pairs.chunks(config.batch_size).enumerate() {
+    for (index, batch) in pairs.chunks(config.batch_size).enumerate() {
         let first = index * config.batch_size;
-        let (parameter, squash) = studio.initial_parameter(initial, first, pairs);
-        let finished = Batch::new(&studio, pairs)?.optimize(parameter, squash, &mut progress)?;
-        illusions.finished.extend(finished.unwrap_or_default());
+        let (parameter, squash) = studio.initial_parameter(initial, first, batch);
+        for outcome in Batch::new(&studio, batch)?.optimize(parameter, squash, &mut progress)? {
+            match outcome {
+                Ok(illusion) => {
+                    on_finished(&illusion);
+                    illusions.finished.push(illusion);
+                }
+                Err(diverged) => illusions.diverged.push(diverged),
+            }
+        }
         if progress.stopped {
             break;
         }
     }
-    illusions.interrupted = illusions.finished.len() < pairs.len();
+    let Illusions {
+        finished, diverged, ..
+    } = &illusions;
+    if let Some(&first) = diverged.first()
+        && diverged.len() == pairs.len()
+    {
+        return Err(first.into());
+    }
+    let unfinished = |illusion: &Illusion| illusion.steps < config.steps;
+    illusions.interrupted =
+        finished.len() + diverged.len() < pairs.len() || finished.iter().any(unfinished);
     Ok(illusions)
 }
 
@@ -128,6 +172,11 @@ impl StepCount<'_> {
         });
         self.stopped |= flow.is_break();
         flow
+    }
+
+    /// Counts steps that will not be taken as done.
+    pub(crate) fn skip(&mut self, steps: usize) {
+        self.done += steps;
     }
 }
 

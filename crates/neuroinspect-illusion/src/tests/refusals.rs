@@ -4,11 +4,15 @@ use ndarray::Array4;
 use neuroinspect_core::{ClassId, Error as CoreError, NeuronId, Silent};
 
 use super::{
+    assert_near,
     behaviour::{SIZE, config, plain},
     tensor,
     tiny::{CLASSES, Encoder, NEURONS, Net, pairs},
 };
-use crate::{Augmentation, Error, IllusionConfig, Initial, Objective, Pair, visualize};
+use crate::{
+    Augmentation, Coupling, Diverged, Error, IllusionConfig, Initial, Objective, Pair, visualize,
+    visualize_from,
+};
 
 fn refused(config: &IllusionConfig) -> Error {
     plain(config, &Initial::Noise).unwrap_err()
@@ -66,20 +70,51 @@ fn a_classifier_without_gradient_is_named() {
     assert!(matches!(error, Error::NoGradient { classifier } if classifier == "tiny"));
 }
 
+/// The second of two pairs starts from no number; the first is what it would be alone.
 #[test]
-fn divergence_names_pair_and_step() {
-    let mut initial = Array4::zeros((2, 3, SIZE, SIZE));
-    initial[[1, 0, 0, 0]] = f32::NAN;
+fn a_diverged_pair_takes_no_other_down() {
+    let net = Net::new(SIZE);
+    let pairs = pairs([(1, 2), (4, 0)]);
+    let mut spectra = Array4::zeros((2, 3, SIZE, SIZE));
+    spectra[[1, 0, 0, 0]] = f32::NAN;
+    let run = |pairs: &[Pair], spectra: Array4<f32>, config: &IllusionConfig| {
+        let initial = Initial::Spectra(spectra);
+        visualize_from(&net, None, pairs, &initial, config, &mut Silent)
+    };
     let config = config().with_objective(Objective::ClassConditional);
-    let error = plain(&config, &Initial::Spectra(initial)).unwrap_err();
-    assert!(matches!(
-        error,
-        Error::Diverged {
-            neuron: NeuronId(4),
-            class: ClassId(0),
-            step: 0
-        }
-    ));
+    let diverged = Diverged {
+        pair: pairs[1],
+        step: 0,
+    };
+    let alone = run(&pairs[..1], Array4::zeros((1, 3, SIZE, SIZE)), &config).unwrap();
+    for batch_size in [1, 2] {
+        let config = config.clone().with_batch_size(batch_size);
+        let both = run(&pairs, spectra.clone(), &config).unwrap();
+        assert_eq!(both.diverged, [diverged]);
+        assert!(!both.interrupted);
+        let images = [&both, &alone].map(|all| all.finished[0].image.as_slice().unwrap());
+        // Another batch size may sum in another order: see the test of batches.
+        assert_near(images[0], images[1], 1e-5);
+    }
+
+    // Coupled, each has the other's loss.
+    let coupled = config.with_coupling(Coupling::WholeBatch);
+    let error = run(&pairs, spectra, &coupled).unwrap_err();
+    assert!(matches!(error, Error::Diverged(Diverged { pair, step: 0 }) if pair == pairs[0]));
+}
+
+/// Between two points of the trace nobody looks; in the end everybody does.
+#[test]
+fn a_rate_beyond_all_numbers_is_named() {
+    let config = config()
+        .with_objective(Objective::ClassConditional)
+        .with_trace_every(100)
+        .with_learning_rate(1e300);
+    let error = plain(&config, &Initial::Noise).unwrap_err();
+    let Error::Diverged(Diverged { pair, step: 12 }) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(pair, pairs([(1, 2)])[0]);
 }
 
 #[test]
