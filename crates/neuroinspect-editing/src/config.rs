@@ -73,9 +73,11 @@ pub enum Keep {
 #[serde(rename_all = "snake_case")]
 pub enum Schedule {
     /// As it is.
-    #[default]
     Constant,
-    /// Up from 0 over the first twentieth of all steps, down along a cosine over the last quarter.
+    /// Up from 0 over the first twentieth of all steps, down along a cosine over the last quarter:
+    /// `rate (0.5 - 0.5 cos(pi min(1, 4 (1 - u)))) min(1, 20 u)`, the progress `u` taken at the
+    /// middle of each step, so that no step is in vain.
+    #[default]
     Warmup,
     /// The same curve as the original program walks it: the step within the epoch over the steps
     /// of all epochs. The rate starts again from 0 every epoch and never leaves the rise.
@@ -108,7 +110,7 @@ pub struct EditConfig {
     pub patience: Option<usize>,
     /// Which epoch's layer is kept; by accuracy.
     pub keep: Keep,
-    /// How the learning rate goes; constant.
+    /// How the learning rate goes; a warm-up.
     pub schedule: Schedule,
     /// Seed of the order of samples; 0.
     pub seed: Seed,
@@ -127,7 +129,7 @@ impl Default for EditConfig {
             epochs: 20,
             patience: Some(5),
             keep: Keep::Accuracy,
-            schedule: Schedule::Constant,
+            schedule: Schedule::Warmup,
             seed: Seed(0),
         }
     }

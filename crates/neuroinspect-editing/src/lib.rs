@@ -36,7 +36,7 @@
 //! - [`Keep`]: which epoch's layer. A validation table with the same false correlation as the
 //!   training table favours the layer edited least; then keep the [last](Keep::Last), or measure on
 //!   data without the correlation.
-//! - [`Schedule`]: a constant rate, a warm-up, or the original's walk of it.
+//! - [`Schedule`]: a warm-up over all steps, a constant rate, or the original's walk of the warm-up.
 //!
 //! # Where it departs from the paper and the original program
 //!

@@ -45,15 +45,15 @@ impl<const R: usize> Adam<R> {
 impl Schedule {
     /// The learning rate of a step, counted from 0 over all epochs.
     pub(crate) fn rate(self, base: f64, step: usize, steps_per_epoch: usize, epochs: usize) -> f64 {
-        let progress = |step: usize| step as f64 / (steps_per_epoch * epochs) as f64;
+        let progress = |step: f64| step / (steps_per_epoch * epochs) as f64;
         match self {
             Self::Constant => base,
-            Self::Warmup => warmup(base, progress(step)),
+            Self::Warmup => warmup(base, progress(step as f64 + 0.5)),
             // The original sets the rate after each step, from that step's place in its epoch, for
             // the next step to use, be it in the next epoch; the very first has the full rate.
             Self::OriginalWarmup => match step.checked_sub(1) {
                 None => base,
-                Some(previous) => warmup(base, progress(previous % steps_per_epoch)),
+                Some(previous) => warmup(base, progress((previous % steps_per_epoch) as f64)),
             },
         }
     }

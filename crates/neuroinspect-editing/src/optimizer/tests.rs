@@ -28,7 +28,7 @@ fn adam_is_that_of_pytorch() {
 fn the_warmup_curve_is_that_of_the_original() {
     let expected = Golden::load().floats("editing.warmup_lr");
     for (step, &expected) in expected.iter().enumerate() {
-        let rate = Schedule::Warmup.rate(1e-3, step, 5, 20);
+        let rate = warmup(1e-3, step as f64 / 100.0);
         // The golden value is in single precision: half a unit in its last place.
         assert!(
             (rate - f64::from(expected)).abs() < 6e-11,
@@ -42,11 +42,13 @@ fn the_warmup_rises_stays_and_falls() {
     let rates: Vec<f64> = (0..1000)
         .map(|step| Schedule::Warmup.rate(2.0, step, 50, 20))
         .collect();
-    assert_eq!(rates[0], 0.0);
-    assert!(rates[..=50].is_sorted());
-    assert!(rates[50..=750].iter().all(|&rate| rate == 2.0));
+    // Half a step in, of a rise over 50 steps, and half a step before the end of the fall.
+    assert!((rates[0] - 0.02).abs() < 1e-12);
+    assert!(rates[..50].is_sorted());
+    assert!(rates[50..750].iter().all(|&rate| rate == 2.0));
     assert!(rates[750..].is_sorted_by(|a, b| a >= b));
-    assert!(rates[999] < 1e-4 && (rates[875] - 1.0).abs() < 1e-12);
+    assert!((rates[874] + rates[875] - 2.0).abs() < 1e-12, "half-way");
+    assert!(rates[999] > 0.0 && rates[999] < 1e-4);
 }
 
 #[test]
