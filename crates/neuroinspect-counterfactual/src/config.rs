@@ -140,8 +140,9 @@ pub enum Overlap {
     /// It stays in both: too weak on some samples and too strong on others is a finding.
     #[default]
     Keep,
-    /// It is left out of both, as in the original's interactive tool. It still takes up one of
-    /// the [`max_listed`](RankingConfig::max_listed) places, so that the lists may be shorter.
+    /// It is left out of both, as in the original's interactive tool
+    /// ([`RankingConfig::interactive`]). It still takes up one of the
+    /// [`max_listed`](RankingConfig::max_listed) places, so that the lists may be shorter.
     Drop,
 }
 
@@ -170,14 +171,15 @@ impl Default for RankingConfig {
 }
 
 impl RankingConfig {
-    /// What the original's interactive tool does: no sign check on the insufficient list, neurons
-    /// in both lists left out.
+    /// How the original counts votes: without a sign check on the insufficient list.
     pub fn original() -> Self {
-        Self {
-            overlap: Overlap::Drop,
-            votes: Votes::UncheckedInsufficient,
-            ..Self::default()
-        }
+        Self::default().with_votes(Votes::UncheckedInsufficient)
+    }
+
+    /// What the original's interactive tool shows: [`original`](Self::original) votes, neurons in
+    /// both lists left out of both.
+    pub fn interactive() -> Self {
+        Self::original().with_overlap(Overlap::Drop)
     }
 
     /// Sets how many neurons of a sample vote in each direction.
@@ -201,6 +203,12 @@ impl RankingConfig {
     /// Sets what happens to a neuron that stands in both lists.
     pub fn with_overlap(mut self, overlap: Overlap) -> Self {
         self.overlap = overlap;
+        self
+    }
+
+    /// Sets which shifts vote.
+    pub fn with_votes(mut self, votes: Votes) -> Self {
+        self.votes = votes;
         self
     }
 

@@ -39,7 +39,7 @@
 //! - [`Overlap`]: keep a neuron that stands in both lists, or drop it as the interactive tool does
 //!   when one list of suspects is wanted.
 //! - [`CounterfactualConfig::original`] and [`RankingConfig::original`] do what the original
-//!   program does.
+//!   program does, [`RankingConfig::interactive`] what its interactive tool shows of it.
 //!
 //! # Where it departs from the original program
 //!
@@ -47,7 +47,8 @@
 //!   the shift it had come to; the original loops for ever.
 //! - Only a shift above 0 votes for insufficient. The original checks the sign of excessive shifts
 //!   alone ([`Votes`]).
-//! - A neuron in both lists stays in both, unless asked otherwise.
+//! - A neuron in both lists stays in both, unless asked otherwise; the original's interactive tool
+//!   leaves it out.
 //! - Importance comes from log-probabilities in double precision.
 //!
 //! As in the original, a shift may take an activation below 0 even where the backbone ends in a

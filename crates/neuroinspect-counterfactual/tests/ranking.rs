@@ -71,13 +71,13 @@ fn top_two_by_hand() {
 
 #[test]
 fn the_original_lets_any_sign_vote_for_insufficient() {
-    let config = RankingConfig {
-        overlap: Overlap::Keep,
-        ..RankingConfig::original()
-    };
-    let ranking = ranked(&four(), &config.with_top(2));
+    let ranking = ranked(&four(), &RankingConfig::original().with_top(2));
     assert_eq!(votes(&ranking.insufficient), [(1, 4), (0, 2), (2, 2)]);
     assert_eq!(votes(&ranking.excessive), [(3, 4), (2, 2), (0, 1)]);
+    // Its interactive tool leaves out 0 and 2.
+    let ranking = ranked(&four(), &RankingConfig::interactive().with_top(2));
+    assert_eq!(votes(&ranking.insufficient), [(1, 4)]);
+    assert_eq!(votes(&ranking.excessive), [(3, 4)]);
 }
 
 #[test]

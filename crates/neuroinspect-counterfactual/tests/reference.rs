@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use burn::tensor::Device;
 use ndarray::{Array1, Array2, Axis};
 use neuroinspect_core::{ClassId, DecisionLayer, NeuronId, Silent};
 use neuroinspect_counterfactual::{
-    CounterfactualConfig, Explanation, Outcome, RankedNeuron, RankingConfig, explain_features,
-    importance, rank,
+    CounterfactualConfig, Explanation, Outcome, RankedNeuron, Ranking, RankingConfig,
+    explain_features, importance, rank,
 };
 use safetensors::SafeTensors;
 
@@ -128,50 +128,49 @@ fn the_ranking_is_that_of_the_original() {
     let mean = golden.floats("importance.mean_features");
     // Every sample has more than 5 shifts of either sign, so that the check of signs is no
     // difference here, and no list is longer than 30.
-    let ranking = rank(&explanation, &layer, mean.row(0), &RankingConfig::default()).unwrap();
-    assert_eq!((ranking.mistakes, ranking.unflipped), (12, 0));
-    for (list, ours) in [
+    for config in [RankingConfig::original(), RankingConfig::default()] {
+        let ranking = rank(&explanation, &layer, mean.row(0), &config).unwrap();
+        assert_eq!((ranking.mistakes, ranking.unflipped), (12, 0));
+        for (list, ours) in lists(&ranking) {
+            let percent = |line: &RankedNeuron| (line.neuron.0, line.prec_at_5 * 100.0);
+            let mut ours: Vec<(usize, f64)> = ours.iter().map(percent).collect();
+            let mut theirs = golden.votes(list);
+            ours.sort_by_key(|&(neuron, _)| neuron);
+            theirs.sort_by_key(|&(neuron, _)| neuron);
+            assert_eq!(ours.len(), theirs.len(), "{list}");
+            for (ours, theirs) in ours.iter().zip(&theirs) {
+                assert_eq!(ours.0, theirs.0, "{list}");
+                // Twelfths, in double precision on both sides.
+                assert!(
+                    (ours.1 - theirs.1).abs() < 1e-9,
+                    "{list}: {ours:?} for {theirs:?}"
+                );
+            }
+        }
+        assert_eq!(ranking.first(1), [NeuronId(33)]);
+    }
+
+    // The interactive tool: the golden lists without the neurons that stand in both.
+    let config = RankingConfig::interactive();
+    let shown = rank(&explanation, &layer, mean.row(0), &config).unwrap();
+    for ((list, ours), other) in lists(&shown).into_iter().zip(["excessive", "insufficient"]) {
+        let neurons = |list| -> BTreeSet<usize> {
+            let votes = golden.votes(list).into_iter();
+            votes.map(|(neuron, _)| neuron).collect()
+        };
+        let expected = &neurons(list) - &neurons(other);
+        assert!(expected.len() < neurons(list).len());
+        let ours: BTreeSet<usize> = ours.iter().map(|line| line.neuron.0).collect();
+        assert_eq!(ours, expected, "{list}");
+    }
+}
+
+/// Both lists of a ranking, by the names of the reference.
+fn lists(ranking: &Ranking) -> [(&'static str, &[RankedNeuron]); 2] {
+    [
         ("insufficient", &ranking.insufficient),
         ("excessive", &ranking.excessive),
-    ] {
-        let percent = |line: &RankedNeuron| (line.neuron.0, line.prec_at_5 * 100.0);
-        let mut ours: Vec<(usize, f64)> = ours.iter().map(percent).collect();
-        let mut theirs = golden.votes(list);
-        ours.sort_by_key(|&(neuron, _)| neuron);
-        theirs.sort_by_key(|&(neuron, _)| neuron);
-        assert_eq!(ours.len(), theirs.len(), "{list}");
-        for (ours, theirs) in ours.iter().zip(&theirs) {
-            assert_eq!(ours.0, theirs.0, "{list}");
-            // Twelfths, in double precision on both sides.
-            assert!(
-                (ours.1 - theirs.1).abs() < 1e-9,
-                "{list}: {ours:?} for {theirs:?}"
-            );
-        }
-    }
-    assert_eq!(ranking.first(1), [NeuronId(33)]);
-
-    let original = rank(
-        &explanation,
-        &layer,
-        mean.row(0),
-        &RankingConfig::original(),
-    )
-    .unwrap();
-    let both = |line: &RankedNeuron| {
-        ranking
-            .excessive
-            .iter()
-            .any(|other| other.neuron == line.neuron)
-    };
-    let expected: Vec<RankedNeuron> = ranking
-        .insufficient
-        .iter()
-        .filter(|line| !both(line))
-        .copied()
-        .collect();
-    assert!(expected.len() < ranking.insufficient.len());
-    assert_eq!(original.insufficient, expected);
+    ]
 }
 
 #[test]
