@@ -10,7 +10,6 @@ use crate::{
     augment::{Transform, Warp},
     objective::{Response, losses, similarity},
     optimizer::AdamW,
-    resample::resize,
     visualize::{Guide, StepCount, Studio},
 };
 
@@ -77,7 +76,7 @@ impl<'a> Batch<'a> {
         let classes = || pairs.iter().map(|pair| pair.class.0);
         let weights = classes().flat_map(|class| layer.weight().row(class).to_vec());
         let biases = classes().map(|class| layer.bias()[class]);
-        let class_text = studio.guide.map(|guide| {
+        let class_text = studio.guide.as_ref().map(|(guide, _)| {
             let rows = classes().map(|class| class as i32).collect();
             let rows = Tensor::from_data(TensorData::new::<i32, _>(rows, [pairs.len()]), device);
             guide
@@ -176,7 +175,7 @@ impl<'a> Batch<'a> {
     /// pictures back to the parameter.
     pub(crate) fn slope(&self, parameter: Tensor<4>, squash: Squash, view: &View) -> Result<Slope> {
         let parameter = parameter.autodiff().require_grad();
-        let images = self.studio.spectrum.images(parameter.clone(), squash);
+        let images = self.studio.images(parameter.clone(), squash);
 
         let seen = view.apply(images.clone().without_autodiff());
         let seen = seen.autodiff().require_grad();
@@ -218,9 +217,8 @@ impl<'a> Batch<'a> {
 
     /// What the classifier makes of pictures `[N, 3, S, S]`.
     fn activations(&self, images: Tensor<4>) -> Result<Activations> {
-        let classifier = self.studio.classifier;
-        let input = classifier.input();
-        let activations = classifier.activations(input.normalize(resize(images, input.size)));
+        let (classifier, eye) = (self.studio.classifier, &self.studio.classifier_eye);
+        let activations = classifier.activations(eye.look(images));
         let expected = self.neuron.dims();
         if activations.features.dims() != expected {
             let what = format!("features of classifier '{}'", classifier.name());
@@ -231,12 +229,12 @@ impl<'a> Batch<'a> {
 
     /// Similarity of pictures `[N, 3, S, S]` and their class texts, if there is a guide: `[N]`.
     fn similarity(&self, images: Tensor<4>) -> Result<Option<Tensor<1>>> {
-        let (Some(Guide { encoder, .. }), Some(texts)) = (self.studio.guide, &self.class_text)
+        let (Some((Guide { encoder, .. }, eye)), Some(texts)) =
+            (&self.studio.guide, &self.class_text)
         else {
             return Ok(None);
         };
-        let input = encoder.input();
-        let embeddings = encoder.encode_images(input.normalize(resize(images, input.size)));
+        let embeddings = encoder.encode_images(eye.look(images));
         if embeddings.dims() != texts.dims() {
             let what = format!("image embeddings of encoder '{}'", encoder.name());
             return Err(Error::shape(what, texts.dims(), embeddings.dims()));
@@ -288,7 +286,7 @@ impl<'a> Batch<'a> {
         courses: Vec<Outcome<Vec<TracePoint>>>,
     ) -> Result<Vec<Outcome<Illusion>>> {
         let (config, layer, size) = (self.studio.config, &self.studio.layer, self.studio.size());
-        let images = self.studio.spectrum.images(parameter, squash);
+        let images = self.studio.images(parameter, squash);
         let activations = self.activations(images.clone())?;
         let similarities = match self.similarity(images.clone())? {
             Some(similarity) => host(similarity, "the similarities")?

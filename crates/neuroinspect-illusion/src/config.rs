@@ -52,6 +52,9 @@ pub struct IllusionConfig {
     pub smoothing: f64,
     /// Standard deviation of the initial spectrum. Default 0.001.
     pub init_std: f64,
+    /// What becomes of the imaginary part of a given image's spectrum. Default
+    /// [`ImaginaryPart::Keep`].
+    pub imaginary_part: ImaginaryPart,
     /// Pairs optimised at once; memory grows with it, results do not depend on it (except under
     /// [`Coupling::WholeBatch`]). Default 8.
     pub batch_size: usize,
@@ -107,6 +110,19 @@ pub enum TransformDraw {
     PerImage,
 }
 
+/// What becomes of the imaginary part of the spectrum of a given image
+/// ([`Initial::Images`](crate::Initial::Images)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImaginaryPart {
+    /// It is kept: the optimisation starts from the image.
+    Keep,
+    /// It is lost, as by the authors' code, which casts the complex spectrum to real numbers and
+    /// optimises those: every picture is then its own reflection about its first pixel, rows and
+    /// columns counted round the border.
+    Drop,
+}
+
 impl Default for IllusionConfig {
     fn default() -> Self {
         Self {
@@ -123,6 +139,7 @@ impl Default for IllusionConfig {
             transform_draw: TransformDraw::PerStep,
             smoothing: 0.2,
             init_std: 0.001,
+            imaginary_part: ImaginaryPart::Keep,
             batch_size: 8,
             mask_threshold: 0.5,
             mask_reduction: 0.5,
@@ -139,9 +156,12 @@ impl IllusionConfig {
         Self::default()
     }
 
-    /// The authors' code where it departs from the paper: images of a batch are coupled.
+    /// The authors' code where it departs from the paper: images of a batch are coupled, and a
+    /// given image loses the imaginary part of its spectrum.
     pub fn original() -> Self {
-        Self::default().with_coupling(Coupling::WholeBatch)
+        Self::default()
+            .with_coupling(Coupling::WholeBatch)
+            .with_imaginary_part(ImaginaryPart::Drop)
     }
 
     /// The feature visualization the paper compares with: `a_n + 0.1 z_c`, resized by factors in
@@ -230,6 +250,12 @@ impl IllusionConfig {
     /// Sets the standard deviation of the initial spectrum.
     pub fn with_init_std(mut self, std: f64) -> Self {
         self.init_std = std;
+        self
+    }
+
+    /// Sets what becomes of the imaginary part of a given image's spectrum.
+    pub fn with_imaginary_part(mut self, imaginary_part: ImaginaryPart) -> Self {
+        self.imaginary_part = imaginary_part;
         self
     }
 

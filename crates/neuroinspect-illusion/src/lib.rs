@@ -106,7 +106,8 @@
 //! | --- | --- |
 //! | multiplies a `[B]` vector of similarities by a `[B, 1]` one of activations, so that images of a batch pull on each other | each image has its own loss, as in the paper; [`Coupling::WholeBatch`], or [`IllusionConfig::original`], for the code's way |
 //! | draws from three generators, of which one is seeded | one seed, keyed draws |
-//! | loses the imaginary part of the spectrum when starting from an image | keeps it |
+//! | loses the imaginary part of the spectrum when starting from an image | keeps it; [`ImaginaryPart::Drop`], or [`IllusionConfig::original`], for the code's way |
+//! | has the Nyquist column when starting from an image, and only then | leaves it out |
 //!
 //! As `original()`, and with random draws switched off, steps on real networks agree with the
 //! code's to rounding, up to where rounding decides on which side of a ReLU an activation falls:
@@ -140,7 +141,7 @@ mod tests;
 mod visualize;
 
 pub use augment::Augmentation;
-pub use config::{Coupling, IllusionConfig, Objective, TransformDraw};
+pub use config::{Coupling, IllusionConfig, ImaginaryPart, Objective, TransformDraw};
 pub use error::{Error, Result};
 pub use illusion::{Diverged, Illusion, Illusions, Pair, TracePoint};
 pub use mask::activation_mask;

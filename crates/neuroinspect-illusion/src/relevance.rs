@@ -5,7 +5,7 @@ use ndarray::{Array3, ArrayView1, ArrayView2};
 use neuroinspect_core::{ClassId, Classifier};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Illusion, Result, batch::host, resample::resize, select::highest};
+use crate::{Error, Illusion, Result, batch::host, resample::Eye, select::highest};
 
 /// Pictures the classifier looks at in one go.
 const BATCH: usize = 16;
@@ -137,15 +137,15 @@ fn cosine(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> Option<f32> {
 /// Feature vectors of pictures, each resized to the classifier's input.
 fn features(classifier: &dyn Classifier, images: &[Array3<f32>]) -> Result<Vec<Vec<f32>>> {
     let device = classifier.device().without_autodiff();
-    let input = classifier.input();
-    let on_device = |image: &Array3<f32>| {
+    let seen = |image: &Array3<f32>| {
         let (channels, height, width) = image.dim();
         let values: Vec<f32> = image.iter().copied().collect();
         let data = TensorData::new(values, [1, channels, height, width]);
-        resize(Tensor::<4>::from_data(data, &device), input.size)
+        let image = Tensor::<4>::from_data(data, &device);
+        Eye::new(classifier.input(), height, &device).look(image)
     };
-    let images = Tensor::cat(images.iter().map(on_device).collect(), 0);
-    let features = classifier.activations(input.normalize(images)).features;
+    let images = Tensor::cat(images.iter().map(seen).collect(), 0);
+    let features = classifier.activations(images).features;
     let width = features.dims()[1];
     let values = host(features, "the features")?;
     Ok(values.chunks(width).map(<[f32]>::to_vec).collect())

@@ -1,24 +1,66 @@
 //! Resizing as products with small matrices, differentiable on every backend.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
+use neuroinspect_core::InputSpec;
+
+/// How a network sees pictures of one size: resized to its input and normalised, by constants that
+/// are made once.
+#[derive(Debug)]
+pub(crate) struct Eye {
+    resize: Resize,
+    /// `[1, 3, 1, 1]`.
+    mean: Tensor<4>,
+    /// `[1, 3, 1, 1]`.
+    std: Tensor<4>,
+}
+
+impl Eye {
+    /// For pictures of `size` pixels a side.
+    pub(crate) fn new(input: &InputSpec, size: usize, device: &Device) -> Self {
+        let per_channel = |values: [f32; 3]| {
+            Tensor::from_data(TensorData::new(values.to_vec(), [1, 3, 1, 1]), device)
+        };
+        Self {
+            resize: Resize::new(size, input.size, device),
+            mean: per_channel(input.mean),
+            std: per_channel(input.std),
+        }
+    }
+
+    /// [`InputSpec::normalize`] of the resized pictures: `[N, 3, S, S]` to `[N, 3, s, s]`.
+    pub(crate) fn look(&self, images: Tensor<4>) -> Tensor<4> {
+        (self.resize.apply(images) - self.mean.clone()) / self.std.clone()
+    }
+}
 
 /// Resizes square images, with the triangle filter and as much antialiasing as shrinking needs.
-///
-/// # Shapes
-///
-/// `[N, 3, S, S]` to `[N, 3, size, size]`.
-pub(crate) fn resize(images: Tensor<4>, size: usize) -> Tensor<4> {
-    let from = images.dims()[2];
-    if from == size {
-        return images;
+#[derive(Debug)]
+pub(crate) struct Resize {
+    /// From the left and from the right, `[1, 1, to, from]` and `[1, 1, from, to]`; none where
+    /// there is nothing to do.
+    matrices: Option<[Tensor<4>; 2]>,
+}
+
+impl Resize {
+    pub(crate) fn new(from: usize, to: usize, device: &Device) -> Self {
+        let matrices = (from != to).then(|| {
+            let ratio = from as f64 / to as f64;
+            let positions = (0..to).map(|pixel| Some((pixel as f64 + 0.5) * ratio - 0.5));
+            let matrix = interpolation(from, positions, ratio.max(1.0));
+            let rows = Tensor::<4>::from_data(TensorData::new(matrix, [1, 1, to, from]), device);
+            let columns = rows.clone().swap_dims(2, 3);
+            [rows, columns]
+        });
+        Self { matrices }
     }
-    let ratio = from as f64 / size as f64;
-    let positions = (0..size).map(|pixel| Some((pixel as f64 + 0.5) * ratio - 0.5));
-    let matrix = interpolation(from, positions, ratio.max(1.0));
-    let device = images.device().without_autodiff();
-    let matrix = Tensor::<4>::from_data(TensorData::new(matrix, [1, 1, size, from]), &device);
-    let columns = matrix.clone().swap_dims(2, 3);
-    matrix.matmul(images).matmul(columns)
+
+    /// `[N, 3, from, from]` to `[N, 3, to, to]`.
+    pub(crate) fn apply(&self, images: Tensor<4>) -> Tensor<4> {
+        match &self.matrices {
+            Some([rows, columns]) => rows.clone().matmul(images).matmul(columns.clone()),
+            None => images,
+        }
+    }
 }
 
 /// Positions of a bilinear resize whose corner pixels stay corner pixels.

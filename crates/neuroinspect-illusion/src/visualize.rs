@@ -8,8 +8,8 @@ use neuroinspect_core::{Classifier, DecisionLayer, ImageTextEncoder, Observer, P
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::{
-    Error, Illusion, IllusionConfig, Illusions, Objective, Pair, Result, Spectrum, Squash,
-    batch::Batch,
+    Error, Illusion, IllusionConfig, Illusions, ImaginaryPart, Objective, Pair, Result, Spectrum,
+    Squash, batch::Batch, resample::Eye,
 };
 
 const STAGE: &str = "visualizing";
@@ -183,10 +183,15 @@ impl StepCount<'_> {
 /// What all batches share.
 pub(crate) struct Studio<'a> {
     pub(crate) classifier: &'a dyn Classifier,
-    pub(crate) guide: Option<&'a Guide<'a>>,
+    /// How the classifier sees the pictures.
+    pub(crate) classifier_eye: Eye,
+    /// The guide, and how its encoder sees the pictures.
+    pub(crate) guide: Option<(&'a Guide<'a>, Eye)>,
     pub(crate) config: &'a IllusionConfig,
     pub(crate) layer: DecisionLayer,
     pub(crate) spectrum: Spectrum,
+    /// 1 at real, 0 at imaginary parts, `[1, 1, 1, S]`, where a given image loses those.
+    real_parts: Option<Tensor<4>>,
     pub(crate) device: Device,
 }
 
@@ -206,16 +211,30 @@ impl<'a> Studio<'a> {
         let size = config.size.unwrap_or(classifier.input().size);
         Ok(Self {
             classifier,
-            guide,
+            classifier_eye: Eye::new(classifier.input(), size, &device),
+            guide: guide.map(|guide| (guide, Eye::new(guide.encoder.input(), size, &device))),
             config,
             layer,
             spectrum: Spectrum::new(size, &device)?,
+            real_parts: (config.imaginary_part == ImaginaryPart::Drop).then(|| {
+                let alternating = [1.0_f32, 0.0].repeat(size / 2);
+                Tensor::from_data(TensorData::new(alternating, [1, 1, 1, size]), &device)
+            }),
             device,
         })
     }
 
     pub(crate) fn size(&self) -> usize {
         self.spectrum.size()
+    }
+
+    /// The pictures that parameters `[N, 3, S, S]` stand for: `[N, 3, S, S]` in `[0, 1]`.
+    pub(crate) fn images(&self, parameter: Tensor<4>, squash: Squash) -> Tensor<4> {
+        let parameter = match (&self.real_parts, squash) {
+            (Some(real_parts), Squash::Clamp) => parameter * real_parts.clone(),
+            _ => parameter,
+        };
+        self.spectrum.images(parameter, squash)
     }
 
     fn check_initial(&self, initial: &Initial, pairs: usize) -> Result<()> {

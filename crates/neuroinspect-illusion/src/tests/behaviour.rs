@@ -1,17 +1,17 @@
 //! What a caller can rely on.
 
-use std::{cell::RefCell, ops::ControlFlow};
+use std::f32::consts::TAU;
 
-use ndarray::{Array2, Array4, Axis};
-use neuroinspect_core::{ClassId, Classifier, Progress, Seed, Silent};
+use ndarray::{Array2, Array3, Array4, Axis};
+use neuroinspect_core::{ClassId, Classifier, Seed, Silent};
 
 use super::{
     assert_near, distance, normals, tensor,
     tiny::{CLASSES, Encoder, NEURONS, Net, pairs},
 };
 use crate::{
-    Augmentation, Coupling, Error, Illusion, IllusionConfig, Initial, Objective, Pair,
-    TransformDraw, core_relevance, visualize, visualize_each, visualize_from,
+    Augmentation, Coupling, Error, Illusion, IllusionConfig, ImaginaryPart, Initial, Objective,
+    Pair, TransformDraw, core_relevance, visualize, visualize_from,
 };
 
 pub(super) const SIZE: usize = 12;
@@ -198,90 +198,54 @@ fn pictures_can_start_from_spectra_and_images() {
     }
 }
 
-/// An observer that breaks off after some steps.
-fn stop_at(steps: usize) -> impl FnMut(Progress<'_>) -> ControlFlow<()> {
-    move |progress| match progress.done >= steps {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
+/// Without its imaginary part a spectrum stands for the even half of its image, and stays even
+/// through the optimisation.
+#[test]
+fn the_original_starts_from_the_even_half_of_an_image() {
+    let config = config()
+        .with_objective(Objective::ClassConditional)
+        .with_imaginary_part(ImaginaryPart::Drop);
+    let wave = |row: usize, column: usize| {
+        let angle = TAU * (row + 2 * column) as f32 / SIZE as f32;
+        (angle.cos(), angle.sin())
+    };
+    let shape = (2, 3, SIZE, SIZE);
+    let image = Array4::from_shape_fn(shape, |(_, _, row, column)| {
+        let (even, odd) = wave(row, column);
+        0.5 + 0.2 * even + 0.1 * odd
+    });
+    let initial = Initial::Images(image);
+    let still = config.clone().with_steps(1).with_learning_rate(1e-12);
+    for illusion in plain(&still, &initial).unwrap() {
+        let expected = Array3::from_shape_fn((3, SIZE, SIZE), |(_, row, column)| {
+            0.5 + 0.2 * wave(row, column).0
+        });
+        // Rounding as in the spectrum's own test.
+        assert_near(
+            illusion.image.as_slice().unwrap(),
+            expected.as_slice().unwrap(),
+            1e-5,
+        );
     }
-}
-
-#[test]
-fn stopping_keeps_what_the_batch_under_way_has_come_to() {
-    let net = Net::new(SIZE);
-    let config = config()
-        .with_objective(Objective::ClassConditional)
-        .with_batch_size(2);
-    let pairs = pairs([(0, 1), (5, 3), (2, 0)]);
-    let run = |steps: usize| {
-        let mut heard = Vec::new();
-        let mut stop = stop_at(steps);
-        let mut observer = |progress: Progress<'_>| {
-            heard.push((progress.done, progress.total));
-            stop(progress)
-        };
-        let illusions = visualize(&net, None, &pairs, &config, &mut observer).unwrap();
-        assert_eq!(heard.last(), Some(&(steps, 24)));
-        let steps: Vec<usize> = illusions.finished.iter().map(|one| one.steps).collect();
-        (steps, illusions.interrupted)
-    };
-    assert_eq!(run(1), (vec![1, 1], true));
-    assert_eq!(run(5), (vec![5, 5], true));
-    // Between two batches: the next one has no steps, and no pictures.
-    assert_eq!(run(12), (vec![12, 12], true));
-    assert_eq!(run(17), (vec![12, 12, 5], true));
-    assert_eq!(run(23), (vec![12, 12, 11], true));
-    assert_eq!(run(24), (vec![12, 12, 12], false));
-}
-
-/// A picture stopped half-way is the picture at that step: the annealing still goes over all.
-#[test]
-fn an_unfinished_picture_is_whole() {
-    let net = Net::new(SIZE);
-    let config = config().with_objective(Objective::ClassConditional);
-    let all = visualize(&net, None, &pairs([(0, 1)]), &config, &mut Silent).unwrap();
-    let stopped = visualize(&net, None, &pairs([(0, 1)]), &config, &mut stop_at(9)).unwrap();
-    let (all, stopped) = (&all.finished[0], &stopped.finished[0]);
-    assert_eq!(stopped.trace, all.trace, "steps 0, 4 and 8");
-    assert_ne!(stopped.image, all.image);
-    assert!(
-        stopped
-            .image
-            .iter()
-            .all(|value| (0.0..=1.0).contains(value))
+    for illusion in plain(&config, &initial).unwrap() {
+        let reflected = Array3::from_shape_fn((3, SIZE, SIZE), |(channel, row, column)| {
+            illusion.image[[channel, (SIZE - row) % SIZE, (SIZE - column) % SIZE]]
+        });
+        assert_near(
+            illusion.image.as_slice().unwrap(),
+            reflected.as_slice().unwrap(),
+            1e-5,
+        );
+    }
+    // Spectra from elsewhere keep theirs.
+    let spectra = normals("spectra", 2 * 3 * SIZE * SIZE);
+    let spectra = Array4::from_shape_vec(shape, spectra).unwrap();
+    let spectra = Initial::Spectra(spectra);
+    let kept = config.clone().with_imaginary_part(ImaginaryPart::Keep);
+    assert_eq!(
+        plain(&config, &spectra).unwrap(),
+        plain(&kept, &spectra).unwrap()
     );
-    assert!(stopped.activation.is_finite() && stopped.logit.is_finite());
-}
-
-#[test]
-fn pictures_are_handed_over_batch_by_batch() {
-    let net = Net::new(SIZE);
-    let config = config()
-        .with_objective(Objective::ClassConditional)
-        .with_batch_size(2);
-    let pairs = pairs([(0, 1), (5, 3), (2, 0)]);
-    let log = RefCell::new(Vec::new());
-    let mut observer = |progress: Progress<'_>| {
-        log.borrow_mut().push(progress.done);
-        ControlFlow::Continue(())
-    };
-    let mut handed = Vec::new();
-    let illusions = visualize_each(
-        &net,
-        None,
-        &pairs,
-        &Initial::Noise,
-        &config,
-        &mut observer,
-        &mut |illusion| {
-            let steps_done = log.borrow().last().copied();
-            handed.push((steps_done, illusion.clone()));
-        },
-    )
-    .unwrap();
-    let (after, handed): (Vec<_>, Vec<_>) = handed.into_iter().unzip();
-    assert_eq!(after, [Some(12), Some(12), Some(24)]);
-    assert_eq!(handed, illusions.finished);
 }
 
 #[test]

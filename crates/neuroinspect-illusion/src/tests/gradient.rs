@@ -2,7 +2,7 @@
 
 use super::{normals, tensor, values};
 use crate::{
-    Coupling, Guide, IllusionConfig, Objective, Squash, TransformDraw,
+    Coupling, Guide, IllusionConfig, ImaginaryPart, Objective, Squash, TransformDraw,
     batch::Batch,
     tests::tiny::{Encoder, Net, pairs},
     visualize::Studio,
@@ -20,10 +20,23 @@ fn check(config: &IllusionConfig, guide: Option<&Guide<'_>>, squash: Squash) {
     let batch = Batch::new(&studio, &pairs).unwrap();
     let view = batch.view(1);
     let (shape, count) = ([2, 3, 12, 12], 2 * 3 * 144);
-    let parameter: Vec<f32> = normals("parameter", count)
-        .iter()
-        .map(|v| 0.02 * v)
-        .collect();
+    let parameter: Vec<f32> = match squash {
+        Squash::Sigmoid => normals("parameter", count)
+            .iter()
+            .map(|v| 0.02 * v)
+            .collect(),
+        // Of pictures that stay clear of 0 and 1, where the clamp has its kinks.
+        Squash::Clamp => {
+            let images = tensor(normals("images", count), shape) * 0.08 + 0.5;
+            values(studio.spectrum.parameter_of(images))
+        }
+    };
+    let inside = |parameter: &[f32]| {
+        let images = studio.images(tensor(parameter.to_vec(), shape), squash);
+        values(images)
+            .iter()
+            .all(|value| (0.05..0.95).contains(value))
+    };
     let slope = |parameter: Vec<f32>| {
         batch
             .slope(tensor(parameter, shape), squash, &view)
@@ -48,11 +61,13 @@ fn check(config: &IllusionConfig, guide: Option<&Guide<'_>>, squash: Squash) {
             .map(|(&n, &g)| 0.5 * f64::from(n) / noise_length + 0.5 * f64::from(g) / length)
             .collect();
         let step = 1e-2;
-        let moved = |by: f64| {
+        let moved = |by: f64| -> Vec<f32> {
             let moved = parameter.iter().zip(&direction);
-            moved
+            let moved: Vec<f32> = moved
                 .map(|(&p, d)| (f64::from(p) + by * d) as f32)
-                .collect()
+                .collect();
+            assert!(inside(&moved), "a kink is near");
+            moved
         };
         let difference = (loss(moved(step)) - loss(moved(-step))) / (2.0 * step);
         let product: f64 = direction
@@ -91,5 +106,18 @@ fn the_plain_objectives_have_the_gradient_of_finite_differences() {
             let config = config().with_objective(objective).with_coupling(coupling);
             check(&config, None, Squash::Sigmoid);
         }
+    }
+}
+
+/// The path from a given image.
+#[test]
+fn the_clamp_has_the_gradient_of_finite_differences() {
+    let encoder = Encoder::new(8);
+    let guide = encoder.guide();
+    for imaginary_part in [ImaginaryPart::Keep, ImaginaryPart::Drop] {
+        let config = config().with_imaginary_part(imaginary_part);
+        check(&config, Some(&guide), Squash::Clamp);
+        let config = config.with_objective(Objective::ClassConditional);
+        check(&config, None, Squash::Clamp);
     }
 }

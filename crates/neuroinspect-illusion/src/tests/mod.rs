@@ -4,6 +4,7 @@ mod behaviour;
 mod gradient;
 mod reference;
 mod refusals;
+mod stopping;
 mod tiny;
 mod transforms;
 

@@ -3,14 +3,14 @@
 use std::f64::consts::TAU;
 
 use burn::tensor::Device;
-use neuroinspect_core::Seed;
+use neuroinspect_core::{InputSpec, Seed};
 use proptest::prelude::*;
 
 use super::{assert_near, normals, tensor, values};
 use crate::{
     Augmentation, COLOR_CORRELATION, Error, Spectrum, Squash,
     augment::{Transform, Warp},
-    resample::resize,
+    resample::{Eye, Resize},
 };
 
 /// The definition, term by term, in double precision.
@@ -117,7 +117,24 @@ fn shrinking_is_antialiased_as_in_pil() {
         (3.0 * 7.0 + 3.0 * 14.0 + 70.0) / 7.0,
         (14.0 + 3.0 * 70.0) / 7.0,
     );
-    assert_near(&values(resize(image, 2)), &[left, right].repeat(6), 1e-5);
+    assert_near(
+        &values(Resize::new(4, 2, &Device::flex()).apply(image)),
+        &[left, right].repeat(6),
+        1e-5,
+    );
+}
+
+/// The constants made once are those of the input's own normalisation.
+#[test]
+fn a_network_sees_what_its_input_asks_for() {
+    let device = Device::flex();
+    let images = || tensor(normals("images", 2 * 3 * 64), [2, 3, 8, 8]);
+    for size in [6, 8, 10] {
+        let input = InputSpec::imagenet(size);
+        let expected = input.normalize(Resize::new(8, size, &device).apply(images()));
+        let seen = Eye::new(&input, 8, &device).look(images());
+        assert_eq!(values(seen), values(expected));
+    }
 }
 
 #[test]
