@@ -8,7 +8,7 @@ use burn::{
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use sha2::{Digest, Sha256};
 
-use crate::{ClassId, Error, NeuronId, Result};
+use crate::{ClassId, Error, NeuronId, Result, host};
 
 /// The decision layer `h_t`: logits `z = W f + b` of `K` classes over `D` neurons.
 ///
@@ -195,15 +195,6 @@ impl DecisionLayer {
             .map(|byte| format!("{byte:02x}"))
             .collect()
     }
-}
-
-fn host<const R: usize>(tensor: Tensor<R>, what: &'static str) -> Result<Vec<f32>> {
-    tensor
-        .try_into_vec_as::<f32>()
-        .map_err(|error| Error::Device {
-            what,
-            reason: error.to_string(),
-        })
 }
 
 fn largest(row: ArrayView1<'_, f32>) -> usize {

@@ -2,13 +2,15 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::softmax};
 use ndarray::{Array1, ArrayView2};
-use neuroinspect_core::{ClassId, DecisionLayer, Error};
+use neuroinspect_core::{ClassId, DecisionLayer, host};
 
 use crate::{CounterfactualConfig, PenaltyScale, Result};
 
 /// Steps between two looks at the device. Samples stop at the exact step whatever it is; a look
 /// costs a transfer, and samples that have stopped cost a step's work until the next one.
 const STEPS_PER_LOOK: usize = 16;
+
+const SHIFTS: &str = "counterfactual shifts";
 
 /// Momentum descent on Eq. 1 for one decision layer and class.
 pub(crate) struct Descent<'a> {
@@ -122,7 +124,7 @@ impl<'a> Descent<'a> {
                 .equal_elem(self.class.0 as i64);
             active = active * flipped.bool_not().float();
         }
-        let verdict = host(Tensor::cat(vec![active, taken], 1))?;
+        let verdict = host(Tensor::cat(vec![active, taken], 1), SHIFTS)?;
         let verdict = verdict.as_chunks().0.iter();
         let steps = state.steps;
         state.steps += planned;
@@ -144,7 +146,10 @@ impl<'a> Descent<'a> {
         }
         let indices: Vec<usize> = ended.iter().map(|&(index, ..)| index).collect();
         let neurons = self.weight.dims()[1];
-        let shifts = host(state.shift.clone().select(0, self.indices(&indices)))?;
+        let shifts = host(
+            state.shift.clone().select(0, self.indices(&indices)),
+            SHIFTS,
+        )?;
         let ends = ended.iter().zip(shifts.chunks_exact(neurons));
         let ends = ends.map(|(&(index, steps, flipped), shift)| End {
             row: state.rows[index],
@@ -201,12 +206,4 @@ impl State {
             velocity: self.velocity.select(0, on_device),
         }
     }
-}
-
-fn host(tensor: Tensor<2>) -> Result<Vec<f32>> {
-    let values = tensor.try_into_vec_as::<f32>();
-    Ok(values.map_err(|error| Error::Device {
-        what: "counterfactual shifts",
-        reason: error.to_string(),
-    })?)
 }

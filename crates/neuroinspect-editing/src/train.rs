@@ -10,6 +10,7 @@ use burn::{
 use ndarray::{Array1, Axis};
 use neuroinspect_core::{
     ClassId, DecisionLayer, Error::Cancelled, FeatureTable, Metrics, NeuronId, Observer, Progress,
+    host,
 };
 use neuroinspect_counterfactual::importance;
 use rand::seq::SliceRandom;
@@ -222,11 +223,7 @@ impl<'a> Training<'a> {
             self.bias.step(result.bias, rate, config.weight_decay);
             sums = sums + Tensor::cat(vec![result.cross_entropy, result.penalty], 0);
         }
-        let sums = sums.try_into_vec_as::<f32>();
-        let sums = sums.map_err(|error| neuroinspect_core::Error::Device {
-            what: "the loss of an epoch",
-            reason: error.to_string(),
-        })?;
+        let sums = host(sums, "the loss of an epoch")?;
         let mean = |sum: f32| f64::from(sum) / steps as f64;
         let (cross_entropy, penalty) = (mean(sums[0]), mean(sums[1]));
         Ok((cross_entropy + config.lambda3 * penalty, penalty))

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use ndarray::{Array3, ArrayView2};
-use neuroinspect_core::{Activations, Error as CoreError};
+use neuroinspect_core::{Activations, host};
 
 use crate::{
     Augmentation, Diverged, Error, Illusion, Objective, Pair, Result, Squash, TracePoint,
@@ -360,13 +360,4 @@ fn rows_of(values: &[f32], width: usize) -> Result<ArrayView2<'_, f32>> {
     let rows = values.len().checked_div(width).unwrap_or(0);
     ArrayView2::from_shape((rows, width), values)
         .map_err(|_| Error::shape("values read back", [rows, width], values.len()))
-}
-
-pub(crate) fn host<const R: usize>(tensor: Tensor<R>, what: &'static str) -> Result<Vec<f32>> {
-    tensor.try_into_vec_as::<f32>().map_err(|error| {
-        Error::Core(CoreError::Device {
-            what,
-            reason: error.to_string(),
-        })
-    })
 }

@@ -2,10 +2,10 @@
 
 use burn::tensor::{Tensor, TensorData};
 use ndarray::{Array3, ArrayView1, ArrayView2};
-use neuroinspect_core::{ClassId, Classifier};
+use neuroinspect_core::{ClassId, Classifier, host};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Illusion, Result, batch::host, resample::Eye, select::highest};
+use crate::{Error, Illusion, Result, resample::Eye, select::highest};
 
 /// Pictures the classifier looks at in one go.
 const BATCH: usize = 16;

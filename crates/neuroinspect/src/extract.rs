@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array2, Array4};
 use neuroinspect_core::{
-    Classifier, Error as CoreError, FeatureTable, Groups, Observer, Progress, Provenance,
+    Classifier, Error as CoreError, FeatureTable, Groups, Observer, Progress, Provenance, host,
 };
 use neuroinspect_datasets::{ImageDataset, LoaderConfig, Skipped, batches};
 
@@ -66,7 +66,7 @@ pub fn extract_features(
                 let what = format!("features of {}", classifier.name());
                 return Err(CoreError::shape(what, layer.neurons(), neurons).into());
             }
-            features.extend(read(activations)?);
+            features.extend(host(activations, "the features")?);
             rows.extend(batch.indices);
             let progress = Progress {
                 stage: STAGE,
@@ -120,14 +120,4 @@ pub(crate) fn images_on(images: Array4<f32>, device: &Device) -> Tensor<4> {
     let shape: [usize; 4] = images.dim().into();
     let values = images.into_iter().collect();
     Tensor::from_data(TensorData::new(values, shape), device)
-}
-
-fn read(features: Tensor<2>) -> Result<Vec<f32>> {
-    features.try_into_vec_as().map_err(|error| {
-        CoreError::Device {
-            what: "the features",
-            reason: error.to_string(),
-        }
-        .into()
-    })
 }
