@@ -1,7 +1,7 @@
 //! Importance: how much of a class's probability rests on a neuron.
 
-use ndarray::{Array1, ArrayView1};
-use neuroinspect_core::{ClassId, DecisionLayer, Error};
+use ndarray::{Array1, Array2, ArrayView1};
+use neuroinspect_core::{ClassId, DecisionLayer, Error, NeuronId};
 
 use crate::Result;
 
@@ -38,7 +38,35 @@ pub fn importance(
     features: ArrayView1<'_, f32>,
     class: ClassId,
 ) -> Result<Array1<f64>> {
-    layer.check_class(class)?;
+    let neurons: Vec<NeuronId> = (0..layer.neurons()).map(NeuronId).collect();
+    let of_class = importances(layer, features, &[class], &neurons)?;
+    Ok(of_class.row(0).to_owned())
+}
+
+/// The [`importance`] of some neurons for some classes: `classes` by `neurons`, in the orders given.
+///
+/// The logits without a neuron serve all classes: `K (D + |neurons|)` operations, and `|neurons|`
+/// more for each class asked for.
+///
+/// # Shapes
+///
+/// `[D]` to `[classes, neurons]`.
+///
+/// # Errors
+///
+/// When a class or a neuron is out of range, or the features are not the layer's `D`.
+pub fn importances(
+    layer: &DecisionLayer,
+    features: ArrayView1<'_, f32>,
+    classes: &[ClassId],
+    neurons: &[NeuronId],
+) -> Result<Array2<f64>> {
+    for &class in classes {
+        layer.check_class(class)?;
+    }
+    for &neuron in neurons {
+        layer.check_neuron(neuron)?;
+    }
     if features.len() != layer.neurons() {
         let expected = [layer.neurons()];
         return Err(Error::shape("mean features", expected, features.shape()).into());
@@ -46,17 +74,39 @@ pub fn importance(
     let weight = layer.weight().mapv(f64::from);
     let features = features.mapv(f64::from);
     let logits = weight.dot(&features) + layer.bias().mapv(f64::from);
-    let whole = log_probability(logits.view(), class);
-    let without = |neuron: usize| {
-        let zeroed = &logits - &(&weight.column(neuron) * features[neuron]);
-        let ratio = (whole - log_probability(zeroed.view(), class)).exp();
-        ratio.min(f64::MAX)
-    };
-    Ok((0..layer.neurons()).map(without).collect())
+    let whole = LogProbabilities::new(logits.clone());
+    let mut importances = Array2::zeros((classes.len(), neurons.len()));
+    for (mut column, neuron) in importances.columns_mut().into_iter().zip(neurons) {
+        let zeroed = &logits - &(&weight.column(neuron.0) * features[neuron.0]);
+        let zeroed = LogProbabilities::new(zeroed);
+        for (importance, &class) in column.iter_mut().zip(classes) {
+            let ratio = (whole.of(class) - zeroed.of(class)).exp();
+            *importance = ratio.min(f64::MAX);
+        }
+    }
+    Ok(importances)
 }
 
-fn log_probability(logits: ArrayView1<'_, f64>, class: ClassId) -> f64 {
-    let largest = logits.fold(f64::NEG_INFINITY, |a, &b| a.max(b));
-    let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
-    logits[class.0] - largest - sum.ln()
+/// The logarithms of a softmax.
+struct LogProbabilities {
+    logits: Array1<f64>,
+    largest: f64,
+    /// Logarithm of the sum of exponentials, the largest logit taken off.
+    log_sum: f64,
+}
+
+impl LogProbabilities {
+    fn new(logits: Array1<f64>) -> Self {
+        let largest = logits.fold(f64::NEG_INFINITY, |a, &b| a.max(b));
+        let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
+        Self {
+            logits,
+            largest,
+            log_sum: sum.ln(),
+        }
+    }
+
+    fn of(&self, class: ClassId) -> f64 {
+        self.logits[class.0] - self.largest - self.log_sum
+    }
 }

@@ -106,5 +106,5 @@ mod rank;
 pub use config::{CounterfactualConfig, Overlap, PenaltyScale, RankingConfig, Votes};
 pub use error::{Error, Result};
 pub use explain::{Explanation, Outcome, explain, explain_features};
-pub use importance::importance;
+pub use importance::{importance, importances};
 pub use rank::{RankedNeuron, Ranking, rank};

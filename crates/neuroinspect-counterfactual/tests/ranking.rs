@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests.
 
 use ndarray::{Array1, Array2, array};
-use neuroinspect_core::{ClassId, DecisionLayer, NeuronId};
+use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, NeuronId};
 use neuroinspect_counterfactual::{
-    Error, Explanation, Outcome, Overlap, RankedNeuron, Ranking, RankingConfig, importance, rank,
+    Error, Explanation, Outcome, Overlap, RankedNeuron, Ranking, RankingConfig, importance,
+    importances, rank,
 };
 
 fn explanation(shifts: Array2<f32>) -> Explanation {
@@ -150,6 +151,32 @@ fn importance_stands_beside_each_neuron() {
         assert_eq!(line.importance, expected[line.neuron.0]);
     }
     assert!(expected[0] > 1.0 && expected[1] < 1.0);
+}
+
+#[test]
+fn importances_are_those_of_each_class_and_neuron() {
+    let layer =
+        DecisionLayer::new(array![[1.0, 0.0, 2.0], [0.0, 1.0, 1.0]], array![0.1, 0.0]).unwrap();
+    let mean = array![1.0, 2.0, 3.0];
+    let (classes, neurons) = ([1, 0].map(ClassId), [2, 0].map(NeuronId));
+    let some = importances(&layer, mean.view(), &classes, &neurons).unwrap();
+    assert_eq!(some.dim(), (2, 2));
+    for (row, &class) in classes.iter().enumerate() {
+        let all = importance(&layer, mean.view(), class).unwrap();
+        for (column, neuron) in neurons.iter().enumerate() {
+            assert_eq!(some[[row, column]], all[neuron.0]);
+        }
+    }
+    let of =
+        |class, neuron| importances(&layer, mean.view(), &[ClassId(class)], &[NeuronId(neuron)]);
+    assert!(matches!(
+        of(2, 0),
+        Err(Error::Core(CoreError::ClassOutOfRange { .. }))
+    ));
+    assert!(matches!(
+        of(0, 3),
+        Err(Error::Core(CoreError::NeuronOutOfRange { .. }))
+    ));
 }
 
 #[test]

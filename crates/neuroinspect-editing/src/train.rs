@@ -7,12 +7,12 @@ use burn::{
     nn::Linear,
     tensor::{Device, Int, Tensor, TensorData},
 };
-use ndarray::{Array1, Axis};
+use ndarray::Axis;
 use neuroinspect_core::{
     ClassId, DecisionLayer, Error::Cancelled, FeatureTable, Metrics, NeuronId, Observer, Progress,
     host,
 };
-use neuroinspect_counterfactual::importance;
+use neuroinspect_counterfactual::importances;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
@@ -274,18 +274,13 @@ fn target_ratio(
         return Ok(ratio);
     }
     let mean = validation.mean_features()?;
-    let importance = match scope {
-        EditScope::Class(class) => importance(layer, mean.view(), class)?,
-        EditScope::AllClasses => {
-            let mut sum = Array1::zeros(layer.neurons());
-            for class in 0..layer.classes() {
-                sum += &importance(layer, mean.view(), ClassId(class))?;
-            }
-            sum / layer.classes() as f64
-        }
+    let classes: Vec<ClassId> = match scope {
+        EditScope::Class(class) => vec![class],
+        EditScope::AllClasses => (0..layer.classes()).map(ClassId).collect(),
     };
-    let least = neurons.iter().map(|neuron| importance[neuron.0]);
-    let least = least.fold(f64::INFINITY, f64::min);
+    let importances = importances(layer, mean.view(), &classes, neurons)?;
+    let means = importances.sum_axis(Axis(0)) / classes.len() as f64;
+    let least = means.fold(f64::INFINITY, |least, &mean| least.min(mean));
     Ok((1.0 + (least - 1.0) / 3.0).max(1.0))
 }
 
