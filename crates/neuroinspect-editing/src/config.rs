@@ -63,9 +63,22 @@ pub enum Keep {
     Accuracy,
     /// The one whose worst class has the best validation accuracy: "(C)" in the paper's tables.
     WorstClass,
-    /// The last one. Prefer it, without early stopping, where the validation table has the same
-    /// false correlation as the training table: by its accuracy the layer edited least is best.
+    /// The last one of all epochs: there is no early stopping. Prefer it where the validation table
+    /// has the same false correlation as the training table: by its accuracy the layer edited
+    /// least is best.
     Last,
+}
+
+/// Which of several epochs that are equally good by [`Keep`] is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ties {
+    /// The one with the smaller ratio penalty, and then the earlier one.
+    #[default]
+    SmallerPenalty,
+    /// The later one. The original means to compare penalties, but never records the one of the
+    /// layer it keeps, and so always takes the later epoch.
+    Later,
 }
 
 /// How the learning rate goes over training.
@@ -106,10 +119,13 @@ pub struct EditConfig {
     pub batch_size: usize,
     /// Most passes over the training table; 20.
     pub epochs: usize,
-    /// Stop after this many epochs without a better validation accuracy; 5. `None`: never.
+    /// Stop after this many epochs without a better validation accuracy; 5. `None`: never. Not
+    /// heeded under [`Keep::Last`].
     pub patience: Option<usize>,
     /// Which epoch's layer is kept; by accuracy.
     pub keep: Keep,
+    /// Which of several equally good epochs is kept; the one with the smaller penalty.
+    pub ties: Ties,
     /// How the learning rate goes; a warm-up.
     pub schedule: Schedule,
     /// Seed of the order of samples; 0.
@@ -129,6 +145,7 @@ impl Default for EditConfig {
             epochs: 20,
             patience: Some(5),
             keep: Keep::Accuracy,
+            ties: Ties::SmallerPenalty,
             schedule: Schedule::Warmup,
             seed: Seed(0),
         }
@@ -137,9 +154,11 @@ impl Default for EditConfig {
 
 impl EditConfig {
     /// The original program's settings: the default with its
-    /// [walk of the warm-up](Schedule::OriginalWarmup).
+    /// [walk of the warm-up](Schedule::OriginalWarmup) and its [choice among equals](Ties::Later).
     pub fn original() -> Self {
-        Self::default().with_schedule(Schedule::OriginalWarmup)
+        Self::default()
+            .with_schedule(Schedule::OriginalWarmup)
+            .with_ties(Ties::Later)
     }
 
     /// The paper's settings for Waterbirds, with [`EditScope::AllClasses`]: target 1, learning rate
@@ -177,6 +196,8 @@ impl EditConfig {
     }
 
     /// The same training without the ratio (`lambda3` 0): plain retraining of the decision layer.
+    /// Under [`Keep::Last`] both take the same steps on the same batches; under another rule each
+    /// keeps the epoch that is best of its own.
     ///
     /// What it gains as well, an edit by this configuration owes to the training and not to the
     /// ratio.
@@ -218,6 +239,12 @@ impl EditConfig {
     /// Sets which epoch's layer is kept.
     pub fn with_keep(mut self, keep: Keep) -> Self {
         self.keep = keep;
+        self
+    }
+
+    /// Sets which of several equally good epochs is kept.
+    pub fn with_ties(mut self, ties: Ties) -> Self {
+        self.ties = ties;
         self
     }
 

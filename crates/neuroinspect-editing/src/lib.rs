@@ -48,8 +48,9 @@
 //!   it on augmented images at every step. Here it is frozen. Augmentation is a matter of the
 //!   table: give one with several views of each image.
 //! - An automatic target is never below 1, whatever the importances.
-//! - Epochs of equal accuracy are told apart by their ratio penalty. The layer given is never kept
-//!   in place of an edited one.
+//! - Epochs of equal accuracy are told apart by their ratio penalty, where the original takes the
+//!   later one ([`Ties::Later`], part of [`EditConfig::original`]). The layer given is never kept in
+//!   place of an edited one.
 //!
 //! # Example
 //!
@@ -115,7 +116,7 @@ mod testing;
 mod train;
 
 pub use comparison::Comparison;
-pub use config::{EditConfig, EditScope, Keep, RatioForm, RatioNorm, Schedule, Target};
+pub use config::{EditConfig, EditScope, Keep, RatioForm, RatioNorm, Schedule, Target, Ties};
 pub use error::{Error, Result};
 pub use patch::{Edit, Recipe};
 pub use train::{Edited, EpochRecord, edit};

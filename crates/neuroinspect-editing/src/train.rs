@@ -16,7 +16,9 @@ use neuroinspect_counterfactual::importances;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use crate::{EditConfig, EditScope, Error, Keep, Result, Target, loss::Loss, optimizer::Adam};
+use crate::{
+    EditConfig, EditScope, Error, Keep, Result, Target, Ties, loss::Loss, optimizer::Adam,
+};
 
 const STAGE: &str = "editing";
 
@@ -64,8 +66,7 @@ pub struct EpochRecord {
 /// Only `W` and `b` learn, by Adam, on features that are as they are in the table. `layer` itself is
 /// no candidate for the layer kept, however accurate: the validation table usually has the same
 /// false correlation as the training table, and by its accuracy no edit would ever be chosen.
-/// Among epochs of equal accuracy the one with the smaller ratio penalty is kept, and then the
-/// earlier one.
+/// Among epochs of equal accuracy [`Ties`](crate::Ties) decides.
 ///
 /// The observer hears of epochs, and can stop the work between two of them.
 ///
@@ -100,14 +101,17 @@ pub fn edit(
     }
     let target = target_ratio(validation, layer, neurons, scope, config.target)?;
 
-    let mut training = Training::new(layer, neurons, scope, target, config, device);
+    let loss = Loss::new(neurons, scope, target, config, device);
+    let mut training = Training::new(train, layer, loss, config, device);
+    // The last epoch's layer is only the last one asked for when all epochs are run.
+    let patience = config.patience.filter(|_| config.keep != Keep::Last);
     let mut epochs: Vec<EpochRecord> = Vec::new();
     let mut kept = layer.clone();
     let mut best_epoch = 0;
     let mut most_accurate = (0, f64::NEG_INFINITY);
     let mut stopped_early = false;
     for epoch in 1..=config.epochs {
-        let (loss, ratio_penalty) = training.epoch(train, epoch)?;
+        let (loss, ratio_penalty) = training.epoch(epoch)?;
         let edited = training.layer(epoch)?;
         let predictions = edited.predict(validation.features())?;
         let metrics = Metrics::new(validation.labels(), &predictions, layer.classes(), None)?;
@@ -119,7 +123,7 @@ pub fn edit(
             validation_worst_class: metrics.worst_class_accuracy,
         };
         epochs.push(record);
-        if best_epoch == 0 || record.is_better_than(&epochs[best_epoch - 1], config.keep) {
+        if best_epoch == 0 || record.is_better_than(&epochs[best_epoch - 1], config) {
             best_epoch = epoch;
             kept = edited;
         }
@@ -135,7 +139,7 @@ pub fn edit(
             return Err(Cancelled { stage: STAGE }.into());
         }
         let waited = epoch - most_accurate.0;
-        if epoch < config.epochs && config.patience.is_some_and(|patience| waited >= patience) {
+        if epoch < config.epochs && patience.is_some_and(|patience| waited >= patience) {
             stopped_early = true;
             break;
         }
@@ -154,26 +158,36 @@ pub fn edit(
 }
 
 impl EpochRecord {
-    fn is_better_than(&self, other: &Self, keep: Keep) -> bool {
-        let merit = |record: &Self| match keep {
+    /// Than an earlier one.
+    fn is_better_than(&self, other: &Self, config: &EditConfig) -> bool {
+        let merit = |record: &Self| match config.keep {
             Keep::Accuracy => record.validation_accuracy,
             Keep::WorstClass => record.validation_worst_class,
             Keep::Last => record.epoch as f64,
         };
         match merit(self).total_cmp(&merit(other)) {
             Ordering::Greater => true,
-            Ordering::Equal => self.ratio_penalty < other.ratio_penalty,
+            Ordering::Equal => match config.ties {
+                Ties::SmallerPenalty => self.ratio_penalty < other.ratio_penalty,
+                Ties::Later => true,
+            },
             Ordering::Less => false,
         }
     }
 }
 
-/// A decision layer in training.
+/// A decision layer in training. The whole table lies on the device: `N (D + 1)` numbers.
 struct Training<'a> {
     /// `W`: `[K, D]`.
     weight: Adam<2>,
     /// `b`: `[K]`.
     bias: Adam<1>,
+    /// `[N, D]`.
+    features: Tensor<2>,
+    /// The class of each sample: `[N, 1]`.
+    labels: Tensor<2, Int>,
+    /// Every class once: `[1, K]`.
+    classes: Tensor<2, Int>,
     loss: Loss,
     config: &'a EditConfig,
     device: &'a Device,
@@ -181,17 +195,25 @@ struct Training<'a> {
 
 impl<'a> Training<'a> {
     fn new(
+        train: &FeatureTable,
         layer: &DecisionLayer,
-        neurons: &[NeuronId],
-        scope: EditScope,
-        target: f64,
+        loss: Loss,
         config: &'a EditConfig,
         device: &'a Device,
     ) -> Self {
+        let features = train.features().iter().copied().collect();
+        let labels: Vec<i64> = train.labels().iter().map(|label| label.0 as i64).collect();
+        let (samples, neurons) = (train.len(), train.neurons());
         Self {
             weight: Adam::new(layer.weight_on(device)),
             bias: Adam::new(layer.bias_on(device)),
-            loss: Loss::new(neurons, scope, target, config, device),
+            features: Tensor::from_data(
+                TensorData::new::<f32, _>(features, [samples, neurons]),
+                device,
+            ),
+            labels: Tensor::from_data(TensorData::new(labels, [samples, 1]), device),
+            classes: Tensor::<1, Int>::arange(0..layer.classes() as i64, device).unsqueeze(),
+            loss,
             config,
             device,
         }
@@ -199,18 +221,19 @@ impl<'a> Training<'a> {
 
     /// Passes over the table once, in the order of the epoch (from 1), and returns the batches'
     /// mean loss and mean ratio penalty. The device is read once, at the end.
-    fn epoch(&mut self, train: &FeatureTable, epoch: usize) -> Result<(f64, f64)> {
+    fn epoch(&mut self, epoch: usize) -> Result<(f64, f64)> {
         let config = self.config;
-        let mut order: Vec<usize> = (0..train.len()).collect();
+        let mut order: Vec<i64> = (0..self.features.dims()[0] as i64).collect();
         order.shuffle(&mut config.seed.rng("editing order", &[epoch as u64]));
 
         let batches = order.chunks(config.batch_size);
         let steps = batches.len();
         let mut sums = Tensor::<1>::zeros([2], self.device);
         for (step, batch) in batches.enumerate() {
-            let labels: Vec<ClassId> = batch.iter().map(|&row| train.labels()[row]).collect();
-            let features = self.features(train, batch);
-            let labels = self.one_hot(&labels, train.classes());
+            let rows = TensorData::new(batch.to_vec(), [batch.len()]);
+            let rows = Tensor::<1, Int>::from_data(rows, self.device);
+            let features = self.features.clone().select(0, rows.clone());
+            let labels = self.one_hot(rows);
             let (weight, bias) = (self.weight.parameter(), self.bias.parameter());
             let result = self.loss.evaluate(weight, bias, features, labels);
             let rate = config.schedule.rate(
@@ -229,22 +252,11 @@ impl<'a> Training<'a> {
         Ok((cross_entropy + config.lambda3 * penalty, penalty))
     }
 
-    /// The features of some rows: `[B, D]`.
-    fn features(&self, table: &FeatureTable, rows: &[usize]) -> Tensor<2> {
-        let features = table.features().select(Axis(0), rows);
-        let shape = [rows.len(), table.neurons()];
-        let features = TensorData::new(features.into_raw_vec_and_offset().0, shape);
-        Tensor::from_data(features, self.device)
-    }
-
-    /// 1 where the class is the label, else 0: `[B, K]`.
-    fn one_hot(&self, labels: &[ClassId], classes: usize) -> Tensor<2> {
-        let shape = [labels.len(), classes];
-        let labels: Vec<i64> = labels.iter().map(|label| label.0 as i64).collect();
-        let labels = TensorData::new(labels, [shape[0], 1]);
-        let labels = Tensor::<2, Int>::from_data(labels, self.device).expand(shape);
-        let classes = Tensor::<1, Int>::arange(0..classes as i64, self.device);
-        labels.equal(classes.unsqueeze::<2>().expand(shape)).float()
+    /// 1 where the class is the label of the row, else 0: `[B, K]`.
+    fn one_hot(&self, rows: Tensor<1, Int>) -> Tensor<2> {
+        let shape = [rows.dims()[0], self.classes.dims()[1]];
+        let labels = self.labels.clone().select(0, rows).expand(shape);
+        labels.equal(self.classes.clone().expand(shape)).float()
     }
 
     /// The layer as it is after an epoch, read back.

@@ -13,7 +13,7 @@ use neuroinspect_core::{
 use neuroinspect_counterfactual::importance;
 use neuroinspect_editing::{
     Comparison, EditConfig, EditScope, Edited, Error, Keep, RatioForm, RatioNorm, Result, Schedule,
-    Target, edit,
+    Target, Ties, edit,
 };
 use proptest::{collection::vec, prelude::*};
 use rand::{Rng, RngExt};
@@ -258,6 +258,34 @@ fn training_stops_when_accuracy_stands_still() {
             "{patience:?}"
         );
     }
+}
+
+#[test]
+fn the_last_layer_is_that_of_the_last_epoch() {
+    let (train, layer) = settled();
+    let class = EditScope::Class(ClassId(0));
+    let config = EditConfig::default().with_epochs(20, Some(1));
+    let config = config.with_keep(Keep::Last);
+    let edited = run(&train, &train, &layer, &[0], class, &config).unwrap();
+    assert!(!edited.stopped_early);
+    assert_eq!((edited.epochs.len(), edited.best_epoch), (20, 20));
+    // So does its control, which goes through the same steps.
+    let control = run(&train, &train, &layer, &[0], class, &config.control()).unwrap();
+    assert_eq!((control.epochs.len(), control.best_epoch), (20, 20));
+    assert_ne!(control.layer, edited.layer);
+}
+
+#[test]
+fn among_equals_the_original_keeps_the_later() {
+    let (train, layer) = settled();
+    // Every epoch is right on both samples.
+    let config = EditConfig::default()
+        .with_epochs(4, None)
+        .with_ties(Ties::Later);
+    let class = EditScope::Class(ClassId(0));
+    let edited = run(&train, &train, &layer, &[0], class, &config).unwrap();
+    assert_eq!(edited.best_epoch, 4);
+    assert_eq!(EditConfig::original().ties, Ties::Later);
 }
 
 #[test]
