@@ -21,7 +21,8 @@
 //! No new images are needed, and no group labels. The features were computed once, by a backbone
 //! that stays as it is; both gradients are in closed form, and for any number of neurons a step is
 //! two matrix products of full width. What comes out can be kept as an [`Edit`]: a small file that
-//! is applied to exactly the layer it was made for, and reverted bit by bit.
+//! is applied to exactly the layer it was made for, and reverted bit by bit. An edit is one between
+//! any two layers; its [`Recipe`] says by which [`Method`] it was made.
 //!
 //! # Options, and when to prefer them
 //!
@@ -91,7 +92,7 @@
 //! assert_eq!(before.predict(unseen.view())?, [ClassId(1), ClassId(0)]);
 //! assert_eq!(edited.layer.predict(unseen.view())?, [ClassId(0), ClassId(1)]);
 //!
-//! let edit = Edit::between(&before, &edited)?;
+//! let edit = Edit::between(&before, &edited.layer, edited.recipe())?;
 //! assert_eq!(edit.apply(&before)?, edited.layer);
 //! assert_eq!(edit.revert(&edited.layer)?, before);
 //! # Ok(())
@@ -118,5 +119,5 @@ mod train;
 pub use comparison::Comparison;
 pub use config::{EditConfig, EditScope, Keep, RatioForm, RatioNorm, Schedule, Target, Ties};
 pub use error::{Error, Result};
-pub use patch::{Edit, Recipe};
+pub use patch::{Edit, Method, Recipe};
 pub use train::{Edited, EpochRecord, edit};

@@ -17,7 +17,8 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EditConfig, EditScope, Error, Keep, Result, Target, Ties, loss::Loss, optimizer::Adam,
+    EditConfig, EditScope, Error, Keep, Method, Recipe, Result, Target, Ties, loss::Loss,
+    optimizer::Adam,
 };
 
 const STAGE: &str = "editing";
@@ -155,6 +156,20 @@ pub fn edit(
         stopped_early,
         config: config.clone(),
     })
+}
+
+impl Edited {
+    /// How it was made, for its [`Edit`](crate::Edit).
+    pub fn recipe(&self) -> Recipe {
+        let method = Method::ProbabilityRatio {
+            neurons: self.neurons.clone(),
+            scope: self.scope,
+            target: self.target,
+            best_epoch: self.best_epoch,
+            config: self.config.clone(),
+        };
+        Recipe::new(&self.model, method)
+    }
 }
 
 impl EpochRecord {

@@ -6,22 +6,19 @@ use std::collections::HashMap;
 
 use ndarray::{Array1, Array2, array};
 use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, NeuronId};
-use neuroinspect_editing::{Edit, EditConfig, EditScope, Edited, Error};
+use neuroinspect_editing::{Edit, EditConfig, EditScope, Error, Method, Recipe};
 use proptest::{collection::vec, prelude::*};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-fn edited(layer: DecisionLayer) -> Edited {
-    Edited {
-        layer,
-        model: "toy".into(),
+fn recipe() -> Recipe {
+    let method = Method::ProbabilityRatio {
         neurons: vec![NeuronId(0), NeuronId(2)],
         scope: EditScope::Class(ClassId(1)),
         target: 1.02,
         best_epoch: 3,
-        epochs: Vec::new(),
-        stopped_early: false,
         config: EditConfig::waterbirds(),
-    }
+    };
+    Recipe::new("toy", method)
 }
 
 fn before() -> DecisionLayer {
@@ -34,7 +31,7 @@ fn after() -> DecisionLayer {
 }
 
 fn the_edit() -> Edit {
-    Edit::between(&before(), &edited(after())).unwrap()
+    Edit::between(&before(), &after(), recipe()).unwrap()
 }
 
 /// Bits, because `==` holds -0.0 and 0.0 for equal.
@@ -67,7 +64,7 @@ fn only_changed_rows_are_kept() {
     assert_eq!(edit.changed_classes(), [ClassId(1)]);
     assert_eq!(edit.largest_change(), (0.5, 0.25));
     assert_eq!(edit.shape(), [2, 3]);
-    assert_eq!(edit.recipe().config, EditConfig::waterbirds());
+    assert_eq!(edit.recipe(), &recipe());
     assert_eq!(edit.sha256_before(), before().sha256());
     assert_eq!(edit.sha256_after(), after().sha256());
 }
@@ -75,7 +72,7 @@ fn only_changed_rows_are_kept() {
 #[test]
 fn a_zero_that_changes_its_sign_is_a_change() {
     let negative = DecisionLayer::new(before().weight().to_owned(), array![-0.0, 0.5]).unwrap();
-    let edit = Edit::between(&before(), &edited(negative.clone())).unwrap();
+    let edit = Edit::between(&before(), &negative, recipe()).unwrap();
     assert_eq!(edit.changed_classes(), [ClassId(0)]);
     assert_eq!(bits(&edit.apply(&before()).unwrap()), bits(&negative));
     assert_eq!(bits(&edit.revert(&negative).unwrap()), bits(&before()));
@@ -108,7 +105,7 @@ fn another_layer_is_refused_with_the_model_named() {
 #[test]
 fn layers_of_different_shapes_have_no_edit_between_them() {
     let small = DecisionLayer::new(array![[1.0]], array![0.0]).unwrap();
-    let result = Edit::between(&small, &edited(after()));
+    let result = Edit::between(&small, &after(), recipe());
     assert!(matches!(result, Err(Error::Core(CoreError::Shape { .. }))));
 }
 
@@ -234,6 +231,10 @@ fn hostile_files_are_refused_by_name() {
             "recipe",
         ),
         (
+            new().metadata("edit", "probability_ratio", "divination"),
+            "divination",
+        ),
+        (
             new().metadata("edit", "\"neurons\":3", "\"neurons\":18446744073709551615"),
             "weight_before",
         ),
@@ -303,9 +304,9 @@ proptest! {
 
     #[test]
     fn any_edit_goes_there_and_back_through_a_file((before, after) in layers()) {
-        let edit = Edit::between(&before, &edited(after.clone())).unwrap();
+        let edit = Edit::between(&before, &after, recipe()).unwrap();
         let edit = load(&saved(&edit)).unwrap();
-        prop_assert_eq!(&edit, &Edit::between(&before, &edited(after.clone())).unwrap());
+        prop_assert_eq!(&edit, &Edit::between(&before, &after, recipe()).unwrap());
         let applied = edit.apply(&before).unwrap();
         prop_assert_eq!(bits(&applied), bits(&after));
         prop_assert_eq!(bits(&edit.revert(&applied).unwrap()), bits(&before));

@@ -359,7 +359,7 @@ fn mend(
     let edited = train_layer(&config.editing)?;
     let control = train_layer(&config.editing.control())?;
     Ok(Mending {
-        edit: Edit::between(&layer, &edited)?,
+        edit: Edit::between(&layer, &edited.layer, edited.recipe())?,
         comparison: Comparison::new(evaluation, &layer, &edited.layer)?,
         control: Comparison::new(evaluation, &layer, &control.layer)?.after,
         edited,

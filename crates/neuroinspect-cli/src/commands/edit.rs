@@ -81,7 +81,7 @@ pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
     let edited = train_layer(&config)?;
     let control = train_layer(&config.control())?;
     session.clear();
-    Edit::between(&layer, &edited)?.save(out.join(EDIT_FILE))?;
+    Edit::between(&layer, &edited.layer, edited.recipe())?.save(out.join(EDIT_FILE))?;
 
     let class = match scope {
         EditScope::Class(class) => Some((class, table.class_names()[class.0].as_str())),

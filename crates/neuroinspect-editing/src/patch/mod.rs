@@ -8,7 +8,7 @@ use ndarray::{Array1, Array2, Axis};
 use neuroinspect_core::{ClassId, DecisionLayer, NeuronId};
 use serde::{Deserialize, Serialize};
 
-use crate::{EditConfig, EditScope, Edited, Error, Result};
+use crate::{EditConfig, EditScope, Error, Result};
 
 /// A patch of a decision layer that can be applied, reverted, inspected and passed on in a small
 /// file.
@@ -36,16 +36,67 @@ pub struct Recipe {
     pub model: String,
     /// Version of neuroinspect.
     pub version: String,
-    /// The neurons corrected.
-    pub neurons: Vec<NeuronId>,
-    /// Whose probability they were to stop deciding.
-    pub scope: EditScope,
-    /// The probability ratio `o` aimed at.
-    pub target: f64,
-    /// The epoch whose layer was kept, from 1.
-    pub best_epoch: usize,
-    /// The options, the seed among them.
-    pub config: EditConfig,
+    /// By which method, with which options.
+    pub method: Method,
+}
+
+/// A way to make one decision layer out of another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Method {
+    /// [`edit`](crate::edit): the probability ratio of some neurons is pulled to a target.
+    ProbabilityRatio {
+        /// The neurons corrected.
+        neurons: Vec<NeuronId>,
+        /// Whose probability they were to stop deciding.
+        scope: EditScope,
+        /// The probability ratio `o` aimed at.
+        target: f64,
+        /// The epoch whose layer was kept, from 1.
+        best_epoch: usize,
+        /// The options, the seed among them.
+        config: EditConfig,
+    },
+}
+
+impl Recipe {
+    /// A recipe of this version of neuroinspect for a decision layer of the classifier `model`.
+    pub fn new(model: impl Into<String>, method: Method) -> Self {
+        Self {
+            model: model.into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            method,
+        }
+    }
+}
+
+/// What was done, in a sentence for people.
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ProbabilityRatio {
+                neurons,
+                scope,
+                target,
+                best_epoch,
+                config,
+            } => {
+                let names: Vec<String> = neurons.iter().map(ToString::to_string).collect();
+                let scope = match scope {
+                    EditScope::Class(class) => format!("class {class}"),
+                    EditScope::AllClasses => "all classes".to_owned(),
+                };
+                write!(
+                    f,
+                    "corrects neurons {} for {scope}, aiming at a probability ratio of {target:.4} \
+                     with seed {}; layer of epoch {best_epoch}",
+                    names.join(", "),
+                    config.seed.0
+                )
+            }
+        }
+    }
 }
 
 /// Some rows of a decision layer.
@@ -58,13 +109,12 @@ struct Rows {
 }
 
 impl Edit {
-    /// The edit that leads from a decision layer to an edited one.
+    /// The edit that leads from one decision layer to another, however that was made.
     ///
     /// # Errors
     ///
     /// When the layers differ in shape.
-    pub fn between(before: &DecisionLayer, edited: &Edited) -> Result<Self> {
-        let after = &edited.layer;
+    pub fn between(before: &DecisionLayer, after: &DecisionLayer, recipe: Recipe) -> Result<Self> {
         if before.weight().dim() != after.weight().dim() {
             let what = "[classes, neurons] of the edited layer";
             let (expected, found) = (before.weight().dim(), after.weight().dim());
@@ -75,15 +125,7 @@ impl Edit {
             .filter(|&class| !row_bits(before, class).eq(row_bits(after, class)))
             .collect();
         Ok(Self {
-            recipe: Recipe {
-                model: edited.model.clone(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                neurons: edited.neurons.clone(),
-                scope: edited.scope,
-                target: edited.target,
-                best_epoch: edited.best_epoch,
-                config: edited.config.clone(),
-            },
+            recipe,
             classes: before.classes(),
             neurons: before.neurons(),
             sha256_before: before.sha256(),
@@ -187,17 +229,8 @@ impl fmt::Display for Edit {
         let Recipe {
             model,
             version,
-            neurons,
-            scope,
-            target,
-            best_epoch,
-            config,
+            method,
         } = &self.recipe;
-        let names: Vec<String> = neurons.iter().map(ToString::to_string).collect();
-        let scope = match scope {
-            EditScope::Class(class) => format!("class {class}"),
-            EditScope::AllClasses => "all classes".to_owned(),
-        };
         let (weight, bias) = self.largest_change();
         let (changed, classes) = (self.changed.len(), self.classes);
         writeln!(
@@ -205,21 +238,13 @@ impl fmt::Display for Edit {
             "edit of the decision layer of '{model}' ({classes} classes, {} neurons)",
             self.neurons
         )?;
-        writeln!(
-            f,
-            "corrects neurons {} for {scope}, aiming at a probability ratio of {target:.4}",
-            names.join(", ")
-        )?;
+        writeln!(f, "{method}")?;
         writeln!(
             f,
             "changes {changed} of {classes} rows, a weight by at most {weight:.3e}, a bias by at \
              most {bias:.3e}"
         )?;
-        writeln!(
-            f,
-            "made by neuroinspect {version} with seed {}; layer of epoch {best_epoch}",
-            config.seed.0
-        )?;
+        writeln!(f, "made by neuroinspect {version}")?;
         writeln!(f, "before {}", self.sha256_before)?;
         write!(f, "after  {}", self.sha256_after)
     }
