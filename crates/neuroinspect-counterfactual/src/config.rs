@@ -149,6 +149,7 @@ pub enum Overlap {
 /// Which shifts vote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Votes {
     /// Only `w_i > 0` votes for insufficient, and only `w_i < 0` for excessive.
     #[default]

@@ -19,6 +19,7 @@ pub enum EditScope {
 /// The probability ratio `o` to be reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Target {
     /// Given, at least 1; at 1 the neurons' influence is to vanish. The paper's: 1.003 on
     /// Flowers-102, 1.02 on Food-101, 1 on Waterbirds and MetaShift.
@@ -34,6 +35,7 @@ pub enum Target {
 /// Of what the probability ratio is taken when there are several neurons.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum RatioForm {
     /// One ratio per sample, all neurons zeroed at once, as in the original program.
     #[default]
@@ -45,6 +47,7 @@ pub enum RatioForm {
 /// How the distances of a batch's ratios from the target become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum RatioNorm {
     /// The Euclidean norm, as in the paper: it grows with the square root of the batch.
     #[default]
@@ -57,6 +60,7 @@ pub enum RatioNorm {
 /// Which epoch's layer is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Keep {
     /// The one of best validation accuracy.
     #[default]
@@ -72,6 +76,7 @@ pub enum Keep {
 /// Which of several epochs that are equally good by [`Keep`] is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Ties {
     /// The one with the smaller ratio penalty, and then the earlier one.
     #[default]
@@ -84,6 +89,7 @@ pub enum Ties {
 /// How the learning rate goes over training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Schedule {
     /// As it is.
     Constant,

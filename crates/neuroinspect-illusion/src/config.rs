@@ -75,6 +75,7 @@ pub struct IllusionConfig {
 /// What is maximised.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Objective {
     /// CLIP-Illusion, `(s + eps) (a_n + gamma z_c)`; needs a [`Guide`](crate::Guide).
     Guided,
@@ -90,6 +91,7 @@ pub enum Objective {
 /// How the losses of a batch are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Coupling {
     /// Each image has its own loss (Eq. 10). The sum over the batch is differentiated: an image's
     /// gradient, and what AdamW makes of it, is the same in every batch.
@@ -103,6 +105,7 @@ pub enum Coupling {
 /// How often the random geometry is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum TransformDraw {
     /// Once per step, for all images: keyed by (seed, step).
     PerStep,

@@ -48,6 +48,7 @@ pub struct Spectrum {
 
 /// How values are brought into `[0, 1]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Squash {
     /// The logistic function, for pictures that start from noise.
     Sigmoid,

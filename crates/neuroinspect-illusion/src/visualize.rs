@@ -35,6 +35,7 @@ impl fmt::Debug for Guide<'_> {
 
 /// What the optimisation starts from.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub enum Initial {
     /// Normal noise of standard deviation [`init_std`](IllusionConfig::init_std), keyed by
     /// (seed, neuron, class).
