@@ -9,6 +9,7 @@ const BETA2: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
 
 /// Adam (arXiv 1412.6980) for one tensor, as PyTorch has it: weight decay is added to the gradient.
+/// Not Burn's, whose bias correction `1 - 0.999^t` in single precision is off by a part in 1e5.
 pub(crate) struct Adam<const R: usize> {
     parameter: Tensor<R>,
     mean: Tensor<R>,

@@ -341,7 +341,8 @@ impl IllusionConfig {
             }
         }
         for beta in [self.betas.0, self.betas.1] {
-            if !(0.0..1.0).contains(&beta) {
+            // AdamW computes with them in single precision.
+            if !(0.0..1.0).contains(&(beta as f32)) {
                 return Err(Error::option(
                     "betas",
                     self.betas,

@@ -44,7 +44,8 @@ pub enum Initial {
     /// A spectrum per pair, as [`Spectrum`] reads it: `[pairs, 3, S, S]`.
     Spectra(Array4<f32>),
     /// An image per pair, in `[0, 1]`: `[pairs, 3, S, S]`. The picture is then clamped to
-    /// `[0, 1]` instead of squashed.
+    /// `[0, 1]` instead of squashed. Of the image's spectrum the Nyquist column is lost, and the
+    /// imaginary part where [`imaginary_part`](IllusionConfig::imaginary_part) says so.
     Images(Array4<f32>),
 }
 

@@ -146,6 +146,7 @@ fn each_option_has_its_range() {
         ("mask_reduction", good.clone().with_mask(0.5, -0.5)),
         ("mask_threshold", good.clone().with_mask(f64::NAN, 0.5)),
         ("betas", good.clone().with_betas(1.0, 0.5)),
+        ("betas", good.clone().with_betas(0.5, 1.0 - 1e-9)),
         ("betas", good.clone().with_betas(0.5, -0.5)),
         (
             "logit_weight",
