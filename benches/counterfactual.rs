@@ -6,7 +6,11 @@
 //! The embedded demo's classifier and its mistakes about stars. The slow way takes too long to be
 //! repeated: it is timed once, and the ratio of the medians printed at the end.
 
-#![allow(clippy::unwrap_used, reason = "a bench stops by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench stops by panicking, and prints what it found"
+)]
 
 use std::{
     hint::black_box,
