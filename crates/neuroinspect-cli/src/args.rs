@@ -21,6 +21,27 @@ pub(crate) struct Cli {
     pub(crate) common: Common,
 }
 
+fn at_least_1(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number >= 1 => Ok(number),
+        _ => Err("expected a whole number from 1".into()),
+    }
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number >= 0.0 && number.is_finite() => Ok(number),
+        _ => Err("expected 0 or a positive number".into()),
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    not_negative(text).and_then(|number| match number > 0.0 {
+        true => Ok(number),
+        false => Err("expected a positive number".into()),
+    })
+}
+
 /// Options every command takes.
 #[derive(Args, Debug)]
 pub(crate) struct Common {
@@ -99,7 +120,7 @@ pub(crate) struct ReadingArgs {
     #[arg(long, value_enum, default_value_t = OnCorrupt::Fail)]
     pub(crate) on_corrupt: OnCorrupt,
     /// Images per batch
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_1)]
     pub(crate) batch_size: usize,
 }
 
@@ -133,7 +154,7 @@ pub(crate) struct ClipArgs {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PictureArgs {
     /// Optimisation steps per picture
-    #[arg(long, value_name = "N", default_value_t = 450)]
+    #[arg(long, value_name = "N", default_value_t = 450, value_parser = at_least_1)]
     pub(crate) iterations: usize,
     /// What is maximised; `clip` needs --clip-weights
     #[arg(long, value_enum)]
@@ -145,7 +166,7 @@ pub(crate) struct PictureArgs {
     #[arg(long, value_name = "N")]
     pub(crate) size: Option<usize>,
     /// Pictures optimised at once
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = at_least_1)]
     pub(crate) picture_batch: usize,
 }
 
@@ -162,18 +183,21 @@ pub(crate) enum ObjectiveName {
 /// How the decision layer is edited.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TrainingArgs {
-    /// Probability ratio aimed at, at least 1; 1 removes the neurons' influence; `auto` follows
-    /// the least ratio among them
-    #[arg(long, value_name = "X|auto", default_value = "1")]
+    /// Probability ratio aimed at, at least 1; 1 removes the neurons' influence; `auto` leaves a
+    /// third of the least influence among them
+    #[arg(long, value_name = "X|auto", default_value = "auto")]
     pub(crate) target: TargetName,
     /// Weight of the ratio beside the cross entropy
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = not_negative)]
     pub(crate) lambda: Option<f64>,
     /// Epochs at most
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_1)]
     pub(crate) epochs: usize,
+    /// Stop after so many epochs without a better validation accuracy; not with `--keep last`
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_1)]
+    pub(crate) patience: usize,
     /// Learning rate of Adam
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = positive)]
     pub(crate) learning_rate: Option<f64>,
     /// Which epoch is kept
     #[arg(long, value_enum, default_value_t = KeepName::Accuracy)]
@@ -192,10 +216,10 @@ impl std::str::FromStr for TargetName {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "auto" => Ok(Self::Auto),
-            _ => text
-                .parse()
-                .map(Self::Fixed)
-                .map_err(|_| "expected a number or 'auto'".into()),
+            _ => match text.parse::<f64>() {
+                Ok(ratio) if ratio >= 1.0 && ratio.is_finite() => Ok(Self::Fixed(ratio)),
+                _ => Err("expected a number from 1, or 'auto'".into()),
+            },
         }
     }
 }
@@ -215,6 +239,7 @@ pub(crate) enum KeepName {
 #[derive(Clone, Debug)]
 pub(crate) enum NeuronList {
     Auto,
+    All,
     Given(Vec<usize>),
 }
 
@@ -222,8 +247,10 @@ impl std::str::FromStr for NeuronList {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "auto" {
-            return Ok(Self::Auto);
+        match text {
+            "auto" => return Ok(Self::Auto),
+            "all" => return Ok(Self::All),
+            _ => {}
         }
         let parse = |part: &str| {
             part.trim()
@@ -240,7 +267,7 @@ impl std::str::FromStr for NeuronList {
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
     /// Optimisation steps per picture
-    #[arg(long, value_name = "N", default_value_t = 400)]
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = at_least_1)]
     pub(crate) iterations: usize,
 }
 
@@ -256,12 +283,17 @@ pub(crate) struct DebugArgs {
     /// Images to edit on; without it, half of --data edits and the other half measures
     #[arg(long, value_name = "DIR")]
     pub(crate) train: Option<PathBuf>,
-    /// Neurons to edit and picture; `auto` takes the first --count of the ranking
-    #[arg(long, value_name = "auto|N,N,..", default_value = "auto")]
+    /// Neurons to edit and picture; `auto` takes the first --count of the ranking: both lists
+    /// merged, those in the top 5 of most mistakes first, among equals the insufficient one, then
+    /// the lower number; `all` takes the whole ranking
+    #[arg(long, value_name = "auto|all|N,N,..", default_value = "auto")]
     pub(crate) neurons: NeuronList,
     /// How many neurons `--neurons auto` takes
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_1)]
     pub(crate) count: usize,
+    /// How many of the neurons, from the first, are pictured; all unless given
+    #[arg(long, value_name = "N")]
+    pub(crate) pictures: Option<usize>,
     #[command(flatten)]
     pub(crate) clip: ClipArgs,
     #[command(flatten)]
@@ -309,7 +341,7 @@ pub(crate) struct VisualizeArgs {
     #[arg(long, value_name = "NAME_OR_INDEX")]
     pub(crate) class: Option<String>,
     /// How many neurons `auto` takes, or how many classes a neuron is pictured in
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_1)]
     pub(crate) count: usize,
     #[command(flatten)]
     pub(crate) clip: ClipArgs,
@@ -347,6 +379,9 @@ pub(crate) struct ApplyArgs {
     /// Checkpoint to apply the edit to
     #[arg(long, value_name = "FILE", requires = "model")]
     pub(crate) weights: Option<PathBuf>,
+    /// Accept a checkpoint with missing, unused or mis-shaped tensors
+    #[arg(long)]
+    pub(crate) partial: bool,
     /// Take the edit back instead
     #[arg(long)]
     pub(crate) revert: bool,

@@ -1,6 +1,6 @@
 //! Images as the command line names them.
 
-use std::path::Path;
+use std::{ffi::OsStr, path::Path};
 
 use anyhow::Result;
 use neuroinspect::{
@@ -75,15 +75,18 @@ pub(crate) fn run(
     run
 }
 
+/// A word as a shell reads it; one that is no Unicode only resembles it.
+pub(crate) fn quoted(word: impl AsRef<OsStr>) -> String {
+    let word = word.as_ref().to_string_lossy();
+    match word.contains(|c: char| c.is_whitespace() || "'\"\\$&|;<>()*?#~`![]{}".contains(c)) {
+        true => format!("'{}'", word.replace('\'', r"'\''")),
+        false => word.into_owned(),
+    }
+}
+
 /// The command line as it was typed, near enough to be typed again.
 pub(crate) fn command_line() -> String {
-    let quote = |word: String| match word
-        .contains(|c: char| c.is_whitespace() || "'\"\\$&|;<>()*?".contains(c))
-    {
-        true => format!("'{}'", word.replace('\'', r"'\''")),
-        false => word,
-    };
-    let words = std::env::args().skip(1).map(quote);
+    let words = std::env::args_os().skip(1).map(quoted);
     std::iter::once("neuroinspect".to_owned())
         .chain(words)
         .collect::<Vec<_>>()

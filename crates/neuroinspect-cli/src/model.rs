@@ -116,7 +116,7 @@ pub(crate) fn editing(args: &TrainingArgs, seed: Seed) -> EditConfig {
             TargetName::Auto => Target::Auto,
             TargetName::Fixed(ratio) => Target::Fixed(ratio),
         })
-        .with_epochs(args.epochs, Some(5))
+        .with_epochs(args.epochs, Some(args.patience))
         .with_keep(match args.keep {
             KeepName::Accuracy => Keep::Accuracy,
             KeepName::WorstClass => Keep::WorstClass,

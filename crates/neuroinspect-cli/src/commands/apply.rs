@@ -1,13 +1,11 @@
 //! `apply`: an edit file to a checkpoint, forth or back.
 
 use anyhow::Result;
-use neuroinspect::{
-    editing::Edit,
-    models::{LoadConfig, load_classifier},
-};
+use neuroinspect::editing::Edit;
 
 use crate::{
-    args::{ApplyArgs, Common},
+    args::{ApplyArgs, Common, ModelArgs},
+    model,
     output::{self, OutFolder},
     session::Outcome,
 };
@@ -20,7 +18,12 @@ pub(crate) fn run(common: &Common, args: &ApplyArgs) -> Result<Outcome> {
     };
     let out = OutFolder::create(&common.out)?;
     let device = common.device.open()?;
-    let mut loaded = load_classifier(model, weights, &LoadConfig::default(), &device)?;
+    let model = ModelArgs {
+        model: model.clone(),
+        weights: weights.clone(),
+        partial: args.partial,
+    };
+    let mut loaded = model::classifier(&model, &device)?;
     let layer = loaded.model.decision_layer()?;
     let changed = match args.revert {
         true => edit.revert(&layer)?,
@@ -33,7 +36,7 @@ pub(crate) fn run(common: &Common, args: &ApplyArgs) -> Result<Outcome> {
         "edited.safetensors"
     });
     loaded.model.save(&path)?;
-    let written = serde_json::json!({ "weights": path, "decision_layer_sha256": changed.sha256() });
+    let written = serde_json::json!({ "weights": path.to_string_lossy(), "decision_layer_sha256": changed.sha256() });
     output::print(common.json, &written, |_| {
         format!("written to {}\n", path.display())
     })?;

@@ -33,11 +33,13 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
     let mut config = DebugConfig::new()
         .with_neurons(match &args.neurons {
             NeuronList::Auto => NeuronChoice::Auto { count: args.count },
+            NeuronList::All => NeuronChoice::Listed,
             NeuronList::Given(neurons) => {
                 NeuronChoice::Given(neurons.iter().copied().map(NeuronId).collect())
             }
         })
         .with_editing(model::editing(&args.training, seed));
+    config.pictures = args.pictures;
     config.illusion = model::illusion(&args.picture, guide.is_some(), seed)?;
 
     let mut session = Session::start()?;
@@ -75,10 +77,12 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
     let mut run = data::run(common, &loaded, &dataset, &extracted);
     run.configs
         .insert("debug".into(), serde_json::to_value(&config)?);
+    let partial = if args.model.partial { " --partial" } else { "" };
     let how_to_apply = format!(
-        "neuroinspect apply --edit {EDIT_FILE} --model {} --weights {}",
-        args.model.model,
-        args.model.weights.display(),
+        "neuroinspect apply --edit {} --model {} --weights {}{partial}",
+        data::quoted(out.join(EDIT_FILE)),
+        data::quoted(&args.model.model),
+        data::quoted(&args.model.weights),
     );
     let presentation = Presentation {
         dataset: &dataset,
@@ -90,22 +94,25 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
         }),
         context_responses: Default::default(),
     };
-    write(common, &out, presentation, &findings)
+    write(common, &out, presentation, &findings, "")
 }
 
-/// Writes what was found, and says so: shared with `demo`.
+/// Writes what was found, and says so after `heading`: shared with `demo`.
 pub(super) fn write(
     common: &Common,
     out: &OutFolder,
     presentation: Presentation<'_>,
     findings: &Findings,
+    heading: &str,
 ) -> Result<Outcome> {
     if let Some(mending) = &findings.mending {
         mending.edit.save(out.join(EDIT_FILE))?;
     }
     let report = presentation.report(findings)?;
     report.write(out.path())?;
-    output::print(common.json, &report.summary, |summary| text(summary, out))?;
+    output::print(common.json, &report.summary, |summary| {
+        heading.to_owned() + &text(summary, out)
+    })?;
     Ok(match findings.interrupted {
         true => Outcome::Interrupted,
         false => Outcome::Finished,

@@ -50,22 +50,22 @@ pub(crate) fn run(common: &Common, args: &DemoArgs) -> Result<Outcome> {
     presentation.edit_file = Some(EditFile {
         path: EDIT_FILE.into(),
         how_to_apply: format!(
-            "neuroinspect apply --edit {EDIT_FILE} --model cifar_resnet20 --weights {checkpoint}"
+            "neuroinspect apply --edit {} --model cifar_resnet20 --weights {}",
+            data::quoted(out.join(EDIT_FILE)),
+            data::quoted(out.join(checkpoint)),
         ),
     });
 
-    if !common.json {
-        let context = demo.planted_context();
-        let responding = found
-            .findings
-            .neurons
-            .iter()
-            .filter(|neuron| found.context_effects[neuron.0].responds());
-        println!(
-            "planted: in training, stars float on {context}; of the {} first neurons, {} respond to {context}",
-            found.findings.neurons.len(),
-            responding.count(),
-        );
-    }
-    write(common, &out, presentation, &found.findings)
+    let context = demo.planted_context();
+    let neurons = &found.findings.neurons;
+    let responding = neurons
+        .iter()
+        .filter(|neuron| found.context_effects[neuron.0].responds());
+    let planted = format!(
+        "planted: in training, every star and nothing else is on {context}; {} of the {} neurons \
+         edited respond to {context}\n",
+        responding.count(),
+        neurons.len(),
+    );
+    write(common, &out, presentation, &found.findings, &planted)
 }

@@ -24,8 +24,8 @@ struct Record<'a> {
     edited: &'a Edited,
     #[serde(flatten)]
     comparison: Comparison,
-    /// After the same training without the ratio.
-    control: Metrics,
+    /// After the same training without the ratio; `None` when that was stopped.
+    control: Option<Metrics>,
     file: &'static str,
 }
 
@@ -77,11 +77,17 @@ pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
             &device,
             &mut session,
         )
+        .map_err(neuroinspect::Error::from)
     };
     let edited = train_layer(&config)?;
-    let control = train_layer(&config.control())?;
-    session.clear();
     Edit::between(&layer, &edited.layer, edited.recipe())?.save(out.join(EDIT_FILE))?;
+    // The edit is kept, whatever becomes of its control.
+    let control = match train_layer(&config.control()) {
+        Ok(control) => Some(Comparison::new(evaluation, &layer, &control.layer)?.after),
+        Err(error) if error.is_cancellation() => None,
+        Err(error) => return Err(error.into()),
+    };
+    session.clear();
 
     let class = match scope {
         EditScope::Class(class) => Some((class, table.class_names()[class.0].as_str())),
@@ -91,7 +97,7 @@ pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
         neurons: &neurons,
         scope,
         comparison: Comparison::new(evaluation, &layer, &edited.layer)?,
-        control: Comparison::new(evaluation, &layer, &control.layer)?.after,
+        control,
         edited: &edited,
         file: EDIT_FILE,
     };
@@ -100,9 +106,12 @@ pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
         let Comparison { before, after } = &record.comparison;
         format!(
             "{}\nedit file: {}\n",
-            accuracies(class, before, after, Some(&record.control)),
+            accuracies(class, before, after, record.control.as_ref()),
             out.join(EDIT_FILE).display(),
         )
     })?;
-    Ok(Outcome::Finished)
+    Ok(match record.control {
+        Some(_) => Outcome::Finished,
+        None => Outcome::Interrupted,
+    })
 }

@@ -50,7 +50,8 @@ pub(crate) fn run(common: &Common, args: &ExplainArgs) -> Result<Outcome> {
         false => Default::default(),
     };
     let layer = loaded.model.decision_layer()?;
-    let explanation = explain(table, &layer, class, &config, &device, &mut session)?;
+    let explanation = explain(table, &layer, class, &config, &device, &mut session)
+        .map_err(neuroinspect::Error::from)?;
     session.clear();
     let ranking = rank(
         &explanation,

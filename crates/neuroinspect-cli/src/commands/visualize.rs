@@ -139,6 +139,7 @@ fn pairs(
         .map(|text| class_id(text, layer, dataset))
         .transpose()?;
     Ok(match (&args.neurons, class) {
+        (NeuronList::All, _) => bail!("there is no ranking here: name the neurons"),
         (NeuronList::Auto, None) => bail!("give --class, --neurons, or both"),
         (NeuronList::Auto, Some(class)) => neurons_of_class(layer, class, args.count)?
             .into_iter()
