@@ -1,10 +1,15 @@
 //! Image files to 8-bit RGB, as PIL's `Image.open(path).convert("RGB")` does it.
 
-use std::{io::Cursor, path::Path};
+use std::{
+    fs::File,
+    io::{Cursor, Read},
+    path::Path,
+};
 
 use image::{
     ColorType, DynamicImage, GrayImage, ImageError, ImageFormat, ImageReader, ImageResult, Limits,
-    Rgb, RgbImage, error::DecodingError,
+    Rgb, RgbImage,
+    error::{DecodingError, LimitError, LimitErrorKind},
 };
 use jpeg_decoder::PixelFormat;
 
@@ -13,6 +18,9 @@ use crate::{Error, Result};
 /// Largest decoded image, in bytes: 179 million RGB pixels, where PIL too refuses what it takes
 /// for a decompression bomb.
 const MAX_DECODED_BYTES: u64 = 512 << 20;
+
+/// Largest file, in bytes: an image of the largest size, uncompressed, fits with room to spare.
+const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// Reads an image file (JPEG, PNG, WebP, BMP, GIF) as 8-bit RGB.
 ///
@@ -24,7 +32,8 @@ const MAX_DECODED_BYTES: u64 = 512 << 20;
 /// - takes the first frame of an animation;
 /// - repeats grey in the three channels, and keeps the upper 8 of 16 bits (PIL does so for colour;
 ///   16-bit grey, which it cuts off at 255, is treated like colour here);
-/// - refuses a truncated file and one of more than 512 MiB decoded.
+/// - refuses a truncated file, one of more than 1 GiB, and one of more than 512 MiB decoded, before
+///   any memory of that size is asked for.
 ///
 /// PNG, GIF, BMP and WebP files were found to decode as in Pillow 12, bit for bit. A JPEG decoder is
 /// free in its rounding: over 1000 ImageNet images, values (0 to 255) differ from Pillow's
@@ -37,10 +46,7 @@ const MAX_DECODED_BYTES: u64 = 512 << 20;
 /// When the file cannot be read, is no image of a known format, is damaged, truncated or too large.
 pub fn open_image(path: impl AsRef<Path>) -> Result<RgbImage> {
     let path = path.as_ref();
-    let bytes = std::fs::read(path).map_err(|source| neuroinspect_core::Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes = read(path)?;
     // What is missing is painted grey by one decoder and told in its own words by another.
     let jpeg = image::guess_format(&bytes).ok() == Some(ImageFormat::Jpeg);
     if jpeg && !jpeg_ends(&bytes) {
@@ -66,6 +72,29 @@ pub fn open_image(path: impl AsRef<Path>) -> Result<RgbImage> {
     Ok(to_rgb(image))
 }
 
+/// The bytes of a file of at most [`MAX_FILE_BYTES`].
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let unreadable = |source| neuroinspect_core::Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let size = file.metadata().map_err(unreadable)?.len();
+    let mut bytes = Vec::new();
+    if size <= MAX_FILE_BYTES {
+        // A file may grow, and a pipe has no length.
+        let mut file = file.take(MAX_FILE_BYTES + 1);
+        file.read_to_end(&mut bytes).map_err(unreadable)?;
+    }
+    if size.max(bytes.len() as u64) > MAX_FILE_BYTES {
+        return Err(Error::FileTooLarge {
+            path: path.to_owned(),
+            limit: MAX_FILE_BYTES,
+        });
+    }
+    Ok(bytes)
+}
+
 /// Decodes a grey or colour JPEG as libjpeg does but for rounding; `None` for the kinds left to the
 /// `image` crate (CMYK, 12 bits, lossless).
 fn decode_jpeg(bytes: &[u8]) -> ImageResult<Option<DynamicImage>> {
@@ -73,7 +102,6 @@ fn decode_jpeg(bytes: &[u8]) -> ImageResult<Option<DynamicImage>> {
         ImageError::Decoding(DecodingError::new(ImageFormat::Jpeg.into(), error))
     };
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
-    decoder.set_max_decoding_buffer_size(MAX_DECODED_BYTES as usize);
     decoder.read_info().map_err(damaged)?;
     let Some(info) = decoder.info() else {
         return Ok(None);
@@ -81,8 +109,14 @@ fn decode_jpeg(bytes: &[u8]) -> ImageResult<Option<DynamicImage>> {
     if !matches!(info.pixel_format, PixelFormat::L8 | PixelFormat::RGB24) {
         return Ok(None);
     }
+    // The decoder's own limit is looked at only after its working memory has been allocated.
+    let (width, height) = (u32::from(info.width), u32::from(info.height));
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels * info.pixel_format.pixel_bytes() as u64 > MAX_DECODED_BYTES {
+        let limit = LimitError::from_kind(LimitErrorKind::InsufficientMemory);
+        return Err(ImageError::Limits(limit));
+    }
     let values = decoder.decode().map_err(damaged)?;
-    let (width, height) = (info.width.into(), info.height.into());
     Ok(match info.pixel_format {
         PixelFormat::L8 => GrayImage::from_raw(width, height, values).map(DynamicImage::from),
         _ => RgbImage::from_raw(width, height, values).map(DynamicImage::from),

@@ -28,6 +28,14 @@ pub enum Error {
         /// What is missing.
         reason: &'static str,
     },
+    /// A file larger than any image this reads.
+    #[error("'{}' has more than {limit} bytes, the most an image file may have", path.display())]
+    FileTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most bytes allowed.
+        limit: u64,
+    },
     /// An image without a single pixel.
     #[error("an image of {width} x {height} pixels cannot be resized")]
     EmptyImage {
@@ -35,6 +43,18 @@ pub enum Error {
         width: u32,
         /// Its height in pixels.
         height: u32,
+    },
+    /// An image with a side longer than any this resizes.
+    #[error(
+        "an image of {width} x {height} pixels cannot be resized: a side is above {limit} pixels; crop or shrink it first"
+    )]
+    SideTooLong {
+        /// Its width in pixels.
+        width: u32,
+        /// Its height in pixels.
+        height: u32,
+        /// The most pixels a side may have.
+        limit: u32,
     },
     /// A sample that the data set does not have.
     #[error("sample {index} is out of range: data set '{dataset}' has {samples} samples")]

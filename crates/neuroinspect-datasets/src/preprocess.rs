@@ -9,6 +9,9 @@ use crate::{
     resample::{Span, resize_window},
 };
 
+/// The longest side, in pixels, an image may have before or after resizing: a JPEG's.
+const MAX_SIDE: u32 = u16::MAX as u32;
+
 /// Resizes and crops an image as `spec` says and scales it to `[0, 1]`.
 ///
 /// Bit for bit what torchvision makes of a PIL image with `Resize`, `CenterCrop` and `ToTensor`
@@ -27,7 +30,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// When the image has no pixels, or a size in `spec` is zero or above 65,535.
+/// When a side of the image or a size in `spec` is zero or above 65,535.
 pub fn preprocess(image: &RgbImage, spec: &InputSpec) -> Result<Array3<f32>> {
     check_spec(spec)?;
     let square = resize_to_square(image, spec.size as u32, spec.resize, spec.interpolation)?;
@@ -45,7 +48,7 @@ pub fn preprocess(image: &RgbImage, spec: &InputSpec) -> Result<Array3<f32>> {
 ///
 /// # Errors
 ///
-/// When the image has no pixels, or `side` is zero or above 65,535.
+/// When a side of the image or `side` is zero or above 65,535.
 pub fn thumbnail(image: &RgbImage, side: u32) -> Result<RgbImage> {
     check_side("thumbnail side", side as usize)?;
     let rule = ResizeRule::ShorterSide { to: side as usize };
@@ -62,7 +65,7 @@ pub(crate) fn check_spec(spec: &InputSpec) -> Result<()> {
 }
 
 fn check_side(option: &'static str, side: usize) -> Result<()> {
-    if (1..=usize::from(u16::MAX)).contains(&side) {
+    if (1..=MAX_SIDE as usize).contains(&side) {
         return Ok(());
     }
     Err(neuroinspect_core::Error::InvalidOption {
@@ -82,6 +85,13 @@ fn resize_to_square(
     let (width, height) = image.dimensions();
     if width == 0 || height == 0 {
         return Err(Error::EmptyImage { width, height });
+    }
+    if width.max(height) > MAX_SIDE {
+        return Err(Error::SideTooLong {
+            width,
+            height,
+            limit: MAX_SIDE,
+        });
     }
     let resized = |length: u32| match rule {
         ResizeRule::Squash => u64::from(side),

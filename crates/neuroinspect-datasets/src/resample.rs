@@ -11,8 +11,10 @@
 //! otherwise. We keep the order of all versions before, which the published models were trained and
 //! measured with.
 //!
-//! Only the window of the resized image that is asked for is computed. A centre crop therefore
-//! costs what its own pixels cost, and an image of 1 x 60000 pixels cannot ask for gigabytes.
+//! Only the window of the resized image that is asked for is computed, so a centre crop costs what
+//! its own pixels cost. Between the passes there is an image of the window's width and of as many
+//! rows as the window is made from: all of the input's where it is squashed, which is why the caller
+//! must bound the sides of both.
 
 use image::RgbImage;
 use neuroinspect_core::Interpolation;

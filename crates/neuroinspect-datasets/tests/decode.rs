@@ -125,7 +125,12 @@ fn truncated_files_are_refused() {
             );
         }
     }
-    for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp] {
+    for format in [
+        ImageFormat::Png,
+        ImageFormat::WebP,
+        ImageFormat::Bmp,
+        ImageFormat::Gif,
+    ] {
         let bytes = encode(gradient(), format);
         let path = write(&folder, "cut", &bytes[..bytes.len() / 2]);
         assert!(
@@ -164,15 +169,10 @@ fn files_that_are_no_images_are_refused() {
     ));
 }
 
-#[test]
-fn a_decompression_bomb_is_refused() {
-    // 54 bytes that promise 60,000 x 60,000 pixels.
-    let mut header = encode(RgbImage::new(1, 1), ImageFormat::Bmp);
-    for field in [18, 22] {
-        header[field..field + 4].copy_from_slice(&60_000_u32.to_le_bytes());
-    }
+/// The error of a file that promises too many pixels.
+fn check_limits(name: &str, bytes: &[u8]) {
     let folder = tempfile::tempdir().unwrap();
-    let error = open_image(write(&folder, "bomb.bmp", &header)).unwrap_err();
+    let error = open_image(write(&folder, name, bytes)).unwrap_err();
     assert!(
         matches!(
             error,
@@ -181,6 +181,44 @@ fn a_decompression_bomb_is_refused() {
                 ..
             }
         ),
-        "{error:?}"
+        "{name}: {error:?}"
     );
+}
+
+#[test]
+fn a_decompression_bomb_is_refused() {
+    // 54 bytes that promise 60,000 x 60,000 pixels.
+    let mut header = encode(RgbImage::new(1, 1), ImageFormat::Bmp);
+    for field in [18, 22] {
+        header[field..field + 4].copy_from_slice(&60_000_u32.to_le_bytes());
+    }
+    check_limits("bomb.bmp", &header);
+}
+
+/// Some hundred bytes that promise 65,500 x 65,500 pixels, baseline and progressive: refused by the
+/// header alone, before the decoder asks for the 10 GB and more that it would work in.
+#[test]
+fn a_jpeg_bomb_is_refused() {
+    let jpeg = encode(RgbImage::new(8, 8), ImageFormat::Jpeg);
+    let frame = jpeg.windows(2).position(|it| it == [0xff, 0xc0]).unwrap();
+    for marker in [0xc0, 0xc2] {
+        let mut bomb = jpeg.clone();
+        bomb[frame + 1] = marker;
+        // Marker, length and precision come before height and width.
+        for side in [frame + 5, frame + 7] {
+            bomb[side..side + 2].copy_from_slice(&65_500_u16.to_be_bytes());
+        }
+        check_limits("bomb.jpg", &bomb);
+    }
+}
+
+#[test]
+fn a_file_of_gigabytes_is_refused_unread() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(&folder, "huge.png", b"");
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    // Sparse: it takes no room on the disk.
+    file.set_len(1 << 40).unwrap();
+    let error = open_image(&path).unwrap_err();
+    assert!(matches!(error, Error::FileTooLarge { .. }), "{error:?}");
 }

@@ -63,10 +63,29 @@ fn preprocessing_is_torchvisions_bit_for_bit() {
 
 #[test]
 fn a_sliver_is_not_blown_up() {
-    // Resized whole, this would be 224 x 14,680,064 pixels.
+    // Resized whole, this would be 224 x 14,679,840 pixels.
     let spec = InputSpec::new(224).with_resize(ResizeRule::ShorterSide { to: 224 });
-    let pixels = preprocess(&RgbImage::from_pixel(1, 65_536, Rgb([51; 3])), &spec).unwrap();
+    let pixels = preprocess(&RgbImage::from_pixel(1, 65_535, Rgb([51; 3])), &spec).unwrap();
     assert!(pixels.iter().all(|&value| value == 0.2));
+}
+
+#[test]
+fn a_sliver_too_long_to_squash_is_refused() {
+    // As a PNG of one grey this is a file of less than a megabyte; squashing it to 224 x 224 would
+    // go through an image of 224 x 170,000,000.
+    for (width, height) in [(1, 170_000_000), (65_536, 1)] {
+        let image = RgbImage::new(width, height);
+        let error = preprocess(&image, &InputSpec::new(224)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "an image of {width} x {height} pixels cannot be resized: \
+                 a side is above 65535 pixels; crop or shrink it first"
+            )
+        );
+    }
+    let longest = RgbImage::from_pixel(65_535, 1, Rgb([51; 3]));
+    assert!(preprocess(&longest, &InputSpec::new(2)).is_ok());
 }
 
 #[test]
