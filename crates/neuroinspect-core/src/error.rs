@@ -52,8 +52,16 @@ pub enum Error {
     UnknownClass {
         /// The text given.
         name: String,
-        /// The nearest name, or the names there are.
+        /// The nearest name, or what else to give.
         hint: String,
+    },
+    /// A class name that several classes bear.
+    #[error("{} classes are named '{name}'; give one of their indices: {}", classes.len(), list(classes))]
+    AmbiguousClass {
+        /// The text given.
+        name: String,
+        /// The classes that bear it.
+        classes: Vec<ClassId>,
     },
     /// A class without samples where at least one is needed.
     #[error("class {class} ('{name}') has no samples here; give it images or choose another class")]
@@ -150,7 +158,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// A [`Error::Shape`] out of anything that can be shown.
+    /// A [`Error::Shape`] out of texts, numbers and lists of them.
     pub fn shape(
         what: impl Into<String>,
         expected: impl std::fmt::Debug,
@@ -158,8 +166,39 @@ impl Error {
     ) -> Self {
         Self::Shape {
             what: what.into(),
-            expected: format!("{expected:?}"),
-            found: format!("{found:?}"),
+            expected: shown(expected),
+            found: shown(found),
+        }
+    }
+}
+
+/// Lists have no `Display`, and `Debug` puts texts in quotes.
+fn shown(value: impl std::fmt::Debug) -> String {
+    format!("{value:?}").replace('"', "")
+}
+
+fn list(classes: &[ClassId]) -> String {
+    let indices: Vec<_> = classes.iter().map(ClassId::to_string).collect();
+    indices.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_shown_without_quotes() {
+        for (error, message) in [
+            (
+                Error::shape("texts", "at least 1", 0),
+                "texts: expected at least 1, found 0",
+            ),
+            (
+                Error::shape("features", ["N", "64"], &[3, 32][..]),
+                "features: expected [N, 64], found [3, 32]",
+            ),
+        ] {
+            assert_eq!(error.to_string(), message);
         }
     }
 }

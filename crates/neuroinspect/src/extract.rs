@@ -94,14 +94,14 @@ pub fn extract_features(
         provenance = provenance.with_weights_sha256(sha256);
     }
     let predictions = layer.predict(features.view())?;
-    let mut table = FeatureTable::new(
+    let mut table = FeatureTable::of_samples(
+        samples.iter().map(|sample| sample.id.clone()).collect(),
         features,
         samples.iter().map(|sample| sample.label).collect(),
         predictions,
         dataset.class_names().to_vec(),
         provenance,
-    )?
-    .with_sample_ids(samples.iter().map(|sample| sample.id.clone()).collect())?;
+    )?;
     // Groups are worth reporting only when every sample has one.
     let groups: Option<Vec<_>> = samples.iter().map(|sample| sample.group).collect();
     if let Some(of_sample) = groups.filter(|_| !dataset.group_names().is_empty()) {

@@ -86,7 +86,33 @@ impl FeatureTable {
         class_names: Vec<String>,
         provenance: Provenance,
     ) -> Result<Self> {
+        let sample_ids = (0..features.nrows()).map(|index| index.to_string());
+        Self::of_samples(
+            sample_ids.collect(),
+            features,
+            labels,
+            predictions,
+            class_names,
+            provenance,
+        )
+    }
+
+    /// [`new`](Self::new) with what each sample is called, e.g. its path below the data set's
+    /// folder, which errors then name.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), and when there is not one id for each sample.
+    pub fn of_samples(
+        sample_ids: Vec<String>,
+        features: Array2<f32>,
+        labels: Vec<ClassId>,
+        predictions: Vec<ClassId>,
+        class_names: Vec<String>,
+        provenance: Provenance,
+    ) -> Result<Self> {
         let samples = features.nrows();
+        check_ids(&sample_ids, samples)?;
         if labels.len() != samples {
             return Err(Error::shape(
                 "labels of the feature table",
@@ -109,7 +135,8 @@ impl FeatureTable {
         }
         for ((sample, neuron), &value) in features.indexed_iter() {
             if !value.is_finite() {
-                let what = format!("activation of neuron {neuron} on sample {sample}");
+                let sample = &sample_ids[sample];
+                let what = format!("activation of neuron {neuron} on sample '{sample}'");
                 return Err(Error::NotFinite { what, value });
             }
         }
@@ -118,7 +145,7 @@ impl FeatureTable {
             labels,
             predictions,
             class_names,
-            sample_ids: (0..samples).map(|index| index.to_string()).collect(),
+            sample_ids,
             groups: None,
             provenance,
         })
@@ -130,13 +157,7 @@ impl FeatureTable {
     ///
     /// When there is not one id for each sample.
     pub fn with_sample_ids(mut self, sample_ids: Vec<String>) -> Result<Self> {
-        if sample_ids.len() != self.len() {
-            return Err(Error::shape(
-                "sample ids of the feature table",
-                self.len(),
-                sample_ids.len(),
-            ));
-        }
+        check_ids(&sample_ids, self.len())?;
         self.sample_ids = sample_ids;
         Ok(self)
     }
@@ -167,18 +188,6 @@ impl FeatureTable {
         }
         self.groups = Some(groups);
         Ok(self)
-    }
-
-    /// The same table as another decision layer over the same features would see it.
-    ///
-    /// # Errors
-    ///
-    /// When the layer does not have the table's neurons and classes.
-    pub fn with_predictions_of(&self, layer: &DecisionLayer) -> Result<Self> {
-        self.check_layer(layer)?;
-        let mut table = self.clone();
-        table.predictions = layer.predict(self.features())?;
-        Ok(table)
     }
 
     /// The rows at `indices`, in that order.
@@ -220,6 +229,8 @@ impl FeatureTable {
 
     /// Splits the table in two at random, class by class: the first part gets `share` of each
     /// class's samples, rounded, the second the rest. Both keep the order of the table.
+    ///
+    /// Groups are not looked at: a small one may fall unevenly, or to one part only.
     ///
     /// # Errors
     ///
@@ -387,34 +398,9 @@ impl FeatureTable {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownClass`] naming what there is, or [`Error::ClassOutOfRange`].
+    /// As [`class_by_name_or_index`](crate::class_by_name_or_index()).
     pub fn class_by_name_or_index(&self, text: &str) -> Result<ClassId> {
-        if let Some(index) = self.class_names.iter().position(|name| name == text) {
-            return Ok(ClassId(index));
-        }
-        if let Ok(index) = text.parse::<usize>() {
-            self.check_class(ClassId(index))?;
-            return Ok(ClassId(index));
-        }
-        let shown = self
-            .class_names
-            .iter()
-            .take(12)
-            .cloned()
-            .collect::<Vec<_>>()
-            .join(", ");
-        let more = if self.class_names.len() > 12 {
-            ", ..."
-        } else {
-            ""
-        };
-        Err(Error::UnknownClass {
-            name: text.to_owned(),
-            hint: format!(
-                "give a name or an index below {}; the names are: {shown}{more}",
-                self.classes()
-            ),
-        })
+        crate::class_by_name_or_index(&self.class_names, text)
     }
 
     /// Checks that a class exists.
@@ -462,6 +448,15 @@ impl FeatureTable {
             name: self.class_names[class.0].clone(),
         }
     }
+}
+
+fn check_ids(sample_ids: &[String], samples: usize) -> Result<()> {
+    let found = sample_ids.len();
+    if found != samples {
+        let what = "sample ids of the feature table";
+        return Err(Error::shape(what, samples, found));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,0 +1,120 @@
+//! Finding things by what people call them.
+
+use crate::{ClassId, Error, Result};
+
+/// Likeness of two names, from 0 to 1, from which on one is offered for the other.
+const LIKE: f64 = 0.8;
+
+/// Class names listed in a message, if there are no more than these.
+const LISTED: usize = 12;
+
+/// The name most like `text`, upper and lower case alike, if any is like enough to be meant.
+pub fn nearest_name<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let text = text.to_lowercase();
+    names
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(&text, &name.to_lowercase()), name))
+        .filter(|(likeness, _)| *likeness >= LIKE)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, name)| name)
+}
+
+/// Resolves a class by its name, or by its index when no class bears that name.
+///
+/// # Errors
+///
+/// [`Error::AmbiguousClass`] when several classes bear the name (ImageNet has two that are called
+/// "crane"), [`Error::UnknownClass`] with the nearest name when none does and it is no index,
+/// [`Error::ClassOutOfRange`] for an index that is too large.
+///
+/// ```
+/// use neuroinspect_core::{ClassId, class_by_name_or_index};
+///
+/// let names = ["heron", "crane", "crane"].map(String::from);
+/// assert_eq!(class_by_name_or_index(&names, "heron")?, ClassId(0));
+/// assert_eq!(class_by_name_or_index(&names, "2")?, ClassId(2));
+/// assert!(class_by_name_or_index(&names, "crane").is_err());
+/// # Ok::<(), neuroinspect_core::Error>(())
+/// ```
+pub fn class_by_name_or_index(class_names: &[String], text: &str) -> Result<ClassId> {
+    let bearers: Vec<usize> = (0..class_names.len())
+        .filter(|&class| class_names[class] == text)
+        .collect();
+    match (&bearers[..], text.parse()) {
+        (&[class], _) => Ok(ClassId(class)),
+        ([], Ok(class)) if class < class_names.len() => Ok(ClassId(class)),
+        ([], Ok(class)) => Err(Error::ClassOutOfRange {
+            class: ClassId(class),
+            classes: class_names.len(),
+        }),
+        ([], Err(_)) => Err(Error::UnknownClass {
+            name: text.to_owned(),
+            hint: hint(class_names, text),
+        }),
+        _ => Err(Error::AmbiguousClass {
+            name: text.to_owned(),
+            classes: bearers.into_iter().map(ClassId).collect(),
+        }),
+    }
+}
+
+fn hint(class_names: &[String], text: &str) -> String {
+    let classes = class_names.len();
+    if let Some(nearest) = nearest_name(text, class_names.iter().map(String::as_str)) {
+        return format!("did you mean '{nearest}'? (an index below {classes} will do, too)");
+    }
+    let hint = format!("give a name or an index below {classes}");
+    if classes > LISTED {
+        return hint;
+    }
+    format!("{hint}; the names are: {}", class_names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(names: &[String], text: &str) -> String {
+        class_by_name_or_index(names, text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_name_of_several_classes_is_refused_with_their_indices() {
+        let names = ["crane", "heron", "crane"].map(String::from);
+        assert_eq!(
+            refusal(&names, "crane"),
+            "2 classes are named 'crane'; give one of their indices: 0, 2"
+        );
+        // A name goes before an index, also one that is a number.
+        let names = ["1", "0", "2", "2"].map(String::from);
+        assert_eq!(class_by_name_or_index(&names, "1").unwrap(), ClassId(0));
+        assert_eq!(class_by_name_or_index(&names, "3").unwrap(), ClassId(3));
+        assert!(matches!(
+            class_by_name_or_index(&names, "2"),
+            Err(Error::AmbiguousClass { .. })
+        ));
+    }
+
+    #[test]
+    fn an_unknown_name_brings_the_nearest_or_the_names_there_are() {
+        let names = ["great white shark", "tench", "goldfish"].map(String::from);
+        assert_eq!(
+            refusal(&names, "Gold fish"),
+            "no class is named 'Gold fish'; did you mean 'goldfish'? (an index below 3 will do, too)"
+        );
+        assert_eq!(
+            refusal(&names, "xyz"),
+            "no class is named 'xyz'; give a name or an index below 3; \
+             the names are: great white shark, tench, goldfish"
+        );
+        let many: Vec<_> = (0..1000).map(|i| format!("class number {i}")).collect();
+        assert_eq!(
+            refusal(&many, "xyz"),
+            "no class is named 'xyz'; give a name or an index below 1000"
+        );
+        assert!(matches!(
+            class_by_name_or_index(&names, "3"),
+            Err(Error::ClassOutOfRange { .. })
+        ));
+    }
+}
