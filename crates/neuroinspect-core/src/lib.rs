@@ -61,6 +61,7 @@ mod names;
 mod progress;
 mod seed;
 mod table;
+mod tensors;
 
 pub use classifier::{Activations, Classifier};
 pub use decision::DecisionLayer;
@@ -76,3 +77,4 @@ pub use names::{class_by_name_or_index, nearest_name};
 pub use progress::{Observer, Progress, Silent};
 pub use seed::Seed;
 pub use table::{FeatureTable, Groups, Provenance};
+pub use tensors::{NamedTensor, write_safetensors};

@@ -1,12 +1,15 @@
 //! Feature tables as safetensors files.
 
-use std::{collections::HashMap, io, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
 
 use ndarray::Array2;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use serde::{Serialize, de::DeserializeOwned};
+use safetensors::{Dtype, SafeTensors};
+use serde::de::DeserializeOwned;
 
-use crate::{ClassId, Error, FeatureTable, Groups, Result, write_atomically};
+use crate::{ClassId, Error, FeatureTable, Groups, NamedTensor, Result, write_safetensors};
 
 /// Value of the metadata key `format`; another one means a layout we do not know.
 const FORMAT: &str = "neuroinspect.feature_table.v1";
@@ -20,53 +23,34 @@ impl FeatureTable {
     ///
     /// [`Error::Write`]; what stood at `path` before is then untouched.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let features = bytes_of(self.features.iter().map(|value| value.to_le_bytes()));
-        let integers = |ids: &mut dyn Iterator<Item = usize>| {
-            bytes_of(ids.map(|id| (id as i64).to_le_bytes()))
-        };
-        let labels = integers(&mut self.labels.iter().map(|class| class.0));
-        let predictions = integers(&mut self.predictions.iter().map(|class| class.0));
-        let groups = self
-            .groups
-            .as_ref()
-            .map(|groups| integers(&mut groups.of_sample.iter().copied()));
-
         let path = path.as_ref();
-        let invalid = |error: &dyn std::fmt::Display| Error::Write {
-            path: path.to_owned(),
-            source: io::Error::other(error.to_string()),
+        let classes = |name, classes: &[ClassId]| {
+            NamedTensor::indices(name, classes.iter().map(|class| class.0))
         };
-        let view = |dtype, shape: Vec<usize>, bytes| {
-            TensorView::new(dtype, shape, bytes).map_err(|error| invalid(&error))
-        };
-        let samples = self.len();
+        let shape = [self.len(), self.neurons()];
         let mut tensors = vec![
-            (
-                "features",
-                view(Dtype::F32, vec![samples, self.neurons()], &features)?,
-            ),
-            ("labels", view(Dtype::I64, vec![samples], &labels)?),
-            (
-                "predictions",
-                view(Dtype::I64, vec![samples], &predictions)?,
-            ),
+            NamedTensor::f32("features", shape, self.features.iter().copied()),
+            classes("labels", &self.labels),
+            classes("predictions", &self.predictions),
         ];
-        if let Some(groups) = &groups {
-            tensors.push(("groups", view(Dtype::I64, vec![samples], groups)?));
-        }
-        let json = |value: &dyn erased::Json| value.json().map_err(|error| invalid(&error));
-        let mut metadata = HashMap::from([
-            ("format".to_owned(), FORMAT.to_owned()),
-            ("class_names".to_owned(), json(&self.class_names)?),
-            ("sample_ids".to_owned(), json(&self.sample_ids)?),
-            ("provenance".to_owned(), json(&self.provenance)?),
-        ]);
+        let mut metadata = BTreeMap::from([("format".to_owned(), FORMAT.to_owned())]);
+        let mut describe = |key: &str, json: serde_json::Result<String>| {
+            let json = json.map_err(|error| Error::Write {
+                path: path.to_owned(),
+                source: error.into(),
+            })?;
+            metadata.insert(key.to_owned(), json);
+            Ok::<_, Error>(())
+        };
+        describe("class_names", serde_json::to_string(&self.class_names))?;
+        describe("sample_ids", serde_json::to_string(&self.sample_ids))?;
+        describe("provenance", serde_json::to_string(&self.provenance))?;
         if let Some(groups) = &self.groups {
-            metadata.insert("group_names".to_owned(), json(&groups.names)?);
+            describe("group_names", serde_json::to_string(&groups.names))?;
+            let of_sample = groups.of_sample.iter().copied();
+            tensors.push(NamedTensor::indices("groups", of_sample));
         }
-        let bytes =
-            safetensors::serialize(tensors, Some(metadata)).map_err(|error| invalid(&error))?;
-        write_atomically(path, |out| out.write_all(&bytes))
+        write_safetensors(path, &tensors, &metadata)
     }
 
     /// Reads a table written by [`save`](Self::save).
@@ -112,14 +96,14 @@ fn parse(bytes: &[u8]) -> Result<FeatureTable, String> {
         Array2::from_shape_vec((samples, neurons), values).map_err(|error| error.to_string())?;
 
     let classes = |name| Ok::<_, String>(ids(&file, name)?.into_iter().map(ClassId).collect());
-    let table = FeatureTable::new(
+    let table = FeatureTable::of_samples(
+        from_json(metadata, "sample_ids")?,
         values,
         classes("labels")?,
         classes("predictions")?,
         from_json(metadata, "class_names")?,
         from_json(metadata, "provenance")?,
     )
-    .and_then(|table| table.with_sample_ids(from_json(metadata, "sample_ids").unwrap_or_default()))
     .map_err(|error| error.to_string())?;
     if !metadata.contains_key("group_names") {
         return Ok(table);
@@ -152,23 +136,6 @@ fn from_json<T: DeserializeOwned>(
     serde_json::from_str(text).map_err(|error| format!("{key} in its metadata: {error}"))
 }
 
-fn bytes_of<const B: usize>(values: impl Iterator<Item = [u8; B]>) -> Vec<u8> {
-    values.flatten().collect()
-}
-
 fn chunks<const B: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; B]> {
     bytes.as_chunks().0.iter().copied()
-}
-
-/// `serde_json::to_string` behind a trait object, so that one closure serves several types.
-mod erased {
-    pub(super) trait Json {
-        fn json(&self) -> serde_json::Result<String>;
-    }
-
-    impl<T: super::Serialize> Json for T {
-        fn json(&self) -> serde_json::Result<String> {
-            serde_json::to_string(self)
-        }
-    }
 }

@@ -146,6 +146,52 @@ fn a_split_takes_its_share_of_every_class() {
     assert!(table.split(1.1, Seed(1)).is_err());
 }
 
+/// The bytes with the one occurrence of a text replaced by another of the same length.
+fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let found = bytes.windows(from.len());
+    let found: Vec<_> = found
+        .enumerate()
+        .filter_map(|(at, text)| (text == from.as_bytes()).then_some(at))
+        .collect();
+    let [at] = found[..] else {
+        panic!("'{from}' is there {} times", found.len())
+    };
+    let mut bytes = bytes.to_vec();
+    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    bytes
+}
+
+#[test]
+fn saving_twice_makes_the_same_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = || {
+        let path = folder.path().join("table.safetensors");
+        grouped().save(&path).unwrap();
+        std::fs::read(path).unwrap()
+    };
+    let first = saved();
+    for _ in 0..20 {
+        assert_eq!(saved(), first);
+    }
+}
+
+#[test]
+fn a_value_that_is_not_finite_is_named_by_its_sample() {
+    let error = FeatureTable::of_samples(
+        vec!["cat/1.jpg".into(), "cat/2.jpg".into()],
+        array![[1.0, 2.0], [1.0, f32::NAN]],
+        vec![ClassId(0); 2],
+        vec![ClassId(0); 2],
+        vec!["cat".into()],
+        Provenance::new("toy", InputSpec::new(8)),
+    )
+    .unwrap_err();
+    let message = error.to_string();
+    let expected = "activation of neuron 1 on sample 'cat/2.jpg' is not finite (NaN)";
+    assert!(message.starts_with(expected), "{message}");
+}
+
 #[test]
 fn damaged_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -161,12 +207,27 @@ fn damaged_files_are_refused() {
             "{length} bytes: {error}"
         );
     }
-    let text = String::from_utf8_lossy(&whole).replace("feature_table.v1", "feature_table.v9");
-    std::fs::write(&path, text.as_bytes()).unwrap();
-    assert!(matches!(
-        FeatureTable::load(&path),
-        Err(Error::Format { .. })
-    ));
+    for (from, to, reason) in [
+        (
+            "feature_table.v1",
+            "feature_table.v9",
+            "its metadata does not say format = neuroinspect.feature_table.v1",
+        ),
+        // Quotes of the JSON text, escaped in the JSON around it.
+        (
+            r#"[\"0\",\"1\""#,
+            r#"[\"0\",\"1\\"#,
+            "sample_ids in its metadata: ",
+        ),
+        ("sample_ids", "sample_ixs", "its metadata has no sample_ids"),
+    ] {
+        std::fs::write(&path, replaced(&whole, from, to)).unwrap();
+        let error = FeatureTable::load(&path).unwrap_err();
+        let Error::Format { reason: found, .. } = &error else {
+            panic!("{to}: {error:?}")
+        };
+        assert!(found.starts_with(reason), "{to}: {found}");
+    }
     assert!(matches!(
         FeatureTable::load(folder.path().join("no")),
         Err(Error::Read { .. })

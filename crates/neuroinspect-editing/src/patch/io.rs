@@ -1,10 +1,10 @@
 //! Edits as safetensors files.
 
-use std::{collections::HashMap, io, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use ndarray::{Array1, Array2};
-use neuroinspect_core::{ClassId, Error as CoreError, write_atomically};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use neuroinspect_core::{ClassId, Error as CoreError, NamedTensor, write_safetensors};
+use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use super::{Edit, Recipe, Rows};
@@ -34,11 +34,32 @@ impl Edit {
     /// When the file cannot be written; what stood at `path` before is then untouched.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let bytes = self.to_bytes().map_err(|source| CoreError::Write {
+        let header = Header {
+            recipe: self.recipe.clone(),
+            classes: self.classes,
+            neurons: self.neurons,
+            sha256_before: self.sha256_before.clone(),
+            sha256_after: self.sha256_after.clone(),
+        };
+        let header = serde_json::to_string(&header).map_err(|error| CoreError::Write {
             path: path.to_owned(),
-            source,
+            source: error.into(),
         })?;
-        Ok(write_atomically(path, |out| out.write_all(&bytes))?)
+        let metadata = BTreeMap::from([
+            ("format".to_owned(), FORMAT.to_owned()),
+            ("edit".to_owned(), header),
+        ]);
+        let classes = self.changed.iter().map(|class| class.0);
+        let mut tensors = vec![NamedTensor::indices("rows", classes)];
+        let rows = self.changed.len();
+        for (when, values) in [("before", &self.before), ("after", &self.after)] {
+            let (weight, bias) = (format!("weight_{when}"), format!("bias_{when}"));
+            let shape = [rows, self.neurons];
+            let weights = values.weight.iter().copied();
+            tensors.push(NamedTensor::f32(weight, shape, weights));
+            tensors.push(NamedTensor::f32(bias, [rows], values.bias.iter().copied()));
+        }
+        Ok(write_safetensors(path, &tensors, &metadata)?)
     }
 
     /// Reads an edit written by [`save`](Self::save).
@@ -59,47 +80,6 @@ impl Edit {
             reason,
         })?;
         Ok(edit)
-    }
-
-    fn to_bytes(&self) -> io::Result<Vec<u8>> {
-        let header = Header {
-            recipe: self.recipe.clone(),
-            classes: self.classes,
-            neurons: self.neurons,
-            sha256_before: self.sha256_before.clone(),
-            sha256_after: self.sha256_after.clone(),
-        };
-        let metadata = HashMap::from([
-            ("format".to_owned(), FORMAT.to_owned()),
-            ("edit".to_owned(), serde_json::to_string(&header)?),
-        ]);
-        let rows = self.changed.len();
-        let classes: Vec<u8> = self
-            .changed
-            .iter()
-            .flat_map(|class| (class.0 as i64).to_le_bytes())
-            .collect();
-        let mut tensors = vec![("rows", Dtype::I64, vec![rows], classes)];
-        let names = [
-            ("weight_before", "bias_before"),
-            ("weight_after", "bias_after"),
-        ];
-        for ((weight, bias), values) in names.into_iter().zip([&self.before, &self.after]) {
-            let bytes = values.weight.iter().flat_map(|value| value.to_le_bytes());
-            tensors.push((
-                weight,
-                Dtype::F32,
-                vec![rows, self.neurons],
-                bytes.collect(),
-            ));
-            let bytes = values.bias.iter().flat_map(|value| value.to_le_bytes());
-            tensors.push((bias, Dtype::F32, vec![rows], bytes.collect()));
-        }
-        let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
-            TensorView::new(*dtype, shape.clone(), bytes).map(|view| (*name, view))
-        });
-        let views: Vec<_> = views.collect::<Result<_, _>>().map_err(io::Error::other)?;
-        safetensors::serialize(views, Some(metadata)).map_err(io::Error::other)
     }
 }
 
