@@ -3,6 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use crate::{Error, Result};
+
 /// How a model's input is made out of an image: resize, crop, scale to `[0, 1]`, normalise.
 ///
 /// Images travel through neuroinspect as `[N, 3, S, S]` in `[0, 1]`, resized and cropped but not
@@ -41,7 +43,8 @@ pub enum ResizeRule {
     Squash,
     /// Resize so that the shorter side is `to` pixels, then crop `S x S` from the centre.
     ShorterSide {
-        /// Length of the shorter side after resizing, in pixels; at least `S`.
+        /// Length of the shorter side after resizing, in pixels. Below `S`, the image is padded with
+        /// black.
         to: usize,
     },
 }
@@ -61,6 +64,9 @@ impl InputSpec {
     pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
     /// Standard deviation of ImageNet's training images.
     pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
+
+    /// The longest side an image may be brought to, in pixels: a JPEG's.
+    pub const MAX_SIDE: usize = 65_535;
 
     /// `size` pixels a side, values left in `[0, 1]`, images squashed to the square, bilinear.
     pub fn new(size: usize) -> Self {
@@ -97,6 +103,34 @@ impl InputSpec {
         self
     }
 
+    /// Checks that images can be made as this says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for a side that is zero or above [`MAX_SIDE`](Self::MAX_SIDE), a
+    /// mean that is not finite, a standard deviation that is not finite or not above zero.
+    pub fn validate(&self) -> Result<()> {
+        check_side("input size", self.size)?;
+        if let ResizeRule::ShorterSide { to } = self.resize {
+            check_side("shorter side", to)?;
+        }
+        let refuse = |option, values: [f32; 3], expected| {
+            let value = format!("{values:?}");
+            Err(Error::InvalidOption {
+                option,
+                value,
+                expected,
+            })
+        };
+        if self.mean.iter().any(|value| !value.is_finite()) {
+            return refuse("mean", self.mean, "three finite numbers");
+        }
+        if self.std.iter().any(|&it| !it.is_finite() || it <= 0.0) {
+            return refuse("std", self.std, "three finite numbers above 0");
+        }
+        Ok(())
+    }
+
     /// Normalises images for the model: `(x - mean) / std`, per channel.
     ///
     /// # Shapes
@@ -110,6 +144,52 @@ impl InputSpec {
     }
 }
 
+fn check_side(option: &'static str, side: usize) -> Result<()> {
+    if (1..=InputSpec::MAX_SIDE).contains(&side) {
+        return Ok(());
+    }
+    Err(Error::InvalidOption {
+        option,
+        value: side.to_string(),
+        expected: "1 to 65535 pixels",
+    })
+}
+
 fn per_channel(values: [f32; 3], device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(values.to_vec(), [1, 3, 1, 1]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn specs_that_cannot_be_followed_are_refused() {
+        assert!(InputSpec::imagenet(224).validate().is_ok());
+        let std = |std| InputSpec::new(8).with_normalization([0.0; 3], std);
+        let shorter = |to| InputSpec::new(8).with_resize(ResizeRule::ShorterSide { to });
+        assert!(shorter(4).validate().is_ok(), "padded");
+        let nan = InputSpec::new(8).with_normalization([f32::NAN, 0.0, 0.0], [1.0; 3]);
+        for (spec, message) in [
+            (
+                InputSpec::new(0),
+                "input size = 0: expected 1 to 65535 pixels",
+            ),
+            (
+                shorter(70_000),
+                "shorter side = 70000: expected 1 to 65535 pixels",
+            ),
+            (nan, "mean = [NaN, 0.0, 0.0]: expected three finite numbers"),
+            (
+                std([1.0, 0.0, 1.0]),
+                "std = [1.0, 0.0, 1.0]: expected three finite numbers above 0",
+            ),
+            (
+                std([1.0, 1.0, f32::INFINITY]),
+                "std = [1.0, 1.0, inf]: expected three finite numbers above 0",
+            ),
+        ] {
+            assert_eq!(spec.validate().unwrap_err().to_string(), message);
+        }
+    }
 }
