@@ -73,8 +73,7 @@ impl Classifier for Net {
     }
 
     fn set_decision_layer(&mut self, layer: &DecisionLayer) -> CoreResult<()> {
-        self.head = layer.to_linear(&self.device());
-        Ok(())
+        layer.replace(&mut self.head)
     }
 
     fn device(&self) -> Device {

@@ -40,8 +40,7 @@ use crate::{DecisionLayer, InputSpec, Result};
 ///         DecisionLayer::from_linear(&self.head)
 ///     }
 ///     fn set_decision_layer(&mut self, layer: &DecisionLayer) -> Result<()> {
-///         self.head = layer.to_linear(&self.device());
-///         Ok(())
+///         layer.replace(&mut self.head)
 ///     }
 ///     fn device(&self) -> Device {
 ///         self.head.weight.val().device()

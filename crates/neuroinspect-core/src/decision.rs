@@ -8,7 +8,7 @@ use burn::{
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use sha2::{Digest, Sha256};
 
-use crate::{ClassId, Error, NeuronId, Result, host};
+use crate::{ClassId, Error, NeuronId, Result, files::hexadecimal, host};
 
 /// The decision layer `h_t`: logits `z = W f + b` of `K` classes over `D` neurons.
 ///
@@ -83,6 +83,30 @@ impl DecisionLayer {
             weight: Param::from_tensor(self.weight_on(device).transpose()),
             bias: Some(Param::from_tensor(self.bias_on(device))),
         }
+    }
+
+    /// Puts the layer in place of a head of the same size, on the head's device.
+    ///
+    /// This is what [`Classifier::set_decision_layer`](crate::Classifier::set_decision_layer) has
+    /// to do. A head without a bias stays without one as long as this layer's is zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] when the head has another number of neurons or classes; it is then as it
+    /// was.
+    pub fn replace(&self, head: &mut Linear) -> Result<()> {
+        let [neurons, classes] = head.weight.dims();
+        let (expected, found) = ([classes, neurons], [self.classes(), self.neurons()]);
+        if expected != found {
+            let what = "decision layer, [classes, neurons]";
+            return Err(Error::shape(what, expected, found));
+        }
+        let without_bias = head.bias.is_none() && self.bias.iter().all(|&value| value == 0.0);
+        *head = self.to_linear(&head.weight.val().device());
+        if without_bias {
+            head.bias = None;
+        }
+        Ok(())
     }
 
     /// `W` on a device: `[K, D]`.
@@ -190,10 +214,7 @@ impl DecisionLayer {
         for value in self.weight.iter().chain(&self.bias) {
             hash.update(value.to_le_bytes());
         }
-        hash.finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hexadecimal(&hash.finalize())
     }
 }
 
@@ -232,6 +253,32 @@ mod tests {
         let by_host = layer.logits(features.view()).unwrap();
         // All values are small integers and halves: both sums are exact.
         assert_eq!(by_host.into_raw_vec_and_offset().0, by_burn);
+    }
+
+    #[test]
+    fn a_head_is_replaced_by_one_of_its_size() {
+        use burn::nn::LinearConfig;
+
+        let device = Device::flex();
+        let layer = DecisionLayer::new(array![[1.0, 2.0], [3.0, 4.0]], array![0.0, 0.0]).unwrap();
+        let mut head = LinearConfig::new(2, 2).init(&device);
+        layer.replace(&mut head).unwrap();
+        assert_eq!(DecisionLayer::from_linear(&head).unwrap(), layer);
+        assert!(head.bias.is_some());
+
+        for (neurons, classes) in [(3, 2), (2, 3)] {
+            let mut other = LinearConfig::new(neurons, classes).init(&device);
+            let error = layer.replace(&mut other).unwrap_err();
+            assert!(matches!(error, Error::Shape { .. }), "{error:?}");
+            assert_eq!(other.weight.dims(), [neurons, classes]);
+        }
+
+        let mut head = LinearConfig::new(2, 2).with_bias(false).init(&device);
+        layer.replace(&mut head).unwrap();
+        assert!(head.bias.is_none());
+        let shifted = DecisionLayer::new(layer.weight.clone(), array![0.0, 1.0]).unwrap();
+        shifted.replace(&mut head).unwrap();
+        assert_eq!(DecisionLayer::from_linear(&head).unwrap(), shifted);
     }
 
     #[test]
