@@ -2,9 +2,11 @@
 //!
 //! [`Checkpoint::open`] reads safetensors and every container that `torch.save` has written (zip,
 //! the legacy stream of `.pth` and `.th` files, whole modules). Training scripts wrap the weights
-//! in their own ways; what is found under `state_dict_ema`, `state_dict` or `model`, and behind the
-//! prefixes `module.` (data parallel) and `_orig_mod.` (compiled), is brought to plain names.
-//! `num_batches_tracked` is no weight and left out.
+//! in their own ways: under `state_dict_ema`, `state_dict` or `model`, and behind the prefixes
+//! `module.` (data parallel) and `_orig_mod.` (compiled). A module is compared with the names as
+//! they are and with each wrapping taken off, and what has most of its names counts; so a module
+//! may have fields of these names. What is no weight then, `num_batches_tracked` included, is
+//! listed as set aside.
 //!
 //! A module's parameters are named and laid out as in PyTorch: fields joined by dots, `weight` and
 //! `bias` for the scale and shift of a normalisation, linear weights `[out, in]`.
@@ -29,6 +31,8 @@ use neuroinspect_core::{sha256_of_bytes, sha256_of_file};
 use serde::{Deserialize, Serialize};
 
 pub use module::parameter_shapes;
+use module::{Kind, slots};
+use names::{Reading, readings};
 pub use report::{LoadReport, Mismatch};
 pub use save::{Precision, save, save_as};
 
@@ -51,7 +55,10 @@ pub struct Checkpoint {
     file: String,
     sha256: String,
     metadata: BTreeMap<String, String>,
-    tensors: BTreeMap<String, burn_pack::Tensor>,
+    /// The tensors under each way of reading their names.
+    readings: Vec<Reading<burn_pack::Tensor>>,
+    /// The reading that counts where there is no module to compare with.
+    plain: Reading<burn_pack::Tensor>,
 }
 
 impl Checkpoint {
@@ -89,7 +96,9 @@ impl Checkpoint {
             Err(reason) => return Err(not_a_checkpoint(label, reason)),
         };
         let sha256 = sha256_of_file(path)?;
-        Self::new(label, sha256, BTreeMap::new(), tensors)
+        let readings = readings(tensors);
+        let plain = readings.last().cloned();
+        Self::new(label, sha256, BTreeMap::new(), readings, plain)
     }
 
     /// Reads safetensors in memory; `label` stands for the file name in messages.
@@ -101,7 +110,11 @@ impl Checkpoint {
         let (label, bytes) = (label.into(), bytes.into());
         let sha256 = sha256_of_bytes(&bytes);
         match safetensors::read(bytes) {
-            Ok((metadata, tensors)) => Self::new(label, sha256, metadata, tensors),
+            Ok((metadata, tensors)) => {
+                let readings = readings(tensors);
+                let plain = readings.first().cloned();
+                Self::new(label, sha256, metadata, readings, plain)
+            }
             Err(reason) => Err(not_a_checkpoint(label, reason)),
         }
     }
@@ -110,17 +123,18 @@ impl Checkpoint {
         file: String,
         sha256: String,
         metadata: BTreeMap<String, String>,
-        tensors: BTreeMap<String, burn_pack::Tensor>,
+        readings: Vec<Reading<burn_pack::Tensor>>,
+        plain: Option<Reading<burn_pack::Tensor>>,
     ) -> Result<Self> {
-        let tensors = names::plain(tensors);
-        if tensors.is_empty() {
+        let Some(plain) = plain.filter(|plain| !plain.tensors.is_empty()) else {
             return Err(not_a_checkpoint(file, "it holds no tensors"));
-        }
+        };
         Ok(Self {
             file,
             sha256,
             metadata,
-            tensors,
+            readings,
+            plain,
         })
     }
 
@@ -139,56 +153,43 @@ impl Checkpoint {
         &self.metadata
     }
 
-    /// Names of the tensors, sorted.
+    /// Names of the tensors, sorted: those of a PyTorch file without the wrapping of training
+    /// scripts, those of safetensors as they are.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.keys().map(String::as_str)
+        self.plain.tensors.keys().map(String::as_str)
     }
 
-    /// Shape of a tensor as PyTorch has it; `None` where there is no such tensor.
+    /// Shape of one of the [`names`](Self::names) as PyTorch has it; `None` where there is no such
+    /// tensor.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.tensors.get(name).map(|tensor| &tensor.shape[..])
+        let tensor = self.plain.tensors.get(name)?;
+        Some(&tensor.shape[..])
     }
 
-    /// Values of a tensor in row-major order, converted to `f32`.
+    /// Values of one of the [`names`](Self::names) in row-major order, converted to `f32`.
     ///
     /// # Errors
     ///
     /// [`Error::UnreadableTensor`] when there is no such tensor or its bytes are damaged,
     /// [`Error::NotFinite`] when a value is NaN, infinite, or too large for `f32`.
     pub fn read(&self, name: &str) -> Result<Vec<f32>> {
-        let unreadable = |reason: String| Error::UnreadableTensor {
-            file: self.file.clone(),
-            tensor: name.to_owned(),
-            reason,
-        };
-        let tensor = self
-            .tensors
-            .get(name)
-            .ok_or_else(|| unreadable("there is no such tensor".into()))?;
-        let values: Vec<f32> = bridge::to_data(tensor)
-            .map_err(|error| unreadable(error.to_string()))?
-            .try_into_vec_as()
-            .map_err(|error| unreadable(format!("{error:?}")))?;
-        match values.iter().position(|value| !value.is_finite()) {
-            None => Ok(values),
-            Some(index) => Err(Error::NotFinite {
-                file: self.file.clone(),
-                tensor: name.to_owned(),
-                index,
-                value: values[index],
-            }),
+        match self.plain.tensors.get(name) {
+            Some(tensor) => self.floats(name, tensor),
+            None => Err(self.unreadable(name, "there is no such tensor")),
         }
     }
 
-    /// The checkpoint under other names: each tensor goes by what `rename` makes of its name, and
-    /// is left out where that is `None`.
+    /// The checkpoint under other names: each of the [`names`](Self::names) becomes what `rename`
+    /// makes of it, and its tensor is left out where that is `None`.
     #[must_use]
     pub fn renamed(mut self, rename: impl Fn(&str) -> Option<String>) -> Self {
-        self.tensors = self
+        self.plain.tensors = self
+            .plain
             .tensors
             .into_iter()
             .filter_map(|(name, tensor)| Some((rename(&name)?, tensor)))
             .collect();
+        self.readings = vec![self.plain.clone()];
         self
     }
 
@@ -196,12 +197,8 @@ impl Checkpoint {
     ///
     /// `applied` lists what [`apply`](Self::apply) would load.
     pub fn compare(&self, module: &impl Module) -> LoadReport {
-        let found = self
-            .tensors
-            .iter()
-            .map(|(name, tensor)| (name.clone(), tensor.shape.to_vec()))
-            .collect();
-        LoadReport::new(&parameter_shapes(module), &found)
+        let expected = parameter_shapes(module);
+        report_of(self.reading_for(&expected), &expected)
     }
 
     /// Loads the tensors into the parameters of the same names.
@@ -210,15 +207,20 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::WeightsDoNotFit`] when nothing fits or, if strict, when anything does not; and as
-    /// [`read`](Self::read).
+    /// [`Error::WeightsDoNotFit`] when nothing fits or, if strict, when anything does not;
+    /// [`Error::UnreadableTensor`] when a tensor's bytes are damaged or it holds floats where the
+    /// module has integers or booleans, or the other way round; [`Error::NotFinite`] when a float is
+    /// NaN, infinite, or too large for `f32`.
     pub fn apply<M: Module>(
         &self,
         module: &mut M,
         model: &str,
         strictness: Strictness,
     ) -> Result<LoadReport> {
-        let report = self.compare(module);
+        let slots = slots(module);
+        let expected = module::shapes(&slots);
+        let reading = self.reading_for(&expected);
+        let report = report_of(reading, &expected);
         let acceptable = match strictness {
             Strictness::Strict => report.is_complete(),
             Strictness::Partial => !report.applied.is_empty(),
@@ -231,24 +233,103 @@ impl Checkpoint {
                 report: Box::new(report),
             });
         }
-        let tensors = report
-            .applied
-            .iter()
-            .map(|name| {
-                // Burn has no scalars: a parameter of rank 0 is one of shape [1].
-                let shape = match self.shape(name) {
-                    Some([]) | None => vec![1],
-                    Some(shape) => shape.to_vec(),
-                };
-                let data = TensorData::new(self.read(name)?, shape);
-                Ok(bridge::from_data(data, name.clone(), None))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let result = module.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
-        match result.errors.first() {
-            None => Ok(report),
-            Some(error) => Err(not_a_checkpoint(self.file.clone(), error)),
+        let mut tensors = Vec::with_capacity(report.applied.len());
+        for (name, slot) in &slots {
+            let Some(tensor) = reading.tensors.get(name) else {
+                continue;
+            };
+            if report.applied.binary_search(name).is_ok() {
+                let data = self.data(name, tensor, slot.kind)?;
+                tensors.push(bridge::from_data(data, name.clone(), None));
+            }
         }
+        let mut loaded = module.clone();
+        let result = loaded.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
+        if let Some(error) = result.errors.first() {
+            return Err(self.unreadable(model, error));
+        }
+        if result.applied.len() != report.applied.len() {
+            let (applied, expected) = (result.applied.len(), report.applied.len());
+            let reason = format!("only {applied} of {expected} tensors found their parameters");
+            return Err(self.unreadable(model, reason));
+        }
+        *module = loaded;
+        Ok(report)
+    }
+
+    /// The reading that has most of the names expected, the least unwrapped of several.
+    fn reading_for(&self, expected: &BTreeMap<String, Vec<usize>>) -> &Reading<burn_pack::Tensor> {
+        let known = |reading: &Reading<_>| {
+            let names = reading.tensors.keys();
+            names.filter(|name| expected.contains_key(*name)).count()
+        };
+        let mut best = (&self.plain, 0);
+        for reading in &self.readings {
+            let known = known(reading);
+            if known > best.1 {
+                best = (reading, known);
+            }
+        }
+        best.0
+    }
+
+    /// The values of a tensor for a parameter that holds this kind.
+    fn data(&self, name: &str, tensor: &burn_pack::Tensor, kind: Kind) -> Result<TensorData> {
+        // Burn has no scalars: a parameter of rank 0 is one of shape [1].
+        let shape = match &tensor.shape[..] {
+            [] => vec![1],
+            shape => shape.to_vec(),
+        };
+        let dtype = tensor.dtype;
+        let (fits, kind) = match kind {
+            Kind::Float => return Ok(TensorData::new(self.floats(name, tensor)?, shape)),
+            Kind::Int => (dtype.is_int() || dtype.is_uint(), "integers"),
+            Kind::Bool => (dtype.is_bool(), "booleans"),
+        };
+        if !fits {
+            let reason = format!("it holds {dtype:?} where the module has {kind}");
+            return Err(self.unreadable(name, reason));
+        }
+        let data = bridge::to_data(tensor).map_err(|error| self.unreadable(name, error))?;
+        TensorData::try_from_bytes(data.into_bytes(), shape, dtype)
+            .map_err(|error| self.unreadable(name, format!("{error:?}")))
+    }
+
+    /// The values of a tensor as finite `f32`.
+    fn floats(&self, name: &str, tensor: &burn_pack::Tensor) -> Result<Vec<f32>> {
+        let values: Vec<f32> = bridge::to_data(tensor)
+            .map_err(|error| self.unreadable(name, error))?
+            .try_into_vec_as()
+            .map_err(|error| self.unreadable(name, format!("{error:?}")))?;
+        match values.iter().position(|value| !value.is_finite()) {
+            None => Ok(values),
+            Some(index) => Err(Error::NotFinite {
+                file: self.file.clone(),
+                tensor: name.to_owned(),
+                index,
+                value: values[index],
+            }),
+        }
+    }
+
+    fn unreadable(&self, tensor: &str, reason: impl std::fmt::Display) -> Error {
+        Error::UnreadableTensor {
+            file: self.file.clone(),
+            tensor: tensor.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+fn report_of(
+    reading: &Reading<burn_pack::Tensor>,
+    expected: &BTreeMap<String, Vec<usize>>,
+) -> LoadReport {
+    let shapes = reading.tensors.iter();
+    let found = shapes.map(|(name, tensor)| (name.clone(), tensor.shape.to_vec()));
+    LoadReport {
+        set_aside: reading.set_aside.clone(),
+        ..LoadReport::new(expected, &found.collect())
     }
 }
 

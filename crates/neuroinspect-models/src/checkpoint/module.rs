@@ -4,25 +4,70 @@ use std::collections::BTreeMap;
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
-    tensor::Tensor,
+    tensor::{Bool, Bytes, DType, Int, Shape, Tensor},
 };
+use burn_store::{BurnToPyTorchAdapter, ModuleAdapter, ModuleContext, burn_pack};
 
 /// Shape of every parameter and buffer of a module under PyTorch's name, without initialising any.
 pub fn parameter_shapes(module: &impl Module) -> BTreeMap<String, Vec<usize>> {
-    let mut visitor = Shapes::default();
-    module.visit(&mut visitor);
-    visitor.shapes
+    shapes(&slots(module))
 }
 
-/// Names follow the rules of burn-store's `PyTorchToBurnAdapter`, which moves the values.
+/// The shapes of parameters by their names.
+pub(super) fn shapes(slots: &BTreeMap<String, Slot>) -> BTreeMap<String, Vec<usize>> {
+    let slots = slots.iter();
+    slots
+        .map(|(name, slot)| (name.clone(), slot.shape.clone()))
+        .collect()
+}
+
+/// What a tensor goes into.
+pub(super) struct Slot {
+    pub(super) shape: Vec<usize>,
+    pub(super) kind: Kind,
+}
+
+/// What a parameter holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Float,
+    Int,
+    Bool,
+}
+
+/// Every parameter and buffer of a module under PyTorch's name, without initialising any.
+pub(super) fn slots(module: &impl Module) -> BTreeMap<String, Slot> {
+    let mut visitor = Slots::default();
+    module.visit(&mut visitor);
+    visitor.slots
+}
+
+/// Follows the path through a module as burn-store does, and leaves names and layout to it.
 #[derive(Default)]
-struct Shapes {
+struct Slots {
     path: Vec<String>,
     containers: Vec<String>,
-    shapes: BTreeMap<String, Vec<usize>>,
+    slots: BTreeMap<String, Slot>,
 }
 
-impl ModuleVisitor for Shapes {
+impl Slots {
+    fn add(&mut self, shape: Shape, kind: Kind) {
+        let values = shape.num_elements();
+        let tensor = burn_pack::Tensor::deferred(
+            self.path.join("."),
+            DType::F32,
+            shape,
+            None,
+            values * size_of::<f32>(),
+            || Ok(Bytes::from_bytes_vec(Vec::new())),
+        );
+        let tensor = BurnToPyTorchAdapter.adapt(tensor, ModuleContext::new(&self.containers));
+        let shape = tensor.shape.to_vec();
+        self.slots.insert(tensor.name, Slot { shape, kind });
+    }
+}
+
+impl ModuleVisitor for Slots {
     fn enter_module(&mut self, name: &str, container: &str) {
         // The variant of an enum is no part of the name.
         if !container.starts_with("Enum:") {
@@ -39,17 +84,14 @@ impl ModuleVisitor for Shapes {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let container = self.containers.last().map_or("", String::as_str);
-        let mut shape = param.lazy_shape().to_vec();
-        let mut path = self.path.clone();
-        if let Some(name) = path.last_mut() {
-            match (container, name.as_str()) {
-                ("Struct:BatchNorm" | "Struct:LayerNorm", "gamma") => *name = "weight".into(),
-                ("Struct:BatchNorm" | "Struct:LayerNorm", "beta") => *name = "bias".into(),
-                ("Struct:Linear", "weight") => shape.reverse(),
-                _ => {}
-            }
-        }
-        self.shapes.insert(path.join("."), shape);
+        self.add(param.lazy_shape(), Kind::Float);
+    }
+
+    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
+        self.add(param.lazy_shape(), Kind::Int);
+    }
+
+    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
+        self.add(param.lazy_shape(), Kind::Bool);
     }
 }

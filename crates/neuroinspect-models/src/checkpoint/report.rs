@@ -2,13 +2,11 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use neuroinspect_core::nearest_name;
 use serde::{Deserialize, Serialize};
 
 /// Tensors named in a message before "and n more".
 const SHOWN: usize = 8;
-
-/// Likeness of two names, from 0 to 1, from which on one is offered for the other.
-const LIKE: f64 = 0.8;
 
 /// What of a checkpoint went into a module, tensor by tensor; names as in PyTorch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +19,11 @@ pub struct LoadReport {
     pub unused: Vec<String>,
     /// In both, but of different shape; not loaded.
     pub mismatched: Vec<Mismatch>,
+    /// What of the file is not taken for weights, by the names in the file: the step counters of
+    /// batch normalisation and, where the weights were saved under a key such as `state_dict`, what
+    /// was saved beside them.
+    #[serde(default)]
+    pub set_aside: Vec<String>,
     /// For a missing name the unused one most like it, where one is.
     pub hints: BTreeMap<String, String>,
 }
@@ -61,14 +64,9 @@ impl LoadReport {
         report.unused = unused.cloned().collect();
         // Quadratic: for messages about a few names, not for two different networks.
         for name in report.missing.iter().take(SHOWN) {
-            let like = |other: &String| strsim::jaro_winkler(name, other);
-            let nearest = report
-                .unused
-                .iter()
-                .max_by(|a, b| like(a).total_cmp(&like(b)))
-                .filter(|other| like(other) >= LIKE);
-            if let Some(nearest) = nearest {
-                report.hints.insert(name.clone(), nearest.clone());
+            let unused = report.unused.iter().map(String::as_str);
+            if let Some(nearest) = nearest_name(name, unused) {
+                report.hints.insert(name.clone(), nearest.to_owned());
             }
         }
         report

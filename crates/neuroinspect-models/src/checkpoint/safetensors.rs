@@ -26,7 +26,8 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<Contents, String> {
     let (header_len, header) =
         SafeTensors::read_metadata(&bytes).map_err(|error| error.to_string())?;
     let data_start = header_len + size_of::<u64>();
-    let bytes: Arc<[u8]> = bytes.into();
+    // Shared as it is: the vector is not copied.
+    let bytes = Arc::new(bytes);
 
     let mut tensors = BTreeMap::new();
     for (name, info) in header.tensors() {
@@ -49,21 +50,30 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<Contents, String> {
     Ok((metadata.into_iter().collect(), tensors))
 }
 
-fn dtype(dtype: Dtype) -> Option<DType> {
-    Some(match dtype {
-        Dtype::F64 => DType::F64,
-        Dtype::F32 => DType::F32,
-        Dtype::F16 => DType::F16,
-        Dtype::BF16 => DType::BF16,
-        Dtype::I64 => DType::I64,
-        Dtype::I32 => DType::I32,
-        Dtype::I16 => DType::I16,
-        Dtype::I8 => DType::I8,
-        Dtype::U64 => DType::U64,
-        Dtype::U32 => DType::U32,
-        Dtype::U16 => DType::U16,
-        Dtype::U8 => DType::U8,
-        Dtype::BOOL => DType::Bool(BoolStore::Native),
-        _ => return None,
-    })
+/// Types of values in a file, and what Burn calls them.
+const TYPES: [(Dtype, DType); 13] = [
+    (Dtype::F64, DType::F64),
+    (Dtype::F32, DType::F32),
+    (Dtype::F16, DType::F16),
+    (Dtype::BF16, DType::BF16),
+    (Dtype::I64, DType::I64),
+    (Dtype::I32, DType::I32),
+    (Dtype::I16, DType::I16),
+    (Dtype::I8, DType::I8),
+    (Dtype::U64, DType::U64),
+    (Dtype::U32, DType::U32),
+    (Dtype::U16, DType::U16),
+    (Dtype::U8, DType::U8),
+    (Dtype::BOOL, DType::Bool(BoolStore::Native)),
+];
+
+fn dtype(stored: Dtype) -> Option<DType> {
+    let mut types = TYPES.into_iter();
+    types.find_map(|(known, dtype)| (known == stored).then_some(dtype))
+}
+
+/// How values of a type are stored.
+pub(super) fn stored_as(dtype: DType) -> Option<Dtype> {
+    let mut types = TYPES.into_iter();
+    types.find_map(|(stored, known)| (known == dtype).then_some(stored))
 }

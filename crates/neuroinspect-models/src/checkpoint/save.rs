@@ -1,17 +1,17 @@
 //! Writing safetensors.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    io,
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
-use burn::{module::Module, tensor::f16};
-use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, bridge};
-use neuroinspect_core::write_atomically;
-use safetensors::{Dtype, serialize, tensor::TensorView};
+use burn::{
+    module::Module,
+    tensor::{DType, f16},
+};
+use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, bridge, burn_pack};
+use neuroinspect_core::{NamedTensor, write_safetensors};
+use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 
+use super::safetensors::stored_as;
 use crate::{Error, Result};
 
 /// The number format of weights in a file; they are read back to `f32` either way.
@@ -52,8 +52,8 @@ impl Precision {
     }
 }
 
-/// Writes a module's parameters and buffers as safetensors of `f32`, under PyTorch's names and in
-/// its layout, with `metadata` beside them.
+/// Writes a module's parameters and buffers as safetensors, under PyTorch's names and in its layout,
+/// with `metadata` beside them; floats as `f32`, integers and booleans as they are.
 ///
 /// # Errors
 ///
@@ -80,53 +80,51 @@ pub fn save_as(
     path: impl AsRef<Path>,
 ) -> Result<()> {
     let path = path.as_ref();
+    let file = path.display().to_string();
     let tensors = module
         .collect(None, Some(Box::new(BurnToPyTorchAdapter)), true)
         .into_iter()
-        .map(|tensor| {
-            let (name, shape) = (tensor.name.clone(), tensor.shape.to_vec());
-            let values = bridge::into_data(tensor)
-                .map_err(|error| error.to_string())
-                .and_then(|data| data.try_into_vec_as::<f32>().map_err(|e| format!("{e:?}")));
-            let file = path.display().to_string();
-            let values = match values {
-                Ok(values) => values,
-                Err(reason) => {
-                    let tensor = name;
-                    return Err(Error::UnreadableTensor {
-                        file,
-                        tensor,
-                        reason,
-                    });
-                }
-            };
-            match values
-                .iter()
-                .position(|&it| !precision.round(it).is_finite())
-            {
-                None => Ok((name, shape, precision.bytes(&values))),
-                Some(index) => Err(Error::NotFinite {
-                    file,
+        .map(|tensor| stored(tensor, precision, &file))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(write_safetensors(path, &tensors, metadata)?)
+}
+
+/// A tensor of `file` as it is written: floats in the precision asked for, others as they are.
+fn stored(tensor: burn_pack::Tensor, precision: Precision, file: &str) -> Result<NamedTensor> {
+    let (name, shape) = (tensor.name.clone(), tensor.shape.to_vec());
+    let unreadable = |reason: String| Error::UnreadableTensor {
+        file: file.to_owned(),
+        tensor: name.clone(),
+        reason,
+    };
+    let data = bridge::into_data(tensor).map_err(|error| unreadable(error.to_string()))?;
+    let (dtype, bytes) = match data.dtype() {
+        DType::Bool(_) => (Dtype::BOOL, data.iter::<bool>().map(u8::from).collect()),
+        integers if integers.is_int() || integers.is_uint() => {
+            let unknown = || unreadable(format!("values of type {integers:?} cannot be stored"));
+            let dtype = stored_as(integers).ok_or_else(unknown)?;
+            (dtype, data.into_bytes().to_vec())
+        }
+        _ => {
+            let values: Vec<f32> = data
+                .try_into_vec_as()
+                .map_err(|error| unreadable(format!("{error:?}")))?;
+            let finite = |&value: &f32| precision.round(value).is_finite();
+            if let Some(index) = values.iter().position(|value| !finite(value)) {
+                return Err(Error::NotFinite {
+                    file: file.to_owned(),
                     tensor: name,
                     index,
                     value: values[index],
-                }),
+                });
             }
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let metadata: HashMap<_, _> = metadata.clone().into_iter().collect();
-    write_atomically(path, |out| {
-        let views = tensors
-            .iter()
-            .map(|(name, shape, bytes)| {
-                Ok((
-                    name,
-                    TensorView::new(precision.dtype(), shape.clone(), bytes)?,
-                ))
-            })
-            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
-        let file = views.and_then(|views| serialize(views, Some(metadata)));
-        out.write_all(&file.map_err(io::Error::other)?)
-    })?;
-    Ok(())
+            (precision.dtype(), precision.bytes(&values))
+        }
+    };
+    Ok(NamedTensor {
+        name,
+        dtype,
+        shape,
+        bytes,
+    })
 }
