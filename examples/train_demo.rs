@@ -193,6 +193,7 @@ fn train_clip(device: &Device) -> Result<Clip> {
             layers: 2,
             ..Default::default()
         },
+        input: None,
     };
     let mut model = config.init(&device)?;
     let input = model.input().clone();

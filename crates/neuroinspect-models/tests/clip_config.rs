@@ -6,7 +6,9 @@ use burn::{
     module::{Module, ModuleVisitor, Param},
     tensor::{Device, Distribution, Gradients, Tensor},
 };
-use neuroinspect_core::{Error as CoreError, ImageTextEncoder, Interpolation, ResizeRule};
+use neuroinspect_core::{
+    Error as CoreError, ImageTextEncoder, InputSpec, Interpolation, ResizeRule,
+};
 use neuroinspect_models::{
     Checkpoint, Error,
     checkpoint::Precision,
@@ -32,6 +34,7 @@ fn small() -> ClipConfig {
             layers: 1,
             ..Default::default()
         },
+        input: None,
     }
 }
 
@@ -113,20 +116,45 @@ fn json_of_other_architectures_is_an_error() {
 #[test]
 fn each_field_out_of_range_is_named() {
     type Break = fn(&mut ClipConfig);
-    let cases: [(&str, Break); 12] = [
+    let half = || InputSpec::new(8).with_normalization([0.5; 3], [0.5; 3]);
+    let cases: [(&str, Break); 27] = [
         ("embed_dim", |it| it.embed_dim = 0),
+        ("embed_dim", |it| it.embed_dim = 20_000),
         ("vision_cfg.layers", |it| it.vision.layers = 0),
+        ("vision_cfg.layers", |it| it.vision.layers = 1_000_000_000),
+        ("vision_cfg.width", |it| it.vision.width = 0),
+        ("vision_cfg.width", |it| it.vision.width = 1 << 40),
         ("vision_cfg.patch_size", |it| it.vision.patch_size = 0),
+        ("vision_cfg.patch_size", |it| {
+            it.vision.patch_size = usize::MAX
+        }),
         ("vision_cfg.image_size", |it| it.vision.image_size = 3),
+        ("vision_cfg.image_size", |it| it.vision.image_size = 1 << 40),
+        ("vision_cfg.image_size", |it| {
+            (it.vision.image_size, it.vision.patch_size) = (8192, 1);
+        }),
         ("vision_cfg.head_width", |it| it.vision.head_width = 3),
-        ("vision_cfg.head_width", |it| it.vision.width = 0),
+        ("vision_cfg.head_width", |it| it.vision.head_width = 0),
         ("vision_cfg.mlp_ratio", |it| it.vision.mlp_ratio = f64::NAN),
+        ("vision_cfg.mlp_ratio", |it| it.vision.mlp_ratio = 1e18),
         ("text_cfg.layers", |it| it.text.layers = 0),
+        ("text_cfg.layers", |it| it.text.layers = 257),
+        ("text_cfg.width", |it| it.text.width = 1 << 40),
         ("text_cfg.heads", |it| it.text.heads = 0),
         ("text_cfg.mlp_ratio", |it| it.text.mlp_ratio = -1.0),
+        ("text_cfg.mlp_ratio", |it| it.text.mlp_ratio = f64::INFINITY),
         ("text_cfg.context_length", |it| it.text.context_length = 1),
+        ("text_cfg.context_length", |it| {
+            it.text.context_length = 8193
+        }),
         ("text_cfg.vocab_size", |it| it.text.vocab_size = 49_407),
+        ("text_cfg.vocab_size", |it| it.text.vocab_size = 1_000_001),
+        ("input size", |it| it.input = Some(InputSpec::new(16))),
+        ("std", |it| {
+            it.input = Some(InputSpec::new(8).with_normalization([0.5; 3], [0.0; 3]));
+        }),
     ];
+    assert!(small().with_input(half()).validate().is_ok());
     assert!(small().validate().is_ok());
     for (expected, break_it) in cases {
         let mut config = small();
@@ -138,6 +166,86 @@ fn each_field_out_of_range_is_named() {
         );
         assert!(config.init(&Device::flex()).is_err());
     }
+}
+
+/// A file that claims a model of terabytes in its metadata must not get to building it.
+#[test]
+fn an_oversized_config_in_the_metadata_is_refused() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("huge.safetensors");
+    let clip = small().init(&device).unwrap();
+    let json = small().to_json();
+    for (from, to) in [
+        (r#""layers":1"#, r#""layers":1000000000"#),
+        (r#""image_size":8"#, r#""image_size":9223372036854775807"#),
+        (r#""mlp_ratio":4.0"#, r#""mlp_ratio":1e300"#),
+        (r#""embed_dim":8"#, r#""embed_dim":1099511627776"#),
+    ] {
+        assert!(json.contains(from), "{json}");
+        let metadata = [("config".to_owned(), json.replace(from, to))].into();
+        neuroinspect_models::checkpoint::save(&clip, &metadata, &path).unwrap();
+        let error = Clip::load(&path, None, &device).unwrap_err();
+        assert!(matches!(error, Error::ClipConfig { .. }), "{to}: {error}");
+    }
+}
+
+#[test]
+fn preprocessing_comes_with_the_config_of_hugging_face() {
+    let model = small().to_json();
+    let wrapped = |preprocess: &str| {
+        let json = format!(r#"{{"model_cfg": {model}, "preprocess_cfg": {preprocess}}}"#);
+        ClipConfig::from_json(&json, "open_clip_config.json")
+    };
+    // That of laion/CLIP-ViT-L-14-laion2B-s32B-b82K.
+    let laion = wrapped(
+        r#"{"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5],
+            "interpolation": "bicubic", "resize_mode": "shortest"}"#,
+    )
+    .unwrap();
+    let input = laion.input();
+    assert_eq!((input.size, input.mean, input.std), (8, [0.5; 3], [0.5; 3]));
+    assert_eq!(input.resize, ResizeRule::ShorterSide { to: 8 });
+    assert_eq!(input.interpolation, Interpolation::Bicubic);
+    assert_eq!(ClipConfig::from_json(&laion.to_json(), "").unwrap(), laion);
+
+    let squashed = wrapped(
+        r#"{"size": [8, 8], "mode": "RGB", "interpolation": "bilinear",
+            "resize_mode": "squash", "fill_color": 0}"#,
+    )
+    .unwrap();
+    let expected = InputSpec::new(8).with_normalization(ClipConfig::MEAN, ClipConfig::STD);
+    assert_eq!(squashed.input(), expected);
+    assert_eq!(
+        ClipConfig::from_json(&squashed.to_json(), "").unwrap(),
+        squashed
+    );
+
+    for (preprocess, reason) in [
+        (r#"{"resize_mode": "longest"}"#, "longest"),
+        (r#"{"size": 16}"#, "input size = 16"),
+        (r#"{"size": [8, 16]}"#, "expected a square"),
+        (r#"{"std": [0.5, 0.0, 0.5]}"#, "std = "),
+        (r#"{"sharpen": true}"#, "unknown field `sharpen`"),
+    ] {
+        let error = wrapped(preprocess).unwrap_err().to_string();
+        assert!(error.contains(reason), "{preprocess}: {error}");
+    }
+}
+
+#[test]
+fn a_chosen_input_is_saved_with_the_weights() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.safetensors");
+    let clip = small().init(&device).unwrap();
+    let input = InputSpec::new(8).with_normalization([0.5; 3], [0.5; 3]);
+    assert!(clip.clone().with_input(InputSpec::new(9)).is_err());
+    let clip = clip.with_input(input.clone()).unwrap();
+    assert_eq!(clip.input(), &input);
+    clip.save(&path, Precision::F32).unwrap();
+    let back = Clip::load(&path, None, &device).unwrap();
+    assert_eq!(back.input(), &input);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! The shape of a CLIP, in open_clip's own format.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use burn::tensor::Device;
 use neuroinspect_core::{InputSpec, Interpolation, ResizeRule};
 use serde::{Deserialize, Serialize};
 
-use super::{Clip, Gelu, tokenizer::VOCABULARY};
+use super::{Clip, Gelu, file, tokenizer::VOCABULARY};
 use crate::{Error, Result};
 
 /// Ending of a preset's name that asks for [`Gelu::Quick`].
@@ -14,7 +14,9 @@ const QUICK: &str = "-quickgelu";
 
 /// The shape of a CLIP with a vision transformer: open_clip's model config.
 ///
-/// Reads and writes the JSON of open_clip's `model_configs`. A field this implementation does not
+/// Reads and writes the JSON of open_clip's `model_configs`, and of the `open_clip_config.json` that
+/// lies beside weights on Hugging Face: the same as `model_cfg`, and the preprocessing as
+/// `preprocess_cfg`. A field this implementation does not
 /// know (another pooling, a timm or Hugging Face tower) is an error, not something to ignore:
 /// weights of such a model would give wrong embeddings.
 ///
@@ -43,6 +45,10 @@ pub struct ClipConfig {
     /// The text tower; `text_cfg` in JSON.
     #[serde(rename = "text_cfg")]
     pub text: ClipTextConfig,
+    /// The pixels the image tower wants, where they are not CLIP's own: see
+    /// [`input`](Self::input()). `preprocess_cfg` beside the config in JSON.
+    #[serde(skip)]
+    pub input: Option<InputSpec>,
 }
 
 /// The shape of the image tower. The defaults are open_clip's: those of ViT-B-16.
@@ -110,9 +116,10 @@ impl Default for ClipTextConfig {
 impl ClipConfig {
     /// Names that [`preset`](Self::preset) knows.
     ///
-    /// OpenAI's weights were trained with quick GELU and need the `-quickgelu` presets; LAION's
-    /// and DataComp's need the plain ones. Nothing in the weights tells: with the wrong one they
-    /// load, and the embeddings are worse.
+    /// OpenAI's weights were trained with quick GELU and need the `-quickgelu` presets, and so do
+    /// MetaCLIP's, DFN's and some of LAION-400M's; LAION-2B's and DataComp's need the plain ones.
+    /// open_clip's list of pretrained weights says which. Nothing in the weights tells: with the
+    /// wrong one they load, and the embeddings are worse.
     pub const PRESETS: [&'static str; 6] = [
         "ViT-B-32",
         "ViT-B-32-quickgelu",
@@ -122,7 +129,7 @@ impl ClipConfig {
         "ViT-L-14-quickgelu",
     ];
 
-    /// Mean of the images CLIP was trained on, per channel of `[0, 1]`.
+    /// Mean of the images OpenAI's CLIP was trained on, per channel of `[0, 1]`.
     pub const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
     /// Their standard deviation.
     pub const STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
@@ -147,7 +154,8 @@ impl ClipConfig {
         Ok(preset.with_gelu(gelu))
     }
 
-    /// Parses open_clip's JSON; `origin` says in errors where it came from.
+    /// Parses open_clip's JSON, bare or with the preprocessing beside it; `origin` says in errors
+    /// where it came from.
     ///
     /// # Errors
     ///
@@ -158,16 +166,17 @@ impl ClipConfig {
             origin: origin.to_owned(),
             reason,
         };
-        let config: Self = serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;
+        let config = file::read(json).map_err(wrong)?;
         config
             .validate()
             .map_err(|error| wrong(error.to_string()))?;
         Ok(config)
     }
 
-    /// The same config as open_clip's JSON, on one line.
+    /// The same config as open_clip's JSON, on one line; with the preprocessing beside it where it
+    /// is not CLIP's own.
     pub fn to_json(&self) -> String {
-        serde_json::json!(self).to_string()
+        file::write(self)
     }
 
     /// Sets which GELU both towers use.
@@ -176,9 +185,19 @@ impl ClipConfig {
         self
     }
 
-    /// The pixels the image tower wants: shorter side to `S`, bicubic, centre crop, CLIP's mean
-    /// and standard deviation.
+    /// Sets the pixels the image tower wants; some of LAION's weights, ViT-L-14's of LAION-2B among
+    /// them, want mean and standard deviation 0.5.
+    pub fn with_input(mut self, input: InputSpec) -> Self {
+        self.input = Some(input);
+        self
+    }
+
+    /// The pixels the image tower wants; unless [set](Self::with_input), CLIP's own: shorter side
+    /// to `S`, bicubic, centre crop, [`MEAN`](Self::MEAN) and [`STD`](Self::STD).
     pub fn input(&self) -> InputSpec {
+        if let Some(input) = &self.input {
+            return input.clone();
+        }
         let size = self.vision.image_size;
         InputSpec::new(size)
             .with_normalization(Self::MEAN, Self::STD)
@@ -201,74 +220,100 @@ impl ClipConfig {
 
     /// Checks that a CLIP of this shape can be built.
     ///
+    /// Sizes are bounded far above any CLIP there is, as a config may come out of a file that
+    /// somebody else has written: at most 256 blocks, widths of 16384, hidden layers of 64 times the
+    /// width, images of 8192 pixels, 256 patches a side, 8192 tokens a text and a million of
+    /// vocabulary.
+    ///
     /// # Errors
     ///
-    /// [`neuroinspect_core::Error::InvalidOption`] naming the first field out of range.
+    /// [`neuroinspect_core::Error::InvalidOption`] naming the first field out of range, or a part of
+    /// the input that does not go with the image tower.
     pub fn validate(&self) -> Result<()> {
         let Self { vision, text, .. } = self;
-        at_least(1, "embed_dim", self.embed_dim, "at least 1")?;
-        at_least(1, "vision_cfg.layers", vision.layers, "at least 1")?;
-        at_least(1, "vision_cfg.patch_size", vision.patch_size, "at least 1")?;
-        at_least(
-            vision.patch_size,
-            "vision_cfg.image_size",
-            vision.image_size,
-            "at least patch_size",
-        )?;
+        width("embed_dim", self.embed_dim)?;
+        layers("vision_cfg.layers", vision.layers)?;
+        width("vision_cfg.width", vision.width)?;
+        let (patch, image) = (vision.patch_size, vision.image_size);
+        let expected = "1 to 8192";
+        within(1..=8192, "vision_cfg.patch_size", patch, expected)?;
+        let expected = "patch_size to 8192, and at most 256 times patch_size";
+        let sizes = patch..=8192.min(256 * patch);
+        within(sizes, "vision_cfg.image_size", image, expected)?;
+        let expected = "a divisor of vision_cfg.width";
         divides(
             "vision_cfg.head_width",
             vision.head_width,
             vision.width,
-            "a divisor of vision_cfg.width",
+            expected,
         )?;
         ratio("vision_cfg.mlp_ratio", vision.mlp_ratio, vision.width)?;
-        at_least(1, "text_cfg.layers", text.layers, "at least 1")?;
-        divides(
-            "text_cfg.heads",
-            text.heads,
-            text.width,
-            "a divisor of text_cfg.width",
-        )?;
+
+        layers("text_cfg.layers", text.layers)?;
+        width("text_cfg.width", text.width)?;
+        let expected = "a divisor of text_cfg.width";
+        divides("text_cfg.heads", text.heads, text.width, expected)?;
         ratio("text_cfg.mlp_ratio", text.mlp_ratio, text.width)?;
-        at_least(
-            2,
+        let expected = "2, the start and the end of a text, to 8192";
+        within(
+            2..=8192,
             "text_cfg.context_length",
             text.context_length,
-            "at least 2, the start and the end of a text",
+            expected,
         )?;
-        at_least(
-            VOCABULARY,
-            "text_cfg.vocab_size",
-            text.vocab_size,
-            "at least 49408, the tokens of CLIP's vocabulary",
-        )
+        let expected = "49408, the tokens of CLIP's vocabulary, to 1000000";
+        let sizes = VOCABULARY..=1_000_000;
+        within(sizes, "text_cfg.vocab_size", text.vocab_size, expected)?;
+
+        match &self.input {
+            Some(input) => self.check_input(input),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that an input is one of the image tower's, and one that open_clip's JSON can say.
+    fn check_input(&self, input: &InputSpec) -> Result<()> {
+        input.validate()?;
+        let size = self.vision.image_size;
+        let fits = input.size == size;
+        check(fits, "input size", input.size, "vision_cfg.image_size")?;
+        match input.resize {
+            ResizeRule::ShorterSide { to } => {
+                check(to == size, "shorter side", to, "vision_cfg.image_size")
+            }
+            ResizeRule::Squash => Ok(()),
+        }
     }
 }
 
-fn at_least(
-    least: usize,
+fn width(option: &'static str, value: usize) -> Result<()> {
+    within(1..=16_384, option, value, "1 to 16384")
+}
+
+fn layers(option: &'static str, value: usize) -> Result<()> {
+    within(1..=256, option, value, "1 to 256")
+}
+
+fn within(
+    range: RangeInclusive<usize>,
     option: &'static str,
     value: usize,
     expected: &'static str,
 ) -> Result<()> {
-    check(value >= least, option, value, expected)
+    check(range.contains(&value), option, value, expected)
 }
 
-/// Checks that `part` divides `whole`, and that there is a whole.
+/// Checks that `part` divides `whole`.
 fn divides(option: &'static str, part: usize, whole: usize, expected: &'static str) -> Result<()> {
-    let fits = part > 0 && whole > 0 && whole.is_multiple_of(part);
+    let fits = part > 0 && whole.is_multiple_of(part);
     check(fits, option, part, expected)
 }
 
-/// Checks that the hidden layer has some finite width.
+/// Checks that the hidden layer has some width, and not too much.
 fn ratio(option: &'static str, ratio: f64, width: usize) -> Result<()> {
-    let fits = ratio.is_finite() && hidden_width(width, ratio) > 0;
-    check(
-        fits,
-        option,
-        ratio,
-        "a number that gives the hidden layer at least 1 unit",
-    )
+    let fits = ratio <= 64.0 && hidden_width(width, ratio) > 0;
+    let expected = "at most 64, and enough to give the hidden layer 1 unit";
+    check(fits, option, ratio, expected)
 }
 
 fn check(

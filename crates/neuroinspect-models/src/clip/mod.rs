@@ -29,6 +29,7 @@
 //!         ..Default::default()
 //!     },
 //!     text: ClipTextConfig { width: 16, heads: 2, layers: 1, ..Default::default() },
+//!     input: None,
 //! };
 //! let device = Device::flex();
 //! let clip = config.init(&device)?;
@@ -40,6 +41,7 @@
 //! ```
 
 mod config;
+mod file;
 mod tokenizer;
 mod transformer;
 mod vision;
@@ -56,6 +58,7 @@ use burn::{
 };
 use neuroinspect_core::{ImageTextEncoder, InputSpec};
 
+use crate::Result;
 use config::hidden_width;
 use transformer::{BlockWeights, Transformer, TransformerConfig, normal};
 use vision::VisionTransformer;
@@ -126,6 +129,21 @@ impl Clip {
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
+    }
+
+    /// Sets which pixels the model wants to see; [`ClipConfig::input`] unless set.
+    ///
+    /// [`save`](Self::save) writes them beside the config.
+    ///
+    /// # Errors
+    ///
+    /// [`neuroinspect_core::Error::InvalidOption`] for an input of another size than the image
+    /// tower's, or one that cannot be followed.
+    pub fn with_input(mut self, input: InputSpec) -> Result<Self> {
+        self.config = self.config.with_input(input);
+        self.config.validate()?;
+        self.input = self.config.input();
+        Ok(self)
     }
 
     /// Embeds images, as [`ImageTextEncoder::encode_images`]; not normalised.

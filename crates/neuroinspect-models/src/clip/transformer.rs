@@ -19,10 +19,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "bool", into = "bool")]
 pub enum Gelu {
-    /// `x * Phi(x)` with the normal distribution function: LAION's and DataComp's weights.
+    /// `x * Phi(x)` with the normal distribution function: LAION-2B's and DataComp's weights.
     #[default]
     Exact,
-    /// `x * sigmoid(1.702 x)`: OpenAI's weights.
+    /// `x * sigmoid(1.702 x)`: weights of OpenAI, MetaCLIP and DFN, and some of LAION-400M.
     Quick,
 }
 
