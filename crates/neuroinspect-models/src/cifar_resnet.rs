@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Result,
-    layers::{ConvBn, batch_norm, check_classes, conv, conv_bn, conv_bn_training, replace_head},
+    layers::{ConvBn, batch_norm, check_classes, conv, conv_bn, conv_bn_training},
 };
 
 /// Channels of the three stages; the last are the neurons.
@@ -223,7 +223,7 @@ impl Classifier for CifarResNet {
     }
 
     fn set_decision_layer(&mut self, layer: &DecisionLayer) -> neuroinspect_core::Result<()> {
-        replace_head(&mut self.linear, layer)
+        layer.replace(&mut self.linear)
     }
 
     fn device(&self) -> Device {

@@ -9,7 +9,7 @@ use neuroinspect_core::{Classifier, DecisionLayer, InputSpec, Interpolation, Res
 
 use crate::{
     Result,
-    layers::{check_classes, conv, conv_bn_padded, replace_head},
+    layers::{check_classes, conv, conv_bn_padded},
 };
 
 /// Channels of the stem.
@@ -247,7 +247,7 @@ impl Classifier for EfficientNetLite0 {
     }
 
     fn set_decision_layer(&mut self, layer: &DecisionLayer) -> neuroinspect_core::Result<()> {
-        replace_head(&mut self.classifier, layer)
+        layer.replace(&mut self.classifier)
     }
 
     fn device(&self) -> Device {

@@ -13,13 +13,13 @@ pub enum Error {
     #[error(transparent)]
     Core(#[from] neuroinspect_core::Error),
     /// No model has this name.
-    #[error("no model is named '{name}'; did you mean '{nearest}'? (known: {known})")]
+    #[error("no model is named '{name}';{} known: {known}", meant(.nearest))]
     UnknownModel {
         /// The name given.
         name: String,
-        /// The registered name most like it.
-        nearest: &'static str,
-        /// All registered names.
+        /// The registered name most like it, if one is like enough to be meant.
+        nearest: Option<String>,
+        /// All registered names, those with timm's tags left out.
         known: String,
     },
     /// A file that holds no weights, or is damaged.
@@ -122,6 +122,11 @@ pub enum Error {
         /// Where the templates came from.
         origin: String,
     },
+}
+
+fn meant(nearest: &Option<String>) -> String {
+    let hint = |name| format!(" did you mean '{name}'?");
+    nearest.as_ref().map_or_else(String::new, hint)
 }
 
 fn likely(looks_like: &Option<&'static str>) -> String {

@@ -2,12 +2,12 @@
 
 use burn::{
     nn::{
-        BatchNorm, BatchNormConfig, Initializer, Linear, PaddingConfig2d,
+        BatchNorm, BatchNormConfig, Initializer, PaddingConfig2d,
         conv::{Conv2d, Conv2dConfig},
     },
     tensor::{Device, Tensor, module::conv2d, ops::ConvOptions},
 };
-use neuroinspect_core::{DecisionLayer, Error, Result};
+use neuroinspect_core::{Error, Result};
 
 /// Convolution and batch normalisation: [`conv_bn`] or [`conv_bn_training`].
 pub(crate) type ConvBn = fn(&Conv2d, &BatchNorm, Tensor<4>) -> Tensor<4>;
@@ -88,17 +88,5 @@ pub(crate) fn check_classes(classes: usize) -> Result<()> {
             expected: "at least 1",
         });
     }
-    Ok(())
-}
-
-/// Puts a decision layer in place of a head of the same size.
-pub(crate) fn replace_head(head: &mut Linear, layer: &DecisionLayer) -> Result<()> {
-    let [neurons, classes] = head.weight.dims();
-    let (expected, found) = ([classes, neurons], [layer.classes(), layer.neurons()]);
-    if expected != found {
-        let what = "decision layer, [classes, neurons]";
-        return Err(Error::shape(what, expected, found));
-    }
-    *head = layer.to_linear(&head.weight.val().device());
     Ok(())
 }

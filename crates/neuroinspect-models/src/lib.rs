@@ -13,8 +13,9 @@
 //! | `resnet50`, `101`, `152` | [`ResNet`] | 2048: channels of `layer4` | 224 of 256, bilinear | torchvision, timm |
 //! | `tf_efficientnet_lite0` | [`EfficientNetLite0`] | 1280: channels of `conv_head` | 224 of 256, bicubic | timm |
 //!
-//! Weights of a ResNet trained by timm's A1 recipe want another input, which
-//! [`LoadConfig::with_input`] sets to [`ResNet::timm_a1_input`].
+//! Other weights want other inputs. timm's tagged names bring theirs: `resnet50.tv2_in1k` for what
+//! torchvision loads by default, `resnet50.a1_in1k` for timm's own ([`ModelInfo::tags`] lists them);
+//! [`LoadConfig::with_input`] sets any.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -69,7 +70,7 @@ pub use efficientnet::EfficientNetLite0;
 pub use error::{Error, Result};
 pub use pretrained::PretrainedClassifier;
 pub use registry::{
-    LoadConfig, LoadedClassifier, ModelInfo, classifiers, load_classifier,
+    LoadConfig, LoadedClassifier, ModelInfo, ModelTag, classifiers, load_classifier,
     load_classifier_from_bytes,
 };
 pub use resnet::{ResNet, ResNetDepth};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use neuroinspect_core::InputSpec;
+use neuroinspect_core::{InputSpec, Interpolation, nearest_name};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -24,6 +24,17 @@ pub struct ModelInfo {
     pub input: InputSpec,
     /// Whose implementation it computes the same as, and whose checkpoints it reads.
     pub source: &'static str,
+    /// Published weights whose input is known: [`load_classifier`] takes `name.tag`, too.
+    pub tags: Vec<ModelTag>,
+}
+
+/// Published weights of a classifier, by timm's tag.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelTag {
+    /// The tag, what follows the dot in timm's names: `a1_in1k` of `resnet50.a1_in1k`.
+    pub tag: &'static str,
+    /// The pixels a network with these weights wants to see.
+    pub input: InputSpec,
 }
 
 /// How to load a classifier.
@@ -34,7 +45,8 @@ pub struct LoadConfig {
     pub strictness: Strictness,
     /// The number of classes the checkpoint must have; by default whatever it has.
     pub classes: Option<usize>,
-    /// The pixels the model wants to see, if not those of [`ModelInfo::input`].
+    /// The pixels the model wants to see, if not those of its name: [`ModelInfo::input`] or
+    /// [`ModelTag::input`].
     pub input: Option<InputSpec>,
 }
 
@@ -61,12 +73,16 @@ impl LoadConfig {
     ///
     /// # Errors
     ///
-    /// [`neuroinspect_core::Error::InvalidOption`] for no classes.
+    /// [`neuroinspect_core::Error::InvalidOption`] for no classes, or an input that cannot be
+    /// followed.
     pub fn validate(&self) -> Result<()> {
-        match self.classes {
-            Some(classes) => Ok(check_classes(classes)?),
-            None => Ok(()),
+        if let Some(classes) = self.classes {
+            check_classes(classes)?;
         }
+        if let Some(input) = &self.input {
+            input.validate()?;
+        }
+        Ok(())
     }
 }
 
@@ -98,7 +114,8 @@ pub fn classifiers() -> Vec<ModelInfo> {
 
 /// Loads a classifier from a safetensors or PyTorch file.
 ///
-/// The number of classes is the checkpoint's.
+/// The number of classes is the checkpoint's. With timm's tag after the name, as
+/// `resnet50.a1_in1k`, the model gets the input that these weights were evaluated with.
 ///
 /// # Errors
 ///
@@ -111,8 +128,8 @@ pub fn load_classifier(
     config: &LoadConfig,
     device: &Device,
 ) -> Result<LoadedClassifier> {
-    let architecture = Architecture::named(name)?;
-    architecture.load(&Checkpoint::open(weights)?, config, device)
+    let named = Named::parse(name)?;
+    named.load(&Checkpoint::open(weights)?, config, device)
 }
 
 /// Loads a classifier from safetensors in memory.
@@ -126,9 +143,9 @@ pub fn load_classifier_from_bytes(
     config: &LoadConfig,
     device: &Device,
 ) -> Result<LoadedClassifier> {
-    let architecture = Architecture::named(name)?;
+    let named = Named::parse(name)?;
     let label = format!("weights of {name} in memory");
-    architecture.load(&Checkpoint::from_bytes(label, weights)?, config, device)
+    named.load(&Checkpoint::from_bytes(label, weights)?, config, device)
 }
 
 /// The registry.
@@ -153,24 +170,71 @@ enum Architecture {
     EfficientNetLite0,
 }
 
-impl Architecture {
-    fn named(name: &str) -> Result<Self> {
-        let found = ARCHITECTURES.into_iter().find(|(known, _)| *known == name);
-        if let Some((_, architecture)) = found {
-            return Ok(architecture);
+/// What a name stands for.
+struct Named {
+    architecture: Architecture,
+    /// The input that goes with the name's tag, where it has one.
+    input: Option<InputSpec>,
+}
+
+impl Named {
+    fn parse(name: &str) -> Result<Self> {
+        let (base, tag) = match name.split_once('.') {
+            Some((base, tag)) => (base, Some(tag)),
+            None => (name, None),
+        };
+        let mut known = ARCHITECTURES.into_iter();
+        let Some((_, architecture)) = known.find(|(known, _)| *known == base) else {
+            return Err(unknown(name));
+        };
+        let Some(tag) = tag else {
+            let input = None;
+            return Ok(Self {
+                architecture,
+                input,
+            });
+        };
+        let mut tags = architecture.tags().into_iter();
+        let input = tags.find(|known| known.tag == tag).map(|known| known.input);
+        match input {
+            Some(_) => Ok(Self {
+                architecture,
+                input,
+            }),
+            None => Err(unknown(name)),
         }
-        let names = ARCHITECTURES.map(|(name, _)| name);
-        let likeness = |known: &str| strsim::jaro_winkler(name, known);
-        let nearest = names
-            .into_iter()
-            .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-        Err(Error::UnknownModel {
-            name: name.to_owned(),
-            nearest: nearest.unwrap_or_default(),
-            known: names.join(", "),
-        })
     }
 
+    fn load(
+        self,
+        checkpoint: &Checkpoint,
+        config: &LoadConfig,
+        device: &Device,
+    ) -> Result<LoadedClassifier> {
+        let input = config.input.clone().or(self.input);
+        self.architecture.load(checkpoint, config, input, device)
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    let names = ARCHITECTURES.map(|(name, _)| name);
+    let tagged = |(name, architecture): (&str, Architecture)| {
+        let tags = architecture.tags().into_iter();
+        let tagged = tags.map(|known| format!("{name}.{}", known.tag));
+        [name.to_owned()].into_iter().chain(tagged).collect()
+    };
+    let all: Vec<String> = ARCHITECTURES
+        .into_iter()
+        .flat_map::<Vec<_>, _>(tagged)
+        .collect();
+    Error::UnknownModel {
+        name: name.to_owned(),
+        nearest: nearest_name(name, all.iter().map(String::as_str)).map(str::to_owned),
+        known: names.join(", "),
+    }
+}
+
+impl Architecture {
     fn info(self, name: &'static str) -> ModelInfo {
         match self {
             Self::CifarResNet { .. } => ModelInfo {
@@ -179,6 +243,7 @@ impl Architecture {
                 neurons: CifarResNet::NEURONS,
                 input: CifarResNet::default_input(),
                 source: "akamaster/pytorch_resnet_cifar10",
+                tags: self.tags(),
             },
             Self::ResNet(depth) => ModelInfo {
                 name,
@@ -186,6 +251,7 @@ impl Architecture {
                 neurons: depth.neurons(),
                 input: ResNet::torchvision_input(),
                 source: "torchvision, timm",
+                tags: self.tags(),
             },
             Self::EfficientNetLite0 => ModelInfo {
                 name,
@@ -193,6 +259,7 @@ impl Architecture {
                 neurons: EfficientNetLite0::NEURONS,
                 input: EfficientNetLite0::default_input(),
                 source: "timm",
+                tags: self.tags(),
             },
         }
     }
@@ -207,23 +274,60 @@ impl Architecture {
         }
     }
 
-    /// Rows of the checkpoint's decision layer, if it has one of this network's name.
-    fn classes_in(self, checkpoint: &Checkpoint) -> Option<usize> {
-        match checkpoint.shape(self.head().0) {
-            Some(&[classes, _]) if classes > 0 => Some(classes),
-            _ => None,
+    /// timm's tags of the weights there are, and the inputs of their `default_cfgs`; for `tv2_in1k`
+    /// the one to test with.
+    fn tags(self) -> Vec<ModelTag> {
+        let tags = match self {
+            Self::CifarResNet { .. } => vec![],
+            Self::ResNet(depth) => {
+                let gluon = ResNet::torchvision_input().with_interpolation(Interpolation::Bicubic);
+                let mut tags = vec![
+                    ("a1_in1k", ResNet::timm_a1_input()),
+                    ("a2_in1k", ResNet::timm_a1_input()),
+                    ("a3_in1k", ResNet::timm_a3_input()),
+                    ("gluon_in1k", gluon),
+                    ("tv_in1k", ResNet::torchvision_input()),
+                ];
+                if depth.is_bottlenecked() {
+                    tags.push(("tv2_in1k", ResNet::torchvision_v2_input()));
+                }
+                tags
+            }
+            Self::EfficientNetLite0 => vec![("in1k", EfficientNetLite0::default_input())],
+        };
+        let tags = tags.into_iter();
+        tags.map(|(tag, input)| ModelTag { tag, input }).collect()
+    }
+
+    /// Rows of the checkpoint's decision layer, if it has one of this network's name and number of
+    /// neurons.
+    fn classes_in(self, checkpoint: &Checkpoint, device: &Device) -> Result<Option<usize>> {
+        let (head, usual_classes) = self.head();
+        let report = self.init(usual_classes, None, device)?.compare(checkpoint);
+        if report.applied.iter().any(|name| name == head) {
+            return Ok(Some(usual_classes));
         }
+        let mismatch = report.mismatched.iter().find(|it| it.name == head);
+        Ok(
+            mismatch.and_then(|it| match (&it.found[..], &it.expected[..]) {
+                (&[classes, found], &[_, neurons]) if classes > 0 && found == neurons => {
+                    Some(classes)
+                }
+                _ => None,
+            }),
+        )
     }
 
     fn load(
         self,
         checkpoint: &Checkpoint,
         config: &LoadConfig,
+        input: Option<InputSpec>,
         device: &Device,
     ) -> Result<LoadedClassifier> {
         config.validate()?;
         let (head, usual_classes) = self.head();
-        let found = self.classes_in(checkpoint);
+        let found = self.classes_in(checkpoint, device)?;
         let classes = match (config.classes, found) {
             (Some(expected), Some(found)) if expected != found => {
                 return Err(Error::ClassCount {
@@ -235,7 +339,7 @@ impl Architecture {
             }
             (expected, found) => found.or(expected).unwrap_or(usual_classes),
         };
-        let mut model = self.init(classes, config.input.clone(), device)?;
+        let mut model = self.init(classes, input, device)?;
         let report = model
             .load(checkpoint, config.strictness)
             .map_err(|error| with_look_alike(error, checkpoint, device))?;
@@ -272,7 +376,7 @@ impl Architecture {
 /// Adds to [`Error::WeightsDoNotFit`] the registered model that they do fit.
 fn with_look_alike(error: Error, checkpoint: &Checkpoint, device: &Device) -> Error {
     let fits = |architecture: Architecture| {
-        let classes = architecture.classes_in(checkpoint)?;
+        let classes = architecture.classes_in(checkpoint, device).ok()??;
         let model = architecture.init(classes, None, device).ok()?;
         Some(model.compare(checkpoint).is_complete())
     };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Result,
-    layers::{batch_norm, check_classes, conv, conv_bn, replace_head},
+    layers::{batch_norm, check_classes, conv, conv_bn},
 };
 
 /// Channels of the stem.
@@ -61,6 +61,11 @@ impl ResNetDepth {
             Self::ResNet101 => [3, 4, 23, 3],
             Self::ResNet152 => [3, 8, 36, 3],
         }
+    }
+
+    /// Whether torchvision has second weights of it.
+    pub(crate) fn is_bottlenecked(self) -> bool {
+        matches!(self.kind(), BlockKind::Bottleneck)
     }
 
     fn kind(self) -> BlockKind {
@@ -135,17 +140,35 @@ impl ResNet {
         })
     }
 
-    /// The input torchvision's weights were evaluated with, and the default: shorter side 256,
-    /// bilinear, centre crop 224, ImageNet's mean and standard deviation.
+    /// The input that torchvision's first weights were evaluated with (`IMAGENET1K_V1`; `tv_in1k` in
+    /// timm), and the default: shorter side 256, bilinear, centre crop 224, ImageNet's mean and
+    /// standard deviation.
+    ///
+    /// These are the only weights of ResNet-18 and 34 there. What torchvision loads by default for
+    /// ResNet-50, 101 and 152 are its second ones: [`torchvision_v2_input`](Self::torchvision_v2_input).
     pub fn torchvision_input() -> InputSpec {
         InputSpec::imagenet(224).with_resize(ResizeRule::ShorterSide { to: 256 })
     }
 
-    /// The input of timm's weights trained by the A1 recipe and its kin (`resnet50.a1_in1k`, ...):
+    /// The input that torchvision's second weights were evaluated with (`IMAGENET1K_V2`; `tv2_in1k`
+    /// in timm): shorter side 232, otherwise as the [first](Self::torchvision_input).
+    pub fn torchvision_v2_input() -> InputSpec {
+        InputSpec::imagenet(224).with_resize(ResizeRule::ShorterSide { to: 232 })
+    }
+
+    /// The input of timm's weights trained by the recipes A1 and A2 (`resnet50.a1_in1k`, ...):
     /// shorter side 235 (224 / 0.95), bicubic.
     pub fn timm_a1_input() -> InputSpec {
         InputSpec::imagenet(224)
             .with_resize(ResizeRule::ShorterSide { to: 235 })
+            .with_interpolation(neuroinspect_core::Interpolation::Bicubic)
+    }
+
+    /// The input of timm's weights trained by the recipe A3 (`resnet50.a3_in1k`, ...): shorter side
+    /// 168 (160 / 0.95), bicubic, centre crop 160.
+    pub fn timm_a3_input() -> InputSpec {
+        InputSpec::imagenet(160)
+            .with_resize(ResizeRule::ShorterSide { to: 168 })
             .with_interpolation(neuroinspect_core::Interpolation::Bicubic)
     }
 
@@ -279,7 +302,7 @@ impl Classifier for ResNet {
     }
 
     fn set_decision_layer(&mut self, layer: &DecisionLayer) -> neuroinspect_core::Result<()> {
-        replace_head(&mut self.fc, layer)
+        layer.replace(&mut self.fc)
     }
 
     fn device(&self) -> Device {

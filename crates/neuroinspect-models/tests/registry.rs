@@ -9,7 +9,7 @@
 
 mod support;
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
@@ -46,9 +46,8 @@ fn load(weights: &Tensors, config: &LoadConfig) -> Result<Box<dyn PretrainedClas
 #[test]
 fn names_are_unique_and_inputs_documented() {
     let models = classifiers();
-    let mut names: Vec<_> = models.iter().map(|model| model.name).collect();
-    names.dedup();
-    assert_eq!(names.len(), 10);
+    let names: BTreeSet<_> = models.iter().map(|model| model.name).collect();
+    assert_eq!((names.len(), models.len()), (10, 10));
     let of = |name| models.iter().find(|model| model.name == name).unwrap();
     assert_eq!(of("cifar_resnet56").neurons, 64);
     assert_eq!(of("resnet34").neurons, 512);
@@ -57,10 +56,45 @@ fn names_are_unique_and_inputs_documented() {
     let resnet = &of("resnet50").input;
     assert_eq!(resnet.resize, ResizeRule::ShorterSide { to: 256 });
     assert_eq!(resnet.interpolation, Interpolation::Bilinear);
-    assert_eq!(
-        ResNet::timm_a1_input().resize,
-        ResizeRule::ShorterSide { to: 235 }
-    );
+    for (name, tags) in [
+        ("cifar_resnet20", ""),
+        ("resnet34", "a1_in1k a2_in1k a3_in1k gluon_in1k tv_in1k"),
+        (
+            "resnet101",
+            "a1_in1k a2_in1k a3_in1k gluon_in1k tv_in1k tv2_in1k",
+        ),
+        ("tf_efficientnet_lite0", "in1k"),
+    ] {
+        let found: Vec<_> = of(name).tags.iter().map(|known| known.tag).collect();
+        assert_eq!(found.join(" "), tags, "{name}");
+    }
+}
+
+/// The inputs of timm's `default_cfgs`: size, and `crop_pct` as the shorter side.
+#[test]
+fn a_tag_brings_the_input_of_its_weights() {
+    use Interpolation::{Bicubic, Bilinear};
+    let device = Device::flex();
+    let weights = made_up_weights(&ResNet::new(ResNetDepth::ResNet50, 2, &device).unwrap());
+    let bytes = safetensors_of(&weights);
+    for (name, size, to, interpolation) in [
+        ("resnet50", 224, 256, Bilinear),
+        ("resnet50.tv_in1k", 224, 256, Bilinear),
+        ("resnet50.tv2_in1k", 224, 232, Bilinear),
+        ("resnet50.gluon_in1k", 224, 256, Bicubic),
+        ("resnet50.a1_in1k", 224, 235, Bicubic),
+        ("resnet50.a3_in1k", 160, 168, Bicubic),
+    ] {
+        let config = LoadConfig::default();
+        let loaded = load_classifier_from_bytes(name, &bytes, &config, &device).unwrap();
+        let expected = InputSpec::imagenet(size)
+            .with_resize(ResizeRule::ShorterSide { to })
+            .with_interpolation(interpolation);
+        assert_eq!(loaded.model.input(), &expected, "{name}");
+        let config = config.with_input(InputSpec::new(8));
+        let loaded = load_classifier_from_bytes(name, &bytes, &config, &device).unwrap();
+        assert_eq!(loaded.model.input(), &InputSpec::new(8), "{name}");
+    }
 }
 
 #[test]
@@ -69,8 +103,50 @@ fn an_unknown_name_brings_the_nearest() {
     let Err(Error::UnknownModel { nearest, known, .. }) = error else {
         panic!("{error:?}")
     };
-    assert_eq!(nearest, "resnet50");
+    assert_eq!(nearest.as_deref(), Some("resnet50"));
     assert!(known.contains("tf_efficientnet_lite0"));
+
+    let refusal = |name: &str| {
+        let loaded = load_classifier(name, "none", &LoadConfig::default(), &Device::flex());
+        loaded.unwrap_err().to_string()
+    };
+    let message = refusal("resnet34.tv2_in1k");
+    assert!(
+        message.contains("did you mean 'resnet34.tv_in1k'?"),
+        "{message}"
+    );
+    let message = refusal("vit_b_16");
+    assert!(
+        message.starts_with("no model is named 'vit_b_16'; known: cifar_resnet20, "),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_input_that_cannot_be_followed_is_refused() {
+    let input = InputSpec::new(32).with_normalization([0.5; 3], [0.5, 0.0, 0.5]);
+    let config = LoadConfig::default().with_input(input);
+    let error = load(&weights(7), &config).err().unwrap();
+    let option = matches!(
+        error,
+        Error::Core(CoreError::InvalidOption { option: "std", .. })
+    );
+    assert!(option, "{error:?}");
+}
+
+#[test]
+fn a_head_over_other_neurons_does_not_say_the_classes() {
+    let mut other = weights(7);
+    other.insert("linear.weight".into(), (vec![64, 7], vec![0.0; 7 * 64]));
+    let error = load(&other, &LoadConfig::default()).err().unwrap();
+    let Error::WeightsDoNotFit { report, .. } = error else {
+        panic!("{error:?}")
+    };
+    let mismatch = report
+        .mismatched
+        .iter()
+        .find(|it| it.name == "linear.weight");
+    assert_eq!(mismatch.unwrap().expected, [10, 64]);
 }
 
 #[test]
