@@ -16,7 +16,10 @@ use ndarray::{Array3, Array4, Axis};
 use neuroinspect_core::InputSpec;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ImageDataset, Result, error::with_causes, preprocess, preprocess::check_spec};
+use crate::{Error, ImageDataset, Result, error::with_causes, preprocess};
+
+/// Most threads that decode, whatever the config says.
+const MOST_WORKERS: usize = 256;
 
 /// How images are loaded. Which images come, and in which order, depends on none of the numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,7 +27,8 @@ use crate::{Error, ImageDataset, Result, error::with_causes, preprocess, preproc
 pub struct LoaderConfig {
     /// Images in a batch; 64 by default.
     pub batch_size: usize,
-    /// Threads that decode; by default as many as the machine runs at once.
+    /// Threads that decode; by default as many as the machine runs at once. No more are started than
+    /// there are images, or than 256.
     pub workers: usize,
     /// Batches decoded ahead of the one being assembled; 2 by default.
     ///
@@ -148,9 +152,9 @@ pub struct Skipped {
 ///
 /// # Errors
 ///
-/// When an option, a size in `spec` or an index is out of range, or no thread can be started. The
-/// iterator yields an error when
-/// an image is corrupt and the caller chose [`OnCorrupt::Fail`], and ends after it.
+/// When an option or an index is out of range, `spec` cannot be followed
+/// ([`InputSpec::validate`]), or no thread can be started. The iterator yields an error when an image
+/// is corrupt and the caller chose [`OnCorrupt::Fail`], and ends after it.
 pub fn batches<'scope>(
     scope: &'scope Scope<'scope, '_>,
     dataset: &'scope dyn ImageDataset,
@@ -159,7 +163,7 @@ pub fn batches<'scope>(
     config: &LoaderConfig,
 ) -> Result<Batches<'scope>> {
     config.validate()?;
-    check_spec(spec)?;
+    spec.validate()?;
     let indices = match indices {
         Some(indices) => indices.to_vec(),
         None => (0..dataset.samples().len()).collect(),
@@ -171,7 +175,7 @@ pub fn batches<'scope>(
     let (jobs, waiting) = channel();
     let (finished, results) = channel();
     let waiting = Arc::new(Mutex::new(waiting));
-    for _ in 0..config.workers.min(indices.len()) {
+    for _ in 0..config.workers.min(indices.len()).min(MOST_WORKERS) {
         let (waiting, finished, spec) = (Arc::clone(&waiting), finished.clone(), spec.clone());
         thread::Builder::new()
             .name("decode".to_owned())

@@ -9,8 +9,8 @@ use crate::{
     resample::{Span, resize_window},
 };
 
-/// The longest side, in pixels, an image may have before or after resizing: a JPEG's.
-const MAX_SIDE: u32 = u16::MAX as u32;
+/// The longest side, in pixels, an image may have before resizing as well as after.
+const MAX_SIDE: u32 = InputSpec::MAX_SIDE as u32;
 
 /// Resizes and crops an image as `spec` says and scales it to `[0, 1]`.
 ///
@@ -30,9 +30,9 @@ const MAX_SIDE: u32 = u16::MAX as u32;
 ///
 /// # Errors
 ///
-/// When a side of the image or a size in `spec` is zero or above 65,535.
+/// When a side of the image is zero or above 65,535, and as [`InputSpec::validate`].
 pub fn preprocess(image: &RgbImage, spec: &InputSpec) -> Result<Array3<f32>> {
-    check_spec(spec)?;
+    spec.validate()?;
     let square = resize_to_square(image, spec.size as u32, spec.resize, spec.interpolation)?;
     let mut pixels = Array3::zeros((3, spec.size, spec.size));
     for (channel, mut plane) in pixels.outer_iter_mut().enumerate() {
@@ -50,30 +50,9 @@ pub fn preprocess(image: &RgbImage, spec: &InputSpec) -> Result<Array3<f32>> {
 ///
 /// When a side of the image or `side` is zero or above 65,535.
 pub fn thumbnail(image: &RgbImage, side: u32) -> Result<RgbImage> {
-    check_side("thumbnail side", side as usize)?;
     let rule = ResizeRule::ShorterSide { to: side as usize };
+    InputSpec::new(side as usize).with_resize(rule).validate()?;
     resize_to_square(image, side, rule, Interpolation::Bicubic)
-}
-
-/// Checks the sizes of a spec, so that a loader can refuse it before it starts.
-pub(crate) fn check_spec(spec: &InputSpec) -> Result<()> {
-    check_side("input size", spec.size)?;
-    match spec.resize {
-        ResizeRule::Squash => Ok(()),
-        ResizeRule::ShorterSide { to } => check_side("shorter side", to),
-    }
-}
-
-fn check_side(option: &'static str, side: usize) -> Result<()> {
-    if (1..=MAX_SIDE as usize).contains(&side) {
-        return Ok(());
-    }
-    Err(neuroinspect_core::Error::InvalidOption {
-        option,
-        value: side.to_string(),
-        expected: "1 to 65535 pixels",
-    }
-    .into())
 }
 
 fn resize_to_square(

@@ -281,4 +281,15 @@ fn one_name_for_two_folders_is_fine_until_it_must_tell_them_apart() {
     let by_name = ImageFolderConfig::default().with_class_order(["crane", "crane"]);
     let error = named(&root, names, by_name).unwrap_err();
     assert!(error.to_string().contains("give folder names"), "{error}");
+    // Nor may they become one class.
+    let by_name = ImageFolderConfig::default().with_class_order(["crane"]);
+    let error = named(&root, names, by_name).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "class folder 'n02' in '{}' is class 0 ('crane') of the order given, and so is 'n01'; \
+             give folder names there, or names to the folders that tell them apart",
+            root.path().display()
+        )
+    );
 }

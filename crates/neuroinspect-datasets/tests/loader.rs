@@ -1,9 +1,9 @@
 //! Streaming batches: order, bounds, and corrupt images.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use image::{Rgb, RgbImage};
@@ -76,6 +76,18 @@ impl ImageDataset for Flat {
         }
         Ok(RgbImage::from_pixel(3, 3, Rgb(colour(index))))
     }
+}
+
+/// Waits until something is true, for at most ten seconds.
+fn eventually(condition: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    true
 }
 
 fn config(batch_size: usize, workers: usize, prefetch: usize) -> LoaderConfig {
@@ -174,22 +186,57 @@ fn decoding_goes_on_while_the_caller_works() {
         let mut stream = batches(scope, &dataset, None, &InputSpec::new(2), &config).unwrap();
         stream.next().unwrap().unwrap();
         // Two batches are decoded ahead of the next, without anybody asking for it.
-        while dataset.decoded() < 40 {
-            thread::yield_now();
-        }
+        let ahead = eventually(|| dataset.decoded() >= 40);
+        assert!(ahead, "{} images decoded", dataset.decoded());
     });
+}
+
+/// [`Flat`], where from the 16th image on decoding takes until the gate is opened.
+struct Gated {
+    flat: Flat,
+    open: AtomicBool,
+}
+
+impl ImageDataset for Gated {
+    fn name(&self) -> &str {
+        self.flat.name()
+    }
+
+    fn class_names(&self) -> &[String] {
+        self.flat.class_names()
+    }
+
+    fn samples(&self) -> &[Sample] {
+        self.flat.samples()
+    }
+
+    fn image(&self, index: usize) -> Result<RgbImage> {
+        let image = self.flat.image(index);
+        assert!(index < 16 || eventually(|| self.open.load(Ordering::SeqCst)));
+        image
+    }
 }
 
 #[test]
 fn dropping_the_batches_stops_the_workers() {
-    let dataset = Flat::new(2000);
-    let config = config(16, 4, 2);
+    let dataset = Gated {
+        flat: Flat::new(2000),
+        open: AtomicBool::new(false),
+    };
+    let workers = 4;
+    let config = config(16, workers, 2);
     thread::scope(|scope| {
         let mut stream = batches(scope, &dataset, None, &InputSpec::new(2), &config).unwrap();
         stream.next().unwrap().unwrap();
+        // Three more batches are asked for; every worker is at an image of them.
+        let busy = eventually(|| dataset.flat.decoded() == 16 + workers);
+        assert!(busy, "{} images decoded", dataset.flat.decoded());
+        drop(stream);
+        dataset.open.store(true, Ordering::SeqCst);
     });
-    // Left alone after one batch, and never asked for more than the room of three.
-    assert!(dataset.decoded() <= 16 + 3 * 16);
+    // Each has ended with the image it was at.
+    assert_eq!(dataset.flat.decoded(), 16 + workers);
+
     // Dropped before anything was asked for.
     let dataset = Flat::new(20);
     thread::scope(|scope| {
@@ -305,18 +352,27 @@ fn options_out_of_range_are_refused() {
     );
     thread::scope(|scope| {
         let config = LoaderConfig::default();
-        let error = batches(scope, &dataset, None, &InputSpec::new(0), &config).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "input size = 0: expected 1 to 65535 pixels"
-        );
+        let spec = InputSpec::new(2).with_normalization([0.5; 3], [0.5, 0.0, 0.5]);
+        for (spec, message) in [
+            (
+                InputSpec::new(0),
+                "input size = 0: expected 1 to 65535 pixels",
+            ),
+            (
+                spec,
+                "std = [0.5, 0.0, 0.5]: expected three finite numbers above 0",
+            ),
+        ] {
+            let error = batches(scope, &dataset, None, &spec, &config).unwrap_err();
+            assert_eq!(error.to_string(), message);
+        }
     });
     assert_eq!(dataset.decoded(), 0);
 }
 
 #[test]
 fn huge_numbers_are_no_reason_to_fail() {
-    let config = config(usize::MAX, 2, usize::MAX);
+    let config = config(usize::MAX, usize::MAX, usize::MAX);
     let (loaded, _) = load(&Flat::new(9), None, &config).unwrap();
     check(&loaded, 9, &(0..9).collect::<Vec<_>>());
 }

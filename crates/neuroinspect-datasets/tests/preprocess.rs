@@ -107,7 +107,7 @@ fn sizes_out_of_range_are_refused() {
     let error = thumbnail(&image, 0).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "thumbnail side = 0: expected 1 to 65535 pixels"
+        "input size = 0: expected 1 to 65535 pixels"
     );
 }
 

@@ -28,7 +28,21 @@ pub(super) fn resolve(
                 reason,
             })
         })
-        .collect::<Result<_>>()?;
+        .collect::<Result<Vec<usize>>>()?;
+    let mut folder_of = HashMap::new();
+    for (folder, &class) in folders.iter().zip(&labels) {
+        if let Some(first) = folder_of.insert(class, folder) {
+            return Err(Error::ClassFolder {
+                root: root.to_owned(),
+                folder: folder.clone(),
+                reason: format!(
+                    "is class {class} ('{}') of the order given, and so is '{first}'; \
+                     give folder names there, or names to the folders that tell them apart",
+                    order[class]
+                ),
+            });
+        }
+    }
     Ok((order.iter().map(name_of).collect(), labels))
 }
 

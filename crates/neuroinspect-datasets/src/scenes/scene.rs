@@ -102,10 +102,10 @@ impl Scene {
         )
     }
 
-    /// Whether the object covers none, some, or all of a pixel: its share of it, in `[0, 1]`.
+    /// The share of each pixel that the object covers, from 0 to 1, row by row: `size * size`
+    /// values.
     ///
-    /// What of the background shows is the rest: pixels of coverage 1 do not depend on the
-    /// context.
+    /// The background shows through the rest: pixels of coverage 1 do not depend on the context.
     pub fn coverage(&self) -> Vec<f32> {
         let outline = self.object.outline();
         let side = self.size;
