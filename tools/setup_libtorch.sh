@@ -22,6 +22,8 @@ if [ ! -e "$folder/lib/libtorch.so" ]; then
   python3 -m pip install --quiet --root-user-action=ignore --no-deps --no-compile --only-binary=:all: --target "$scratch/site" \
     "torch==$version" "nvidia-cuda-runtime-cu12==12.8.90" "nvidia-cuda-cupti-cu12==12.8.90" >&2
 
+  # Of an earlier run that was interrupted.
+  rm -rf "$folder.partial"
   mkdir -p "$folder.partial/lib"
   cp -r "$scratch/site/torch/include" "$folder.partial/include"
   for library in libtorch_cpu.so libc10.so libgomp.so.1 libshm.so; do
