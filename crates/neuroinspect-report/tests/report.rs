@@ -114,6 +114,23 @@ fn the_headline_hides_no_loss() {
 }
 
 #[test]
+fn a_control_has_a_column_where_there_is_one() {
+    let mut report = sample::full();
+    let edit = report.summary.edit.as_mut().unwrap();
+    // Right on no class as often as before or after, so that its numbers are its own.
+    edit.control = Some(sample::metrics([21, 52, 57, 49, 50, 55]));
+    let page = report.html().unwrap();
+    assert!(page.contains("control</th>"));
+    assert!(page.contains(">35.0%</td>"), "21 of 60 boats");
+    assert!(page.contains("the same training without that objective"));
+
+    report.summary.edit.as_mut().unwrap().control = None;
+    let page = report.html().unwrap();
+    assert!(!page.contains("control</th>") && !page.contains(">35.0%</td>"));
+    assert!(!page.contains("the same training without that objective"));
+}
+
+#[test]
 fn a_class_that_was_not_measured_is_not_praised() {
     let mut report = sample::full();
     let edit = report.summary.edit.as_mut().unwrap();
@@ -161,7 +178,11 @@ fn of_many_classes_those_that_changed_most_are_listed() {
         .class_names
         .extend((6..50).map(|class| format!("class-{class}")));
     let edit = summary.edit.as_mut().unwrap();
-    for metrics in [&mut summary.metrics, &mut edit.before, &mut edit.after] {
+    let edited = [&mut edit.before, &mut edit.after].into_iter();
+    for metrics in edited
+        .chain(&mut edit.control)
+        .chain([&mut summary.metrics])
+    {
         metrics.class_accuracy.resize(50, Some(0.5));
     }
     edit.after.class_accuracy[49] = Some(0.75);
@@ -266,11 +287,9 @@ fn without_groups() -> Report {
     let mut report = sample::full();
     report.summary.group_names.clear();
     let edit = report.summary.edit.as_mut().unwrap();
-    for metrics in [
-        &mut report.summary.metrics,
-        &mut edit.before,
-        &mut edit.after,
-    ] {
+    let edited = [&mut edit.before, &mut edit.after].into_iter();
+    let all = edited.chain(&mut edit.control);
+    for metrics in all.chain([&mut report.summary.metrics]) {
         metrics.group_accuracy = None;
         metrics.worst_group_accuracy = None;
         metrics.worst_group = None;

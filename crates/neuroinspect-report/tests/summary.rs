@@ -79,6 +79,10 @@ fn what_does_not_fit_is_named() {
             |s| edit(s).after.class_accuracy.truncate(5),
             "accuracies of classes",
         ),
+        (
+            |s| control(s).class_accuracy.truncate(5),
+            "accuracies of classes",
+        ),
     ];
     for (spoil, expected) in faults {
         let mut summary = sample::full().summary;
@@ -180,6 +184,10 @@ fn pictures_stay_inside_the_output_folder() {
 
 fn edit(summary: &mut DebugSummary) -> &mut neuroinspect_report::Edit {
     summary.edit.as_mut().unwrap()
+}
+
+fn control(summary: &mut DebugSummary) -> &mut Metrics {
+    edit(summary).control.as_mut().unwrap()
 }
 
 fn response(summary: &mut DebugSummary) -> &mut neuroinspect_report::ContextResponse {
