@@ -257,10 +257,11 @@ impl std::str::FromStr for NeuronList {
                 .parse()
                 .map_err(|_| format!("'{part}' is not a neuron number, nor 'auto'"))
         };
-        text.split(',')
-            .map(parse)
-            .collect::<Result<_, _>>()
-            .map(Self::Given)
+        let neurons: Vec<usize> = text.split(',').map(parse).collect::<Result<_, String>>()?;
+        if let Some(twice) = (1..neurons.len()).find(|&at| neurons[..at].contains(&neurons[at])) {
+            return Err(format!("neuron {} stands there twice", neurons[twice]));
+        }
+        Ok(Self::Given(neurons))
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use neuroinspect::{
     burn::tensor::Device,
-    core::Seed,
+    core::{DecisionLayer, NeuronId, Seed},
     editing::{EditConfig, Keep, Target},
     illusion::{IllusionConfig, Objective},
     models::{
@@ -103,10 +103,21 @@ pub(crate) fn illusion(args: &PictureArgs, guided: bool, seed: Seed) -> Result<I
         .with_class_gamma(args.class_gamma)
         .with_batch_size(args.picture_batch)
         .with_seed(seed);
-    Ok(match args.size {
+    let config = match args.size {
         Some(size) => config.with_size(size),
         None => config,
-    })
+    };
+    config.validate()?;
+    Ok(config)
+}
+
+/// The neurons of a list, all of them there in the model.
+pub(crate) fn neurons(numbers: &[usize], layer: &DecisionLayer) -> Result<Vec<NeuronId>> {
+    let neurons: Vec<_> = numbers.iter().copied().map(NeuronId).collect();
+    for &neuron in &neurons {
+        layer.check_neuron(neuron)?;
+    }
+    Ok(neurons)
 }
 
 /// Options of editing.

@@ -3,7 +3,8 @@
 use anyhow::Result;
 use neuroinspect::{
     DebugConfig, EditData, EditFile, Findings, NeuronChoice, Presentation, Subject,
-    core::{NeuronId, Seed},
+    core::{Seed, class_by_name_or_index},
+    datasets::ImageDataset,
     debug,
     report::{DebugSummary, Report},
 };
@@ -30,12 +31,15 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
         .transpose()?;
     let loaded = model::classifier(&args.model, &device)?;
     let guide = model::TextGuide::load(&args.clip, &device)?;
+    // Whatever can be refused is, before the long part begins.
+    let class = class_by_name_or_index(dataset.class_names(), &args.class)?;
     let mut config = DebugConfig::new()
         .with_neurons(match &args.neurons {
             NeuronList::Auto => NeuronChoice::Auto { count: args.count },
             NeuronList::All => NeuronChoice::Listed,
             NeuronList::Given(neurons) => {
-                NeuronChoice::Given(neurons.iter().copied().map(NeuronId).collect())
+                let layer = loaded.model.decision_layer()?;
+                NeuronChoice::Given(model::neurons(neurons, &layer)?)
             }
         })
         .with_editing(model::editing(&args.training, seed));
@@ -46,8 +50,6 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
     let extracted = data::features(&loaded, &dataset, &args.data.reading, &mut session)?;
     let table = &extracted.table;
     table.save(out.join("features.safetensors"))?;
-    // Known before the long part begins: whether there is anything to debug.
-    let class = table.class_by_name_or_index(&args.class)?;
     let edit_data = match &training {
         Some(training) => {
             let training =

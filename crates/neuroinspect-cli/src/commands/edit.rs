@@ -3,7 +3,8 @@
 use anyhow::Result;
 use neuroinspect::{
     EditData,
-    core::{Metrics, NeuronId, Seed},
+    core::{Metrics, NeuronId, Seed, class_by_name_or_index},
+    datasets::ImageDataset,
     editing::{Comparison, Edit, EditConfig, EditScope, Edited, edit},
 };
 use serde::Serialize;
@@ -41,17 +42,14 @@ pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
         .transpose()?;
     let loaded = model::classifier(&args.model, &device)?;
     let layer = loaded.model.decision_layer()?;
-    let neurons: Vec<_> = args.neurons.iter().copied().map(NeuronId).collect();
-    for &neuron in &neurons {
-        layer.check_neuron(neuron)?;
-    }
+    let neurons = model::neurons(&args.neurons, &layer)?;
+    let scope = match &args.class {
+        Some(class) => EditScope::Class(class_by_name_or_index(dataset.class_names(), class)?),
+        None => EditScope::AllClasses,
+    };
 
     let mut session = Session::start()?;
     let table = data::features(&loaded, &dataset, &args.data.reading, &mut session)?.table;
-    let scope = match &args.class {
-        Some(class) => EditScope::Class(table.class_by_name_or_index(class)?),
-        None => EditScope::AllClasses,
-    };
     let data = match &training {
         Some(training) => {
             let training =

@@ -1,9 +1,13 @@
 //! `explain`: which neurons caused a class's mistakes.
 
 use anyhow::Result;
-use neuroinspect::counterfactual::{
-    CounterfactualConfig, Outcome as SampleOutcome, RankedNeuron, Ranking, RankingConfig, explain,
-    rank,
+use neuroinspect::{
+    core::class_by_name_or_index,
+    counterfactual::{
+        CounterfactualConfig, Outcome as SampleOutcome, RankedNeuron, Ranking, RankingConfig,
+        explain, rank,
+    },
+    datasets::ImageDataset,
 };
 use serde::Serialize;
 
@@ -38,13 +42,13 @@ pub(crate) fn run(common: &Common, args: &ExplainArgs) -> Result<Outcome> {
     let out = OutFolder::create(&common.out)?;
     let device = common.device.open()?;
     let dataset = data::folder(&args.data.data, &args.data.reading)?;
+    let class = class_by_name_or_index(dataset.class_names(), &args.class)?;
     let loaded = model::classifier(&args.model, &device)?;
     let mut session = Session::start()?;
     let extracted = data::features(&loaded, &dataset, &args.data.reading, &mut session)?;
     let table = &extracted.table;
     table.save(out.join("features.safetensors"))?;
 
-    let class = table.class_by_name_or_index(&args.class)?;
     let (config, ranking) = match args.original {
         true => (CounterfactualConfig::original(), RankingConfig::original()),
         false => Default::default(),

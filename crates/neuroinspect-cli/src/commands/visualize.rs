@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use neuroinspect::{
-    core::{ClassId, DecisionLayer, NeuronId, Seed},
+    core::{ClassId, DecisionLayer, NeuronId, Seed, class_by_name_or_index},
     datasets::{ImageDataset, ImageFolder},
     illusion::{Illusion, Pair, classes_of_neuron, neurons_of_class, visualize},
     report::{contact_sheet, save_png, to_rgb_image},
@@ -145,16 +145,13 @@ fn pairs(
             .into_iter()
             .map(|neuron| Pair { neuron, class })
             .collect(),
-        (NeuronList::Given(neurons), Some(class)) => neurons
-            .iter()
-            .map(|&neuron| Pair {
-                neuron: NeuronId(neuron),
-                class,
-            })
+        (NeuronList::Given(neurons), Some(class)) => model::neurons(neurons, layer)?
+            .into_iter()
+            .map(|neuron| Pair { neuron, class })
             .collect(),
         (NeuronList::Given(neurons), None) => {
             let mut pairs = Vec::new();
-            for neuron in neurons.iter().copied().map(NeuronId) {
+            for neuron in model::neurons(neurons, layer)? {
                 let classes = classes_of_neuron(layer, neuron, args.count)?;
                 pairs.extend(classes.into_iter().map(|class| Pair { neuron, class }));
             }
@@ -163,15 +160,13 @@ fn pairs(
     })
 }
 
+/// The class by the name its folder gives it, or by its index in the model.
 fn class_id(text: &str, layer: &DecisionLayer, dataset: Option<&ImageFolder>) -> Result<ClassId> {
-    let names = dataset.map_or(&[][..], |dataset| dataset.class_names());
-    if let Some(index) = names.iter().position(|name| name == text) {
-        return Ok(ClassId(index));
+    if let Some(dataset) = dataset {
+        return Ok(class_by_name_or_index(dataset.class_names(), text)?);
     }
     let Ok(index) = text.parse() else {
-        bail!(
-            "no class is named '{text}'; give --data DIR whose folders name the classes, or an index"
-        );
+        bail!("nothing names class '{text}': give --data DIR, whose folders do, or an index");
     };
     layer.check_class(ClassId(index))?;
     Ok(ClassId(index))
