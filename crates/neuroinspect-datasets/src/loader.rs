@@ -41,6 +41,7 @@ pub struct LoaderConfig {
 /// What to do with an image that cannot be read or decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OnCorrupt {
     /// End with the error.
     #[default]

@@ -22,6 +22,7 @@ const WIDTHS: [usize; 4] = [64, 128, 256, 512];
 /// How many layers a [`ResNet`] has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ResNetDepth {
     /// ResNet-18: basic blocks, 512 neurons.
     ResNet18,

@@ -41,6 +41,7 @@ use crate::{Error, Result};
 /// What to do about weights that do not fit the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Strictness {
     /// Every parameter of the model must be in the checkpoint in its shape, and nothing else.
     #[default]

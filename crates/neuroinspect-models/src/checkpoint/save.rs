@@ -17,6 +17,7 @@ use crate::{Error, Result};
 /// The number format of weights in a file; they are read back to `f32` either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Precision {
     /// As they are.
     #[default]
