@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     let cli = args::Cli::parse();
     match commands::run(&cli) {
         Ok(session::Outcome::Finished) => ExitCode::SUCCESS,
+        Ok(session::Outcome::Incomplete) => ExitCode::FAILURE,
         Ok(session::Outcome::Interrupted) => interrupted(),
         Err(error) if session::is_cancellation(&error) => interrupted(),
         Err(error) => {

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use neuroinspect::{
+    ClassTexts,
     burn::tensor::Device,
     core::{DecisionLayer, NeuronId, Seed},
     editing::{EditConfig, Keep, Target},
@@ -10,7 +11,7 @@ use neuroinspect::{
         LoadConfig, LoadedClassifier, Strictness,
         clip::{Clip, ClipConfig},
         load_classifier,
-        prompts::{ClassEmbeddingConfig, PromptTemplates, class_embeddings, class_text},
+        prompts::{PromptTemplates, class_text},
     },
 };
 
@@ -35,7 +36,7 @@ pub(crate) fn classifier(args: &ModelArgs, device: &Device) -> Result<LoadedClas
 
 /// An image-text encoder and the prompts to ask it with.
 pub(crate) struct TextGuide {
-    pub(crate) clip: Clip,
+    clip: Clip,
     templates: PromptTemplates,
     domain: Option<String>,
 }
@@ -70,18 +71,14 @@ impl TextGuide {
         }))
     }
 
-    /// The guide for classes of these names.
-    pub(crate) fn for_classes(
-        &self,
-        names: &[String],
-    ) -> Result<neuroinspect::illusion::Guide<'_>> {
+    /// The texts for classes of these names, to be embedded as they are needed.
+    pub(crate) fn texts(&self, names: &[String]) -> ClassTexts<'_> {
         let text = |name: &String| class_text(self.domain.as_deref(), name);
-        let texts: Vec<_> = names.iter().map(text).collect();
-        let config = ClassEmbeddingConfig::default();
-        Ok(neuroinspect::illusion::Guide {
+        ClassTexts {
             encoder: &self.clip,
-            class_embeddings: class_embeddings(&self.clip, &self.templates, &texts, &config)?,
-        })
+            templates: &self.templates,
+            texts: names.iter().map(text).collect(),
+        }
     }
 }
 

@@ -17,6 +17,8 @@ use neuroinspect::core::{Observer, Progress};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Finished,
+    /// Something failed and the rest is there.
+    Incomplete,
     Interrupted,
 }
 

@@ -416,7 +416,7 @@ fn neurons_and_classes_out_of_range_are_refused() {
     );
     fails(
         bench.command("explain").args(["--class", "ow1"]),
-        &["'ow1'", "cat, dog, owl"],
+        &["'ow1'", "did you mean 'owl'"],
     );
 }
 

@@ -51,6 +51,8 @@
 //!     },
 //!     visualizations: vec![],
 //!     edit: None,
+//!     interrupted: false,
+//!     failures: vec![],
 //!     run: Run::new("toy", "three images", "flex", Seed(0)),
 //! };
 //! let mistake = Sample {
@@ -82,5 +84,5 @@ pub use picture::{contact_sheet, save_png, to_rgb_image};
 pub use report::{IllusionPictures, NeuronPictures, Report, Sample};
 pub use summary::{
     Confusion, ContextResponse, DebugSummary, Edit, EvaluationSummary, RankedNeuron, Ranking, Run,
-    SkippedImage, Timing, Visualization,
+    SkippedImage, StageFailure, Timing, Visualization,
 };

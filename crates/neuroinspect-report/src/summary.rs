@@ -54,8 +54,23 @@ pub struct DebugSummary {
     pub visualizations: Vec<Visualization>,
     /// What editing the decision layer did; `None` when it was not edited.
     pub edit: Option<Edit>,
+    /// Whether the work was stopped before its end: what is not here was not come to.
+    #[serde(default)]
+    pub interrupted: bool,
+    /// The stages that failed, with the reason: what is not here may be missing for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<StageFailure>,
     /// How it was made.
     pub run: Run,
+}
+
+/// A stage that failed, while others did not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageFailure {
+    /// The stage.
+    pub stage: String,
+    /// Why, and what to do about it.
+    pub reason: String,
 }
 
 /// A class that mistakes were taken for.
@@ -108,6 +123,9 @@ pub struct Visualization {
     pub neuron: NeuronId,
     /// The class the picture is conditioned on.
     pub class: ClassId,
+    /// What the picture was optimised for: "CLIP-Illusion", "feature visualization", ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<String>,
     /// The neuron's activation on the picture.
     pub activation: f32,
     /// The largest activation on a real image; `None` when none was looked at.
@@ -131,6 +149,7 @@ impl Visualization {
         Self {
             neuron,
             class,
+            objective: None,
             activation,
             top_real_activation: None,
             clip_similarity: None,

@@ -6,7 +6,7 @@ mod sample;
 
 use image::RgbImage;
 use neuroinspect_core::{ClassId, NeuronId};
-use neuroinspect_report::{Error, Report};
+use neuroinspect_report::{Error, Report, StageFailure};
 
 /// Elements without a closing tag.
 const VOID: [&str; 3] = ["meta", "img", "br"];
@@ -64,6 +64,11 @@ fn names_and_paths_are_text_not_markup() {
     for text in [&mut edit.objective, &mut edit.evaluated_on] {
         *text = evil.into();
     }
+    summary.failures.push(StageFailure {
+        stage: evil.into(),
+        reason: evil.into(),
+    });
+    summary.visualizations[0].objective = Some(evil.into());
     edit.file = Some(evil.into());
     edit.how_to_apply = Some(evil.into());
     let ranked = &mut summary.ranking.insufficient[0];
@@ -138,6 +143,65 @@ fn a_class_that_was_not_measured_is_not_praised() {
     edit.after.class_accuracy[0] = None;
     let page = report.html().unwrap();
     assert!(page.contains("The edit was not measured on \u{201c}boat\u{201d}"));
+}
+
+#[test]
+fn what_is_missing_is_said_first() {
+    let mut report = sample::full();
+    let page = report.html().unwrap();
+    assert!(!page.contains("Stopped before the end") && !page.contains("Failed: "));
+
+    report.summary.interrupted = true;
+    report.summary.failures.push(StageFailure {
+        stage: "editing".into(),
+        reason: "<class 0> has no samples".into(),
+    });
+    let page = report.html().unwrap();
+    assert_well_formed(&page);
+    let header = page.split("</header>").next().unwrap();
+    assert!(header.contains("Stopped before the end"));
+    assert!(header.contains("Failed: editing</strong>&lt;class 0&gt; has no samples"));
+}
+
+#[test]
+fn a_picture_is_called_after_its_objective() {
+    let mut report = sample::full();
+    let captions = |report: &Report| report.html().unwrap().matches(">CLIP-Illusion<").count();
+    assert_eq!(captions(&report), 3);
+    for visualization in &mut report.summary.visualizations {
+        visualization.objective = Some("neuron and class".into());
+    }
+    assert_eq!(captions(&report), 0);
+    assert!(report.html().unwrap().contains(">neuron and class<"));
+}
+
+#[test]
+fn small_pictures_show_their_pixels() {
+    let mut report = sample::full();
+    report.mistakes.clear();
+    report.neurons.truncate(1);
+    report.summary.visualizations.truncate(1);
+    let pictures = &mut report.neurons[0];
+    pictures.top_of_class.clear();
+    pictures.top_overall.clear();
+    let crisp = |report: &Report| {
+        let page = report.html().unwrap();
+        page.matches("<img class=\"pixels\"").count()
+    };
+    assert_eq!(crisp(&report), 0);
+    let illusion = report.neurons[0].illusion.as_mut().unwrap();
+    illusion.image = RgbImage::new(32, 32);
+    illusion.masked_image = RgbImage::new(32, 32);
+    assert_eq!(crisp(&report), 2);
+}
+
+#[test]
+fn a_huge_importance_is_short() {
+    let mut report = sample::full();
+    report.summary.ranking.insufficient[0].importance = 1e200;
+    let page = report.html().unwrap();
+    assert_eq!(page.matches("1.00e200").count(), 2, "card and table");
+    assert!(!page.contains("00000000"));
 }
 
 #[test]

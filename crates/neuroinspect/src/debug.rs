@@ -1,25 +1,23 @@
 //! The three stages chained: explain the mistakes of a class, mend them, picture the neurons.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, fmt, slice, time::Instant};
 
 use ndarray::Array2;
 use neuroinspect_core::{
-    ClassId, Classifier, Error as CoreError, FeatureTable, Metrics, NeuronId, Observer, Seed,
+    ClassId, Classifier, DecisionLayer, Error as CoreError, FeatureTable, Metrics, NeuronId,
+    Observer, Seed,
 };
 use neuroinspect_counterfactual::{
-    CounterfactualConfig, Explanation, Ranking, RankingConfig, explain, rank,
+    CounterfactualConfig, Explanation, RankingConfig, explain, rank,
 };
-use neuroinspect_editing::{Comparison, Edit, EditConfig, EditScope, Edited, edit};
+use neuroinspect_editing::{Comparison, Edit, EditConfig, EditScope, edit};
 use neuroinspect_illusion::{
-    Guide, Illusion, IllusionConfig, Objective, Pair, core_relevance, visualize,
+    Error as IllusionError, Illusion, IllusionConfig, Illusions, Objective, Pair, core_relevance,
+    visualize,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
+use crate::{EditData, Error, Findings, GuideSource, Mending, Result};
 
 /// Neighbouring classes a core relevance score is measured against, as in the paper's code.
 const RELEVANCE_NEIGHBOURS: usize = 20;
@@ -56,6 +54,29 @@ pub enum NeuronChoice {
     Listed,
     /// These.
     Given(Vec<NeuronId>),
+}
+
+impl NeuronChoice {
+    /// Checks that the choice names at least one neuron, each once, and only neurons of `layer`.
+    ///
+    /// # Errors
+    ///
+    /// The first of these that does not hold.
+    pub fn check(&self, layer: &DecisionLayer) -> Result<()> {
+        let Self::Given(neurons) = self else {
+            return Ok(());
+        };
+        if neurons.is_empty() {
+            return Err(neuroinspect_editing::Error::NoNeurons.into());
+        }
+        for (index, &neuron) in neurons.iter().enumerate() {
+            layer.check_neuron(neuron)?;
+            if neurons[..index].contains(&neuron) {
+                return Err(neuroinspect_editing::Error::DuplicateNeuron { neuron }.into());
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Default for DebugConfig {
@@ -113,6 +134,19 @@ impl DebugConfig {
         self
     }
 
+    /// Checks every option of every stage.
+    ///
+    /// # Errors
+    ///
+    /// The first option that is out of range, by name.
+    pub fn validate(&self) -> Result<()> {
+        self.counterfactual.validate()?;
+        self.ranking.validate()?;
+        self.editing.validate()?;
+        self.illusion.validate()?;
+        Ok(())
+    }
+
     /// Sets the seed of every stage that draws random numbers.
     pub fn with_seed(mut self, seed: Seed) -> Self {
         self.editing = self.editing.with_seed(seed);
@@ -128,8 +162,9 @@ pub struct Subject<'a> {
     pub classifier: &'a dyn Classifier,
     /// The samples whose mistakes are explained.
     pub table: &'a FeatureTable,
-    /// The image-text encoder that guides the pictures, if there is one.
-    pub guide: Option<&'a Guide<'a>>,
+    /// What guides the pictures, if anything does: a [`Guide`](neuroinspect_illusion::Guide), or
+    /// [`ClassTexts`](crate::ClassTexts) to embed only those that are pictured.
+    pub guide: Option<&'a dyn GuideSource>,
     /// What the decision layer is edited on; without it, it is not edited.
     pub edit_data: Option<&'a EditData>,
 }
@@ -143,98 +178,6 @@ impl fmt::Debug for Subject<'_> {
     }
 }
 
-/// Feature tables for an edit: disjoint, so that what is measured was not trained on.
-#[derive(Clone, Debug)]
-pub struct EditData {
-    /// The decision layer learns from these samples.
-    pub train: FeatureTable,
-    /// The best epoch is chosen on these.
-    pub validation: FeatureTable,
-    /// Accuracy before and after is measured on these.
-    pub evaluation: FeatureTable,
-}
-
-impl EditData {
-    /// Share of the training samples that the best epoch is chosen on.
-    const VALIDATION_SHARE: f64 = 0.15;
-
-    /// Edit on `training` samples, 15 % of each class held out for validation, and measure on
-    /// `evaluation`.
-    ///
-    /// # Errors
-    ///
-    /// When a part comes out empty.
-    pub fn new(training: &FeatureTable, evaluation: &FeatureTable, seed: Seed) -> Result<Self> {
-        let (validation, train) = training.split(Self::VALIDATION_SHARE, seed)?;
-        let data = Self {
-            train,
-            validation,
-            evaluation: evaluation.clone(),
-        };
-        for (what, table) in [
-            ("samples to edit on", &data.train),
-            ("samples to validate an edit on", &data.validation),
-            ("samples to measure an edit on", &data.evaluation),
-        ] {
-            if table.is_empty() {
-                return Err(CoreError::shape(what, "at least 1", 0).into());
-            }
-        }
-        Ok(data)
-    }
-
-    /// Where there is only one set of samples: edit on one half of each class, measure on the
-    /// other.
-    ///
-    /// # Errors
-    ///
-    /// When a part comes out empty.
-    pub fn halves(table: &FeatureTable, seed: Seed) -> Result<Self> {
-        let (training, evaluation) = table.split(0.5, seed)?;
-        Self::new(&training, &evaluation, seed)
-    }
-}
-
-/// What [`debug`] found and did.
-#[derive(Clone, Debug)]
-pub struct Findings {
-    /// The class debugged.
-    pub class: ClassId,
-    /// The counterfactual of each mistake.
-    pub explanation: Explanation,
-    /// The neurons that recur in them.
-    pub ranking: Ranking,
-    /// The neurons edited.
-    pub neurons: Vec<NeuronId>,
-    /// Those pictured, with the class each is pictured within: the class debugged where the neuron was
-    /// insufficient for it, otherwise the class that it pulled the mistakes to.
-    pub pairs: Vec<Pair>,
-    /// The edit, where there was data to edit on and the edit ran to its end.
-    pub mending: Option<Mending>,
-    /// The pictures finished, one per pair in their order.
-    pub illusions: Vec<Illusion>,
-    /// Core relevance score of each picture; `None` where it is not defined.
-    pub core_relevance: Vec<Option<f32>>,
-    /// Wall-clock time of each stage.
-    pub timings: Vec<(&'static str, Duration)>,
-    /// Whether the observer stopped the work before its end.
-    pub interrupted: bool,
-}
-
-/// An edit and what it did.
-#[derive(Clone, Debug)]
-pub struct Mending {
-    /// The new decision layer and how it was found.
-    pub edited: Edited,
-    /// The difference to the old one, to be saved, applied and reverted.
-    pub edit: Edit,
-    /// Metrics before and after it, on [`EditData::evaluation`].
-    pub comparison: Comparison,
-    /// Metrics there of the control: the same training without the ratio
-    /// ([`EditConfig::control`]). What it gains too, the ratio cannot claim.
-    pub control: Metrics,
-}
-
 /// Finds the neurons behind a class's mistakes, weakens their hold on the class, and pictures
 /// them.
 ///
@@ -243,9 +186,11 @@ pub struct Mending {
 ///
 /// # Errors
 ///
-/// When the class has no samples or no mistakes, a neuron is out of range, or a stage fails. When
-/// the observer asks to stop before the ranking is there, [`CoreError::Cancelled`]; afterwards the
-/// findings so far come back with [`Findings::interrupted`] set.
+/// When an option or a neuron is out of range, the class has no samples or no mistakes, or the
+/// mistakes cannot be explained. When the observer asks to stop before the ranking is there,
+/// [`CoreError::Cancelled`]; afterwards the findings so far come back with
+/// [`Findings::interrupted`] set. Nor is it an error when a later stage fails: the others'
+/// findings come back, and what failed stands in [`Findings::failures`].
 pub fn debug(
     subject: Subject<'_>,
     class: ClassId,
@@ -257,7 +202,8 @@ pub fn debug(
     } = subject;
     let layer = classifier.decision_layer()?;
     let device = classifier.device();
-    let mut timings = Vec::new();
+    config.validate()?;
+    config.neurons.check(&layer)?;
 
     let start = Instant::now();
     let explanation = explain(
@@ -274,14 +220,14 @@ pub fn debug(
         table.mean_features()?.view(),
         &config.ranking,
     )?;
-    timings.push(("explaining", start.elapsed()));
     let neurons = match &config.neurons {
         NeuronChoice::Auto { count } => ranking.first(*count),
         NeuronChoice::Listed => ranking.first(usize::MAX),
         NeuronChoice::Given(neurons) => neurons.clone(),
     };
-    for &neuron in &neurons {
-        table.check_neuron(neuron)?;
+    let mut illusion = config.illusion.clone();
+    if subject.guide.is_none() && illusion.objective == Objective::Guided {
+        illusion.objective = Objective::ClassConditional;
     }
     let mut findings = Findings {
         class,
@@ -294,10 +240,12 @@ pub fn debug(
         ranking,
         neurons,
         mending: None,
+        objective: illusion.objective,
         illusions: Vec::new(),
         core_relevance: Vec::new(),
-        timings,
+        timings: vec![("explaining", start.elapsed())],
         interrupted: false,
+        failures: Vec::new(),
     };
     if findings.neurons.is_empty() {
         return Ok(findings);
@@ -305,65 +253,95 @@ pub fn debug(
 
     if let Some(data) = subject.edit_data {
         let start = Instant::now();
-        match mend(subject, data, class, &findings.neurons, config, observer) {
-            Ok(mending) => findings.mending = Some(mending),
-            Err(error) if error.is_cancellation() => {
-                findings.interrupted = true;
-                return Ok(findings);
-            }
-            Err(error) => return Err(error),
-        }
+        mend(
+            subject,
+            &layer,
+            data,
+            &config.editing,
+            &mut findings,
+            observer,
+        );
         findings.timings.push(("editing", start.elapsed()));
+        if findings.interrupted {
+            return Ok(findings);
+        }
     }
 
     let start = Instant::now();
-    let mut illusion = config.illusion.clone();
-    if subject.guide.is_none() && illusion.objective == Objective::Guided {
-        illusion.objective = Objective::ClassConditional;
+    let illusions = picture(subject, &findings.pairs, &illusion, observer);
+    if let Some(illusions) = findings.settle("visualizing", illusions) {
+        findings.interrupted = illusions.interrupted;
+        findings.illusions = illusions.finished;
+        let relevance = relevance(subject, &findings.illusions);
+        findings.core_relevance = findings
+            .settle("scoring core relevance", relevance)
+            .unwrap_or_else(|| vec![None; findings.illusions.len()]);
     }
-    let illusions = visualize(
-        classifier,
-        subject.guide,
-        &findings.pairs,
-        &illusion,
-        observer,
-    )?;
-    findings.illusions = illusions.finished;
-    findings.interrupted = illusions.interrupted;
-    findings.core_relevance = relevance(subject, &findings.illusions)?;
     findings.timings.push(("visualizing", start.elapsed()));
     Ok(findings)
 }
 
+/// Edits the decision layer, then trains the control; without the control the edit still stands.
 fn mend(
     subject: Subject<'_>,
+    layer: &DecisionLayer,
     data: &EditData,
-    class: ClassId,
-    neurons: &[NeuronId],
-    config: &DebugConfig,
+    config: &EditConfig,
+    findings: &mut Findings,
     observer: &mut dyn Observer,
-) -> Result<Mending> {
-    let layer = subject.classifier.decision_layer()?;
-    let scope = EditScope::Class(class);
+) {
+    let scope = EditScope::Class(findings.class);
     let device = subject.classifier.device();
+    let neurons = findings.neurons.clone();
     let EditData {
-        train,
-        validation,
-        evaluation,
+        train, validation, ..
     } = data;
-    let mut train_layer = |config: &EditConfig| {
-        edit(
-            train, validation, &layer, neurons, scope, config, &device, observer,
-        )
+    let mut train_layer = |config: &EditConfig| -> Result<_> {
+        Ok(edit(
+            train, validation, layer, &neurons, scope, config, &device, observer,
+        )?)
     };
-    let edited = train_layer(&config.editing)?;
-    let control = train_layer(&config.editing.control())?;
-    Ok(Mending {
-        edit: Edit::between(&layer, &edited.layer, edited.recipe())?,
-        comparison: Comparison::new(evaluation, &layer, &edited.layer)?,
-        control: Comparison::new(evaluation, &layer, &control.layer)?.after,
-        edited,
-    })
+    let compare = |after: &DecisionLayer| -> Result<Comparison> {
+        Ok(Comparison::new(&data.evaluation, layer, after)?)
+    };
+    let mended = train_layer(config).and_then(|edited| {
+        Ok(Mending {
+            edit: Edit::between(layer, &edited.layer, edited.recipe())?,
+            comparison: compare(&edited.layer)?,
+            trained_on: data.evaluated_and_trained_on(),
+            control: None,
+            edited,
+        })
+    });
+    let Some(mut mending) = findings.settle("editing", mended) else {
+        return;
+    };
+    let control =
+        train_layer(&config.control()).and_then(|control| Ok(compare(&control.layer)?.after));
+    mending.control = findings.settle::<Metrics>("training the control", control);
+    findings.mending = Some(mending);
+}
+
+/// The pictures, once their classes' texts are embedded.
+fn picture(
+    subject: Subject<'_>,
+    pairs: &[Pair],
+    config: &IllusionConfig,
+    observer: &mut dyn Observer,
+) -> Result<Illusions> {
+    let classes: Vec<_> = pairs.iter().map(|pair| pair.class).collect();
+    let guide = match subject.guide {
+        Some(source) => Some(source.guide(&classes, observer)?),
+        None => None,
+    };
+    let classifier = subject.classifier;
+    Ok(visualize(
+        classifier,
+        guide.as_ref(),
+        pairs,
+        config,
+        observer,
+    )?)
 }
 
 /// The class a neuron is pictured within.
@@ -384,7 +362,8 @@ fn pair(explanation: &Explanation, neuron: NeuronId) -> Pair {
     Pair { neuron, class }
 }
 
-/// Core relevance of each picture. A class without samples has no mean and is nobody's neighbour.
+/// Core relevance of each picture; `None` where it is not defined, as for a class that was predicted
+/// but has no samples, and so no mean.
 fn relevance(subject: Subject<'_>, illusions: &[Illusion]) -> Result<Vec<Option<f32>>> {
     let Subject {
         classifier, table, ..
@@ -397,9 +376,13 @@ fn relevance(subject: Subject<'_>, illusions: &[Illusion]) -> Result<Vec<Option<
             Err(error) => return Err(error.into()),
         }
     }
-    let relevance = core_relevance(classifier, illusions, means.view(), RELEVANCE_NEIGHBOURS)?;
-    Ok(relevance
-        .into_iter()
-        .map(|relevance| relevance.score)
-        .collect())
+    let score = |illusion| {
+        let (one, means) = (slice::from_ref(illusion), means.view());
+        match core_relevance(classifier, one, means, RELEVANCE_NEIGHBOURS) {
+            Ok(relevance) => Ok(relevance.first().and_then(|relevance| relevance.score)),
+            Err(IllusionError::NoClassMean { .. }) => Ok(None),
+            Err(error) => Err(Error::from(error)),
+        }
+    };
+    illusions.iter().map(score).collect()
 }

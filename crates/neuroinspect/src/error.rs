@@ -30,8 +30,9 @@ pub enum Error {
     Report(#[from] neuroinspect_report::Error),
     /// A data set whose classes are not the model's.
     #[error(
-        "'{dataset}' has {found} classes, but {model} decides between {expected}; name all of the \
-         model's classes, in its order, so that folders can be matched to them"
+        "'{dataset}' has {found} classes, but {model} decides between {expected}; give the names of \
+         all {expected}, in the model's order, so that folders can be matched to them (--class-names \
+         of the program, ImageFolderConfig::with_class_order in code)"
     )]
     ClassCount {
         /// The data set.
@@ -42,6 +43,19 @@ pub enum Error {
         expected: usize,
         /// How many the data set has.
         found: usize,
+    },
+    /// Feature tables that cannot be used together.
+    #[error(
+        "the samples to edit on and those to measure on differ in the {what}: {training} and \
+         {evaluation}; take both from one model and one list of classes"
+    )]
+    DifferentTables {
+        /// What they differ in.
+        what: String,
+        /// What it is of the samples to edit on.
+        training: String,
+        /// What it is of those to measure on.
+        evaluation: String,
     },
     /// Nothing is left of a data set.
     #[error("'{dataset}' has no readable image")]

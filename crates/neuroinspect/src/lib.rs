@@ -64,13 +64,19 @@
 
 mod debug;
 pub mod demo;
+mod edit_data;
 mod error;
 mod extract;
+mod findings;
+mod guide;
 mod present;
 
-pub use debug::{DebugConfig, EditData, Findings, Mending, NeuronChoice, Subject, debug};
+pub use debug::{DebugConfig, NeuronChoice, Subject, debug};
+pub use edit_data::EditData;
 pub use error::{Error, Result};
 pub use extract::{Extracted, extract_features};
+pub use findings::{Findings, Mending};
+pub use guide::{ClassTexts, GuideSource};
 pub use present::{EditFile, Presentation};
 
 /// The framework, as this crate was built with it.
@@ -114,7 +120,7 @@ pub mod report {
 /// What most programs need: `use neuroinspect::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        DebugConfig, EditData, Findings, NeuronChoice, Presentation, Subject, debug,
+        ClassTexts, DebugConfig, EditData, Findings, NeuronChoice, Presentation, Subject, debug,
         extract_features,
     };
     pub use neuroinspect_core::{

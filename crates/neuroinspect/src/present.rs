@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use neuroinspect_core::{ClassId, FeatureTable, Metrics, NeuronId};
 use neuroinspect_counterfactual::RankedNeuron;
 use neuroinspect_datasets::{ImageDataset, thumbnail};
-use neuroinspect_illusion::Pair;
+use neuroinspect_illusion::{Objective, Pair};
 use neuroinspect_report::{
     Confusion, ContextResponse, DebugSummary, Edit, IllusionPictures, NeuronPictures, Ranking,
     Report, Run, Sample, Timing, Visualization, to_rgb_image,
@@ -90,6 +90,8 @@ impl Presentation<'_> {
                 },
                 visualizations: visualizations(findings, table)?,
                 edit: self.edit(findings),
+                interrupted: findings.interrupted,
+                failures: findings.failures.clone(),
                 run: self.run(findings),
             },
         })
@@ -159,13 +161,10 @@ impl Presentation<'_> {
             objective: "probability ratio".into(),
             target: Some(mending.edited.target),
             epochs: mending.edited.epochs.len(),
-            evaluated_on: format!(
-                "{} samples not trained on",
-                mending.comparison.before.samples
-            ),
+            evaluated_on: evaluated_on(mending.comparison.before.samples, mending.trained_on),
             before: mending.comparison.before.clone(),
             after: mending.comparison.after.clone(),
-            control: Some(mending.control.clone()),
+            control: mending.control.clone(),
             file: self.edit_file.as_ref().map(|file| file.path.clone()),
             how_to_apply: self
                 .edit_file
@@ -182,6 +181,26 @@ impl Presentation<'_> {
                 seconds: time.as_secs_f64(),
             }));
         run
+    }
+}
+
+/// What an edit was measured on, as an honest reader needs to know it.
+fn evaluated_on(samples: usize, trained_on: usize) -> String {
+    match trained_on {
+        0 => format!("{samples} samples not trained on"),
+        all if all == samples => format!("{samples} samples, all of them trained on as well"),
+        some => format!("{samples} samples, {some} of which were trained on as well"),
+    }
+}
+
+/// What pictures optimised for `objective` are called.
+fn objective_name(objective: Objective) -> &'static str {
+    if objective == Objective::Guided {
+        "CLIP-Illusion"
+    } else if objective == Objective::ClassConditional {
+        "neuron and class, without CLIP"
+    } else {
+        "feature visualization"
     }
 }
 
@@ -203,6 +222,7 @@ fn visualizations(findings: &Findings, table: &FeatureTable) -> Result<Vec<Visua
         let neuron = illusion.pair.neuron;
         let top = table.top_activating(neuron, None, 1)?;
         Ok(Visualization {
+            objective: Some(objective_name(findings.objective).to_owned()),
             top_real_activation: top.first().map(|&row| table.features()[[row, neuron.0]]),
             clip_similarity: illusion.clip_similarity,
             core_relevance: relevance,

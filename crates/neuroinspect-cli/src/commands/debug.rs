@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use neuroinspect::{
-    DebugConfig, EditData, EditFile, Findings, NeuronChoice, Presentation, Subject,
+    DebugConfig, EditData, EditFile, Findings, GuideSource, NeuronChoice, Presentation, Subject,
     core::{Seed, class_by_name_or_index},
     datasets::ImageDataset,
     debug,
-    report::{DebugSummary, Report},
+    report::{DebugSummary, Report, StageFailure},
 };
 
 use crate::{
@@ -59,21 +59,18 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
         }
         None => EditData::halves(table, seed),
     };
-    // Too few images to edit on: what is left is still worth having.
-    let edit_data = edit_data
-        .inspect_err(|error| eprintln!("the decision layer is not edited: {error}"))
-        .ok();
-    let guide = guide
-        .as_ref()
-        .map(|guide| guide.for_classes(table.class_names()))
-        .transpose()?;
+    let texts = guide.as_ref().map(|guide| guide.texts(table.class_names()));
     let subject = Subject {
         classifier: loaded.model.as_ref(),
         table,
-        guide: guide.as_ref(),
-        edit_data: edit_data.as_ref(),
+        guide: texts.as_ref().map(|texts| texts as &dyn GuideSource),
+        edit_data: edit_data.as_ref().ok(),
     };
-    let findings = debug(subject, class, &config, &mut session)?;
+    let mut findings = debug(subject, class, &config, &mut session)?;
+    // Too few images to edit on: what is left is still worth having.
+    if let Err(error) = &edit_data {
+        findings.fail("editing", error);
+    }
     session.clear();
 
     let mut run = data::run(common, &loaded, &dataset, &extracted);
@@ -115,9 +112,13 @@ pub(super) fn write(
     output::print(common.json, &report.summary, |summary| {
         heading.to_owned() + &text(summary, out)
     })?;
-    Ok(match findings.interrupted {
-        true => Outcome::Interrupted,
-        false => Outcome::Finished,
+    for StageFailure { stage, reason } in &findings.failures {
+        eprintln!("warning: {stage} failed: {reason}");
+    }
+    Ok(match (findings.interrupted, findings.failures.is_empty()) {
+        (true, _) => Outcome::Interrupted,
+        (false, true) => Outcome::Finished,
+        (false, false) => Outcome::Incomplete,
     })
 }
 

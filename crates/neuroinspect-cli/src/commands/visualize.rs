@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use neuroinspect::{
+    GuideSource,
     core::{ClassId, DecisionLayer, NeuronId, Seed, class_by_name_or_index},
     datasets::{ImageDataset, ImageFolder},
     illusion::{Illusion, Pair, classes_of_neuron, neurons_of_class, visualize},
@@ -51,11 +52,16 @@ pub(crate) fn run(common: &Common, args: &VisualizeArgs) -> Result<Outcome> {
         Some(dataset) => Some(data::features(&loaded, dataset, &args.reading, &mut session)?.table),
         None => None,
     };
-    let guide = match (&guide, &dataset) {
-        (Some(guide), Some(dataset)) => Some(guide.for_classes(dataset.class_names())?),
+    let texts = match (&guide, &dataset) {
+        (Some(guide), Some(dataset)) => Some(guide.texts(dataset.class_names())),
         (Some(_), None) => bail!("CLIP needs the names of the classes: give --data DIR"),
         (None, _) => None,
     };
+    let classes: Vec<_> = pairs.iter().map(|pair| pair.class).collect();
+    let guide = texts
+        .as_ref()
+        .map(|texts| texts.guide(&classes, &mut session))
+        .transpose()?;
     let illusions = visualize(
         loaded.model.as_ref(),
         guide.as_ref(),

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::{
     neurons::Blame,
-    parts::{bar, percent, thumbnail, value},
+    parts::{bar, percent, pixels, thumbnail, value},
 };
 use crate::{
     ContextResponse, DebugSummary, IllusionPictures, NeuronPictures, RankedNeuron, Result, Sample,
@@ -30,8 +30,14 @@ pub(super) fn card(summary: &DebugSummary, pictures: &NeuronPictures) -> Result<
     let name = summary.name(*class);
     let of_class = format!("Real images of \u{201c}{name}\u{201d} that activate it most");
     let overall = "Real images of any class that activate it most";
+    let objective = visualization(summary, pictures)
+        .and_then(|visualization| visualization.objective.as_deref())
+        .unwrap_or("the visualization");
     let illusion = match illusion {
-        Some(illusion) => Some(figures(illusion, &format!("neuron {neuron} for {name}"))?),
+        Some(illusion) => {
+            let of = format!("neuron {neuron} for {name}");
+            Some(figures(illusion, objective, &of)?)
+        }
         None => None,
     };
     let edit = summary.edit.as_ref();
@@ -75,10 +81,17 @@ fn roles<'a>(
         .filter(move |(_, ranked)| ranked.neuron == pictures.neuron)
 }
 
-fn facts(summary: &DebugSummary, pictures: &NeuronPictures) -> Markup {
+/// What the summary says of a neuron's picture.
+fn visualization<'a>(
+    summary: &'a DebugSummary,
+    pictures: &NeuronPictures,
+) -> Option<&'a Visualization> {
     let key = (pictures.neuron, pictures.class);
     let mut visualizations = summary.visualizations.iter();
-    let visualization = visualizations.find(|picture| (picture.neuron, picture.class) == key);
+    visualizations.find(|picture| (picture.neuron, picture.class) == key)
+}
+
+fn facts(summary: &DebugSummary, pictures: &NeuronPictures) -> Markup {
     let ranked = roles(summary, pictures).next().map(|(_, ranked)| ranked);
     html! {
         dl class="facts" {
@@ -90,7 +103,7 @@ fn facts(summary: &DebugSummary, pictures: &NeuronPictures) -> Markup {
             }
             @if let Some(ranked) = ranked {
                 div {
-                    dt { "importance" b { (format!("{:.3}", ranked.importance)) } }
+                    dt { "importance" b { (value(ranked.importance)) } }
                     dd {
                         small {
                             "probability of \u{201c}" (summary.class_name)
@@ -99,7 +112,9 @@ fn facts(summary: &DebugSummary, pictures: &NeuronPictures) -> Markup {
                     }
                 }
             }
-            @if let Some(visualization) = visualization { (scores(visualization)) }
+            @if let Some(visualization) = visualization(summary, pictures) {
+                (scores(visualization))
+            }
             @if let Some(response) = ranked.and_then(|ranked| ranked.context_response.as_ref()) {
                 (context(response))
             }
@@ -163,11 +178,11 @@ fn strip(summary: &DebugSummary, title: &str, samples: &[Sample]) -> Result<Mark
     })
 }
 
-fn figures(pictures: &IllusionPictures, of: &str) -> Result<Markup> {
+fn figures(pictures: &IllusionPictures, objective: &str, of: &str) -> Result<Markup> {
     let alt = format!("visualization of {of}");
     let alt_masked = format!("visualization of {of}, dimmed where the neuron is not active");
     Ok(html! {
-        (figure(&pictures.image, "CLIP-Illusion", &alt)?)
+        (figure(&pictures.image, objective, &alt)?)
         (figure(&pictures.masked_image, "where the neuron is active", &alt_masked)?)
     })
 }
@@ -177,7 +192,8 @@ fn figure(picture: &RgbImage, caption: &str, alt: &str) -> Result<Markup> {
     let uri = data_uri(alt, &picture)?;
     Ok(html! {
         figure {
-            img src=(uri) alt=(alt) width=(picture.width()) height=(picture.height());
+            img class=[pixels(&picture)]
+                src=(uri) alt=(alt) width=(picture.width()) height=(picture.height());
             figcaption class="soft" { (caption) }
         }
     })

@@ -59,11 +59,30 @@ fn header(summary: &DebugSummary) -> Markup {
                     (sentence)
                 }
             }
+            (shortfall(summary))
             dl class="tiles" {
                 @match &summary.edit {
                     Some(edit) => (tiles(summary, &edit.before, Some(&edit.after))),
                     None => (tiles(summary, &summary.metrics, None)),
                 }
+            }
+        }
+    }
+}
+
+/// What is missing, and why: said before anything that might be read without it.
+fn shortfall(summary: &DebugSummary) -> Markup {
+    html! {
+        @if summary.interrupted {
+            p class="verdict failed" {
+                strong { "Stopped before the end" }
+                "What is not here was not come to."
+            }
+        }
+        @for failure in &summary.failures {
+            p class="verdict failed" {
+                strong { "Failed: " (failure.stage) }
+                (failure.reason)
             }
         }
     }

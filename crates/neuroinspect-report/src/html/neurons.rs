@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{
     card::card,
-    parts::{bar, count, percent},
+    parts::{bar, count, percent, value},
 };
 use crate::{DebugSummary, RankedNeuron, Report, Result};
 
@@ -93,7 +93,7 @@ fn table(summary: &DebugSummary, blame: Blame, neurons: &[RankedNeuron]) -> Mark
                             }
                             td class="plot" { (bar(ranked.prec_at_5, blame.word())) }
                             td class="number" { (percent(ranked.prec_at_5)) }
-                            td class="number" { (format!("{:.3}", ranked.importance)) }
+                            td class="number" { (value(ranked.importance)) }
                         }
                     }
                 }

@@ -1,5 +1,6 @@
 //! Small pieces that several sections share.
 
+use image::RgbImage;
 use maud::{Markup, html};
 
 use crate::{
@@ -88,10 +89,15 @@ fn file_name(id: &str) -> &str {
     id.rsplit(['/', '\\']).next().unwrap_or(id)
 }
 
+/// The style sheet's class for a picture so small that its pixels are shown as squares.
+pub(super) fn pixels(picture: &RgbImage) -> Option<&'static str> {
+    let (width, height) = picture.dimensions();
+    (width.max(height) <= SMALL).then_some("pixels")
+}
+
 /// A real image with what became of it.
 pub(super) fn thumbnail(summary: &DebugSummary, sample: &Sample) -> Result<Markup> {
     let picture = fit(&sample.image, THUMBNAIL, Upscale::No);
-    let (width, height) = picture.dimensions();
     let uri = data_uri(&format!("the image of sample '{}'", sample.id), &picture)?;
     let label = summary.name(sample.label);
     let prediction = summary.name(sample.prediction);
@@ -102,8 +108,8 @@ pub(super) fn thumbnail(summary: &DebugSummary, sample: &Sample) -> Result<Marku
     };
     Ok(html! {
         figure {
-            img class=[(width.max(height) <= SMALL).then_some("pixels")]
-                src=(uri) alt=(alt) width=(width) height=(height);
+            img class=[pixels(&picture)]
+                src=(uri) alt=(alt) width=(picture.width()) height=(picture.height());
             figcaption {
                 @if let Some(activation) = sample.activation {
                     b { (value(f64::from(activation))) }

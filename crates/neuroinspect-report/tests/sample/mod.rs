@@ -17,6 +17,7 @@ const SAMPLES_PER_CLASS: usize = 60;
 pub(crate) fn full() -> Report {
     let class = ClassId(0);
     let visualization = |neuron, activation, real, similarity, relevance| Visualization {
+        objective: Some("CLIP-Illusion".into()),
         top_real_activation: Some(real),
         clip_similarity: Some(similarity),
         core_relevance: Some(relevance),
@@ -69,6 +70,8 @@ pub(crate) fn full() -> Report {
                     .into(),
             ),
         }),
+        interrupted: false,
+        failures: vec![],
         run: run(),
     };
     let neurons = summary.visualizations.iter().map(pictures).collect();

@@ -1,0 +1,138 @@
+//! What a decision layer is edited and measured on.
+
+use std::collections::HashMap;
+
+use ndarray::ArrayView1;
+use neuroinspect_core::{Error as CoreError, FeatureTable, Seed};
+
+use crate::{Error, Result};
+
+/// Feature tables for an edit, by the same classifier and of the same classes.
+///
+/// What is measured should not have been trained on;
+/// [`evaluated_and_trained_on`](Self::evaluated_and_trained_on) counts what was.
+#[derive(Clone, Debug)]
+pub struct EditData {
+    /// The decision layer learns from these samples.
+    pub train: FeatureTable,
+    /// The best epoch is chosen on these.
+    pub validation: FeatureTable,
+    /// Accuracy before and after is measured on these.
+    pub evaluation: FeatureTable,
+}
+
+impl EditData {
+    /// Share of the training samples that the best epoch is chosen on.
+    const VALIDATION_SHARE: f64 = 0.15;
+
+    /// Edit on `training` samples, 15 % of each class held out for validation, and measure on
+    /// `evaluation`.
+    ///
+    /// # Errors
+    ///
+    /// When the tables are of other classes, or by another classifier, than each other, or a part
+    /// comes out empty.
+    pub fn new(training: &FeatureTable, evaluation: &FeatureTable, seed: Seed) -> Result<Self> {
+        check_alike(training, evaluation)?;
+        let (validation, train) = training.split(Self::VALIDATION_SHARE, seed)?;
+        let data = Self {
+            train,
+            validation,
+            evaluation: evaluation.clone(),
+        };
+        for (what, table) in [
+            ("samples to edit on", &data.train),
+            ("samples to validate an edit on", &data.validation),
+            ("samples to measure an edit on", &data.evaluation),
+        ] {
+            if table.is_empty() {
+                return Err(CoreError::shape(what, "at least 1", 0).into());
+            }
+        }
+        Ok(data)
+    }
+
+    /// Where there is only one set of samples: edit on one half of each class, measure on the
+    /// other.
+    ///
+    /// # Errors
+    ///
+    /// When a part comes out empty.
+    pub fn halves(table: &FeatureTable, seed: Seed) -> Result<Self> {
+        let (training, evaluation) = table.split(0.5, seed)?;
+        Self::new(&training, &evaluation, seed)
+    }
+
+    /// How many samples of `evaluation` are also in `train` or `validation`: they bear the same id
+    /// there and have the same features. Folders of other images may use the same ids.
+    pub fn evaluated_and_trained_on(&self) -> usize {
+        let mut trained_on: HashMap<&str, Vec<ArrayView1<'_, f32>>> = HashMap::new();
+        for table in [&self.train, &self.validation] {
+            for (sample, id) in table.sample_ids().iter().enumerate() {
+                trained_on
+                    .entry(id)
+                    .or_default()
+                    .push(table.feature(sample));
+            }
+        }
+        let known = |sample: usize| {
+            let features = self.evaluation.feature(sample);
+            let namesakes = trained_on.get(self.evaluation.sample_ids()[sample].as_str());
+            namesakes.is_some_and(|rows| rows.iter().any(|row| is_near(features, *row)))
+        };
+        (0..self.evaluation.len())
+            .filter(|&sample| known(sample))
+            .count()
+    }
+}
+
+/// Whether two vectors of features are of one image: but for the last bits, which an image's place
+/// in its batch may change.
+fn is_near(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> bool {
+    let largest = a.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+    a.iter()
+        .zip(&b)
+        .all(|(a, b)| (a - b).abs() <= 1e-4 * largest)
+}
+
+/// Checks that two tables can be used together: mixed up, they would be edited on one class under
+/// another's name, or on features that the decision layer has never seen the like of.
+fn check_alike(training: &FeatureTable, evaluation: &FeatureTable) -> Result<()> {
+    let (of_training, of_evaluation) = (training.provenance(), evaluation.provenance());
+    let named = |sha256: &Option<String>| sha256.clone().unwrap_or_else(|| "unknown".into());
+    let same = |what: &str, training: String, evaluation: String| {
+        if training == evaluation {
+            return Ok(());
+        }
+        Err(Error::DifferentTables {
+            what: what.to_owned(),
+            training,
+            evaluation,
+        })
+    };
+    let (trained, evaluated) = (training.class_names(), evaluation.class_names());
+    same(
+        "number of classes",
+        trained.len().to_string(),
+        evaluated.len().to_string(),
+    )?;
+    for (class, (trained, evaluated)) in trained.iter().zip(evaluated).enumerate() {
+        let what = format!("name of class {class}");
+        same(&what, format!("'{trained}'"), format!("'{evaluated}'"))?;
+    }
+    same(
+        "model",
+        of_training.model.clone(),
+        of_evaluation.model.clone(),
+    )?;
+    same(
+        "SHA-256 of the weights",
+        named(&of_training.weights_sha256),
+        named(&of_evaluation.weights_sha256),
+    )?;
+    same(
+        "model input",
+        format!("{:?}", of_training.input),
+        format!("{:?}", of_evaluation.input),
+    )
+}

@@ -1,0 +1,308 @@
+//! The three stages chained: what one of them does not take from the others when it is stopped or
+//! fails, and what is refused before the first begins.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::{
+    cell::Cell,
+    ops::ControlFlow,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use burn::tensor::{Device, Tensor};
+use ndarray::Array2;
+use neuroinspect::{
+    ClassTexts, DebugConfig, EditData, Findings, GuideSource, NeuronChoice, Subject, burn,
+    core::{
+        ClassId, Classifier, DecisionLayer, FeatureTable, ImageTextEncoder, InputSpec, NeuronId,
+        Observer, Progress, Provenance, Result as CoreResult, Seed, Silent,
+    },
+    debug,
+    editing::{EditConfig, Target},
+    illusion::{Augmentation, IllusionConfig},
+    models::{CifarResNet, CifarResNetConfig, prompts::PromptTemplates},
+};
+use rand::RngExt;
+
+const EPOCHS: usize = 3;
+
+/// A model of three classes that says class 0 whatever it sees.
+fn model() -> CifarResNet {
+    let device = Device::flex();
+    device.seed(3);
+    let mut model = CifarResNetConfig::new(8, 3).init(&device).unwrap();
+    let layer = model.decision_layer().unwrap();
+    let bias = [20.0, 0.0, 0.0].to_vec().into();
+    let layer = DecisionLayer::new(layer.weight().to_owned(), bias).unwrap();
+    model.set_decision_layer(&layer).unwrap();
+    model
+}
+
+/// Features at random, for images of `labels`.
+fn table(model: &CifarResNet, labels: &[usize], seed: u64) -> FeatureTable {
+    let layer = model.decision_layer().unwrap();
+    let mut rng = Seed(seed).rng("features", &[]);
+    let features = Array2::from_shape_fn((labels.len(), layer.neurons()), |_| rng.random());
+    let predictions = layer.predict(features.view()).unwrap();
+    FeatureTable::new(
+        features,
+        labels.iter().copied().map(ClassId).collect(),
+        predictions,
+        ["cat", "dog", "owl"].map(String::from).to_vec(),
+        Provenance::new(model.name(), model.input().clone()),
+    )
+    .unwrap()
+}
+
+fn config() -> DebugConfig {
+    let illusion = IllusionConfig::new()
+        .with_steps(2)
+        .with_size(16)
+        .with_augmentation(Augmentation::off());
+    DebugConfig::new()
+        .with_editing(EditConfig::default().with_epochs(EPOCHS, None))
+        .with_illusion(illusion)
+}
+
+/// Debugs "dog" on images of dogs and owls alone, editing on those of `train`.
+fn debug_dogs(
+    train: &[usize],
+    config: &DebugConfig,
+    observer: &mut dyn Observer,
+) -> neuroinspect::Result<Findings> {
+    let model = model();
+    let table = table(&model, &[1, 2].repeat(12), 1);
+    let training = self::table(&model, train, 2);
+    let data = EditData::new(&training, &table, Seed(0)).unwrap();
+    let subject = Subject {
+        classifier: &model,
+        table: &table,
+        guide: None,
+        edit_data: Some(&data),
+    };
+    debug(subject, ClassId(1), config, observer)
+}
+
+#[test]
+fn a_failed_edit_leaves_the_ranking_and_the_pictures() {
+    let findings = debug_dogs(&[2; 12], &config(), &mut Silent).unwrap();
+    assert!(findings.mending.is_none());
+    assert_eq!(findings.failures.len(), 1);
+    let failure = &findings.failures[0];
+    assert_eq!(failure.stage, "editing");
+    assert!(failure.reason.contains("'dog'"), "{}", failure.reason);
+    assert_eq!(findings.illusions.len(), findings.neurons.len());
+    assert!(!findings.interrupted && !findings.neurons.is_empty());
+}
+
+#[test]
+fn a_class_without_samples_has_pictures_but_no_core_relevance() {
+    // So many that excessive ones are among them.
+    let config = config().with_neurons(NeuronChoice::Auto { count: 40 });
+    let findings = debug_dogs(&[1, 2].repeat(12), &config, &mut Silent).unwrap();
+    assert_eq!(findings.failures, []);
+    let cats = findings
+        .pairs
+        .iter()
+        .filter(|pair| pair.class == ClassId(0));
+    assert!(
+        cats.count() > 0,
+        "some neuron pulls to 'cat', of which there are none"
+    );
+    for (pair, relevance) in findings.pairs.iter().zip(&findings.core_relevance) {
+        if pair.class == ClassId(0) {
+            assert_eq!(*relevance, None);
+        }
+    }
+    assert_eq!(findings.core_relevance.len(), findings.illusions.len());
+}
+
+#[test]
+fn a_stopped_control_leaves_the_edit() {
+    let mut epochs = 0;
+    let mut observer = |progress: Progress<'_>| {
+        epochs += usize::from(progress.stage == "editing");
+        match epochs > EPOCHS {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    let findings = debug_dogs(&[1, 2].repeat(12), &config(), &mut observer).unwrap();
+    assert!(findings.interrupted && findings.illusions.is_empty());
+    assert_eq!(findings.failures, []);
+    let mending = findings.mending.unwrap();
+    assert_eq!(mending.edited.epochs.len(), EPOCHS);
+    assert!(mending.control.is_none());
+}
+
+#[test]
+fn options_and_neurons_are_checked_before_anything_is_done() {
+    let given = |neurons: &[usize]| {
+        let neurons = neurons.iter().copied().map(NeuronId).collect();
+        config().with_neurons(NeuronChoice::Given(neurons))
+    };
+    let editing = EditConfig::default().with_target(Target::Fixed(0.5));
+    for (config, message) in [
+        (given(&[3, 64]), "neuron 64 is out of range"),
+        (given(&[3, 3]), "neuron 3 is named twice"),
+        (given(&[]), "no neurons"),
+        (config().with_editing(editing), "target = 0.5"),
+        (
+            config().with_illusion(IllusionConfig::new().with_steps(0)),
+            "steps = 0",
+        ),
+    ] {
+        let mut untouched =
+            |progress: Progress<'_>| -> ControlFlow<()> { panic!("{progress:?} began") };
+        let error = debug_dogs(&[1, 2].repeat(12), &config, &mut untouched).unwrap_err();
+        assert!(error.to_string().contains(message), "{error}");
+    }
+}
+
+#[test]
+fn tables_of_different_origin_are_not_mixed() {
+    let model = model();
+    let labels = [1, 2].repeat(4);
+    let whole = table(&model, &labels, 1);
+    let like = |names: [&str; 3], provenance: Provenance| {
+        FeatureTable::new(
+            whole.features().to_owned(),
+            whole.labels().to_vec(),
+            whole.predictions().to_vec(),
+            names.map(String::from).to_vec(),
+            provenance,
+        )
+        .unwrap()
+    };
+    let origin = || Provenance::new(model.name(), model.input().clone());
+    let names = ["cat", "dog", "owl"];
+    for (other, message) in [
+        (
+            like(["cat", "cow", "dog"], origin()),
+            "name of class 1: 'cow' and 'dog'",
+        ),
+        (
+            like(names, Provenance::new("net", model.input().clone())),
+            "model: net and",
+        ),
+        (
+            like(names, origin().with_weights_sha256("ab")),
+            "SHA-256 of the weights: ab and unknown",
+        ),
+        (
+            like(names, Provenance::new(model.name(), InputSpec::new(64))),
+            "model input",
+        ),
+    ] {
+        let error = EditData::new(&other, &whole, Seed(0)).unwrap_err();
+        assert!(error.to_string().contains(message), "{error}");
+    }
+    EditData::new(&like(names, origin()), &whole, Seed(0)).unwrap();
+}
+
+#[test]
+fn samples_measured_and_trained_on_are_counted() {
+    let model = model();
+    let labels = [1, 2].repeat(8);
+    let (one, other) = (table(&model, &labels, 1), table(&model, &labels, 2));
+    let count = |training: &FeatureTable, evaluation: &FeatureTable| {
+        let data = EditData::new(training, evaluation, Seed(0)).unwrap();
+        data.evaluated_and_trained_on()
+    };
+    assert_eq!(count(&one, &one), 16);
+    assert_eq!(count(&one, &one.select(&[3, 5]).unwrap()), 2);
+    assert_eq!(count(&one, &other), 0, "the same ids, but other images");
+    let halves = EditData::halves(&one, Seed(0)).unwrap();
+    assert_eq!(halves.evaluated_and_trained_on(), 0);
+}
+
+/// Embeds a text as its length and 1, and counts texts.
+struct Counting {
+    input: InputSpec,
+    texts: AtomicUsize,
+}
+
+impl ImageTextEncoder for Counting {
+    fn name(&self) -> &str {
+        "counting"
+    }
+
+    fn input(&self) -> &InputSpec {
+        &self.input
+    }
+
+    fn encode_images(&self, images: Tensor<4>) -> Tensor<2> {
+        Tensor::zeros([images.dims()[0], 2], &images.device())
+    }
+
+    fn encode_texts(&self, texts: &[String]) -> CoreResult<Tensor<2>> {
+        self.texts.fetch_add(texts.len(), Ordering::Relaxed);
+        let rows = texts.iter().flat_map(|text| [text.len() as f32, 1.0]);
+        let data = burn::tensor::TensorData::new(rows.collect::<Vec<_>>(), [texts.len(), 2]);
+        Ok(Tensor::from_data(data, &self.device()))
+    }
+
+    fn device(&self) -> Device {
+        Device::flex()
+    }
+}
+
+#[test]
+fn only_texts_of_pictured_classes_are_embedded() {
+    let encoder = Counting {
+        input: InputSpec::new(8),
+        texts: Default::default(),
+    };
+    let templates = PromptTemplates::parts32();
+    let texts = ClassTexts {
+        encoder: &encoder,
+        templates: &templates,
+        texts: (0..1000).map(|class| format!("class {class}")).collect(),
+    };
+    let heard = Cell::new(0);
+    let mut observer = |progress: Progress<'_>| {
+        heard.set(heard.get() + 1);
+        assert_eq!((progress.done, progress.total), (heard.get(), 2));
+        ControlFlow::Continue(())
+    };
+    let pictured = [7, 400, 7].map(ClassId);
+    let guide = texts.guide(&pictured, &mut observer).unwrap();
+    assert_eq!(heard.get(), 2);
+    assert_eq!(
+        encoder.texts.load(Ordering::Relaxed),
+        2 * templates.as_slice().len(),
+        "each class once"
+    );
+    let rows: Vec<f32> = guide.class_embeddings.try_into_vec_as().unwrap();
+    let embedded: Vec<_> = (0..1000).filter(|row| rows[2 * row] != 0.0).collect();
+    assert_eq!(embedded, [7, 400]);
+}
+
+#[test]
+fn embedding_texts_can_be_stopped_and_refuses_strangers() {
+    let encoder = Counting {
+        input: InputSpec::new(8),
+        texts: Default::default(),
+    };
+    let templates = PromptTemplates::parts32();
+    let texts = ClassTexts {
+        encoder: &encoder,
+        templates: &templates,
+        texts: vec!["cat".into(), "dog".into()],
+    };
+    let mut stop = |_: Progress<'_>| ControlFlow::Break(());
+    let error = texts
+        .guide(&[ClassId(0), ClassId(1)], &mut stop)
+        .unwrap_err();
+    assert!(error.is_cancellation(), "{error}");
+    let error = texts.guide(&[ClassId(2)], &mut Silent).unwrap_err();
+    assert!(
+        error.to_string().contains("class 2 is out of range"),
+        "{error}"
+    );
+}
