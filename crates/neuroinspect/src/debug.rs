@@ -272,6 +272,9 @@ pub fn debug(
     if let Some(illusions) = findings.settle("visualizing", illusions) {
         findings.interrupted = illusions.interrupted;
         findings.illusions = illusions.finished;
+        for diverged in &illusions.diverged {
+            findings.fail("visualizing", diverged);
+        }
         let relevance = relevance(subject, &findings.illusions);
         findings.core_relevance = findings
             .settle("scoring core relevance", relevance)
