@@ -1,6 +1,12 @@
-//! Configs of CLIP: open_clip's JSON, presets, validation, and weights in files.
+//! Configs of CLIP: open_clip's JSON, presets, validation, and what is built from them.
 
-#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
@@ -12,35 +18,9 @@ use neuroinspect_core::{
 use neuroinspect_models::{
     Checkpoint, Error,
     checkpoint::Precision,
-    clip::{Clip, ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu},
+    clip::{ClipConfig, ClipTextConfig, Gelu},
 };
-
-fn small() -> ClipConfig {
-    ClipConfig {
-        embed_dim: 8,
-        gelu: Gelu::Exact,
-        vision: ClipVisionConfig {
-            image_size: 8,
-            layers: 1,
-            width: 8,
-            head_width: 4,
-            patch_size: 4,
-            ..Default::default()
-        },
-        text: ClipTextConfig {
-            context_length: 8,
-            width: 4,
-            heads: 2,
-            layers: 1,
-            ..Default::default()
-        },
-        input: None,
-    }
-}
-
-fn values(tensor: Tensor<2>) -> Vec<f32> {
-    tensor.try_into_vec_as().unwrap()
-}
+use support::small_clip;
 
 #[test]
 fn json_of_open_clip_is_understood() {
@@ -154,10 +134,10 @@ fn each_field_out_of_range_is_named() {
             it.input = Some(InputSpec::new(8).with_normalization([0.5; 3], [0.0; 3]));
         }),
     ];
-    assert!(small().with_input(half()).validate().is_ok());
-    assert!(small().validate().is_ok());
+    assert!(small_clip().with_input(half()).validate().is_ok());
+    assert!(small_clip().validate().is_ok());
     for (expected, break_it) in cases {
-        let mut config = small();
+        let mut config = small_clip();
         break_it(&mut config);
         let error = config.validate().unwrap_err();
         assert!(
@@ -168,31 +148,9 @@ fn each_field_out_of_range_is_named() {
     }
 }
 
-/// A file that claims a model of terabytes in its metadata must not get to building it.
-#[test]
-fn an_oversized_config_in_the_metadata_is_refused() {
-    let device = Device::flex();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("huge.safetensors");
-    let clip = small().init(&device).unwrap();
-    let json = small().to_json();
-    for (from, to) in [
-        (r#""layers":1"#, r#""layers":1000000000"#),
-        (r#""image_size":8"#, r#""image_size":9223372036854775807"#),
-        (r#""mlp_ratio":4.0"#, r#""mlp_ratio":1e300"#),
-        (r#""embed_dim":8"#, r#""embed_dim":1099511627776"#),
-    ] {
-        assert!(json.contains(from), "{json}");
-        let metadata = [("config".to_owned(), json.replace(from, to))].into();
-        neuroinspect_models::checkpoint::save(&clip, &metadata, &path).unwrap();
-        let error = Clip::load(&path, None, &device).unwrap_err();
-        assert!(matches!(error, Error::ClipConfig { .. }), "{to}: {error}");
-    }
-}
-
 #[test]
 fn preprocessing_comes_with_the_config_of_hugging_face() {
-    let model = small().to_json();
+    let model = small_clip().to_json();
     let wrapped = |preprocess: &str| {
         let json = format!(r#"{{"model_cfg": {model}, "preprocess_cfg": {preprocess}}}"#);
         ClipConfig::from_json(&json, "open_clip_config.json")
@@ -234,23 +192,8 @@ fn preprocessing_comes_with_the_config_of_hugging_face() {
 }
 
 #[test]
-fn a_chosen_input_is_saved_with_the_weights() {
-    let device = Device::flex();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("mine.safetensors");
-    let clip = small().init(&device).unwrap();
-    let input = InputSpec::new(8).with_normalization([0.5; 3], [0.5; 3]);
-    assert!(clip.clone().with_input(InputSpec::new(9)).is_err());
-    let clip = clip.with_input(input.clone()).unwrap();
-    assert_eq!(clip.input(), &input);
-    clip.save(&path, Precision::F32).unwrap();
-    let back = Clip::load(&path, None, &device).unwrap();
-    assert_eq!(back.input(), &input);
-}
-
-#[test]
 fn images_are_prepared_as_by_clip() {
-    let clip = small().init(&Device::flex()).unwrap();
+    let clip = small_clip().init(&Device::flex()).unwrap();
     let input = clip.input();
     assert_eq!(input.size, 8);
     assert_eq!(input.resize, ResizeRule::ShorterSide { to: 8 });
@@ -261,7 +204,7 @@ fn images_are_prepared_as_by_clip() {
 
 #[test]
 fn no_texts_are_an_error() {
-    let clip = small().init(&Device::flex()).unwrap();
+    let clip = small_clip().init(&Device::flex()).unwrap();
     assert!(matches!(
         clip.encode_texts(&[]),
         Err(CoreError::Shape { .. })
@@ -274,9 +217,9 @@ fn initial_weights_spread_as_those_of_open_clip() {
     let clip = ClipConfig {
         text: ClipTextConfig {
             width: 64,
-            ..small().text
+            ..small_clip().text
         },
-        ..small()
+        ..small_clip()
     }
     .init(&device)
     .unwrap();
@@ -312,89 +255,11 @@ fn initial_weights_spread_as_those_of_open_clip() {
     assert_eq!(spread(&format!("{block}.attn.in_proj_bias")), 0.0);
 }
 
-#[test]
-fn a_saved_clip_comes_back_with_its_config() {
-    let device = Device::flex();
-    let clip = small().with_gelu(Gelu::Quick).init(&device).unwrap();
-    let texts = ["a steak".to_owned()];
-    let expected = values(clip.encode_texts(&texts).unwrap());
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("mine.safetensors");
-
-    clip.save(&path, Precision::F32).unwrap();
-    let whole = std::fs::metadata(&path).unwrap().len();
-    let back = Clip::load(&path, None, &device).unwrap();
-    assert_eq!(back.name(), "mine");
-    assert_eq!(back.config(), clip.config());
-    assert_eq!(values(back.encode_texts(&texts).unwrap()), expected);
-
-    clip.save(&path, Precision::F16).unwrap();
-    let half = std::fs::metadata(&path).unwrap().len();
-    // Two bytes saved per parameter.
-    assert_eq!((whole - half) as usize, 2 * clip.num_params());
-    let back = Clip::load(&path, None, &device).unwrap();
-    let found = values(back.encode_texts(&texts).unwrap());
-    for (found, expected) in found.iter().zip(&expected) {
-        // Weights rounded by 2^-11 of their size, through one block.
-        assert!((found - expected).abs() < 1e-2, "{found} {expected}");
-    }
-    assert_ne!(found, expected);
-}
-
-#[test]
-fn weights_that_do_not_fit_are_refused() {
-    let device = Device::flex();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("mine.safetensors");
-    small()
-        .init(&device)
-        .unwrap()
-        .save(&path, Precision::F32)
-        .unwrap();
-    let mut deeper = small();
-    deeper.vision.layers = 2;
-    let error = Clip::load(&path, Some(&deeper), &device).unwrap_err();
-    let Error::WeightsDoNotFit { report, .. } = &error else {
-        panic!("{error}");
-    };
-    let missing = "visual.transformer.resblocks.1.attn.in_proj_weight";
-    assert!(report.missing.iter().any(|name| name == missing));
-    assert!(report.unused.is_empty());
-}
-
-#[test]
-fn weights_without_a_config_ask_for_one() {
-    let device = Device::flex();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("bare.safetensors");
-    let clip = small().init(&device).unwrap();
-    neuroinspect_models::checkpoint::save(&clip, &Default::default(), &path).unwrap();
-    let error = Clip::load(&path, None, &device).unwrap_err();
-    assert!(matches!(error, Error::NoClipConfig { .. }), "{error}");
-    assert!(error.to_string().contains("ViT-B-32"));
-    assert!(Clip::load(&path, Some(&small()), &device).is_ok());
-}
-
-#[test]
-fn a_damaged_config_in_the_metadata_is_named() {
-    let device = Device::flex();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("odd.safetensors");
-    let clip = small().init(&device).unwrap();
-    let metadata = [("config".to_owned(), "{}".to_owned())].into();
-    neuroinspect_models::checkpoint::save(&clip, &metadata, &path).unwrap();
-    let error = Clip::load(&path, None, &device).unwrap_err().to_string();
-    assert!(
-        error.contains("odd.safetensors") && error.contains("embed_dim"),
-        "{error}"
-    );
-}
-
 /// What training on the device needs: gradients reach every parameter of both towers.
 #[test]
 fn every_parameter_learns() {
     let device = Device::flex().autodiff();
-    let clip = small().init(&device).unwrap();
+    let clip = small_clip().init(&device).unwrap();
     let plain = device.clone().without_autodiff();
     let images = Tensor::<4>::random([2, 3, 8, 8], Distribution::Uniform(-1.0, 1.0), &plain);
     let tokens = clip.tokens(&["a cat".into(), "two dogs".into()]);

@@ -12,7 +12,11 @@ use burn::{
     module::Module,
     tensor::{Device, Tensor, TensorData},
 };
-use neuroinspect_models::{Checkpoint, checkpoint::parameter_shapes};
+use neuroinspect_models::{
+    Checkpoint,
+    checkpoint::parameter_shapes,
+    clip::{ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu},
+};
 use safetensors::{Dtype, serialize, tensor::TensorView};
 
 /// A file made by `tools/golden_classifiers.py`.
@@ -107,4 +111,28 @@ pub(crate) fn contents(checkpoint: &Checkpoint) -> Tensors {
             (name.to_owned(), (shape, checkpoint.read(name).unwrap()))
         })
         .collect()
+}
+
+/// The config of a CLIP of one narrow block a tower.
+pub(crate) fn small_clip() -> ClipConfig {
+    ClipConfig {
+        embed_dim: 8,
+        gelu: Gelu::Exact,
+        vision: ClipVisionConfig {
+            image_size: 8,
+            layers: 1,
+            width: 8,
+            head_width: 4,
+            patch_size: 4,
+            ..Default::default()
+        },
+        text: ClipTextConfig {
+            context_length: 8,
+            width: 4,
+            heads: 2,
+            layers: 1,
+            ..Default::default()
+        },
+        input: None,
+    }
 }
