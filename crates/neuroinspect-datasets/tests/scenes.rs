@@ -188,7 +188,9 @@ proptest! {
         let mut background = 0;
         for ((old, new), share) in before.pixels().zip(after.pixels()).zip(scene.coverage()) {
             if share == 1.0 {
-                prop_assert_eq!(old, new);
+                // `a + (b - a)` is `b` but for a rounding, which may tip a channel over.
+                let differs = old.0.iter().zip(new.0).any(|(&old, new)| old.abs_diff(new) > 1);
+                prop_assert!(!differs, "{:?} became {:?}", old, new);
             } else if share == 0.0 && old != new {
                 background += 1;
             }
