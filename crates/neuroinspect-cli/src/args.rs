@@ -113,9 +113,14 @@ pub(crate) struct DataArgs {
 /// How image folders are read.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ReadingArgs {
-    /// Class names: one a line in the model's order, or `folder<TAB>name`
+    /// What the class folders are called: a name a line for the folders in byte order, or lines
+    /// of `folder<TAB>name` or `index<TAB>folder<TAB>name`
     #[arg(long, value_name = "FILE")]
     pub(crate) class_names: Option<PathBuf>,
+    /// The model's classes in its order, a folder or a name a line, where there are folders for
+    /// some of them only or their byte order is another
+    #[arg(long, value_name = "FILE")]
+    pub(crate) classes: Option<PathBuf>,
     /// What to do with an image that cannot be read
     #[arg(long, value_enum, default_value_t = OnCorrupt::Fail)]
     pub(crate) on_corrupt: OnCorrupt,

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, path::Path};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use neuroinspect::{
     Extracted,
     datasets::{ImageDataset, ImageFolder, ImageFolderConfig, LoaderConfig, OnCorrupt},
@@ -21,6 +21,12 @@ pub(crate) fn folder(path: &Path, args: &ReadingArgs) -> Result<ImageFolder> {
     let mut config = ImageFolderConfig::default();
     if let Some(file) = &args.class_names {
         config = config.with_class_names_file(file);
+    }
+    if let Some(file) = &args.classes {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read the classes in '{}'", file.display()))?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        config = config.with_class_order(lines);
     }
     Ok(ImageFolder::open(path, &config)?)
 }

@@ -448,3 +448,88 @@ fn a_backend_left_out_says_how_to_get_it() {
         &["rocm", "cargo feature"],
     );
 }
+
+#[test]
+fn folders_of_some_of_the_classes_are_matched_by_name() {
+    let bench = Bench::new();
+    fs::remove_dir_all(bench.path("images/cat")).unwrap();
+    fails(
+        &mut bench.command("evaluate"),
+        &["2 classes", "--classes FILE"],
+    );
+    fs::write(bench.path("classes.txt"), "cat\ndog\nowl\n").unwrap();
+    let mut command = bench.command("evaluate");
+    command.arg("--classes").arg(bench.path("classes.txt"));
+    command.assert().success();
+    let summary = bench.json("out/summary.json");
+    assert!(summary["class_accuracy"][0].is_null());
+    assert_eq!(summary["class_accuracy"][2], 0.0);
+    assert_eq!(summary["samples"], 16);
+}
+
+#[test]
+fn options_out_of_range_are_refused_by_their_names() {
+    let bench = Bench::new();
+    for (option, value) in [
+        ("--iterations", "0"),
+        ("--picture-batch", "0"),
+        ("--target", "0.5"),
+        ("--lambda", "-1"),
+        ("--learning-rate", "0"),
+        ("--neurons", "3,3"),
+        ("--epochs", "none"),
+    ] {
+        let mut command = bench.command("debug");
+        command
+            .args(["--class", "owl"])
+            .arg(format!("{option}={value}"));
+        let output = command.output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{option}: {message}");
+        assert!(message.contains(option), "{message}");
+        assert!(!bench.path("out").exists());
+    }
+}
+
+/// Ctrl-C while pictures are made: what was found by then is written, and the exit code says so.
+#[cfg(unix)]
+#[test]
+fn a_stopped_run_keeps_what_it_has() {
+    use std::{
+        process::{Command as System, Stdio},
+        thread::sleep,
+        time::{Duration, Instant},
+    };
+
+    let bench = Bench::new();
+    let mut program = System::new(assert_cmd::cargo::cargo_bin("neuroinspect"))
+        .args(["debug", "--class", "owl", "--iterations", "1000000"])
+        .args(["--model", "cifar_resnet20", "--weights"])
+        .arg(bench.path("model.safetensors"))
+        .arg("--data")
+        .arg(bench.path("images"))
+        .arg("--out")
+        .arg(bench.path("out"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !bench.path("out/features.safetensors").exists() {
+        assert!(Instant::now() < deadline, "no features");
+        sleep(Duration::from_millis(50));
+    }
+    // Explaining and editing 24 small images takes less than this, a million steps take hours.
+    sleep(Duration::from_secs(5));
+    assert!(program.try_wait().unwrap().is_none(), "it ended by itself");
+    let mut kill = System::new("kill");
+    kill.args(["-INT", &program.id().to_string()]);
+    assert!(kill.status().unwrap().success());
+    assert_eq!(program.wait().unwrap().code(), Some(130));
+    let summary = bench.json("out/summary.json");
+    assert_eq!(summary["mistakes"], 8);
+    assert!(bench.path("out/report.html").exists());
+    assert_eq!(summary["interrupted"], true);
+    assert!(bench.path("out/edit.safetensors").exists());
+    assert!(!summary["visualizations"].as_array().unwrap().is_empty());
+}

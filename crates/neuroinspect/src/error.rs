@@ -31,8 +31,8 @@ pub enum Error {
     /// A data set whose classes are not the model's.
     #[error(
         "'{dataset}' has {found} classes, but {model} decides between {expected}; give the names of \
-         all {expected}, in the model's order, so that folders can be matched to them (--class-names \
-         of the program, ImageFolderConfig::with_class_order in code)"
+         all {expected}, in the model's order, so that folders can be matched to them (--classes \
+         FILE of the program, ImageFolderConfig::with_class_order in code)"
     )]
     ClassCount {
         /// The data set.

@@ -19,6 +19,8 @@ struct Classifier {
     neurons: usize,
     input_size: usize,
     source: &'static str,
+    /// Names of published weights with a preprocessing of their own: `resnet50.a1_in1k`.
+    tagged: Vec<String>,
 }
 
 pub(crate) fn run(common: &Common) -> Result<Outcome> {
@@ -30,6 +32,11 @@ pub(crate) fn run(common: &Common) -> Result<Outcome> {
                 neurons: info.neurons,
                 input_size: info.input.size,
                 source: info.source,
+                tagged: info
+                    .tags
+                    .iter()
+                    .map(|tag| format!("{}.{}", info.name, tag.tag))
+                    .collect(),
             })
             .collect(),
         clip: &ClipConfig::PRESETS,
@@ -44,9 +51,13 @@ pub(crate) fn run(common: &Common) -> Result<Outcome> {
             neurons,
             input_size,
             source,
+            tagged,
         } in &listed.classifiers
         {
             text += &format!("{name:<24} {neurons:>7} {input_size:>6}  {source}\n");
+            if !tagged.is_empty() {
+                text += &format!("{:<40}also {}\n", "", tagged.join(", "));
+            }
         }
         text + &format!(
             "\nCLIP (--clip): {}, or an open_clip config file\n",

@@ -105,7 +105,8 @@ impl Scene {
     /// The share of each pixel that the object covers, from 0 to 1, row by row: `size * size`
     /// values.
     ///
-    /// The background shows through the rest: pixels of coverage 1 do not depend on the context.
+    /// The background shows through the rest: pixels of coverage 1 do not depend on the context,
+    /// but for a rounding of one level in 255.
     pub fn coverage(&self) -> Vec<f32> {
         let outline = self.object.outline();
         let side = self.size;
