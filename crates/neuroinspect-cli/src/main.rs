@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args;
+mod cache;
 mod commands;
 mod data;
 mod model;

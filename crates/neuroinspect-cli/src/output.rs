@@ -35,6 +35,17 @@ impl OutFolder {
         self.0.join(name)
     }
 
+    /// Removes a file if it is there.
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+        let path = self.join(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove '{}'", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
         let json = serde_json::to_vec_pretty(value)?;
         write_atomically(self.join(name), |out| {

@@ -63,6 +63,22 @@ impl EditData {
         Self::new(&training, &evaluation, seed)
     }
 
+    /// Checks that data sets to edit on and to measure on have the same classes in the same order,
+    /// before features are computed from them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DifferentTables`] naming the first difference.
+    pub fn check_class_names(training: &[String], evaluation: &[String]) -> Result<()> {
+        let count = |names: &[String]| names.len().to_string();
+        same("number of classes", count(training), count(evaluation))?;
+        for (class, (training, evaluation)) in training.iter().zip(evaluation).enumerate() {
+            let what = format!("name of class {class}");
+            same(&what, format!("'{training}'"), format!("'{evaluation}'"))?;
+        }
+        Ok(())
+    }
+
     /// How many samples of `evaluation` are also in `train` or `validation`: they bear the same id
     /// there and have the same features. Folders of other images may use the same ids.
     pub fn evaluated_and_trained_on(&self) -> usize {
@@ -86,6 +102,17 @@ impl EditData {
     }
 }
 
+fn same(what: &str, training: String, evaluation: String) -> Result<()> {
+    if training == evaluation {
+        return Ok(());
+    }
+    Err(Error::DifferentTables {
+        what: what.to_owned(),
+        training,
+        evaluation,
+    })
+}
+
 /// Whether two vectors of features are of one image: but for the last bits, which an image's place
 /// in its batch may change.
 fn is_near(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> bool {
@@ -100,26 +127,7 @@ fn is_near(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> bool {
 fn check_alike(training: &FeatureTable, evaluation: &FeatureTable) -> Result<()> {
     let (of_training, of_evaluation) = (training.provenance(), evaluation.provenance());
     let named = |sha256: &Option<String>| sha256.clone().unwrap_or_else(|| "unknown".into());
-    let same = |what: &str, training: String, evaluation: String| {
-        if training == evaluation {
-            return Ok(());
-        }
-        Err(Error::DifferentTables {
-            what: what.to_owned(),
-            training,
-            evaluation,
-        })
-    };
-    let (trained, evaluated) = (training.class_names(), evaluation.class_names());
-    same(
-        "number of classes",
-        trained.len().to_string(),
-        evaluated.len().to_string(),
-    )?;
-    for (class, (trained, evaluated)) in trained.iter().zip(evaluated).enumerate() {
-        let what = format!("name of class {class}");
-        same(&what, format!("'{trained}'"), format!("'{evaluated}'"))?;
-    }
+    EditData::check_class_names(training.class_names(), evaluation.class_names())?;
     same(
         "model",
         of_training.model.clone(),

@@ -1,7 +1,11 @@
 //! `apply`: an edit file to a checkpoint, forth or back.
 
 use anyhow::Result;
-use neuroinspect::editing::Edit;
+use neuroinspect::{
+    core::ClassId,
+    editing::{Edit, Recipe},
+};
+use serde::Serialize;
 
 use crate::{
     args::{ApplyArgs, Common, ModelArgs},
@@ -10,10 +14,38 @@ use crate::{
     session::Outcome,
 };
 
+/// What an edit file holds, but for the values.
+#[derive(Serialize)]
+struct Shown<'a> {
+    recipe: &'a Recipe,
+    /// Classes and neurons of the layer it is for.
+    shape: [usize; 2],
+    changed_classes: &'a [ClassId],
+    largest_weight_change: f32,
+    largest_bias_change: f32,
+    sha256_before: &'a str,
+    sha256_after: &'a str,
+}
+
+impl<'a> Shown<'a> {
+    fn of(edit: &'a Edit) -> Self {
+        let (largest_weight_change, largest_bias_change) = edit.largest_change();
+        Self {
+            recipe: edit.recipe(),
+            shape: edit.shape(),
+            changed_classes: edit.changed_classes(),
+            largest_weight_change,
+            largest_bias_change,
+            sha256_before: edit.sha256_before(),
+            sha256_after: edit.sha256_after(),
+        }
+    }
+}
+
 pub(crate) fn run(common: &Common, args: &ApplyArgs) -> Result<Outcome> {
     let edit = Edit::load(&args.edit)?;
     let (Some(model), Some(weights)) = (&args.model, &args.weights) else {
-        output::print(common.json, edit.recipe(), |_| edit.to_string())?;
+        output::print(common.json, &Shown::of(&edit), |_| format!("{edit}\n"))?;
         return Ok(Outcome::Finished);
     };
     let out = OutFolder::create(&common.out)?;

@@ -11,7 +11,8 @@ use neuroinspect::{
 
 use crate::{
     args::{Common, DebugArgs, NeuronList},
-    data, model,
+    data::{self, Reader},
+    model,
     output::{self, OutFolder, accuracies, percent},
     session::{Outcome, Session},
 };
@@ -24,11 +25,7 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
     let seed = Seed(common.seed);
     let device = common.device.open()?;
     let dataset = data::folder(&args.data.data, &args.data.reading)?;
-    let training = args
-        .train
-        .as_deref()
-        .map(|path| data::folder(path, &args.data.reading))
-        .transpose()?;
+    let training = data::training_folder(args.train.as_deref(), &args.data.reading, &dataset)?;
     let loaded = model::classifier(&args.model, &device)?;
     let guide = model::TextGuide::load(&args.clip, &device)?;
     // Whatever can be refused is, before the long part begins.
@@ -47,16 +44,20 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
     config.illusion = model::illusion(&args.picture, guide.is_some(), seed)?;
 
     let mut session = Session::start()?;
-    let extracted = data::features(&loaded, &dataset, &args.data.reading, &mut session)?;
-    let table = &extracted.table;
-    table.save(out.join("features.safetensors"))?;
+    let reader = Reader {
+        common,
+        args: &args.data.reading,
+        out: &out,
+        loaded: &loaded,
+    };
+    let features = reader.features(&dataset, &mut session)?;
+    let table = &features.extracted.table;
+    let training = training
+        .as_ref()
+        .map(|training| reader.training_features(training, &mut session))
+        .transpose()?;
     let edit_data = match &training {
-        Some(training) => {
-            let training =
-                data::features(&loaded, training, &args.data.reading, &mut session)?.table;
-            training.save(out.join("train-features.safetensors"))?;
-            EditData::new(&training, table, seed)
-        }
+        Some(training) => EditData::new(&training.extracted.table, table, seed),
         None => EditData::halves(table, seed),
     };
     let texts = guide.as_ref().map(|guide| guide.texts(table.class_names()));
@@ -73,7 +74,8 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
     }
     session.clear();
 
-    let mut run = data::run(common, &loaded, &dataset, &extracted);
+    let read: Vec<_> = [&features].into_iter().chain(&training).collect();
+    let mut run = reader.run(dataset.name(), &read);
     run.configs
         .insert("debug".into(), serde_json::to_value(&config)?);
     let partial = if args.model.partial { " --partial" } else { "" };
@@ -85,7 +87,7 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
     );
     let presentation = Presentation {
         dataset: &dataset,
-        extracted: &extracted,
+        extracted: &features.extracted,
         run,
         edit_file: Some(EditFile {
             path: EDIT_FILE.into(),
@@ -104,8 +106,10 @@ pub(super) fn write(
     findings: &Findings,
     heading: &str,
 ) -> Result<Outcome> {
-    if let Some(mending) = &findings.mending {
-        mending.edit.save(out.join(EDIT_FILE))?;
+    match &findings.mending {
+        Some(mending) => mending.edit.save(out.join(EDIT_FILE))?,
+        // One from an earlier run would pass for this one's.
+        None => out.remove(EDIT_FILE)?,
     }
     let report = presentation.report(findings)?;
     report.write(out.path())?;

@@ -1,12 +1,7 @@
 //! `demo`: all three stages on the embedded scenes.
 
 use anyhow::Result;
-use neuroinspect::{
-    EditFile,
-    core::Seed,
-    demo::Demo,
-    report::{Run, Timing},
-};
+use neuroinspect::{EditFile, core::Seed, demo::Demo, report::Timing};
 
 use super::debug::{EDIT_FILE, write};
 use crate::{
@@ -32,14 +27,12 @@ pub(crate) fn run(common: &Common, args: &DemoArgs) -> Result<Outcome> {
     // Kept beside the edit file, so that `apply` can be tried on it.
     let checkpoint = "scenes_classifier.safetensors";
     demo.classifier.save(&out.join(checkpoint))?;
-    let mut run = Run::new(
+    let mut run = data::run(
+        common,
         demo.classifier.name(),
+        &demo.weights_sha256,
         "synthetic scenes, test split",
-        common.device.to_string(),
-        seed,
     );
-    run.command = Some(data::command_line());
-    run.weights_sha256 = Some(demo.weights_sha256.clone());
     run.configs
         .insert("debug".into(), serde_json::to_value(&config)?);
     run.timings.push(Timing {

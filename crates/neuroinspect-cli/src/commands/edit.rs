@@ -6,13 +6,15 @@ use neuroinspect::{
     core::{Metrics, NeuronId, Seed, class_by_name_or_index},
     datasets::ImageDataset,
     editing::{Comparison, Edit, EditConfig, EditScope, Edited, edit},
+    report::Run,
 };
 use serde::Serialize;
 
 use super::debug::EDIT_FILE;
 use crate::{
     args::{Common, EditArgs},
-    data, model,
+    data::{self, Reader},
+    model,
     output::{self, OutFolder, accuracies},
     session::{Outcome, Session},
 };
@@ -25,9 +27,13 @@ struct Record<'a> {
     edited: &'a Edited,
     #[serde(flatten)]
     comparison: Comparison,
+    /// How many of the samples measured were also trained on.
+    trained_on: usize,
     /// After the same training without the ratio; `None` when that was stopped.
     control: Option<Metrics>,
     file: &'static str,
+    /// How it was made.
+    run: Run,
 }
 
 pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
@@ -35,11 +41,7 @@ pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
     let seed = Seed(common.seed);
     let device = common.device.open()?;
     let dataset = data::folder(&args.data.data, &args.data.reading)?;
-    let training = args
-        .train
-        .as_deref()
-        .map(|path| data::folder(path, &args.data.reading))
-        .transpose()?;
+    let training = data::training_folder(args.train.as_deref(), &args.data.reading, &dataset)?;
     let loaded = model::classifier(&args.model, &device)?;
     let layer = loaded.model.decision_layer()?;
     let neurons = model::neurons(&args.neurons, &layer)?;
@@ -49,16 +51,27 @@ pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
     };
 
     let mut session = Session::start()?;
-    let table = data::features(&loaded, &dataset, &args.data.reading, &mut session)?.table;
+    let reader = Reader {
+        common,
+        args: &args.data.reading,
+        out: &out,
+        loaded: &loaded,
+    };
+    let features = reader.features(&dataset, &mut session)?;
+    let training = training
+        .as_ref()
+        .map(|training| reader.training_features(training, &mut session))
+        .transpose()?;
+    let table = &features.extracted.table;
     let data = match &training {
-        Some(training) => {
-            let training =
-                data::features(&loaded, training, &args.data.reading, &mut session)?.table;
-            EditData::new(&training, &table, seed)?
-        }
-        None => EditData::halves(&table, seed)?,
+        Some(training) => EditData::new(&training.extracted.table, table, seed)?,
+        None => EditData::halves(table, seed)?,
     };
     let config = model::editing(&args.training, seed);
+    let read: Vec<_> = [&features].into_iter().chain(&training).collect();
+    let mut run = reader.run(dataset.name(), &read);
+    run.configs
+        .insert("editing".into(), serde_json::to_value(&config)?);
     let EditData {
         train,
         validation,
@@ -77,6 +90,8 @@ pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
         )
         .map_err(neuroinspect::Error::from)
     };
+    // One from an earlier run would pass for this one's.
+    out.remove(EDIT_FILE)?;
     let edited = train_layer(&config)?;
     Edit::between(&layer, &edited.layer, edited.recipe())?.save(out.join(EDIT_FILE))?;
     // The edit is kept, whatever becomes of its control.
@@ -95,9 +110,11 @@ pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
         neurons: &neurons,
         scope,
         comparison: Comparison::new(evaluation, &layer, &edited.layer)?,
+        trained_on: data.evaluated_and_trained_on(),
         control,
         edited: &edited,
         file: EDIT_FILE,
+        run,
     };
     out.write_json("edit.json", &record)?;
     output::print(common.json, &record, |record| {

@@ -5,7 +5,8 @@ use neuroinspect::{core::Metrics, datasets::ImageDataset, report::EvaluationSumm
 
 use crate::{
     args::{Common, EvaluateArgs},
-    data, model,
+    data::{self, Reader},
+    model,
     output::{self, OutFolder, percent},
     session::{Outcome, Session},
 };
@@ -16,14 +17,19 @@ pub(crate) fn run(common: &Common, args: &EvaluateArgs) -> Result<Outcome> {
     let dataset = data::folder(&args.data.data, &args.data.reading)?;
     let loaded = model::classifier(&args.model, &device)?;
     let mut session = Session::start()?;
-    let extracted = data::features(&loaded, &dataset, &args.data.reading, &mut session)?;
+    let reader = Reader {
+        common,
+        args: &args.data.reading,
+        out: &out,
+        loaded: &loaded,
+    };
+    let features = reader.features(&dataset, &mut session)?;
 
-    extracted.table.save(out.join("features.safetensors"))?;
     let summary = EvaluationSummary {
-        metrics: Metrics::of(&extracted.table)?,
+        metrics: Metrics::of(&features.extracted.table)?,
         class_names: dataset.class_names().to_vec(),
         group_names: Vec::new(),
-        run: data::run(common, &loaded, &dataset, &extracted),
+        run: reader.run(dataset.name(), &[&features]),
     };
     summary.save(out.join("summary.json"))?;
     output::print(common.json, &summary, |summary| {

@@ -8,12 +8,14 @@ use neuroinspect::{
         explain, rank,
     },
     datasets::ImageDataset,
+    report::Run,
 };
 use serde::Serialize;
 
 use crate::{
     args::{Common, ExplainArgs},
-    data, model,
+    data::{self, Reader},
+    model,
     output::{self, OutFolder, percent},
     session::{Outcome, Session},
 };
@@ -28,6 +30,8 @@ struct Explained<'a> {
     ranking: Ranking,
     /// How each mistake fared.
     outcomes: Vec<Sample<'a>>,
+    /// How it was made.
+    run: Run,
 }
 
 #[derive(Serialize)]
@@ -45,14 +49,24 @@ pub(crate) fn run(common: &Common, args: &ExplainArgs) -> Result<Outcome> {
     let class = class_by_name_or_index(dataset.class_names(), &args.class)?;
     let loaded = model::classifier(&args.model, &device)?;
     let mut session = Session::start()?;
-    let extracted = data::features(&loaded, &dataset, &args.data.reading, &mut session)?;
-    let table = &extracted.table;
-    table.save(out.join("features.safetensors"))?;
+    let reader = Reader {
+        common,
+        args: &args.data.reading,
+        out: &out,
+        loaded: &loaded,
+    };
+    let features = reader.features(&dataset, &mut session)?;
+    let table = &features.extracted.table;
 
     let (config, ranking) = match args.original {
         true => (CounterfactualConfig::original(), RankingConfig::original()),
         false => Default::default(),
     };
+    let mut run = reader.run(dataset.name(), &[&features]);
+    run.configs
+        .insert("counterfactual".into(), serde_json::to_value(&config)?);
+    run.configs
+        .insert("ranking".into(), serde_json::to_value(&ranking)?);
     let layer = loaded.model.decision_layer()?;
     let explanation = explain(table, &layer, class, &config, &device, &mut session)
         .map_err(neuroinspect::Error::from)?;
@@ -79,6 +93,7 @@ pub(crate) fn run(common: &Common, args: &ExplainArgs) -> Result<Outcome> {
             })
             .collect(),
         ranking,
+        run,
     };
     out.write_json("explanation.json", &explained)?;
     output::print(common.json, &explained, |explained| {

@@ -6,18 +6,29 @@ use neuroinspect::{
     core::{ClassId, DecisionLayer, NeuronId, Seed, class_by_name_or_index},
     datasets::{ImageDataset, ImageFolder},
     illusion::{Illusion, Pair, classes_of_neuron, neurons_of_class, visualize},
-    report::{contact_sheet, save_png, to_rgb_image},
+    report::{Run, contact_sheet, save_png, to_rgb_image},
 };
 use serde::Serialize;
 
 use crate::{
     args::{Common, NeuronList, VisualizeArgs},
-    data, model,
+    data::{self, Reader},
+    model,
     output::{self, OutFolder},
     session::{Outcome, Session},
 };
 
-/// One line of `visualizations.json`.
+/// `visualizations.json`.
+#[derive(Serialize)]
+struct Pictured {
+    visualizations: Vec<Line>,
+    /// Whether the work was stopped before its end.
+    interrupted: bool,
+    /// How it was made.
+    run: Run,
+}
+
+/// One picture.
 #[derive(Serialize)]
 struct Line {
     neuron: NeuronId,
@@ -48,10 +59,23 @@ pub(crate) fn run(common: &Common, args: &VisualizeArgs) -> Result<Outcome> {
     let config = model::illusion(&args.picture, guide.is_some(), Seed(common.seed))?;
 
     let mut session = Session::start()?;
-    let table = match &dataset {
-        Some(dataset) => Some(data::features(&loaded, dataset, &args.reading, &mut session)?.table),
-        None => None,
+    let reader = Reader {
+        common,
+        args: &args.reading,
+        out: &out,
+        loaded: &loaded,
     };
+    let features = dataset
+        .as_ref()
+        .map(|dataset| reader.features(dataset, &mut session))
+        .transpose()?;
+    let table = features.as_ref().map(|features| &features.extracted.table);
+    let data = dataset
+        .as_ref()
+        .map_or("no images", |dataset| dataset.name());
+    let mut run = reader.run(data, &features.iter().collect::<Vec<_>>());
+    run.configs
+        .insert("illusion".into(), serde_json::to_value(&config)?);
     let texts = match (&guide, &dataset) {
         (Some(guide), Some(dataset)) => Some(guide.texts(dataset.class_names())),
         (Some(_), None) => bail!("CLIP needs the names of the classes: give --data DIR"),
@@ -81,11 +105,11 @@ pub(crate) fn run(common: &Common, args: &VisualizeArgs) -> Result<Outcome> {
         save_png(out.join(&image), &both[0])?;
         save_png(out.join(&masked_image), &both[1])?;
         pictures.push(both);
-        let top = match &table {
+        let top = match table {
             Some(table) => table.top_activating(neuron, None, 1)?.first().copied(),
             None => None,
         };
-        let top = top.zip(table.as_ref());
+        let top = top.zip(table);
         lines.push(Line {
             neuron,
             class,
@@ -104,8 +128,13 @@ pub(crate) fn run(common: &Common, args: &VisualizeArgs) -> Result<Outcome> {
     if !pictures.is_empty() {
         save_png(out.join("neurons.png"), &contact_sheet(&pictures))?;
     }
-    out.write_json("visualizations.json", &lines)?;
-    output::print(common.json, &lines, |lines| {
+    let pictured = Pictured {
+        visualizations: lines,
+        interrupted: illusions.interrupted,
+        run,
+    };
+    out.write_json("visualizations.json", &pictured)?;
+    output::print(common.json, &pictured, |pictured| {
         let mut text = String::new();
         for Line {
             neuron,
@@ -115,7 +144,7 @@ pub(crate) fn run(common: &Common, args: &VisualizeArgs) -> Result<Outcome> {
             top_real_activation,
             image,
             ..
-        } in lines
+        } in &pictured.visualizations
         {
             let class = class_name.clone().unwrap_or_else(|| class.to_string());
             let real = top_real_activation.map_or_else(String::new, |top| {

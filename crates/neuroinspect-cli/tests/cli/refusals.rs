@@ -1,0 +1,107 @@
+//! Command lines that are not as needed.
+
+use std::fs;
+
+use assert_cmd::Command;
+
+use crate::bench::{Bench, fails};
+
+#[test]
+fn a_command_line_not_understood_exits_with_2() {
+    let bench = Bench::new();
+    let mut unknown = bench.bare("evaluate");
+    assert_eq!(unknown.output().unwrap().status.code(), Some(2));
+    let mut device = bench.command("evaluate");
+    let output = device.args(["--device", "abacus"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("names no device")
+    );
+}
+
+#[test]
+fn options_out_of_range_are_refused_by_their_names() {
+    let bench = Bench::new();
+    for (option, value) in [
+        ("--iterations", "0"),
+        ("--picture-batch", "0"),
+        ("--target", "0.5"),
+        ("--lambda", "-1"),
+        ("--learning-rate", "0"),
+        ("--neurons", "3,3"),
+        ("--epochs", "none"),
+    ] {
+        let mut command = bench.command("debug");
+        command
+            .args(["--class", "owl"])
+            .arg(format!("{option}={value}"));
+        let output = command.output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{option}: {message}");
+        assert!(message.contains(option), "{message}");
+        assert!(!bench.path("out").exists());
+    }
+}
+
+#[test]
+fn neurons_and_classes_out_of_range_are_refused() {
+    let bench = Bench::new();
+    let range = "64 neurons, 0 to 63";
+    fails(
+        bench
+            .command("debug")
+            .args(["--class", "owl", "--neurons", "64"]),
+        &["neuron 64", range],
+    );
+    fails(
+        bench
+            .command("edit")
+            .args(["--class", "owl", "--neurons", "64"]),
+        &["neuron 64", range],
+    );
+    fails(
+        bench
+            .command("visualize")
+            .args(["--class", "owl", "--neurons", "64"]),
+        &["neuron 64", range],
+    );
+    fails(
+        bench.command("explain").args(["--class", "3"]),
+        &["class 3", "3 classes"],
+    );
+    fails(
+        bench.command("explain").args(["--class", "ow1"]),
+        &["'ow1'", "did you mean 'owl'"],
+    );
+}
+
+#[test]
+fn an_out_folder_that_cannot_be_written_is_known_before_the_work() {
+    let bench = Bench::new();
+    fs::write(bench.path("file"), "").unwrap();
+    let mut command = Command::cargo_bin("neuroinspect").unwrap();
+    command.args([
+        "evaluate",
+        "--model",
+        "cifar_resnet20",
+        "--weights",
+        "none",
+        "--data",
+        "none",
+    ]);
+    fails(
+        command.arg("--out").arg(bench.path("file/out")),
+        &["file/out", "--out"],
+    );
+}
+
+#[test]
+fn a_backend_left_out_says_how_to_get_it() {
+    let bench = Bench::new();
+    fails(
+        bench.command("evaluate").args(["--device", "rocm"]),
+        &["rocm", "cargo feature"],
+    );
+}
