@@ -45,12 +45,14 @@ pub struct DebugConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NeuronChoice {
-    /// The first of the ranking, by the rule of [`Ranking::first`](neuroinspect_counterfactual::Ranking::first).
+    /// The first of the ranking, by the rule of
+    /// [`Ranking::first`](neuroinspect_counterfactual::Ranking::first).
     Auto {
         /// How many.
         count: usize,
     },
-    /// All that the ranking lists, in the order of [`Ranking::first`](neuroinspect_counterfactual::Ranking::first).
+    /// All that the ranking lists, in the order of
+    /// [`Ranking::first`](neuroinspect_counterfactual::Ranking::first).
     Listed,
     /// These.
     Given(Vec<NeuronId>),
