@@ -4,9 +4,11 @@
 //! cargo run --release -p neuroinspect --example own_model
 //! ```
 //!
-//! The model is a small CNN, trained here on colours: bright squares are class "square", but in
-//! training nearly all of them lie on a blue ground, and the model learns the blue. What it takes
-//! to debug it is the `impl Classifier` below; the rest is making data and printing.
+//! The model is a small CNN, trained here in a second on discs and squares; in training nearly all
+//! squares lie on a blue ground, and the model learns the blue and nothing of shape. So the neurons
+//! are found, but no edit of the last layer can mend it, and the accuracies at the end stay as they
+//! are; the embedded demo shows an edit that can. What it takes to debug a model is the
+//! `impl Classifier` below; the rest is making data and printing.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it found")]
 
@@ -236,19 +238,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             illusion.pair.neuron, illusion.activation
         );
     }
-    let mending = findings
-        .mending
-        .ok_or("the decision layer was not edited")?;
-    let (before, after) = (&mending.comparison.before, &mending.comparison.after);
-    println!("accuracy {:.3} -> {:.3}", before.accuracy, after.accuracy);
-    println!(
-        "worst group {:.3?} -> {:.3?}",
-        before.worst_group_accuracy, after.worst_group_accuracy
-    );
-    // What the example claims, it is held to.
-    if after.worst_group_accuracy <= before.worst_group_accuracy {
-        return Err("the edit did not help the worst group".into());
+    if let Some(mending) = &findings.mending {
+        let (before, after) = (&mending.comparison.before, &mending.comparison.after);
+        println!("accuracy {:.3} -> {:.3}", before.accuracy, after.accuracy);
+        println!(
+            "worst group {:.3?} -> {:.3?}",
+            before.worst_group_accuracy, after.worst_group_accuracy
+        );
+        net.set_decision_layer(&mending.edit.apply(&net.decision_layer()?)?)?;
     }
-    net.set_decision_layer(&mending.edit.apply(&net.decision_layer()?)?)?;
     Ok(())
 }
