@@ -1,12 +1,15 @@
 //! A data set as a classifier sees it.
 
 mod io;
+mod provenance;
+mod queries;
+mod subsets;
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
-use rand::seq::SliceRandom;
+use ndarray::{Array2, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use crate::{ClassId, DecisionLayer, Error, InputSpec, NeuronId, Result, Seed};
+pub use self::provenance::Provenance;
+use crate::{ClassId, DecisionLayer, Error, NeuronId, Result};
 
 /// Features, labels and predictions of a data set, computed once by one classifier.
 ///
@@ -31,43 +34,6 @@ pub struct Groups {
     pub names: Vec<String>,
     /// For each sample, the index of its group.
     pub of_sample: Vec<usize>,
-}
-
-/// Where a feature table came from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Provenance {
-    /// Name of the classifier.
-    pub model: String,
-    /// SHA-256 of the file its weights came from, where there was one.
-    pub weights_sha256: Option<String>,
-    /// How images were prepared for it.
-    pub input: InputSpec,
-    /// The data set: a folder, or the name of a generated one.
-    pub dataset: Option<String>,
-}
-
-impl Provenance {
-    /// Provenance of a classifier's features, weights and data set unknown.
-    pub fn new(model: impl Into<String>, input: InputSpec) -> Self {
-        Self {
-            model: model.into(),
-            weights_sha256: None,
-            input,
-            dataset: None,
-        }
-    }
-
-    /// Sets the hash of the weight file.
-    pub fn with_weights_sha256(mut self, sha256: impl Into<String>) -> Self {
-        self.weights_sha256 = Some(sha256.into());
-        self
-    }
-
-    /// Sets the data set's name.
-    pub fn with_dataset(mut self, dataset: impl Into<String>) -> Self {
-        self.dataset = Some(dataset.into());
-        self
-    }
 }
 
 impl FeatureTable {
@@ -190,72 +156,6 @@ impl FeatureTable {
         Ok(self)
     }
 
-    /// The rows at `indices`, in that order.
-    ///
-    /// # Errors
-    ///
-    /// When an index is out of range.
-    pub fn select(&self, indices: &[usize]) -> Result<Self> {
-        if let Some(&index) = indices.iter().find(|&&index| index >= self.len()) {
-            return Err(Error::shape(
-                "a sample index",
-                format!("below {}", self.len()),
-                index,
-            ));
-        }
-        let groups = self.groups.as_ref().map(|groups| Groups {
-            names: groups.names.clone(),
-            of_sample: indices
-                .iter()
-                .map(|&index| groups.of_sample[index])
-                .collect(),
-        });
-        Ok(Self {
-            features: self.features.select(Axis(0), indices),
-            labels: indices.iter().map(|&index| self.labels[index]).collect(),
-            predictions: indices
-                .iter()
-                .map(|&index| self.predictions[index])
-                .collect(),
-            class_names: self.class_names.clone(),
-            sample_ids: indices
-                .iter()
-                .map(|&index| self.sample_ids[index].clone())
-                .collect(),
-            groups,
-            provenance: self.provenance.clone(),
-        })
-    }
-
-    /// Splits the table in two at random, class by class: the first part gets `share` of each
-    /// class's samples, rounded, the second the rest. Both keep the order of the table.
-    ///
-    /// Groups are not looked at: a small one may fall unevenly, or to one part only.
-    ///
-    /// # Errors
-    ///
-    /// When `share` is not within 0 and 1.
-    pub fn split(&self, share: f64, seed: Seed) -> Result<(Self, Self)> {
-        if !(0.0..=1.0).contains(&share) {
-            return Err(Error::InvalidOption {
-                option: "share",
-                value: share.to_string(),
-                expected: "a number from 0 to 1",
-            });
-        }
-        let mut in_first = vec![false; self.len()];
-        for class in 0..self.classes() {
-            let mut samples = self.samples_of(ClassId(class))?;
-            samples.shuffle(&mut seed.rng("split", &[class as u64]));
-            let taken = (samples.len() as f64 * share).round() as usize;
-            for &sample in &samples[..taken] {
-                in_first[sample] = true;
-            }
-        }
-        let (first, second): (Vec<_>, Vec<_>) = (0..self.len()).partition(|&i| in_first[i]);
-        Ok((self.select(&first)?, self.select(&second)?))
-    }
-
     /// Number of samples `N`.
     pub fn len(&self) -> usize {
         self.labels.len()
@@ -320,80 +220,6 @@ impl FeatureTable {
         &self.provenance
     }
 
-    /// The samples of a class, in order. Empty when there are none.
-    ///
-    /// # Errors
-    ///
-    /// When the class is out of range.
-    pub fn samples_of(&self, class: ClassId) -> Result<Vec<usize>> {
-        self.check_class(class)?;
-        Ok((0..self.len())
-            .filter(|&sample| self.labels[sample] == class)
-            .collect())
-    }
-
-    /// The samples of a class that the classifier gets wrong, in order. Empty when it gets all
-    /// of them right.
-    ///
-    /// # Errors
-    ///
-    /// When the class is out of range, or has no samples.
-    pub fn mistakes(&self, class: ClassId) -> Result<Vec<usize>> {
-        let samples = self.samples_of(class)?;
-        if samples.is_empty() {
-            return Err(self.empty_class(class));
-        }
-        let wrong = |&sample: &usize| self.predictions[sample] != class;
-        Ok(samples.into_iter().filter(wrong).collect())
-    }
-
-    /// Mean activation of each neuron over all samples: `[D]`.
-    ///
-    /// # Errors
-    ///
-    /// When the table is empty.
-    pub fn mean_features(&self) -> Result<Array1<f32>> {
-        self.features
-            .mean_axis(Axis(0))
-            .ok_or_else(|| Error::shape("samples to average", "at least 1", 0))
-    }
-
-    /// Mean activation of each neuron over the samples of a class: `[D]`.
-    ///
-    /// # Errors
-    ///
-    /// When the class is out of range, or has no samples.
-    pub fn class_mean(&self, class: ClassId) -> Result<Array1<f32>> {
-        let samples = self.samples_of(class)?;
-        self.features
-            .select(Axis(0), &samples)
-            .mean_axis(Axis(0))
-            .ok_or_else(|| self.empty_class(class))
-    }
-
-    /// The `count` samples that activate a neuron most, the strongest first; with a class, only
-    /// samples of that class.
-    ///
-    /// # Errors
-    ///
-    /// When the neuron or the class is out of range.
-    pub fn top_activating(
-        &self,
-        neuron: NeuronId,
-        class: Option<ClassId>,
-        count: usize,
-    ) -> Result<Vec<usize>> {
-        self.check_neuron(neuron)?;
-        let mut samples = match class {
-            Some(class) => self.samples_of(class)?,
-            None => (0..self.len()).collect(),
-        };
-        let activation = |sample: usize| self.features[[sample, neuron.0]];
-        samples.sort_by(|&a, &b| activation(b).total_cmp(&activation(a)).then(a.cmp(&b)));
-        samples.truncate(count);
-        Ok(samples)
-    }
-
     /// Resolves a class by its name, or by its index when no class bears that name.
     ///
     /// # Errors
@@ -440,13 +266,6 @@ impl FeatureTable {
             return Err(Error::shape(what, expected, found));
         }
         Ok(())
-    }
-
-    fn empty_class(&self, class: ClassId) -> Error {
-        Error::EmptyClass {
-            class,
-            name: self.class_names[class.0].clone(),
-        }
     }
 }
 

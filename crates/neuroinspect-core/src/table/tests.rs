@@ -2,6 +2,7 @@ use ndarray::array;
 use proptest::prelude::*;
 
 use super::*;
+use crate::{InputSpec, Seed};
 
 fn table() -> FeatureTable {
     FeatureTable::new(

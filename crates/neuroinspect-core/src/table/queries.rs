@@ -1,0 +1,88 @@
+//! What a feature table says of classes and neurons.
+
+use ndarray::{Array1, Axis};
+
+use crate::{ClassId, Error, FeatureTable, NeuronId, Result};
+
+impl FeatureTable {
+    /// The samples of a class, in order. Empty when there are none.
+    ///
+    /// # Errors
+    ///
+    /// When the class is out of range.
+    pub fn samples_of(&self, class: ClassId) -> Result<Vec<usize>> {
+        self.check_class(class)?;
+        Ok((0..self.len())
+            .filter(|&sample| self.labels[sample] == class)
+            .collect())
+    }
+
+    /// The samples of a class that the classifier gets wrong, in order. Empty when it gets all
+    /// of them right.
+    ///
+    /// # Errors
+    ///
+    /// When the class is out of range, or has no samples.
+    pub fn mistakes(&self, class: ClassId) -> Result<Vec<usize>> {
+        let samples = self.samples_of(class)?;
+        if samples.is_empty() {
+            return Err(self.empty_class(class));
+        }
+        let wrong = |&sample: &usize| self.predictions[sample] != class;
+        Ok(samples.into_iter().filter(wrong).collect())
+    }
+
+    /// Mean activation of each neuron over all samples: `[D]`.
+    ///
+    /// # Errors
+    ///
+    /// When the table is empty.
+    pub fn mean_features(&self) -> Result<Array1<f32>> {
+        self.features
+            .mean_axis(Axis(0))
+            .ok_or_else(|| Error::shape("samples to average", "at least 1", 0))
+    }
+
+    /// Mean activation of each neuron over the samples of a class: `[D]`.
+    ///
+    /// # Errors
+    ///
+    /// When the class is out of range, or has no samples.
+    pub fn class_mean(&self, class: ClassId) -> Result<Array1<f32>> {
+        let samples = self.samples_of(class)?;
+        self.features
+            .select(Axis(0), &samples)
+            .mean_axis(Axis(0))
+            .ok_or_else(|| self.empty_class(class))
+    }
+
+    /// The `count` samples that activate a neuron most, the strongest first; with a class, only
+    /// samples of that class.
+    ///
+    /// # Errors
+    ///
+    /// When the neuron or the class is out of range.
+    pub fn top_activating(
+        &self,
+        neuron: NeuronId,
+        class: Option<ClassId>,
+        count: usize,
+    ) -> Result<Vec<usize>> {
+        self.check_neuron(neuron)?;
+        let mut samples = match class {
+            Some(class) => self.samples_of(class)?,
+            None => (0..self.len()).collect(),
+        };
+        let activation = |sample: usize| self.features[[sample, neuron.0]];
+        samples.sort_by(|&a, &b| activation(b).total_cmp(&activation(a)).then(a.cmp(&b)));
+        samples.truncate(count);
+        Ok(samples)
+    }
+
+    fn empty_class(&self, class: ClassId) -> Error {
+        Error::EmptyClass {
+            class,
+            name: self.class_names[class.0].clone(),
+        }
+    }
+}
