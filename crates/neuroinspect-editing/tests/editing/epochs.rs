@@ -1,0 +1,179 @@
+//! How many epochs are trained, and which one is kept.
+
+use std::ops::ControlFlow;
+
+use burn::tensor::Device;
+use ndarray::{Array2, array};
+use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, NeuronId, Progress, Seed};
+use neuroinspect_editing::{
+    Comparison, EditConfig, EditScope, Edited, Error, Keep, Target, Ties, edit,
+};
+use rand::RngExt;
+
+use crate::{run, settled, table};
+
+#[test]
+fn training_stops_when_accuracy_stands_still() {
+    let (train, layer) = settled();
+    for (patience, epochs, early) in [
+        (Some(1), 2, true),
+        (Some(3), 4, true),
+        (Some(19), 20, false),
+        (None, 20, false),
+    ] {
+        let config = EditConfig::default().with_epochs(20, patience);
+        let edited = run(
+            &train,
+            &train,
+            &layer,
+            &[0],
+            EditScope::Class(ClassId(0)),
+            &config,
+        )
+        .unwrap();
+        assert_eq!(
+            (edited.epochs.len(), edited.stopped_early),
+            (epochs, early),
+            "{patience:?}"
+        );
+    }
+}
+
+#[test]
+fn the_last_layer_is_that_of_the_last_epoch() {
+    let (train, layer) = settled();
+    let class = EditScope::Class(ClassId(0));
+    let config = EditConfig::default().with_epochs(20, Some(1));
+    let config = config.with_keep(Keep::Last);
+    let edited = run(&train, &train, &layer, &[0], class, &config).unwrap();
+    assert!(!edited.stopped_early);
+    assert_eq!((edited.epochs.len(), edited.best_epoch), (20, 20));
+    // So does its control, which goes through the same steps.
+    let control = run(&train, &train, &layer, &[0], class, &config.control()).unwrap();
+    assert_eq!((control.epochs.len(), control.best_epoch), (20, 20));
+    assert_ne!(control.layer, edited.layer);
+}
+
+#[test]
+fn among_equals_the_original_keeps_the_later() {
+    let (train, layer) = settled();
+    // Every epoch is right on both samples.
+    let config = EditConfig::default()
+        .with_epochs(4, None)
+        .with_ties(Ties::Later);
+    let class = EditScope::Class(ClassId(0));
+    let edited = run(&train, &train, &layer, &[0], class, &config).unwrap();
+    assert_eq!(edited.best_epoch, 4);
+    assert_eq!(EditConfig::original().ties, Ties::Later);
+}
+
+#[test]
+fn among_equals_the_smaller_penalty_is_kept_and_never_the_unedited_layer() {
+    let (train, layer) = settled();
+    let config = EditConfig::default()
+        .with_target(Target::Fixed(1.0))
+        .with_lambda3(1.0)
+        .with_epochs(4, None);
+    let edited = run(
+        &train,
+        &train,
+        &layer,
+        &[0],
+        EditScope::Class(ClassId(0)),
+        &config,
+    )
+    .unwrap();
+    let least = edited
+        .epochs
+        .iter()
+        .min_by(|a, b| a.ratio_penalty.total_cmp(&b.ratio_penalty))
+        .unwrap();
+    assert_eq!(edited.best_epoch, least.epoch);
+    assert!(
+        edited
+            .epochs
+            .iter()
+            .all(|record| record.validation_accuracy == 1.0)
+    );
+    assert_ne!(
+        edited.layer, layer,
+        "the layer given is as accurate, and is not kept"
+    );
+}
+
+#[test]
+fn the_worst_class_can_choose_the_epoch() {
+    // Class 1 has one sample in ten and overlaps with class 0: accuracy as a whole and the
+    // accuracy of class 1 pull apart while the layer, which starts by saying class 1, learns.
+    let mut rng = Seed(5).rng("overlap", &[]);
+    let labels: Vec<usize> = (0..200).map(|index| usize::from(index % 10 == 0)).collect();
+    let features = Array2::from_shape_fn((200, 2), |(row, neuron)| {
+        rng.random_range(0.0..1.0_f32) + if neuron == labels[row] { 0.4 } else { 0.0 }
+    });
+    let train = table(features, &labels, 2);
+    let layer = DecisionLayer::new(array![[0.0, 0.0], [0.0, 0.0]], array![0.0, 0.5]).unwrap();
+    let chosen = |keep| {
+        let config = EditConfig::default()
+            .with_lambda3(0.0)
+            .with_learning_rate(0.02)
+            .with_keep(keep)
+            .with_epochs(60, None)
+            .with_batch_size(200);
+        run(
+            &train,
+            &train,
+            &layer,
+            &[0],
+            EditScope::Class(ClassId(0)),
+            &config,
+        )
+        .unwrap()
+    };
+    let (by_accuracy, by_worst) = (chosen(Keep::Accuracy), chosen(Keep::WorstClass));
+    assert_eq!(by_accuracy.epochs, by_worst.epochs);
+    let best = |edited: &Edited| edited.epochs[edited.best_epoch - 1];
+    for record in &by_accuracy.epochs {
+        assert!(record.validation_accuracy <= best(&by_accuracy).validation_accuracy);
+        assert!(record.validation_worst_class <= best(&by_worst).validation_worst_class);
+    }
+    assert!(best(&by_worst).validation_worst_class > best(&by_accuracy).validation_worst_class);
+    assert_ne!(by_accuracy.layer, by_worst.layer);
+    // The layer is the one the record speaks of.
+    let measured = Comparison::new(&train, &layer, &by_worst.layer)
+        .unwrap()
+        .after;
+    assert_eq!(
+        measured.worst_class_accuracy,
+        best(&by_worst).validation_worst_class
+    );
+}
+
+#[test]
+fn the_observer_counts_epochs_and_can_stop() {
+    let (train, layer) = settled();
+    let mut seen = Vec::new();
+    let mut watch = |progress: Progress<'_>| {
+        seen.push((progress.done, progress.total));
+        if progress.done == 2 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let (class, config) = (EditScope::Class(ClassId(0)), EditConfig::default());
+    let stopped = edit(
+        &train,
+        &train,
+        &layer,
+        &[NeuronId(0)],
+        class,
+        &config,
+        &Device::flex(),
+        &mut watch,
+    );
+    assert!(matches!(
+        stopped,
+        Err(Error::Core(CoreError::Cancelled { stage: "editing" }))
+    ));
+    assert_eq!(seen, [(1, 20), (2, 20)]);
+}
