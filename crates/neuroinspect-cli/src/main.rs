@@ -18,8 +18,10 @@ mod args;
 mod cache;
 mod commands;
 mod data;
+mod inputs;
 mod model;
 mod output;
+mod record;
 mod session;
 
 fn main() -> ExitCode {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use neuroinspect::{
-    DebugConfig, EditData, EditFile, Findings, GuideSource, NeuronChoice, Presentation, Subject,
+    DebugConfig, EditFile, Findings, GuideSource, NeuronChoice, Presentation, Subject,
     core::{Seed, class_by_name_or_index},
     datasets::ImageDataset,
     debug,
@@ -11,9 +11,10 @@ use neuroinspect::{
 
 use crate::{
     args::{Common, DebugArgs, NeuronList},
-    data::{self, Reader},
+    inputs::{Inputs, Setup},
     model,
     output::{self, OutFolder, accuracies, percent},
+    record,
     session::{Outcome, Session},
 };
 
@@ -21,15 +22,17 @@ use crate::{
 pub(super) const EDIT_FILE: &str = "edit.safetensors";
 
 pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
-    let out = OutFolder::create(&common.out)?;
     let seed = Seed(common.seed);
-    let device = common.device.open()?;
-    let dataset = data::folder(&args.data.data, &args.data.reading)?;
-    let training = data::training_folder(args.train.as_deref(), &args.data.reading, &dataset)?;
-    let loaded = model::classifier(&args.model, &device)?;
-    let guide = model::TextGuide::load(&args.clip, &device)?;
+    let inputs = Inputs::open(common, &args.model, &args.data, args.train.as_deref())?;
+    let Setup {
+        out,
+        device,
+        loaded,
+        ..
+    } = &inputs.setup;
+    let guide = model::TextGuide::load(&args.clip, device)?;
     // Whatever can be refused is, before the long part begins.
-    let class = class_by_name_or_index(dataset.class_names(), &args.class)?;
+    let class = class_by_name_or_index(inputs.dataset.class_names(), &args.class)?;
     let mut config = DebugConfig::new()
         .with_neurons(match &args.neurons {
             NeuronList::Auto => NeuronChoice::Auto { count: args.count },
@@ -44,22 +47,9 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
     config.illusion = model::illusion(&args.picture, guide.is_some(), seed)?;
 
     let mut session = Session::start()?;
-    let reader = Reader {
-        common,
-        args: &args.data.reading,
-        out: &out,
-        loaded: &loaded,
-    };
-    let features = reader.features(&dataset, &mut session)?;
-    let table = &features.extracted.table;
-    let training = training
-        .as_ref()
-        .map(|training| reader.training_features(training, &mut session))
-        .transpose()?;
-    let edit_data = match &training {
-        Some(training) => EditData::new(&training.extracted.table, table, seed),
-        None => EditData::halves(table, seed),
-    };
+    let features = inputs.features(&mut session)?;
+    let table = features.table();
+    let edit_data = features.edit_data(seed);
     let texts = guide.as_ref().map(|guide| guide.texts(table.class_names()));
     let subject = Subject {
         classifier: loaded.model.as_ref(),
@@ -74,20 +64,19 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
     }
     session.clear();
 
-    let read: Vec<_> = [&features].into_iter().chain(&training).collect();
-    let mut run = reader.run(dataset.name(), &read);
+    let mut run = inputs.run(&features);
     run.configs
         .insert("debug".into(), serde_json::to_value(&config)?);
     let partial = if args.model.partial { " --partial" } else { "" };
     let how_to_apply = format!(
         "neuroinspect apply --edit {} --model {} --weights {}{partial}",
-        data::quoted(out.join(EDIT_FILE)),
-        data::quoted(&args.model.model),
-        data::quoted(&args.model.weights),
+        record::quoted(out.join(EDIT_FILE)),
+        record::quoted(&args.model.model),
+        record::quoted(&args.model.weights),
     );
     let presentation = Presentation {
-        dataset: &dataset,
-        extracted: &features.extracted,
+        dataset: &inputs.dataset,
+        extracted: &features.data.extracted,
         run,
         edit_file: Some(EditFile {
             path: EDIT_FILE.into(),
@@ -95,7 +84,7 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
         }),
         context_responses: Default::default(),
     };
-    write(common, &out, presentation, &findings, "")
+    write(common, out, presentation, &findings, "")
 }
 
 /// Writes what was found, and says so after `heading`: shared with `demo`.

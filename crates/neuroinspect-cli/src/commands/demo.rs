@@ -6,8 +6,8 @@ use neuroinspect::{EditFile, core::Seed, demo::Demo, report::Timing};
 use super::debug::{EDIT_FILE, write};
 use crate::{
     args::{Common, DemoArgs},
-    data,
     output::OutFolder,
+    record,
     session::{Outcome, Session},
 };
 
@@ -27,7 +27,7 @@ pub(crate) fn run(common: &Common, args: &DemoArgs) -> Result<Outcome> {
     // Kept beside the edit file, so that `apply` can be tried on it.
     let checkpoint = "scenes_classifier.safetensors";
     demo.classifier.save(&out.join(checkpoint))?;
-    let mut run = data::run(
+    let mut run = record::run(
         common,
         demo.classifier.name(),
         &demo.weights_sha256,
@@ -44,8 +44,8 @@ pub(crate) fn run(common: &Common, args: &DemoArgs) -> Result<Outcome> {
         path: EDIT_FILE.into(),
         how_to_apply: format!(
             "neuroinspect apply --edit {} --model cifar_resnet20 --weights {}",
-            data::quoted(out.join(EDIT_FILE)),
-            data::quoted(out.join(checkpoint)),
+            record::quoted(out.join(EDIT_FILE)),
+            record::quoted(out.join(checkpoint)),
         ),
     });
 

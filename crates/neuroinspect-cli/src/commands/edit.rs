@@ -13,9 +13,9 @@ use serde::Serialize;
 use super::debug::EDIT_FILE;
 use crate::{
     args::{Common, EditArgs},
-    data::{self, Reader},
+    inputs::{Inputs, Setup},
     model,
-    output::{self, OutFolder, accuracies},
+    output::{self, accuracies},
     session::{Outcome, Session},
 };
 
@@ -37,39 +37,29 @@ struct Record<'a> {
 }
 
 pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
-    let out = OutFolder::create(&common.out)?;
     let seed = Seed(common.seed);
-    let device = common.device.open()?;
-    let dataset = data::folder(&args.data.data, &args.data.reading)?;
-    let training = data::training_folder(args.train.as_deref(), &args.data.reading, &dataset)?;
-    let loaded = model::classifier(&args.model, &device)?;
+    let inputs = Inputs::open(common, &args.model, &args.data, args.train.as_deref())?;
+    let Setup {
+        out,
+        device,
+        loaded,
+        ..
+    } = &inputs.setup;
     let layer = loaded.model.decision_layer()?;
     let neurons = model::neurons(&args.neurons, &layer)?;
     let scope = match &args.class {
-        Some(class) => EditScope::Class(class_by_name_or_index(dataset.class_names(), class)?),
+        Some(class) => {
+            EditScope::Class(class_by_name_or_index(inputs.dataset.class_names(), class)?)
+        }
         None => EditScope::AllClasses,
     };
 
     let mut session = Session::start()?;
-    let reader = Reader {
-        common,
-        args: &args.data.reading,
-        out: &out,
-        loaded: &loaded,
-    };
-    let features = reader.features(&dataset, &mut session)?;
-    let training = training
-        .as_ref()
-        .map(|training| reader.training_features(training, &mut session))
-        .transpose()?;
-    let table = &features.extracted.table;
-    let data = match &training {
-        Some(training) => EditData::new(&training.extracted.table, table, seed)?,
-        None => EditData::halves(table, seed)?,
-    };
+    let features = inputs.features(&mut session)?;
+    let table = features.table();
+    let data = features.edit_data(seed)?;
     let config = model::editing(&args.training, seed);
-    let read: Vec<_> = [&features].into_iter().chain(&training).collect();
-    let mut run = reader.run(dataset.name(), &read);
+    let mut run = inputs.run(&features);
     run.configs
         .insert("editing".into(), serde_json::to_value(&config)?);
     let EditData {
@@ -85,7 +75,7 @@ pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
             &neurons,
             scope,
             config,
-            &device,
+            device,
             &mut session,
         )
         .map_err(neuroinspect::Error::from)

@@ -5,31 +5,21 @@ use neuroinspect::{core::Metrics, datasets::ImageDataset, report::EvaluationSumm
 
 use crate::{
     args::{Common, EvaluateArgs},
-    data::{self, Reader},
-    model,
-    output::{self, OutFolder, percent},
+    inputs::Inputs,
+    output::{self, percent},
     session::{Outcome, Session},
 };
 
 pub(crate) fn run(common: &Common, args: &EvaluateArgs) -> Result<Outcome> {
-    let out = OutFolder::create(&common.out)?;
-    let device = common.device.open()?;
-    let dataset = data::folder(&args.data.data, &args.data.reading)?;
-    let loaded = model::classifier(&args.model, &device)?;
-    let mut session = Session::start()?;
-    let reader = Reader {
-        common,
-        args: &args.data.reading,
-        out: &out,
-        loaded: &loaded,
-    };
-    let features = reader.features(&dataset, &mut session)?;
+    let inputs = Inputs::open(common, &args.model, &args.data, None)?;
+    let out = &inputs.setup.out;
+    let features = inputs.features(&mut Session::start()?)?;
 
     let summary = EvaluationSummary {
-        metrics: Metrics::of(&features.extracted.table)?,
-        class_names: dataset.class_names().to_vec(),
+        metrics: Metrics::of(features.table())?,
+        class_names: inputs.dataset.class_names().to_vec(),
         group_names: Vec::new(),
-        run: reader.run(dataset.name(), &[&features]),
+        run: inputs.run(&features),
     };
     summary.save(out.join("summary.json"))?;
     output::print(common.json, &summary, |summary| {

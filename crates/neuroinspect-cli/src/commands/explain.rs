@@ -14,9 +14,8 @@ use serde::Serialize;
 
 use crate::{
     args::{Common, ExplainArgs},
-    data::{self, Reader},
-    model,
-    output::{self, OutFolder, percent},
+    inputs::{Inputs, Setup},
+    output::{self, percent},
     session::{Outcome, Session},
 };
 
@@ -43,32 +42,29 @@ struct Sample<'a> {
 }
 
 pub(crate) fn run(common: &Common, args: &ExplainArgs) -> Result<Outcome> {
-    let out = OutFolder::create(&common.out)?;
-    let device = common.device.open()?;
-    let dataset = data::folder(&args.data.data, &args.data.reading)?;
-    let class = class_by_name_or_index(dataset.class_names(), &args.class)?;
-    let loaded = model::classifier(&args.model, &device)?;
+    let inputs = Inputs::open(common, &args.model, &args.data, None)?;
+    let class = class_by_name_or_index(inputs.dataset.class_names(), &args.class)?;
     let mut session = Session::start()?;
-    let reader = Reader {
-        common,
-        args: &args.data.reading,
-        out: &out,
-        loaded: &loaded,
-    };
-    let features = reader.features(&dataset, &mut session)?;
-    let table = &features.extracted.table;
+    let features = inputs.features(&mut session)?;
+    let table = features.table();
 
     let (config, ranking) = match args.original {
         true => (CounterfactualConfig::original(), RankingConfig::original()),
         false => Default::default(),
     };
-    let mut run = reader.run(dataset.name(), &[&features]);
+    let mut run = inputs.run(&features);
     run.configs
         .insert("counterfactual".into(), serde_json::to_value(&config)?);
     run.configs
         .insert("ranking".into(), serde_json::to_value(&ranking)?);
+    let Setup {
+        out,
+        device,
+        loaded,
+        ..
+    } = &inputs.setup;
     let layer = loaded.model.decision_layer()?;
-    let explanation = explain(table, &layer, class, &config, &device, &mut session)
+    let explanation = explain(table, &layer, class, &config, device, &mut session)
         .map_err(neuroinspect::Error::from)?;
     session.clear();
     let ranking = rank(

@@ -12,9 +12,9 @@ use serde::Serialize;
 
 use crate::{
     args::{Common, NeuronList, VisualizeArgs},
-    data::{self, Reader},
-    model,
-    output::{self, OutFolder},
+    data,
+    inputs::Setup,
+    model, output,
     session::{Outcome, Session},
 };
 
@@ -45,35 +45,33 @@ struct Line {
 }
 
 pub(crate) fn run(common: &Common, args: &VisualizeArgs) -> Result<Outcome> {
-    let out = OutFolder::create(&common.out)?;
-    let device = common.device.open()?;
     let dataset = args
         .data
         .as_deref()
         .map(|path| data::folder(path, &args.reading))
         .transpose()?;
-    let loaded = model::classifier(&args.model, &device)?;
+    let setup = Setup::open(common, &args.model, &args.reading)?;
+    let Setup {
+        out,
+        device,
+        loaded,
+        ..
+    } = &setup;
     let layer = loaded.model.decision_layer()?;
-    let guide = model::TextGuide::load(&args.clip, &device)?;
+    let guide = model::TextGuide::load(&args.clip, device)?;
     let pairs = pairs(args, &layer, dataset.as_ref())?;
     let config = model::illusion(&args.picture, guide.is_some(), Seed(common.seed))?;
 
     let mut session = Session::start()?;
-    let reader = Reader {
-        common,
-        args: &args.reading,
-        out: &out,
-        loaded: &loaded,
-    };
     let features = dataset
         .as_ref()
-        .map(|dataset| reader.features(dataset, &mut session))
+        .map(|dataset| setup.features(dataset, &mut session))
         .transpose()?;
     let table = features.as_ref().map(|features| &features.extracted.table);
     let data = dataset
         .as_ref()
         .map_or("no images", |dataset| dataset.name());
-    let mut run = reader.run(data, &features.iter().collect::<Vec<_>>());
+    let mut run = setup.run(data, &features);
     run.configs
         .insert("illusion".into(), serde_json::to_value(&config)?);
     let texts = match (&guide, &dataset) {
