@@ -1,5 +1,7 @@
 //! One batch of pairs, optimised together.
 
+use std::mem;
+
 use burn::tensor::{Tensor, TensorData};
 use ndarray::{Array3, ArrayView2};
 use neuroinspect_core::{Activations, host};
@@ -121,13 +123,14 @@ impl<'a> Batch<'a> {
             if steps.is_multiple_of(config.trace_every) {
                 self.trace(steps, slope.losses, slope.response, &mut courses)?;
                 if courses.iter().all(Outcome::is_err) {
-                    progress.skip(config.steps - steps);
+                    progress.advance(config.steps - steps);
                     break;
                 }
             }
             parameter = optimizer.step(parameter, slope.gradient);
             steps += 1;
-            if progress.step().is_break() {
+            progress.advance(1);
+            if progress.stopped {
                 break;
             }
         }
@@ -283,10 +286,54 @@ impl<'a> Batch<'a> {
         parameter: Tensor<4>,
         squash: Squash,
         steps: usize,
-        courses: Vec<Outcome<Vec<TracePoint>>>,
+        mut courses: Vec<Outcome<Vec<TracePoint>>>,
+    ) -> Result<Vec<Outcome<Illusion>>> {
+        let mut images = self.studio.images(parameter.clone(), squash);
+        let whole = finite_rows(parameter)?
+            .into_iter()
+            .zip(finite_rows(images.clone())?)
+            .map(|(parameter, image)| parameter && image);
+        for (index, (course, whole)) in courses.iter_mut().zip(whole).enumerate() {
+            if course.is_ok() && !whole {
+                *course = Err(self.diverged(index, steps));
+            }
+        }
+        let mut kept = Vec::new();
+        let mut traces = Vec::new();
+        for (index, course) in courses.iter_mut().enumerate() {
+            if let Ok(trace) = course {
+                kept.push(index);
+                traces.push(mem::take(trace));
+            }
+        }
+        let looked_at = match kept.len() {
+            0 => Vec::new(),
+            all if all == self.pairs.len() => self.look(images, steps, traces)?,
+            some => {
+                let rows = kept.iter().map(|&index| index as i32).collect();
+                let rows = TensorData::new::<i32, _>(rows, [some]);
+                images = images.select(0, Tensor::from_data(rows, &self.studio.device));
+                let pairs: Vec<Pair> = kept.iter().map(|&index| self.pairs[index]).collect();
+                Batch::new(self.studio, &pairs)?.look(images, steps, traces)?
+            }
+        };
+        let mut looked_at = looked_at.into_iter();
+        let outcomes = courses.into_iter().filter_map(|course| match course {
+            Ok(_) => looked_at.next(),
+            Err(diverged) => Some(Err(diverged)),
+        });
+        Ok(outcomes.collect())
+    }
+
+    /// Looks at pictures `[N, 3, S, S]`; a picture that the networks make no numbers of has
+    /// diverged.
+    fn look(
+        &self,
+        images: Tensor<4>,
+        steps: usize,
+        traces: Vec<Vec<TracePoint>>,
     ) -> Result<Vec<Outcome<Illusion>>> {
         let (config, layer, size) = (self.studio.config, &self.studio.layer, self.studio.size());
-        let images = self.studio.images(parameter, squash);
         let activations = self.activations(images.clone())?;
         let similarities = match self.similarity(images.clone())? {
             Some(similarity) => host(similarity, "the similarities")?
@@ -304,7 +351,7 @@ impl<'a> Batch<'a> {
 
         let pixels = 3 * size * size;
         let mut finished = Vec::with_capacity(n);
-        for (index, (&pair, course)) in self.pairs.iter().zip(courses).enumerate() {
+        for (index, (&pair, trace)) in self.pairs.iter().zip(traces).enumerate() {
             let image = images[index * pixels..(index + 1) * pixels].to_vec();
             let map = &maps[index * height * width..(index + 1) * height * width];
             let activation = features[index * neurons + pair.neuron.0];
@@ -312,17 +359,10 @@ impl<'a> Batch<'a> {
             let clip_similarity = similarities[index];
             let scores = [activation, logit, clip_similarity.unwrap_or_default()];
             let mut values = image.iter().chain(map).copied().chain(scores);
-            let trace = match course {
-                Ok(trace) if values.all(f32::is_finite) => trace,
-                Ok(_) => {
-                    finished.push(Err(self.diverged(index, steps)));
-                    continue;
-                }
-                Err(diverged) => {
-                    finished.push(Err(diverged));
-                    continue;
-                }
-            };
+            if !values.all(f32::is_finite) {
+                finished.push(Err(self.diverged(index, steps)));
+                continue;
+            }
             finished.push(Ok(Illusion {
                 pair,
                 image: Array3::from_shape_vec((3, size, size), image)
@@ -353,6 +393,15 @@ impl<'a> Batch<'a> {
         let pair = self.pairs[index];
         Diverged { pair, step }
     }
+}
+
+/// Which rows of `[N, 3, S, S]` hold finite numbers alone.
+fn finite_rows(tensor: Tensor<4>) -> Result<Vec<bool>> {
+    let [n, channels, height, width] = tensor.dims();
+    let finite = tensor.is_finite().float();
+    let least = finite.reshape([n, channels * height * width]).min_dim(1);
+    let least = host(least, "which pictures are finite")?;
+    Ok(least.into_iter().map(|least| least > 0.0).collect())
 }
 
 /// Rows of `width` values.

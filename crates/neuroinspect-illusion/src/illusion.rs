@@ -33,6 +33,17 @@ pub struct Illusions {
     pub interrupted: bool,
 }
 
+/// What [`visualize_each`](crate::visualize_each) has handed over no picture of.
+#[must_use]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Shortfall {
+    /// The pairs whose optimisation left the finite numbers, in their order.
+    #[serde(default)]
+    pub diverged: Vec<Diverged>,
+    /// As [`Illusions::interrupted`].
+    pub interrupted: bool,
+}
+
 /// A pair whose optimisation left the finite numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error(
@@ -44,7 +55,8 @@ pub struct Illusions {
 pub struct Diverged {
     /// The neuron and the class.
     pub pair: Pair,
-    /// The step at which it was noticed, from 0.
+    /// The step at which it was noticed, from 0; the number of steps taken where it was noticed
+    /// only in the picture they came to.
     pub step: usize,
 }
 

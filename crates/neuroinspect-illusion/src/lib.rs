@@ -143,7 +143,7 @@ mod visualize;
 pub use augment::Augmentation;
 pub use config::{Coupling, IllusionConfig, ImaginaryPart, Objective, TransformDraw};
 pub use error::{Error, Result};
-pub use illusion::{Diverged, Illusion, Illusions, Pair, TracePoint};
+pub use illusion::{Diverged, Illusion, Illusions, Pair, Shortfall, TracePoint};
 pub use mask::activation_mask;
 pub use relevance::{CoreRelevance, core_relevance};
 pub use select::{classes_of_neuron, neurons_of_class};

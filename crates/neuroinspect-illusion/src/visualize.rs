@@ -1,6 +1,6 @@
 //! The optimisation loop.
 
-use std::{fmt, ops::ControlFlow};
+use std::fmt;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array4, Axis};
@@ -8,8 +8,8 @@ use neuroinspect_core::{Classifier, DecisionLayer, ImageTextEncoder, Observer, P
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::{
-    Error, Illusion, IllusionConfig, Illusions, ImaginaryPart, Objective, Pair, Result, Spectrum,
-    Squash, batch::Batch, resample::Eye,
+    Error, Illusion, IllusionConfig, Illusions, ImaginaryPart, Objective, Pair, Result, Shortfall,
+    Spectrum, Squash, batch::Batch, resample::Eye,
 };
 
 const STAGE: &str = "visualizing";
@@ -57,13 +57,14 @@ pub enum Initial {
 /// size). The observer hears of every step of every batch.
 ///
 /// A pair that diverges has no picture and stands in [`Illusions::diverged`]; the others go on.
-/// Nor is being stopped by the observer an error: see [`Illusions::interrupted`].
+/// Nor is being stopped by the observer an error: see [`Illusions::interrupted`]. Of no pairs there
+/// are no pictures.
 ///
 /// # Errors
 ///
 /// When an option is out of range, a pair's neuron or class does not exist, the objective is
 /// guided and there is no guide, the guide does not fit the classifier, the classifier passes no
-/// gradient, a device fails, or every pair diverges.
+/// gradient, a device fails, or every pair diverges without the observer having stopped the work.
 pub fn visualize(
     classifier: &dyn Classifier,
     guide: Option<&Guide<'_>>,
@@ -88,16 +89,32 @@ pub fn visualize_from(
     config: &IllusionConfig,
     observer: &mut dyn Observer,
 ) -> Result<Illusions> {
-    let unheard = &mut |_: &Illusion| {};
-    visualize_each(classifier, guide, pairs, initial, config, observer, unheard)
+    let mut finished = Vec::with_capacity(pairs.len());
+    let Shortfall {
+        diverged,
+        interrupted,
+    } = visualize_each(
+        classifier,
+        guide,
+        pairs,
+        initial,
+        config,
+        observer,
+        &mut |illusion| finished.push(illusion),
+    )?;
+    Ok(Illusions {
+        finished,
+        diverged,
+        interrupted,
+    })
 }
 
-/// [`visualize_from`], handing over each picture as soon as its batch has ended.
+/// [`visualize_from`], handing over each picture as soon as its batch has ended and keeping none.
 ///
-/// `on_finished` is called once for each picture of [`Illusions::finished`], in that order: what it
-/// has been given is the caller's, be it that a later batch ends in an error. After an
-/// interruption it also gets the pictures of the batch under way, whose
-/// [`steps`](Illusion::steps) are fewer than asked for.
+/// `on_finished` is called once for each picture, in the order of the pairs: what it has been given
+/// is the caller's, be it that a later batch ends in an error. After an interruption it also gets
+/// the pictures of the batch under way, whose [`steps`](Illusion::steps) are fewer than asked for.
+/// Which pairs it was not called for, and why, is returned.
 ///
 /// # Errors
 ///
@@ -109,8 +126,8 @@ pub fn visualize_each(
     initial: &Initial,
     config: &IllusionConfig,
     observer: &mut dyn Observer,
-    on_finished: &mut dyn FnMut(&Illusion),
-) -> Result<Illusions> {
+    on_finished: &mut dyn FnMut(Illusion),
+) -> Result<Shortfall> {
     config.validate()?;
     let studio = Studio::new(classifier, guide, config)?;
     for pair in pairs {
@@ -119,7 +136,7 @@ pub fn visualize_each(
     }
     studio.check_initial(initial, pairs.len())?;
 
-    let mut illusions = Illusions::default();
+    let mut diverged = Vec::new();
     let mut progress = StepCount {
         observer,
         done: 0,
@@ -131,29 +148,22 @@ pub fn visualize_each(
         let (parameter, squash) = studio.initial_parameter(initial, first, batch);
         for outcome in Batch::new(&studio, batch)?.optimize(parameter, squash, &mut progress)? {
             match outcome {
-                Ok(illusion) => {
-                    on_finished(&illusion);
-                    illusions.finished.push(illusion);
-                }
-                Err(diverged) => illusions.diverged.push(diverged),
+                Ok(illusion) => on_finished(illusion),
+                Err(of_pair) => diverged.push(of_pair),
             }
         }
         if progress.stopped {
             break;
         }
     }
-    let Illusions {
-        finished, diverged, ..
-    } = &illusions;
-    if let Some(&first) = diverged.first()
-        && diverged.len() == pairs.len()
-    {
-        return Err(first.into());
+    let interrupted = progress.interrupted();
+    match diverged.first() {
+        Some(&first) if !interrupted && diverged.len() == pairs.len() => Err(first.into()),
+        _ => Ok(Shortfall {
+            diverged,
+            interrupted,
+        }),
     }
-    let unfinished = |illusion: &Illusion| illusion.steps < config.steps;
-    illusions.interrupted =
-        finished.len() + diverged.len() < pairs.len() || finished.iter().any(unfinished);
-    Ok(illusions)
 }
 
 /// Tells the observer of steps over all batches.
@@ -161,24 +171,25 @@ pub(crate) struct StepCount<'a> {
     observer: &'a mut dyn Observer,
     done: usize,
     total: usize,
-    stopped: bool,
+    /// Whether the observer has said so.
+    pub(crate) stopped: bool,
 }
 
 impl StepCount<'_> {
-    pub(crate) fn step(&mut self) -> ControlFlow<()> {
-        self.done += 1;
+    /// Counts steps as done, be they taken or, where all have diverged, not to be taken.
+    pub(crate) fn advance(&mut self, steps: usize) {
+        self.done += steps;
         let flow = self.observer.update(Progress {
             stage: STAGE,
             done: self.done,
             total: self.total,
         });
         self.stopped |= flow.is_break();
-        flow
     }
 
-    /// Counts steps that will not be taken as done.
-    pub(crate) fn skip(&mut self, steps: usize) {
-        self.done += steps;
+    /// Whether the observer's word has cost steps; after the last one it costs none.
+    fn interrupted(&self) -> bool {
+        self.stopped && self.done < self.total
     }
 }
 

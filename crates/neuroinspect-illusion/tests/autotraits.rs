@@ -2,7 +2,7 @@
 
 use neuroinspect_illusion::{
     Augmentation, CoreRelevance, Coupling, Diverged, Error, Guide, Illusion, IllusionConfig,
-    Illusions, ImaginaryPart, Initial, Objective, Pair, Spectrum, Squash, TracePoint,
+    Illusions, ImaginaryPart, Initial, Objective, Pair, Shortfall, Spectrum, Squash, TracePoint,
     TransformDraw,
 };
 
@@ -24,6 +24,7 @@ fn public_types_are_send_and_sync() {
     is_shareable::<Initial>();
     is_shareable::<Objective>();
     is_shareable::<Pair>();
+    is_shareable::<Shortfall>();
     is_shareable::<Spectrum>();
     is_shareable::<Squash>();
     is_shareable::<TracePoint>();

@@ -1,5 +1,7 @@
 //! A smooth classifier and a smooth encoder of a few hundred weights.
 
+use std::sync::Mutex;
+
 use burn::tensor::{Device, Tensor, activation::tanh, module::conv2d, ops::ConvOptions};
 use ndarray::Array2;
 use neuroinspect_core::{
@@ -19,6 +21,8 @@ pub(super) struct Net {
     input: InputSpec,
     /// Whether the feature map forgets where it came from.
     pub(super) detached: bool,
+    /// How many images each look was at.
+    pub(super) looks: Mutex<Vec<usize>>,
 }
 
 impl Net {
@@ -30,6 +34,7 @@ impl Net {
             layer: DecisionLayer::new(weight, normals("bias", CLASSES).into()).unwrap(),
             input: InputSpec::imagenet(size),
             detached: false,
+            looks: Mutex::default(),
         }
     }
 }
@@ -42,6 +47,7 @@ impl Classifier for Net {
         &self.input
     }
     fn feature_map(&self, images: Tensor<4>) -> Tensor<4> {
+        self.looks.lock().unwrap().push(images.dims()[0]);
         let map = convolved(images, &self.filters);
         if self.detached { map.detach() } else { map }
     }
