@@ -20,7 +20,7 @@ use neuroinspect_models::{
     Checkpoint, Error, LoadReport, Strictness,
     checkpoint::{Precision, save, save_as},
 };
-use support::{contents, formula, golden, made_up_weights, safetensors_of};
+use support::{Tensors, contents, formula, golden, made_up_weights, safetensors_of};
 use tempfile::{TempDir, tempdir};
 
 /// The network of `tools/golden_classifiers.py`'s checkpoints.
@@ -352,6 +352,33 @@ fn hostile_safetensors_are_refused() {
         vec![0; 8],
     ];
     assert!(refusal(&complex.concat()).contains("C64"));
+}
+
+/// A name of a megabyte that is prefix after prefix, each of which could be taken off.
+#[test]
+fn a_name_of_nothing_but_prefixes_is_survived() {
+    let name = "module.".repeat(150_000) + "x";
+    let weights = BTreeMap::from([(name, (vec![1], vec![1.0]))]);
+    let checkpoint = Checkpoint::from_bytes("prefixes", safetensors_of(&weights)).unwrap();
+    let report = checkpoint.compare(&Tiny::new());
+    assert!(report.applied.is_empty());
+    assert_eq!(report.unused.len(), 1);
+}
+
+/// What a script that averages weights leaves: the average's rate in one place, the weights in
+/// another.
+#[test]
+fn the_wrapping_that_fits_counts_and_not_the_first() {
+    let mut weights: Tensors = made_up_weights(&Tiny::new())
+        .into_iter()
+        .map(|(name, tensor)| (format!("model.{name}"), tensor))
+        .collect();
+    weights.insert("model_ema.decay".into(), (vec![1], vec![0.999]));
+    let checkpoint = Checkpoint::from_bytes("averaging", safetensors_of(&weights)).unwrap();
+    let report = checkpoint
+        .apply(&mut Tiny::new(), "tiny", Strictness::Strict)
+        .unwrap();
+    assert_eq!(report.set_aside, ["model_ema.decay"]);
 }
 
 #[test]

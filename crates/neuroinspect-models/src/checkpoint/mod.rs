@@ -3,10 +3,10 @@
 //! [`Checkpoint::open`] reads safetensors and every container that `torch.save` has written (zip,
 //! the legacy stream of `.pth` and `.th` files, whole modules). Training scripts wrap the weights
 //! in their own ways: under `state_dict_ema`, `state_dict` or `model`, and behind the prefixes
-//! `module.` (data parallel) and `_orig_mod.` (compiled). A module is compared with the names as
-//! they are and with each wrapping taken off, and what has most of its names counts; so a module
-//! may have fields of these names. What is no weight then, `num_batches_tracked` included, is
-//! listed as set aside.
+//! `module.` (data parallel) and `_orig_mod.` (compiled), at most eight of these. A module is
+//! compared with the names as they are and with each wrapping taken off, and what has most of its
+//! names counts; so a module may have fields of these names. What is no weight then,
+//! `num_batches_tracked` included, is listed as set aside.
 //!
 //! A module's parameters are named and laid out as in PyTorch: fields joined by dots, `weight` and
 //! `bias` for the scale and shift of a normalisation, linear weights `[out, in]`.
@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 pub use module::parameter_shapes;
 use module::{Kind, slots};
-use names::{Reading, readings};
+use names::{Reading, Readings};
 pub use report::{LoadReport, Mismatch};
 pub use save::{Precision, save, save_as};
 
@@ -56,8 +56,8 @@ pub struct Checkpoint {
     file: String,
     sha256: String,
     metadata: BTreeMap<String, String>,
-    /// The tensors under each way of reading their names.
-    readings: Vec<Reading<burn_pack::Tensor>>,
+    /// Every way of reading the tensors' names.
+    readings: Readings<burn_pack::Tensor>,
     /// The reading that counts where there is no module to compare with.
     plain: Reading<burn_pack::Tensor>,
 }
@@ -97,8 +97,8 @@ impl Checkpoint {
             Err(reason) => return Err(not_a_checkpoint(label, reason)),
         };
         let sha256 = sha256_of_file(path)?;
-        let readings = readings(tensors);
-        let plain = readings.last().cloned();
+        let readings = Readings::new(tensors);
+        let plain = readings.barest();
         Self::new(label, sha256, BTreeMap::new(), readings, plain)
     }
 
@@ -112,8 +112,8 @@ impl Checkpoint {
         let sha256 = sha256_of_bytes(&bytes);
         match safetensors::read(bytes) {
             Ok((metadata, tensors)) => {
-                let readings = readings(tensors);
-                let plain = readings.first().cloned();
+                let readings = Readings::new(tensors);
+                let plain = readings.as_they_are();
                 Self::new(label, sha256, metadata, readings, plain)
             }
             Err(reason) => Err(not_a_checkpoint(label, reason)),
@@ -124,12 +124,12 @@ impl Checkpoint {
         file: String,
         sha256: String,
         metadata: BTreeMap<String, String>,
-        readings: Vec<Reading<burn_pack::Tensor>>,
-        plain: Option<Reading<burn_pack::Tensor>>,
+        readings: Readings<burn_pack::Tensor>,
+        plain: Reading<burn_pack::Tensor>,
     ) -> Result<Self> {
-        let Some(plain) = plain.filter(|plain| !plain.tensors.is_empty()) else {
+        if plain.tensors.is_empty() {
             return Err(not_a_checkpoint(file, "it holds no tensors"));
-        };
+        }
         Ok(Self {
             file,
             sha256,
@@ -190,7 +190,7 @@ impl Checkpoint {
             .into_iter()
             .filter_map(|(name, tensor)| Some((rename(&name)?, tensor)))
             .collect();
-        self.readings = vec![self.plain.clone()];
+        self.readings = Readings::only(self.plain.clone());
         self
     }
 
@@ -199,7 +199,7 @@ impl Checkpoint {
     /// `applied` lists what [`apply`](Self::apply) would load.
     pub fn compare(&self, module: &impl Module) -> LoadReport {
         let expected = parameter_shapes(module);
-        report_of(self.reading_for(&expected), &expected)
+        report_of(&self.reading_for(&expected), &expected)
     }
 
     /// Loads the tensors into the parameters of the same names.
@@ -221,7 +221,7 @@ impl Checkpoint {
         let slots = slots(module);
         let expected = module::shapes(&slots);
         let reading = self.reading_for(&expected);
-        let report = report_of(reading, &expected);
+        let report = report_of(&reading, &expected);
         let acceptable = match strictness {
             Strictness::Strict => report.is_complete(),
             Strictness::Partial => !report.applied.is_empty(),
@@ -259,19 +259,10 @@ impl Checkpoint {
     }
 
     /// The reading that has most of the names expected, the least unwrapped of several.
-    fn reading_for(&self, expected: &BTreeMap<String, Vec<usize>>) -> &Reading<burn_pack::Tensor> {
-        let known = |reading: &Reading<_>| {
-            let names = reading.tensors.keys();
-            names.filter(|name| expected.contains_key(*name)).count()
-        };
-        let mut best = (&self.plain, 0);
-        for reading in &self.readings {
-            let known = known(reading);
-            if known > best.1 {
-                best = (reading, known);
-            }
-        }
-        best.0
+    fn reading_for(&self, expected: &BTreeMap<String, Vec<usize>>) -> Reading<burn_pack::Tensor> {
+        let known = |name: &str| expected.contains_key(name);
+        let best = self.readings.with_most(known);
+        best.unwrap_or_else(|| self.plain.clone())
     }
 
     /// The values of a tensor for a parameter that holds this kind.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// Keys under which scripts save the weights, besides optimizer states and the like; the first
-/// one present counts, so that averaged weights go before raw ones, as in timm.
+/// Keys under which scripts save the weights, besides optimizer states and the like. Of two that
+/// fit alike the first counts, so that averaged weights go before raw ones, as in timm.
 const WRAPPERS: [&str; 5] = [
     "state_dict_ema.",
     "model_ema.",
@@ -14,6 +14,10 @@ const WRAPPERS: [&str; 5] = [
 
 /// What data parallelism, compilation and Lightning put before every name.
 const PREFIXES: [&str; 3] = ["module.", "_orig_mod.", "model."];
+
+/// Most prefixes taken off one after another. No script puts more than three; a hostile name may
+/// consist of a hundred thousand.
+const MOST_PREFIXES: usize = 8;
 
 /// Batch normalisation's step counter.
 const COUNTER: &str = "num_batches_tracked";
@@ -27,47 +31,103 @@ pub(super) struct Reading<T> {
     pub(super) set_aside: Vec<String>,
 }
 
-/// Every way of reading the names: as they are, and with one wrapper or prefix after another gone.
+/// The tensors of a file, and every way of reading their names: as they are, and with each wrapper
+/// and then one prefix after another gone.
 ///
 /// Which one is right depends on the module: `model.fc.weight` may be the weight of a model that a
 /// script has saved as `model`, or of a module with a field of that name.
-pub(super) fn readings<T: Clone>(mut tensors: BTreeMap<String, T>) -> Vec<Reading<T>> {
-    let mut set_aside = Vec::new();
-    tensors.retain(|name, _| {
-        let weight = name.rsplit('.').next() != Some(COUNTER);
-        if !weight {
-            set_aside.push(name.clone());
-        }
-        weight
-    });
-    let mut reading = Reading { tensors, set_aside };
-    let wrapper = WRAPPERS.into_iter().find(|it| reading.starting(it) > 0);
-    let mut next = wrapper.or(reading.shared_prefix());
-    let mut readings = Vec::new();
-    while let Some(prefix) = next {
-        let unwrapped = reading.without(prefix);
-        readings.push(reading);
-        reading = unwrapped;
-        next = reading.shared_prefix();
-    }
-    readings.push(reading);
-    readings
+#[derive(Clone, Debug)]
+pub(super) struct Readings<T> {
+    /// By their names in the file.
+    tensors: BTreeMap<String, T>,
+    /// What no reading takes for a weight.
+    set_aside: Vec<String>,
+    /// What each reading takes off the names; those without it are set aside.
+    prefixes: Vec<String>,
+    /// Which of these leaves the barest names of the wrapper with the most tensors.
+    barest: usize,
 }
-impl<T: Clone> Reading<T> {
-    /// How many names start with a prefix.
-    fn starting(&self, prefix: &str) -> usize {
-        let names = self.tensors.keys();
-        names.filter(|name| name.starts_with(prefix)).count()
+
+impl<T: Clone> Readings<T> {
+    pub(super) fn new(mut tensors: BTreeMap<String, T>) -> Self {
+        let mut set_aside = Vec::new();
+        tensors.retain(|name, _| {
+            let weight = !is_counter(name);
+            if !weight {
+                set_aside.push(name.clone());
+            }
+            weight
+        });
+        let under = |wrapper: &str| -> Vec<&str> {
+            let names = tensors.keys();
+            names
+                .filter_map(|name| name.strip_prefix(wrapper))
+                .collect()
+        };
+        let mut wrapped: Vec<_> = WRAPPERS
+            .into_iter()
+            .map(|wrapper| (wrapper, under(wrapper)))
+            .filter(|(_, names)| !names.is_empty())
+            .collect();
+        if wrapped.is_empty() {
+            wrapped.push(("", under("")));
+        }
+        let mut prefixes = vec![String::new()];
+        let (mut barest, mut most) = (0, 0);
+        for (wrapper, names) in wrapped {
+            let count = names.len();
+            prefixes.extend(unwrapping(wrapper, names));
+            if count > most {
+                (barest, most) = (prefixes.len() - 1, count);
+            }
+        }
+        Self {
+            tensors,
+            set_aside,
+            prefixes,
+            barest,
+        }
     }
 
-    /// A prefix of all names.
-    fn shared_prefix(&self) -> Option<&'static str> {
-        let all = self.tensors.len();
-        let mut prefixes = PREFIXES.into_iter();
-        prefixes.find(|prefix| all > 0 && self.starting(prefix) == all)
+    /// The names as they are, and nothing else.
+    pub(super) fn only(reading: Reading<T>) -> Self {
+        Self {
+            tensors: reading.tensors,
+            set_aside: reading.set_aside,
+            prefixes: vec![String::new()],
+            barest: 0,
+        }
     }
 
-    fn without(&self, prefix: &str) -> Self {
+    /// The names as they are.
+    pub(super) fn as_they_are(&self) -> Reading<T> {
+        self.without("")
+    }
+
+    /// The names without wrapper and prefixes; of several wrappers, under that with most tensors.
+    pub(super) fn barest(&self) -> Reading<T> {
+        self.without(&self.prefixes[self.barest])
+    }
+
+    /// The reading with most of the names that are `expected`, the first and least unwrapped of
+    /// several; none where there is no such name.
+    pub(super) fn with_most(&self, expected: impl Fn(&str) -> bool) -> Option<Reading<T>> {
+        let count = |prefix: &str| {
+            let names = self.tensors.keys();
+            let bare = names.filter_map(|name| name.strip_prefix(prefix));
+            bare.filter(|name| expected(name)).count()
+        };
+        let (mut best, mut most) = (None, 0);
+        for prefix in &self.prefixes {
+            let count = count(prefix);
+            if count > most {
+                (best, most) = (Some(prefix), count);
+            }
+        }
+        best.map(|prefix| self.without(prefix))
+    }
+
+    fn without(&self, prefix: &str) -> Reading<T> {
         let mut tensors = BTreeMap::new();
         let mut set_aside = self.set_aside.clone();
         for (name, tensor) in &self.tensors {
@@ -78,28 +138,57 @@ impl<T: Clone> Reading<T> {
                 None => set_aside.push(name.clone()),
             }
         }
-        Self { tensors, set_aside }
+        Reading { tensors, set_aside }
     }
+}
+
+/// What to take off the names under a wrapper: the wrapper, then one shared prefix after another.
+fn unwrapping(wrapper: &str, mut names: Vec<&str>) -> Vec<String> {
+    let mut prefix = wrapper.to_owned();
+    let mut prefixes = vec![prefix.clone()];
+    for _ in 0..MOST_PREFIXES {
+        let shared = |prefix: &&str| names.iter().all(|name| name.starts_with(prefix));
+        let Some(shared) = PREFIXES.into_iter().find(shared) else {
+            break;
+        };
+        prefix.push_str(shared);
+        prefixes.push(prefix.clone());
+        for name in &mut names {
+            *name = name.strip_prefix(shared).unwrap_or(name);
+        }
+    }
+    prefixes
+}
+
+/// Whether this is a step counter of batch normalisation.
+pub(super) fn is_counter(name: &str) -> bool {
+    name.rsplit('.').next() == Some(COUNTER)
+}
+
+/// A name without what data parallelism and compilation put before it. A leading `model.` stays:
+/// it may be a wrapper, beside which the same names are no surprise.
+pub(super) fn unprefixed(mut name: &str) -> &str {
+    while let Some(bare) = PREFIXES[..2].iter().find_map(|it| name.strip_prefix(it)) {
+        name = bare;
+    }
+    name
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The names under each reading, and what the last sets aside.
-    fn read(names: &[&str]) -> (Vec<Vec<String>>, Vec<String>) {
-        let tensors = names.iter().map(|&name| (name.to_owned(), ())).collect();
-        let readings = readings::<()>(tensors);
-        let set_aside = readings.last().unwrap().set_aside.clone();
-        let names = readings
-            .into_iter()
-            .map(|reading| reading.tensors.into_keys().collect());
-        (names.collect(), set_aside)
+    fn readings(names: &[&str]) -> Readings<()> {
+        Readings::new(names.iter().map(|&name| (name.to_owned(), ())).collect())
+    }
+
+    fn names(reading: Reading<()>) -> Vec<String> {
+        reading.tensors.into_keys().collect()
     }
 
     /// The names when all wrappers and prefixes are gone.
-    fn bare(names: &[&str]) -> Vec<String> {
-        read(names).0.pop().unwrap()
+    fn bare(of: &[&str]) -> Vec<String> {
+        names(readings(of).barest())
     }
 
     #[test]
@@ -120,23 +209,52 @@ mod tests {
 
     #[test]
     fn every_step_of_unwrapping_is_a_reading() {
-        let (readings, set_aside) = read(&["epoch", "state_dict.module.a", "state_dict.module.b"]);
-        let expected = [
-            vec!["epoch", "state_dict.module.a", "state_dict.module.b"],
-            vec!["module.a", "module.b"],
-            vec!["a", "b"],
-        ];
-        assert_eq!(readings, expected);
-        assert_eq!(set_aside, ["epoch"]);
-        assert_eq!(read(&["a"]).0, [["a"]]);
-        assert_eq!(read(&[]).0, [[""; 0]]);
+        let of = readings(&["epoch", "state_dict.module.a", "state_dict.module.b"]);
+        for (one, all) in [
+            (
+                "epoch",
+                &["epoch", "state_dict.module.a", "state_dict.module.b"][..],
+            ),
+            ("module.a", &["module.a", "module.b"]),
+            ("b", &["a", "b"]),
+        ] {
+            assert_eq!(names(of.with_most(|name| name == one).unwrap()), all);
+        }
+        assert_eq!(of.barest().set_aside, ["epoch"]);
+        assert!(of.with_most(|name| name == "c").is_none());
+        assert_eq!(bare(&["a"]), ["a"]);
+        assert!(bare(&[]).is_empty());
     }
 
     #[test]
     fn averaged_weights_go_first() {
-        let (readings, set_aside) = read(&["state_dict.raw", "state_dict_ema.averaged"]);
-        assert_eq!(readings.last().unwrap(), &["averaged"]);
-        assert_eq!(set_aside, ["state_dict.raw"]);
+        let of = readings(&["state_dict.a", "state_dict_ema.a"]);
+        for reading in [of.barest(), of.with_most(|name| name == "a").unwrap()] {
+            assert_eq!(reading.set_aside, ["state_dict.a"]);
+            assert_eq!(names(reading), ["a"]);
+        }
+    }
+
+    /// A script's average may be an object that keeps its rate beside the weights, or nothing else.
+    #[test]
+    fn every_wrapper_is_tried() {
+        let of = readings(&["model.module.a", "model.module.b", "model_ema.decay"]);
+        let chosen = of.with_most(|name| ["a", "b"].contains(&name)).unwrap();
+        for reading in [of.barest(), chosen] {
+            assert_eq!(reading.set_aside, ["model_ema.decay"]);
+            assert_eq!(names(reading), ["a", "b"]);
+        }
+        let averaged = of.with_most(|name| name == "decay").unwrap();
+        assert_eq!(names(averaged), ["decay"]);
+    }
+
+    #[test]
+    fn prefixes_without_end_are_left() {
+        let hostile = "module.".repeat(150_000) + "x";
+        let of = readings(&[&hostile]);
+        assert_eq!(of.prefixes.len(), 2 + MOST_PREFIXES);
+        let left = names(of.barest()).remove(0);
+        assert_eq!(left.len(), hostile.len() - MOST_PREFIXES * "module.".len());
     }
 
     #[test]
@@ -146,15 +264,13 @@ mod tests {
 
     #[test]
     fn step_counters_go() {
-        let (readings, set_aside) = read(&[
+        let all = [
             "bn1.num_batches_tracked",
             "bn1.running_mean",
             "num_batches_tracked",
-        ]);
-        assert_eq!(readings, [["bn1.running_mean"]]);
-        assert_eq!(
-            set_aside,
-            ["bn1.num_batches_tracked", "num_batches_tracked"]
-        );
+        ];
+        let reading = readings(&all).as_they_are();
+        assert_eq!(reading.set_aside, [all[0], all[2]]);
+        assert_eq!(names(reading), ["bn1.running_mean"]);
     }
 }
