@@ -93,7 +93,8 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         reason: String,
     },
-    /// A data set written by the user failed in its own way.
+    /// A sample's image cannot be resized, its decoder panicked, or a data set written by the user
+    /// failed in its own way.
     #[error("sample '{sample}': {reason}")]
     Sample {
         /// Id of the sample.

@@ -233,15 +233,16 @@ fn work(
 /// A decoder that panics at a damaged image must not take its worker along: the iterator would
 /// wait for that image for ever.
 fn load(dataset: &dyn ImageDataset, index: usize, spec: &InputSpec) -> Result<Array3<f32>> {
+    let refused = |reason: String| {
+        let sample = dataset.sample(index)?.id.clone();
+        Err(Error::Sample { sample, reason })
+    };
     catch_unwind(AssertUnwindSafe(|| {
-        preprocess(&dataset.image(index)?, spec)
+        let image = dataset.image(index)?;
+        // What cannot be resized does not know where it is from.
+        preprocess(&image, spec).or_else(|error| refused(error.to_string()))
     }))
-    .unwrap_or_else(|_| {
-        Err(Error::Sample {
-            sample: dataset.sample(index)?.id.clone(),
-            reason: "the decoder panicked".to_owned(),
-        })
-    })
+    .unwrap_or_else(|_| refused("the decoder panicked".to_owned()))
 }
 
 /// The batches of a data set, in order. Made by [`batches`].

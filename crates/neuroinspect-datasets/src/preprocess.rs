@@ -30,7 +30,8 @@ const MAX_SIDE: u32 = InputSpec::MAX_SIDE as u32;
 ///
 /// # Errors
 ///
-/// When a side of the image is zero or above 65,535, and as [`InputSpec::validate`].
+/// When a side of the image is zero or above 65,535, and as [`InputSpec::validate`]. Whose image it
+/// is, the error does not say; those of [`batches`](crate::batches) do.
 pub fn preprocess(image: &RgbImage, spec: &InputSpec) -> Result<Array3<f32>> {
     spec.validate()?;
     let square = resize_to_square(image, spec.size as u32, spec.resize, spec.interpolation)?;

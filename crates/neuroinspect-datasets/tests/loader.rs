@@ -333,6 +333,25 @@ fn corrupt_files_are_named_or_listed() {
 }
 
 #[test]
+fn an_image_that_cannot_be_resized_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let class = root.path().join("class");
+    std::fs::create_dir(&class).unwrap();
+    RgbImage::new(65_536, 1)
+        .save(class.join("long.png"))
+        .unwrap();
+    let folder = ImageFolder::open(&root, &ImageFolderConfig::default()).unwrap();
+    let reason = "an image of 65536 x 1 pixels cannot be resized: \
+                  a side is above 65535 pixels; crop or shrink it first";
+    let expected = format!("sample 'class/long.png': {reason}");
+    let error = load(&folder, None, &LoaderConfig::default()).unwrap_err();
+    assert_eq!(error.to_string(), expected);
+    let config = LoaderConfig::default().with_on_corrupt(OnCorrupt::Skip);
+    let (_, skipped) = load(&folder, None, &config).unwrap();
+    assert_eq!(skipped[0].reason, expected);
+}
+
+#[test]
 fn options_out_of_range_are_refused() {
     let dataset = Flat::new(3);
     let refusal = |indices: Option<&[usize]>, config: &LoaderConfig| {
@@ -375,4 +394,51 @@ fn huge_numbers_are_no_reason_to_fail() {
     let config = config(usize::MAX, usize::MAX, usize::MAX);
     let (loaded, _) = load(&Flat::new(9), None, &config).unwrap();
     check(&loaded, 9, &(0..9).collect::<Vec<_>>());
+}
+
+/// [`Flat`], whose images take until every thread that will ever come is at one.
+struct Crowded {
+    flat: Flat,
+    at_once: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl ImageDataset for Crowded {
+    fn name(&self) -> &str {
+        self.flat.name()
+    }
+
+    fn class_names(&self) -> &[String] {
+        self.flat.class_names()
+    }
+
+    fn samples(&self) -> &[Sample] {
+        self.flat.samples()
+    }
+
+    fn image(&self, index: usize) -> Result<RgbImage> {
+        let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        if self.flat.decoded() == 0 {
+            // Nobody has left yet: wait for the crowd, and then a while for more than may come.
+            eventually(|| self.most.load(Ordering::SeqCst) >= 256);
+            thread::sleep(Duration::from_millis(200));
+        }
+        let image = self.flat.image(index);
+        self.at_once.fetch_sub(1, Ordering::SeqCst);
+        image
+    }
+}
+
+#[test]
+fn there_are_no_more_threads_than_the_most() {
+    let dataset = Crowded {
+        flat: Flat::new(2000),
+        at_once: AtomicUsize::new(0),
+        most: AtomicUsize::new(0),
+    };
+    let config = config(2000, usize::MAX, 0);
+    let (loaded, _) = load(&dataset, None, &config).unwrap();
+    check(&loaded, 2000, &(0..2000).collect::<Vec<_>>());
+    assert_eq!(dataset.most.load(Ordering::SeqCst), 256);
 }
