@@ -11,7 +11,7 @@ use image::{
     Rgb, RgbImage,
     error::{DecodingError, LimitError, LimitErrorKind},
 };
-use jpeg_decoder::PixelFormat;
+use jpeg_decoder::{CodingProcess, PixelFormat};
 
 use crate::{Error, Result};
 
@@ -82,6 +82,8 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     let size = file.metadata().map_err(unreadable)?.len();
     let mut bytes = Vec::new();
     if size <= MAX_FILE_BYTES {
+        // One more, so that the end is found without growing.
+        bytes.reserve_exact(size as usize + 1);
         // A file may grow, and a pipe has no length.
         let mut file = file.take(MAX_FILE_BYTES + 1);
         file.read_to_end(&mut bytes).map_err(unreadable)?;
@@ -96,7 +98,8 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// Decodes a grey or colour JPEG as libjpeg does but for rounding; `None` for the kinds left to the
-/// `image` crate (CMYK, 12 bits, lossless).
+/// `image` crate: CMYK, 16-bit grey, and lossless ones, whose samples of 9 to 16 bits this decoder
+/// gives out as two bytes each and calls RGB all the same.
 fn decode_jpeg(bytes: &[u8]) -> ImageResult<Option<DynamicImage>> {
     let damaged = |error: jpeg_decoder::Error| {
         ImageError::Decoding(DecodingError::new(ImageFormat::Jpeg.into(), error))
@@ -106,17 +109,23 @@ fn decode_jpeg(bytes: &[u8]) -> ImageResult<Option<DynamicImage>> {
     let Some(info) = decoder.info() else {
         return Ok(None);
     };
-    if !matches!(info.pixel_format, PixelFormat::L8 | PixelFormat::RGB24) {
+    if !matches!(info.pixel_format, PixelFormat::L8 | PixelFormat::RGB24)
+        || info.coding_process == CodingProcess::Lossless
+    {
         return Ok(None);
     }
     // The decoder's own limit is looked at only after its working memory has been allocated.
     let (width, height) = (u32::from(info.width), u32::from(info.height));
     let pixels = u64::from(width) * u64::from(height);
-    if pixels * info.pixel_format.pixel_bytes() as u64 > MAX_DECODED_BYTES {
+    let size = pixels * info.pixel_format.pixel_bytes() as u64;
+    if size > MAX_DECODED_BYTES {
         let limit = LimitError::from_kind(LimitErrorKind::InsufficientMemory);
         return Err(ImageError::Limits(limit));
     }
     let values = decoder.decode().map_err(damaged)?;
+    if values.len() as u64 != size {
+        return Ok(None);
+    }
     Ok(match info.pixel_format {
         PixelFormat::L8 => GrayImage::from_raw(width, height, values).map(DynamicImage::from),
         _ => RgbImage::from_raw(width, height, values).map(DynamicImage::from),

@@ -212,6 +212,36 @@ fn a_jpeg_bomb_is_refused() {
     }
 }
 
+/// Neither decoder reads lossless JPEG: what one of them makes of it must not pass for an image.
+#[test]
+fn a_lossless_jpeg_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let jpeg = encode(gradient(), ImageFormat::Jpeg);
+    let frame = jpeg.windows(2).position(|it| it == [0xff, 0xc0]).unwrap();
+    for bits in [8, 12, 16] {
+        let mut lossless = jpeg.clone();
+        lossless[frame + 1] = 0xc3;
+        lossless[frame + 4] = bits;
+        // Nothing is quantised: each of three components names table 0.
+        for component in 0..3 {
+            lossless[frame + 12 + 3 * component] = 0;
+        }
+        // In the scan, the start of the spectral selection is the predictor, and its end 0.
+        let scan = lossless.windows(2).rposition(|it| it == [0xff, 0xda]);
+        let data = scan.unwrap() + 2 + usize::from(lossless[scan.unwrap() + 3]);
+        lossless[data - 3..data - 1].copy_from_slice(&[1, 0]);
+        // Differences of zero, two bits for each sample: grey in the middle of the range.
+        lossless.truncate(data);
+        lossless.extend([0; 20 * 12 * 3 * 2 / 8]);
+        lossless.extend([0xff, 0xd9]);
+        let path = write(&folder, "lossless.jpg", &lossless);
+        assert!(
+            matches!(open_image(&path), Err(Error::Decode { .. })),
+            "{bits} bits"
+        );
+    }
+}
+
 #[test]
 fn a_file_of_gigabytes_is_refused_unread() {
     let folder = tempfile::tempdir().unwrap();
