@@ -62,7 +62,7 @@ pub struct IllusionConfig {
     pub mask_threshold: f64,
     /// What the mask is where the neuron is not active, in `[0, 1]`; 0 blanks. Default 0.5.
     pub mask_reduction: f64,
-    /// Side of the pictures in pixels, even. Default: the classifier's input size. Each network
+    /// Side of the pictures in pixels, even and at most 4096. Default: the classifier's input size. Each network
     /// sees the picture resized to its own input size.
     pub size: Option<usize>,
     /// Steps between two points of the trace, at least 1; each is one small read from the device.

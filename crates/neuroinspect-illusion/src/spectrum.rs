@@ -20,6 +20,9 @@ pub const COLOR_CORRELATION_NORM: f64 = 0.461_952_378_498_043_94;
 /// Exponent of the squared frequency: amplitudes fall as `1 / f^1.5`.
 const DECAY_POWER: f64 = 0.75;
 
+/// The longest side of a picture; the two matrices of the transform then take 256 MiB.
+const MOST_PIXELS: usize = 4096;
+
 /// Reads real parameters as pictures.
 ///
 /// A parameter `[N, 3, S, S]` is read as half a spectrum, `S x S/2` complex numbers with real and
@@ -61,7 +64,8 @@ impl Spectrum {
     ///
     /// # Errors
     ///
-    /// When `size` is 0 or odd: half a spectrum without its Nyquist column needs an even side.
+    /// When `size` is 0 or odd, as half a spectrum without its Nyquist column needs an even side, or
+    /// above 4096, as the transform's matrices grow with its square.
     pub fn new(size: usize, device: &Device) -> Result<Self> {
         check_size(size)?;
         let matrix = |values: Vec<f64>, columns: usize| {
@@ -139,11 +143,11 @@ impl Spectrum {
 }
 
 pub(crate) fn check_size(size: usize) -> Result<()> {
-    if size == 0 || !size.is_multiple_of(2) {
+    if !(2..=MOST_PIXELS).contains(&size) || !size.is_multiple_of(2) {
         return Err(Error::option(
             "size",
             size,
-            "an even number of pixels, at least 2",
+            "an even number of pixels, 2 to 4096",
         ));
     }
     Ok(())

@@ -62,7 +62,7 @@ pub enum Initial {
 ///
 /// # Errors
 ///
-/// When an option is out of range, a pair's neuron or class does not exist, the objective is
+/// When an option or a network's input is out of range, a pair's neuron or class does not exist, the objective is
 /// guided and there is no guide, the guide does not fit the classifier, the classifier passes no
 /// gradient, a device fails, or every pair diverges without the observer having stopped the work.
 pub fn visualize(
@@ -221,14 +221,19 @@ impl<'a> Studio<'a> {
             None if config.objective == Objective::Guided => return Err(Error::MissingGuide),
             None => {}
         }
+        classifier.input().validate()?;
+        if let Some(guide) = guide {
+            guide.encoder.input().validate()?;
+        }
         let size = config.size.unwrap_or(classifier.input().size);
+        let spectrum = Spectrum::new(size, &device)?;
         Ok(Self {
             classifier,
             classifier_eye: Eye::new(classifier.input(), size, &device),
             guide: guide.map(|guide| (guide, Eye::new(guide.encoder.input(), size, &device))),
             config,
             layer,
-            spectrum: Spectrum::new(size, &device)?,
+            spectrum,
             real_parts: (config.imaginary_part == ImaginaryPart::Drop).then(|| {
                 let alternating = [1.0_f32, 0.0].repeat(size / 2);
                 Tensor::from_data(TensorData::new(alternating, [1, 1, 1, size]), &device)

@@ -62,6 +62,28 @@ fn a_guide_must_fit() {
 }
 
 #[test]
+fn a_network_with_an_impossible_input_is_refused() {
+    let refused = |net: &Net, encoder: &Encoder| {
+        let guide = encoder.guide();
+        let error = visualize(net, Some(&guide), &pairs([(0, 1)]), &config(), &mut Silent);
+        match error.unwrap_err() {
+            Error::Core(CoreError::InvalidOption { option, .. }) => option,
+            other => panic!("{other}"),
+        }
+    };
+    let (mut net, mut encoder) = (Net::new(SIZE), Encoder::new(8));
+    encoder.input.std[1] = 0.0;
+    assert_eq!(refused(&net, &encoder), "std");
+    encoder.input.size = 0;
+    assert_eq!(refused(&net, &encoder), "input size");
+    net.input.size = 0;
+    assert_eq!(refused(&net, &Encoder::new(8)), "input size");
+    // One that can be followed, and is no side of a picture.
+    net.input.size = 4098;
+    assert_eq!(refused(&net, &Encoder::new(8)), "size");
+}
+
+#[test]
 fn a_classifier_without_gradient_is_named() {
     let mut net = Net::new(SIZE);
     net.detached = true;
@@ -129,6 +151,7 @@ fn each_option_has_its_range() {
         ("trace_every", good.clone().with_trace_every(0)),
         ("size", good.clone().with_size(0)),
         ("size", good.clone().with_size(33)),
+        ("size", good.clone().with_size(4098)),
         ("learning_rate", good.clone().with_learning_rate(0.0)),
         (
             "learning_rate",

@@ -18,7 +18,7 @@ const WIDTH: usize = 5;
 pub(super) struct Net {
     filters: Tensor<4>,
     layer: DecisionLayer,
-    input: InputSpec,
+    pub(super) input: InputSpec,
     /// Whether the feature map forgets where it came from.
     pub(super) detached: bool,
     /// How many images each look was at.
@@ -65,7 +65,7 @@ impl Classifier for Net {
 
 pub(super) struct Encoder {
     filters: Tensor<4>,
-    input: InputSpec,
+    pub(super) input: InputSpec,
 }
 
 impl Encoder {

@@ -103,7 +103,7 @@ fn odd_and_empty_pictures_are_refused() {
         let error = Spectrum::new(size, &Device::flex()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("size = {size}: expected an even number of pixels, at least 2")
+            format!("size = {size}: expected an even number of pixels, 2 to 4096")
         );
     }
 }
