@@ -97,7 +97,7 @@ fn json_of_other_architectures_is_an_error() {
 fn each_field_out_of_range_is_named() {
     type Break = fn(&mut ClipConfig);
     let half = || InputSpec::new(8).with_normalization([0.5; 3], [0.5; 3]);
-    let cases: [(&str, Break); 27] = [
+    let cases: [(&str, Break); 30] = [
         ("embed_dim", |it| it.embed_dim = 0),
         ("embed_dim", |it| it.embed_dim = 20_000),
         ("vision_cfg.layers", |it| it.vision.layers = 0),
@@ -113,6 +113,15 @@ fn each_field_out_of_range_is_named() {
         ("vision_cfg.image_size", |it| {
             (it.vision.image_size, it.vision.patch_size) = (8192, 1);
         }),
+        // 65536 patches, each of which would look at every other.
+        ("vision_cfg.image_size", |it| {
+            (it.vision.image_size, it.vision.patch_size) = (8192, 32);
+        }),
+        // 4097 tokens, in 1024 heads.
+        ("vision_cfg.image_size", |it| {
+            (it.vision.image_size, it.vision.patch_size) = (64, 1);
+            (it.vision.width, it.vision.head_width) = (1024, 1);
+        }),
         ("vision_cfg.head_width", |it| it.vision.head_width = 3),
         ("vision_cfg.head_width", |it| it.vision.head_width = 0),
         ("vision_cfg.mlp_ratio", |it| it.vision.mlp_ratio = f64::NAN),
@@ -126,6 +135,10 @@ fn each_field_out_of_range_is_named() {
         ("text_cfg.context_length", |it| it.text.context_length = 1),
         ("text_cfg.context_length", |it| {
             it.text.context_length = 8193
+        }),
+        ("text_cfg.context_length", |it| {
+            it.text.context_length = 8192;
+            (it.text.width, it.text.heads) = (8, 8);
         }),
         ("text_cfg.vocab_size", |it| it.text.vocab_size = 49_407),
         ("text_cfg.vocab_size", |it| it.text.vocab_size = 1_000_001),

@@ -222,8 +222,9 @@ impl ClipConfig {
     ///
     /// Sizes are bounded far above any CLIP there is, as a config may come out of a file that
     /// somebody else has written: at most 256 blocks, widths of 16384, hidden layers of 64 times the
-    /// width, images of 8192 pixels, 256 patches a side, 8192 tokens a text and a million of
-    /// vocabulary.
+    /// width, images of 8192 pixels, 64 patches a side, 8192 tokens a text and a million of
+    /// vocabulary. The attention weights of one image or text, `heads * tokens^2` numbers a block,
+    /// take 1 GiB at most.
     ///
     /// # Errors
     ///
@@ -237,8 +238,8 @@ impl ClipConfig {
         let (patch, image) = (vision.patch_size, vision.image_size);
         let expected = "1 to 8192";
         within(1..=8192, "vision_cfg.patch_size", patch, expected)?;
-        let expected = "patch_size to 8192, and at most 256 times patch_size";
-        let sizes = patch..=8192.min(256 * patch);
+        let expected = "patch_size to 8192, and at most 64 times patch_size";
+        let sizes = patch..=8192.min(64 * patch);
         within(sizes, "vision_cfg.image_size", image, expected)?;
         let expected = "a divisor of vision_cfg.width";
         divides(
@@ -248,6 +249,11 @@ impl ClipConfig {
             expected,
         )?;
         ratio("vision_cfg.mlp_ratio", vision.mlp_ratio, vision.width)?;
+        let expected =
+            "so few patches, or heads so wide, that attention weights take at most 1 GiB";
+        let (heads, side) = (vision.width / vision.head_width, image / patch);
+        let fits = attention_fits(heads, side * side + 1);
+        check(fits, "vision_cfg.image_size", image, expected)?;
 
         layers("text_cfg.layers", text.layers)?;
         width("text_cfg.width", text.width)?;
@@ -257,6 +263,14 @@ impl ClipConfig {
         let expected = "2, the start and the end of a text, to 8192";
         within(
             2..=8192,
+            "text_cfg.context_length",
+            text.context_length,
+            expected,
+        )?;
+        let expected = "so few tokens, or so few heads, that attention weights take at most 1 GiB";
+        let fits = attention_fits(text.heads, text.context_length);
+        check(
+            fits,
             "text_cfg.context_length",
             text.context_length,
             expected,
@@ -292,6 +306,11 @@ fn width(option: &'static str, value: usize) -> Result<()> {
 
 fn layers(option: &'static str, value: usize) -> Result<()> {
     within(1..=256, option, value, "1 to 256")
+}
+
+/// Whether the attention weights of one image or text are of a size to compute with.
+fn attention_fits(heads: usize, tokens: usize) -> bool {
+    (heads * size_of::<f32>()).saturating_mul(tokens * tokens) <= 1 << 30
 }
 
 fn within(
