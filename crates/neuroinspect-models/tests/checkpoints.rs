@@ -379,6 +379,35 @@ fn the_wrapping_that_fits_counts_and_not_the_first() {
         .apply(&mut Tiny::new(), "tiny", Strictness::Strict)
         .unwrap();
     assert_eq!(report.set_aside, ["model_ema.decay"]);
+    assert_eq!(
+        report.to_string(),
+        "6 of 6 tensors loaded\n  1 set aside: model_ema.decay"
+    );
+}
+
+/// A head that a script has trained and saved beside the model it comes from: neither may be
+/// dropped in silence.
+#[test]
+fn a_parameter_that_is_there_twice_is_refused() {
+    for twice in ["fc.bias", "module.fc.bias"] {
+        let mut weights: Tensors = made_up_weights(&Tiny::new())
+            .into_iter()
+            .map(|(name, tensor)| (format!("model.{name}"), tensor))
+            .collect();
+        weights.insert(twice.into(), (vec![3], vec![1.0; 3]));
+        weights.insert("epoch".into(), (vec![1], vec![9.0]));
+        let checkpoint = Checkpoint::from_bytes("twice", safetensors_of(&weights)).unwrap();
+        let strict = checkpoint.apply(&mut Tiny::new(), "tiny", Strictness::Strict);
+        assert_eq!(
+            strict.unwrap_err().to_string(),
+            format!(
+                "'twice' does not fit tiny: 6 of 6 tensors loaded\
+                 \n  1 unused: {twice}\n  1 set aside: epoch"
+            )
+        );
+        let partial = checkpoint.apply(&mut Tiny::new(), "tiny", Strictness::Partial);
+        assert_eq!(partial.unwrap().unused, [twice]);
+    }
 }
 
 #[test]

@@ -246,6 +246,27 @@ fn weights_of_another_network_say_whose_they_are() {
 }
 
 #[test]
+fn a_second_head_beside_the_model_is_refused() {
+    let mut twice: Tensors = weights(7)
+        .into_iter()
+        .map(|(name, tensor)| (format!("model.{name}"), tensor))
+        .collect();
+    for name in ["linear.weight", "linear.bias"] {
+        twice.insert(name.into(), weights(7)[name].clone());
+    }
+    let error = load(&twice, &LoadConfig::default()).err().unwrap();
+    let Error::WeightsDoNotFit {
+        report, looks_like, ..
+    } = error
+    else {
+        panic!("{error:?}")
+    };
+    assert_eq!(looks_like, None);
+    assert_eq!(report.unused, ["linear.bias", "linear.weight"]);
+    assert!(report.missing.is_empty() && report.mismatched.is_empty());
+}
+
+#[test]
 fn a_checkpoint_without_a_head_loads_partially() {
     let mut headless = weights(7);
     headless.retain(|name, _| !name.starts_with("linear"));

@@ -319,10 +319,7 @@ fn report_of(
 ) -> LoadReport {
     let shapes = reading.tensors.iter();
     let found = shapes.map(|(name, tensor)| (name.clone(), tensor.shape.to_vec()));
-    LoadReport {
-        set_aside: reading.set_aside.clone(),
-        ..LoadReport::new(expected, &found.collect())
-    }
+    LoadReport::new(expected, &found.collect(), &reading.set_aside)
 }
 
 fn not_a_checkpoint(file: String, reason: impl std::fmt::Display) -> Error {

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use neuroinspect_core::nearest_name;
 use serde::{Deserialize, Serialize};
 
+use super::names::{is_counter, unprefixed};
+
 /// Tensors named in a message before "and n more".
 const SHOWN: usize = 8;
 
@@ -15,7 +17,9 @@ pub struct LoadReport {
     pub applied: Vec<String>,
     /// Parameters of the module that the checkpoint does not have.
     pub missing: Vec<String>,
-    /// Tensors of the checkpoint that the module does not have.
+    /// Tensors of the checkpoint that the module does not have; and what was saved beside the
+    /// weights and is named as a parameter of the module is, by its name in the file, as which of
+    /// the two is meant cannot be told.
     pub unused: Vec<String>,
     /// In both, but of different shape; not loaded.
     pub mismatched: Vec<Mismatch>,
@@ -40,10 +44,12 @@ pub struct Mismatch {
 }
 
 impl LoadReport {
-    /// Compares the shapes a module expects with those a checkpoint has.
+    /// Compares the shapes a module expects with those a checkpoint has, besides what it sets
+    /// aside.
     pub(super) fn new(
         expected: &BTreeMap<String, Vec<usize>>,
         found: &BTreeMap<String, Vec<usize>>,
+        set_aside: &[String],
     ) -> Self {
         let mut report = Self::default();
         for (name, shape) in expected {
@@ -69,6 +75,12 @@ impl LoadReport {
                 report.hints.insert(name.clone(), nearest.to_owned());
             }
         }
+        let is_parameter =
+            |name: &String| expected.contains_key(name) || expected.contains_key(unprefixed(name));
+        let (ambiguous, no_weights): (Vec<_>, Vec<_>) =
+            set_aside.iter().cloned().partition(is_parameter);
+        report.unused.extend(ambiguous);
+        report.set_aside = no_weights;
         report
     }
 
@@ -94,7 +106,11 @@ impl fmt::Display for LoadReport {
             )
         });
         list(f, "of another shape", mismatched)?;
-        list(f, "unused", self.unused.iter().cloned())
+        list(f, "unused", self.unused.iter().cloned())?;
+        // That counters are no weights is no news.
+        let beside = self.set_aside.iter().filter(|name| !is_counter(name));
+        let beside: Vec<String> = beside.cloned().collect();
+        list(f, "set aside", beside.into_iter())
     }
 }
 
