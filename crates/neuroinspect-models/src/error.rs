@@ -19,7 +19,19 @@ pub enum Error {
         name: String,
         /// The registered name most like it, if one is like enough to be meant.
         nearest: Option<String>,
-        /// All registered names, those with timm's tags left out.
+        /// All registered names, without timm's tags.
+        known: String,
+    },
+    /// A model is known, and weights of it with this tag of timm's are not.
+    #[error(
+        "no input is known for weights '{tag}' of '{model}', and that of others may be wrong for them; known tags: {known}; load them as '{model}' with an input of your own"
+    )]
+    UnknownTag {
+        /// The name without the tag.
+        model: &'static str,
+        /// The tag given.
+        tag: String,
+        /// The model's tags that are known.
         known: String,
     },
     /// A file that holds no weights, or is damaged.

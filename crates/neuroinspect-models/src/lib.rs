@@ -14,7 +14,7 @@
 //! | `tf_efficientnet_lite0` | [`EfficientNetLite0`] | 1280: channels of `conv_head` | 224 of 256, bicubic | timm |
 //!
 //! Other weights want other inputs. timm's tagged names bring theirs: `resnet50.tv2_in1k` for what
-//! torchvision loads by default, `resnet50.a1_in1k` for timm's own ([`ModelInfo::tags`] lists them);
+//! torchvision loads by default, `resnet50.a1_in1k` for timm's own ([`ModelInfo::tags`] lists those known);
 //! [`LoadConfig::with_input`] sets any.
 //!
 //! ```

@@ -24,7 +24,8 @@ pub struct ModelInfo {
     pub input: InputSpec,
     /// Whose implementation it computes the same as, and whose checkpoints it reads.
     pub source: &'static str,
-    /// Published weights whose input is known: [`load_classifier`] takes `name.tag`, too.
+    /// Published weights whose input is known: [`load_classifier`] takes `name.tag`, too. There are
+    /// more, to be loaded by the name alone and with an [input](LoadConfig::input) of one's own.
     pub tags: Vec<ModelTag>,
 }
 
@@ -119,7 +120,8 @@ pub fn classifiers() -> Vec<ModelInfo> {
 ///
 /// # Errors
 ///
-/// [`Error::UnknownModel`] for a name that is not registered, [`Error::ClassCount`] when the
+/// [`Error::UnknownModel`] for a name that is not registered, [`Error::UnknownTag`] for a tag that is
+/// none of its [tags](ModelInfo::tags), [`Error::ClassCount`] when the
 /// checkpoint has another number of classes than [`LoadConfig::classes`], and as
 /// [`LoadConfig::validate`], [`Checkpoint::open`] and [`Checkpoint::apply`].
 pub fn load_classifier(
@@ -184,25 +186,17 @@ impl Named {
             None => (name, None),
         };
         let mut known = ARCHITECTURES.into_iter();
-        let Some((_, architecture)) = known.find(|(known, _)| *known == base) else {
-            return Err(unknown(name));
+        let Some((model, architecture)) = known.find(|(known, _)| *known == base) else {
+            return Err(unknown(name, base));
         };
-        let Some(tag) = tag else {
-            let input = None;
-            return Ok(Self {
-                architecture,
-                input,
-            });
+        let input = match tag {
+            Some(tag) => Some(architecture.input_of(model, tag)?),
+            None => None,
         };
-        let mut tags = architecture.tags().into_iter();
-        let input = tags.find(|known| known.tag == tag).map(|known| known.input);
-        match input {
-            Some(_) => Ok(Self {
-                architecture,
-                input,
-            }),
-            None => Err(unknown(name)),
-        }
+        Ok(Self {
+            architecture,
+            input,
+        })
     }
 
     fn load(
@@ -216,20 +210,12 @@ impl Named {
     }
 }
 
-fn unknown(name: &str) -> Error {
+/// The refusal of a name whose part before the tag is `base`.
+fn unknown(name: &str, base: &str) -> Error {
     let names = ARCHITECTURES.map(|(name, _)| name);
-    let tagged = |(name, architecture): (&str, Architecture)| {
-        let tags = architecture.tags().into_iter();
-        let tagged = tags.map(|known| format!("{name}.{}", known.tag));
-        [name.to_owned()].into_iter().chain(tagged).collect()
-    };
-    let all: Vec<String> = ARCHITECTURES
-        .into_iter()
-        .flat_map::<Vec<_>, _>(tagged)
-        .collect();
     Error::UnknownModel {
         name: name.to_owned(),
-        nearest: nearest_name(name, all.iter().map(String::as_str)).map(str::to_owned),
+        nearest: nearest_name(base, names).map(str::to_owned),
         known: names.join(", "),
     }
 }
@@ -274,8 +260,27 @@ impl Architecture {
         }
     }
 
-    /// timm's tags of the weights there are, and the inputs of their `default_cfgs`; for `tv2_in1k`
-    /// the one to test with.
+    /// The input that goes with one of the [`tags`](Self::tags).
+    ///
+    /// An unknown tag is not answered with another one like it: weights by another recipe load just
+    /// as well, and want other images.
+    fn input_of(self, model: &'static str, tag: &str) -> Result<InputSpec> {
+        let tags = self.tags();
+        let found = tags.iter().find(|known| known.tag == tag);
+        found
+            .map(|known| known.input.clone())
+            .ok_or_else(|| Error::UnknownTag {
+                model,
+                tag: tag.to_owned(),
+                known: match tags.is_empty() {
+                    true => "none".to_owned(),
+                    false => tags.iter().map(|it| it.tag).collect::<Vec<_>>().join(", "),
+                },
+            })
+    }
+
+    /// Some of timm's tags, and the inputs of their `default_cfgs`; for `tv2_in1k` the one to test
+    /// with. timm has many more.
     fn tags(self) -> Vec<ModelTag> {
         let tags = match self {
             Self::CifarResNet { .. } => vec![],
@@ -288,7 +293,7 @@ impl Architecture {
                     ("gluon_in1k", gluon),
                     ("tv_in1k", ResNet::torchvision_input()),
                 ];
-                if depth.is_bottlenecked() {
+                if depth.has_second_weights() {
                     tags.push(("tv2_in1k", ResNet::torchvision_v2_input()));
                 }
                 tags

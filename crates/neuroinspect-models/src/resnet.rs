@@ -64,8 +64,8 @@ impl ResNetDepth {
         }
     }
 
-    /// Whether torchvision has second weights of it.
-    pub(crate) fn is_bottlenecked(self) -> bool {
+    /// Whether torchvision has second weights of it, as of all with bottlenecks.
+    pub(crate) fn has_second_weights(self) -> bool {
         matches!(self.kind(), BlockKind::Bottleneck)
     }
 

@@ -70,26 +70,47 @@ fn names_are_unique_and_inputs_documented() {
     }
 }
 
-/// The inputs of timm's `default_cfgs`: size, and `crop_pct` as the shorter side.
+/// The input of a tag by timm's `default_cfgs`: size, and `crop_pct` as the shorter side.
+fn input_in_timm(tag: &str) -> InputSpec {
+    use Interpolation::{Bicubic, Bilinear};
+    let (size, to, interpolation) = match tag {
+        "tv_in1k" => (224, 256, Bilinear),
+        "tv2_in1k" => (224, 232, Bilinear),
+        "gluon_in1k" | "in1k" => (224, 256, Bicubic),
+        "a1_in1k" | "a2_in1k" => (224, 235, Bicubic),
+        "a3_in1k" => (160, 168, Bicubic),
+        other => panic!("what does timm say of '{other}'?"),
+    };
+    let spec = InputSpec::imagenet(size)
+        .with_resize(ResizeRule::ShorterSide { to })
+        .with_interpolation(interpolation);
+    match tag {
+        "in1k" => spec.with_normalization([0.5; 3], [0.5; 3]),
+        _ => spec,
+    }
+}
+
+#[test]
+fn every_tag_has_timms_input() {
+    for model in classifiers() {
+        for tag in model.tags {
+            assert_eq!(tag.input, input_in_timm(tag.tag), "{}", model.name);
+        }
+    }
+}
+
 #[test]
 fn a_tag_brings_the_input_of_its_weights() {
-    use Interpolation::{Bicubic, Bilinear};
     let device = Device::flex();
     let weights = made_up_weights(&ResNet::new(ResNetDepth::ResNet50, 2, &device).unwrap());
     let bytes = safetensors_of(&weights);
-    for (name, size, to, interpolation) in [
-        ("resnet50", 224, 256, Bilinear),
-        ("resnet50.tv_in1k", 224, 256, Bilinear),
-        ("resnet50.tv2_in1k", 224, 232, Bilinear),
-        ("resnet50.gluon_in1k", 224, 256, Bicubic),
-        ("resnet50.a1_in1k", 224, 235, Bicubic),
-        ("resnet50.a3_in1k", 160, 168, Bicubic),
+    for (name, expected) in [
+        ("resnet50", input_in_timm("tv_in1k")),
+        ("resnet50.tv2_in1k", input_in_timm("tv2_in1k")),
+        ("resnet50.a3_in1k", input_in_timm("a3_in1k")),
     ] {
         let config = LoadConfig::default();
         let loaded = load_classifier_from_bytes(name, &bytes, &config, &device).unwrap();
-        let expected = InputSpec::imagenet(size)
-            .with_resize(ResizeRule::ShorterSide { to })
-            .with_interpolation(interpolation);
         assert_eq!(loaded.model.input(), &expected, "{name}");
         let config = config.with_input(InputSpec::new(8));
         let loaded = load_classifier_from_bytes(name, &bytes, &config, &device).unwrap();
@@ -106,20 +127,31 @@ fn an_unknown_name_brings_the_nearest() {
     assert_eq!(nearest.as_deref(), Some("resnet50"));
     assert!(known.contains("tf_efficientnet_lite0"));
 
-    let refusal = |name: &str| {
-        let loaded = load_classifier(name, "none", &LoadConfig::default(), &Device::flex());
-        loaded.unwrap_err().to_string()
-    };
-    let message = refusal("resnet34.tv2_in1k");
-    assert!(
-        message.contains("did you mean 'resnet34.tv_in1k'?"),
-        "{message}"
-    );
+    let message = refusal("resnet-50.a1_in1k");
+    assert!(message.contains("did you mean 'resnet50'?"), "{message}");
     let message = refusal("vit_b_16");
     assert!(
         message.starts_with("no model is named 'vit_b_16'; known: cifar_resnet20, "),
         "{message}"
     );
+}
+
+fn refusal(name: &str) -> String {
+    let loaded = load_classifier(name, "none", &LoadConfig::default(), &Device::flex());
+    loaded.unwrap_err().to_string()
+}
+
+/// Another tag like it would bring another input, and the weights would load.
+#[test]
+fn an_unknown_tag_brings_no_other() {
+    assert_eq!(
+        refusal("resnet50.a1h_in1k"),
+        "no input is known for weights 'a1h_in1k' of 'resnet50', and that of others may be wrong \
+         for them; known tags: a1_in1k, a2_in1k, a3_in1k, gluon_in1k, tv_in1k, tv2_in1k; \
+         load them as 'resnet50' with an input of your own"
+    );
+    assert!(refusal("resnet34.tv2_in1k").contains("known tags: a1_in1k"));
+    assert!(refusal("cifar_resnet20.v1").contains("known tags: none;"));
 }
 
 #[test]
