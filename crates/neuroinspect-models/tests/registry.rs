@@ -20,8 +20,9 @@ use neuroinspect_core::{
     Classifier, DecisionLayer, Error as CoreError, InputSpec, Interpolation, ResizeRule,
 };
 use neuroinspect_models::{
-    Checkpoint, CifarResNetConfig, EfficientNetLite0, Error, LoadConfig, PretrainedClassifier,
-    ResNet, ResNetDepth, Strictness, classifiers, load_classifier, load_classifier_from_bytes,
+    Checkpoint, CifarResNet, CifarResNetConfig, EfficientNetLite0, Error, LoadConfig,
+    PretrainedClassifier, ResNet, ResNetDepth, Strictness, classifiers, load_classifier,
+    load_classifier_from_bytes,
 };
 use support::{Tensors, contents, images, made_up_weights, safetensors_of};
 use tempfile::tempdir;
@@ -396,6 +397,32 @@ fn only_training_touches_the_running_statistics() {
     // 7 convolutions, scale and shift of 7 normalisations, weight and bias of the head.
     assert_eq!(counter.count, 7 + 2 * 7 + 2);
     assert_ne!(evaluated(), before);
+}
+
+/// Burn keeps the last step's running statistics apart from the others.
+#[test]
+fn a_network_just_trained_is_saved_and_loaded_as_it_is() {
+    let device = Device::flex();
+    let config = CifarResNetConfig::new(8, 2);
+    let training = device.clone().autodiff();
+    let trained = config.init(&training).unwrap();
+    let images = images(32, &device);
+    trained.forward(images.clone().autodiff().require_grad());
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("trained.safetensors");
+    trained.save(&path).unwrap();
+
+    let map = |model: &CifarResNet| model.feature_map(images.clone()).inner().into_data();
+    let saved = Checkpoint::open(&path).unwrap();
+    let mut fresh = config.init(&training).unwrap();
+    fresh.load(&saved, Strictness::Strict).unwrap();
+    assert_eq!(map(&fresh), map(&trained));
+
+    // Loaded into one just trained, too.
+    let mut other = config.init(&training).unwrap();
+    other.forward(images.clone().autodiff().require_grad());
+    other.load(&saved, Strictness::Strict).unwrap();
+    assert_eq!(map(&other), map(&fresh));
 }
 
 /// Counts the parameters that a gradient reached.

@@ -31,7 +31,7 @@ use neuroinspect_core::{sha256_of_bytes, sha256_of_file};
 use serde::{Deserialize, Serialize};
 
 pub use module::parameter_shapes;
-use module::{Kind, slots};
+use module::{Kind, settle, slots};
 use names::{Reading, Readings};
 pub use report::{LoadReport, Mismatch};
 pub use save::{Precision, save, save_as};
@@ -204,7 +204,9 @@ impl Checkpoint {
 
     /// Loads the tensors into the parameters of the same names.
     ///
-    /// `model` names the module in messages. On an error the module is as it was.
+    /// `model` names the module in messages. On an error the module is as it was. A clone of it
+    /// shares the running statistics of batch normalisations, as Burn has it, and so has them loaded,
+    /// too.
     ///
     /// # Errors
     ///
@@ -244,6 +246,7 @@ impl Checkpoint {
                 tensors.push(bridge::from_data(data, name.clone(), None));
             }
         }
+        settle(module);
         let mut loaded = module.clone();
         let result = loaded.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
         if let Some(error) = result.errors.first() {

@@ -42,6 +42,29 @@ pub(super) fn slots(module: &impl Module) -> BTreeMap<String, Slot> {
     visitor.slots
 }
 
+/// Writes into the running statistics of batch normalisations what training has put aside for them.
+///
+/// Burn keeps a thread's last update apart until its next one, and a visitor or mapper does not see
+/// it: saved, the statistics would be a step behind, and loaded ones would be overwritten by it.
+pub(super) fn settle(module: &impl Module) {
+    // There is no other way in. To go it draws the initial weights of a module not used yet, which
+    // is for nothing if others are to be loaded, and such a module has not been trained.
+    let mut used = Used(false);
+    module.visit(&mut used);
+    if used.0 {
+        drop(module.valid());
+    }
+}
+
+/// Whether a weight has got its value; running statistics always have.
+struct Used(bool);
+
+impl ModuleVisitor for Used {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0 |= D > 1 && param.is_initialized();
+    }
+}
+
 /// Follows the path through a module as burn-store does, and leaves names and layout to it.
 #[derive(Default)]
 struct Slots {

@@ -11,7 +11,7 @@ use neuroinspect_core::{NamedTensor, write_safetensors};
 use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 
-use super::safetensors::stored_as;
+use super::{module::settle, safetensors::stored_as};
 use crate::{Error, Result};
 
 /// The number format of weights in a file; they are read back to `f32` either way.
@@ -54,7 +54,8 @@ impl Precision {
 }
 
 /// Writes a module's parameters and buffers as safetensors, under PyTorch's names and in its layout,
-/// with `metadata` beside them; floats as `f32`, integers and booleans as they are.
+/// with `metadata` beside them; floats as `f32`, integers and booleans as they are. The running
+/// statistics of batch normalisations are those after the last training step.
 ///
 /// # Errors
 ///
@@ -82,6 +83,7 @@ pub fn save_as(
 ) -> Result<()> {
     let path = path.as_ref();
     let file = path.display().to_string();
+    settle(module);
     let tensors = module
         .collect(None, Some(Box::new(BurnToPyTorchAdapter)), true)
         .into_iter()
