@@ -149,9 +149,14 @@ impl CifarResNet {
 
     /// Sets which pixels the model wants to see; [`default_input`](Self::default_input) unless
     /// set.
-    pub fn with_input(mut self, input: InputSpec) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// As [`InputSpec::validate`].
+    pub fn with_input(mut self, input: InputSpec) -> Result<Self> {
+        input.validate()?;
         self.input = input;
-        self
+        Ok(self)
     }
 
     /// The logits, for training: batch normalisation follows Burn's rule, so that it uses the

@@ -146,9 +146,14 @@ impl EfficientNetLite0 {
 
     /// Sets which pixels the model wants to see; [`default_input`](Self::default_input) unless
     /// set.
-    pub fn with_input(mut self, input: InputSpec) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// As [`InputSpec::validate`].
+    pub fn with_input(mut self, input: InputSpec) -> Result<Self> {
+        input.validate()?;
         self.input = input;
-        self
+        Ok(self)
     }
 }
 

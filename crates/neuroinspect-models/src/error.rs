@@ -92,6 +92,14 @@ pub enum Error {
         /// The number of classes in the file.
         found: usize,
     },
+    /// A file says how its network's images are prepared, and not in a way that can be followed.
+    #[error("'input' in the metadata of '{file}' cannot be followed: {reason}; give an input")]
+    SavedInput {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A JSON text that is not the config of a CLIP with a vision transformer.
     #[error("{origin} is not the config of a CLIP this can build: {reason}")]
     ClipConfig {

@@ -15,7 +15,7 @@
 //!
 //! Other weights want other inputs. timm's tagged names bring theirs: `resnet50.tv2_in1k` for what
 //! torchvision loads by default, `resnet50.a1_in1k` for timm's own ([`ModelInfo::tags`] lists those known);
-//! [`LoadConfig::with_input`] sets any.
+//! [`LoadConfig::with_input`] sets any. What is saved here keeps its input.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};

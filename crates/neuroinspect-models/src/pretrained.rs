@@ -7,6 +7,9 @@ use neuroinspect_core::Classifier;
 
 use crate::{Checkpoint, LoadReport, Result, Strictness, checkpoint::save};
 
+/// Key of a file's metadata that holds the input of the network with these weights, as JSON.
+pub(crate) const INPUT: &str = "input";
+
 /// A classifier whose weights are read from checkpoints and written to them, under the names and
 /// in the layout of PyTorch.
 ///
@@ -39,7 +42,9 @@ pub trait PretrainedClassifier: Classifier {
 
     /// Writes all weights as safetensors, the decision layer as it now is included.
     ///
-    /// The file's metadata hold the model's name (`model`) and its number of classes (`classes`).
+    /// The file's metadata hold the model's name (`model`), its number of classes (`classes`) and, as
+    /// JSON, the pixels it wants to see (`input`), which
+    /// [`load_classifier`](crate::load_classifier) goes by.
     ///
     /// # Errors
     ///
@@ -62,6 +67,10 @@ impl<M: Module + Classifier> PretrainedClassifier for M {
         let metadata = BTreeMap::from([
             ("model".to_owned(), self.name().to_owned()),
             ("classes".to_owned(), classes.to_string()),
+            (
+                INPUT.to_owned(),
+                serde_json::json!(self.input()).to_string(),
+            ),
         ]);
         save(self, &metadata, path)
     }

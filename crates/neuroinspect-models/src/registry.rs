@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Checkpoint, CifarResNet, CifarResNetConfig, EfficientNetLite0, Error, LoadReport,
     PretrainedClassifier, ResNet, ResNetDepth, Result, Strictness, layers::check_classes,
+    pretrained::INPUT,
 };
 
 /// What is known of a registered classifier.
@@ -46,8 +47,9 @@ pub struct LoadConfig {
     pub strictness: Strictness,
     /// The number of classes the checkpoint must have; by default whatever it has.
     pub classes: Option<usize>,
-    /// The pixels the model wants to see, if not those of its name: [`ModelInfo::input`] or
-    /// [`ModelTag::input`].
+    /// The pixels the model wants to see, if not those of its name's tag ([`ModelTag::input`]) or,
+    /// without a tag, those [saved](PretrainedClassifier::save) with the weights or, without any,
+    /// [`ModelInfo::input`].
     pub input: Option<InputSpec>,
 }
 
@@ -116,13 +118,15 @@ pub fn classifiers() -> Vec<ModelInfo> {
 /// Loads a classifier from a safetensors or PyTorch file.
 ///
 /// The number of classes is the checkpoint's. With timm's tag after the name, as
-/// `resnet50.a1_in1k`, the model gets the input that these weights were evaluated with.
+/// `resnet50.a1_in1k`, the model gets the input that these weights were evaluated with; without, the
+/// one that was [saved](PretrainedClassifier::save) with them, if it was.
 ///
 /// # Errors
 ///
 /// [`Error::UnknownModel`] for a name that is not registered, [`Error::UnknownTag`] for a tag that is
 /// none of its [tags](ModelInfo::tags), [`Error::ClassCount`] when the
-/// checkpoint has another number of classes than [`LoadConfig::classes`], and as
+/// checkpoint has another number of classes than [`LoadConfig::classes`], [`Error::SavedInput`] when
+/// the input saved with it is needed and wrong, and as
 /// [`LoadConfig::validate`], [`Checkpoint::open`] and [`Checkpoint::apply`].
 pub fn load_classifier(
     name: &str,
@@ -205,9 +209,26 @@ impl Named {
         config: &LoadConfig,
         device: &Device,
     ) -> Result<LoadedClassifier> {
-        let input = config.input.clone().or(self.input);
+        let input = match config.input.clone().or(self.input) {
+            Some(input) => Some(input),
+            None => saved_input(checkpoint)?,
+        };
         self.architecture.load(checkpoint, config, input, device)
     }
+}
+
+/// The input that was [saved](PretrainedClassifier::save) with the weights, where one was.
+fn saved_input(checkpoint: &Checkpoint) -> Result<Option<InputSpec>> {
+    let wrong = |reason: String| Error::SavedInput {
+        file: checkpoint.file().to_owned(),
+        reason,
+    };
+    let Some(json) = checkpoint.metadata().get(INPUT) else {
+        return Ok(None);
+    };
+    let input: InputSpec = serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;
+    input.validate().map_err(|error| wrong(error.to_string()))?;
+    Ok(Some(input))
 }
 
 /// The refusal of a name whose part before the tag is `base`.
@@ -364,15 +385,15 @@ impl Architecture {
         Ok(match self {
             Self::CifarResNet { depth } => {
                 let model = CifarResNetConfig::new(depth, classes).init(device)?;
-                Box::new(model.with_input(input.unwrap_or_else(CifarResNet::default_input)))
+                Box::new(model.with_input(input.unwrap_or_else(CifarResNet::default_input))?)
             }
             Self::ResNet(depth) => {
                 let model = ResNet::new(depth, classes, device)?;
-                Box::new(model.with_input(input.unwrap_or_else(ResNet::torchvision_input)))
+                Box::new(model.with_input(input.unwrap_or_else(ResNet::torchvision_input))?)
             }
             Self::EfficientNetLite0 => {
                 let model = EfficientNetLite0::new(classes, device)?;
-                Box::new(model.with_input(input.unwrap_or_else(EfficientNetLite0::default_input)))
+                Box::new(model.with_input(input.unwrap_or_else(EfficientNetLite0::default_input))?)
             }
         })
     }

@@ -175,9 +175,14 @@ impl ResNet {
 
     /// Sets which pixels the model wants to see; [`torchvision_input`](Self::torchvision_input)
     /// unless set.
-    pub fn with_input(mut self, input: InputSpec) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// As [`InputSpec::validate`].
+    pub fn with_input(mut self, input: InputSpec) -> Result<Self> {
+        input.validate()?;
         self.input = input;
-        self
+        Ok(self)
     }
 }
 

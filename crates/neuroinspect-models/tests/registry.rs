@@ -326,6 +326,63 @@ fn the_input_can_be_chosen() {
     assert_eq!(map.dims(), [2, 64, 16, 16]);
 }
 
+/// Whose images were prepared as its tag says must not be shown others after a reload.
+#[test]
+fn the_input_is_saved_with_the_weights() {
+    let device = Device::flex();
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("mine.safetensors");
+    let model = ResNet::new(ResNetDepth::ResNet18, 2, &device).unwrap();
+    let model = model.with_input(ResNet::timm_a1_input()).unwrap();
+    model.save(&path).unwrap();
+    let input = |name: &str, config: LoadConfig| {
+        let loaded = load_classifier(name, &path, &config, &device).unwrap();
+        loaded.model.input().clone()
+    };
+    let plain = LoadConfig::default;
+    assert_eq!(input("resnet18", plain()), ResNet::timm_a1_input());
+    // What the caller says counts more.
+    assert_eq!(input("resnet18.a3_in1k", plain()), ResNet::timm_a3_input());
+    let own = plain().with_input(InputSpec::new(8));
+    assert_eq!(input("resnet18", own.clone()), InputSpec::new(8));
+
+    for (json, reason) in [("bilinear", "expected value"), (r#"{"size": 0}"#, "")] {
+        let metadata = [("input".to_owned(), json.to_owned())].into();
+        neuroinspect_models::checkpoint::save(&model, &metadata, &path).unwrap();
+        let error = load_classifier("resnet18", &path, &plain(), &device).unwrap_err();
+        assert!(matches!(error, Error::SavedInput { .. }), "{error:?}");
+        assert!(error.to_string().contains(reason), "{error}");
+        assert_eq!(input("resnet18", own.clone()), InputSpec::new(8));
+    }
+}
+
+#[test]
+fn an_input_that_cannot_be_followed_is_no_networks() {
+    let device = Device::flex();
+    let input = || InputSpec::new(32).with_normalization([0.5; 3], [0.0; 3]);
+    let refusals = [
+        ResNet::new(ResNetDepth::ResNet18, 2, &device)
+            .unwrap()
+            .with_input(input())
+            .map(drop),
+        CifarResNetConfig::new(8, 2)
+            .init(&device)
+            .unwrap()
+            .with_input(input())
+            .map(drop),
+        EfficientNetLite0::new(2, &device)
+            .unwrap()
+            .with_input(input())
+            .map(drop),
+    ];
+    for refusal in refusals {
+        assert!(matches!(
+            refusal,
+            Err(Error::Core(CoreError::InvalidOption { option: "std", .. }))
+        ));
+    }
+}
+
 #[test]
 fn a_replaced_decision_layer_is_saved() {
     let folder = tempdir().unwrap();
