@@ -97,7 +97,7 @@ fn json_of_other_architectures_is_an_error() {
 fn each_field_out_of_range_is_named() {
     type Break = fn(&mut ClipConfig);
     let half = || InputSpec::new(8).with_normalization([0.5; 3], [0.5; 3]);
-    let cases: [(&str, Break); 30] = [
+    let cases: [(&str, Break); 31] = [
         ("embed_dim", |it| it.embed_dim = 0),
         ("embed_dim", |it| it.embed_dim = 20_000),
         ("vision_cfg.layers", |it| it.vision.layers = 0),
@@ -143,6 +143,11 @@ fn each_field_out_of_range_is_named() {
         ("text_cfg.vocab_size", |it| it.text.vocab_size = 49_407),
         ("text_cfg.vocab_size", |it| it.text.vocab_size = 1_000_001),
         ("input size", |it| it.input = Some(InputSpec::new(16))),
+        // What open_clip's JSON has no words for.
+        ("shorter side", |it| {
+            let resize = ResizeRule::ShorterSide { to: 9 };
+            it.input = Some(InputSpec::new(8).with_resize(resize));
+        }),
         ("std", |it| {
             it.input = Some(InputSpec::new(8).with_normalization([0.5; 3], [0.0; 3]));
         }),
@@ -202,6 +207,43 @@ fn preprocessing_comes_with_the_config_of_hugging_face() {
         let error = wrapped(preprocess).unwrap_err().to_string();
         assert!(error.contains(reason), "{preprocess}: {error}");
     }
+}
+
+/// That of laion/CLIP-ViT-B-32-laion2B-s34B-b79K.
+#[test]
+fn clips_own_input_is_none_wherever_it_is_said() {
+    let laion = r#"{
+        "model_cfg": {
+            "embed_dim": 512,
+            "vision_cfg": {"image_size": 224, "layers": 12, "width": 768, "patch_size": 32},
+            "text_cfg": {
+                "context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12
+            }
+        },
+        "preprocess_cfg": {
+            "mean": [0.48145466, 0.4578275, 0.40821073],
+            "std": [0.26862954, 0.26130258, 0.27577711]
+        }
+    }"#;
+    let preset = ClipConfig::preset("ViT-B-32").unwrap();
+    assert_eq!(ClipConfig::from_json(laion, "laion's").unwrap(), preset);
+    let said = preset.clone().with_input(preset.input());
+    assert_eq!(said.to_json(), preset.to_json());
+}
+
+#[test]
+fn a_config_within_json_of_ones_own_keeps_its_input() {
+    let half = InputSpec::new(8)
+        .with_normalization([0.5; 3], [0.5; 3])
+        .with_resize(ResizeRule::ShorterSide { to: 8 });
+    for config in [small_clip(), small_clip().with_input(half)] {
+        let json = serde_json::json!({ "name": "mine", "clip": config });
+        let clip: ClipConfig = serde_json::from_value(json["clip"].clone()).unwrap();
+        assert_eq!(clip, config);
+        assert_eq!(json["clip"].to_string(), config.to_json());
+    }
+    let error = serde_json::from_str::<ClipConfig>(r#"{"embed_dim": 8, "towers": 3}"#);
+    assert!(error.unwrap_err().to_string().contains("towers"));
 }
 
 #[test]

@@ -16,9 +16,9 @@ const QUICK: &str = "-quickgelu";
 ///
 /// Reads and writes the JSON of open_clip's `model_configs`, and of the `open_clip_config.json` that
 /// lies beside weights on Hugging Face: the same as `model_cfg`, and the preprocessing as
-/// `preprocess_cfg`. A field this implementation does not
-/// know (another pooling, a timm or Hugging Face tower) is an error, not something to ignore:
-/// weights of such a model would give wrong embeddings.
+/// `preprocess_cfg`. It is (de)serialised in these forms within JSON of one's own, too. A field this
+/// implementation does not know (another pooling, a timm or Hugging Face tower) is an error, not
+/// something to ignore: weights of such a model would give wrong embeddings.
 ///
 /// ```
 /// use neuroinspect_models::clip::{ClipConfig, Gelu};
@@ -31,23 +31,18 @@ const QUICK: &str = "-quickgelu";
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClipConfig {
     /// Width `E` of the space that images and texts share.
     pub embed_dim: usize,
     /// Which GELU both towers use; `quick_gelu` in JSON, false where absent.
-    #[serde(rename = "quick_gelu", default)]
     pub gelu: Gelu,
     /// The image tower; `vision_cfg` in JSON.
-    #[serde(rename = "vision_cfg")]
     pub vision: ClipVisionConfig,
     /// The text tower; `text_cfg` in JSON.
-    #[serde(rename = "text_cfg")]
     pub text: ClipTextConfig,
     /// The pixels the image tower wants, where they are not CLIP's own: see
     /// [`input`](Self::input()). `preprocess_cfg` beside the config in JSON.
-    #[serde(skip)]
     pub input: Option<InputSpec>,
 }
 
@@ -175,6 +170,9 @@ impl ClipConfig {
 
     /// The same config as open_clip's JSON, on one line; with the preprocessing beside it where it
     /// is not CLIP's own.
+    ///
+    /// Of a config that does not [`validate`](Self::validate), an input that this form has no words
+    /// for is not kept.
     pub fn to_json(&self) -> String {
         file::write(self)
     }
@@ -195,10 +193,12 @@ impl ClipConfig {
     /// The pixels the image tower wants; unless [set](Self::with_input), CLIP's own: shorter side
     /// to `S`, bicubic, centre crop, [`MEAN`](Self::MEAN) and [`STD`](Self::STD).
     pub fn input(&self) -> InputSpec {
-        if let Some(input) = &self.input {
-            return input.clone();
-        }
-        let size = self.vision.image_size;
+        let own = || Self::own_input(self.vision.image_size);
+        self.input.clone().unwrap_or_else(own)
+    }
+
+    /// CLIP's own input, for images of `size` pixels.
+    pub(super) fn own_input(size: usize) -> InputSpec {
         InputSpec::new(size)
             .with_normalization(Self::MEAN, Self::STD)
             .with_resize(ResizeRule::ShorterSide { to: size })

@@ -2,15 +2,32 @@
 //! beside them.
 
 use neuroinspect_core::{InputSpec, Interpolation, ResizeRule};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
 
-use super::ClipConfig;
+use super::{ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu};
+
+/// The key that tells the two kinds apart.
+const MODEL: &str = "model_cfg";
+
+/// A file of `model_configs`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bare {
+    embed_dim: usize,
+    #[serde(rename = "quick_gelu", default)]
+    gelu: Gelu,
+    #[serde(rename = "vision_cfg")]
+    vision: ClipVisionConfig,
+    #[serde(rename = "text_cfg")]
+    text: ClipTextConfig,
+}
 
 /// `open_clip_config.json`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wrapper {
-    model_cfg: ClipConfig,
+    model_cfg: Bare,
     preprocess_cfg: Preprocess,
 }
 
@@ -102,29 +119,82 @@ impl Preprocess {
     }
 }
 
+impl Bare {
+    fn of(config: &ClipConfig) -> Self {
+        Self {
+            embed_dim: config.embed_dim,
+            gelu: config.gelu,
+            vision: config.vision.clone(),
+            text: config.text.clone(),
+        }
+    }
+
+    fn config(self, input: Option<InputSpec>) -> ClipConfig {
+        let Self {
+            embed_dim,
+            gelu,
+            vision,
+            text,
+        } = self;
+        ClipConfig {
+            embed_dim,
+            gelu,
+            vision,
+            text,
+            input,
+        }
+    }
+}
+
+impl Wrapper {
+    /// The config; its input is none where it is CLIP's own, as in a bare file.
+    fn config(self) -> Result<ClipConfig, String> {
+        let side = self.model_cfg.vision.image_size;
+        let input = self.preprocess_cfg.input(side)?;
+        let input = Some(input).filter(|input| *input != ClipConfig::own_input(side));
+        Ok(self.model_cfg.config(input))
+    }
+}
+
+impl<'de> Deserialize<'de> for ClipConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        if value.get(MODEL).is_none() {
+            let bare: Bare = serde_json::from_value(value).map_err(de::Error::custom)?;
+            return Ok(bare.config(None));
+        }
+        let wrapper: Wrapper = serde_json::from_value(value).map_err(de::Error::custom)?;
+        wrapper.config().map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for ClipConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let model_cfg = Bare::of(self);
+        match &self.input {
+            Some(input) if *input != Self::own_input(self.vision.image_size) => Wrapper {
+                model_cfg,
+                preprocess_cfg: Preprocess::of(input),
+            }
+            .serialize(serializer),
+            _ => model_cfg.serialize(serializer),
+        }
+    }
+}
+
 /// Reads either kind of file; the config is yet to be validated.
 pub(super) fn read(json: &str) -> Result<ClipConfig, String> {
-    let value: serde_json::Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    if value.get("model_cfg").is_none() {
-        // Parsed from the text again for the line and column in messages.
-        return serde_json::from_str(json).map_err(|error| error.to_string());
+    let value: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    // Parsed from the text again for the line and column in messages.
+    if value.get(MODEL).is_none() {
+        let bare: Bare = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        return Ok(bare.config(None));
     }
     let wrapper: Wrapper = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    let config = wrapper.model_cfg;
-    let input = wrapper.preprocess_cfg.input(config.vision.image_size)?;
-    Ok(config.with_input(input))
+    wrapper.config()
 }
 
 /// The bare config where the input is CLIP's own, else the kind of Hugging Face.
 pub(super) fn write(config: &ClipConfig) -> String {
-    match &config.input {
-        None => serde_json::json!(config).to_string(),
-        Some(input) => {
-            let wrapper = Wrapper {
-                model_cfg: config.clone(),
-                preprocess_cfg: Preprocess::of(input),
-            };
-            serde_json::json!(wrapper).to_string()
-        }
-    }
+    serde_json::json!(config).to_string()
 }
