@@ -9,7 +9,9 @@
 //! `num_batches_tracked` included, is listed as set aside.
 //!
 //! A module's parameters are named and laid out as in PyTorch: fields joined by dots, `weight` and
-//! `bias` for the scale and shift of a normalisation, linear weights `[out, in]`.
+//! `bias` for the scale and shift of a normalisation, linear weights `[out, in]`; a
+//! [`Linear`](burn::nn::Linear) must have Burn's default layout,
+//! [`Row`](burn::nn::LinearLayout::Row), as those of the other one turn their weights when saved.
 //! [`Checkpoint::apply`] compares both sides, reports what does not fit ([`LoadReport`]) and loads
 //! the rest.
 //!
