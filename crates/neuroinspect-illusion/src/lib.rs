@@ -107,7 +107,9 @@
 //! | multiplies a `[B]` vector of similarities by a `[B, 1]` one of activations, so that images of a batch pull on each other | each image has its own loss, as in the paper; [`Coupling::WholeBatch`], or [`IllusionConfig::original`], for the code's way |
 //! | draws from three generators, of which one is seeded | one seed, keyed draws |
 //! | loses the imaginary part of the spectrum when starting from an image | keeps it; [`ImaginaryPart::Drop`], or [`IllusionConfig::original`], for the code's way |
-//! | has the Nyquist column when starting from an image, and only then | leaves it out |
+//! | has the Nyquist column when starting from an image, and only then: `S / 2 + 1` columns | leaves it out: what an image has in it is lost |
+//! | takes an image to start from as normalised, and undoes ImageNet's normalisation first | takes pixels in `[0, 1]`: [`Initial::Images`] |
+//! | smooths by `(T - 2 - t) / T` at step `t` of `T`, the last step's wrapping round | by `(T - t) / T` |
 //!
 //! As `original()`, and with random draws switched off, steps on real networks agree with the
 //! code's to rounding, up to where rounding decides on which side of a ReLU an activation falls:
