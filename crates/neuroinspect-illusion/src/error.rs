@@ -1,7 +1,5 @@
 //! The errors of visualization.
 
-use neuroinspect_core::ClassId;
-
 use crate::Diverged;
 
 /// `Result` with this crate's [`Error`].
@@ -39,15 +37,6 @@ pub enum Error {
     NoGradient {
         /// Name of the classifier.
         classifier: String,
-    },
-    /// A class whose mean feature vector is needed but is zero or not finite.
-    #[error(
-        "the mean feature vector of class {class} is zero or not finite; \
-         compute it from at least one image of the class"
-    )]
-    NoClassMean {
-        /// The class.
-        class: ClassId,
     },
     /// A shape, an option, an index or a device is wrong.
     #[error(transparent)]

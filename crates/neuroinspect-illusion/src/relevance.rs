@@ -1,21 +1,23 @@
 //! The core relevance score: a hint at which neurons are spurious.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::{Tensor, TensorData};
-use ndarray::{Array3, ArrayView1, ArrayView2};
+use ndarray::{ArrayView1, ArrayView2, Axis};
 use neuroinspect_core::{ClassId, Classifier, host};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Illusion, Result, resample::Eye, select::highest};
 
-/// Pictures the classifier looks at in one go.
-const BATCH: usize = 16;
+/// Pictures the classifier looks at in one go, each whole and masked.
+const BATCH: usize = 8;
 
 /// How much of what makes a picture resemble its class is the neuron's own feature.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CoreRelevance {
     /// `q_c` over the mean of `q` over the neighbours. Low: the neuron's feature is not core to
     /// the class. `None` where a cosine similarity it needs is zero or undefined, as on a picture
-    /// none of whose neurons fires.
+    /// none of whose neurons fires, or of a class without a mean.
     pub score: Option<f32>,
     /// The classes whose mean is most similar to the picture's features, most similar first.
     pub neighbours: Vec<ClassId>,
@@ -41,12 +43,13 @@ pub struct CoreRelevance {
 /// # Shapes
 ///
 /// `class_means` is `[K, D]`. A class without images may have a mean of zero or NaN; it is then
-/// nobody's neighbour.
+/// nobody's neighbour, and its own pictures have no score.
 ///
 /// # Errors
 ///
-/// When `class_means` does not have the classifier's shape, `neighbours` is 0, or a picture's own
-/// class has no mean.
+/// When `class_means` does not have the classifier's shape, `neighbours` is 0, the classifier has no
+/// class of a picture's number, a picture is not square or its mask not of its size, or a device
+/// fails.
 pub fn core_relevance(
     classifier: &dyn Classifier,
     illusions: &[Illusion],
@@ -61,30 +64,63 @@ pub fn core_relevance(
     if neighbours == 0 {
         return Err(Error::option("neighbours", neighbours, "at least 1"));
     }
+    classifier.input().validate()?;
     for Illusion { pair, .. } in illusions {
         layer.check_class(pair.class)?;
-        let mean = class_means.row(pair.class.0);
-        if cosine(mean, mean).is_none() {
-            return Err(Error::NoClassMean { class: pair.class });
-        }
     }
+    let mut eyes = BTreeMap::new();
+    let device = classifier.device().without_autodiff();
     let mut scores = Vec::with_capacity(illusions.len());
-    for batch in illusions.chunks(BATCH) {
-        let whole: Vec<_> = batch.iter().map(|one| one.image.clone()).collect();
-        let masked: Vec<_> = batch.iter().map(Illusion::masked_image).collect();
-        let whole = features(classifier, &whole)?;
-        let masked = features(classifier, &masked)?;
-        for (illusion, (whole, masked)) in batch.iter().zip(whole.iter().zip(&masked)) {
-            scores.push(score(
-                ArrayView1::from(whole),
-                ArrayView1::from(masked),
-                illusion.pair.class,
-                class_means,
-                neighbours,
-            ));
+    for batch in illusions
+        .chunk_by(|a, b| a.image.dim() == b.image.dim())
+        .flat_map(|same_size| same_size.chunks(BATCH))
+    {
+        let size = side(batch)?;
+        let eye = eyes
+            .entry(size)
+            .or_insert_with(|| Eye::new(classifier.input(), size, &device));
+        let whole = batch.iter().flat_map(|one| one.image.iter().copied());
+        let masked = batch.iter().flat_map(Illusion::masked_image);
+        let pixels: Vec<f32> = whole.chain(masked).collect();
+        let pixels = TensorData::new(pixels, [2 * batch.len(), 3, size, size]);
+        let images = Tensor::<4>::from_data(pixels, &device);
+        let features = classifier.activations(eye.look(images)).features;
+        let seen = [2 * batch.len(), layer.neurons()];
+        if features.dims() != seen {
+            let what = format!("features of classifier '{}'", classifier.name());
+            return Err(Error::shape(what, seen, features.dims()));
+        }
+        let features = host(features, "the features")?;
+        let features = ArrayView2::from_shape(seen, &features)
+            .map_err(|_| Error::shape("features read back", seen, features.len()))?;
+        let (whole, masked) = features.split_at(Axis(0), batch.len());
+        for (illusion, (whole, masked)) in batch
+            .iter()
+            .zip(whole.rows().into_iter().zip(masked.rows()))
+        {
+            let class = illusion.pair.class;
+            scores.push(score(whole, masked, class, class_means, neighbours));
         }
     }
     Ok(scores)
+}
+
+/// The side of pictures of one size.
+fn side(pictures: &[Illusion]) -> Result<usize> {
+    let mut side = 0;
+    for Illusion { image, mask, .. } in pictures {
+        side = image.dim().1;
+        let square = image.dim() == (3, side, side) && side > 0;
+        if !square {
+            let expected = ["3", "side", "side"];
+            return Err(Error::shape("a picture to score", expected, image.shape()));
+        }
+        if mask.dim() != (side, side) {
+            let what = "the mask of a picture to score";
+            return Err(Error::shape(what, [side, side], mask.shape()));
+        }
+    }
+    Ok(side)
 }
 
 fn score(
@@ -132,21 +168,4 @@ fn score(
 fn cosine(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> Option<f32> {
     let cosine = a.dot(&b) / (a.dot(&a).sqrt() * b.dot(&b).sqrt());
     cosine.is_finite().then_some(cosine)
-}
-
-/// Feature vectors of pictures, each resized to the classifier's input.
-fn features(classifier: &dyn Classifier, images: &[Array3<f32>]) -> Result<Vec<Vec<f32>>> {
-    let device = classifier.device().without_autodiff();
-    let seen = |image: &Array3<f32>| {
-        let (channels, height, width) = image.dim();
-        let values: Vec<f32> = image.iter().copied().collect();
-        let data = TensorData::new(values, [1, channels, height, width]);
-        let image = Tensor::<4>::from_data(data, &device);
-        Eye::new(classifier.input(), height, &device).look(image)
-    };
-    let images = Tensor::cat(images.iter().map(seen).collect(), 0);
-    let features = classifier.activations(images).features;
-    let width = features.dims()[1];
-    let values = host(features, "the features")?;
-    Ok(values.chunks(width).map(<[f32]>::to_vec).collect())
 }

@@ -1,6 +1,6 @@
 //! The three stages chained: explain the mistakes of a class, mend them, picture the neurons.
 
-use std::{collections::BTreeMap, fmt, slice, time::Instant};
+use std::{collections::BTreeMap, fmt, time::Instant};
 
 use ndarray::Array2;
 use neuroinspect_core::{
@@ -12,12 +12,11 @@ use neuroinspect_counterfactual::{
 };
 use neuroinspect_editing::{Comparison, Edit, EditConfig, EditScope, edit};
 use neuroinspect_illusion::{
-    Error as IllusionError, Illusion, IllusionConfig, Illusions, Objective, Pair, core_relevance,
-    visualize,
+    Illusion, IllusionConfig, Illusions, Objective, Pair, core_relevance, visualize,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{EditData, Error, Findings, GuideSource, Mending, Result};
+use crate::{EditData, Findings, GuideSource, Mending, Result};
 
 /// Neighbouring classes a core relevance score is measured against, as in the paper's code.
 const RELEVANCE_NEIGHBOURS: usize = 20;
@@ -381,13 +380,6 @@ fn relevance(subject: Subject<'_>, illusions: &[Illusion]) -> Result<Vec<Option<
             Err(error) => return Err(error.into()),
         }
     }
-    let score = |illusion| {
-        let (one, means) = (slice::from_ref(illusion), means.view());
-        match core_relevance(classifier, one, means, RELEVANCE_NEIGHBOURS) {
-            Ok(relevance) => Ok(relevance.first().and_then(|relevance| relevance.score)),
-            Err(IllusionError::NoClassMean { .. }) => Ok(None),
-            Err(error) => Err(Error::from(error)),
-        }
-    };
-    illusions.iter().map(score).collect()
+    let scored = core_relevance(classifier, illusions, means.view(), RELEVANCE_NEIGHBOURS)?;
+    Ok(scored.into_iter().map(|one| one.score).collect())
 }

@@ -3,7 +3,7 @@
 use std::f32::consts::TAU;
 
 use ndarray::{Array2, Array3, Array4, Axis};
-use neuroinspect_core::{ClassId, Classifier, Seed, Silent};
+use neuroinspect_core::{ClassId, Classifier, Error as CoreError, Seed, Silent};
 
 use super::{
     assert_near, distance, normals, tensor,
@@ -304,18 +304,63 @@ fn core_relevance_compares_shares_of_similarity() {
     let half = score(&illusion, &means, 20).unwrap()[0].score.unwrap();
     assert_near(&[half / expected], &[1.0], 1e-4);
 
-    // A class without images is nobody's neighbour, and cannot be asked about.
+    // A class without images is nobody's neighbour, and cannot be asked about; the others can.
     means.row_mut(0).fill(f32::NAN);
     assert!(
         !score(&illusion, &means, 20).unwrap()[0]
             .neighbours
             .contains(&ClassId(0))
     );
-    means.row_mut(3).fill(0.0);
-    assert!(matches!(
-        score(&illusion, &means, 20).unwrap_err(),
-        Error::NoClassMean { class: ClassId(3) }
-    ));
+    let mut meanless = illusion.clone();
+    meanless.pair.class = ClassId(0);
+    let both = [illusion.clone(), meanless];
+    let both = core_relevance(&net, &both, means.view(), 20).unwrap();
+    assert!(both[0].score.is_some());
+    assert_eq!(both[1].score, None);
+    assert_eq!(both[0].neighbours, both[1].neighbours);
     assert!(score(&illusion, &means, 0).is_err());
     assert!(score(&illusion, &Array2::ones((2, NEURONS)), 20).is_err());
+}
+
+/// Sizes that come and go, and more of one than are looked at in one go.
+#[test]
+fn core_relevance_of_many_is_that_of_each() {
+    let net = Net::new(SIZE);
+    let means = Array2::from_shape_vec((CLASSES, NEURONS), normals("means", CLASSES * NEURONS));
+    let means = means.unwrap();
+    let of_size = |size| pictures(&pairs([(2, 3), (0, 1)]), &config().with_size(size));
+    let (small, large) = (of_size(SIZE), of_size(20));
+    let mut many = [small.clone(), large, small.clone()].concat();
+    for _ in 0..5 {
+        many.extend_from_slice(&small);
+    }
+    net.looks.lock().unwrap().clear();
+    let all = core_relevance(&net, &many, means.view(), 2).unwrap();
+    assert_eq!(*net.looks.lock().unwrap(), [4, 4, 16, 8]);
+    for (illusion, together) in many.iter().zip(&all) {
+        let one = std::slice::from_ref(illusion);
+        let alone = &core_relevance(&net, one, means.view(), 2).unwrap()[0];
+        assert_eq!(alone.neighbours, together.neighbours);
+        // Another batch size may sum in another order.
+        assert_near(
+            &[alone.score.unwrap() / together.score.unwrap()],
+            &[1.0],
+            1e-4,
+        );
+    }
+}
+
+#[test]
+fn pictures_of_other_shapes_are_not_scored() {
+    let net = Net::new(SIZE);
+    let means = Array2::ones((CLASSES, NEURONS));
+    let picture = pictures(&pairs([(2, 3)]), &config()).remove(0);
+    let (mut wide, mut unmasked, mut empty) = (picture.clone(), picture.clone(), picture);
+    wide.image = Array3::zeros((3, SIZE, SIZE + 1));
+    unmasked.mask = Array2::zeros((SIZE, SIZE - 1));
+    empty.image = Array3::zeros((3, 0, 0));
+    for odd in [wide, unmasked, empty] {
+        let error = core_relevance(&net, &[odd], means.view(), 2).unwrap_err();
+        assert!(matches!(error, Error::Core(CoreError::Shape { .. })));
+    }
 }
