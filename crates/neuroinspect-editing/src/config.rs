@@ -78,7 +78,8 @@ pub enum Keep {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Ties {
-    /// The one with the smaller ratio penalty, and then the earlier one.
+    /// The one with the smaller ratio penalty, and then the earlier one. Without the ratio in the
+    /// loss ([`lambda3`](EditConfig::lambda3) 0) simply the earlier one.
     #[default]
     SmallerPenalty,
     /// The later one. The original means to compare penalties, but never records the one of the
@@ -203,7 +204,8 @@ impl EditConfig {
 
     /// The same training without the ratio (`lambda3` 0): plain retraining of the decision layer.
     /// Under [`Keep::Last`] both take the same steps on the same batches; under another rule each
-    /// keeps the epoch that is best of its own.
+    /// keeps the epoch that is best of its own. The control's layer and epoch do not depend on the
+    /// neurons, the scope or the target: those only decide which penalty is reported.
     ///
     /// What it gains as well, an edit by this configuration owes to the training and not to the
     /// ratio.

@@ -110,6 +110,13 @@ impl Loss {
             })
             .collect();
         let (penalty, by_ratio) = self.penalty(&ratios);
+        // At a weight of 0 the penalty is only reported: 0 times its gradient is no number where
+        // that is infinite, and work for nothing where it is not.
+        let by_ratio = if self.lambda3 > 0.0 {
+            by_ratio
+        } else {
+            Vec::new()
+        };
 
         let mut columns = weight.zeros_like();
         for (ratio, by_ratio) in ratios.into_iter().zip(by_ratio) {

@@ -183,7 +183,10 @@ impl EpochRecord {
         match merit(self).total_cmp(&merit(other)) {
             Ordering::Greater => true,
             Ordering::Equal => match config.ties {
-                Ties::SmallerPenalty => self.ratio_penalty < other.ratio_penalty,
+                // Without the ratio in the loss it must not choose the layer either.
+                Ties::SmallerPenalty => {
+                    config.lambda3 > 0.0 && self.ratio_penalty < other.ratio_penalty
+                }
                 Ties::Later => true,
             },
             Ordering::Less => false,
@@ -264,7 +267,13 @@ impl<'a> Training<'a> {
         let sums = host(sums, "the loss of an epoch")?;
         let mean = |sum: f32| f64::from(sum) / steps as f64;
         let (cross_entropy, penalty) = (mean(sums[0]), mean(sums[1]));
-        Ok((cross_entropy + config.lambda3 * penalty, penalty))
+        // A penalty beyond f32 times a weight of 0 would be no number.
+        let weighted = if config.lambda3 > 0.0 {
+            config.lambda3 * penalty
+        } else {
+            0.0
+        };
+        Ok((cross_entropy + weighted, penalty))
     }
 
     /// 1 where the class is the label of the row, else 0: `[B, K]`.

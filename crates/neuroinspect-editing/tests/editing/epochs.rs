@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use burn::tensor::Device;
-use ndarray::{Array2, array};
+use ndarray::{Array1, Array2, array};
 use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, NeuronId, Progress, Seed};
 use neuroinspect_editing::{
     Comparison, EditConfig, EditScope, Edited, Error, Keep, Target, Ties, edit,
@@ -99,6 +99,46 @@ fn among_equals_the_smaller_penalty_is_kept_and_never_the_unedited_layer() {
         edited.layer, layer,
         "the layer given is as accurate, and is not kept"
     );
+}
+
+#[test]
+fn a_control_does_not_know_the_neurons() {
+    // All epochs are equally accurate, and their penalties differ by neuron.
+    let (train, _) = settled();
+    let layer = DecisionLayer::new(array![[5.0, 0.0], [0.0, 1.0]], Array1::zeros(2)).unwrap();
+    let config = EditConfig::default()
+        .with_target(Target::Fixed(1.5))
+        .with_learning_rate(0.01)
+        .with_epochs(6, None)
+        .control();
+    let with = |neurons: &[usize], scope, target| {
+        let config = config.clone().with_target(target);
+        run(&train, &train, &layer, neurons, scope, &config).unwrap()
+    };
+    let fixed = Target::Fixed(1.9);
+    let first = with(&[0], EditScope::Class(ClassId(0)), fixed);
+    assert!(first.epochs.iter().all(|it| it.validation_accuracy == 1.0));
+    for other in [
+        with(&[1], EditScope::Class(ClassId(1)), fixed),
+        with(&[0, 1], EditScope::AllClasses, Target::Auto),
+        with(&[0], EditScope::Class(ClassId(0)), Target::Fixed(1e300)),
+    ] {
+        assert_eq!((other.best_epoch, &other.layer), (1, &first.layer));
+        assert_ne!(other.epochs[0].ratio_penalty, first.epochs[0].ratio_penalty);
+        assert_eq!(other.epochs[0].loss, first.epochs[0].loss);
+    }
+    assert_eq!(first.best_epoch, 1);
+    // With the ratio in the loss the penalty decides.
+    let edited = run(
+        &train,
+        &train,
+        &layer,
+        &[1],
+        EditScope::Class(ClassId(1)),
+        &config.clone().with_lambda3(1e-3).with_target(fixed),
+    )
+    .unwrap();
+    assert!(edited.best_epoch > 1, "{}", edited.best_epoch);
 }
 
 #[test]
