@@ -172,12 +172,18 @@ impl DecisionLayer {
     ///
     /// As [`logits`](Self::logits).
     pub fn predict(&self, features: ArrayView2<'_, f32>) -> Result<Vec<ClassId>> {
-        let logits = self.logits(features)?;
-        Ok(logits
-            .rows()
-            .into_iter()
-            .map(|row| ClassId(largest(row)))
-            .collect())
+        Ok(Self::classes_of(self.logits(features)?.view()))
+    }
+
+    /// The class of largest logit for each row of [`logits`](Self::logits); the lowest index among
+    /// equals.
+    ///
+    /// # Shapes
+    ///
+    /// `[N, K]` to `N` classes.
+    pub fn classes_of(logits: ArrayView2<'_, f32>) -> Vec<ClassId> {
+        let rows = logits.rows().into_iter();
+        rows.map(|row| ClassId(largest(row))).collect()
     }
 
     /// Checks that a class exists.

@@ -1,10 +1,13 @@
 //! The loss of an edit, Eq. 8, and its gradient in closed form.
 
+use std::slice::Chunks;
+
 use burn::tensor::{
     Device, IndexingUpdateOp, Int, Tensor, TensorData,
     activation::{log_softmax, softmax},
 };
-use neuroinspect_core::NeuronId;
+use ndarray::{Array1, ArrayView2, Axis};
+use neuroinspect_core::{DecisionLayer, NeuronId};
 
 use crate::{EditConfig, EditScope, RatioForm, RatioNorm};
 
@@ -52,10 +55,7 @@ impl Loss {
         config: &EditConfig,
         device: &Device,
     ) -> Self {
-        let groups = match config.ratio_form {
-            RatioForm::Joint => neurons.chunks(neurons.len()),
-            RatioForm::PerNeuron => neurons.chunks(1),
-        };
+        let groups = groups(neurons, config.ratio_form);
         let on_device = |group: &[NeuronId]| {
             let indices: Vec<i64> = group.iter().map(|neuron| neuron.0 as i64).collect();
             Tensor::from_data(TensorData::new(indices, [group.len()]), device)
@@ -181,6 +181,95 @@ impl Loss {
             }
         }
     }
+}
+
+/// `|r - o|` of a layer over a whole table, on the host and in double precision.
+pub(crate) struct Penalty<'a> {
+    neurons: &'a [NeuronId],
+    scope: EditScope,
+    form: RatioForm,
+    norm: RatioNorm,
+    target: f64,
+}
+
+impl<'a> Penalty<'a> {
+    pub(crate) fn new(
+        neurons: &'a [NeuronId],
+        scope: EditScope,
+        target: f64,
+        config: &EditConfig,
+    ) -> Self {
+        Self {
+            neurons,
+            scope,
+            form: config.ratio_form,
+            norm: config.ratio_norm,
+            target,
+        }
+    }
+
+    /// The penalty of a layer, not weighted, with the whole table as one batch.
+    ///
+    /// # Shapes
+    ///
+    /// Features `[N, D]`, the layer's logits of them `[N, K]`.
+    pub(crate) fn of(
+        &self,
+        layer: &DecisionLayer,
+        features: ArrayView2<'_, f32>,
+        logits: ArrayView2<'_, f32>,
+    ) -> f64 {
+        let columns = |group: &[NeuronId]| {
+            let indices: Vec<usize> = group.iter().map(|neuron| neuron.0).collect();
+            let columns = layer.weight().select(Axis(1), &indices);
+            columns.reversed_axes().as_standard_layout().mapv(f64::from)
+        };
+        let groups: Vec<_> = groups(self.neurons, self.form)
+            .map(|group| (group, columns(group)))
+            .collect();
+        let mut sum = 0.0;
+        for (features, logits) in features.rows().into_iter().zip(logits.rows()) {
+            let logits = logits.mapv(f64::from);
+            let log_sum = log_sum_exp(&logits);
+            for (group, columns) in &groups {
+                let mut zeroed = logits.clone();
+                for (neuron, column) in group.iter().zip(columns.rows()) {
+                    zeroed.scaled_add(-f64::from(features[neuron.0]), &column);
+                }
+                let log_sum_zeroed = log_sum_exp(&zeroed);
+                let ratio = |class: usize| {
+                    let without = (zeroed[class] - log_sum_zeroed).exp();
+                    (logits[class] - log_sum).exp() / (without + EPSILON)
+                };
+                sum += match self.scope {
+                    EditScope::Class(class) => (ratio(class.0) - self.target).powi(2),
+                    EditScope::AllClasses => (0..logits.len()).map(ratio).sum(),
+                };
+            }
+        }
+        let ratios = (features.nrows() * groups.len()) as f64;
+        match (self.scope, self.norm) {
+            (EditScope::Class(_), RatioNorm::L2) => sum.sqrt(),
+            (EditScope::Class(_), RatioNorm::RootMeanSquare) => (sum / ratios).sqrt(),
+            (EditScope::AllClasses, _) => {
+                (sum / (ratios * logits.ncols() as f64) - self.target).abs()
+            }
+        }
+    }
+}
+
+/// The neurons in sets that are zeroed together.
+fn groups(neurons: &[NeuronId], form: RatioForm) -> Chunks<'_, NeuronId> {
+    match form {
+        RatioForm::Joint => neurons.chunks(neurons.len()),
+        RatioForm::PerNeuron => neurons.chunks(1),
+    }
+}
+
+fn log_sum_exp(logits: &Array1<f64>) -> f64 {
+    let largest = logits.fold(f64::NEG_INFINITY, |a, &b| a.max(b));
+    let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
+    largest + sum.ln()
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EditConfig, EditScope, Error, Keep, Method, Recipe, Result, Target, Ties, loss::Loss,
+    EditConfig, EditScope, Error, Keep, Method, Recipe, Result, Target, Ties,
+    loss::{Loss, Penalty},
     optimizer::Adam,
 };
 
@@ -54,8 +55,13 @@ pub struct EpochRecord {
     pub epoch: usize,
     /// Mean over its batches of the loss, Eq. 8.
     pub loss: f64,
-    /// Mean over its batches of `|r - o|`, not weighted.
+    /// Mean over its batches of `|r - o|`, not weighted. Each batch's is taken before the step it
+    /// leads to, of a layer on the way to the epoch's.
     pub ratio_penalty: f64,
+    /// `|r - o|` of the layer after it, not weighted, with the whole validation table as one batch:
+    /// [`Ties`](crate::Ties) are decided by it. Under [`RatioNorm::L2`](crate::RatioNorm::L2) it
+    /// grows with the square root of the table.
+    pub validation_ratio_penalty: f64,
     /// Validation accuracy after it, in `[0, 1]`.
     pub validation_accuracy: f64,
     /// Validation accuracy of the worst class after it, in `[0, 1]`.
@@ -103,6 +109,7 @@ pub fn edit(
     let target = target_ratio(validation, layer, neurons, scope, config.target)?;
 
     let loss = Loss::new(neurons, scope, target, config, device);
+    let penalty = Penalty::new(neurons, scope, target, config);
     let mut training = Training::new(train, layer, loss, config, device);
     // The last epoch's layer is only the last one asked for when all epochs are run.
     let patience = config.patience.filter(|_| config.keep != Keep::Last);
@@ -114,12 +121,14 @@ pub fn edit(
     for epoch in 1..=config.epochs {
         let (loss, ratio_penalty) = training.epoch(epoch)?;
         let edited = training.layer(epoch)?;
-        let predictions = edited.predict(validation.features())?;
+        let logits = edited.logits(validation.features())?;
+        let predictions = DecisionLayer::classes_of(logits.view());
         let metrics = Metrics::new(validation.labels(), &predictions, layer.classes(), None)?;
         let record = EpochRecord {
             epoch,
             loss,
             ratio_penalty,
+            validation_ratio_penalty: penalty.of(&edited, validation.features(), logits.view()),
             validation_accuracy: metrics.accuracy,
             validation_worst_class: metrics.worst_class_accuracy,
         };
@@ -185,7 +194,8 @@ impl EpochRecord {
             Ordering::Equal => match config.ties {
                 // Without the ratio in the loss it must not choose the layer either.
                 Ties::SmallerPenalty => {
-                    config.lambda3 > 0.0 && self.ratio_penalty < other.ratio_penalty
+                    config.lambda3 > 0.0
+                        && self.validation_ratio_penalty < other.validation_ratio_penalty
                 }
                 Ties::Later => true,
             },

@@ -1,6 +1,6 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array1, Array2, ArrayView1, Axis};
-use neuroinspect_core::{ClassId, NeuronId};
+use neuroinspect_core::{ClassId, DecisionLayer, NeuronId};
 use proptest::{collection::vec, prelude::*, sample::subsequence};
 
 use super::*;
@@ -88,6 +88,17 @@ impl Case {
             matrix(&self.features),
             matrix(&labels),
         )
+    }
+
+    /// The penalty as it is recorded of a layer and a table.
+    fn of_table(&self) -> f64 {
+        let weight = self.weight.mapv(|value| value as f32);
+        let layer = DecisionLayer::new(weight, self.bias.mapv(|value| value as f32)).unwrap();
+        let features = self.features.mapv(|value| value as f32);
+        let logits = layer.logits(features.view()).unwrap();
+        let neurons: Vec<NeuronId> = self.neurons.iter().copied().map(NeuronId).collect();
+        let penalty = Penalty::new(&neurons, self.scope, self.target, &self.config);
+        penalty.of(&layer, features.view(), logits.view())
     }
 }
 
@@ -215,6 +226,7 @@ proptest! {
         let scale = 1.0 + penalty;
         prop_assert!((host(ours.cross_entropy)[0] - cross_entropy).abs() < 1e-5);
         prop_assert!((host(ours.penalty)[0] - penalty).abs() < 1e-5 * scale);
+        prop_assert!((case.of_table() - penalty).abs() < 1e-5 * scale);
 
         let difference = |nudge: &dyn Fn(&mut Case, f64)| {
             let at = |step| {

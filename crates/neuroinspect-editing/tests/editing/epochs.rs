@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use ndarray::{Array1, Array2, array};
 use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, NeuronId, Progress, Seed};
 use neuroinspect_editing::{
-    Comparison, EditConfig, EditScope, Edited, Error, Keep, Target, Ties, edit,
+    Comparison, EditConfig, EditScope, Edited, Error, Keep, Schedule, Target, Ties, edit,
 };
 use rand::RngExt;
 
@@ -48,57 +48,77 @@ fn the_last_layer_is_that_of_the_last_epoch() {
     let edited = run(&train, &train, &layer, &[0], class, &config).unwrap();
     assert!(!edited.stopped_early);
     assert_eq!((edited.epochs.len(), edited.best_epoch), (20, 20));
-    // So does its control, which goes through the same steps.
+    // Neither an earlier nor a more accurate epoch's layer: the one all steps lead to, which the
+    // later of equals is too when none stops it.
+    let later = EditConfig::default()
+        .with_epochs(20, None)
+        .with_ties(Ties::Later);
+    let later = run(&train, &train, &layer, &[0], class, &later).unwrap();
+    assert_eq!(later.best_epoch, 20);
+    assert_eq!(edited.layer, later.layer);
+    // So does its control, which takes as many steps on the same batches to another layer.
     let control = run(&train, &train, &layer, &[0], class, &config.control()).unwrap();
     assert_eq!((control.epochs.len(), control.best_epoch), (20, 20));
     assert_ne!(control.layer, edited.layer);
 }
 
 #[test]
-fn among_equals_the_original_keeps_the_later() {
-    let (train, layer) = settled();
-    // Every epoch is right on both samples.
-    let config = EditConfig::default()
-        .with_epochs(4, None)
-        .with_ties(Ties::Later);
-    let class = EditScope::Class(ClassId(0));
-    let edited = run(&train, &train, &layer, &[0], class, &config).unwrap();
-    assert_eq!(edited.best_epoch, 4);
+fn among_equals_the_original_keeps_the_later_and_the_default_the_smaller_penalty() {
     assert_eq!(EditConfig::original().ties, Ties::Later);
+    assert_eq!(EditConfig::default().ties, Ties::SmallerPenalty);
+    let (train, _) = settled();
+    let config = EditConfig::default()
+        .with_target(Target::Fixed(1.0))
+        .with_lambda3(1e-3)
+        .with_learning_rate(0.05)
+        .with_epochs(4, None);
+    let kept = |layer: &DecisionLayer, config: &EditConfig| {
+        let class = EditScope::Class(ClassId(0));
+        let edited = run(&train, &train, layer, &[0], class, config).unwrap();
+        assert!(edited.epochs.iter().all(|it| it.validation_accuracy == 1.0));
+        assert_ne!(
+            &edited.layer, layer,
+            "the layer given is as accurate, and is not kept"
+        );
+        let penalties = edited.epochs.iter().map(|it| it.validation_ratio_penalty);
+        (edited.best_epoch, penalties.collect::<Vec<f64>>())
+    };
+    // The cross-entropy makes this layer surer, and its ratio larger: the first epoch is nearest
+    // to the target. Where the ratio outweighs it, the last one is.
+    let unsure = DecisionLayer::new(array![[3.0, 0.0], [0.0, 3.0]], Array1::zeros(2)).unwrap();
+    let falling = config.clone().with_lambda3(1.0).with_learning_rate(1e-3);
+    for (config, best, rising) in [(&config, 1, true), (&falling, 4, false)] {
+        let (epoch, penalties) = kept(&unsure, config);
+        assert!(
+            penalties.is_sorted_by(|a, b| if rising { a < b } else { a > b }),
+            "{penalties:?}"
+        );
+        assert_eq!(epoch, best);
+        let later = config.clone().with_ties(Ties::Later);
+        assert_eq!(kept(&unsure, &later), (4, penalties));
+    }
 }
 
 #[test]
-fn among_equals_the_smaller_penalty_is_kept_and_never_the_unedited_layer() {
-    let (train, layer) = settled();
+fn the_penalty_that_decides_is_that_of_the_layer_kept() {
+    // One batch an epoch: the penalty of training is that of the layer before the step.
+    let (train, _) = settled();
+    let layer = DecisionLayer::new(array![[3.0, 0.0], [0.0, 3.0]], Array1::zeros(2)).unwrap();
     let config = EditConfig::default()
         .with_target(Target::Fixed(1.0))
-        .with_lambda3(1.0)
+        .with_schedule(Schedule::Constant)
+        .with_learning_rate(0.05)
         .with_epochs(4, None);
-    let edited = run(
-        &train,
-        &train,
-        &layer,
-        &[0],
-        EditScope::Class(ClassId(0)),
-        &config,
-    )
-    .unwrap();
-    let least = edited
-        .epochs
-        .iter()
-        .min_by(|a, b| a.ratio_penalty.total_cmp(&b.ratio_penalty))
-        .unwrap();
-    assert_eq!(edited.best_epoch, least.epoch);
-    assert!(
-        edited
-            .epochs
-            .iter()
-            .all(|record| record.validation_accuracy == 1.0)
-    );
-    assert_ne!(
-        edited.layer, layer,
-        "the layer given is as accurate, and is not kept"
-    );
+    let class = EditScope::Class(ClassId(0));
+    let epochs = run(&train, &train, &layer, &[0], class, &config)
+        .unwrap()
+        .epochs;
+    for pair in epochs.windows(2) {
+        let (after, before_next) = (pair[0].validation_ratio_penalty, pair[1].ratio_penalty);
+        // The one in double, the other in single precision, near 1.
+        assert!((after - before_next).abs() < 1e-5, "{after} {before_next}");
+        assert!((after - pair[0].ratio_penalty).abs() > 1e-3);
+    }
 }
 
 #[test]
