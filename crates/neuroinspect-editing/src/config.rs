@@ -126,8 +126,9 @@ pub struct EditConfig {
     pub batch_size: usize,
     /// Most passes over the training table; 20.
     pub epochs: usize,
-    /// Stop after this many epochs without a better validation accuracy; 5. `None`: never. Not
-    /// heeded under [`Keep::Last`].
+    /// Stop after this many epochs without a better validation accuracy; 5. `None`: never. It is
+    /// the accuracy over all samples also where [`Keep::WorstClass`] chooses the epoch. Not heeded
+    /// under [`Keep::Last`].
     pub patience: Option<usize>,
     /// Which epoch's layer is kept; by accuracy.
     pub keep: Keep,

@@ -219,9 +219,11 @@ fn the_seed_decides_everything() {
 #[test]
 fn the_schedule_reaches_the_optimizer() {
     let (train, layer) = settled();
-    let after_one_step = |schedule| {
+    // Both samples are one batch, each epoch one step.
+    let after = |epochs, schedule| {
         let config = EditConfig::default()
-            .with_epochs(1, None)
+            .with_epochs(epochs, None)
+            .with_keep(Keep::Last)
             .with_schedule(schedule);
         run(
             &train,
@@ -234,17 +236,15 @@ fn the_schedule_reaches_the_optimizer() {
         .unwrap()
         .layer
     };
-    // Half-way through its only step a warm-up is over and its fall not begun; the original's walk
-    // begins with the full rate.
-    assert_eq!(
-        after_one_step(Schedule::Warmup),
-        after_one_step(Schedule::Constant)
-    );
-    assert_eq!(
-        after_one_step(Schedule::OriginalWarmup),
-        after_one_step(Schedule::Constant)
-    );
-    assert_ne!(after_one_step(Schedule::Constant), layer);
+    let constant = after(3, Schedule::Constant);
+    assert_ne!(constant, after(1, Schedule::Constant));
+    // The last of three steps is in the fall.
+    assert_ne!(after(3, Schedule::Warmup), constant);
+    // The original's walk begins with the full rate, and has a rate of 0 from then on.
+    let walk = Schedule::OriginalWarmup;
+    assert_eq!(after(1, walk), after(1, Schedule::Constant));
+    assert_eq!(after(3, walk), after(1, walk));
+    assert_ne!(after(1, walk), layer);
 }
 
 #[test]
