@@ -88,7 +88,9 @@ impl DecisionLayer {
     /// Puts the layer in place of a head of the same size, on the head's device.
     ///
     /// This is what [`Classifier::set_decision_layer`](crate::Classifier::set_decision_layer) has
-    /// to do. A head without a bias stays without one as long as this layer's is zero.
+    /// to do. A head without a bias stays without one as long as this layer's is zero. What else the
+    /// head's parameters are stays too: their ids, whether they require gradients, their number
+    /// format (to which this layer is rounded) and the layout they are stored in.
     ///
     /// # Errors
     ///
@@ -101,11 +103,15 @@ impl DecisionLayer {
             let what = "decision layer, [classes, neurons]";
             return Err(Error::shape(what, expected, found));
         }
-        let without_bias = head.bias.is_none() && self.bias.iter().all(|&value| value == 0.0);
-        *head = self.to_linear(&head.weight.val().device());
-        if without_bias {
-            head.bias = None;
-        }
+        let device = head.weight.val().device();
+        let weight = self.weight_on(&device).transpose();
+        head.weight = in_place_of(head.weight.clone(), weight);
+        let bias = self.bias_on(&device);
+        head.bias = match head.bias.take() {
+            Some(old) => Some(in_place_of(old, bias)),
+            None if self.bias.iter().all(|&value| value == 0.0) => None,
+            None => Some(Param::from_tensor(bias)),
+        };
         Ok(())
     }
 
@@ -224,6 +230,14 @@ impl DecisionLayer {
     }
 }
 
+/// The parameter with another value, and nothing else changed.
+fn in_place_of<const R: usize>(parameter: Param<Tensor<R>>, value: Tensor<R>) -> Param<Tensor<R>> {
+    parameter.map(|old| {
+        let value = value.cast(old.dtype());
+        value.set_require_grad(old.is_require_grad())
+    })
+}
+
 fn largest(row: ArrayView1<'_, f32>) -> usize {
     let mut best = 0;
     for (index, &value) in row.indexed_iter() {
@@ -285,6 +299,50 @@ mod tests {
         let shifted = DecisionLayer::new(layer.weight.clone(), array![0.0, 1.0]).unwrap();
         shifted.replace(&mut head).unwrap();
         assert_eq!(DecisionLayer::from_linear(&head).unwrap(), shifted);
+    }
+
+    #[test]
+    fn a_head_keeps_what_its_parameters_are_beside_their_values() {
+        use burn::{
+            module::Module,
+            nn::{LinearConfig, LinearLayout},
+            tensor::DType,
+        };
+
+        let weight = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+        let layer = DecisionLayer::new(weight, array![0.5, 0.0]).unwrap();
+        let device = Device::flex().autodiff();
+        let config = LinearConfig::new(3, 2);
+        let trained = || config.init(&device);
+        let half = || {
+            let mut head = trained();
+            head.weight = head.weight.map(|weight| weight.cast(DType::F16));
+            head
+        };
+        for (head, requires_grad, dtype) in [
+            (trained(), true, DType::F32),
+            (trained().no_grad(), false, DType::F32),
+            (half().no_grad(), false, DType::F16),
+        ] {
+            let mut replaced = head.clone();
+            layer.replace(&mut replaced).unwrap();
+            assert_eq!(DecisionLayer::from_linear(&replaced).unwrap(), layer);
+            let (old, new) = (head.bias.unwrap(), replaced.bias.unwrap());
+            assert_eq!((head.weight.id, old.id), (replaced.weight.id, new.id));
+            assert_eq!(replaced.weight.is_require_grad(), requires_grad);
+            assert_eq!(new.is_require_grad(), requires_grad);
+            assert_eq!(replaced.weight.val().dtype(), dtype);
+        }
+
+        let columns = config.clone().with_layout(LinearLayout::Col);
+        let mut head = columns.init(&device);
+        layer.replace(&mut head).unwrap();
+        assert_eq!(DecisionLayer::from_linear(&head).unwrap(), layer);
+        let stored = head.weight.transform_for_save().val();
+        assert_eq!(
+            host(stored, "weight").unwrap(),
+            [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+        );
     }
 
     #[test]
