@@ -48,7 +48,7 @@ pub enum Error {
         before: String,
         /// Hash of the layer after the edit.
         after: String,
-        /// Hash of the layer given.
+        /// Hash and shape of the layer given.
         found: String,
     },
     /// An edit whose values do not lead to the layer it promises.

@@ -203,14 +203,44 @@ impl Parts {
         self
     }
 
-    fn reason(self) -> String {
+    fn load(self) -> Result<Edit, Error> {
         let views = self.tensors.iter().map(|(name, dtype, shape, bytes)| {
             (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
         });
-        let bytes = safetensors::serialize(views, Some(self.metadata)).unwrap();
-        let error = load(&bytes).unwrap_err();
+        load(&safetensors::serialize(views, Some(self.metadata)).unwrap())
+    }
+
+    fn reason(self) -> String {
+        let error = self.load().unwrap_err();
         assert!(matches!(error, Error::Core(CoreError::Format { .. })));
         error.to_string()
+    }
+}
+
+#[test]
+fn files_that_promise_the_hashes_of_a_layer_of_another_shape_are_refused() {
+    let far = 7_i64.to_le_bytes();
+    let classes = Parts::new()
+        .metadata("edit", "\"classes\":2", "\"classes\":9")
+        .tensor("rows", Dtype::I64, &[1], &far);
+    let neurons = Parts::new()
+        .metadata("edit", "\"neurons\":3", "\"neurons\":2")
+        .tensor("weight_before", Dtype::F32, &[1, 2], &[0; 8])
+        .tensor("weight_after", Dtype::F32, &[1, 2], &[0; 8]);
+    for (parts, claimed) in [(classes, "9 classes, 3"), (neurons, "2 classes, 2")] {
+        let edit = parts.load().unwrap();
+        for (result, layer) in [
+            (edit.apply(&before()), before()),
+            (edit.revert(&after()), after()),
+        ] {
+            let error = result.unwrap_err();
+            assert!(matches!(error, Error::OtherLayer { .. }));
+            let text = error.to_string();
+            let given = format!("{} (2 classes, 3 neurons)", layer.sha256());
+            for shape in [claimed, &given] {
+                assert!(text.contains(shape), "'{shape}' is missing from: {text}");
+            }
+        }
     }
 }
 
