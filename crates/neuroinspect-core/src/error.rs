@@ -63,6 +63,19 @@ pub enum Error {
         /// The classes that bear it.
         classes: Vec<ClassId>,
     },
+    /// Feature tables or data sets that cannot be used together.
+    #[error(
+        "samples to be used together differ in the {what}: {one} and {other}; take both from one \
+         model and one list of classes"
+    )]
+    DifferentTables {
+        /// What they differ in.
+        what: String,
+        /// What it is of the one.
+        one: String,
+        /// What it is of the other.
+        other: String,
+    },
     /// A class without samples where at least one is needed.
     #[error("class {class} ('{name}') has no samples here; give it images or choose another class")]
     EmptyClass {

@@ -76,5 +76,5 @@ pub use metrics::Metrics;
 pub use names::{class_by_name_or_index, nearest_name};
 pub use progress::{Observer, Progress, Silent};
 pub use seed::Seed;
-pub use table::{FeatureTable, Groups, Provenance};
+pub use table::{FeatureTable, Groups, Provenance, check_same_classes};
 pub use tensors::{NamedTensor, write_safetensors};

@@ -80,8 +80,9 @@ pub struct EpochRecord {
 /// # Errors
 ///
 /// When there are no neurons, or one is out of range or named twice; when the class is out of range
-/// or has no training samples; when a table is empty or does not fit the layer; when an option is
-/// out of range, training diverges, or the observer asks to stop.
+/// or has no training samples; when a table is empty or does not fit the layer; when the tables are
+/// of other classes, or by another classifier, than each other; when an option is out of range,
+/// training diverges, or the observer asks to stop.
 #[expect(
     clippy::too_many_arguments,
     reason = "two tables, and the same order as `explain`"
@@ -341,7 +342,8 @@ fn check_tables(
             return Err(Error::EmptyTable { table: name });
         }
     }
-    Ok(())
+    // Sizes alone do not tell one classifier's features, or one order of classes, from another's.
+    Ok(train.check_alike(validation)?)
 }
 
 fn check_neurons(neurons: &[NeuronId], layer: &DecisionLayer) -> Result<()> {

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use ndarray::ArrayView1;
-use neuroinspect_core::{Error as CoreError, FeatureTable, Seed};
+use neuroinspect_core::{Error as CoreError, FeatureTable, Seed, check_same_classes};
 
-use crate::{Error, Result};
+use crate::Result;
 
 /// Feature tables for an edit, by the same classifier and of the same classes.
 ///
@@ -33,7 +33,7 @@ impl EditData {
     /// When the tables are of other classes, or by another classifier, than each other, or a part
     /// comes out empty.
     pub fn new(training: &FeatureTable, evaluation: &FeatureTable, seed: Seed) -> Result<Self> {
-        check_alike(training, evaluation)?;
+        training.check_alike(evaluation)?;
         let (validation, train) = training.split(Self::VALIDATION_SHARE, seed)?;
         let data = Self {
             train,
@@ -68,15 +68,9 @@ impl EditData {
     ///
     /// # Errors
     ///
-    /// [`Error::DifferentTables`] naming the first difference.
+    /// [`DifferentTables`](CoreError::DifferentTables) naming the first difference.
     pub fn check_class_names(training: &[String], evaluation: &[String]) -> Result<()> {
-        let count = |names: &[String]| names.len().to_string();
-        same("number of classes", count(training), count(evaluation))?;
-        for (class, (training, evaluation)) in training.iter().zip(evaluation).enumerate() {
-            let what = format!("name of class {class}");
-            same(&what, format!("'{training}'"), format!("'{evaluation}'"))?;
-        }
-        Ok(())
+        Ok(check_same_classes(training, evaluation)?)
     }
 
     /// How many samples of `evaluation` are also in `train` or `validation`: they bear the same id
@@ -102,17 +96,6 @@ impl EditData {
     }
 }
 
-fn same(what: &str, training: String, evaluation: String) -> Result<()> {
-    if training == evaluation {
-        return Ok(());
-    }
-    Err(Error::DifferentTables {
-        what: what.to_owned(),
-        training,
-        evaluation,
-    })
-}
-
 /// Whether two vectors of features are of one image: but for the last bits, which an image's place
 /// in its batch may change.
 fn is_near(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> bool {
@@ -120,27 +103,4 @@ fn is_near(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> bool {
     a.iter()
         .zip(&b)
         .all(|(a, b)| (a - b).abs() <= 1e-4 * largest)
-}
-
-/// Checks that two tables can be used together: mixed up, they would be edited on one class under
-/// another's name, or on features that the decision layer has never seen the like of.
-fn check_alike(training: &FeatureTable, evaluation: &FeatureTable) -> Result<()> {
-    let (of_training, of_evaluation) = (training.provenance(), evaluation.provenance());
-    let named = |sha256: &Option<String>| sha256.clone().unwrap_or_else(|| "unknown".into());
-    EditData::check_class_names(training.class_names(), evaluation.class_names())?;
-    same(
-        "model",
-        of_training.model.clone(),
-        of_evaluation.model.clone(),
-    )?;
-    same(
-        "SHA-256 of the weights",
-        named(&of_training.weights_sha256),
-        named(&of_evaluation.weights_sha256),
-    )?;
-    same(
-        "model input",
-        format!("{:?}", of_training.input),
-        format!("{:?}", of_evaluation.input),
-    )
 }

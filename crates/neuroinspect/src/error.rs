@@ -44,19 +44,6 @@ pub enum Error {
         /// How many the data set has.
         found: usize,
     },
-    /// Feature tables that cannot be used together.
-    #[error(
-        "the samples to edit on and those to measure on differ in the {what}: {training} and \
-         {evaluation}; take both from one model and one list of classes"
-    )]
-    DifferentTables {
-        /// What they differ in.
-        what: String,
-        /// What it is of the samples to edit on.
-        training: String,
-        /// What it is of those to measure on.
-        evaluation: String,
-    },
     /// Nothing is left of a data set.
     #[error("'{dataset}' has no readable image")]
     NoImages {

@@ -1,5 +1,6 @@
 //! A data set as a classifier sees it.
 
+mod alike;
 mod io;
 mod provenance;
 mod queries;
@@ -8,7 +9,7 @@ mod subsets;
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-pub use self::provenance::Provenance;
+pub use self::{alike::check_same_classes, provenance::Provenance};
 use crate::{ClassId, DecisionLayer, Error, NeuronId, Result};
 
 /// Features, labels and predictions of a data set, computed once by one classifier.

@@ -110,6 +110,48 @@ fn a_table_that_does_not_fit_is_refused() {
 }
 
 #[test]
+fn tables_of_one_classifier_and_one_list_of_classes_are_alike() {
+    let with = |names: &[&str], provenance: Provenance, neurons| {
+        let features = Array2::zeros((1, neurons));
+        let names = names.iter().copied().map(String::from).collect();
+        let class = vec![ClassId(0)];
+        FeatureTable::new(features, class.clone(), class, names, provenance).unwrap()
+    };
+    let names = ["cat", "dog", "cow"];
+    let origin = || Provenance::new("toy", InputSpec::new(8));
+    table()
+        .check_alike(&with(&names, origin().with_dataset("another"), 2))
+        .unwrap();
+    for (other, what) in [
+        (with(&names[..2], origin(), 2), "number of classes: 3 and 2"),
+        (
+            with(&["cat", "cow", "dog"], origin(), 2),
+            "name of class 1: 'dog' and 'cow'",
+        ),
+        (
+            with(&names, Provenance::new("net", InputSpec::new(8)), 2),
+            "model: toy and net",
+        ),
+        (
+            with(&names, origin().with_weights_sha256("ab"), 2),
+            "SHA-256 of the weights: unknown and ab",
+        ),
+        (
+            with(&names, Provenance::new("toy", InputSpec::new(9)), 2),
+            "model input: ",
+        ),
+        (with(&names, origin(), 3), "number of neurons: 2 and 3"),
+    ] {
+        let error = table().check_alike(&other).unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.starts_with(&format!("samples to be used together differ in the {what}")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn a_selection_keeps_everything_in_step() {
     let selected = grouped().select(&[3, 1]).unwrap();
     assert_eq!(selected.features(), array![[3.0, 0.5], [0.0, 1.0]]);

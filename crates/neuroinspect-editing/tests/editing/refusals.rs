@@ -1,7 +1,9 @@
 //! What cannot be edited, or not so.
 
 use ndarray::Array2;
-use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, FeatureTable, NeuronId};
+use neuroinspect_core::{
+    ClassId, DecisionLayer, Error as CoreError, FeatureTable, NeuronId, Provenance,
+};
 use neuroinspect_editing::{EditConfig, EditScope, Error, Target};
 
 use crate::{run, settled, table};
@@ -59,6 +61,37 @@ fn what_cannot_be_edited_is_an_error() {
         attempt(&train, &wide, &layer),
         Error::Core(CoreError::Shape { .. })
     ));
+}
+
+#[test]
+fn tables_of_other_classes_or_classifiers_are_refused() {
+    let (train, layer) = settled();
+    let like = |names: [&str; 2], model: &str| {
+        FeatureTable::new(
+            train.features().to_owned(),
+            train.labels().to_vec(),
+            train.predictions().to_vec(),
+            names.map(String::from).to_vec(),
+            Provenance::new(model, train.provenance().input.clone()),
+        )
+        .unwrap()
+    };
+    for (validation, message) in [
+        (
+            like(["class 0", "class 2"], "toy"),
+            "'class 1' and 'class 2'",
+        ),
+        (
+            like(["class 1", "class 0"], "toy"),
+            "'class 0' and 'class 1'",
+        ),
+        (like(["class 0", "class 1"], "net"), "model: toy and net"),
+    ] {
+        let config = EditConfig::default().with_epochs(1, None);
+        let class = EditScope::Class(ClassId(0));
+        let error = run(&train, &validation, &layer, &[0], class, &config).unwrap_err();
+        assert!(error.to_string().contains(message), "{error}");
+    }
 }
 
 #[test]
