@@ -71,9 +71,3 @@ fn dtype(stored: Dtype) -> Option<DType> {
     let mut types = TYPES.into_iter();
     types.find_map(|(known, dtype)| (known == stored).then_some(dtype))
 }
-
-/// How values of a type are stored.
-pub(super) fn stored_as(dtype: DType) -> Option<Dtype> {
-    let mut types = TYPES.into_iter();
-    types.find_map(|(stored, known)| (known == dtype).then_some(stored))
-}

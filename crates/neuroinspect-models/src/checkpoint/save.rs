@@ -8,10 +8,9 @@ use burn::{
 };
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, bridge, burn_pack};
 use neuroinspect_core::{NamedTensor, write_safetensors};
-use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 
-use super::{module::settle, safetensors::stored_as};
+use super::module::settle;
 use crate::{Error, Result};
 
 /// The number format of weights in a file; they are read back to `f32` either way.
@@ -27,10 +26,10 @@ pub enum Precision {
 }
 
 impl Precision {
-    fn dtype(self) -> Dtype {
+    fn dtype(self) -> DType {
         match self {
-            Self::F32 => Dtype::F32,
-            Self::F16 => Dtype::F16,
+            Self::F32 => DType::F32,
+            Self::F16 => DType::F16,
         }
     }
 
@@ -102,11 +101,9 @@ fn stored(tensor: burn_pack::Tensor, precision: Precision, file: &str) -> Result
     };
     let data = bridge::into_data(tensor).map_err(|error| unreadable(error.to_string()))?;
     let (dtype, bytes) = match data.dtype() {
-        DType::Bool(_) => (Dtype::BOOL, data.iter::<bool>().map(u8::from).collect()),
+        booleans @ DType::Bool(_) => (booleans, data.iter::<bool>().map(u8::from).collect()),
         integers if integers.is_int() || integers.is_uint() => {
-            let unknown = || unreadable(format!("values of type {integers:?} cannot be stored"));
-            let dtype = stored_as(integers).ok_or_else(unknown)?;
-            (dtype, data.into_bytes().to_vec())
+            (integers, data.into_bytes().to_vec())
         }
         _ => {
             let values: Vec<f32> = data
@@ -124,10 +121,5 @@ fn stored(tensor: burn_pack::Tensor, precision: Precision, file: &str) -> Result
             (precision.dtype(), precision.bytes(&values))
         }
     };
-    Ok(NamedTensor {
-        name,
-        dtype,
-        shape,
-        bytes,
-    })
+    Ok(NamedTensor::new(name, dtype, shape, bytes)?)
 }
