@@ -47,6 +47,16 @@ pub enum Error {
         /// How many there are.
         classes: usize,
     },
+    /// A sample's label or prediction that is no class.
+    #[error("{what}: class {class} is out of range: there are names for {classes} classes")]
+    SampleClassOutOfRange {
+        /// Whether it is a label or a prediction, and of which sample.
+        what: String,
+        /// The class it says.
+        class: ClassId,
+        /// How many there are.
+        classes: usize,
+    },
     /// A class name or index that could not be resolved.
     #[error("no class is named '{name}'; {hint}")]
     UnknownClass {

@@ -61,6 +61,7 @@ mod names;
 mod progress;
 mod seed;
 mod table;
+mod tensor_file;
 mod tensors;
 
 pub use classifier::{Activations, Classifier};
@@ -77,4 +78,5 @@ pub use names::{class_by_name_or_index, nearest_name};
 pub use progress::{Observer, Progress, Silent};
 pub use seed::Seed;
 pub use table::{FeatureTable, Groups, Provenance, check_same_classes};
+pub use tensor_file::TensorFile;
 pub use tensors::{NamedTensor, write_safetensors};

@@ -269,14 +269,17 @@ fn hostile_files_are_refused_by_name() {
             "weight_before",
         ),
         (new().tensor("rows", Dtype::I64, &[1], &row(2)), "row 2"),
-        (new().tensor("rows", Dtype::I64, &[1], &row(-1)), "row -1"),
+        (
+            new().tensor("rows", Dtype::I64, &[1], &row(-1)),
+            "'rows' holds -1",
+        ),
         (
             new().tensor("rows", Dtype::I64, &[2], &[row(1), row(1)].concat()),
             "ascending",
         ),
         (
             new().tensor("rows", Dtype::F64, &[1], &row(1)),
-            "rows are F64",
+            "'rows' is F64 [1], expected I64 [1]",
         ),
         (
             new().tensor("rows", Dtype::I64, &[2], &[row(0), row(1)].concat()),
@@ -292,7 +295,7 @@ fn hostile_files_are_refused_by_name() {
         ),
         (
             new().tensor("bias_before", Dtype::I32, &[1], &[0; 4]),
-            "bias_before is I32",
+            "'bias_before' is I32",
         ),
         (lacking, "bias_after"),
     ] {

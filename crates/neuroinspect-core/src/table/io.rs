@@ -1,15 +1,12 @@
 //! Feature tables as safetensors files.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
 use ndarray::Array2;
-use safetensors::{Dtype, SafeTensors};
-use serde::de::DeserializeOwned;
 
-use crate::{ClassId, Error, FeatureTable, Groups, NamedTensor, Result, write_safetensors};
+use crate::{
+    ClassId, Error, FeatureTable, Groups, NamedTensor, Result, TensorFile, write_safetensors,
+};
 
 /// Value of the metadata key `format`; another one means a layout we do not know.
 const FORMAT: &str = "neuroinspect.feature_table.v1";
@@ -60,82 +57,38 @@ impl FeatureTable {
     /// [`Error::Read`], or [`Error::Format`] saying what is wrong with the file: truncated, not a
     /// table, an id out of range, a value not finite.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| Error::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        parse(&bytes).map_err(|reason| Error::Format {
-            path: path.to_owned(),
-            expected: EXPECTED,
-            reason,
-        })
+        let file = TensorFile::read(path, FORMAT, EXPECTED)?;
+        let &[samples, neurons] = file.shape("features")? else {
+            return Err(file.refuse(format!(
+                "'features' have shape {:?}, expected [samples, neurons]",
+                file.shape("features")?
+            )));
+        };
+        let features = file.f32("features", &[samples, neurons])?;
+        let features = Array2::from_shape_vec((samples, neurons), features)
+            .map_err(|error| file.refuse(error))?;
+        let classes = |name| {
+            let ids = file.indices(name)?.into_iter();
+            Ok::<_, Error>(ids.map(ClassId).collect())
+        };
+        let table = Self::of_samples(
+            file.json("sample_ids")?,
+            features,
+            classes("labels")?,
+            classes("predictions")?,
+            file.json("class_names")?,
+            file.json("provenance")?,
+        )
+        .map_err(|error| file.refuse(error))?;
+        if !file.has_tensor("groups") && !file.has_text("group_names") {
+            return Ok(table);
+        }
+        let groups = Groups {
+            names: file.json("group_names")?,
+            of_sample: file.indices("groups")?,
+        };
+        table
+            .with_groups(groups)
+            .map_err(|error| file.refuse(error))
     }
-}
-
-fn parse(bytes: &[u8]) -> Result<FeatureTable, String> {
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
-    let metadata = header.metadata().as_ref().ok_or("it has no metadata")?;
-    if metadata.get("format").map(String::as_str) != Some(FORMAT) {
-        return Err(format!("its metadata does not say format = {FORMAT}"));
-    }
-    let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-
-    let features = file.tensor("features").map_err(|error| error.to_string())?;
-    let &[samples, neurons] = features.shape() else {
-        return Err(format!(
-            "features have shape {:?}, expected [samples, neurons]",
-            features.shape()
-        ));
-    };
-    if features.dtype() != Dtype::F32 {
-        return Err(format!("features are {:?}, expected F32", features.dtype()));
-    }
-    let values = chunks(features.data()).map(f32::from_le_bytes).collect();
-    let values =
-        Array2::from_shape_vec((samples, neurons), values).map_err(|error| error.to_string())?;
-
-    let classes = |name| Ok::<_, String>(ids(&file, name)?.into_iter().map(ClassId).collect());
-    let table = FeatureTable::of_samples(
-        from_json(metadata, "sample_ids")?,
-        values,
-        classes("labels")?,
-        classes("predictions")?,
-        from_json(metadata, "class_names")?,
-        from_json(metadata, "provenance")?,
-    )
-    .map_err(|error| error.to_string())?;
-    if !metadata.contains_key("group_names") {
-        return Ok(table);
-    }
-    let groups = Groups {
-        names: from_json(metadata, "group_names")?,
-        of_sample: ids(&file, "groups")?,
-    };
-    table.with_groups(groups).map_err(|error| error.to_string())
-}
-
-fn ids(file: &SafeTensors<'_>, name: &str) -> Result<Vec<usize>, String> {
-    let tensor = file.tensor(name).map_err(|error| error.to_string())?;
-    if tensor.dtype() != Dtype::I64 {
-        return Err(format!("{name} are {:?}, expected I64", tensor.dtype()));
-    }
-    chunks(tensor.data())
-        .map(i64::from_le_bytes)
-        .map(|id| usize::try_from(id).map_err(|_| format!("{name} hold {id}, which is negative")))
-        .collect()
-}
-
-fn from_json<T: DeserializeOwned>(
-    metadata: &HashMap<String, String>,
-    key: &str,
-) -> Result<T, String> {
-    let text = metadata
-        .get(key)
-        .ok_or_else(|| format!("its metadata has no {key}"))?;
-    serde_json::from_str(text).map_err(|error| format!("{key} in its metadata: {error}"))
-}
-
-fn chunks<const B: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; B]> {
-    bytes.as_chunks().0.iter().copied()
 }

@@ -94,10 +94,14 @@ impl FeatureTable {
                 predictions.len(),
             ));
         }
-        let classes = class_names.len();
-        for &class in labels.iter().chain(&predictions) {
-            if class.0 >= classes {
-                return Err(Error::ClassOutOfRange { class, classes });
+        for (what, ids) in [("label of", &labels), ("prediction for", &predictions)] {
+            let classes = class_names.len();
+            if let Some(sample) = ids.iter().position(|class| class.0 >= classes) {
+                return Err(Error::SampleClassOutOfRange {
+                    what: format!("{what} sample '{}'", sample_ids[sample]),
+                    class: ids[sample],
+                    classes,
+                });
             }
         }
         for ((sample, neuron), &value) in features.indexed_iter() {

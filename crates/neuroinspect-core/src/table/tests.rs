@@ -1,8 +1,11 @@
+use std::{collections::HashMap, io::Write};
+
 use ndarray::array;
 use proptest::prelude::*;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use super::*;
-use crate::{InputSpec, Seed};
+use crate::{InputSpec, Seed, tensors::LONGEST_HEADER};
 
 fn table() -> FeatureTable {
     FeatureTable::new(
@@ -88,7 +91,7 @@ fn a_table_that_does_not_fit_is_refused() {
     ));
     assert!(matches!(
         one(array![[1.0]], &[1], &[0]),
-        Err(Error::ClassOutOfRange { .. })
+        Err(Error::SampleClassOutOfRange { .. })
     ));
     assert!(matches!(
         one(array![[f32::NAN]], &[0], &[0]),
@@ -185,6 +188,14 @@ fn a_split_takes_its_share_of_every_class() {
     all.dedup();
     assert_eq!(all.len(), 100);
     assert_eq!(table.split(0.8, Seed(1)).unwrap().0, first);
+    // What a seed holds out is part of what makes a run repeatable.
+    let held_out = [
+        7, 11, 13, 14, 19, 20, 21, 24, 42, 43, 45, 48, 56, 57, 58, 60, 63, 86, 88, 89,
+    ];
+    assert_eq!(
+        second.sample_ids(),
+        held_out.map(|sample| sample.to_string())
+    );
     assert_ne!(table.split(0.8, Seed(2)).unwrap().0, first);
     assert!(table.split(1.1, Seed(1)).is_err());
 }
@@ -275,6 +286,146 @@ fn damaged_files_are_refused() {
         FeatureTable::load(folder.path().join("no")),
         Err(Error::Read { .. })
     ));
+}
+
+/// A file of `grouped()` that is put together wrongly.
+struct Parts {
+    tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
+    texts: HashMap<String, String>,
+}
+
+impl Parts {
+    fn new() -> Self {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        grouped().save(file.path()).unwrap();
+        let bytes = std::fs::read(file.path()).unwrap();
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let part = |(name, view): (&str, TensorView<'_>)| {
+            let (shape, data) = (view.shape().to_vec(), view.data().to_vec());
+            (name.to_owned(), view.dtype(), shape, data)
+        };
+        Self {
+            tensors: file.iter().map(part).collect(),
+            texts: header.metadata().clone().unwrap(),
+        }
+    }
+
+    fn tensor(mut self, name: &str, dtype: Dtype, shape: &[usize], bytes: Vec<u8>) -> Self {
+        self = self.without(name);
+        self.tensors
+            .push((name.to_owned(), dtype, shape.to_vec(), bytes));
+        self
+    }
+
+    fn ids(self, name: &str, shape: &[usize], ids: &[i64]) -> Self {
+        let bytes = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+        self.tensor(name, Dtype::I64, shape, bytes)
+    }
+
+    fn without(mut self, name: &str) -> Self {
+        self.tensors.retain(|tensor| tensor.0 != name);
+        self.texts.remove(name);
+        self
+    }
+
+    fn load(self) -> Result<FeatureTable> {
+        let views = self.tensors.iter().map(|(name, dtype, shape, bytes)| {
+            (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
+        });
+        let bytes = safetensors::serialize(views, Some(self.texts)).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        FeatureTable::load(file.path())
+    }
+}
+
+#[test]
+fn hostile_files_are_refused_by_name() {
+    let new = Parts::new;
+    assert_eq!(new().load().unwrap(), grouped());
+    let mut nan = vec![0; 28];
+    nan.extend(f32::NAN.to_le_bytes());
+    for (parts, reason) in [
+        (
+            new().tensor("features", Dtype::F64, &[4, 2], vec![0; 64]),
+            "'features' is F64 [4, 2], expected F32 [4, 2]",
+        ),
+        (
+            new().tensor("labels", Dtype::I32, &[4], vec![0; 16]),
+            "'labels' is I32 [4], expected I64 [4]",
+        ),
+        (
+            new().ids("labels", &[4], &[0, 1, -1, 0]),
+            "'labels' holds -1, which is negative",
+        ),
+        (
+            new().ids("labels", &[4], &[0, 1, 3, 0]),
+            "label of sample '2': class 3 is out of range",
+        ),
+        (
+            new().ids("predictions", &[4], &[0, 3, 0, 0]),
+            "prediction for sample '1': class 3 is out of range",
+        ),
+        (
+            new().tensor("features", Dtype::F32, &[4, 2], nan),
+            "activation of neuron 1 on sample '3' is not finite (NaN)",
+        ),
+        (
+            new().tensor("features", Dtype::F32, &[8], vec![0; 32]),
+            "'features' have shape [8], expected [samples, neurons]",
+        ),
+        (
+            new().ids("labels", &[3], &[0, 1, 0]),
+            "labels of the feature table: expected 4, found 3",
+        ),
+        (
+            new().ids("labels", &[2, 2], &[0, 1, 0, 0]),
+            "'labels' is I64 [2, 2], expected I64 [4]",
+        ),
+        (
+            new().ids("groups", &[4], &[0, 1, 2, 0]),
+            "a group label: expected below 2, found 2",
+        ),
+        (new().without("features"), "it has no tensor 'features'"),
+        (new().without("groups"), "it has no tensor 'groups'"),
+        (
+            new().without("group_names"),
+            "its metadata has no group_names",
+        ),
+    ] {
+        let error = parts.load().unwrap_err();
+        let Error::Format { reason: found, .. } = &error else {
+            panic!("{reason}: {error:?}")
+        };
+        assert!(found.starts_with(reason), "'{found}', expected '{reason}'");
+    }
+}
+
+#[test]
+fn of_another_file_no_more_than_the_header_is_read() {
+    let path = tempfile::NamedTempFile::new().unwrap();
+    let refused = |bytes: &[u8]| {
+        let mut file = std::fs::File::create(path.path()).unwrap();
+        file.write_all(bytes).unwrap();
+        // A terabyte of zeros that takes no room on the disk.
+        file.set_len(1 << 40).unwrap();
+        let error = FeatureTable::load(path.path()).unwrap_err();
+        let Error::Format { reason, .. } = error else {
+            panic!("{error:?}")
+        };
+        reason
+    };
+    let reason = refused(&(LONGEST_HEADER as u64 + 1).to_le_bytes());
+    assert!(reason.contains("100000001 bytes"), "{reason}");
+    let header = br#"{"__metadata__":{"format":"another"}}"#;
+    let length = (header.len() as u64).to_le_bytes();
+    let reason = refused(&[&length[..], header].concat());
+    assert!(reason.starts_with("its metadata does not say"), "{reason}");
+    let header = br#"{"__metadata__":{"format":"neuroinspect.feature_table.v1"}}"#;
+    let length = (header.len() as u64).to_le_bytes();
+    let reason = refused(&[&length[..], header].concat());
+    assert_eq!(reason, "it is longer than its header says");
 }
 
 proptest! {
