@@ -3,7 +3,7 @@
 use ndarray::Axis;
 use rand::seq::SliceRandom;
 
-use crate::{ClassId, Error, FeatureTable, Groups, Result, Seed};
+use crate::{Error, FeatureTable, Groups, Result, Seed};
 
 impl FeatureTable {
     /// The rows at `indices`, in that order.
@@ -60,8 +60,11 @@ impl FeatureTable {
             });
         }
         let mut in_first = vec![false; self.len()];
-        for class in 0..self.classes() {
-            let mut samples = self.samples_of(ClassId(class))?;
+        let mut by_class = vec![Vec::new(); self.classes()];
+        for (sample, label) in self.labels.iter().enumerate() {
+            by_class[label.0].push(sample);
+        }
+        for (class, samples) in by_class.iter_mut().enumerate() {
             samples.shuffle(&mut seed.rng("split", &[class as u64]));
             let taken = (samples.len() as f64 * share).round() as usize;
             for &sample in &samples[..taken] {
