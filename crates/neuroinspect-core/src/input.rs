@@ -65,7 +65,11 @@ impl InputSpec {
     /// Standard deviation of ImageNet's training images.
     pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
-    /// The longest side an image may be brought to, in pixels: a JPEG's.
+    /// The largest side of a model's input, in pixels. A batch of images takes `12 S^2` bytes for
+    /// each: 200 MB at this side.
+    pub const MAX_SIZE: usize = 4096;
+
+    /// The longest side an image may be resized to before it is cropped, in pixels: a JPEG's.
     pub const MAX_SIDE: usize = 65_535;
 
     /// `size` pixels a side, values left in `[0, 1]`, images squashed to the square, bilinear.
@@ -107,12 +111,15 @@ impl InputSpec {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] for a side that is zero or above [`MAX_SIDE`](Self::MAX_SIDE), a
-    /// mean that is not finite, a standard deviation that is not finite or not above zero.
+    /// [`Error::InvalidOption`] for a size that is zero or above [`MAX_SIZE`](Self::MAX_SIZE), a
+    /// shorter side that is zero or above [`MAX_SIDE`](Self::MAX_SIDE), a mean that is not finite, a
+    /// standard deviation that is not finite or not above zero.
     pub fn validate(&self) -> Result<()> {
-        check_side("input size", self.size)?;
+        let in_size = (1..=Self::MAX_SIZE).contains(&self.size);
+        check_side("input size", self.size, in_size, "1 to 4096 pixels")?;
         if let ResizeRule::ShorterSide { to } = self.resize {
-            check_side("shorter side", to)?;
+            let in_side = (1..=Self::MAX_SIDE).contains(&to);
+            check_side("shorter side", to, in_side, "1 to 65535 pixels")?;
         }
         let refuse = |option, values: [f32; 3], expected| {
             let value = format!("{values:?}");
@@ -144,14 +151,19 @@ impl InputSpec {
     }
 }
 
-fn check_side(option: &'static str, side: usize) -> Result<()> {
-    if (1..=InputSpec::MAX_SIDE).contains(&side) {
+fn check_side(
+    option: &'static str,
+    side: usize,
+    allowed: bool,
+    expected: &'static str,
+) -> Result<()> {
+    if allowed {
         return Ok(());
     }
     Err(Error::InvalidOption {
         option,
         value: side.to_string(),
-        expected: "1 to 65535 pixels",
+        expected,
     })
 }
 
@@ -169,12 +181,19 @@ mod tests {
         let std = |std| InputSpec::new(8).with_normalization([0.0; 3], std);
         let shorter = |to| InputSpec::new(8).with_resize(ResizeRule::ShorterSide { to });
         assert!(shorter(4).validate().is_ok(), "padded");
+        assert!(shorter(InputSpec::MAX_SIDE).validate().is_ok());
+        assert!(InputSpec::new(InputSpec::MAX_SIZE).validate().is_ok());
         let nan = InputSpec::new(8).with_normalization([f32::NAN, 0.0, 0.0], [1.0; 3]);
         for (spec, message) in [
             (
                 InputSpec::new(0),
-                "input size = 0: expected 1 to 65535 pixels",
+                "input size = 0: expected 1 to 4096 pixels",
             ),
+            (
+                InputSpec::new(4097),
+                "input size = 4097: expected 1 to 4096 pixels",
+            ),
+            (shorter(0), "shorter side = 0: expected 1 to 65535 pixels"),
             (
                 shorter(70_000),
                 "shorter side = 70000: expected 1 to 65535 pixels",
@@ -183,6 +202,10 @@ mod tests {
             (
                 std([1.0, 0.0, 1.0]),
                 "std = [1.0, 0.0, 1.0]: expected three finite numbers above 0",
+            ),
+            (
+                std([1.0, -0.5, 1.0]),
+                "std = [1.0, -0.5, 1.0]: expected three finite numbers above 0",
             ),
             (
                 std([1.0, 1.0, f32::INFINITY]),

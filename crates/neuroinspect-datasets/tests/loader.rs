@@ -375,7 +375,7 @@ fn options_out_of_range_are_refused() {
         for (spec, message) in [
             (
                 InputSpec::new(0),
-                "input size = 0: expected 1 to 65535 pixels",
+                "input size = 0: expected 1 to 4096 pixels",
             ),
             (
                 spec,

@@ -94,7 +94,7 @@ fn sizes_out_of_range_are_refused() {
     for (spec, message) in [
         (
             InputSpec::new(0),
-            "input size = 0: expected 1 to 65535 pixels",
+            "input size = 0: expected 1 to 4096 pixels",
         ),
         (
             InputSpec::new(8).with_resize(ResizeRule::ShorterSide { to: 70_000 }),
@@ -107,7 +107,7 @@ fn sizes_out_of_range_are_refused() {
     let error = thumbnail(&image, 0).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "input size = 0: expected 1 to 65535 pixels"
+        "input size = 0: expected 1 to 4096 pixels"
     );
 }
 
