@@ -66,12 +66,14 @@ pub enum Error {
         hint: String,
     },
     /// A class name that several classes bear.
-    #[error("{} classes are named '{name}'; give one of their indices: {}", classes.len(), list(classes))]
+    #[error("{} classes are named '{name}'; give one of their indices: {indices}", classes.len())]
     AmbiguousClass {
         /// The text given.
         name: String,
         /// The classes that bear it.
         classes: Vec<ClassId>,
+        /// What to give for each of them instead.
+        indices: String,
     },
     /// Feature tables or data sets that cannot be used together.
     #[error(
@@ -198,11 +200,6 @@ impl Error {
 /// Lists have no `Display`, and `Debug` puts texts in quotes.
 fn shown(value: impl std::fmt::Debug) -> String {
     format!("{value:?}").replace('"', "")
-}
-
-fn list(classes: &[ClassId]) -> String {
-    let indices: Vec<_> = classes.iter().map(ClassId::to_string).collect();
-    indices.join(", ")
 }
 
 #[cfg(test)]

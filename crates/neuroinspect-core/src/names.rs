@@ -5,6 +5,9 @@ use crate::{ClassId, Error, Result};
 /// Likeness of two names, from 0 to 1, from which on one is offered for the other.
 const LIKE: f64 = 0.8;
 
+/// Says that an index follows, even where it is the name of a class.
+const INDEX: &str = "index:";
+
 /// Class names listed in a message, if there are no more than these.
 const LISTED: usize = 12;
 
@@ -20,6 +23,9 @@ pub fn nearest_name<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) ->
 }
 
 /// Resolves a class by its name, or by its index when no class bears that name.
+///
+/// A number that several classes bear as their name is the index of one of them, or none. Where a
+/// name stands in the way of an index, `index:5` says that the index is meant.
 ///
 /// # Errors
 ///
@@ -40,8 +46,10 @@ pub fn class_by_name_or_index(class_names: &[String], text: &str) -> Result<Clas
     let bearers: Vec<usize> = (0..class_names.len())
         .filter(|&class| class_names[class] == text)
         .collect();
-    match (&bearers[..], text.parse()) {
+    let index = text.strip_prefix(INDEX).unwrap_or(text).parse();
+    match (&bearers[..], index) {
         (&[class], _) => Ok(ClassId(class)),
+        ([_, ..], Ok(class)) if bearers.contains(&class) => Ok(ClassId(class)),
         ([], Ok(class)) if class < class_names.len() => Ok(ClassId(class)),
         ([], Ok(class)) => Err(Error::ClassOutOfRange {
             class: ClassId(class),
@@ -51,10 +59,19 @@ pub fn class_by_name_or_index(class_names: &[String], text: &str) -> Result<Clas
             name: text.to_owned(),
             hint: hint(class_names, text),
         }),
-        _ => Err(Error::AmbiguousClass {
-            name: text.to_owned(),
-            classes: bearers.into_iter().map(ClassId).collect(),
-        }),
+        _ => {
+            let shown = |&class: &usize| {
+                let index = class.to_string();
+                let is_name = class_names.contains(&index);
+                format!("{}{index}", if is_name { INDEX } else { "" })
+            };
+            let indices: Vec<String> = bearers.iter().map(shown).collect();
+            Err(Error::AmbiguousClass {
+                name: text.to_owned(),
+                indices: indices.join(", "),
+                classes: bearers.into_iter().map(ClassId).collect(),
+            })
+        }
     }
 }
 
@@ -87,12 +104,47 @@ mod tests {
         );
         // A name goes before an index, also one that is a number.
         let names = ["1", "0", "2", "2"].map(String::from);
-        assert_eq!(class_by_name_or_index(&names, "1").unwrap(), ClassId(0));
-        assert_eq!(class_by_name_or_index(&names, "3").unwrap(), ClassId(3));
+        for (text, class) in [("1", 0), ("0", 1), ("2", 2), ("3", 3), ("index:0", 0)] {
+            let found = class_by_name_or_index(&names, text).unwrap();
+            assert_eq!(found, ClassId(class), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_class_can_be_asked_for_in_a_way_that_the_message_names() {
+        // Both indices of "7" are names of other classes.
+        let names = ["7", "7", "0", "1", "index:2"].map(String::from);
+        assert_eq!(
+            refusal(&names, "7"),
+            "2 classes are named '7'; give one of their indices: index:0, index:1"
+        );
+        for (text, class) in [
+            ("0", 2),
+            ("index:0", 0),
+            ("index:1", 1),
+            ("index:2", 4), // A name goes before an index, also this one.
+            ("index:3", 3),
+        ] {
+            let found = class_by_name_or_index(&names, text).unwrap();
+            assert_eq!(found, ClassId(class), "{text}");
+        }
         assert!(matches!(
-            class_by_name_or_index(&names, "2"),
-            Err(Error::AmbiguousClass { .. })
+            class_by_name_or_index(&names, "index:5"),
+            Err(Error::ClassOutOfRange { .. })
         ));
+        assert!(matches!(
+            class_by_name_or_index(&names, "index:x"),
+            Err(Error::UnknownClass { .. })
+        ));
+    }
+
+    #[test]
+    fn the_nearest_name_is_found_whatever_its_case() {
+        let names = ["great white shark", "Tench", "goldfish"];
+        assert_eq!(nearest_name("GOLDFISH", names), Some("goldfish"));
+        assert_eq!(nearest_name("tench", names), Some("Tench"));
+        assert_eq!(nearest_name("TENCHES", names), Some("Tench"));
+        assert_eq!(nearest_name("xyz", names), None);
     }
 
     #[test]
