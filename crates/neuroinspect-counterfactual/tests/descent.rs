@@ -245,12 +245,24 @@ fn another_layer_has_other_mistakes() {
 
 #[test]
 fn a_sample_that_cannot_flip_is_reported_with_its_shift() {
-    // The two classes differ in their bias alone.
-    let layer = DecisionLayer::new(array![[1.0, 1.0], [1.0, 1.0]], array![0.0, 1.0]).unwrap();
     let config = CounterfactualConfig::default().with_max_steps(37);
-    let explanation = run(&array![[1.0, 1.0]], &layer, ClassId(0), &config);
-    let outcome = explanation.outcomes[0];
-    assert_eq!((outcome.steps, outcome.flipped), (37, false));
+    // Classes that differ in their bias alone, where no shift helps, and in a bias that is out of
+    // reach within the steps.
+    let alike = DecisionLayer::new(array![[1.0, 1.0], [1.0, 1.0]], array![0.0, 1.0]).unwrap();
+    let far = DecisionLayer::new(array![[1.0, 0.0], [0.0, 0.5]], array![0.0, 99.0]).unwrap();
+    for (layer, moves) in [(alike, false), (far, true)] {
+        let features = array![[1.0, 1.0]];
+        let explanation = run(&features, &layer, ClassId(0), &config);
+        let outcome = explanation.outcomes[0];
+        assert_eq!((outcome.steps, outcome.flipped), (37, false));
+        let (shift, flip, _) = by_hand(features.row(0), &layer, 0, &config);
+        assert_eq!(flip, None);
+        for (ours, theirs) in explanation.shifts.row(0).iter().zip(&shift) {
+            // Single precision over 37 steps, of values near 10.
+            assert!((f64::from(*ours) - theirs).abs() < 1e-3, "{ours} {theirs}");
+            assert_eq!(theirs.abs() > 0.1, moves, "{theirs}");
+        }
+    }
 }
 
 #[test]
