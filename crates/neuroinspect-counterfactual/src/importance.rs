@@ -18,7 +18,8 @@ use crate::Result;
 ///
 /// # Errors
 ///
-/// When the class is out of range, or the features are not the layer's `D`.
+/// When the class is out of range, the features are not the layer's `D`, or one of them is not
+/// finite.
 ///
 /// ```
 /// use ndarray::array;
@@ -54,7 +55,8 @@ pub fn importance(
 ///
 /// # Errors
 ///
-/// When a class or a neuron is out of range, or the features are not the layer's `D`.
+/// When a class or a neuron is out of range, the features are not the layer's `D`, or one of them is
+/// not finite.
 pub fn importances(
     layer: &DecisionLayer,
     features: ArrayView1<'_, f32>,
@@ -70,6 +72,12 @@ pub fn importances(
     if features.len() != layer.neurons() {
         let expected = [layer.neurons()];
         return Err(Error::shape("mean features", expected, features.shape()).into());
+    }
+    for (neuron, &value) in features.indexed_iter() {
+        if !value.is_finite() {
+            let what = format!("mean activation of neuron {neuron}");
+            return Err(Error::NotFinite { what, value }.into());
+        }
     }
     let weight = layer.weight().mapv(f64::from);
     let features = features.mapv(f64::from);

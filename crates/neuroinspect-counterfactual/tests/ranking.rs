@@ -194,6 +194,18 @@ fn importance_is_right_where_probabilities_vanish() {
 }
 
 #[test]
+fn importance_of_features_that_are_not_finite_is_refused() {
+    for value in [f32::NAN, f32::INFINITY] {
+        let features = array![1.0, value, 1.0, 1.0];
+        let error = importance(&layer(4), features.view(), ClassId(0)).unwrap_err();
+        let Error::Core(CoreError::NotFinite { what, .. }) = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(what, "mean activation of neuron 1");
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let config = RankingConfig::default();
     let mean = Array1::ones(4);

@@ -26,8 +26,8 @@ pub enum Target {
     Fixed(f64),
     /// A third of the influence of the least important neuron is left:
     /// `o = 1 + (min_i r_i - 1) / 3`, the importances `r_i` taken at the validation table's mean
-    /// features; 1 when that neuron argues against the class. For
-    /// [all classes](EditScope::AllClasses), `r_i` is the mean over them.
+    /// features, 1e9 at most, which no ratio is above; 1 when that neuron argues against the class.
+    /// For [all classes](EditScope::AllClasses), `r_i` is the mean over them.
     #[default]
     Auto,
 }

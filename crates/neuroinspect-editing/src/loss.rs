@@ -11,8 +11,8 @@ use neuroinspect_core::{DecisionLayer, NeuronId};
 
 use crate::{EditConfig, EditScope, RatioForm, RatioNorm};
 
-/// Keeps the quotient of Eq. 7 finite.
-const EPSILON: f64 = 1e-9;
+/// Keeps the quotient of Eq. 7 finite: no probability ratio is above `1 / EPSILON`.
+pub(crate) const EPSILON: f64 = 1e-9;
 
 /// Eq. 8 for one set of neurons: `CE + lambda3 |r - o|`.
 pub(crate) struct Loss {

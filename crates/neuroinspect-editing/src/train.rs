@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     EditConfig, EditScope, Error, Keep, Method, Recipe, Result, Target, Ties,
-    loss::{Loss, Penalty},
+    loss::{EPSILON, Loss, Penalty},
     optimizer::Adam,
 };
 
@@ -326,6 +326,8 @@ fn target_ratio(
         EditScope::AllClasses => (0..layer.classes()).map(ClassId).collect(),
     };
     let importances = importances(layer, mean.view(), &classes, neurons)?;
+    // Importances have no epsilon: the target must not be beyond what a ratio with it can be.
+    let importances = importances.mapv(|importance| importance.min(EPSILON.recip()));
     let means = importances.sum_axis(Axis(0)) / classes.len() as f64;
     let least = means.fold(f64::INFINITY, |least, &mean| least.min(mean));
     Ok((1.0 + (least - 1.0) / 3.0).max(1.0))

@@ -269,6 +269,17 @@ fn an_automatic_target_leaves_a_third_of_the_least_influence() {
         target(&[2], EditScope::AllClasses),
         (1.0 + (both - 1.0) / 3.0).max(1.0)
     );
+    // Importances of e^300 and more: the target is what a ratio can come to, p / (q + 1e-9).
+    for weight in [300.0, 3000.0] {
+        let layer = DecisionLayer::new(array![[weight], [0.0]], array![-weight, 0.0]).unwrap();
+        let sure = table(array![[1.0], [1.0]], &[0, 1], 2);
+        for (scope, most) in [(one, 1e9), (EditScope::AllClasses, 5e8)] {
+            let edited = run(&sure, &sure, &layer, &[0], scope, &config).unwrap();
+            let expected = 1.0 + (most - 1.0) / 3.0;
+            assert!((edited.target - expected).abs() < 1.0, "{}", edited.target);
+            assert!(edited.epochs[0].loss.is_finite());
+        }
+    }
     let fixed = config.clone().with_target(Target::Fixed(1.25));
     assert_eq!(
         run(&train, &train, &layer, &[0], one, &fixed)
