@@ -13,6 +13,11 @@
 //!   they came from. Every stage but visualization works from it alone.
 //! - [`Metrics`] is what a table's predictions are worth, per class and per group.
 //! - [`InputSpec`] says which pixels a model wants to see.
+//! - [`class_by_name_or_index`] and [`nearest_name`] find what a person has named.
+//! - [`write_safetensors`] writes [`NamedTensor`]s so that equal content makes equal bytes,
+//!   [`TensorFile`] reads them back, [`write_atomically`] writes any file whole or not at all, and
+//!   [`sha256_of_file`] and [`sha256_of_bytes`] tell files apart.
+//! - [`host`](host()) reads a tensor back from its device.
 //! - [`DeviceName`], [`Seed`] and [`Observer`] are how a caller says where to compute, which
 //!   random numbers to draw, and when to stop.
 //!

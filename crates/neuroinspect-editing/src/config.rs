@@ -99,8 +99,11 @@ pub enum Schedule {
     /// middle of each step, so that no step is in vain.
     #[default]
     Warmup,
-    /// The same curve as the original program walks it: the step within the epoch over the steps
-    /// of all epochs. The rate starts again from 0 every epoch and never leaves the rise.
+    /// The same curve as the original program walks it: the rate is set after each step, for the
+    /// next one, from the step within the epoch over the steps of all epochs, and never leaves the
+    /// rise. The very first step has the full rate. Every later epoch begins with the last rate of
+    /// the one before; 0 comes at its second step. With one batch an epoch, every step but the very
+    /// first has a rate of 0.
     OriginalWarmup,
 }
 

@@ -70,7 +70,8 @@ pub struct EpochRecord {
 
 /// Trains a decision layer until the chosen neurons no longer decide.
 ///
-/// Only `W` and `b` learn, by Adam, on features that are as they are in the table. `layer` itself is
+/// Only `W` and `b` learn, by Adam, on features that are as they are in the table. The whole
+/// training table is put on the device: `4 N D` bytes. `layer` itself is
 /// no candidate for the layer kept, however accurate: the validation table usually has the same
 /// false correlation as the training table, and by its accuracy no edit would ever be chosen.
 /// Among epochs of equal accuracy [`Ties`](crate::Ties) decides.

@@ -10,11 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{EditConfig, EditScope, Error, Result};
 
-/// A patch of a decision layer that can be applied, reverted, inspected and passed on in a small
-/// file.
+/// A patch of a decision layer that can be applied, reverted, inspected and passed on in a file.
 ///
 /// It holds the rows of `W` and `b` that differ, before and after, and the hashes of the whole
-/// layer before and after. It applies to that layer alone, and reverting it brings back the exact
+/// layer before and after: `8 R (D + 1)` bytes for `R` rows that differ. It applies to that layer alone, and reverting it brings back the exact
 /// bits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Edit {
