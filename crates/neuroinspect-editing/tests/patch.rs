@@ -5,8 +5,11 @@
 use std::collections::HashMap;
 
 use ndarray::{Array1, Array2, array};
-use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, NeuronId};
-use neuroinspect_editing::{Edit, EditConfig, EditScope, Error, Method, Recipe};
+use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, NeuronId, Seed};
+use neuroinspect_editing::{
+    Edit, EditConfig, EditScope, Error, Keep, Method, RatioForm, RatioNorm, Recipe, Schedule,
+    Target, Ties,
+};
 use proptest::{collection::vec, prelude::*};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
@@ -261,8 +264,20 @@ fn hostile_files_are_refused_by_name() {
             "recipe",
         ),
         (
-            new().metadata("edit", "probability_ratio", "divination"),
-            "divination",
+            new().metadata("edit", "\"name\":\"prob", "\"game\":\"prob"),
+            "missing field `name`",
+        ),
+        (
+            new().metadata("edit", "\"best_epoch\":3,", ""),
+            "missing field `best_epoch`",
+        ),
+        (
+            new().metadata("edit", ",\"schedule\":\"warmup\"", ""),
+            "option `schedule` is missing",
+        ),
+        (
+            new().metadata("edit", "\"schedule\"", "\"shedule\":0,\"schedule\""),
+            "unknown field `shedule`",
         ),
         (
             new().metadata("edit", "\"neurons\":3", "\"neurons\":18446744073709551615"),
@@ -305,6 +320,73 @@ fn hostile_files_are_refused_by_name() {
             "'{expected}' is missing from: {reason}"
         );
     }
+}
+
+#[test]
+fn an_edit_by_an_unknown_method_can_be_used_and_kept() {
+    let edit = Parts::new()
+        .metadata("edit", "probability_ratio", "divination")
+        .load()
+        .unwrap();
+    let Method::Other { name, options } = &edit.recipe().method else {
+        panic!("{:?}", edit.recipe())
+    };
+    assert_eq!(
+        (&name[..], &options["best_epoch"]),
+        ("divination", &3.into())
+    );
+    assert!(edit.to_string().contains("'divination'"));
+    assert_eq!(edit.apply(&before()).unwrap(), after());
+    assert_eq!(edit.revert(&after()).unwrap(), before());
+    assert_eq!(load(&saved(&edit)).unwrap(), edit);
+}
+
+/// Written by [`Edit::save`]; what it says must be read for as long as there is a version 1.
+const VERSION_1: &[u8] = include_bytes!("data/edit.v1.safetensors");
+
+#[test]
+fn an_edit_of_version_1_is_read_and_written_as_ever() {
+    let edit = load(VERSION_1).unwrap();
+    let recipe = edit.recipe();
+    assert_eq!((&recipe.model[..], &recipe.version[..]), ("toy", "0.1.0"));
+    let Method::ProbabilityRatio {
+        neurons,
+        scope,
+        target,
+        best_epoch,
+        config,
+    } = &recipe.method
+    else {
+        panic!("{recipe:?}")
+    };
+    assert_eq!(neurons, &[NeuronId(0), NeuronId(2)]);
+    assert_eq!((*scope, *target), (EditScope::Class(ClassId(1)), 1.02));
+    assert_eq!(*best_epoch, 3);
+    let expected = EditConfig {
+        target: Target::Fixed(1.0),
+        ratio_form: RatioForm::Joint,
+        ratio_norm: RatioNorm::L2,
+        lambda3: 0.01,
+        learning_rate: 1e-4,
+        weight_decay: 1e-4,
+        batch_size: 32,
+        epochs: 20,
+        patience: Some(5),
+        keep: Keep::Accuracy,
+        ties: Ties::SmallerPenalty,
+        schedule: Schedule::Warmup,
+        seed: Seed(0),
+    };
+    assert_eq!(config, &expected);
+    assert_eq!(edit.shape(), [2, 3]);
+    assert_eq!(edit.changed_classes(), [ClassId(1)]);
+    let hash = "1fc7997710036516dfedf71025a1e6d26e41c9e095184feeded8ff257cbe25e3";
+    assert_eq!(edit.sha256_before(), hash);
+    let hash = "8bf61a1acc5374002261cb598961e061593670cd94ca5882fa802c578f170658";
+    assert_eq!(edit.sha256_after(), hash);
+    assert_eq!(edit.apply(&before()).unwrap(), after());
+    assert_eq!(edit.revert(&after()).unwrap(), before());
+    assert_eq!(saved(&edit), VERSION_1);
 }
 
 fn layers() -> impl Strategy<Value = (DecisionLayer, DecisionLayer)> {

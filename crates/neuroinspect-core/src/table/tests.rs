@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use super::*;
-use crate::{InputSpec, Seed, tensors::LONGEST_HEADER};
+use crate::{InputSpec, Interpolation, ResizeRule, Seed, tensors::LONGEST_HEADER};
 
 fn table() -> FeatureTable {
     FeatureTable::new(
@@ -286,6 +286,41 @@ fn damaged_files_are_refused() {
         FeatureTable::load(folder.path().join("no")),
         Err(Error::Read { .. })
     ));
+}
+
+/// Written by [`FeatureTable::save`]; what it says must be read for as long as there is a version 1.
+const VERSION_1: &[u8] = include_bytes!("../../tests/data/table.v1.safetensors");
+
+#[test]
+fn a_table_of_version_1_is_read_and_written_as_ever() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), VERSION_1).unwrap();
+    let table = FeatureTable::load(file.path()).unwrap();
+    assert_eq!(
+        table.features(),
+        array![[1.0, -0.5], [0.25, 3.0], [0.0, 1e-9]]
+    );
+    assert_eq!(table.labels(), [0, 1, 0].map(ClassId));
+    assert_eq!(table.predictions(), [0, 1, 1].map(ClassId));
+    assert_eq!(table.class_names(), ["cat", "d\u{f6}g"]);
+    assert_eq!(table.sample_ids(), ["a.png", "b.png", "sub/c.png"]);
+    let groups = table.groups().unwrap();
+    assert_eq!(groups.names, ["indoors", "outdoors"]);
+    assert_eq!(groups.of_sample, [0, 1, 1]);
+    let input = InputSpec {
+        size: 224,
+        mean: [0.485, 0.456, 0.406],
+        std: [0.229, 0.224, 0.225],
+        resize: ResizeRule::ShorterSide { to: 256 },
+        interpolation: Interpolation::Bicubic,
+    };
+    let provenance = Provenance::new("toy", input)
+        .with_weights_sha256("ab")
+        .with_dataset("by hand");
+    assert_eq!(table.provenance(), &provenance);
+
+    table.save(file.path()).unwrap();
+    assert_eq!(std::fs::read(file.path()).unwrap(), VERSION_1);
 }
 
 /// A file of `grouped()` that is put together wrongly.

@@ -6,7 +6,8 @@ use std::fmt;
 
 use ndarray::{Array1, Array2, Axis};
 use neuroinspect_core::{ClassId, DecisionLayer, NeuronId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde_json::{Map, Value};
 
 use crate::{EditConfig, EditScope, Error, Result};
 
@@ -41,7 +42,7 @@ pub struct Recipe {
 
 /// A way to make one decision layer out of another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "snake_case")]
+#[serde(remote = "Self", tag = "name", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Method {
     /// [`edit`](crate::edit): the probability ratio of some neurons is pulled to a target.
@@ -55,8 +56,63 @@ pub enum Method {
         /// The epoch whose layer was kept, from 1.
         best_epoch: usize,
         /// The options, the seed among them.
+        #[serde(deserialize_with = "recorded")]
         config: EditConfig,
     },
+    /// One that this version of neuroinspect does not know. Its edits can be applied and reverted
+    /// all the same.
+    #[serde(skip)]
+    Other {
+        /// Its name.
+        name: String,
+        /// What is recorded of it.
+        options: Map<String, Value>,
+    },
+}
+
+/// The name under which [`Method::ProbabilityRatio`] is recorded.
+const PROBABILITY_RATIO: &str = "probability_ratio";
+
+/// The key of a recorded method's name, beside its options.
+const NAME: &str = "name";
+
+// The derived functions know all methods but `Other`.
+impl Serialize for Method {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self::Other { name, options } = self else {
+            return Self::serialize(self, serializer);
+        };
+        let mut all = options.clone();
+        all.insert(NAME.to_owned(), name.clone().into());
+        all.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Method {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut options = Map::deserialize(deserializer)?;
+        match options.get(NAME).and_then(Value::as_str).map(str::to_owned) {
+            None => Err(D::Error::missing_field(NAME)),
+            Some(name) if name == PROBABILITY_RATIO => {
+                Self::deserialize(Value::Object(options)).map_err(D::Error::custom)
+            }
+            Some(name) => {
+                options.remove(NAME);
+                Ok(Self::Other { name, options })
+            }
+        }
+    }
+}
+
+/// Options as they were recorded: today's default of a missing one need not be what was done.
+fn recorded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EditConfig, D::Error> {
+    let options = Value::deserialize(deserializer)?;
+    let all = serde_json::to_value(EditConfig::default()).map_err(D::Error::custom)?;
+    let mut all = all.as_object().into_iter().flat_map(Map::keys);
+    if let Some(missing) = all.find(|&option| options.get(option).is_none()) {
+        return Err(D::Error::custom(format!("option `{missing}` is missing")));
+    }
+    EditConfig::deserialize(options).map_err(D::Error::custom)
 }
 
 impl Recipe {
@@ -93,6 +149,9 @@ impl fmt::Display for Method {
                     names.join(", "),
                     config.seed.0
                 )
+            }
+            Self::Other { name, .. } => {
+                write!(f, "made by '{name}', a method this version does not know")
             }
         }
     }
