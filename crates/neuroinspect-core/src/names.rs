@@ -5,6 +5,9 @@ use crate::{ClassId, Error, Result};
 /// Likeness of two names, from 0 to 1, from which on one is offered for the other.
 const LIKE: f64 = 0.8;
 
+/// Characters a part of a name must have to stand for it.
+const HELD: usize = 3;
+
 /// Says that an index follows, even where it is the name of a class.
 const INDEX: &str = "index:";
 
@@ -12,11 +15,24 @@ const INDEX: &str = "index:";
 const LISTED: usize = 12;
 
 /// The name most like `text`, upper and lower case alike, if any is like enough to be meant.
+///
+/// A name that holds all of `text` and more is meant before one that is spelt like it, the shortest
+/// first: `cifar_resnet20` by `resnet20`, not `resnet50`.
 pub fn nearest_name<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_lowercase();
-    names
+    let names: Vec<(String, &str)> = names
         .into_iter()
-        .map(|name| (strsim::jaro_winkler(&text, &name.to_lowercase()), name))
+        .map(|name| (name.to_lowercase(), name))
+        .collect();
+    let holding = names
+        .iter()
+        .filter(|(lower, _)| text.chars().count() >= HELD && lower.contains(&text));
+    if let Some((_, name)) = holding.min_by_key(|(lower, _)| lower.len()) {
+        return Some(name);
+    }
+    names
+        .iter()
+        .map(|(lower, name)| (strsim::jaro_winkler(&text, lower), *name))
         .filter(|(likeness, _)| *likeness >= LIKE)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, name)| name)
@@ -145,6 +161,14 @@ mod tests {
         assert_eq!(nearest_name("tench", names), Some("Tench"));
         assert_eq!(nearest_name("TENCHES", names), Some("Tench"));
         assert_eq!(nearest_name("xyz", names), None);
+    }
+
+    #[test]
+    fn a_name_that_holds_all_of_the_text_is_nearest() {
+        let names = ["resnet50", "cifar_resnet200", "cifar_resnet20", "ten"];
+        assert_eq!(nearest_name("ResNet20", names), Some("cifar_resnet20"));
+        assert_eq!(nearest_name("resnet", names), Some("resnet50"));
+        assert_eq!(nearest_name("en", names), None, "too short a part");
     }
 
     #[test]
