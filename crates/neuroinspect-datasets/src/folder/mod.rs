@@ -179,7 +179,11 @@ fn list(root: &Path) -> Result<(Vec<String>, Vec<File>)> {
             }
             Err(error) => {
                 let path = error.path().unwrap_or(root).to_owned();
-                let source = error.into();
+                // As an error of walkdir's, it would name the path a second time.
+                let source = match error.into_io_error() {
+                    Some(source) => source,
+                    None => std::io::Error::other("links in a circle"),
+                };
                 return Err(neuroinspect_core::Error::Read { path, source }.into());
             }
         };
