@@ -5,6 +5,8 @@
 //! ```text
 //! NEUROINSPECT_DEVICE=wgpu cargo test -p neuroinspect --features wgpu --test backends
 //! ```
+//!
+//! On `flex` itself it only shows that the same work gives the same results twice.
 
 #![allow(
     clippy::unwrap_used,

@@ -8,44 +8,45 @@
 )]
 
 use neuroinspect::{
-    core::{Metrics, NeuronId, Silent},
+    core::{Metrics, NeuronId, Seed, Silent},
+    datasets::scenes::{Scenes, ScenesConfig},
     demo::{Demo, DemoFindings},
+    editing::Comparison,
 };
 
-fn demo() -> (Demo, DemoFindings) {
-    let device = neuroinspect::burn::tensor::Device::flex();
-    let demo = Demo::load(&device).unwrap();
-    let mut config = Demo::config();
-    // What the pictures look like is not looked at here, so that few steps do.
-    config.illusion = config.illusion.with_steps(10);
-    let found = demo.run(&config, &mut Silent).unwrap();
-    (demo, found)
+fn demo() -> Demo {
+    Demo::load(&neuroinspect::burn::tensor::Device::flex()).unwrap()
 }
 
-#[test]
-fn the_planted_context_is_found_and_mended() {
-    let (demo, found) = demo();
+/// The share of neurons that respond to the planted context.
+fn responding(found: &DemoFindings, neurons: &[NeuronId]) -> f64 {
+    let responds = |neuron: &&NeuronId| found.context_effects[neuron.0].responds();
+    neurons.iter().filter(responds).count() as f64 / neurons.len() as f64
+}
+
+fn worst_group(metrics: &Metrics) -> f64 {
+    metrics.worst_group_accuracy.unwrap()
+}
+
+/// What must hold of the demo whatever scenes it is tested on.
+fn is_found_and_mended(demo: &Demo, found: &DemoFindings) {
     let findings = &found.findings;
     assert_eq!(findings.class, demo.planted_class());
     assert!(!findings.interrupted);
 
     let first = findings.ranking.first(5);
     assert_eq!(first.len(), 5);
-    let responds = |neuron: NeuronId| found.context_effects[neuron.0].responds();
-    let responding = first.iter().filter(|&&neuron| responds(neuron)).count();
-    assert!(responding >= 3, "{responding} of {first:?}");
+    assert!(responding(found, &first) >= 0.6, "{first:?}");
     // By chance the share of the context's neurons among the ranked would be that among all.
-    let share = |neurons: &[NeuronId]| {
-        let responding = neurons.iter().filter(|&&neuron| responds(neuron)).count();
-        responding as f64 / neurons.len() as f64
-    };
     let all: Vec<_> = (0..found.context_effects.len()).map(NeuronId).collect();
-    let (ranked, all) = (share(&findings.neurons), share(&all));
+    let (ranked, all) = (
+        responding(found, &findings.neurons),
+        responding(found, &all),
+    );
     assert!(ranked > all + 0.25, "{ranked} of the ranked, {all} of all");
 
     let mending = findings.mending.as_ref().unwrap();
-    let (before, after) = (&mending.comparison.before, &mending.comparison.after);
-    let worst_group = |metrics: &Metrics| metrics.worst_group_accuracy.unwrap();
+    let Comparison { before, after } = &mending.comparison;
     let gain = worst_group(after) - worst_group(before);
     assert!(gain >= 0.10, "worst group {before:?} {after:?}");
     assert!(
@@ -53,20 +54,60 @@ fn the_planted_context_is_found_and_mended() {
         "average {before:?} {after:?}"
     );
     // It is the ratio that mends: training the decision layer on without it does not.
-    let control = mending.control.as_ref().unwrap();
+    let control = mending.control.metrics().unwrap();
     let gain = worst_group(after) - worst_group(control);
     assert!(gain >= 0.10, "worst group {after:?}, control {control:?}");
+}
 
-    assert_eq!(findings.illusions.len(), 5);
-    for illusion in &findings.illusions {
+#[test]
+fn the_planted_context_is_found_and_mended() {
+    let demo = demo();
+    let mut config = Demo::config();
+    // What the pictures look like is not looked at here, so that few steps do.
+    config.illusion = config.illusion.with_steps(10);
+    let found = demo.run(&config, &mut Silent).unwrap();
+    is_found_and_mended(&demo, &found);
+
+    let illusions = &found.findings.illusions;
+    assert_eq!(illusions.len(), 5);
+    for illusion in illusions {
         assert!(illusion.clip_similarity.is_some());
-        assert!(
-            illusion
-                .image
-                .iter()
-                .all(|value| (0.0..=1.0).contains(value))
-        );
+        let mut values = illusion.image.iter();
+        assert!(values.all(|value| (0.0..=1.0).contains(value)));
     }
+
+    // The table of the README; a percentage point is left to other processors' last bits.
+    let mending = found.findings.mending.as_ref().unwrap();
+    let Comparison { before, after } = &mending.comparison;
+    let control = mending.control.metrics().unwrap();
+    let star = demo.planted_class().0;
+    let shown = |metrics: &Metrics| {
+        [
+            metrics.accuracy,
+            metrics.class_accuracy[star].unwrap(),
+            metrics.worst_class_accuracy,
+            worst_group(metrics),
+        ]
+    };
+    for (metrics, readme) in [
+        (before, [0.783, 0.500, 0.500, 0.000]),
+        (after, [0.958, 0.925, 0.900, 0.800]),
+        (control, [0.788, 0.500, 0.500, 0.000]),
+    ] {
+        for (found, readme) in shown(metrics).into_iter().zip(readme) {
+            assert!((found - readme).abs() < 0.01, "{metrics:?} for {readme}");
+        }
+    }
+}
+
+/// The options of the demo were looked for on its test scenes; these are others.
+#[test]
+fn it_is_found_and_mended_on_other_scenes_too() {
+    let mut demo = demo();
+    demo.test = Scenes::new(ScenesConfig::test().with_seed(Seed(2026))).unwrap();
+    let config = Demo::config().with_pictures(0);
+    let found = demo.run(&config, &mut Silent).unwrap();
+    is_found_and_mended(&demo, &found);
 }
 
 #[test]

@@ -17,12 +17,12 @@ use std::{
 use burn::tensor::{Device, Tensor};
 use ndarray::Array2;
 use neuroinspect::{
-    ClassTexts, DebugConfig, EditData, Findings, GuideSource, NeuronChoice, Subject, burn,
+    ClassTexts, Control, DebugConfig, EditData, Findings, GuideSource, NeuronChoice, Subject, burn,
     core::{
         ClassId, Classifier, DecisionLayer, FeatureTable, ImageTextEncoder, InputSpec, NeuronId,
         Observer, Progress, Provenance, Result as CoreResult, Seed, Silent,
     },
-    debug,
+    debug, debug_each,
     editing::{EditConfig, Target},
     illusion::{Augmentation, IllusionConfig},
     models::{CifarResNet, CifarResNetConfig, prompts::PromptTemplates},
@@ -75,6 +75,15 @@ fn debug_dogs(
     config: &DebugConfig,
     observer: &mut dyn Observer,
 ) -> neuroinspect::Result<Findings> {
+    debug_dogs_each(train, config, observer, &mut |_| {})
+}
+
+fn debug_dogs_each(
+    train: &[usize],
+    config: &DebugConfig,
+    observer: &mut dyn Observer,
+    keep: &mut dyn FnMut(&Findings),
+) -> neuroinspect::Result<Findings> {
     let model = model();
     let table = table(&model, &[1, 2].repeat(12), 1);
     let training = self::table(&model, train, 2);
@@ -85,7 +94,48 @@ fn debug_dogs(
         guide: None,
         edit_data: Some(&data),
     };
-    debug(subject, ClassId(1), config, observer)
+    debug_each(subject, ClassId(1), config, observer, keep)
+}
+
+#[test]
+fn findings_are_handed_over_as_they_grow() {
+    let config = config()
+        .with_neurons(NeuronChoice::Auto { count: 5 })
+        .with_illusion(config().illusion.with_batch_size(2));
+    let mut seen = Vec::new();
+    let mut keep = |findings: &Findings| {
+        assert!(findings.interrupted, "the work is not done");
+        assert_eq!(findings.illusions.len(), findings.core_relevance.len());
+        seen.push((findings.mending.is_some(), findings.illusions.len()));
+    };
+    let labels = [1, 2].repeat(12);
+    let findings = debug_dogs_each(&labels, &config, &mut Silent, &mut keep).unwrap();
+    assert_eq!(seen, [(false, 0), (true, 0), (true, 2), (true, 4)]);
+    assert!(!findings.interrupted);
+    assert_eq!(findings.illusions.len(), 5);
+    let mending = findings.mending.unwrap();
+    assert_eq!(mending.chosen_from, 12, "every dog measured is a mistake");
+    assert!(mending.control.metrics().is_some());
+}
+
+#[test]
+fn no_pictures_need_no_texts() {
+    let model = model();
+    let table = table(&model, &[1, 2].repeat(12), 1);
+    let encoder = Counting::default();
+    let templates = PromptTemplates::parts32();
+    let guide = texts(&encoder, &templates, 3);
+    let subject = Subject {
+        classifier: &model,
+        table: &table,
+        guide: Some(&guide),
+        edit_data: None,
+    };
+    let config = config().with_pictures(0);
+    let findings = debug(subject, ClassId(1), &config, &mut Silent).unwrap();
+    assert_eq!(findings.failures, []);
+    assert!(!findings.interrupted && findings.illusions.is_empty());
+    assert_eq!(encoder.texts.load(Ordering::Relaxed), 0);
 }
 
 #[test]
@@ -114,12 +164,14 @@ fn a_class_without_samples_has_pictures_but_no_core_relevance() {
         cats.count() > 0,
         "some neuron pulls to 'cat', of which there are none"
     );
-    for (pair, relevance) in findings.pairs.iter().zip(&findings.core_relevance) {
-        if pair.class == ClassId(0) {
+    assert_eq!(findings.core_relevance.len(), findings.illusions.len());
+    for (illusion, relevance) in findings.illusions.iter().zip(&findings.core_relevance) {
+        // Some may be undefined among the others, but not all.
+        if illusion.pair.class == ClassId(0) {
             assert_eq!(*relevance, None);
         }
     }
-    assert_eq!(findings.core_relevance.len(), findings.illusions.len());
+    assert!(findings.core_relevance.iter().any(Option::is_some));
 }
 
 #[test]
@@ -137,7 +189,7 @@ fn a_stopped_control_leaves_the_edit() {
     assert_eq!(findings.failures, []);
     let mending = findings.mending.unwrap();
     assert_eq!(mending.edited.epochs.len(), EPOCHS);
-    assert!(mending.control.is_none());
+    assert_eq!(mending.control, Control::Stopped);
 }
 
 #[test]
@@ -151,6 +203,10 @@ fn options_and_neurons_are_checked_before_anything_is_done() {
         (given(&[3, 64]), "neuron 64 is out of range"),
         (given(&[3, 3]), "neuron 3 is named twice"),
         (given(&[]), "no neurons"),
+        (
+            config().with_neurons(NeuronChoice::Auto { count: 0 }),
+            "no neurons",
+        ),
         (config().with_editing(editing), "target = 0.5"),
         (
             config().with_illusion(IllusionConfig::new().with_steps(0)),
@@ -227,6 +283,28 @@ struct Counting {
     texts: AtomicUsize,
 }
 
+impl Default for Counting {
+    fn default() -> Self {
+        Self {
+            input: InputSpec::new(8),
+            texts: AtomicUsize::new(0),
+        }
+    }
+}
+
+/// The texts "class 0", "class 1", ...
+fn texts<'a>(
+    encoder: &'a Counting,
+    templates: &'a PromptTemplates,
+    classes: usize,
+) -> ClassTexts<'a> {
+    ClassTexts {
+        encoder,
+        templates,
+        texts: (0..classes).map(|class| format!("class {class}")).collect(),
+    }
+}
+
 impl ImageTextEncoder for Counting {
     fn name(&self) -> &str {
         "counting"
@@ -254,16 +332,9 @@ impl ImageTextEncoder for Counting {
 
 #[test]
 fn only_texts_of_pictured_classes_are_embedded() {
-    let encoder = Counting {
-        input: InputSpec::new(8),
-        texts: Default::default(),
-    };
+    let encoder = Counting::default();
     let templates = PromptTemplates::parts32();
-    let texts = ClassTexts {
-        encoder: &encoder,
-        templates: &templates,
-        texts: (0..1000).map(|class| format!("class {class}")).collect(),
-    };
+    let texts = texts(&encoder, &templates, 1000);
     let heard = Cell::new(0);
     let mut observer = |progress: Progress<'_>| {
         heard.set(heard.get() + 1);
@@ -285,16 +356,9 @@ fn only_texts_of_pictured_classes_are_embedded() {
 
 #[test]
 fn embedding_texts_can_be_stopped_and_refuses_strangers() {
-    let encoder = Counting {
-        input: InputSpec::new(8),
-        texts: Default::default(),
-    };
+    let encoder = Counting::default();
     let templates = PromptTemplates::parts32();
-    let texts = ClassTexts {
-        encoder: &encoder,
-        templates: &templates,
-        texts: vec!["cat".into(), "dog".into()],
-    };
+    let texts = texts(&encoder, &templates, 2);
     let mut stop = |_: Progress<'_>| ControlFlow::Break(());
     let error = texts
         .guide(&[ClassId(0), ClassId(1)], &mut stop)

@@ -44,6 +44,7 @@ fn positive(text: &str) -> Result<f64, String> {
 
 /// Options every command takes.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "General")]
 pub(crate) struct Common {
     /// Where to compute: flex, tch, tch:cuda:0, wgpu, wgpu:discrete:0, cuda:0, ... as built in
     #[arg(long, global = true, value_name = "NAME", default_value_t)]
@@ -69,16 +70,40 @@ pub(crate) enum Command {
     /// Show all three stages on the built-in scenes with a planted false correlation
     Demo(DemoArgs),
     /// Explain a class's mistakes, edit the decision layer, picture the neurons, write a report
+    #[command(
+        after_help = "Example: neuroinspect debug --model resnet50 --weights resnet50.pth \
+                            --data photos/val --train photos/train --class heron"
+    )]
     Debug(DebugArgs),
     /// Measure accuracy: average, per class, worst class
+    #[command(
+        after_help = "Example: neuroinspect evaluate --model resnet50 --weights resnet50.pth \
+                            --data photos/val"
+    )]
     Evaluate(EvaluateArgs),
     /// Rank the neurons behind a class's mistakes
+    #[command(
+        after_help = "Example: neuroinspect explain --model resnet50 --weights resnet50.pth \
+                            --data photos/val --class heron"
+    )]
     Explain(ExplainArgs),
     /// Picture neurons within classes
+    #[command(
+        after_help = "Example: neuroinspect visualize --model resnet50 --weights resnet50.pth \
+                            --data photos/val --neurons 17,240 --class heron"
+    )]
     Visualize(VisualizeArgs),
     /// Edit the decision layer so that given neurons lose their hold on a class
+    #[command(
+        after_help = "Example: neuroinspect edit --model resnet50 --weights resnet50.pth \
+                            --data photos/val --train photos/train --neurons 17,240 --class heron"
+    )]
     Edit(EditArgs),
     /// Apply an edit file to a checkpoint, revert it, or show what it holds
+    #[command(
+        after_help = "Example: neuroinspect apply --edit neuroinspect-out/edit.safetensors \
+                            --model resnet50 --weights resnet50.pth"
+    )]
     Apply(ApplyArgs),
     /// List the devices of this build, and whether they answer
     Devices,
@@ -88,6 +113,7 @@ pub(crate) enum Command {
 
 /// Which classifier.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
     /// Model name, as `neuroinspect models` lists it
     #[arg(long, value_name = "NAME")]
@@ -95,13 +121,15 @@ pub(crate) struct ModelArgs {
     /// Checkpoint: safetensors, or PyTorch (.pt, .pth, .th)
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: PathBuf,
-    /// Accept a checkpoint with missing, unused or mis-shaped tensors
+    /// Accept a checkpoint with missing, unused or mis-shaped tensors; what is missing is drawn at
+    /// random from --seed
     #[arg(long)]
     pub(crate) partial: bool,
 }
 
 /// Which images.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Images")]
 pub(crate) struct DataArgs {
     /// Folder of images, one folder per class
     #[arg(long, value_name = "DIR")]
@@ -112,6 +140,7 @@ pub(crate) struct DataArgs {
 
 /// How image folders are read.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Images")]
 pub(crate) struct ReadingArgs {
     /// What the class folders are called: a name a line for the folders in byte order, or lines
     /// of `folder<TAB>name` or `index<TAB>folder<TAB>name`
@@ -139,29 +168,31 @@ pub(crate) enum OnCorrupt {
 
 /// Which image-text encoder guides the pictures.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "CLIP")]
 pub(crate) struct ClipArgs {
     /// CLIP by open_clip's name (ViT-B-32, ...), or an open_clip config file; not needed when the
     /// weight file carries its config
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "clip_weights")]
     pub(crate) clip: Option<String>,
     /// CLIP checkpoint in open_clip's names; without it, pictures are made without CLIP
     #[arg(long, value_name = "FILE")]
     pub(crate) clip_weights: Option<PathBuf>,
     /// What kind of thing the classes are: puts "flower, " before each class name
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_name = "WORD", requires = "clip_weights")]
     pub(crate) domain: Option<String>,
     /// Prompt templates, one a line with {} for the class, instead of the built-in 32
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "clip_weights")]
     pub(crate) prompts: Option<PathBuf>,
 }
 
 /// How pictures are optimised.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Pictures")]
 pub(crate) struct PictureArgs {
     /// Optimisation steps per picture
     #[arg(long, value_name = "N", default_value_t = 450, value_parser = at_least_1)]
     pub(crate) iterations: usize,
-    /// What is maximised; `clip` needs --clip-weights
+    /// What is maximised; `clip`, which needs --clip-weights, or else `class` unless given
     #[arg(long, value_enum)]
     pub(crate) objective: Option<ObjectiveName>,
     /// Weight of the class's logit beside the neuron's activation
@@ -187,12 +218,16 @@ pub(crate) enum ObjectiveName {
 
 /// How the decision layer is edited.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Edit")]
 pub(crate) struct TrainingArgs {
     /// Probability ratio aimed at, at least 1; 1 removes the neurons' influence; `auto` leaves a
     /// third of the least influence among them
     #[arg(long, value_name = "X|auto", default_value = "auto")]
     pub(crate) target: TargetName,
-    /// Weight of the ratio beside the cross entropy
+    /// Of what the probability ratio is taken when there are several neurons
+    #[arg(long, value_enum, default_value_t = RatioName::Joint)]
+    pub(crate) ratio: RatioName,
+    /// Weight of the ratio beside the cross entropy; 0.01 unless given
     #[arg(long, value_name = "X", value_parser = not_negative)]
     pub(crate) lambda: Option<f64>,
     /// Epochs at most
@@ -201,12 +236,21 @@ pub(crate) struct TrainingArgs {
     /// Stop after so many epochs without a better validation accuracy; not with `--keep last`
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_1)]
     pub(crate) patience: usize,
-    /// Learning rate of Adam
+    /// Learning rate of Adam; 0.001 unless given
     #[arg(long, value_name = "X", value_parser = positive)]
     pub(crate) learning_rate: Option<f64>,
     /// Which epoch is kept
     #[arg(long, value_enum, default_value_t = KeepName::Accuracy)]
     pub(crate) keep: KeepName,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum RatioName {
+    /// One per image, all neurons silenced at once
+    Joint,
+    /// One per image and neuron, that neuron alone silenced: where many neurons carry the
+    /// correlation, each loses its hold
+    PerNeuron,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -279,10 +323,6 @@ pub(crate) struct DemoArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct DebugArgs {
-    #[command(flatten)]
-    pub(crate) model: ModelArgs,
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
     /// The class whose mistakes are debugged: name or index
     #[arg(long, value_name = "NAME_OR_INDEX")]
     pub(crate) class: String,
@@ -301,6 +341,10 @@ pub(crate) struct DebugArgs {
     #[arg(long, value_name = "N")]
     pub(crate) pictures: Option<usize>,
     #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
     pub(crate) clip: ClipArgs,
     #[command(flatten)]
     pub(crate) picture: PictureArgs,
@@ -318,27 +362,20 @@ pub(crate) struct EvaluateArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct ExplainArgs {
-    #[command(flatten)]
-    pub(crate) model: ModelArgs,
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
     /// The class whose mistakes are explained: name or index
     #[arg(long, value_name = "NAME_OR_INDEX")]
     pub(crate) class: String,
     /// Reproduce the original code's counterfactuals and votes
     #[arg(long)]
     pub(crate) original: bool,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct VisualizeArgs {
-    #[command(flatten)]
-    pub(crate) model: ModelArgs,
-    /// Folder of images: gives class names, and the real images to compare with
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
     /// Neurons; `auto` takes those of largest weight for --class
     #[arg(long, value_name = "auto|N,N,..", default_value = "auto")]
     pub(crate) neurons: NeuronList,
@@ -350,6 +387,13 @@ pub(crate) struct VisualizeArgs {
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_1)]
     pub(crate) count: usize,
     #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// Folder of images: gives class names, and the real images to compare with
+    #[arg(long, value_name = "DIR", help_heading = "Images")]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+    #[command(flatten)]
     pub(crate) clip: ClipArgs,
     #[command(flatten)]
     pub(crate) picture: PictureArgs,
@@ -357,10 +401,6 @@ pub(crate) struct VisualizeArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct EditArgs {
-    #[command(flatten)]
-    pub(crate) model: ModelArgs,
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
     /// Images to edit on; without it, half of --data edits and the other half measures
     #[arg(long, value_name = "DIR")]
     pub(crate) train: Option<PathBuf>,
@@ -370,6 +410,10 @@ pub(crate) struct EditArgs {
     /// The neurons
     #[arg(long, value_name = "N,N,..", value_delimiter = ',', required = true)]
     pub(crate) neurons: Vec<usize>,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
     #[command(flatten)]
     pub(crate) training: TrainingArgs,
 }
@@ -385,10 +429,10 @@ pub(crate) struct ApplyArgs {
     /// Checkpoint to apply the edit to
     #[arg(long, value_name = "FILE", requires = "model")]
     pub(crate) weights: Option<PathBuf>,
-    /// Accept a checkpoint with missing, unused or mis-shaped tensors
-    #[arg(long)]
+    /// Accept a checkpoint with unused tensors
+    #[arg(long, requires = "model")]
     pub(crate) partial: bool,
     /// Take the edit back instead
-    #[arg(long)]
+    #[arg(long, requires = "model")]
     pub(crate) revert: bool,
 }

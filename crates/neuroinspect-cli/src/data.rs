@@ -16,13 +16,21 @@ pub(crate) fn folder(path: &Path, args: &ReadingArgs) -> Result<ImageFolder> {
     if let Some(file) = &args.class_names {
         config = config.with_class_names_file(file);
     }
-    if let Some(file) = &args.classes {
-        let text = std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read the classes in '{}'", file.display()))?;
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        config = config.with_class_order(lines);
+    if let Some(classes) = classes(args)? {
+        config = config.with_class_order(classes);
     }
     Ok(ImageFolder::open(path, &config)?)
+}
+
+/// What `--classes` lists.
+pub(crate) fn classes(args: &ReadingArgs) -> Result<Option<Vec<String>>> {
+    let Some(file) = &args.classes else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read the classes in '{}'", file.display()))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    Ok(Some(lines.map(str::to_owned).collect()))
 }
 
 /// Opens the folder that `--train` names, for the same classes as `--data`.

@@ -6,7 +6,7 @@ use anyhow::Result;
 use neuroinspect::{
     EditData, Extracted,
     burn::tensor::Device,
-    core::{FeatureTable, Seed},
+    core::{FeatureTable, Metrics, Seed},
     datasets::{ImageDataset, ImageFolder, LoaderConfig, OnCorrupt},
     extract_features,
     models::LoadedClassifier,
@@ -16,7 +16,7 @@ use neuroinspect::{
 use crate::{
     args::{self, Common, DataArgs, ModelArgs, ReadingArgs},
     cache, data, model,
-    output::OutFolder,
+    output::{self, OutFolder},
     record,
     session::Session,
 };
@@ -65,7 +65,7 @@ impl<'a> Setup<'a> {
             common,
             reading,
             out,
-            loaded: model::classifier(model, &device)?,
+            loaded: model::classifier(model, &device, Seed(common.seed))?,
             device,
         })
     }
@@ -99,23 +99,29 @@ impl<'a> Setup<'a> {
             args::OnCorrupt::Fail => OnCorrupt::Fail,
             args::OnCorrupt::Skip => OnCorrupt::Skip,
         };
-        let origin = cache::Origin::of(&self.loaded, dataset, self.common.device);
+        let loader = LoaderConfig::default()
+            .with_batch_size(self.reading.batch_size)
+            .with_on_corrupt(on_corrupt);
+        let origin = cache::Origin::of(&self.loaded, dataset, self.common.device, &loader);
         let found = origin
             .as_ref()
-            .and_then(|origin| cache::load(&path, origin, dataset))
-            .filter(|found| found.skipped.is_empty() || on_corrupt == OnCorrupt::Skip);
+            .and_then(|origin| cache::load(&path, origin, dataset));
+        let mut stage = stage.to_owned();
         let extracted = match found {
-            Some(found) => {
-                eprintln!(
+            Some(table) => {
+                output::tell(format_args!(
                     "features taken from '{}': nothing has changed",
                     path.display()
-                );
-                found
+                ));
+                stage += " (taken from an earlier run)";
+                let indices = (0..table.len()).collect();
+                Extracted {
+                    table,
+                    indices,
+                    skipped: Vec::new(),
+                }
             }
             None => {
-                let loader = LoaderConfig::default()
-                    .with_batch_size(self.reading.batch_size)
-                    .with_on_corrupt(on_corrupt);
                 let sha256 = Some(self.loaded.weights_sha256.as_str());
                 let classifier = self.loaded.model.as_ref();
                 let extracted =
@@ -125,13 +131,14 @@ impl<'a> Setup<'a> {
                 extracted
             }
         };
+        warn_of_order(&extracted.table)?;
         for skipped in &extracted.skipped {
-            eprintln!("skipped '{}': {}", skipped.id, skipped.reason);
+            output::tell(format_args!("skipped '{}': {}", skipped.id, skipped.reason));
         }
         Ok(Features {
             extracted,
             timing: Timing {
-                stage: stage.to_owned(),
+                stage,
                 seconds: start.elapsed().as_secs_f64(),
             },
         })
@@ -156,6 +163,20 @@ impl<'a> Setup<'a> {
         }
         run
     }
+}
+
+/// Folders in another order than the model's classes make nearly every image a mistake.
+fn warn_of_order(table: &FeatureTable) -> Result<()> {
+    let accuracy = Metrics::of(table)?.accuracy;
+    let chance = 1.0 / table.classes() as f64;
+    if table.len() >= 10 * table.classes() && accuracy < chance {
+        output::tell(format_args!(
+            "warning: an accuracy of {} is less than chance: are the folders, by name, in the order \
+             of the model's classes? --classes FILE gives it",
+            output::percent(accuracy),
+        ));
+    }
+    Ok(())
 }
 
 impl<'a> Inputs<'a> {

@@ -4,12 +4,6 @@
 //! message on standard error; 2 when the command line was not understood; 130 when the work was
 //! stopped by Ctrl-C, what was finished by then being on disk.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is where neuroinspect talks"
-)]
-
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -29,20 +23,21 @@ fn main() -> ExitCode {
     match commands::run(&cli) {
         Ok(session::Outcome::Finished) => ExitCode::SUCCESS,
         Ok(session::Outcome::Incomplete) => ExitCode::FAILURE,
-        Ok(session::Outcome::Interrupted) => interrupted(),
-        Err(error) if session::is_cancellation(&error) => interrupted(),
+        Ok(session::Outcome::Interrupted) => {
+            let out = cli.common.out.display();
+            interrupted(&format!("stopped; what was finished is in '{out}'"))
+        }
+        Err(error) if session::is_cancellation(&error) => {
+            interrupted("stopped before there was a result")
+        }
         Err(error) => {
-            // A closed pipe means that whoever reads has read enough.
-            if output::is_broken_pipe(&error) {
-                return ExitCode::SUCCESS;
-            }
-            eprintln!("error: {error:#}");
+            output::tell(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
-fn interrupted() -> ExitCode {
-    eprintln!("stopped; what was finished has been kept");
+fn interrupted(message: &str) -> ExitCode {
+    output::tell(message);
     ExitCode::from(130)
 }

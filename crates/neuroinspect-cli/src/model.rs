@@ -5,7 +5,7 @@ use neuroinspect::{
     ClassTexts,
     burn::tensor::Device,
     core::{DecisionLayer, NeuronId, Seed},
-    editing::{EditConfig, Keep, Target},
+    editing::{EditConfig, Keep, RatioForm, RatioNorm, Target},
     illusion::{IllusionConfig, Objective},
     models::{
         LoadConfig, LoadedClassifier, Strictness,
@@ -15,12 +15,22 @@ use neuroinspect::{
     },
 };
 
-use crate::args::{
-    ClipArgs, KeepName, ModelArgs, ObjectiveName, PictureArgs, TargetName, TrainingArgs,
+use crate::{
+    args::{
+        ClipArgs, KeepName, ModelArgs, ObjectiveName, PictureArgs, RatioName, TargetName,
+        TrainingArgs,
+    },
+    output,
 };
 
-/// Loads the classifier; says on standard error what a partial load left out.
-pub(crate) fn classifier(args: &ModelArgs, device: &Device) -> Result<LoadedClassifier> {
+/// Loads the classifier; says on standard error what a partial load left out. Weights that are not
+/// in the checkpoint are drawn from the seed.
+pub(crate) fn classifier(
+    args: &ModelArgs,
+    device: &Device,
+    seed: Seed,
+) -> Result<LoadedClassifier> {
+    device.seed(seed.0);
     let strictness = if args.partial {
         Strictness::Partial
     } else {
@@ -29,7 +39,7 @@ pub(crate) fn classifier(args: &ModelArgs, device: &Device) -> Result<LoadedClas
     let config = LoadConfig::default().with_strictness(strictness);
     let loaded = load_classifier(&args.model, &args.weights, &config, device)?;
     if !loaded.report.is_complete() {
-        eprintln!("{}", loaded.report);
+        output::tell(&loaded.report);
     }
     Ok(loaded)
 }
@@ -45,9 +55,6 @@ impl TextGuide {
     /// The encoder the options name; `None` without weights for one.
     pub(crate) fn load(args: &ClipArgs, device: &Device) -> Result<Option<Self>> {
         let Some(weights) = &args.clip_weights else {
-            if args.clip.is_some() {
-                bail!("--clip needs --clip-weights FILE");
-            }
             return Ok(None);
         };
         let config = match &args.clip {
@@ -124,6 +131,13 @@ pub(crate) fn editing(args: &TrainingArgs, seed: Seed) -> EditConfig {
             TargetName::Auto => Target::Auto,
             TargetName::Fixed(ratio) => Target::Fixed(ratio),
         })
+        .with_ratio(
+            match args.ratio {
+                RatioName::Joint => RatioForm::Joint,
+                RatioName::PerNeuron => RatioForm::PerNeuron,
+            },
+            RatioNorm::L2,
+        )
         .with_epochs(args.epochs, Some(args.patience))
         .with_keep(match args.keep {
             KeepName::Accuracy => Keep::Accuracy,

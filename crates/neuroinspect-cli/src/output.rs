@@ -1,6 +1,7 @@
 //! Where results go: the folder, and standard output.
 
 use std::{
+    fmt::Display,
     io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
 };
@@ -35,15 +36,35 @@ impl OutFolder {
         self.0.join(name)
     }
 
-    /// Removes a file if it is there.
-    pub(crate) fn remove(&self, name: &str) -> Result<()> {
-        let path = self.join(name);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("cannot remove '{}'", path.display()))
+    /// Removes files of an earlier run, where they are there: they would pass for this one's.
+    pub(crate) fn remove<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Result<()> {
+        for name in names {
+            let path = self.join(name);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(error)
+                        .with_context(|| format!("cannot remove '{}'", path.display()));
+                }
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
+    }
+
+    /// Removes the pictures of neurons that an earlier run left in a folder of this one.
+    pub(crate) fn remove_pictures(&self, folder: &str) -> Result<()> {
+        let Ok(files) = std::fs::read_dir(self.join(folder)) else {
+            return Ok(());
+        };
+        let names = files.flatten().filter_map(|file| {
+            let name = file.file_name().into_string().ok()?;
+            let is_picture = name.starts_with("neuron-") && name.ends_with(".png");
+            is_picture.then(|| Path::new(folder).join(name))
+        });
+        for name in names {
+            self.remove([name.to_string_lossy().as_ref()])?;
+        }
+        Ok(())
     }
 
     pub(crate) fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
@@ -56,28 +77,29 @@ impl OutFolder {
     }
 }
 
-/// Prints the result of a command: as JSON, or as the text that `text` makes of it.
+/// Prints the result of a command: as JSON, or as the text that `text` makes of it. A reader that has
+/// gone has read enough.
 pub(crate) fn print<T: Serialize>(
     json: bool,
     value: &T,
     text: impl FnOnce(&T) -> String,
 ) -> Result<()> {
+    let text = match json {
+        true => serde_json::to_string_pretty(value)? + "\n",
+        false => text(value),
+    };
     let mut out = io::stdout().lock();
-    match json {
-        true => writeln!(out, "{}", serde_json::to_string_pretty(value)?)?,
-        false => write!(out, "{}", text(value))?,
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("cannot print the result")
+        }
+        _ => Ok(()),
     }
-    out.flush()?;
-    Ok(())
 }
 
-pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let io = |cause: &(dyn std::error::Error + 'static)| {
-        cause
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
-    };
-    error.chain().any(io)
+/// Says something on standard error; one that is closed is no reason to stop.
+pub(crate) fn tell(message: impl Display) {
+    let _ = writeln!(io::stderr(), "{message}");
 }
 
 /// A share as a percentage with one decimal.

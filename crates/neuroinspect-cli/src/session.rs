@@ -13,6 +13,8 @@ use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use neuroinspect::core::{Observer, Progress};
 
+use crate::output;
+
 /// How a command ended when it did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -38,6 +40,7 @@ impl Session {
             if flag.swap(true, Ordering::SeqCst) {
                 std::process::exit(130);
             }
+            output::tell("stopping; press Ctrl-C again to give up what is under way");
         })
         .context("cannot listen for Ctrl-C")?;
         Ok(Self { bar: None, stopped })

@@ -68,6 +68,9 @@ impl Report {
     pub const SUMMARY_FILE: &str = "summary.json";
     /// The report for people.
     pub const HTML_FILE: &str = "report.html";
+    /// The pictures of the neurons, those that a summary made by
+    /// [`Visualization::new`](crate::Visualization::new) names.
+    pub const PICTURES_FOLDER: &str = "neurons";
     /// The contact sheet of all neurons.
     pub const SHEET_FILE: &str = "neurons.png";
 

@@ -126,6 +126,12 @@ pub struct Visualization {
     /// What the picture was optimised for: "CLIP-Illusion", "feature visualization", ...
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objective: Option<String>,
+    /// Optimisation steps it has had.
+    #[serde(default)]
+    pub steps: usize,
+    /// Optimisation steps it was to have: more than `steps` where the work was stopped meanwhile.
+    #[serde(default)]
+    pub steps_planned: usize,
     /// The neuron's activation on the picture.
     pub activation: f32,
     /// The largest activation on a real image; `None` when none was looked at.
@@ -150,6 +156,8 @@ impl Visualization {
             neuron,
             class,
             objective: None,
+            steps: 0,
+            steps_planned: 0,
             activation,
             top_real_activation: None,
             clip_similarity: None,
@@ -172,8 +180,14 @@ pub struct Edit {
     pub target: Option<f64>,
     /// How many epochs were trained.
     pub epochs: usize,
-    /// The data both metrics were measured on.
+    /// The data all metrics were measured on.
     pub evaluated_on: String,
+    /// How many of those samples were trained on as well.
+    #[serde(default)]
+    pub also_trained_on: usize,
+    /// How many of those samples are mistakes that the neurons were chosen from.
+    #[serde(default)]
+    pub chosen_from: usize,
     /// The decision layer as it came.
     pub before: Metrics,
     /// The decision layer edited.
@@ -188,6 +202,9 @@ pub struct Edit {
     /// A command or a line of code that applies that file.
     #[serde(default)]
     pub how_to_apply: Option<String>,
+    /// SHA-256 of the decision layer edited, in hexadecimal: what applying the file should give.
+    #[serde(default)]
+    pub layer_sha256: Option<String>,
 }
 
 /// How a result was made: what is needed to make it again.

@@ -85,25 +85,44 @@ fn names_and_paths_are_text_not_markup() {
 #[test]
 fn the_headline_hides_no_loss() {
     let before = [33, 52, 57, 49, 50, 55];
-    for (after, verdict, sentence) in [
+    for (after, control, verdict, sentence) in [
         (
             [48, 52, 57, 49, 50, 55],
+            [36, 52, 57, 49, 50, 55],
             "The edit helped \u{201c}boat\u{201d}<",
             "Editing neurons 41 and 7 raised its accuracy from 55.0% to 80.0%; \
-             the average rose from 82.2% to 86.4%",
+             the average rose from 82.2% to 86.4%, the worst group rose from 64.4% to 72.8%, \
+             the same training without the probability ratio brings it to 60.0%.",
+        ),
+        // The average gains, one class pays.
+        (
+            [48, 52, 57, 40, 50, 55],
+            [36, 52, 57, 49, 50, 55],
+            "The edit helped \u{201c}boat\u{201d}, at a cost<",
+            "of the other classes \u{201c}bicycle\u{201d} fell from 81.7% to 66.7%",
         ),
         (
             [34, 40, 57, 49, 50, 55],
+            [33, 52, 57, 49, 50, 55],
             "The edit helped \u{201c}boat\u{201d}, at a cost<",
             "raised its accuracy from 55.0% to 56.7%; the average fell from 82.2% to 79.2%",
         ),
+        // All of it is the training's doing.
         (
-            [33, 52, 57, 49, 50, 55],
+            [48, 52, 57, 49, 50, 55],
+            [48, 52, 57, 49, 50, 55],
+            "The edit helped \u{201c}boat\u{201d} no more than plain retraining does<",
+            "the same training without the probability ratio brings it to 80.0%.",
+        ),
+        (
+            before,
+            before,
             "The edit did not help \u{201c}boat\u{201d}<",
             "left its accuracy at 55.0%; the average stayed at 82.2%",
         ),
         (
             [30, 60, 57, 49, 50, 55],
+            before,
             "The edit did not help \u{201c}boat\u{201d}<",
             "lowered its accuracy from 55.0% to 50.0%; the average rose from 82.2% to 83.6%",
         ),
@@ -112,10 +131,26 @@ fn the_headline_hides_no_loss() {
         let edit = report.summary.edit.as_mut().unwrap();
         edit.before = sample::metrics(before);
         edit.after = sample::metrics(after);
+        edit.control = Some(sample::metrics(control));
         let page = report.html().unwrap();
         assert!(page.contains(verdict), "{after:?}: {verdict}");
         assert!(page.contains(sentence), "{after:?}: {sentence}");
     }
+}
+
+#[test]
+fn an_unfinished_picture_says_so() {
+    let mut report = sample::full();
+    let picture = &mut report.summary.visualizations[1];
+    (picture.steps, picture.steps_planned) = (3, 450);
+    let page = report.html().unwrap();
+    assert_eq!(
+        page.matches("CLIP-Illusion, stopped at step 3 of 450")
+            .count(),
+        1
+    );
+    report.summary.visualizations[1].steps = 450;
+    assert!(!report.html().unwrap().contains("stopped at step"));
 }
 
 #[test]

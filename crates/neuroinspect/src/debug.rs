@@ -4,157 +4,16 @@ use std::{collections::BTreeMap, fmt, time::Instant};
 
 use ndarray::Array2;
 use neuroinspect_core::{
-    ClassId, Classifier, DecisionLayer, Error as CoreError, FeatureTable, Metrics, NeuronId,
-    Observer, Seed,
+    ClassId, Classifier, Error as CoreError, FeatureTable, NeuronId, Observer,
 };
-use neuroinspect_counterfactual::{
-    CounterfactualConfig, Explanation, RankingConfig, explain, rank,
-};
-use neuroinspect_editing::{Comparison, Edit, EditConfig, EditScope, edit};
-use neuroinspect_illusion::{
-    Illusion, IllusionConfig, Illusions, Objective, Pair, core_relevance, visualize,
-};
-use serde::{Deserialize, Serialize};
+use neuroinspect_counterfactual::{Explanation, RankedNeuron, Ranking, explain, rank};
+use neuroinspect_editing::EditScope;
+use neuroinspect_illusion::{Illusion, Initial, Objective, Pair, core_relevance, visualize_each};
 
-use crate::{EditData, Findings, GuideSource, Mending, Result};
+use crate::{Control, DebugConfig, EditData, Findings, GuideSource, NeuronChoice, Result, mend};
 
 /// Neighbouring classes a core relevance score is measured against, as in the paper's code.
 const RELEVANCE_NEIGHBOURS: usize = 20;
-
-/// Options of [`debug`]: those of each stage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DebugConfig {
-    /// Which neurons are edited. Default: the first five of the ranking.
-    pub neurons: NeuronChoice,
-    /// How many of them, from the first, are pictured. Default: all, `None`.
-    pub pictures: Option<usize>,
-    /// How mistakes are explained.
-    pub counterfactual: CounterfactualConfig,
-    /// How neurons are ranked.
-    pub ranking: RankingConfig,
-    /// How the decision layer is edited.
-    pub editing: EditConfig,
-    /// How neurons are pictured. Without a guide, [`Objective::Guided`] falls back to
-    /// [`Objective::ClassConditional`].
-    pub illusion: IllusionConfig,
-}
-
-/// Which neurons are edited.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NeuronChoice {
-    /// The first of the ranking, by the rule of
-    /// [`Ranking::first`](neuroinspect_counterfactual::Ranking::first).
-    Auto {
-        /// How many.
-        count: usize,
-    },
-    /// All that the ranking lists, in the order of
-    /// [`Ranking::first`](neuroinspect_counterfactual::Ranking::first).
-    Listed,
-    /// These.
-    Given(Vec<NeuronId>),
-}
-
-impl NeuronChoice {
-    /// Checks that the choice names at least one neuron, each once, and only neurons of `layer`.
-    ///
-    /// # Errors
-    ///
-    /// The first of these that does not hold.
-    pub fn check(&self, layer: &DecisionLayer) -> Result<()> {
-        let Self::Given(neurons) = self else {
-            return Ok(());
-        };
-        if neurons.is_empty() {
-            return Err(neuroinspect_editing::Error::NoNeurons.into());
-        }
-        for (index, &neuron) in neurons.iter().enumerate() {
-            layer.check_neuron(neuron)?;
-            if neurons[..index].contains(&neuron) {
-                return Err(neuroinspect_editing::Error::DuplicateNeuron { neuron }.into());
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Default for DebugConfig {
-    fn default() -> Self {
-        Self {
-            neurons: NeuronChoice::Auto { count: 5 },
-            pictures: None,
-            counterfactual: CounterfactualConfig::default(),
-            ranking: RankingConfig::default(),
-            editing: EditConfig::default(),
-            illusion: IllusionConfig::default(),
-        }
-    }
-}
-
-impl DebugConfig {
-    /// The paper's options for every stage, five neurons.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets which neurons are edited.
-    pub fn with_neurons(mut self, neurons: NeuronChoice) -> Self {
-        self.neurons = neurons;
-        self
-    }
-
-    /// Sets how many of them, from the first, are pictured.
-    pub fn with_pictures(mut self, count: usize) -> Self {
-        self.pictures = Some(count);
-        self
-    }
-
-    /// Sets how mistakes are explained.
-    pub fn with_counterfactual(mut self, counterfactual: CounterfactualConfig) -> Self {
-        self.counterfactual = counterfactual;
-        self
-    }
-
-    /// Sets how neurons are ranked.
-    pub fn with_ranking(mut self, ranking: RankingConfig) -> Self {
-        self.ranking = ranking;
-        self
-    }
-
-    /// Sets how the decision layer is edited.
-    pub fn with_editing(mut self, editing: EditConfig) -> Self {
-        self.editing = editing;
-        self
-    }
-
-    /// Sets how neurons are pictured.
-    pub fn with_illusion(mut self, illusion: IllusionConfig) -> Self {
-        self.illusion = illusion;
-        self
-    }
-
-    /// Checks every option of every stage.
-    ///
-    /// # Errors
-    ///
-    /// The first option that is out of range, by name.
-    pub fn validate(&self) -> Result<()> {
-        self.counterfactual.validate()?;
-        self.ranking.validate()?;
-        self.editing.validate()?;
-        self.illusion.validate()?;
-        Ok(())
-    }
-
-    /// Sets the seed of every stage that draws random numbers.
-    pub fn with_seed(mut self, seed: Seed) -> Self {
-        self.editing = self.editing.with_seed(seed);
-        self.illusion = self.illusion.with_seed(seed);
-        self
-    }
-}
 
 /// What is debugged, and what there is to debug it with.
 #[derive(Clone, Copy)]
@@ -198,6 +57,26 @@ pub fn debug(
     config: &DebugConfig,
     observer: &mut dyn Observer,
 ) -> Result<Findings> {
+    debug_each(subject, class, config, observer, &mut |_| {})
+}
+
+/// [`debug`], handing over the findings as they grow.
+///
+/// `keep` is shown them after the ranking, after the edit, and each time another
+/// [batch](neuroinspect_illusion::IllusionConfig::batch_size) of pictures is there, so that a run that is killed loses no
+/// more than what was under way. Until the work is done [`Findings::interrupted`] is set in what it
+/// is shown.
+///
+/// # Errors
+///
+/// As [`debug`].
+pub fn debug_each(
+    subject: Subject<'_>,
+    class: ClassId,
+    config: &DebugConfig,
+    observer: &mut dyn Observer,
+    keep: &mut dyn FnMut(&Findings),
+) -> Result<Findings> {
     let Subject {
         classifier, table, ..
     } = subject;
@@ -235,132 +114,162 @@ pub fn debug(
         pairs: neurons
             .iter()
             .take(config.pictures.unwrap_or(usize::MAX))
-            .map(|&neuron| pair(&explanation, neuron))
+            .map(|&neuron| pair(&ranking, &explanation, neuron))
             .collect(),
         explanation,
         ranking,
         neurons,
         mending: None,
-        objective: illusion.objective,
+        illusion_config: illusion,
         illusions: Vec::new(),
         core_relevance: Vec::new(),
         timings: vec![("explaining", start.elapsed())],
-        interrupted: false,
+        interrupted: true,
         failures: Vec::new(),
     };
-    if findings.neurons.is_empty() {
-        return Ok(findings);
-    }
+    keep(&findings);
 
-    if let Some(data) = subject.edit_data {
+    if let Some(data) = subject.edit_data
+        && !findings.neurons.is_empty()
+    {
         let start = Instant::now();
-        mend(
-            subject,
+        let scope = EditScope::Class(class);
+        let mended = mend(
             &layer,
             data,
+            &findings.neurons,
+            scope,
             &config.editing,
-            &mut findings,
+            &device,
             observer,
         );
         findings.timings.push(("editing", start.elapsed()));
-        if findings.interrupted {
+        let stopped = match &mended {
+            Ok(mending) => matches!(mending.control, Control::Stopped),
+            Err(error) => error.is_cancellation(),
+        };
+        match mended {
+            Ok(mut mending) => {
+                mending.chosen_from = chosen_from(table, &findings.explanation, data);
+                if let Control::Failed(reason) = &mending.control {
+                    findings.fail("training the control", reason);
+                }
+                findings.mending = Some(mending);
+            }
+            Err(error) if !stopped => findings.fail_with("editing", &error),
+            Err(_) => {}
+        }
+        if stopped {
             return Ok(findings);
         }
+        keep(&findings);
     }
 
-    let start = Instant::now();
-    let illusions = picture(subject, &findings.pairs, &illusion, observer);
-    if let Some(illusions) = findings.settle("visualizing", illusions) {
-        findings.interrupted = illusions.interrupted;
-        findings.illusions = illusions.finished;
-        for diverged in &illusions.diverged {
-            findings.fail("visualizing", diverged);
-        }
-        let relevance = relevance(subject, &findings.illusions);
-        findings.core_relevance = findings
-            .settle("scoring core relevance", relevance)
-            .unwrap_or_else(|| vec![None; findings.illusions.len()]);
+    if !findings.pairs.is_empty() {
+        picture(subject, &mut findings, observer, keep);
+    } else {
+        findings.interrupted = false;
     }
-    findings.timings.push(("visualizing", start.elapsed()));
     Ok(findings)
 }
 
-/// Edits the decision layer, then trains the control; without the control the edit still stands.
-fn mend(
-    subject: Subject<'_>,
-    layer: &DecisionLayer,
-    data: &EditData,
-    config: &EditConfig,
-    findings: &mut Findings,
-    observer: &mut dyn Observer,
-) {
-    let scope = EditScope::Class(findings.class);
-    let device = subject.classifier.device();
-    let neurons = findings.neurons.clone();
-    let EditData {
-        train, validation, ..
-    } = data;
-    let mut train_layer = |config: &EditConfig| -> Result<_> {
-        Ok(edit(
-            train, validation, layer, &neurons, scope, config, &device, observer,
-        )?)
-    };
-    let compare = |after: &DecisionLayer| -> Result<Comparison> {
-        Ok(Comparison::new(&data.evaluation, layer, after)?)
-    };
-    let mended = train_layer(config).and_then(|edited| {
-        Ok(Mending {
-            edit: Edit::between(layer, &edited.layer, edited.recipe())?,
-            comparison: compare(&edited.layer)?,
-            trained_on: data.evaluated_and_trained_on(),
-            control: None,
-            edited,
+/// How many of the samples an edit is measured on are mistakes that its neurons were chosen from.
+fn chosen_from(table: &FeatureTable, explanation: &Explanation, data: &EditData) -> usize {
+    let mistakes: Vec<_> = explanation
+        .outcomes
+        .iter()
+        .map(|outcome| {
+            (
+                table.sample_ids()[outcome.sample].as_str(),
+                table.feature(outcome.sample),
+            )
         })
-    });
-    let Some(mut mending) = findings.settle("editing", mended) else {
-        return;
-    };
-    let control =
-        train_layer(&config.control()).and_then(|control| Ok(compare(&control.layer)?.after));
-    mending.control = findings.settle::<Metrics>("training the control", control);
-    findings.mending = Some(mending);
+        .collect();
+    data.evaluated_among(mistakes)
 }
 
-/// The pictures, once their classes' texts are embedded.
+/// Pictures the pairs, once their classes' texts are embedded.
 fn picture(
     subject: Subject<'_>,
-    pairs: &[Pair],
-    config: &IllusionConfig,
+    findings: &mut Findings,
     observer: &mut dyn Observer,
-) -> Result<Illusions> {
+    keep: &mut dyn FnMut(&Findings),
+) {
+    let start = Instant::now();
+    let (pairs, config) = (findings.pairs.clone(), findings.illusion_config.clone());
     let classes: Vec<_> = pairs.iter().map(|pair| pair.class).collect();
     let guide = match subject.guide {
-        Some(source) => Some(source.guide(&classes, observer)?),
+        Some(source) => match source.guide(&classes, observer) {
+            Ok(guide) => Some(guide),
+            Err(error) => {
+                findings.interrupted = error.is_cancellation();
+                if !findings.interrupted {
+                    findings.fail_with("visualizing", &error);
+                }
+                return;
+            }
+        },
         None => None,
     };
-    let classifier = subject.classifier;
-    Ok(visualize(
-        classifier,
+    let mut finished = |illusion: Illusion| {
+        findings.illusions.push(illusion);
+        findings.core_relevance.push(None);
+        if findings.illusions.len().is_multiple_of(config.batch_size) {
+            keep(findings);
+        }
+    };
+    let shortfall = visualize_each(
+        subject.classifier,
         guide.as_ref(),
-        pairs,
-        config,
+        &pairs,
+        &Initial::Noise,
+        &config,
         observer,
-    )?)
+        &mut finished,
+    );
+    match shortfall {
+        Ok(shortfall) => {
+            findings.interrupted = shortfall.interrupted;
+            for diverged in &shortfall.diverged {
+                findings.fail_with("visualizing", diverged);
+            }
+        }
+        Err(error) => {
+            findings.interrupted = false;
+            findings.fail_with("visualizing", &error);
+        }
+    }
+    match relevance(subject, &findings.illusions) {
+        Ok(relevance) => findings.core_relevance = relevance,
+        Err(error) => findings.fail_with("scoring core relevance", &error),
+    }
+    findings.timings.push(("visualizing", start.elapsed()));
 }
 
 /// The class a neuron is pictured within.
 ///
 /// An excessive neuron speaks against the class debugged: pictured within that class, it would stay
-/// silent. What it does is seen in the class that it made of the mistakes.
-fn pair(explanation: &Explanation, neuron: NeuronId) -> Pair {
+/// silent. What it does is seen in the class that it made of the mistakes. A neuron that stands in
+/// both lists goes by the one where more mistakes put it, and one in neither by the sum of its
+/// shifts.
+fn pair(ranking: &Ranking, explanation: &Explanation, neuron: NeuronId) -> Pair {
     let shifts = explanation.shifts.column(neuron.0);
+    let votes = |list: &[RankedNeuron]| {
+        let line = list.iter().find(|line| line.neuron == neuron);
+        line.map_or(0, |line| line.votes)
+    };
+    let (insufficient, excessive) = (votes(&ranking.insufficient), votes(&ranking.excessive));
+    let is_excessive = match insufficient.max(excessive) {
+        0 => shifts.sum() < 0.0,
+        _ => excessive > insufficient,
+    };
     let mut excess = BTreeMap::<ClassId, f32>::new();
     for (outcome, shift) in explanation.outcomes.iter().zip(shifts) {
         *excess.entry(outcome.predicted).or_default() -= shift;
     }
     let most = excess.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
     let class = match most {
-        Some((class, _)) if shifts.sum() < 0.0 => class,
+        Some((class, _)) if is_excessive => class,
         _ => explanation.class,
     };
     Pair { neuron, class }
@@ -382,4 +291,59 @@ fn relevance(subject: Subject<'_>, illusions: &[Illusion]) -> Result<Vec<Option<
     }
     let scored = core_relevance(classifier, illusions, means.view(), RELEVANCE_NEIGHBOURS)?;
     Ok(scored.into_iter().map(|one| one.score).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use neuroinspect_counterfactual::Outcome;
+
+    use super::*;
+
+    fn line(neuron: usize, votes: usize) -> RankedNeuron {
+        RankedNeuron {
+            neuron: NeuronId(neuron),
+            prec_at_5: votes as f64 / 4.0,
+            votes,
+            importance: 1.0,
+        }
+    }
+
+    /// Four mistakes of class 0: three taken for class 1, one for class 2.
+    #[test]
+    fn a_neuron_is_pictured_where_the_ranking_puts_it() {
+        let explanation = Explanation {
+            class: ClassId(0),
+            outcomes: [1, 1, 1, 2]
+                .into_iter()
+                .enumerate()
+                .map(|(sample, predicted)| Outcome {
+                    sample,
+                    predicted: ClassId(predicted),
+                    steps: 1,
+                    flipped: true,
+                })
+                .collect(),
+            shifts: ndarray::array![
+                [0.1, -0.1, -0.2, 0.1, -0.1],
+                [0.1, -0.1, -0.2, 0.1, -0.1],
+                [0.1, -0.1, -0.2, 0.1, 0.1],
+                [-9.0, 9.0, -0.1, 0.1, -0.5],
+            ],
+        };
+        let ranking = Ranking {
+            class: ClassId(0),
+            mistakes: 4,
+            unflipped: 0,
+            insufficient: vec![line(0, 3), line(1, 1)],
+            excessive: vec![line(1, 3), line(0, 1)],
+        };
+        let class = |neuron| pair(&ranking, &explanation, NeuronId(neuron)).class;
+        // Three mistakes blame 0 as insufficient, though one shift outweighs theirs.
+        assert_eq!(class(0), ClassId(0));
+        assert_eq!(class(1), ClassId(1));
+        // In neither list: by the sum, within the class it did most for.
+        assert_eq!(class(2), ClassId(1));
+        assert_eq!(class(3), ClassId(0));
+        assert_eq!(class(4), ClassId(2));
+    }
 }

@@ -76,18 +76,25 @@ impl EditData {
     /// How many samples of `evaluation` are also in `train` or `validation`: they bear the same id
     /// there and have the same features. Folders of other images may use the same ids.
     pub fn evaluated_and_trained_on(&self) -> usize {
-        let mut trained_on: HashMap<&str, Vec<ArrayView1<'_, f32>>> = HashMap::new();
-        for table in [&self.train, &self.validation] {
-            for (sample, id) in table.sample_ids().iter().enumerate() {
-                trained_on
-                    .entry(id)
-                    .or_default()
-                    .push(table.feature(sample));
-            }
+        let tables = [&self.train, &self.validation];
+        self.evaluated_among(tables.into_iter().flat_map(|table| {
+            let ids = table.sample_ids().iter().enumerate();
+            ids.map(|(sample, id)| (id.as_str(), table.feature(sample)))
+        }))
+    }
+
+    /// How many samples of `evaluation` are among these, given by id and features `[D]`.
+    pub(crate) fn evaluated_among<'a>(
+        &self,
+        samples: impl IntoIterator<Item = (&'a str, ArrayView1<'a, f32>)>,
+    ) -> usize {
+        let mut namesakes: HashMap<&str, Vec<ArrayView1<'_, f32>>> = HashMap::new();
+        for (id, features) in samples {
+            namesakes.entry(id).or_default().push(features);
         }
         let known = |sample: usize| {
             let features = self.evaluation.feature(sample);
-            let namesakes = trained_on.get(self.evaluation.sample_ids()[sample].as_str());
+            let namesakes = namesakes.get(self.evaluation.sample_ids()[sample].as_str());
             namesakes.is_some_and(|rows| rows.iter().any(|row| is_near(features, *row)))
         };
         (0..self.evaluation.len())

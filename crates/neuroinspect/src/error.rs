@@ -30,8 +30,8 @@ pub enum Error {
     Report(#[from] neuroinspect_report::Error),
     /// A data set whose classes are not the model's.
     #[error(
-        "'{dataset}' has {found} classes, but {model} decides between {expected}; give the names of \
-         all {expected}, in the model's order, so that folders can be matched to them (--classes \
+        "'{dataset}' has {found} classes ({names}), but {model} decides between {expected}; give \
+         the names of all {expected}, in the model's order, so that folders can be matched to them (--classes \
          FILE of the program, ImageFolderConfig::with_class_order in code)"
     )]
     ClassCount {
@@ -43,6 +43,8 @@ pub enum Error {
         expected: usize,
         /// How many the data set has.
         found: usize,
+        /// The first of them.
+        names: String,
     },
     /// Nothing is left of a data set.
     #[error("'{dataset}' has no readable image")]

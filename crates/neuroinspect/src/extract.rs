@@ -41,12 +41,20 @@ pub fn extract_features(
     observer: &mut dyn Observer,
 ) -> Result<Extracted> {
     let layer = classifier.decision_layer()?;
-    if dataset.class_names().len() != layer.classes() {
+    let names = dataset.class_names();
+    if names.len() != layer.classes() {
+        let first = &names[..names.len().min(3)];
         return Err(Error::ClassCount {
             dataset: dataset.name().to_owned(),
             model: classifier.name().to_owned(),
             expected: layer.classes(),
-            found: dataset.class_names().len(),
+            found: names.len(),
+            names: first.join(", ")
+                + if names.len() > first.len() {
+                    ", ..."
+                } else {
+                    ""
+                },
         });
     }
     let device = classifier.device();

@@ -14,7 +14,7 @@
 //!
 //! ```toml
 //! [dependencies]
-//! neuroinspect = "0.1"
+//! neuroinspect = { path = "../neuroinspect/crates/neuroinspect" } # not on crates.io yet
 //! ```
 //!
 //! # Quick start
@@ -62,6 +62,7 @@
 //! which one is used is chosen at run time, by the [`Device`](burn::tensor::Device) a model is
 //! loaded on. The default build pulls in neither wgpu nor libtorch.
 
+mod config;
 mod debug;
 pub mod demo;
 mod edit_data;
@@ -69,18 +70,26 @@ mod error;
 mod extract;
 mod findings;
 mod guide;
+mod mending;
 mod present;
 
-pub use debug::{DebugConfig, NeuronChoice, Subject, debug};
+pub use config::{DebugConfig, NeuronChoice};
+pub use debug::{Subject, debug, debug_each};
 pub use edit_data::EditData;
 pub use error::{Error, Result};
 pub use extract::{Extracted, extract_features};
-pub use findings::{Findings, Mending};
+pub use findings::Findings;
 pub use guide::{ClassTexts, GuideSource};
+pub use mending::{Control, Mending, mend};
 pub use present::{EditFile, Presentation};
 
 /// The framework, as this crate was built with it.
 pub use burn;
+
+/// Its Rust code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
 
 /// What every other module speaks of: classifiers, decision layers, feature tables, metrics.
 pub mod core {

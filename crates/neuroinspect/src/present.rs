@@ -1,17 +1,21 @@
 //! From findings to a report: the pictures that go with the numbers.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
 
-use neuroinspect_core::{ClassId, FeatureTable, Metrics, NeuronId};
+use image::RgbImage;
+use neuroinspect_core::{ClassId, Error as CoreError, FeatureTable, Metrics, NeuronId};
 use neuroinspect_counterfactual::RankedNeuron;
 use neuroinspect_datasets::{ImageDataset, thumbnail};
 use neuroinspect_illusion::{Objective, Pair};
 use neuroinspect_report::{
     Confusion, ContextResponse, DebugSummary, Edit, IllusionPictures, NeuronPictures, Ranking,
-    Report, Run, Sample, Timing, Visualization, to_rgb_image,
+    Report, Run, Sample, StageFailure, Timing, Visualization, to_rgb_image,
 };
 
-use crate::{Extracted, Findings, Result};
+use crate::{Extracted, Findings, Mending, Result, findings::with_causes};
 
 /// Mistakes shown in a report.
 const MISTAKES_SHOWN: usize = 24;
@@ -29,7 +33,8 @@ pub struct Presentation<'a> {
     pub extracted: &'a Extracted,
     /// How it was made.
     pub run: Run,
-    /// Where the edit file is, relative to the report, and how it is applied.
+    /// Where the edit file is, relative to the report, and how it is applied. Saving
+    /// [`Mending::edit`](crate::Mending::edit) there is the caller's.
     pub edit_file: Option<EditFile>,
     /// How neurons answer to a planted context, where there is one.
     pub context_responses: BTreeMap<NeuronId, ContextResponse>,
@@ -56,10 +61,13 @@ impl fmt::Debug for Presentation<'_> {
 impl Presentation<'_> {
     /// A report of `findings`, ready to be written into a folder.
     ///
+    /// An image that can no longer be read is left out, and stands among the report's failures.
+    ///
     /// # Errors
     ///
-    /// When an image to be shown cannot be read.
-    pub fn report(self, findings: &Findings) -> Result<Report> {
+    /// When the findings are not of these features and images.
+    pub fn report(&self, findings: &Findings) -> Result<Report> {
+        self.check(findings)?;
         let table = &self.extracted.table;
         let class = findings.class;
         let mistakes: Vec<usize> = findings
@@ -69,9 +77,11 @@ impl Presentation<'_> {
             .map(|outcome| outcome.sample)
             .collect();
         let shown = &mistakes[..mistakes.len().min(MISTAKES_SHOWN)];
+        let mut images = Images::default();
+        let neurons = self.neurons(findings, &mut images)?;
         Ok(Report {
-            mistakes: self.samples(shown, None)?,
-            neurons: self.neurons(findings)?,
+            mistakes: self.samples(shown, None, &mut images),
+            neurons,
             summary: DebugSummary {
                 class,
                 class_name: table.class_names()[class.0].clone(),
@@ -91,10 +101,37 @@ impl Presentation<'_> {
                 visualizations: visualizations(findings, table)?,
                 edit: self.edit(findings),
                 interrupted: findings.interrupted,
-                failures: findings.failures.clone(),
+                failures: findings
+                    .failures
+                    .iter()
+                    .cloned()
+                    .chain(images.failures)
+                    .collect(),
                 run: self.run(findings),
             },
         })
+    }
+
+    /// Checks that what is to be shown together was found together.
+    fn check(&self, findings: &Findings) -> Result<()> {
+        let table = &self.extracted.table;
+        table.check_class(findings.class)?;
+        let neurons = findings.explanation.shifts.ncols();
+        let of_neurons = "neurons of the features that the findings are shown with";
+        if neurons != table.neurons() {
+            return Err(CoreError::shape(of_neurons, neurons, table.neurons()).into());
+        }
+        let outcomes = findings.explanation.outcomes.iter();
+        let most = outcomes
+            .map(|outcome| outcome.sample + 1)
+            .max()
+            .unwrap_or(0);
+        if most > table.len() || self.extracted.indices.len() != table.len() {
+            let of_samples = "samples of the features that the findings are shown with";
+            let expected = format!("at least {most}, and an index of each");
+            return Err(CoreError::shape(of_samples, expected, table.len()).into());
+        }
+        Ok(())
     }
 
     fn ranked(&self, neurons: &[RankedNeuron]) -> Vec<neuroinspect_report::RankedNeuron> {
@@ -107,13 +144,14 @@ impl Presentation<'_> {
         neurons.iter().map(line).collect()
     }
 
-    fn neurons(&self, findings: &Findings) -> Result<Vec<NeuronPictures>> {
+    fn neurons(&self, findings: &Findings, images: &mut Images) -> Result<Vec<NeuronPictures>> {
         let table = &self.extracted.table;
-        let pictures = |&Pair { neuron, class }: &Pair| {
+        let mut pictures = |pair: &Pair| {
+            let &Pair { neuron, class } = pair;
             let illusion = findings
                 .illusions
                 .iter()
-                .find(|illusion| illusion.pair.neuron == neuron);
+                .find(|illusion| illusion.pair == *pair);
             let of_class = table.top_activating(neuron, Some(class), TOP_SHOWN)?;
             let overall = table.top_activating(neuron, None, TOP_SHOWN)?;
             Ok(NeuronPictures {
@@ -127,31 +165,32 @@ impl Presentation<'_> {
                         })
                     })
                     .transpose()?,
-                top_of_class: self.samples(&of_class, Some(neuron))?,
-                top_overall: self.samples(&overall, Some(neuron))?,
+                top_of_class: self.samples(&of_class, Some(neuron), images),
+                top_overall: self.samples(&overall, Some(neuron), images),
             })
         };
-        findings.pairs.iter().map(pictures).collect()
+        findings.pairs.iter().map(&mut pictures).collect()
     }
 
-    fn samples(&self, rows: &[usize], neuron: Option<NeuronId>) -> Result<Vec<Sample>> {
+    /// The samples of these rows whose images can be read.
+    fn samples(
+        &self,
+        rows: &[usize],
+        neuron: Option<NeuronId>,
+        images: &mut Images,
+    ) -> Vec<Sample> {
         let table = &self.extracted.table;
         let sample = |&row: &usize| {
-            let image = self.dataset.image(self.extracted.indices[row])?;
-            let small = image.width().max(image.height()) <= THUMBNAIL;
-            Ok(Sample {
+            let image = images.get(self.dataset, self.extracted.indices[row])?;
+            Some(Sample {
                 id: table.sample_ids()[row].clone(),
                 label: table.labels()[row],
                 prediction: table.predictions()[row],
                 activation: neuron.map(|neuron| table.features()[[row, neuron.0]]),
-                image: if small {
-                    image
-                } else {
-                    thumbnail(&image, THUMBNAIL)?
-                },
+                image,
             })
         };
-        rows.iter().map(sample).collect()
+        rows.iter().filter_map(sample).collect()
     }
 
     fn edit(&self, findings: &Findings) -> Option<Edit> {
@@ -161,10 +200,13 @@ impl Presentation<'_> {
             objective: "probability ratio".into(),
             target: Some(mending.edited.target),
             epochs: mending.edited.epochs.len(),
-            evaluated_on: evaluated_on(mending.comparison.before.samples, mending.trained_on),
+            evaluated_on: evaluated_on(mending),
+            also_trained_on: mending.also_trained_on,
+            chosen_from: mending.chosen_from,
             before: mending.comparison.before.clone(),
             after: mending.comparison.after.clone(),
-            control: mending.control.clone(),
+            control: mending.control.metrics().cloned(),
+            layer_sha256: Some(mending.edit.sha256_after().to_owned()),
             file: self.edit_file.as_ref().map(|file| file.path.clone()),
             how_to_apply: self
                 .edit_file
@@ -184,12 +226,52 @@ impl Presentation<'_> {
     }
 }
 
+/// Real images as a report shows them, each read once.
+#[derive(Default)]
+struct Images {
+    read: HashMap<usize, Option<RgbImage>>,
+    failures: Vec<StageFailure>,
+}
+
+impl Images {
+    /// The image of a sample; `None`, and a note of why, when it cannot be read.
+    fn get(&mut self, dataset: &dyn ImageDataset, index: usize) -> Option<RgbImage> {
+        let read = self.read.entry(index).or_insert_with(|| {
+            let image = dataset.image(index).and_then(|image| {
+                let small = image.width().max(image.height()) <= THUMBNAIL;
+                match small {
+                    true => Ok(image),
+                    false => thumbnail(&image, THUMBNAIL),
+                }
+            });
+            match image {
+                Ok(image) => Some(image),
+                Err(error) => {
+                    self.failures.push(StageFailure {
+                        stage: "showing real images".into(),
+                        reason: with_causes(&error),
+                    });
+                    None
+                }
+            }
+        });
+        read.clone()
+    }
+}
+
 /// What an edit was measured on, as an honest reader needs to know it.
-fn evaluated_on(samples: usize, trained_on: usize) -> String {
-    match trained_on {
+fn evaluated_on(mending: &Mending) -> String {
+    let samples = mending.comparison.before.samples;
+    let trained_on = match mending.also_trained_on {
         0 => format!("{samples} samples not trained on"),
         all if all == samples => format!("{samples} samples, all of them trained on as well"),
         some => format!("{samples} samples, {some} of which were trained on as well"),
+    };
+    match mending.chosen_from {
+        0 => trained_on,
+        mistakes => format!(
+            "{trained_on} (among them {mistakes} of the mistakes that the neurons were chosen from)"
+        ),
     }
 }
 
@@ -222,7 +304,9 @@ fn visualizations(findings: &Findings, table: &FeatureTable) -> Result<Vec<Visua
         let neuron = illusion.pair.neuron;
         let top = table.top_activating(neuron, None, 1)?;
         Ok(Visualization {
-            objective: Some(objective_name(findings.objective).to_owned()),
+            objective: Some(objective_name(findings.illusion_config.objective).to_owned()),
+            steps: illusion.steps,
+            steps_planned: findings.illusion_config.steps,
             top_real_activation: top.first().map(|&row| table.features()[[row, neuron.0]]),
             clip_similarity: illusion.clip_similarity,
             core_relevance: relevance,

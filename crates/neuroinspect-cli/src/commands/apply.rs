@@ -1,8 +1,8 @@
 //! `apply`: an edit file to a checkpoint, forth or back.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use neuroinspect::{
-    core::ClassId,
+    core::{ClassId, Seed},
     editing::{Edit, Recipe},
 };
 use serde::Serialize;
@@ -55,7 +55,14 @@ pub(crate) fn run(common: &Common, args: &ApplyArgs) -> Result<Outcome> {
         weights: weights.clone(),
         partial: args.partial,
     };
-    let mut loaded = model::classifier(&model, &device)?;
+    let mut loaded = model::classifier(&model, &device, Seed(common.seed))?;
+    if !loaded.report.missing.is_empty() || !loaded.report.mismatched.is_empty() {
+        bail!(
+            "'{}' lacks tensors of {} (above): what would be written in their place is random",
+            model.weights.display(),
+            model.model,
+        );
+    }
     let layer = loaded.model.decision_layer()?;
     let changed = match args.revert {
         true => edit.revert(&layer)?,
@@ -70,7 +77,11 @@ pub(crate) fn run(common: &Common, args: &ApplyArgs) -> Result<Outcome> {
     loaded.model.save(&path)?;
     let written = serde_json::json!({ "weights": path.to_string_lossy(), "decision_layer_sha256": changed.sha256() });
     output::print(common.json, &written, |_| {
-        format!("written to {}\n", path.display())
+        let unchanged = match changed.sha256() == layer.sha256() {
+            true => ", unchanged: the decision layer is so already",
+            false => "",
+        };
+        format!("written to {}{unchanged}\n", path.display())
     })?;
     Ok(Outcome::Finished)
 }

@@ -5,12 +5,12 @@ use neuroinspect::{
     DebugConfig, EditFile, Findings, GuideSource, NeuronChoice, Presentation, Subject,
     core::{Seed, class_by_name_or_index},
     datasets::ImageDataset,
-    debug,
+    debug_each,
     report::{DebugSummary, Report, StageFailure},
 };
 
 use crate::{
-    args::{Common, DebugArgs, NeuronList},
+    args::{Common, DebugArgs, ModelArgs, NeuronList},
     inputs::{Inputs, Setup},
     model,
     output::{self, OutFolder, accuracies, percent},
@@ -18,6 +18,8 @@ use crate::{
     session::{Outcome, Session},
 };
 
+/// Fewer mistakes than this are too few to find what they have in common.
+const FEW: usize = 10;
 /// The edit file, beside the report.
 pub(super) const EDIT_FILE: &str = "edit.safetensors";
 
@@ -57,58 +59,84 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
         guide: texts.as_ref().map(|texts| texts as &dyn GuideSource),
         edit_data: edit_data.as_ref().ok(),
     };
-    let mut findings = debug(subject, class, &config, &mut session)?;
-    // Too few images to edit on: what is left is still worth having.
-    if let Err(error) = &edit_data {
-        findings.fail("editing", error);
-    }
-    session.clear();
-
     let mut run = inputs.run(&features);
     run.configs
         .insert("debug".into(), serde_json::to_value(&config)?);
-    let partial = if args.model.partial { " --partial" } else { "" };
-    let how_to_apply = format!(
-        "neuroinspect apply --edit {} --model {} --weights {}{partial}",
-        record::quoted(out.join(EDIT_FILE)),
-        record::quoted(&args.model.model),
-        record::quoted(&args.model.weights),
-    );
     let presentation = Presentation {
         dataset: &inputs.dataset,
         extracted: &features.data.extracted,
         run,
         edit_file: Some(EditFile {
             path: EDIT_FILE.into(),
-            how_to_apply,
+            how_to_apply: how_to_apply(out, &args.model),
         }),
         context_responses: Default::default(),
     };
-    write(common, out, presentation, &findings, "")
+    forget(out)?;
+    // A run that is killed while it pictures leaves the rest; what cannot be written now is
+    // complained of at the end.
+    let mut keep = |findings: &Findings| {
+        let _ = save(out, &presentation, findings);
+    };
+    let mut findings = debug_each(subject, class, &config, &mut session, &mut keep)?;
+    // Too few images to edit on: what is left is still worth having.
+    if let Err(error) = &edit_data {
+        findings.fail_with("editing", error);
+    }
+    session.clear();
+    finish(common, out, &presentation, &findings, "")
 }
 
-/// Writes what was found, and says so after `heading`: shared with `demo`.
-pub(super) fn write(
-    common: &Common,
-    out: &OutFolder,
-    presentation: Presentation<'_>,
-    findings: &Findings,
-    heading: &str,
-) -> Result<Outcome> {
-    match &findings.mending {
-        Some(mending) => mending.edit.save(out.join(EDIT_FILE))?,
-        // One from an earlier run would pass for this one's.
-        None => out.remove(EDIT_FILE)?,
+/// The command line that applies the edit. An edit is applied to all of a checkpoint, or to one with
+/// tensors unused.
+fn how_to_apply(out: &OutFolder, model: &ModelArgs) -> String {
+    format!(
+        "neuroinspect apply --edit {} --model {} --weights {}{}",
+        record::quoted(out.join(EDIT_FILE)),
+        record::quoted(&model.model),
+        record::quoted(&model.weights),
+        if model.partial { " --partial" } else { "" },
+    )
+}
+
+/// Removes what an earlier run left: shared with `demo`.
+pub(super) fn forget(out: &OutFolder) -> Result<()> {
+    out.remove([
+        EDIT_FILE,
+        Report::SUMMARY_FILE,
+        Report::HTML_FILE,
+        Report::SHEET_FILE,
+    ])?;
+    out.remove_pictures(Report::PICTURES_FOLDER)
+}
+
+/// Writes what has been found.
+fn save(out: &OutFolder, presentation: &Presentation<'_>, findings: &Findings) -> Result<Report> {
+    if let Some(mending) = &findings.mending {
+        mending.edit.save(out.join(EDIT_FILE))?;
     }
     let report = presentation.report(findings)?;
     report.write(out.path())?;
+    Ok(report)
+}
+
+/// Writes what was found, and says so after `heading`: shared with `demo`.
+pub(super) fn finish(
+    common: &Common,
+    out: &OutFolder,
+    presentation: &Presentation<'_>,
+    findings: &Findings,
+    heading: &str,
+) -> Result<Outcome> {
+    let report = save(out, presentation, findings)?;
+    let failures = &report.summary.failures;
+    for StageFailure { stage, reason } in failures {
+        output::tell(format_args!("warning: {stage} failed: {reason}"));
+    }
     output::print(common.json, &report.summary, |summary| {
         heading.to_owned() + &text(summary, out)
     })?;
-    for StageFailure { stage, reason } in &findings.failures {
-        eprintln!("warning: {stage} failed: {reason}");
-    }
-    Ok(match (findings.interrupted, findings.failures.is_empty()) {
+    Ok(match (findings.interrupted, failures.is_empty()) {
         (true, _) => Outcome::Interrupted,
         (false, true) => Outcome::Finished,
         (false, false) => Outcome::Incomplete,
@@ -124,6 +152,9 @@ fn text(summary: &DebugSummary, out: &OutFolder) -> String {
         ..
     } = summary;
     let mut text = format!("{mistakes} of {samples} images of '{class_name}' are mistaken\n");
+    if *mistakes < FEW {
+        text += "so few mistakes say little about the neurons behind them\n";
+    }
     for (title, list) in [
         ("too weak", &ranking.insufficient),
         ("too strong", &ranking.excessive),
@@ -133,7 +164,7 @@ fn text(summary: &DebugSummary, out: &OutFolder) -> String {
             .take(5)
             .map(|ranked| format!("{} ({})", ranked.neuron, percent(ranked.prec_at_5)));
         text += &format!(
-            "neurons {title}: {}\n",
+            "neurons {title} (in what share of the mistakes): {}\n",
             neurons.collect::<Vec<_>>().join(", ")
         );
     }
@@ -142,6 +173,7 @@ fn text(summary: &DebugSummary, out: &OutFolder) -> String {
         text += &format!("edited away from neurons {}\n\n", neurons.join(", "));
         let class = Some((summary.class, class_name.as_str()));
         text += &accuracies(class, &edit.before, &edit.after, edit.control.as_ref());
+        text += &format!("measured on {}\n", edit.evaluated_on);
     }
     text + &format!("\nreport: {}\n", out.join(Report::HTML_FILE).display())
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use neuroinspect::{EditFile, core::Seed, demo::Demo, report::Timing};
 
-use super::debug::{EDIT_FILE, write};
+use super::debug::{EDIT_FILE, finish, forget};
 use crate::{
     args::{Common, DemoArgs},
     output::OutFolder,
@@ -56,9 +56,10 @@ pub(crate) fn run(common: &Common, args: &DemoArgs) -> Result<Outcome> {
         .filter(|neuron| found.context_effects[neuron.0].responds());
     let planted = format!(
         "planted: in training, every star and nothing else is on {context}; {} of the {} neurons \
-         edited respond to {context}\n",
+         edited are clearly more or less active with {context} behind the same scenes\n",
         responding.count(),
         neurons.len(),
     );
-    write(common, &out, presentation, &found.findings, &planted)
+    forget(&out)?;
+    finish(common, &out, &presentation, &found.findings, &planted)
 }

@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use neuroinspect::{
-    EditData,
+    Control,
     core::{Metrics, NeuronId, Seed, class_by_name_or_index},
     datasets::ImageDataset,
-    editing::{Comparison, Edit, EditConfig, EditScope, Edited, edit},
+    editing::{Comparison, EditScope, Edited},
+    mend,
     report::Run,
 };
 use serde::Serialize;
@@ -19,6 +20,8 @@ use crate::{
     session::{Outcome, Session},
 };
 
+const RECORD_FILE: &str = "edit.json";
+
 /// `edit.json`.
 #[derive(Serialize)]
 struct Record<'a> {
@@ -26,11 +29,11 @@ struct Record<'a> {
     scope: EditScope,
     edited: &'a Edited,
     #[serde(flatten)]
-    comparison: Comparison,
-    /// How many of the samples measured were also trained on.
-    trained_on: usize,
-    /// After the same training without the ratio; `None` when that was stopped.
-    control: Option<Metrics>,
+    comparison: &'a Comparison,
+    /// How many of the samples measured were trained on as well.
+    also_trained_on: usize,
+    /// After the same training without the ratio; `None` when that was stopped or failed.
+    control: Option<&'a Metrics>,
     file: &'static str,
     /// How it was made.
     run: Run,
@@ -62,35 +65,18 @@ pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
     let mut run = inputs.run(&features);
     run.configs
         .insert("editing".into(), serde_json::to_value(&config)?);
-    let EditData {
-        train,
-        validation,
-        evaluation,
-    } = &data;
-    let mut train_layer = |config: &EditConfig| {
-        edit(
-            train,
-            validation,
-            &layer,
-            &neurons,
-            scope,
-            config,
-            device,
-            &mut session,
-        )
-        .map_err(neuroinspect::Error::from)
-    };
-    // One from an earlier run would pass for this one's.
-    out.remove(EDIT_FILE)?;
-    let edited = train_layer(&config)?;
-    Edit::between(&layer, &edited.layer, edited.recipe())?.save(out.join(EDIT_FILE))?;
-    // The edit is kept, whatever becomes of its control.
-    let control = match train_layer(&config.control()) {
-        Ok(control) => Some(Comparison::new(evaluation, &layer, &control.layer)?.after),
-        Err(error) if error.is_cancellation() => None,
-        Err(error) => return Err(error.into()),
-    };
+    out.remove([EDIT_FILE, RECORD_FILE])?;
+    let mending = mend(
+        &layer,
+        &data,
+        &neurons,
+        scope,
+        &config,
+        device,
+        &mut session,
+    )?;
     session.clear();
+    mending.edit.save(out.join(EDIT_FILE))?;
 
     let class = match scope {
         EditScope::Class(class) => Some((class, table.class_names()[class.0].as_str())),
@@ -99,24 +85,30 @@ pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
     let record = Record {
         neurons: &neurons,
         scope,
-        comparison: Comparison::new(evaluation, &layer, &edited.layer)?,
-        trained_on: data.evaluated_and_trained_on(),
-        control,
-        edited: &edited,
+        edited: &mending.edited,
+        comparison: &mending.comparison,
+        also_trained_on: mending.also_trained_on,
+        control: mending.control.metrics(),
         file: EDIT_FILE,
         run,
     };
-    out.write_json("edit.json", &record)?;
+    out.write_json(RECORD_FILE, &record)?;
+    if let Control::Failed(reason) = &mending.control {
+        output::tell(format_args!(
+            "warning: training the control failed: {reason}"
+        ));
+    }
     output::print(common.json, &record, |record| {
-        let Comparison { before, after } = &record.comparison;
+        let Comparison { before, after } = record.comparison;
         format!(
             "{}\nedit file: {}\n",
-            accuracies(class, before, after, record.control.as_ref()),
+            accuracies(class, before, after, record.control),
             out.join(EDIT_FILE).display(),
         )
     })?;
-    Ok(match record.control {
-        Some(_) => Outcome::Finished,
-        None => Outcome::Interrupted,
+    Ok(match mending.control {
+        Control::Measured(_) => Outcome::Finished,
+        Control::Failed(_) => Outcome::Incomplete,
+        Control::Stopped => Outcome::Interrupted,
     })
 }

@@ -1,11 +1,16 @@
 //! `visualize`: pictures of neurons within classes.
 
+use std::fmt;
+
 use anyhow::{Result, bail};
+use image::RgbImage;
 use neuroinspect::{
     GuideSource,
-    core::{ClassId, DecisionLayer, NeuronId, Seed, class_by_name_or_index},
-    datasets::{ImageDataset, ImageFolder},
-    illusion::{Illusion, Pair, classes_of_neuron, neurons_of_class, visualize},
+    core::{ClassId, DecisionLayer, FeatureTable, NeuronId, Seed, class_by_name_or_index},
+    datasets::ImageDataset,
+    illusion::{
+        Diverged, Illusion, Initial, Pair, classes_of_neuron, neurons_of_class, visualize_each,
+    },
     report::{Run, contact_sheet, save_png, to_rgb_image},
 };
 use serde::Serialize;
@@ -14,9 +19,14 @@ use crate::{
     args::{Common, NeuronList, VisualizeArgs},
     data,
     inputs::Setup,
-    model, output,
+    model,
+    output::{self, OutFolder},
     session::{Outcome, Session},
 };
+
+const RECORD_FILE: &str = "visualizations.json";
+/// Not `neurons.png`, which `debug` writes into the same folder.
+const SHEET_FILE: &str = "visualizations.png";
 
 /// `visualizations.json`.
 #[derive(Serialize)]
@@ -24,6 +34,8 @@ struct Pictured {
     visualizations: Vec<Line>,
     /// Whether the work was stopped before its end.
     interrupted: bool,
+    /// Pairs without a picture, because their optimisation left the finite numbers.
+    diverged: Vec<Diverged>,
     /// How it was made.
     run: Run,
 }
@@ -40,6 +52,9 @@ struct Line {
     top_real_image: Option<String>,
     probability: f32,
     clip_similarity: Option<f32>,
+    /// Optimisation steps it has had, and was to have.
+    steps: usize,
+    steps_planned: usize,
     image: String,
     masked_image: String,
 }
@@ -50,6 +65,10 @@ pub(crate) fn run(common: &Common, args: &VisualizeArgs) -> Result<Outcome> {
         .as_deref()
         .map(|path| data::folder(path, &args.reading))
         .transpose()?;
+    let names = match &dataset {
+        Some(dataset) => Some(dataset.class_names().to_vec()),
+        None => data::classes(&args.reading)?,
+    };
     let setup = Setup::open(common, &args.model, &args.reading)?;
     let Setup {
         out,
@@ -59,104 +78,156 @@ pub(crate) fn run(common: &Common, args: &VisualizeArgs) -> Result<Outcome> {
     } = &setup;
     let layer = loaded.model.decision_layer()?;
     let guide = model::TextGuide::load(&args.clip, device)?;
-    let pairs = pairs(args, &layer, dataset.as_ref())?;
+    let pairs = pairs(args, &layer, names.as_deref())?;
     let config = model::illusion(&args.picture, guide.is_some(), Seed(common.seed))?;
+    let texts = match (&guide, &names) {
+        (Some(guide), Some(names)) => Some(guide.texts(names)),
+        (Some(_), None) => {
+            bail!("CLIP needs the names of the classes: give --data DIR or --classes FILE")
+        }
+        (None, _) => None,
+    };
 
     let mut session = Session::start()?;
     let features = dataset
         .as_ref()
         .map(|dataset| setup.features(dataset, &mut session))
         .transpose()?;
-    let table = features.as_ref().map(|features| &features.extracted.table);
     let data = dataset
         .as_ref()
         .map_or("no images", |dataset| dataset.name());
     let mut run = setup.run(data, &features);
     run.configs
         .insert("illusion".into(), serde_json::to_value(&config)?);
-    let texts = match (&guide, &dataset) {
-        (Some(guide), Some(dataset)) => Some(guide.texts(dataset.class_names())),
-        (Some(_), None) => bail!("CLIP needs the names of the classes: give --data DIR"),
-        (None, _) => None,
-    };
     let classes: Vec<_> = pairs.iter().map(|pair| pair.class).collect();
     let guide = texts
         .as_ref()
         .map(|texts| texts.guide(&classes, &mut session))
         .transpose()?;
-    let illusions = visualize(
+
+    out.remove([RECORD_FILE, SHEET_FILE])?;
+    out.remove_pictures("")?;
+    let mut album = Album {
+        out,
+        table: features.as_ref().map(|features| &features.extracted.table),
+        names: names.as_deref(),
+        steps_planned: config.steps,
+        lines: Vec::new(),
+        pictures: Vec::new(),
+    };
+    let mut unwritten = Ok(());
+    let mut keep = |illusion: Illusion| {
+        if unwritten.is_ok() {
+            unwritten = album.add(&illusion);
+        }
+    };
+    let shortfall = visualize_each(
         loaded.model.as_ref(),
         guide.as_ref(),
         &pairs,
+        &Initial::Noise,
         &config,
         &mut session,
+        &mut keep,
     )?;
     session.clear();
+    unwritten?;
 
-    let mut lines = Vec::new();
-    let mut pictures = Vec::new();
-    for illusion in &illusions.finished {
+    if !album.pictures.is_empty() {
+        save_png(out.join(SHEET_FILE), &contact_sheet(&album.pictures))?;
+    }
+    let pictured = Pictured {
+        visualizations: album.lines,
+        interrupted: shortfall.interrupted,
+        diverged: shortfall.diverged,
+        run,
+    };
+    out.write_json(RECORD_FILE, &pictured)?;
+    for diverged in &pictured.diverged {
+        output::tell(format_args!("warning: {diverged}"));
+    }
+    output::print(common.json, &pictured, |pictured| {
+        let lines = pictured.visualizations.iter().map(ToString::to_string);
+        lines.collect::<String>() + &format!("written to {}\n", out.path().display())
+    })?;
+    Ok(match (pictured.interrupted, pictured.diverged.is_empty()) {
+        (true, _) => Outcome::Interrupted,
+        (false, true) => Outcome::Finished,
+        (false, false) => Outcome::Incomplete,
+    })
+}
+
+/// The pictures so far, written as they come.
+struct Album<'a> {
+    out: &'a OutFolder,
+    table: Option<&'a FeatureTable>,
+    names: Option<&'a [String]>,
+    steps_planned: usize,
+    lines: Vec<Line>,
+    pictures: Vec<[RgbImage; 2]>,
+}
+
+impl Album<'_> {
+    fn add(&mut self, illusion: &Illusion) -> Result<()> {
         let Pair { neuron, class } = illusion.pair;
         let image = format!("neuron-{neuron}-class-{class}.png");
         let masked_image = format!("neuron-{neuron}-class-{class}-masked.png");
-        let both = rgb(illusion)?;
-        save_png(out.join(&image), &both[0])?;
-        save_png(out.join(&masked_image), &both[1])?;
-        pictures.push(both);
-        let top = match table {
-            Some(table) => table.top_activating(neuron, None, 1)?.first().copied(),
+        let pictures = [
+            to_rgb_image(illusion.image.view())?,
+            to_rgb_image(illusion.masked_image().view())?,
+        ];
+        save_png(self.out.join(&image), &pictures[0])?;
+        save_png(self.out.join(&masked_image), &pictures[1])?;
+        self.pictures.push(pictures);
+        let top = match self.table {
+            Some(table) => {
+                let rows = table.top_activating(neuron, None, 1)?;
+                rows.first().map(|&row| (row, table))
+            }
             None => None,
         };
-        let top = top.zip(table);
-        lines.push(Line {
+        self.lines.push(Line {
             neuron,
             class,
-            class_name: dataset
-                .as_ref()
-                .map(|dataset| dataset.class_names()[class.0].clone()),
+            class_name: self.names.map(|names| names[class.0].clone()),
             activation: illusion.activation,
             top_real_activation: top.map(|(row, table)| table.features()[[row, neuron.0]]),
             top_real_image: top.map(|(row, table)| table.sample_ids()[row].clone()),
             probability: illusion.probability,
             clip_similarity: illusion.clip_similarity,
+            steps: illusion.steps,
+            steps_planned: self.steps_planned,
             image,
             masked_image,
         });
+        Ok(())
     }
-    if !pictures.is_empty() {
-        save_png(out.join("neurons.png"), &contact_sheet(&pictures))?;
-    }
-    let pictured = Pictured {
-        visualizations: lines,
-        interrupted: illusions.interrupted,
-        run,
-    };
-    out.write_json("visualizations.json", &pictured)?;
-    output::print(common.json, &pictured, |pictured| {
-        let mut text = String::new();
-        for Line {
-            neuron,
-            class,
-            class_name,
-            activation,
-            top_real_activation,
-            image,
-            ..
-        } in &pictured.visualizations
-        {
-            let class = class_name.clone().unwrap_or_else(|| class.to_string());
-            let real = top_real_activation.map_or_else(String::new, |top| {
-                format!(", {top:.2} on the top real image")
-            });
-            text +=
-                &format!("neuron {neuron} in {class}: activation {activation:.2}{real}: {image}\n");
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { neuron, image, .. } = self;
+        let class = match &self.class_name {
+            Some(name) => name.clone(),
+            None => self.class.to_string(),
+        };
+        write!(
+            f,
+            "neuron {neuron} in {class}: activation {:.2}",
+            self.activation
+        )?;
+        if let Some(top) = self.top_real_activation {
+            write!(f, ", {top:.2} on the top real image")?;
         }
-        text + &format!("written to {}\n", out.path().display())
-    })?;
-    Ok(match illusions.interrupted {
-        true => Outcome::Interrupted,
-        false => Outcome::Finished,
-    })
+        if self.steps < self.steps_planned {
+            write!(
+                f,
+                ", stopped at step {} of {}",
+                self.steps, self.steps_planned
+            )?;
+        }
+        writeln!(f, ": {image}")
+    }
 }
 
 /// The pairs asked for: given neurons in a class, a class's own neurons, or neurons in the classes
@@ -164,12 +235,12 @@ pub(crate) fn run(common: &Common, args: &VisualizeArgs) -> Result<Outcome> {
 fn pairs(
     args: &VisualizeArgs,
     layer: &DecisionLayer,
-    dataset: Option<&ImageFolder>,
+    names: Option<&[String]>,
 ) -> Result<Vec<Pair>> {
     let class = args
         .class
         .as_deref()
-        .map(|text| class_id(text, layer, dataset))
+        .map(|text| class_id(text, layer, names))
         .transpose()?;
     Ok(match (&args.neurons, class) {
         (NeuronList::All, _) => bail!("there is no ranking here: name the neurons"),
@@ -193,21 +264,19 @@ fn pairs(
     })
 }
 
-/// The class by the name its folder gives it, or by its index in the model.
-fn class_id(text: &str, layer: &DecisionLayer, dataset: Option<&ImageFolder>) -> Result<ClassId> {
-    if let Some(dataset) = dataset {
-        return Ok(class_by_name_or_index(dataset.class_names(), text)?);
+/// The class by its name, where there are names, or by its index in the model.
+fn class_id(text: &str, layer: &DecisionLayer, names: Option<&[String]>) -> Result<ClassId> {
+    if let Some(names) = names {
+        let class = class_by_name_or_index(names, text)?;
+        layer.check_class(class)?;
+        return Ok(class);
     }
     let Ok(index) = text.parse() else {
-        bail!("nothing names class '{text}': give --data DIR, whose folders do, or an index");
+        bail!(
+            "nothing names class '{text}': give an index, --data DIR, whose folders do, or \
+             --classes FILE"
+        );
     };
     layer.check_class(ClassId(index))?;
     Ok(ClassId(index))
-}
-
-fn rgb(illusion: &Illusion) -> Result<[image::RgbImage; 2]> {
-    Ok([
-        to_rgb_image(illusion.image.view())?,
-        to_rgb_image(illusion.masked_image().view())?,
-    ])
 }

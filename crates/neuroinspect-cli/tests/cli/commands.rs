@@ -125,7 +125,8 @@ fn explain_visualize_and_edit_stand_alone() {
     let sha256 = sha256_of_file(bench.path("model.safetensors")).unwrap();
     let is_recorded = |run: &Value| {
         assert_eq!(run["weights_sha256"], sha256.as_str());
-        assert_eq!(run["timings"][0]["stage"], "extracting features");
+        let stage = run["timings"][0]["stage"].as_str().unwrap();
+        assert!(stage.starts_with("extracting features"), "{stage}");
     };
     is_recorded(&explained["run"]);
     assert_eq!(explained["class_name"], "dog");

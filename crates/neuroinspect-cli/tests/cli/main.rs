@@ -9,6 +9,7 @@
 
 mod bench;
 mod commands;
+mod determinism;
 mod inputs;
 #[cfg(unix)]
 mod interrupts;

@@ -3,6 +3,11 @@
 use std::fs;
 
 use assert_cmd::Command;
+use neuroinspect::{
+    burn::tensor::Device,
+    core::DecisionLayer,
+    models::{LoadConfig, load_classifier},
+};
 use serde_json::Value;
 
 use crate::bench::{Bench, CLASSES, fails};
@@ -37,8 +42,11 @@ fn debug_takes_clip_and_its_own_training_images() {
     assert!(summary["edit"]["control"]["accuracy"].is_f64());
     assert_eq!(
         summary["edit"]["evaluated_on"],
-        "24 samples, 23 of which were trained on as well"
+        "24 samples, 23 of which were trained on as well (among them 8 of the mistakes that the \
+         neurons were chosen from)"
     );
+    assert_eq!(summary["edit"]["also_trained_on"], 23);
+    assert_eq!(summary["edit"]["chosen_from"], 8);
     let stages: Vec<_> = summary["run"]["timings"]
         .as_array()
         .unwrap()
@@ -72,7 +80,7 @@ fn an_objective_without_clip_is_named() {
         "the last is kept, so that all are run"
     );
     let evaluated_on = summary["edit"]["evaluated_on"].as_str().unwrap();
-    assert_eq!(evaluated_on, "12 samples not trained on");
+    assert!(evaluated_on.starts_with("12 samples not trained on (among them 4"));
 }
 
 #[test]
@@ -184,4 +192,200 @@ fn a_reader_that_stops_reading_costs_no_report() {
     for file in ["report.html", "summary.json", "edit.safetensors"] {
         assert!(bench.path("out").join(file).exists(), "{file}");
     }
+}
+
+/// Nor does it hide that a stage failed.
+#[test]
+fn a_reader_that_stops_reading_hides_no_failure() {
+    let bench = Bench::new();
+    bench.images("train", &["cat", "dog"]);
+    fs::create_dir(bench.path("train/owl")).unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut debug = std::process::Command::new(env!("CARGO_BIN_EXE_neuroinspect"));
+    debug.args(["debug", "--model", "cifar_resnet20", "--weights"]);
+    debug.arg(bench.path("model.safetensors"));
+    debug.arg("--data").arg(bench.path("images"));
+    debug.arg("--train").arg(bench.path("train"));
+    debug.args(["--class", "owl", "--pictures", "0", "--out"]);
+    let output = debug
+        .arg(bench.path("out"))
+        .stdout(writer)
+        .output()
+        .unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("editing failed"), "{message}");
+}
+
+/// Each option reaches the stage it is for.
+#[test]
+fn options_reach_their_stages() {
+    let bench = Bench::new();
+    let options = [
+        ("--neurons=all", "neurons", "\"listed\""),
+        ("--pictures=1", "pictures", "1"),
+        ("--iterations=2", "illusion/steps", "2"),
+        ("--class-gamma=0.25", "illusion/class_gamma", "0.25"),
+        ("--size=16", "illusion/size", "16"),
+        ("--picture-batch=3", "illusion/batch_size", "3"),
+        ("--objective=class", "illusion/objective", ""),
+        ("--target=1.25", "editing/target/fixed", "1.25"),
+        ("--ratio=per-neuron", "editing/ratio_form", "\"per_neuron\""),
+        ("--lambda=0.5", "editing/lambda3", "0.5"),
+        ("--epochs=4", "editing/epochs", "4"),
+        ("--patience=2", "editing/patience", "2"),
+        ("--learning-rate=0.125", "editing/learning_rate", "0.125"),
+        ("--keep=worst-class", "editing/keep", "\"worst_class\""),
+        ("--seed=9", "editing/seed", "9"),
+        ("--seed=9", "illusion/seed", "9"),
+    ];
+    let config = |given: &[&str]| {
+        let mut debug = bench.command("debug");
+        debug
+            .args(["--class", "owl"])
+            .args(given)
+            .assert()
+            .success();
+        bench.json("out/summary.json")["run"]["configs"]["debug"].clone()
+    };
+    let mut given: Vec<_> = options.iter().map(|(option, ..)| *option).collect();
+    given.dedup();
+    let with = config(&given);
+    let without = config(&["--iterations=1", "--count=1"]);
+    for (option, pointer, value) in options {
+        let pointer = format!("/{pointer}");
+        let found = with.pointer(&pointer).map(ToString::to_string);
+        if !value.is_empty() {
+            assert_eq!(found.as_deref(), Some(value), "{option}");
+            let default = without.pointer(&pointer).map(ToString::to_string);
+            assert_ne!(found, default, "{option} is the default");
+        }
+    }
+    assert_eq!(
+        bench.json("out/summary.json")["visualizations"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+
+    let explained = |given: &[&str]| {
+        let mut explain = bench.command("explain");
+        explain
+            .args(["--class", "owl"])
+            .args(given)
+            .assert()
+            .success();
+        bench.json("out/explanation.json")["run"]["configs"].clone()
+    };
+    assert_ne!(explained(&["--original"]), explained(&[]));
+}
+
+/// The layer's weights for one class are so large that its pictures leave the finite numbers.
+#[test]
+fn a_picture_that_diverges_is_named_and_costs_no_other() {
+    let bench = Bench::new();
+    let device = Device::flex();
+    let config = LoadConfig::default();
+    let path = bench.path("model.safetensors");
+    let mut loaded = load_classifier("cifar_resnet20", &path, &config, &device).unwrap();
+    let layer = loaded.model.decision_layer().unwrap();
+    let mut weight = layer.weight().to_owned();
+    weight.row_mut(2).fill(3e38);
+    let layer = DecisionLayer::new(weight, layer.bias().to_owned()).unwrap();
+    loaded.model.set_decision_layer(&layer).unwrap();
+    loaded.model.save(&path).unwrap();
+
+    fs::write(bench.path("classes"), "cat\ndog\nowl\n").unwrap();
+    let mut visualize = bench.bare("visualize");
+    visualize
+        .args(["--model", "cifar_resnet20", "--weights"])
+        .arg(&path);
+    visualize.arg("--classes").arg(bench.path("classes"));
+    visualize.args(["--neurons", "3", "--count", "3", "--iterations", "2"]);
+    let output = visualize.output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(
+        message.contains("warning: the picture of neuron 3 for class 2"),
+        "{message}"
+    );
+    let pictured = bench.json("out/visualizations.json");
+    assert_eq!(pictured["diverged"][0]["pair"]["class"], 2);
+    let names: Vec<_> = pictured["visualizations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["class_name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names.len(), 2);
+    assert!(
+        names.contains(&"cat") && names.contains(&"dog"),
+        "{names:?}"
+    );
+}
+
+/// What an earlier run left does not pass for this one's.
+#[test]
+fn a_folder_holds_one_run() {
+    let bench = Bench::new();
+    let debug = |class: &str| {
+        let mut debug = bench.command("debug");
+        debug.args(["--class", class, "--iterations", "1", "--count", "3"]);
+        debug.output().unwrap().status.code()
+    };
+    let there = |name: &str| bench.path("out").join(name).exists();
+    assert_eq!(debug("owl"), Some(0));
+    let picture = bench.json("out/summary.json")["visualizations"][2]["image"].clone();
+    let picture = picture.as_str().unwrap();
+    assert!(there(picture));
+    let mut fewer = bench.command("debug");
+    fewer.args(["--class", "owl", "--iterations", "1", "--count", "2"]);
+    fewer.assert().success();
+    assert!(!there(picture), "{picture}");
+    // `cat` has no mistakes.
+    assert_eq!(debug("cat"), Some(1));
+    for file in [
+        "report.html",
+        "summary.json",
+        "edit.safetensors",
+        "neurons.png",
+    ] {
+        assert!(!there(file), "{file}");
+    }
+
+    let edit = |options: &[&str]| {
+        let mut edit = bench.command("edit");
+        edit.args(["--class", "owl", "--neurons", "3", "--epochs", "1"]);
+        edit.args(options).output().unwrap().status.code()
+    };
+    assert_eq!(edit(&[]), Some(0));
+    assert_eq!(edit(&["--learning-rate", "1e300"]), Some(1));
+    assert!(!there("edit.json") && !there("edit.safetensors"));
+}
+
+#[test]
+fn folders_in_another_order_than_the_classes_are_suspected() {
+    let bench = Bench::new();
+    let warning = |bench: &Bench| {
+        let output = bench.command("evaluate").output().unwrap();
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("less than chance")
+    };
+    // Ten images a class make a suspicion.
+    for (class, name) in CLASSES.iter().enumerate() {
+        for index in 8..12 {
+            bench.image(&format!("images/{name}/{index}.png"), class, index);
+        }
+    }
+    assert!(!warning(&bench), "a third is chance");
+    fs::remove_dir_all(bench.path("images/cat")).unwrap();
+    for index in 0..12 {
+        bench.image(&format!("images/aardvark/{index}.png"), 0, index);
+        bench.image(&format!("images/dog/{index}b.png"), 1, index);
+    }
+    // aardvark, dog, owl: all of them "cat" to the model, fewer than a third of them the first.
+    assert!(warning(&bench));
 }

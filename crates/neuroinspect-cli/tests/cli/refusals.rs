@@ -82,19 +82,42 @@ fn an_out_folder_that_cannot_be_written_is_known_before_the_work() {
     let bench = Bench::new();
     fs::write(bench.path("file"), "").unwrap();
     let mut command = Command::cargo_bin("neuroinspect").unwrap();
-    command.args([
-        "evaluate",
-        "--model",
-        "cifar_resnet20",
-        "--weights",
-        "none",
-        "--data",
-        "none",
-    ]);
+    command.args(["evaluate", "--model", "cifar_resnet20", "--weights", "none"]);
+    command.arg("--data").arg(bench.path("images"));
     fails(
         command.arg("--out").arg(bench.path("file/out")),
         &["file/out", "--out"],
     );
+}
+
+/// A folder that is there, into which not even root can write.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_takes_no_files_is_known_before_the_work() {
+    let bench = Bench::new();
+    let mut command = Command::cargo_bin("neuroinspect").unwrap();
+    command.args(["evaluate", "--model", "cifar_resnet20", "--weights", "none"]);
+    command.arg("--data").arg(bench.path("images"));
+    fails(command.args(["--out", "/proc"]), &["'/proc'", "--out"]);
+}
+
+#[test]
+fn options_that_would_do_nothing_are_refused() {
+    let bench = Bench::new();
+    let refused = |command: &mut Command, part: &str| {
+        let output = command.output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains(part), "{message}");
+    };
+    for option in ["--domain=bird", "--prompts=file", "--clip=ViT-B-32"] {
+        let mut debug = bench.command("debug");
+        refused(debug.args(["--class", "owl", option]), "--clip-weights");
+    }
+    for option in ["--revert", "--partial"] {
+        let mut apply = bench.bare("apply");
+        refused(apply.args(["--edit", "file", option]), "--model");
+    }
 }
 
 #[test]

@@ -30,13 +30,24 @@ pub(super) fn card(summary: &DebugSummary, pictures: &NeuronPictures) -> Result<
     let name = summary.name(*class);
     let of_class = format!("Real images of \u{201c}{name}\u{201d} that activate it most");
     let overall = "Real images of any class that activate it most";
-    let objective = visualization(summary, pictures)
+    let visualization = visualization(summary, pictures);
+    let objective = visualization
         .and_then(|visualization| visualization.objective.as_deref())
         .unwrap_or("the visualization");
+    let caption = match visualization {
+        Some(&Visualization {
+            steps,
+            steps_planned,
+            ..
+        }) if steps < steps_planned => {
+            format!("{objective}, stopped at step {steps} of {steps_planned}")
+        }
+        _ => objective.to_owned(),
+    };
     let illusion = match illusion {
         Some(illusion) => {
             let of = format!("neuron {neuron} for {name}");
-            Some(figures(illusion, objective, &of)?)
+            Some(figures(illusion, &caption, &of)?)
         }
         None => None,
     };
@@ -51,7 +62,9 @@ pub(super) fn card(summary: &DebugSummary, pictures: &NeuronPictures) -> Result<
                 @if edit.is_some_and(|edit| edit.neurons.contains(neuron)) {
                     span class="badge edited" { "edited" }
                 }
-                @if *class != summary.class { span class="soft" { "for \u{201c}" (name) "\u{201d}" } }
+                @if *class != summary.class {
+                    span class="soft" { "pictured within \u{201c}" (name) "\u{201d}" }
+                }
             }
             div class={ "sight" @if illusion.is_none() { " blind" } } {
                 @if let Some(illusion) = &illusion { (illusion) }
@@ -178,11 +191,11 @@ fn strip(summary: &DebugSummary, title: &str, samples: &[Sample]) -> Result<Mark
     })
 }
 
-fn figures(pictures: &IllusionPictures, objective: &str, of: &str) -> Result<Markup> {
+fn figures(pictures: &IllusionPictures, caption: &str, of: &str) -> Result<Markup> {
     let alt = format!("visualization of {of}");
     let alt_masked = format!("visualization of {of}, dimmed where the neuron is not active");
     Ok(html! {
-        (figure(&pictures.image, objective, &alt)?)
+        (figure(&pictures.image, caption, &alt)?)
         (figure(&pictures.masked_image, "where the neuron is active", &alt_masked)?)
     })
 }

@@ -1,6 +1,6 @@
 //! What was found and what the edit did, in words.
 
-use neuroinspect_core::NeuronId;
+use neuroinspect_core::{ClassId, Metrics, NeuronId};
 
 use super::parts::{Direction, count, percent};
 use crate::{DebugSummary, Edit};
@@ -39,11 +39,17 @@ pub(super) fn finding(summary: &DebugSummary) -> String {
     )
 }
 
+/// What is less than this, a percentage point, is no gain over the control, and of one class among
+/// many no loss that an edit is judged by.
+const NOTABLE: f64 = 0.01;
+
 /// Whether an edit did what it was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The class gained, and nothing reported lost.
+    /// The class gained, more than by the control, and nothing else lost.
     Helped,
+    /// The class gained, but the control gained as much.
+    Retrained,
     /// The class gained at the expense of something else.
     Mixed,
     /// The class did not gain.
@@ -57,7 +63,7 @@ impl Verdict {
     pub(super) fn class(self) -> &'static str {
         match self {
             Self::Helped => "helped",
-            Self::Mixed => "mixed",
+            Self::Retrained | Self::Mixed => "mixed",
             Self::Failed => "failed",
             Self::Unmeasured => "unmeasured",
         }
@@ -67,6 +73,9 @@ impl Verdict {
     pub(super) fn words(self, name: &str) -> String {
         match self {
             Self::Helped => format!("The edit helped \u{201c}{name}\u{201d}"),
+            Self::Retrained => {
+                format!("The edit helped \u{201c}{name}\u{201d} no more than plain retraining does")
+            }
             Self::Mixed => format!("The edit helped \u{201c}{name}\u{201d}, at a cost"),
             Self::Failed => format!("The edit did not help \u{201c}{name}\u{201d}"),
             Self::Unmeasured => format!("The edit was not measured on \u{201c}{name}\u{201d}"),
@@ -77,31 +86,40 @@ impl Verdict {
 /// What the edit did, in one sentence that hides no loss.
 pub(super) fn outcome(summary: &DebugSummary, edit: &Edit) -> (Verdict, String) {
     let (before, after) = (&edit.before, &edit.after);
-    let mut others = vec![("the average", before.accuracy, after.accuracy)];
+    let mut others = vec![("the average".to_owned(), before.accuracy, after.accuracy)];
     if (before.worst_class, after.worst_class) != (summary.class, summary.class) {
         let (before, after) = (before.worst_class_accuracy, after.worst_class_accuracy);
-        others.push(("the worst class", before, after));
+        others.push(("the worst class".to_owned(), before, after));
     }
     if let (Some(before), Some(after)) = (before.worst_group_accuracy, after.worst_group_accuracy) {
-        others.push(("the worst group", before, after));
+        others.push(("the worst group".to_owned(), before, after));
     }
-    let losses = others
+    let mut losses = others
         .iter()
         .any(|&(_, before, after)| Direction::of(before, after) == Direction::Down);
-    let clauses: Vec<_> = others
-        .into_iter()
-        .map(|(what, before, after)| clause(what, before, after))
+    if let Some((class, before, after)) = largest_loss(summary, edit) {
+        losses |= before - after >= NOTABLE;
+        let name = summary.name(class);
+        others.push((
+            format!("of the other classes \u{201c}{name}\u{201d}"),
+            before,
+            after,
+        ));
+    }
+    let mut clauses: Vec<_> = others
+        .iter()
+        .map(|(what, before, after)| clause(what, *before, *after))
         .collect();
 
     let neurons = neurons(&edit.neurons);
-    let of_class = |accuracy: &[Option<f64>]| accuracy[summary.class.0];
-    let (verdict, effect) = match (
-        of_class(&before.class_accuracy),
-        of_class(&after.class_accuracy),
-    ) {
+    let of_class = |metrics: &Metrics| metrics.class_accuracy[summary.class.0];
+    let control = edit.control.as_ref().and_then(of_class);
+    let (verdict, effect) = match (of_class(before), of_class(after)) {
         (Some(before), Some(after)) => {
             let direction = Direction::of(before, after);
+            let retrained = control.is_some_and(|control| after - control < NOTABLE);
             let verdict = match direction {
+                Direction::Up if retrained => Verdict::Retrained,
                 Direction::Up if losses => Verdict::Mixed,
                 Direction::Up => Verdict::Helped,
                 Direction::Down | Direction::Level => Verdict::Failed,
@@ -120,8 +138,32 @@ pub(super) fn outcome(summary: &DebugSummary, edit: &Edit) -> (Verdict, String) 
             (Verdict::Unmeasured, effect)
         }
     };
+    if let Some(control) = control {
+        let control = percent(control);
+        clauses.push(format!(
+            "the same training without the {} brings it to {control}",
+            edit.objective
+        ));
+    }
     let sentence = format!("Editing {neurons} {effect}; {}.", clauses.join(", "));
     (verdict, sentence)
+}
+
+/// The class that lost most of those that lost visibly, but for the class debugged, with its
+/// accuracy before and after.
+fn largest_loss(summary: &DebugSummary, edit: &Edit) -> Option<(ClassId, f64, f64)> {
+    let accuracies = edit
+        .before
+        .class_accuracy
+        .iter()
+        .zip(&edit.after.class_accuracy);
+    accuracies
+        .enumerate()
+        .filter_map(|(class, (before, after))| Some((ClassId(class), (*before)?, (*after)?)))
+        .filter(|&(class, before, after)| {
+            class != summary.class && Direction::of(before, after) == Direction::Down
+        })
+        .max_by(|a, b| (a.1 - a.2).total_cmp(&(b.1 - b.2)))
 }
 
 fn clause(what: &str, before: f64, after: f64) -> String {

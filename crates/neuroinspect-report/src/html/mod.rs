@@ -66,6 +66,9 @@ fn header(summary: &DebugSummary) -> Markup {
                     None => (tiles(summary, &summary.metrics, None)),
                 }
             }
+            @if let Some(edit) = &summary.edit {
+                p class="soft" { "Before and after on " (edit.evaluated_on) "." }
+            }
         }
     }
 }

@@ -37,6 +37,9 @@ pub(super) fn section(summary: &DebugSummary) -> Result<Markup> {
                     }
                     @if let Some(edit) = &summary.edit {
                         @if let Some(file) = &edit.file { dt { "Edit file" } dd { code { (file) } } }
+                        @if let Some(hash) = &edit.layer_sha256 {
+                            dt { "Layer edited, SHA-256" } dd { code { (hash) } }
+                        }
                     }
                 }
                 @if let Some(command) = &run.command {

@@ -18,6 +18,8 @@ pub(crate) fn full() -> Report {
     let class = ClassId(0);
     let visualization = |neuron, activation, real, similarity, relevance| Visualization {
         objective: Some("CLIP-Illusion".into()),
+        steps: 450,
+        steps_planned: 450,
         top_real_activation: Some(real),
         clip_similarity: Some(similarity),
         core_relevance: Some(relevance),
@@ -61,6 +63,8 @@ pub(crate) fn full() -> Report {
             target: Some(1.0),
             epochs: 14,
             evaluated_on: "scenes/test".into(),
+            also_trained_on: 0,
+            chosen_from: 27,
             before: metrics([33, 52, 57, 49, 50, 55]),
             after: metrics([48, 51, 57, 50, 49, 55]),
             control: Some(metrics([36, 52, 57, 49, 50, 55])),
@@ -68,6 +72,9 @@ pub(crate) fn full() -> Report {
             how_to_apply: Some(
                 "neuroinspect evaluate model.safetensors scenes/test --edit edit.safetensors"
                     .into(),
+            ),
+            layer_sha256: Some(
+                "fb8e20fc2e4c3f248c60c39bd652f3c1347298bb977b8b4d5903b85055620603".into(),
             ),
         }),
         interrupted: false,

@@ -1,0 +1,151 @@
+//! Options of the three stages chained.
+
+use neuroinspect_core::{DecisionLayer, NeuronId, Seed};
+use neuroinspect_counterfactual::{CounterfactualConfig, RankingConfig};
+use neuroinspect_editing::EditConfig;
+use neuroinspect_illusion::IllusionConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+
+/// Options of [`debug`](crate::debug()): those of each stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DebugConfig {
+    /// Which neurons are edited. Default: the first five of the ranking.
+    pub neurons: NeuronChoice,
+    /// How many of them, from the first, are pictured. Default: all, `None`.
+    pub pictures: Option<usize>,
+    /// How mistakes are explained.
+    pub counterfactual: CounterfactualConfig,
+    /// How neurons are ranked.
+    pub ranking: RankingConfig,
+    /// How the decision layer is edited.
+    pub editing: EditConfig,
+    /// How neurons are pictured. Without a guide,
+    /// [`Objective::Guided`](neuroinspect_illusion::Objective::Guided) falls back to
+    /// [`Objective::ClassConditional`](neuroinspect_illusion::Objective::ClassConditional).
+    pub illusion: IllusionConfig,
+}
+
+/// Which neurons are edited.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NeuronChoice {
+    /// The first of the ranking, by the rule of
+    /// [`Ranking::first`](neuroinspect_counterfactual::Ranking::first).
+    Auto {
+        /// How many.
+        count: usize,
+    },
+    /// All that the ranking lists, in the order of
+    /// [`Ranking::first`](neuroinspect_counterfactual::Ranking::first).
+    Listed,
+    /// These.
+    Given(Vec<NeuronId>),
+}
+
+impl NeuronChoice {
+    /// Checks that the choice asks for at least one neuron, and names each once and only neurons
+    /// of `layer`.
+    ///
+    /// # Errors
+    ///
+    /// The first of these that does not hold.
+    pub fn check(&self, layer: &DecisionLayer) -> Result<()> {
+        let neurons = match self {
+            Self::Auto { count: 0 } => {
+                return Err(neuroinspect_editing::Error::NoNeurons.into());
+            }
+            Self::Auto { .. } | Self::Listed => return Ok(()),
+            Self::Given(neurons) => neurons,
+        };
+        if neurons.is_empty() {
+            return Err(neuroinspect_editing::Error::NoNeurons.into());
+        }
+        for (index, &neuron) in neurons.iter().enumerate() {
+            layer.check_neuron(neuron)?;
+            if neurons[..index].contains(&neuron) {
+                return Err(neuroinspect_editing::Error::DuplicateNeuron { neuron }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Default for DebugConfig {
+    fn default() -> Self {
+        Self {
+            neurons: NeuronChoice::Auto { count: 5 },
+            pictures: None,
+            counterfactual: CounterfactualConfig::default(),
+            ranking: RankingConfig::default(),
+            editing: EditConfig::default(),
+            illusion: IllusionConfig::default(),
+        }
+    }
+}
+
+impl DebugConfig {
+    /// The paper's options for every stage, five neurons.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets which neurons are edited.
+    pub fn with_neurons(mut self, neurons: NeuronChoice) -> Self {
+        self.neurons = neurons;
+        self
+    }
+
+    /// Sets how many of them, from the first, are pictured.
+    pub fn with_pictures(mut self, count: usize) -> Self {
+        self.pictures = Some(count);
+        self
+    }
+
+    /// Sets how mistakes are explained.
+    pub fn with_counterfactual(mut self, counterfactual: CounterfactualConfig) -> Self {
+        self.counterfactual = counterfactual;
+        self
+    }
+
+    /// Sets how neurons are ranked.
+    pub fn with_ranking(mut self, ranking: RankingConfig) -> Self {
+        self.ranking = ranking;
+        self
+    }
+
+    /// Sets how the decision layer is edited.
+    pub fn with_editing(mut self, editing: EditConfig) -> Self {
+        self.editing = editing;
+        self
+    }
+
+    /// Sets how neurons are pictured.
+    pub fn with_illusion(mut self, illusion: IllusionConfig) -> Self {
+        self.illusion = illusion;
+        self
+    }
+
+    /// Checks every option of every stage. The [neurons](NeuronChoice::check) need a layer for it.
+    ///
+    /// # Errors
+    ///
+    /// The first option that is out of range, by name.
+    pub fn validate(&self) -> Result<()> {
+        self.counterfactual.validate()?;
+        self.ranking.validate()?;
+        self.editing.validate()?;
+        self.illusion.validate()?;
+        Ok(())
+    }
+
+    /// Sets the seed of every stage that draws random numbers.
+    pub fn with_seed(mut self, seed: Seed) -> Self {
+        self.editing = self.editing.with_seed(seed);
+        self.illusion = self.illusion.with_seed(seed);
+        self
+    }
+}
