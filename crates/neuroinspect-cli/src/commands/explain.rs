@@ -19,6 +19,10 @@ use crate::{
     session::{Outcome, Session},
 };
 
+const RECORD_FILE: &str = "explanation.json";
+/// Neurons printed of each list.
+const SHOWN: usize = 10;
+
 /// `explanation.json`.
 #[derive(Serialize)]
 struct Explained<'a> {
@@ -91,7 +95,7 @@ pub(crate) fn run(common: &Common, args: &ExplainArgs) -> Result<Outcome> {
         ranking,
         run,
     };
-    out.write_json("explanation.json", &explained)?;
+    out.write_json(RECORD_FILE, &explained)?;
     output::print(common.json, &explained, |explained| {
         let mut text = format!(
             "{} of {} images of '{}' are mistaken; {} could not be turned right\n",
@@ -102,14 +106,14 @@ pub(crate) fn run(common: &Common, args: &ExplainArgs) -> Result<Outcome> {
         );
         text += &list("insufficient", &explained.ranking.insufficient);
         text += &list("excessive", &explained.ranking.excessive);
-        text
+        text + &format!("\nwritten to {}\n", out.join(RECORD_FILE).display())
     })?;
     Ok(Outcome::Finished)
 }
 
 fn list(title: &str, neurons: &[RankedNeuron]) -> String {
     let mut text = format!("\n{title:<13} neuron   prec@5  importance\n");
-    for ranked in neurons.iter().take(10) {
+    for ranked in neurons.iter().take(SHOWN) {
         let RankedNeuron {
             neuron,
             prec_at_5,
@@ -121,6 +125,9 @@ fn list(title: &str, neurons: &[RankedNeuron]) -> String {
             "",
             percent(*prec_at_5)
         );
+    }
+    if let Some(more @ 1..) = neurons.len().checked_sub(SHOWN) {
+        text += &format!("{:<13} and {more} more\n", "");
     }
     text
 }

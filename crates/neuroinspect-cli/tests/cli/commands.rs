@@ -19,6 +19,11 @@ fn evaluate_writes_accuracies_at_the_top() {
     );
     assert_eq!(summary["worst_class_accuracy"], 0.0);
     assert!(bench.path("out/features.safetensors").exists());
+    let printed = bench.command("evaluate").output().unwrap().stdout;
+    let printed = String::from_utf8(printed).unwrap();
+    for line in ["  cat    100.0 %", "  dog      0.0 %", "  owl      0.0 %"] {
+        assert!(printed.contains(line), "{printed}");
+    }
 }
 
 #[test]
@@ -155,6 +160,7 @@ fn explain_visualize_and_edit_stand_alone() {
     is_recorded(&edit["run"]);
     assert!(edit["control"]["accuracy"].is_f64());
     assert!(edit["before"]["accuracy"].is_f64() && edit["after"]["accuracy"].is_f64());
+    assert_eq!(edit["also_trained_on"], 0);
 }
 
 #[test]
