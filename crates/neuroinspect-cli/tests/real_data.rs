@@ -156,4 +156,42 @@ fn a_real_class_is_debugged_from_end_to_end() {
         average("after")
     );
     assert!(fs::metadata(out.path().join("report.html")).unwrap().len() > 50_000);
+
+    // Here the control does as much for birds, and the report says so.
+    let control = &summary["edit"]["control"];
+    let control = control["class_accuracy"][2].as_f64().unwrap();
+    assert!((control - bird("after")).abs() < 0.02, "{control}");
+    let html = fs::read_to_string(out.path().join("report.html")).unwrap();
+    assert!(html.contains("no more than plain retraining"));
+
+    // What the ratio is for it does all the same: it comes near its target, and stays away from it
+    // where only its weight is taken away. The features are those of above.
+    let distance = |options: &[&str]| {
+        let mut edit = Command::cargo_bin("neuroinspect").unwrap();
+        edit.args(["edit", "--model", "cifar_resnet20", "--class", "bird"]);
+        edit.arg("--weights")
+            .arg(shared("weights/resnet20-12fca82f.th"));
+        edit.arg("--data").arg(cifar().join("test"));
+        edit.arg("--train").arg(cifar().join("train"));
+        edit.args([
+            "--neurons",
+            "53,50,48,49,57",
+            "--target",
+            "1",
+            "--keep",
+            "last",
+        ]);
+        edit.args(options).arg("--out").arg(out.path());
+        edit.assert().success();
+        let record = fs::read(out.path().join("edit.json")).unwrap();
+        let record: Value = serde_json::from_slice(&record).unwrap();
+        let epochs = record["edited"]["epochs"].as_array().unwrap();
+        let last = epochs.last().unwrap();
+        last["validation_ratio_penalty"].as_f64().unwrap()
+    };
+    let (with, without) = (distance(&[]), distance(&["--lambda", "0"]));
+    assert!(
+        with < 0.5 * without,
+        "{with} with the ratio, {without} without"
+    );
 }

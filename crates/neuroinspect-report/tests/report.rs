@@ -92,7 +92,7 @@ fn the_headline_hides_no_loss() {
             "The edit helped \u{201c}boat\u{201d}<",
             "Editing neurons 41 and 7 raised its accuracy from 55.0% to 80.0%; \
              the average rose from 82.2% to 86.4%, the worst group rose from 64.4% to 72.8%, \
-             the same training without the probability ratio brings it to 60.0%.",
+             the same training without the probability ratio brings \u{201c}boat\u{201d} to 60.0%.",
         ),
         // The average gains, one class pays.
         (
@@ -112,7 +112,7 @@ fn the_headline_hides_no_loss() {
             [48, 52, 57, 49, 50, 55],
             [48, 52, 57, 49, 50, 55],
             "The edit helped \u{201c}boat\u{201d} no more than plain retraining does<",
-            "the same training without the probability ratio brings it to 80.0%.",
+            "the same training without the probability ratio brings \u{201c}boat\u{201d} to 80.0%.",
         ),
         (
             before,

@@ -141,8 +141,8 @@ pub(super) fn outcome(summary: &DebugSummary, edit: &Edit) -> (Verdict, String) 
     if let Some(control) = control {
         let control = percent(control);
         clauses.push(format!(
-            "the same training without the {} brings it to {control}",
-            edit.objective
+            "the same training without the {} brings \u{201c}{}\u{201d} to {control}",
+            edit.objective, summary.class_name
         ));
     }
     let sentence = format!("Editing {neurons} {effect}; {}.", clauses.join(", "));

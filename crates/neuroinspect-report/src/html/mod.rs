@@ -67,7 +67,7 @@ fn header(summary: &DebugSummary) -> Markup {
                 }
             }
             @if let Some(edit) = &summary.edit {
-                p class="soft" { "Before and after on " (edit.evaluated_on) "." }
+                p class="more" { "Before and after on " (edit.evaluated_on) "." }
             }
         }
     }
