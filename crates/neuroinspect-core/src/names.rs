@@ -8,7 +8,7 @@ const LIKE: f64 = 0.8;
 /// Characters a part of a name must have to stand for it.
 const HELD: usize = 3;
 
-/// Says that an index follows, even where it is the name of a class.
+/// Says that an index follows, even where it, or all of this, is the name of a class.
 const INDEX: &str = "index:";
 
 /// Class names listed in a message, if there are no more than these.
@@ -41,7 +41,7 @@ pub fn nearest_name<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) ->
 /// Resolves a class by its name, or by its index when no class bears that name.
 ///
 /// A number that several classes bear as their name is the index of one of them, or none. Where a
-/// name stands in the way of an index, `index:5` says that the index is meant.
+/// name stands in the way of an index, `index:5` says that the index is meant, whatever the names are.
 ///
 /// # Errors
 ///
@@ -59,18 +59,17 @@ pub fn nearest_name<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) ->
 /// # Ok::<(), neuroinspect_core::Error>(())
 /// ```
 pub fn class_by_name_or_index(class_names: &[String], text: &str) -> Result<ClassId> {
+    let index = text.strip_prefix(INDEX).map(str::parse);
+    if let Some(Ok(index)) = index {
+        return class_of_index(class_names, index);
+    }
     let bearers: Vec<usize> = (0..class_names.len())
         .filter(|&class| class_names[class] == text)
         .collect();
-    let index = text.strip_prefix(INDEX).unwrap_or(text).parse();
-    match (&bearers[..], index) {
+    match (&bearers[..], text.parse()) {
         (&[class], _) => Ok(ClassId(class)),
         ([_, ..], Ok(class)) if bearers.contains(&class) => Ok(ClassId(class)),
-        ([], Ok(class)) if class < class_names.len() => Ok(ClassId(class)),
-        ([], Ok(class)) => Err(Error::ClassOutOfRange {
-            class: ClassId(class),
-            classes: class_names.len(),
-        }),
+        ([], Ok(index)) => class_of_index(class_names, index),
         ([], Err(_)) => Err(Error::UnknownClass {
             name: text.to_owned(),
             hint: hint(class_names, text),
@@ -88,6 +87,14 @@ pub fn class_by_name_or_index(class_names: &[String], text: &str) -> Result<Clas
                 classes: bearers.into_iter().map(ClassId).collect(),
             })
         }
+    }
+}
+
+fn class_of_index(class_names: &[String], index: usize) -> Result<ClassId> {
+    let (class, classes) = (ClassId(index), class_names.len());
+    match index < classes {
+        true => Ok(class),
+        false => Err(Error::ClassOutOfRange { class, classes }),
     }
 }
 
@@ -138,7 +145,8 @@ mod tests {
             ("0", 2),
             ("index:0", 0),
             ("index:1", 1),
-            ("index:2", 4), // A name goes before an index, also this one.
+            ("index:2", 2), // Also where that is the name of a class.
+            ("index:4", 4),
             ("index:3", 3),
         ] {
             let found = class_by_name_or_index(&names, text).unwrap();
