@@ -88,9 +88,10 @@ impl DecisionLayer {
     /// Puts the layer in place of a head of the same size, on the head's device.
     ///
     /// This is what [`Classifier::set_decision_layer`](crate::Classifier::set_decision_layer) has
-    /// to do. A head without a bias stays without one as long as this layer's is zero. What else the
-    /// head's parameters are stays too: their ids, whether they require gradients, their number
-    /// format (to which this layer is rounded) and the layout they are stored in.
+    /// to do. A head without a bias stays without one as long as this layer's is zero, and otherwise
+    /// gets one like its weight. What else the head's parameters are stays too: their ids, whether
+    /// they require gradients, their number format (to which this layer is rounded) and the layout
+    /// they are stored in.
     ///
     /// # Errors
     ///
@@ -110,7 +111,11 @@ impl DecisionLayer {
         head.bias = match head.bias.take() {
             Some(old) => Some(in_place_of(old, bias)),
             None if self.bias.iter().all(|&value| value == 0.0) => None,
-            None => Some(Param::from_tensor(bias)),
+            None => {
+                let weight = head.weight.val();
+                let bias = Param::from_tensor(bias.cast(weight.dtype()));
+                Some(bias.set_require_grad(weight.is_require_grad()))
+            }
         };
         Ok(())
     }
@@ -333,6 +338,15 @@ mod tests {
             assert_eq!(new.is_require_grad(), requires_grad);
             assert_eq!(replaced.weight.val().dtype(), dtype);
         }
+
+        // A bias it had not is like its weight.
+        let mut bare = half();
+        bare.bias = None;
+        let mut bare = bare.no_grad();
+        layer.replace(&mut bare).unwrap();
+        let bias = bare.bias.unwrap();
+        assert!(!bias.is_require_grad());
+        assert_eq!(bias.val().dtype(), DType::F16);
 
         let columns = config.clone().with_layout(LinearLayout::Col);
         let mut head = columns.init(&device);
