@@ -48,7 +48,10 @@ pub enum Error {
         classes: usize,
     },
     /// A sample's label or prediction that is no class.
-    #[error("{what}: class {class} is out of range: there are names for {classes} classes")]
+    #[error(
+        "{what}: class {class} is out of range: there are names for {classes} classes, counted from \
+         0; give the names that are missing, or correct the class"
+    )]
     SampleClassOutOfRange {
         /// Whether it is a label or a prediction, and of which sample.
         what: String,

@@ -13,15 +13,34 @@ impl FeatureTable {
     /// [`Error::DifferentTables`] naming the first difference.
     pub fn check_alike(&self, other: &Self) -> Result<()> {
         check_same_classes(self.class_names(), other.class_names())?;
-        let (one, two) = (self.provenance(), other.provenance());
-        let named = |sha256: &Option<String>| sha256.clone().unwrap_or_else(|| "unknown".into());
-        let (hash, other_hash) = (named(&one.weights_sha256), named(&two.weights_sha256));
-        let input = |input| format!("{input:?}");
-        let neurons = |table: &Self| table.neurons().to_string();
-        same("model", one.model.clone(), two.model.clone())?;
-        same("SHA-256 of the weights", hash, other_hash)?;
-        same("model input", input(&one.input), input(&two.input))?;
-        same("number of neurons", neurons(self), neurons(other))
+        let same = |what: &str, value: &dyn Fn(&Self) -> String| {
+            let (one, two) = (value(self), value(other));
+            match one == two {
+                true => Ok(()),
+                false => Err(Error::DifferentTables {
+                    what: what.to_owned(),
+                    one: self.in_its_data(&one),
+                    other: other.in_its_data(&two),
+                }),
+            }
+        };
+        same("model", &|table| table.provenance().model.clone())?;
+        same("SHA-256 of the weights", &|table| {
+            let sha256 = table.provenance().weights_sha256.clone();
+            sha256.unwrap_or_else(|| "unknown".into())
+        })?;
+        same("model input", &|table| {
+            format!("{:?}", table.provenance().input)
+        })?;
+        same("number of neurons", &|table| table.neurons().to_string())
+    }
+
+    /// A value with the data set it is of, where that is known.
+    fn in_its_data(&self, value: &str) -> String {
+        match &self.provenance().dataset {
+            Some(dataset) => format!("{value} (on '{dataset}')"),
+            None => value.to_owned(),
+        }
     }
 }
 

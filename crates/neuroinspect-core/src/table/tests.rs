@@ -133,17 +133,20 @@ fn tables_of_one_classifier_and_one_list_of_classes_are_alike() {
         ),
         (
             with(&names, Provenance::new("net", InputSpec::new(8)), 2),
-            "model: toy and net",
+            "model: toy (on 'by hand') and net",
         ),
         (
             with(&names, origin().with_weights_sha256("ab"), 2),
-            "SHA-256 of the weights: unknown and ab",
+            "SHA-256 of the weights: unknown (on 'by hand') and ab",
         ),
         (
             with(&names, Provenance::new("toy", InputSpec::new(9)), 2),
             "model input: ",
         ),
-        (with(&names, origin(), 3), "number of neurons: 2 and 3"),
+        (
+            with(&names, origin(), 3),
+            "number of neurons: 2 (on 'by hand') and 3",
+        ),
     ] {
         let error = table().check_alike(&other).unwrap_err();
         let message = error.to_string();
