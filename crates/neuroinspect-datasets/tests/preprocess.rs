@@ -107,8 +107,9 @@ fn sizes_out_of_range_are_refused() {
     let error = thumbnail(&image, 0).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "input size = 0: expected 1 to 4096 pixels"
+        "thumbnail side = 0: expected 1 to 65535 pixels"
     );
+    assert_eq!(thumbnail(&image, 5000).unwrap().width(), 5000);
 }
 
 #[test]
