@@ -59,8 +59,8 @@ pub enum Method {
         #[serde(deserialize_with = "recorded")]
         config: EditConfig,
     },
-    /// One that this version of neuroinspect does not know. Its edits can be applied and reverted
-    /// all the same.
+    /// One that this version of neuroinspect does not know, or not with these options. Its edits
+    /// can be applied and reverted all the same.
     #[serde(skip)]
     Other {
         /// Its name.
@@ -93,12 +93,12 @@ impl<'de> Deserialize<'de> for Method {
         let mut options = Map::deserialize(deserializer)?;
         match options.get(NAME).and_then(Value::as_str).map(str::to_owned) {
             None => Err(D::Error::missing_field(NAME)),
-            Some(name) if name == PROBABILITY_RATIO => {
-                Self::deserialize(Value::Object(options)).map_err(D::Error::custom)
-            }
             Some(name) => {
+                let known = Some(Value::Object(options.clone()))
+                    .filter(|_| name == PROBABILITY_RATIO)
+                    .and_then(|recorded| Self::deserialize(recorded).ok());
                 options.remove(NAME);
-                Ok(Self::Other { name, options })
+                Ok(known.unwrap_or(Self::Other { name, options }))
             }
         }
     }
