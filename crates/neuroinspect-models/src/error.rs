@@ -24,7 +24,7 @@ pub enum Error {
     },
     /// A model is known, and weights of it with this tag of timm's are not.
     #[error(
-        "no input is known for weights '{tag}' of '{model}', and that of others may be wrong for them; known tags: {known}; load them as '{model}' with an input of your own"
+        "no input is known for weights '{tag}' of '{model}', and that of others may be wrong for them; known tags: {known}; load them as '{model}' with an input of your own (--input FILE of the program, LoadConfig::with_input in code)"
     )]
     UnknownTag {
         /// The name without the tag.
@@ -93,7 +93,9 @@ pub enum Error {
         found: usize,
     },
     /// A file says how its network's images are prepared, and not in a way that can be followed.
-    #[error("'input' in the metadata of '{file}' cannot be followed: {reason}; give an input")]
+    #[error(
+        "'input' in the metadata of '{file}' cannot be followed: {reason}; give an input (--input FILE of the program, LoadConfig::with_input in code)"
+    )]
     SavedInput {
         /// The file.
         file: String,

@@ -9,6 +9,8 @@ use crate::{Checkpoint, LoadReport, Result, Strictness, checkpoint::save};
 
 /// Key of a file's metadata that holds the input of the network with these weights, as JSON.
 pub(crate) const INPUT: &str = "input";
+/// The key of the metadata under which its name is.
+pub(crate) const MODEL: &str = "model";
 
 /// A classifier whose weights are read from checkpoints and written to them, under the names and
 /// in the layout of PyTorch.
@@ -65,7 +67,7 @@ impl<M: Module + Classifier> PretrainedClassifier for M {
     fn save(&self, path: &Path) -> Result<()> {
         let classes = self.decision_layer()?.classes();
         let metadata = BTreeMap::from([
-            ("model".to_owned(), self.name().to_owned()),
+            (MODEL.to_owned(), self.name().to_owned()),
             ("classes".to_owned(), classes.to_string()),
             (
                 INPUT.to_owned(),

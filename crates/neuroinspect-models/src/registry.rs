@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Checkpoint, CifarResNet, CifarResNetConfig, EfficientNetLite0, Error, LoadReport,
-    PretrainedClassifier, ResNet, ResNetDepth, Result, Strictness, layers::check_classes,
-    pretrained::INPUT,
+    PretrainedClassifier, ResNet, ResNetDepth, Result, Strictness,
+    layers::check_classes,
+    pretrained::{INPUT, MODEL},
 };
 
 /// What is known of a registered classifier.
@@ -178,6 +179,8 @@ enum Architecture {
 
 /// What a name stands for.
 struct Named {
+    /// Without the tag.
+    model: &'static str,
     architecture: Architecture,
     /// The input that goes with the name's tag, where it has one.
     input: Option<InputSpec>,
@@ -198,6 +201,7 @@ impl Named {
             None => None,
         };
         Ok(Self {
+            model,
             architecture,
             input,
         })
@@ -211,19 +215,24 @@ impl Named {
     ) -> Result<LoadedClassifier> {
         let input = match config.input.clone().or(self.input) {
             Some(input) => Some(input),
-            None => saved_input(checkpoint)?,
+            None => saved_input(checkpoint, self.model)?,
         };
         self.architecture.load(checkpoint, config, input, device)
     }
 }
 
-/// The input that was [saved](PretrainedClassifier::save) with the weights, where one was.
-fn saved_input(checkpoint: &Checkpoint) -> Result<Option<InputSpec>> {
+/// The input that was [saved](PretrainedClassifier::save) with the weights of `model`, where one was.
+/// In other programs' files the key may mean anything.
+fn saved_input(checkpoint: &Checkpoint, model: &str) -> Result<Option<InputSpec>> {
+    let metadata = checkpoint.metadata();
+    if metadata.get(MODEL).is_none_or(|saved| saved != model) {
+        return Ok(None);
+    }
     let wrong = |reason: String| Error::SavedInput {
         file: checkpoint.file().to_owned(),
         reason,
     };
-    let Some(json) = checkpoint.metadata().get(INPUT) else {
+    let Some(json) = metadata.get(INPUT) else {
         return Ok(None);
     };
     let input: InputSpec = serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;

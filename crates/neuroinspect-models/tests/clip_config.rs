@@ -97,7 +97,7 @@ fn json_of_other_architectures_is_an_error() {
 fn each_field_out_of_range_is_named() {
     type Break = fn(&mut ClipConfig);
     let half = || InputSpec::new(8).with_normalization([0.5; 3], [0.5; 3]);
-    let cases: [(&str, Break); 31] = [
+    let cases: [(&str, Break); 32] = [
         ("embed_dim", |it| it.embed_dim = 0),
         ("embed_dim", |it| it.embed_dim = 20_000),
         ("vision_cfg.layers", |it| it.vision.layers = 0),
@@ -113,9 +113,13 @@ fn each_field_out_of_range_is_named() {
         ("vision_cfg.image_size", |it| {
             (it.vision.image_size, it.vision.patch_size) = (8192, 1);
         }),
-        // 65536 patches, each of which would look at every other.
+        // 16384 patches, each of which would look at every other.
         ("vision_cfg.image_size", |it| {
-            (it.vision.image_size, it.vision.patch_size) = (8192, 32);
+            (it.vision.image_size, it.vision.patch_size) = (4096, 32);
+        }),
+        // Few patches, of images no input may have.
+        ("vision_cfg.image_size", |it| {
+            (it.vision.image_size, it.vision.patch_size) = (8192, 128);
         }),
         // 4097 tokens, in 1024 heads.
         ("vision_cfg.image_size", |it| {
@@ -228,6 +232,7 @@ fn clips_own_input_is_none_wherever_it_is_said() {
     let preset = ClipConfig::preset("ViT-B-32").unwrap();
     assert_eq!(ClipConfig::from_json(laion, "laion's").unwrap(), preset);
     let said = preset.clone().with_input(preset.input());
+    assert_eq!(said, preset);
     assert_eq!(said.to_json(), preset.to_json());
 }
 

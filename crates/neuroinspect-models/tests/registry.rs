@@ -149,7 +149,7 @@ fn an_unknown_tag_brings_no_other() {
         refusal("resnet50.a1h_in1k"),
         "no input is known for weights 'a1h_in1k' of 'resnet50', and that of others may be wrong \
          for them; known tags: a1_in1k, a2_in1k, a3_in1k, gluon_in1k, tv_in1k, tv2_in1k; \
-         load them as 'resnet50' with an input of your own"
+         load them as 'resnet50' with an input of your own (--input FILE of the program, LoadConfig::with_input in code)"
     );
     assert!(refusal("resnet34.tv2_in1k").contains("known tags: a1_in1k"));
     assert!(refusal("cifar_resnet20.v1").contains("known tags: none;"));
@@ -346,8 +346,17 @@ fn the_input_is_saved_with_the_weights() {
     let own = plain().with_input(InputSpec::new(8));
     assert_eq!(input("resnet18", own.clone()), InputSpec::new(8));
 
-    for (json, reason) in [("bilinear", "expected value"), (r#"{"size": 0}"#, "")] {
-        let metadata = [("input".to_owned(), json.to_owned())].into();
+    let none = serde_json::to_string(&InputSpec::new(0)).unwrap();
+    for (json, reason) in [
+        ("bilinear", "expected value"),
+        (&none, "input size = 0: expected 1 to 4096 pixels"),
+    ] {
+        let text = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let mut metadata = [text("input", json), text("model", "another")].into();
+        neuroinspect_models::checkpoint::save(&model, &metadata, &path).unwrap();
+        // Another program's file may mean anything by it.
+        assert_eq!(input("resnet18", plain()), ResNet::torchvision_input());
+        metadata.extend([text("model", "resnet18")]);
         neuroinspect_models::checkpoint::save(&model, &metadata, &path).unwrap();
         let error = load_classifier("resnet18", &path, &plain(), &device).unwrap_err();
         assert!(matches!(error, Error::SavedInput { .. }), "{error:?}");

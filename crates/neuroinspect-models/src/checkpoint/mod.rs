@@ -206,9 +206,9 @@ impl Checkpoint {
 
     /// Loads the tensors into the parameters of the same names.
     ///
-    /// `model` names the module in messages. On an error the module is as it was. A clone of it
-    /// shares the running statistics of batch normalisations, as Burn has it, and so has them loaded,
-    /// too.
+    /// `model` names the module in messages. On an error the module is as it was; only where Burn
+    /// refuses a tensor that was found to fit may the running statistics of batch normalisations have
+    /// been loaded. A clone of the module shares those, as Burn has it, and so has them loaded, too.
     ///
     /// # Errors
     ///

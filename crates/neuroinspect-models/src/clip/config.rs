@@ -186,7 +186,8 @@ impl ClipConfig {
     /// Sets the pixels the image tower wants; some of LAION's weights, ViT-L-14's of LAION-2B among
     /// them, want mean and standard deviation 0.5.
     pub fn with_input(mut self, input: InputSpec) -> Self {
-        self.input = Some(input);
+        let own = Self::own_input(self.vision.image_size);
+        self.input = Some(input).filter(|input| *input != own);
         self
     }
 
@@ -222,7 +223,7 @@ impl ClipConfig {
     ///
     /// Sizes are bounded far above any CLIP there is, as a config may come out of a file that
     /// somebody else has written: at most 256 blocks, widths of 16384, hidden layers of 64 times the
-    /// width, images of 8192 pixels, 64 patches a side, 8192 tokens a text and a million of
+    /// width, images of 4096 pixels, 64 patches a side, 8192 tokens a text and a million of
     /// vocabulary. The attention weights of one image or text, `heads * tokens^2` numbers a block,
     /// take 1 GiB at most.
     ///
@@ -236,10 +237,11 @@ impl ClipConfig {
         layers("vision_cfg.layers", vision.layers)?;
         width("vision_cfg.width", vision.width)?;
         let (patch, image) = (vision.patch_size, vision.image_size);
-        let expected = "1 to 8192";
-        within(1..=8192, "vision_cfg.patch_size", patch, expected)?;
-        let expected = "patch_size to 8192, and at most 64 times patch_size";
-        let sizes = patch..=8192.min(64 * patch);
+        let expected = "1 to 4096";
+        let largest = InputSpec::MAX_SIZE;
+        within(1..=largest, "vision_cfg.patch_size", patch, expected)?;
+        let expected = "patch_size to 4096, and at most 64 times patch_size";
+        let sizes = patch..=largest.min(64 * patch);
         within(sizes, "vision_cfg.image_size", image, expected)?;
         let expected = "a divisor of vision_cfg.width";
         divides(
