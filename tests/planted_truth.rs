@@ -76,7 +76,8 @@ fn the_planted_context_is_found_and_mended() {
         assert!(values.all(|value| (0.0..=1.0).contains(value)));
     }
 
-    // The table of the README; a percentage point is left to other processors' last bits.
+    // The table of the README. Other processors' last bits may turn a few scenes: of the hundred in
+    // the worst group three, of more a smaller share.
     let mending = found.findings.mending.as_ref().unwrap();
     let Comparison { before, after } = &mending.comparison;
     let control = mending.control.metrics().unwrap();
@@ -94,8 +95,9 @@ fn the_planted_context_is_found_and_mended() {
         (after, [0.958, 0.925, 0.900, 0.800]),
         (control, [0.788, 0.500, 0.500, 0.000]),
     ] {
-        for (found, readme) in shown(metrics).into_iter().zip(readme) {
-            assert!((found - readme).abs() < 0.01, "{metrics:?} for {readme}");
+        let slack = [0.0105, 0.0205, 0.0205, 0.0305];
+        for ((found, readme), slack) in shown(metrics).into_iter().zip(readme).zip(slack) {
+            assert!((found - readme).abs() < slack, "{metrics:?} for {readme}");
         }
     }
 }

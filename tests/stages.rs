@@ -111,11 +111,21 @@ fn findings_are_handed_over_as_they_grow() {
     let labels = [1, 2].repeat(12);
     let findings = debug_dogs_each(&labels, &config, &mut Silent, &mut keep).unwrap();
     assert_eq!(seen, [(false, 0), (true, 0), (true, 2), (true, 4)]);
+    // The last batch is what is returned.
     assert!(!findings.interrupted);
     assert_eq!(findings.illusions.len(), 5);
     let mending = findings.mending.unwrap();
     assert_eq!(mending.chosen_from, 12, "every dog measured is a mistake");
     assert!(mending.control.metrics().is_some());
+}
+
+#[test]
+fn neurons_that_were_given_were_not_chosen_from_the_mistakes() {
+    let config = config()
+        .with_neurons(NeuronChoice::Given(vec![NeuronId(3)]))
+        .with_pictures(0);
+    let findings = debug_dogs(&[1, 2].repeat(12), &config, &mut Silent).unwrap();
+    assert_eq!(findings.mending.unwrap().chosen_from, 0);
 }
 
 #[test]

@@ -101,7 +101,7 @@ pub(crate) enum Command {
     Edit(EditArgs),
     /// Apply an edit file to a checkpoint, revert it, or show what it holds
     #[command(
-        after_help = "Example: neuroinspect apply --edit neuroinspect-out/edit.safetensors \
+        after_help = "Example: neuroinspect apply --edit neuroinspect-out/report-edit.safetensors \
                             --model resnet50 --weights resnet50.pth"
     )]
     Apply(ApplyArgs),
@@ -121,6 +121,10 @@ pub(crate) struct ModelArgs {
     /// Checkpoint: safetensors, or PyTorch (.pt, .pth, .th)
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: PathBuf,
+    /// How images are prepared, instead of what is known of the model: JSON as `run.configs.input` of
+    /// every output file has it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
     /// Accept a checkpoint with missing, unused or mis-shaped tensors; what is missing is drawn at
     /// random from --seed
     #[arg(long)]
@@ -144,7 +148,7 @@ pub(crate) struct DataArgs {
 pub(crate) struct ReadingArgs {
     /// What the class folders are called: a name a line for the folders in byte order, or lines
     /// of `folder<TAB>name` or `index<TAB>folder<TAB>name`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "data")]
     pub(crate) class_names: Option<PathBuf>,
     /// The model's classes in its order, a folder or a name a line, where there are folders for
     /// some of them only or their byte order is another
@@ -233,9 +237,10 @@ pub(crate) struct TrainingArgs {
     /// Epochs at most
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_1)]
     pub(crate) epochs: usize,
-    /// Stop after so many epochs without a better validation accuracy; not with `--keep last`
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_1)]
-    pub(crate) patience: usize,
+    /// Stop after so many epochs without a better validation accuracy; 5 unless given, not with
+    /// `--keep last`
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    pub(crate) patience: Option<usize>,
     /// Learning rate of Adam; 0.001 unless given
     #[arg(long, value_name = "X", value_parser = positive)]
     pub(crate) learning_rate: Option<f64>,
@@ -334,9 +339,9 @@ pub(crate) struct DebugArgs {
     /// the lower number; `all` takes the whole ranking
     #[arg(long, value_name = "auto|all|N,N,..", default_value = "auto")]
     pub(crate) neurons: NeuronList,
-    /// How many neurons `--neurons auto` takes
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_1)]
-    pub(crate) count: usize,
+    /// How many neurons `--neurons auto` takes; 5 unless given
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    pub(crate) count: Option<usize>,
     /// How many of the neurons, from the first, are pictured; all unless given
     #[arg(long, value_name = "N")]
     pub(crate) pictures: Option<usize>,
@@ -383,9 +388,10 @@ pub(crate) struct VisualizeArgs {
     /// most
     #[arg(long, value_name = "NAME_OR_INDEX")]
     pub(crate) class: Option<String>,
-    /// How many neurons `auto` takes, or how many classes a neuron is pictured in
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_1)]
-    pub(crate) count: usize,
+    /// How many neurons `auto` takes, or how many classes a neuron is pictured in without --class; 4
+    /// unless given
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    pub(crate) count: Option<usize>,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     /// Folder of images: gives class names, and the real images to compare with

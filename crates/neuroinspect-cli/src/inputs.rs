@@ -152,6 +152,8 @@ impl<'a> Setup<'a> {
     ) -> Run {
         let model = self.loaded.model.name();
         let mut run = record::run(self.common, model, &self.loaded.weights_sha256, dataset);
+        let input = serde_json::json!(self.loaded.model.input());
+        run.configs.insert("input".into(), input);
         for features in features {
             run.timings.push(features.timing.clone());
             let skipped = features.extracted.skipped.iter();

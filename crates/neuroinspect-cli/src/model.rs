@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use neuroinspect::{
     ClassTexts,
     burn::tensor::Device,
-    core::{DecisionLayer, NeuronId, Seed},
+    core::{DecisionLayer, InputSpec, NeuronId, Seed},
     editing::{EditConfig, Keep, RatioForm, RatioNorm, Target},
     illusion::{IllusionConfig, Objective},
     models::{
@@ -36,7 +36,14 @@ pub(crate) fn classifier(
     } else {
         Strictness::Strict
     };
-    let config = LoadConfig::default().with_strictness(strictness);
+    let mut config = LoadConfig::default().with_strictness(strictness);
+    if let Some(file) = &args.input {
+        let json = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read '{}'", file.display()))?;
+        let input: InputSpec = serde_json::from_str(&json)
+            .with_context(|| format!("'{}' says no model input", file.display()))?;
+        config = config.with_input(input);
+    }
     let loaded = load_classifier(&args.model, &args.weights, &config, device)?;
     if !loaded.report.is_complete() {
         output::tell(&loaded.report);
@@ -125,8 +132,15 @@ pub(crate) fn neurons(numbers: &[usize], layer: &DecisionLayer) -> Result<Vec<Ne
 }
 
 /// Options of editing.
-pub(crate) fn editing(args: &TrainingArgs, seed: Seed) -> EditConfig {
-    let mut config = EditConfig::default()
+pub(crate) fn editing(args: &TrainingArgs, seed: Seed) -> Result<EditConfig> {
+    let default = EditConfig::default();
+    let patience = match (args.patience, args.keep) {
+        (Some(_), KeepName::Last) => {
+            bail!("--patience does nothing with --keep last: all epochs are run")
+        }
+        (patience, _) => patience.or(default.patience),
+    };
+    let mut config = default
         .with_target(match args.target {
             TargetName::Auto => Target::Auto,
             TargetName::Fixed(ratio) => Target::Fixed(ratio),
@@ -138,7 +152,7 @@ pub(crate) fn editing(args: &TrainingArgs, seed: Seed) -> EditConfig {
             },
             RatioNorm::L2,
         )
-        .with_epochs(args.epochs, Some(args.patience))
+        .with_epochs(args.epochs, patience)
         .with_keep(match args.keep {
             KeepName::Accuracy => Keep::Accuracy,
             KeepName::WorstClass => Keep::WorstClass,
@@ -151,5 +165,5 @@ pub(crate) fn editing(args: &TrainingArgs, seed: Seed) -> EditConfig {
     if let Some(rate) = args.learning_rate {
         config = config.with_learning_rate(rate);
     }
-    config
+    Ok(config)
 }

@@ -51,18 +51,19 @@ impl OutFolder {
         Ok(())
     }
 
-    /// Removes the pictures of neurons that an earlier run left in a folder of this one.
+    /// Removes the pictures of neurons that an earlier run left in a folder within this one.
     pub(crate) fn remove_pictures(&self, folder: &str) -> Result<()> {
-        let Ok(files) = std::fs::read_dir(self.join(folder)) else {
-            return Ok(());
+        let path = self.join(folder);
+        let context = || format!("cannot clear '{}'", path.display());
+        let files = match std::fs::read_dir(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            files => files.with_context(context)?,
         };
-        let names = files.flatten().filter_map(|file| {
-            let name = file.file_name().into_string().ok()?;
-            let is_picture = name.starts_with("neuron-") && name.ends_with(".png");
-            is_picture.then(|| Path::new(folder).join(name))
-        });
-        for name in names {
-            self.remove([name.to_string_lossy().as_ref()])?;
+        for file in files {
+            let name = file.with_context(context)?.file_name();
+            if let Some(name) = name.to_str().filter(|name| is_picture(name)) {
+                self.remove([format!("{folder}/{name}").as_str()])?;
+            }
         }
         Ok(())
     }
@@ -75,6 +76,16 @@ impl OutFolder {
         })?;
         Ok(())
     }
+}
+
+/// Whether a file is called as pictures of neurons are: `neuron-3-class-7.png`, or `-masked.png`.
+fn is_picture(name: &str) -> bool {
+    let numbers = |name: &str| {
+        let (neuron, class) = name.strip_prefix("neuron-")?.split_once("-class-")?;
+        let class = class.strip_suffix("-masked").unwrap_or(class);
+        Some(neuron.parse::<usize>().is_ok() && class.parse::<usize>().is_ok())
+    };
+    name.strip_suffix(".png").and_then(numbers) == Some(true)
 }
 
 /// Prints the result of a command: as JSON, or as the text that `text` makes of it. A reader that has
@@ -141,4 +152,60 @@ pub(crate) fn accuracies(
         text += "(control: the same training without the probability ratio)\n";
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use neuroinspect::core::Groups;
+
+    use super::*;
+
+    #[test]
+    fn only_pictures_of_neurons_are_called_so() {
+        for name in ["neuron-3-class-7.png", "neuron-30-class-12-masked.png"] {
+            assert!(is_picture(name), "{name}");
+        }
+        for name in [
+            "neuron-3-best.png",
+            "neuron-3-class-cat.png",
+            "neuron-3-class-7.jpg",
+            "my-neuron-3-class-7.png",
+            "neurons.png",
+        ] {
+            assert!(!is_picture(name), "{name}");
+        }
+    }
+
+    /// Half of four samples right before, all but one after, and the control's class as before.
+    #[test]
+    fn accuracies_are_a_table_with_a_column_for_the_control() {
+        let labels = [0, 0, 1, 1].map(ClassId);
+        let groups = Groups {
+            names: vec!["in".into(), "out".into()],
+            of_sample: vec![0, 1, 0, 1],
+        };
+        let metrics = |predictions: [usize; 4], groups| {
+            Metrics::new(&labels, &predictions.map(ClassId), 2, groups).unwrap()
+        };
+        let groups = Some(&groups);
+        let (before, after) = (metrics([1, 1, 1, 1], groups), metrics([0, 1, 1, 1], groups));
+        let control = metrics([1, 1, 0, 1], groups);
+        let table = accuracies(Some((ClassId(0), "cat")), &before, &after, Some(&control));
+        let expected = "\
+            accuracy                   before    after  control\n\
+            average                    50.0 %   75.0 %   25.0 %\n\
+            cat                         0.0 %   50.0 %    0.0 %\n\
+            worst class                 0.0 %   50.0 %    0.0 %\n\
+            worst group                50.0 %   50.0 %    0.0 %\n\
+            (control: the same training without the probability ratio)\n";
+        assert_eq!(table, expected);
+
+        let (before, after) = (metrics([1, 1, 1, 1], None), metrics([0, 1, 1, 1], None));
+        let table = accuracies(None, &before, &after, None);
+        let expected = "\
+            accuracy                   before    after\n\
+            average                    50.0 %   75.0 %\n\
+            worst class                 0.0 %   50.0 %\n";
+        assert_eq!(table, expected);
+    }
 }

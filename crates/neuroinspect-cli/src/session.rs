@@ -68,6 +68,12 @@ impl Session {
         bar
     }
 
+    /// Asks the work to stop, as Ctrl-C does.
+    pub(crate) fn stopper(&self) -> impl Fn() + use<> {
+        let stopped = Arc::clone(&self.stopped);
+        move || stopped.store(true, Ordering::SeqCst)
+    }
+
     /// Removes the bar, before something else is printed.
     pub(crate) fn clear(&mut self) {
         if let Some((_, bar)) = self.bar.take() {

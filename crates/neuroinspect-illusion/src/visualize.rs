@@ -100,7 +100,7 @@ pub fn visualize_from(
         initial,
         config,
         observer,
-        &mut |illusion| finished.push(illusion),
+        &mut |batch| finished.extend(batch),
     )?;
     Ok(Illusions {
         finished,
@@ -109,12 +109,14 @@ pub fn visualize_from(
     })
 }
 
-/// [`visualize_from`], handing over each picture as soon as its batch has ended and keeping none.
+/// [`visualize_from`], handing over the pictures of each batch as soon as it has ended and keeping
+/// none.
 ///
-/// `on_finished` is called once for each picture, in the order of the pairs: what it has been given
-/// is the caller's, be it that a later batch ends in an error. After an interruption it also gets
-/// the pictures of the batch under way, whose [`steps`](Illusion::steps) are fewer than asked for.
-/// Which pairs it was not called for, and why, is returned.
+/// `on_batch` is called once for each batch, in the order of the pairs: what it has been given is the
+/// caller's, be it that a later batch ends in an error. Pairs that diverged are not among the
+/// pictures. After an interruption it also gets those of the batch under way, whose
+/// [`steps`](Illusion::steps) are fewer than asked for. Which pairs have no picture, and why, is
+/// returned.
 ///
 /// # Errors
 ///
@@ -126,7 +128,7 @@ pub fn visualize_each(
     initial: &Initial,
     config: &IllusionConfig,
     observer: &mut dyn Observer,
-    on_finished: &mut dyn FnMut(Illusion),
+    on_batch: &mut dyn FnMut(Vec<Illusion>),
 ) -> Result<Shortfall> {
     config.validate()?;
     let studio = Studio::new(classifier, guide, config)?;
@@ -146,12 +148,14 @@ pub fn visualize_each(
     for (index, batch) in pairs.chunks(config.batch_size).enumerate() {
         let first = index * config.batch_size;
         let (parameter, squash) = studio.initial_parameter(initial, first, batch);
+        let mut finished = Vec::with_capacity(batch.len());
         for outcome in Batch::new(&studio, batch)?.optimize(parameter, squash, &mut progress)? {
             match outcome {
-                Ok(illusion) => on_finished(illusion),
+                Ok(illusion) => finished.push(illusion),
                 Err(of_pair) => diverged.push(of_pair),
             }
         }
+        on_batch(finished);
         if progress.stopped {
             break;
         }

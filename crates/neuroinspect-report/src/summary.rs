@@ -54,7 +54,7 @@ pub struct DebugSummary {
     pub visualizations: Vec<Visualization>,
     /// What editing the decision layer did; `None` when it was not edited.
     pub edit: Option<Edit>,
-    /// Whether the work was stopped before its end: what is not here was not come to.
+    /// Whether the work was stopped before its end, or goes on: what is not here was not come to.
     #[serde(default)]
     pub interrupted: bool,
     /// The stages that failed, with the reason: what is not here may be missing for it.

@@ -6,7 +6,7 @@ mod sample;
 
 use image::RgbImage;
 use neuroinspect_core::{ClassId, NeuronId};
-use neuroinspect_report::{Error, Report, StageFailure};
+use neuroinspect_report::{Edit, Error, Report, StageFailure};
 
 /// Elements without a closing tag.
 const VOID: [&str; 3] = ["meta", "img", "br"];
@@ -111,8 +111,14 @@ fn the_headline_hides_no_loss() {
         (
             [48, 52, 57, 49, 50, 55],
             [48, 52, 57, 49, 50, 55],
-            "The edit helped \u{201c}boat\u{201d} no more than plain retraining does<",
+            "The edit helped \u{201c}boat\u{201d} hardly more than plain retraining does<",
             "the same training without the probability ratio brings \u{201c}boat\u{201d} to 80.0%.",
+        ),
+        (
+            [48, 52, 57, 40, 50, 55],
+            [48, 52, 57, 40, 50, 55],
+            "The edit helped \u{201c}boat\u{201d} hardly more than plain retraining does, at a cost<",
+            "of the other classes \u{201c}bicycle\u{201d} fell from 81.7% to 66.7%",
         ),
         (
             before,
@@ -136,6 +142,45 @@ fn the_headline_hides_no_loss() {
         assert!(page.contains(verdict), "{after:?}: {verdict}");
         assert!(page.contains(sentence), "{after:?}: {sentence}");
     }
+}
+
+/// A point is a point, on whichever side of it the difference of two fractions comes out; and a small
+/// group that gains is more than retraining, though its class hardly shows it.
+#[test]
+fn the_verdict_draws_its_lines_at_a_whole_point() {
+    let verdict = |change: &dyn Fn(&mut Edit)| {
+        let mut report = sample::full();
+        let edit = report.summary.edit.as_mut().unwrap();
+        edit.after = edit.before.clone();
+        edit.after.class_accuracy[0] = Some(0.6);
+        edit.control = Some(edit.after.clone());
+        change(edit);
+        let page = report.html().unwrap();
+        let start = page.find("The edit").unwrap();
+        page[start..].split('<').next().unwrap().to_owned()
+    };
+    let retrained = "The edit helped \u{201c}boat\u{201d} hardly more than plain retraining does";
+    let helped = "The edit helped \u{201c}boat\u{201d}";
+    for (after, control) in [(0.57, 0.56), (0.79, 0.78), (0.29, 0.28)] {
+        let set = |edit: &mut Edit, control: f64| {
+            edit.before.class_accuracy[0] = Some(0.2);
+            edit.after.class_accuracy[0] = Some(after);
+            edit.control.as_mut().unwrap().class_accuracy[0] = Some(control);
+        };
+        assert_eq!(verdict(&|edit| set(edit, control)), helped);
+        assert_eq!(verdict(&|edit| set(edit, control + 0.001)), retrained);
+        let lost = |edit: &mut Edit, by: f64| {
+            set(edit, control);
+            edit.before.class_accuracy[3] = Some(after);
+            edit.after.class_accuracy[3] = Some(after - by);
+        };
+        assert_eq!(verdict(&|edit| lost(edit, 0.009)), helped);
+        let at_a_cost = format!("{helped}, at a cost");
+        assert_eq!(verdict(&|edit| lost(edit, 0.01)), at_a_cost);
+    }
+    assert_eq!(verdict(&|_| {}), retrained);
+    let group = |edit: &mut Edit| edit.after.worst_group_accuracy = Some(0.9);
+    assert_eq!(verdict(&group), helped);
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! The three stages chained: explain the mistakes of a class, mend them, picture the neurons.
 
-use std::{collections::BTreeMap, fmt, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    time::{Duration, Instant},
+};
 
 use ndarray::Array2;
 use neuroinspect_core::{
@@ -62,9 +66,9 @@ pub fn debug(
 
 /// [`debug`], handing over the findings as they grow.
 ///
-/// `keep` is shown them after the ranking, after the edit, and each time another
-/// [batch](neuroinspect_illusion::IllusionConfig::batch_size) of pictures is there, so that a run that is killed loses no
-/// more than what was under way. Until the work is done [`Findings::interrupted`] is set in what it
+/// `keep` is shown them after the ranking, after the edit, and after each
+/// [batch](neuroinspect_illusion::IllusionConfig::batch_size) of pictures but the last, so that a run
+/// that is killed loses no more than what was under way. [`Findings::interrupted`] is set in what it
 /// is shown.
 ///
 /// # Errors
@@ -150,7 +154,9 @@ pub fn debug_each(
         };
         match mended {
             Ok(mut mending) => {
-                mending.chosen_from = chosen_from(table, &findings.explanation, data);
+                if !matches!(config.neurons, NeuronChoice::Given(_)) {
+                    mending.chosen_from = chosen_from(table, &findings.explanation, data);
+                }
                 if let Control::Failed(reason) = &mending.control {
                     findings.fail("training the control", reason);
                 }
@@ -211,11 +217,18 @@ fn picture(
         },
         None => None,
     };
-    let mut finished = |illusion: Illusion| {
-        findings.illusions.push(illusion);
-        findings.core_relevance.push(None);
-        if findings.illusions.len().is_multiple_of(config.batch_size) {
+    let mut to_come = pairs.len().div_ceil(config.batch_size);
+    let mut keeping = Duration::ZERO;
+    let mut finished = |batch: Vec<Illusion>| {
+        findings.illusions.extend(batch);
+        findings
+            .core_relevance
+            .resize(findings.illusions.len(), None);
+        to_come -= 1;
+        if to_come > 0 {
+            let start = Instant::now();
             keep(findings);
+            keeping += start.elapsed();
         }
     };
     let shortfall = visualize_each(
@@ -243,7 +256,8 @@ fn picture(
         Ok(relevance) => findings.core_relevance = relevance,
         Err(error) => findings.fail_with("scoring core relevance", &error),
     }
-    findings.timings.push(("visualizing", start.elapsed()));
+    let time = start.elapsed().saturating_sub(keeping);
+    findings.timings.push(("visualizing", time));
 }
 
 /// The class a neuron is pictured within.

@@ -37,7 +37,8 @@ pub struct Findings {
     pub core_relevance: Vec<Option<f32>>,
     /// Wall-clock time of each stage.
     pub timings: Vec<(&'static str, Duration)>,
-    /// Whether the work ended, or as yet has come, short of its end because the observer stopped it.
+    /// Whether there is more to come: the observer stopped the work or, in what
+    /// [`debug_each`](crate::debug_each) hands over, it goes on.
     pub interrupted: bool,
     /// The stages that failed after the ranking was there, and why.
     pub failures: Vec<StageFailure>,

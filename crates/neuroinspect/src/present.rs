@@ -45,8 +45,8 @@ pub struct Presentation<'a> {
 pub struct EditFile {
     /// Its path, relative to the report.
     pub path: String,
-    /// A command or a line of code that applies it.
-    pub how_to_apply: String,
+    /// A command or a line of code that applies it, where it can be applied so.
+    pub how_to_apply: Option<String>,
 }
 
 impl fmt::Debug for Presentation<'_> {
@@ -211,7 +211,7 @@ impl Presentation<'_> {
             how_to_apply: self
                 .edit_file
                 .as_ref()
-                .map(|file| file.how_to_apply.clone()),
+                .and_then(|file| file.how_to_apply.clone()),
         })
     }
 

@@ -1,11 +1,14 @@
 //! `debug`: all three stages, and a report.
 
-use anyhow::Result;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
 use neuroinspect::{
     DebugConfig, EditFile, Findings, GuideSource, NeuronChoice, Presentation, Subject,
     core::{Seed, class_by_name_or_index},
     datasets::ImageDataset,
     debug_each,
+    models::LoadedClassifier,
     report::{DebugSummary, Report, StageFailure},
 };
 
@@ -20,8 +23,10 @@ use crate::{
 
 /// Fewer mistakes than this are too few to find what they have in common.
 const FEW: usize = 10;
-/// The edit file, beside the report.
-pub(super) const EDIT_FILE: &str = "edit.safetensors";
+/// Neurons that `auto` takes.
+const COUNT: usize = 5;
+/// The edit file of the report beside it; that of `edit` has another name.
+pub(super) const EDIT_FILE: &str = "report-edit.safetensors";
 
 pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
     let seed = Seed(common.seed);
@@ -37,14 +42,17 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
     let class = class_by_name_or_index(inputs.dataset.class_names(), &args.class)?;
     let mut config = DebugConfig::new()
         .with_neurons(match &args.neurons {
-            NeuronList::Auto => NeuronChoice::Auto { count: args.count },
+            NeuronList::Auto => NeuronChoice::Auto {
+                count: args.count.unwrap_or(COUNT),
+            },
+            _ if args.count.is_some() => bail!("--count goes with --neurons auto alone"),
             NeuronList::All => NeuronChoice::Listed,
             NeuronList::Given(neurons) => {
                 let layer = loaded.model.decision_layer()?;
                 NeuronChoice::Given(model::neurons(neurons, &layer)?)
             }
         })
-        .with_editing(model::editing(&args.training, seed));
+        .with_editing(model::editing(&args.training, seed)?);
     config.pictures = args.pictures;
     config.illusion = model::illusion(&args.picture, guide.is_some(), seed)?;
 
@@ -68,15 +76,22 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
         run,
         edit_file: Some(EditFile {
             path: EDIT_FILE.into(),
-            how_to_apply: how_to_apply(out, &args.model),
+            how_to_apply: how_to_apply(out, &args.model, loaded),
         }),
         context_responses: Default::default(),
     };
-    forget(out)?;
     // A run that is killed while it pictures leaves the rest; what cannot be written now is
-    // complained of at the end.
+    // complained of at the end. Pictures come slowly, so that writing takes a tenth of the time at
+    // most.
+    let mut forgotten = None;
+    let mut next = Instant::now();
     let mut keep = |findings: &Findings| {
-        let _ = save(out, &presentation, findings);
+        forgotten.get_or_insert_with(|| forget(out));
+        let start = Instant::now();
+        if findings.illusions.is_empty() || start >= next {
+            let _ = save(out, &presentation, findings);
+            next = Instant::now() + 10 * start.elapsed();
+        }
     };
     let mut findings = debug_each(subject, class, &config, &mut session, &mut keep)?;
     // Too few images to edit on: what is left is still worth having.
@@ -84,22 +99,26 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
         findings.fail_with("editing", error);
     }
     session.clear();
+    forgotten.transpose()?;
     finish(common, out, &presentation, &findings, "")
 }
 
-/// The command line that applies the edit. An edit is applied to all of a checkpoint, or to one with
-/// tensors unused.
-fn how_to_apply(out: &OutFolder, model: &ModelArgs) -> String {
-    format!(
+/// The command line that applies the edit; none where weights are missing, which nothing is written in
+/// the place of.
+fn how_to_apply(out: &OutFolder, model: &ModelArgs, loaded: &LoadedClassifier) -> Option<String> {
+    if !loaded.report.missing.is_empty() || !loaded.report.mismatched.is_empty() {
+        return None;
+    }
+    Some(format!(
         "neuroinspect apply --edit {} --model {} --weights {}{}",
         record::quoted(out.join(EDIT_FILE)),
         record::quoted(&model.model),
         record::quoted(&model.weights),
         if model.partial { " --partial" } else { "" },
-    )
+    ))
 }
 
-/// Removes what an earlier run left: shared with `demo`.
+/// Removes what an earlier run left, now that there is something of this one: shared with `demo`.
 pub(super) fn forget(out: &OutFolder) -> Result<()> {
     out.remove([
         EDIT_FILE,

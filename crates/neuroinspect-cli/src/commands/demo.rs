@@ -42,11 +42,11 @@ pub(crate) fn run(common: &Common, args: &DemoArgs) -> Result<Outcome> {
     let mut presentation = demo.presentation(&found, run);
     presentation.edit_file = Some(EditFile {
         path: EDIT_FILE.into(),
-        how_to_apply: format!(
+        how_to_apply: Some(format!(
             "neuroinspect apply --edit {} --model cifar_resnet20 --weights {}",
             record::quoted(out.join(EDIT_FILE)),
             record::quoted(out.join(checkpoint)),
-        ),
+        )),
     });
 
     let context = demo.planted_context();

@@ -11,7 +11,6 @@ use neuroinspect::{
 };
 use serde::Serialize;
 
-use super::debug::EDIT_FILE;
 use crate::{
     args::{Common, EditArgs},
     inputs::{Inputs, Setup},
@@ -20,6 +19,7 @@ use crate::{
     session::{Outcome, Session},
 };
 
+const EDIT_FILE: &str = "edit.safetensors";
 const RECORD_FILE: &str = "edit.json";
 
 /// `edit.json`.
@@ -57,11 +57,12 @@ pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
         None => EditScope::AllClasses,
     };
 
+    let config = model::editing(&args.training, seed)?;
+
     let mut session = Session::start()?;
     let features = inputs.features(&mut session)?;
     let table = features.table();
     let data = features.edit_data(seed)?;
-    let config = model::editing(&args.training, seed);
     let mut run = inputs.run(&features);
     run.configs
         .insert("editing".into(), serde_json::to_value(&config)?);

@@ -24,6 +24,8 @@ use crate::{
     session::{Outcome, Session},
 };
 
+/// Neurons of a class, or classes of a neuron, that are pictured.
+const COUNT: usize = 4;
 const RECORD_FILE: &str = "visualizations.json";
 /// Not `neurons.png`, which `debug` writes into the same folder.
 const SHEET_FILE: &str = "visualizations.png";
@@ -77,6 +79,16 @@ pub(crate) fn run(common: &Common, args: &VisualizeArgs) -> Result<Outcome> {
         ..
     } = &setup;
     let layer = loaded.model.decision_layer()?;
+    if let Some(names) = &names
+        && names.len() != layer.classes()
+    {
+        let (model, classes) = (loaded.model.name(), layer.classes());
+        bail!(
+            "{} classes are named, but {model} decides between {classes}; --classes FILE is to name \
+             all of them, in the model's order",
+            names.len(),
+        );
+    }
     let guide = model::TextGuide::load(&args.clip, device)?;
     let pairs = pairs(args, &layer, names.as_deref())?;
     let config = model::illusion(&args.picture, guide.is_some(), Seed(common.seed))?;
@@ -105,20 +117,28 @@ pub(crate) fn run(common: &Common, args: &VisualizeArgs) -> Result<Outcome> {
         .map(|texts| texts.guide(&classes, &mut session))
         .transpose()?;
 
-    out.remove([RECORD_FILE, SHEET_FILE])?;
-    out.remove_pictures("")?;
     let mut album = Album {
         out,
         table: features.as_ref().map(|features| &features.extracted.table),
         names: names.as_deref(),
         steps_planned: config.steps,
-        lines: Vec::new(),
         pictures: Vec::new(),
+        record: Pictured {
+            visualizations: Vec::new(),
+            interrupted: true,
+            diverged: Vec::new(),
+            run,
+        },
     };
+    let stop = session.stopper();
     let mut unwritten = Ok(());
-    let mut keep = |illusion: Illusion| {
+    let mut keep = |batch: Vec<Illusion>| {
         if unwritten.is_ok() {
-            unwritten = album.add(&illusion);
+            unwritten = album.add(&batch);
+        }
+        // There is no sense in pictures that cannot be kept.
+        if unwritten.is_err() {
+            stop();
         }
     };
     let shortfall = visualize_each(
@@ -133,16 +153,10 @@ pub(crate) fn run(common: &Common, args: &VisualizeArgs) -> Result<Outcome> {
     session.clear();
     unwritten?;
 
-    if !album.pictures.is_empty() {
-        save_png(out.join(SHEET_FILE), &contact_sheet(&album.pictures))?;
-    }
-    let pictured = Pictured {
-        visualizations: album.lines,
-        interrupted: shortfall.interrupted,
-        diverged: shortfall.diverged,
-        run,
-    };
-    out.write_json(RECORD_FILE, &pictured)?;
+    album.record.interrupted = shortfall.interrupted;
+    album.record.diverged = shortfall.diverged;
+    album.write()?;
+    let pictured = album.record;
     for diverged in &pictured.diverged {
         output::tell(format_args!("warning: {diverged}"));
     }
@@ -157,18 +171,33 @@ pub(crate) fn run(common: &Common, args: &VisualizeArgs) -> Result<Outcome> {
     })
 }
 
-/// The pictures so far, written as they come.
+/// The pictures so far, written batch by batch: a run that is killed leaves those it has made.
 struct Album<'a> {
     out: &'a OutFolder,
     table: Option<&'a FeatureTable>,
     names: Option<&'a [String]>,
     steps_planned: usize,
-    lines: Vec<Line>,
     pictures: Vec<[RgbImage; 2]>,
+    record: Pictured,
 }
 
 impl Album<'_> {
-    fn add(&mut self, illusion: &Illusion) -> Result<()> {
+    fn add(&mut self, batch: &[Illusion]) -> Result<()> {
+        for illusion in batch {
+            self.add_one(illusion)?;
+        }
+        self.write()
+    }
+
+    /// Writes what there is beside the pictures themselves.
+    fn write(&self) -> Result<()> {
+        if !self.pictures.is_empty() {
+            save_png(self.out.join(SHEET_FILE), &contact_sheet(&self.pictures))?;
+        }
+        self.out.write_json(RECORD_FILE, &self.record)
+    }
+
+    fn add_one(&mut self, illusion: &Illusion) -> Result<()> {
         let Pair { neuron, class } = illusion.pair;
         let image = format!("neuron-{neuron}-class-{class}.png");
         let masked_image = format!("neuron-{neuron}-class-{class}-masked.png");
@@ -186,7 +215,7 @@ impl Album<'_> {
             }
             None => None,
         };
-        self.lines.push(Line {
+        self.record.visualizations.push(Line {
             neuron,
             class,
             class_name: self.names.map(|names| names[class.0].clone()),
@@ -242,10 +271,14 @@ fn pairs(
         .as_deref()
         .map(|text| class_id(text, layer, names))
         .transpose()?;
+    let count = args.count.unwrap_or(COUNT);
     Ok(match (&args.neurons, class) {
         (NeuronList::All, _) => bail!("there is no ranking here: name the neurons"),
         (NeuronList::Auto, None) => bail!("give --class, --neurons, or both"),
-        (NeuronList::Auto, Some(class)) => neurons_of_class(layer, class, args.count)?
+        (NeuronList::Given(_), Some(_)) if args.count.is_some() => {
+            bail!("--count does nothing where both neurons and class are given")
+        }
+        (NeuronList::Auto, Some(class)) => neurons_of_class(layer, class, count)?
             .into_iter()
             .map(|neuron| Pair { neuron, class })
             .collect(),
@@ -256,7 +289,7 @@ fn pairs(
         (NeuronList::Given(neurons), None) => {
             let mut pairs = Vec::new();
             for neuron in model::neurons(neurons, layer)? {
-                let classes = classes_of_neuron(layer, neuron, args.count)?;
+                let classes = classes_of_neuron(layer, neuron, count)?;
                 pairs.extend(classes.into_iter().map(|class| Pair { neuron, class }));
             }
             pairs

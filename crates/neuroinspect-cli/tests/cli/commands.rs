@@ -85,7 +85,7 @@ fn debug_writes_every_stage_and_apply_takes_its_edit() {
         let mut command = bench.bare("apply");
         command
             .arg("--edit")
-            .arg(bench.path("out/edit.safetensors"));
+            .arg(bench.path("out/report-edit.safetensors"));
         command
             .args(["--model", "cifar_resnet20", "--weights"])
             .arg(weights);
@@ -105,7 +105,8 @@ fn debug_writes_every_stage_and_apply_takes_its_edit() {
     assert!(weights("out/edited.safetensors") != weights("model.safetensors"));
     assert!(weights("out/reverted.safetensors") == weights("model.safetensors"));
     let mut show = bench.bare("apply");
-    show.arg("--edit").arg(bench.path("out/edit.safetensors"));
+    show.arg("--edit")
+        .arg(bench.path("out/report-edit.safetensors"));
     let shown = String::from_utf8(show.output().unwrap().stdout).unwrap();
     assert!(shown.contains("cifar_resnet20"));
     let json = show.arg("--json").output().unwrap();

@@ -87,7 +87,7 @@ fn a_stopped_visualization_keeps_its_record() {
 fn a_stopped_run_keeps_what_it_has() {
     let bench = Bench::new();
     let options = ["--class", "owl", "--iterations", ENDLESS, "--epochs", "2"];
-    let (code, message) = interrupted(&bench, "debug", &options, "edit.safetensors");
+    let (code, message) = interrupted(&bench, "debug", &options, "report-edit.safetensors");
     assert_eq!(code, Some(130), "{message}");
     let summary = bench.json("out/summary.json");
     assert_eq!(summary["mistakes"], 8);
@@ -101,7 +101,7 @@ fn a_stopped_run_keeps_what_it_has() {
         html.contains(&format!("stopped at step {steps} of")),
         "{steps}"
     );
-    for file in ["edit.safetensors", "report.html"] {
+    for file in ["report-edit.safetensors", "report.html"] {
         assert!(bench.path("out").join(file).exists(), "{file}");
     }
 }
@@ -111,7 +111,7 @@ fn a_stopped_run_keeps_what_it_has() {
 fn a_killed_run_leaves_its_edit_and_its_ranking() {
     let bench = Bench::new();
     let options = ["--class", "owl", "--iterations", ENDLESS, "--epochs", "2"];
-    let mut running = started(&bench, "debug", &options, "edit.safetensors");
+    let mut running = started(&bench, "debug", &options, "report-edit.safetensors");
     // The summary is there since the ranking; with the edit, it is written last.
     let start = Instant::now();
     let summary = loop {
@@ -133,7 +133,7 @@ fn a_killed_run_leaves_its_edit_and_its_ranking() {
             .is_empty()
     );
     assert!(summary["edit"]["after"]["accuracy"].is_f64());
-    neuroinspect::editing::Edit::load(bench.path("out/edit.safetensors")).unwrap();
+    neuroinspect::editing::Edit::load(bench.path("out/report-edit.safetensors")).unwrap();
     let html = std::fs::read_to_string(bench.path("out/report.html")).unwrap();
     assert!(html.contains("Stopped before the end"));
 }

@@ -80,7 +80,7 @@ fn an_objective_without_clip_is_named() {
         "the last is kept, so that all are run"
     );
     let evaluated_on = summary["edit"]["evaluated_on"].as_str().unwrap();
-    assert!(evaluated_on.starts_with("12 samples not trained on (among them 4"));
+    assert_eq!(evaluated_on, "12 samples not trained on");
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_failed_edit_leaves_pictures_and_no_edit_file() {
         debug
     };
     debug().assert().success();
-    assert!(bench.path("out/edit.safetensors").exists());
+    assert!(bench.path("out/report-edit.safetensors").exists());
 
     bench.images("train", &["cat", "dog"]);
     fs::create_dir(bench.path("train/owl")).unwrap();
@@ -175,7 +175,7 @@ fn a_failed_edit_leaves_pictures_and_no_edit_file() {
     assert_eq!(summary["visualizations"].as_array().unwrap().len(), 1);
     assert_eq!(summary["edit"], Value::Null);
     assert!(
-        !bench.path("out/edit.safetensors").exists(),
+        !bench.path("out/report-edit.safetensors").exists(),
         "of the run before"
     );
 }
@@ -189,7 +189,7 @@ fn a_reader_that_stops_reading_costs_no_report() {
     demo.args(["demo", "--iterations", "1", "--out"]);
     demo.arg(bench.path("out")).stdout(writer);
     assert!(demo.status().unwrap().success());
-    for file in ["report.html", "summary.json", "edit.safetensors"] {
+    for file in ["report.html", "summary.json", "report-edit.safetensors"] {
         assert!(bench.path("out").join(file).exists(), "{file}");
     }
 }
@@ -229,7 +229,11 @@ fn options_reach_their_stages() {
         ("--class-gamma=0.25", "illusion/class_gamma", "0.25"),
         ("--size=16", "illusion/size", "16"),
         ("--picture-batch=3", "illusion/batch_size", "3"),
-        ("--objective=class", "illusion/objective", ""),
+        (
+            "--objective=feature",
+            "illusion/objective/feature_visualization/logit_weight",
+            "0.1",
+        ),
         ("--target=1.25", "editing/target/fixed", "1.25"),
         ("--ratio=per-neuron", "editing/ratio_form", "\"per_neuron\""),
         ("--lambda=0.5", "editing/lambda3", "0.5"),
@@ -252,23 +256,16 @@ fn options_reach_their_stages() {
     let mut given: Vec<_> = options.iter().map(|(option, ..)| *option).collect();
     given.dedup();
     let with = config(&given);
+    let pictured = bench.json("out/summary.json")["visualizations"].clone();
+    assert_eq!(pictured.as_array().unwrap().len(), 1);
     let without = config(&["--iterations=1", "--count=1"]);
     for (option, pointer, value) in options {
         let pointer = format!("/{pointer}");
         let found = with.pointer(&pointer).map(ToString::to_string);
-        if !value.is_empty() {
-            assert_eq!(found.as_deref(), Some(value), "{option}");
-            let default = without.pointer(&pointer).map(ToString::to_string);
-            assert_ne!(found, default, "{option} is the default");
-        }
+        assert_eq!(found.as_deref(), Some(value), "{option}");
+        let default = without.pointer(&pointer).map(ToString::to_string);
+        assert_ne!(found, default, "{option} is the default");
     }
-    assert_eq!(
-        bench.json("out/summary.json")["visualizations"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
 
     let explained = |given: &[&str]| {
         let mut explain = bench.command("explain");
@@ -326,43 +323,70 @@ fn a_picture_that_diverges_is_named_and_costs_no_other() {
     );
 }
 
-/// What an earlier run left does not pass for this one's.
+/// What an earlier run left does not pass for this one's, and is there until this one has something.
 #[test]
 fn a_folder_holds_one_run() {
     let bench = Bench::new();
-    let debug = |class: &str| {
+    let debug = |class: &str, count: &str| {
         let mut debug = bench.command("debug");
-        debug.args(["--class", class, "--iterations", "1", "--count", "3"]);
+        debug.args(["--class", class, "--iterations", "1", "--count", count]);
         debug.output().unwrap().status.code()
     };
     let there = |name: &str| bench.path("out").join(name).exists();
-    assert_eq!(debug("owl"), Some(0));
-    let picture = bench.json("out/summary.json")["visualizations"][2]["image"].clone();
-    let picture = picture.as_str().unwrap();
-    assert!(there(picture));
-    let mut fewer = bench.command("debug");
-    fewer.args(["--class", "owl", "--iterations", "1", "--count", "2"]);
-    fewer.assert().success();
-    assert!(!there(picture), "{picture}");
-    // `cat` has no mistakes.
-    assert_eq!(debug("cat"), Some(1));
-    for file in [
-        "report.html",
-        "summary.json",
-        "edit.safetensors",
-        "neurons.png",
-    ] {
-        assert!(!there(file), "{file}");
-    }
-
     let edit = |options: &[&str]| {
         let mut edit = bench.command("edit");
         edit.args(["--class", "owl", "--neurons", "3", "--epochs", "1"]);
         edit.args(options).output().unwrap().status.code()
     };
+    assert_eq!(debug("owl", "3"), Some(0));
+    let picture = bench.json("out/summary.json")["visualizations"][2]["image"].clone();
+    let picture = picture.as_str().unwrap();
+    assert!(there(picture));
+    // An edit of its own leaves the report's alone.
+    let report_edit = || fs::read(bench.path("out/report-edit.safetensors")).unwrap();
+    let before = report_edit();
     assert_eq!(edit(&[]), Some(0));
+    assert!(there("edit.safetensors") && report_edit() == before);
+    // `cat` has no mistakes: nothing comes in the place of what is there.
+    assert_eq!(debug("cat", "3"), Some(1));
+    assert_eq!(bench.json("out/summary.json")["class_name"], "owl");
+    assert!(there(picture) && report_edit() == before);
+
+    assert_eq!(debug("owl", "2"), Some(0));
+    assert!(!there(picture), "{picture}");
     assert_eq!(edit(&["--learning-rate", "1e300"]), Some(1));
     assert!(!there("edit.json") && !there("edit.safetensors"));
+}
+
+/// What is known of a model's input can be corrected.
+#[test]
+fn an_input_of_ones_own_is_followed() {
+    let bench = Bench::new();
+    let features = |options: &[&str]| {
+        bench.command("evaluate").args(options).assert().success();
+        fs::read(bench.path("out/features.safetensors")).unwrap()
+    };
+    let plain = features(&[]);
+    let recorded = bench.json("out/summary.json")["run"]["configs"]["input"].clone();
+    let file = bench.path("input.json");
+    let option = format!("--input={}", file.display());
+    fs::write(&file, recorded.to_string()).unwrap();
+    assert!(features(&[&option]) == plain, "the one that is known");
+
+    let mut other = recorded;
+    other["std"] = serde_json::json!([0.5, 0.5, 0.5]);
+    fs::write(&file, other.to_string()).unwrap();
+    assert!(features(&[&option]) != plain);
+    assert_eq!(
+        bench.json("out/summary.json")["run"]["configs"]["input"],
+        other
+    );
+
+    fs::write(&file, "bicubic").unwrap();
+    fails(
+        bench.command("evaluate").arg(&option),
+        &["input.json", "no model input"],
+    );
 }
 
 #[test]

@@ -118,6 +118,42 @@ fn options_that_would_do_nothing_are_refused() {
         let mut apply = bench.bare("apply");
         refused(apply.args(["--edit", "file", option]), "--model");
     }
+    let mut visualize = bench.bare("visualize");
+    visualize.args(["--model=cifar_resnet20", "--weights=file"]);
+    refused(visualize.arg("--class-names=file"), "--data");
+
+    let debug = |options: &[&str]| {
+        let mut debug = bench.command("debug");
+        debug.args(["--class", "owl"]).args(options);
+        debug
+    };
+    fails(
+        &mut debug(&["--neurons", "3", "--count", "2"]),
+        &["--count"],
+    );
+    fails(
+        &mut debug(&["--keep", "last", "--patience", "2"]),
+        &["--patience"],
+    );
+    let mut visualize = bench.command("visualize");
+    visualize.args(["--neurons", "3", "--class", "owl", "--count", "2"]);
+    fails(&mut visualize, &["--count"]);
+}
+
+/// Known before anything is pictured.
+#[test]
+fn a_list_of_too_few_or_too_many_classes_is_refused() {
+    let bench = Bench::new();
+    for names in ["cat\ndog\n", "ant\ncat\ndog\nowl\n"] {
+        fs::write(bench.path("classes"), names).unwrap();
+        let mut visualize = bench.bare("visualize");
+        visualize.args(["--model", "cifar_resnet20", "--weights"]);
+        visualize.arg(bench.path("model.safetensors"));
+        visualize.arg("--classes").arg(bench.path("classes"));
+        visualize.args(["--neurons", "3", "--count", "3"]);
+        let count = format!("{} classes are named", names.lines().count());
+        fails(&mut visualize, &[&count, "between 3"]);
+    }
 }
 
 #[test]

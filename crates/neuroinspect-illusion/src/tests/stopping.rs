@@ -101,17 +101,18 @@ fn pictures_are_handed_over_batch_by_batch() {
         &Initial::Noise,
         &config,
         &mut observer,
-        &mut |illusion| {
+        &mut |batch| {
             let steps_done = log.borrow().last().copied();
-            handed.push((steps_done, illusion));
+            handed.push((steps_done, batch));
         },
     )
     .unwrap();
     assert_eq!(shortfall, Shortfall::default());
     let (after, handed): (Vec<_>, Vec<_>) = handed.into_iter().unzip();
-    assert_eq!(after, [Some(12), Some(12), Some(24)]);
+    assert_eq!(after, [Some(12), Some(24)]);
+    assert_eq!(handed.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
     let kept = visualize(&net, None, &pairs, &config, &mut Silent).unwrap();
-    assert_eq!(handed, kept.finished);
+    assert_eq!(handed.concat(), kept.finished);
 }
 
 /// Of the first batch both pairs start from no number, and of the second the first.

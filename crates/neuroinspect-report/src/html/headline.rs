@@ -2,7 +2,7 @@
 
 use neuroinspect_core::{ClassId, Metrics, NeuronId};
 
-use super::parts::{Direction, count, percent};
+use super::parts::{Direction, count, gain, percent};
 use crate::{DebugSummary, Edit};
 
 /// More neurons than this are counted, not listed.
@@ -39,17 +39,20 @@ pub(super) fn finding(summary: &DebugSummary) -> String {
     )
 }
 
-/// What is less than this, a percentage point, is no gain over the control, and of one class among
-/// many no loss that an edit is judged by.
-const NOTABLE: f64 = 0.01;
+/// What is less than this, a percentage point in tenths, is no gain over the control, and of one class
+/// among many no loss that an edit is judged by.
+const NOTABLE: i64 = 10;
 
 /// Whether an edit did what it was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// The class gained, more than by the control, and nothing else lost.
     Helped,
-    /// The class gained, but the control gained as much.
-    Retrained,
+    /// The class gained, but it hardly gained more than by the control, nor did the worst group.
+    Retrained {
+        /// Whether something else lost.
+        mixed: bool,
+    },
     /// The class gained at the expense of something else.
     Mixed,
     /// The class did not gain.
@@ -63,7 +66,7 @@ impl Verdict {
     pub(super) fn class(self) -> &'static str {
         match self {
             Self::Helped => "helped",
-            Self::Retrained | Self::Mixed => "mixed",
+            Self::Retrained { .. } | Self::Mixed => "mixed",
             Self::Failed => "failed",
             Self::Unmeasured => "unmeasured",
         }
@@ -73,9 +76,10 @@ impl Verdict {
     pub(super) fn words(self, name: &str) -> String {
         match self {
             Self::Helped => format!("The edit helped \u{201c}{name}\u{201d}"),
-            Self::Retrained => {
-                format!("The edit helped \u{201c}{name}\u{201d} no more than plain retraining does")
-            }
+            Self::Retrained { mixed } => format!(
+                "The edit helped \u{201c}{name}\u{201d} hardly more than plain retraining does{}",
+                if mixed { ", at a cost" } else { "" }
+            ),
             Self::Mixed => format!("The edit helped \u{201c}{name}\u{201d}, at a cost"),
             Self::Failed => format!("The edit did not help \u{201c}{name}\u{201d}"),
             Self::Unmeasured => format!("The edit was not measured on \u{201c}{name}\u{201d}"),
@@ -98,7 +102,7 @@ pub(super) fn outcome(summary: &DebugSummary, edit: &Edit) -> (Verdict, String) 
         .iter()
         .any(|&(_, before, after)| Direction::of(before, after) == Direction::Down);
     if let Some((class, before, after)) = largest_loss(summary, edit) {
-        losses |= before - after >= NOTABLE;
+        losses |= gain(after, before) >= NOTABLE;
         let name = summary.name(class);
         others.push((
             format!("of the other classes \u{201c}{name}\u{201d}"),
@@ -117,9 +121,16 @@ pub(super) fn outcome(summary: &DebugSummary, edit: &Edit) -> (Verdict, String) 
     let (verdict, effect) = match (of_class(before), of_class(after)) {
         (Some(before), Some(after)) => {
             let direction = Direction::of(before, after);
-            let retrained = control.is_some_and(|control| after - control < NOTABLE);
+            let beyond = |control: Option<f64>, after: Option<f64>| {
+                let ends = control.zip(after);
+                ends.is_some_and(|(control, after)| gain(control, after) >= NOTABLE)
+            };
+            let retrained = edit.control.as_ref().is_some_and(|plain| {
+                let groups = (plain.worst_group_accuracy, edit.after.worst_group_accuracy);
+                !beyond(of_class(plain), Some(after)) && !beyond(groups.0, groups.1)
+            });
             let verdict = match direction {
-                Direction::Up if retrained => Verdict::Retrained,
+                Direction::Up if retrained => Verdict::Retrained { mixed: losses },
                 Direction::Up if losses => Verdict::Mixed,
                 Direction::Up => Verdict::Helped,
                 Direction::Down | Direction::Level => Verdict::Failed,

@@ -26,11 +26,10 @@ pub(super) enum Direction {
 
 impl Direction {
     pub(super) fn of(before: f64, after: f64) -> Self {
-        let tenths = |share: f64| (share * 1000.0).round();
-        match tenths(after) - tenths(before) {
-            change if change > 0.0 => Self::Up,
-            change if change < 0.0 => Self::Down,
-            _ => Self::Level,
+        match gain(before, after) {
+            1.. => Self::Up,
+            0 => Self::Level,
+            _ => Self::Down,
         }
     }
 
@@ -44,16 +43,22 @@ impl Direction {
     }
 }
 
+/// By how many tenths of a percentage point an accuracy rose, of the tenths that are shown.
+pub(super) fn gain(before: f64, after: f64) -> i64 {
+    let tenths = |share: f64| (share * 1000.0).round() as i64;
+    tenths(after) - tenths(before)
+}
+
 /// A change between accuracies, in percentage points, always with a sign.
 pub(super) fn change(before: f64, after: f64) -> Markup {
-    let tenths = (after * 1000.0).round() - (before * 1000.0).round();
+    let tenths = gain(before, after);
     let sign = match Direction::of(before, after) {
         Direction::Up => "+",
         Direction::Down => "\u{2212}",
         Direction::Level => "\u{b1}",
     };
     let class = Direction::of(before, after).class();
-    html! { span class=(class) { (sign) (format!("{:.1}", tenths.abs() / 10.0)) } }
+    html! { span class=(class) { (sign) (format!("{:.1}", tenths.abs() as f64 / 10.0)) } }
 }
 
 /// A horizontal bar filled to `share`, which is cut to `[0, 1]`.
