@@ -435,6 +435,9 @@ pub(crate) struct ApplyArgs {
     /// Checkpoint to apply the edit to
     #[arg(long, value_name = "FILE", requires = "model")]
     pub(crate) weights: Option<PathBuf>,
+    /// How images are prepared, to be saved with the weights: see `debug`
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub(crate) input: Option<PathBuf>,
     /// Accept a checkpoint with unused tensors
     #[arg(long, requires = "model")]
     pub(crate) partial: bool,

@@ -62,7 +62,7 @@ impl OutFolder {
         for file in files {
             let name = file.with_context(context)?.file_name();
             if let Some(name) = name.to_str().filter(|name| is_picture(name)) {
-                self.remove([format!("{folder}/{name}").as_str()])?;
+                self.remove([&*Path::new(folder).join(name).to_string_lossy()])?;
             }
         }
         Ok(())

@@ -111,13 +111,13 @@ fn the_headline_hides_no_loss() {
         (
             [48, 52, 57, 49, 50, 55],
             [48, 52, 57, 49, 50, 55],
-            "The edit helped \u{201c}boat\u{201d} hardly more than plain retraining does<",
+            "The edit helped \u{201c}boat\u{201d} hardly more, if at all, than plain retraining does<",
             "the same training without the probability ratio brings \u{201c}boat\u{201d} to 80.0%.",
         ),
         (
             [48, 52, 57, 40, 50, 55],
             [48, 52, 57, 40, 50, 55],
-            "The edit helped \u{201c}boat\u{201d} hardly more than plain retraining does, at a cost<",
+            "The edit helped \u{201c}boat\u{201d} hardly more, if at all, than plain retraining does, at a cost<",
             "of the other classes \u{201c}bicycle\u{201d} fell from 81.7% to 66.7%",
         ),
         (
@@ -159,7 +159,8 @@ fn the_verdict_draws_its_lines_at_a_whole_point() {
         let start = page.find("The edit").unwrap();
         page[start..].split('<').next().unwrap().to_owned()
     };
-    let retrained = "The edit helped \u{201c}boat\u{201d} hardly more than plain retraining does";
+    let retrained =
+        "The edit helped \u{201c}boat\u{201d} hardly more, if at all, than plain retraining does";
     let helped = "The edit helped \u{201c}boat\u{201d}";
     for (after, control) in [(0.57, 0.56), (0.79, 0.78), (0.29, 0.28)] {
         let set = |edit: &mut Edit, control: f64| {
@@ -181,6 +182,26 @@ fn the_verdict_draws_its_lines_at_a_whole_point() {
     assert_eq!(verdict(&|_| {}), retrained);
     let group = |edit: &mut Edit| edit.after.worst_group_accuracy = Some(0.9);
     assert_eq!(verdict(&group), helped);
+    let behind = |edit: &mut Edit| {
+        group(edit);
+        edit.control.as_mut().unwrap().class_accuracy[0] = Some(0.9);
+    };
+    assert_eq!(verdict(&behind), retrained);
+}
+
+/// Of losses that look alike to a tenth, the one that is shown as the larger is named.
+#[test]
+fn the_largest_loss_is_the_one_that_is_shown_so() {
+    let mut report = sample::full();
+    let edit = report.summary.edit.as_mut().unwrap();
+    edit.before.class_accuracy[2..4].copy_from_slice(&[Some(0.8004), Some(0.8006)]);
+    edit.after = edit.before.clone();
+    edit.after.class_accuracy[0] = Some(0.9);
+    edit.after.class_accuracy[2..4].copy_from_slice(&[Some(0.7906), Some(0.7914)]);
+    let page = report.html().unwrap();
+    let loss = "of the other classes \u{201c}bicycle\u{201d} fell from 80.1% to 79.1%";
+    assert!(page.contains(loss));
+    assert!(page.contains("at a cost<"), "a whole point");
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub(crate) fn run(common: &Common, args: &ApplyArgs) -> Result<Outcome> {
     let model = ModelArgs {
         model: model.clone(),
         weights: weights.clone(),
-        input: None,
+        input: args.input.clone(),
         partial: args.partial,
     };
     let mut loaded = model::classifier(&model, &device, Seed(common.seed))?;

@@ -83,10 +83,19 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
     // A run that is killed while it pictures leaves the rest; what cannot be written now is
     // complained of at the end. Pictures come slowly, so that writing takes a tenth of the time at
     // most.
-    let mut forgotten = None;
+    let mut forgotten = Ok(());
+    let mut begun = false;
+    let stop = session.stopper();
     let mut next = Instant::now();
     let mut keep = |findings: &Findings| {
-        forgotten.get_or_insert_with(|| forget(out));
+        if !begun {
+            begun = true;
+            forgotten = forget(out);
+        }
+        // There is no sense in work beside files that cannot be told from this run's.
+        if forgotten.is_err() {
+            stop();
+        }
         let start = Instant::now();
         if findings.illusions.is_empty() || start >= next {
             let _ = save(out, &presentation, findings);
@@ -99,8 +108,8 @@ pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
         findings.fail_with("editing", error);
     }
     session.clear();
-    forgotten.transpose()?;
-    finish(common, out, &presentation, &findings, "")
+    let outcome = finish(common, out, &presentation, &findings, "");
+    forgotten.and(outcome)
 }
 
 /// The command line that applies the edit; none where weights are missing, which nothing is written in
@@ -110,10 +119,14 @@ fn how_to_apply(out: &OutFolder, model: &ModelArgs, loaded: &LoadedClassifier) -
         return None;
     }
     Some(format!(
-        "neuroinspect apply --edit {} --model {} --weights {}{}",
+        "neuroinspect apply --edit {} --model {} --weights {}{}{}",
         record::quoted(out.join(EDIT_FILE)),
         record::quoted(&model.model),
         record::quoted(&model.weights),
+        match &model.input {
+            Some(file) => format!(" --input {}", record::quoted(file)),
+            None => String::new(),
+        },
         if model.partial { " --partial" } else { "" },
     ))
 }

@@ -35,6 +35,8 @@ pub(crate) fn run(common: &Common, args: &DemoArgs) -> Result<Outcome> {
     );
     run.configs
         .insert("debug".into(), serde_json::to_value(&config)?);
+    let input = serde_json::json!(demo.classifier.input());
+    run.configs.insert("input".into(), input);
     run.timings.push(Timing {
         stage: "whole demo".into(),
         seconds: start.elapsed().as_secs_f64(),

@@ -186,13 +186,18 @@ impl Album<'_> {
         for illusion in batch {
             self.add_one(illusion)?;
         }
-        self.write()
+        // An earlier run's record stands until there is something to put in its place.
+        match self.pictures.is_empty() {
+            true => Ok(()),
+            false => self.write(),
+        }
     }
 
     /// Writes what there is beside the pictures themselves.
     fn write(&self) -> Result<()> {
-        if !self.pictures.is_empty() {
-            save_png(self.out.join(SHEET_FILE), &contact_sheet(&self.pictures))?;
+        match self.pictures.is_empty() {
+            true => self.out.remove([SHEET_FILE])?,
+            false => save_png(self.out.join(SHEET_FILE), &contact_sheet(&self.pictures))?,
         }
         self.out.write_json(RECORD_FILE, &self.record)
     }
@@ -304,7 +309,7 @@ fn class_id(text: &str, layer: &DecisionLayer, names: Option<&[String]>) -> Resu
         layer.check_class(class)?;
         return Ok(class);
     }
-    let Ok(index) = text.parse() else {
+    let Ok(index) = text.strip_prefix("index:").unwrap_or(text).parse() else {
         bail!(
             "nothing names class '{text}': give an index, --data DIR, whose folders do, or \
              --classes FILE"

@@ -358,6 +358,23 @@ fn a_folder_holds_one_run() {
     assert!(!there("edit.json") && !there("edit.safetensors"));
 }
 
+/// Without a chance to remove what is there, the work ends soon, and what there is by then is told.
+#[test]
+fn a_folder_that_cannot_be_cleared_ends_the_work_with_its_report() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("out")).unwrap();
+    fs::write(bench.path("out/neurons"), "no folder").unwrap();
+    let mut debug = bench.command("debug");
+    debug.args(["--class", "owl", "--iterations", "1000000000"]);
+    let output = debug.output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("cannot clear"), "{message}");
+    let summary = bench.json("out/summary.json");
+    assert_eq!(summary["interrupted"], true);
+    assert_eq!(summary["mistakes"], 8);
+}
+
 /// What is known of a model's input can be corrected.
 #[test]
 fn an_input_of_ones_own_is_followed() {
@@ -381,6 +398,32 @@ fn an_input_of_ones_own_is_followed() {
         bench.json("out/summary.json")["run"]["configs"]["input"],
         other
     );
+
+    let mut debug = bench.command("debug");
+    debug.args(["--class", "owl", "--pictures", "0", &option]);
+    debug.assert().success();
+    let summary = bench.json("out/summary.json");
+    let how = summary["edit"]["how_to_apply"].as_str().unwrap();
+    assert!(
+        how.ends_with(&format!(" --input {}", file.display())),
+        "{how}"
+    );
+    let mut apply = bench.bare("apply");
+    apply
+        .arg("--edit")
+        .arg(bench.path("out/report-edit.safetensors"));
+    apply.args(["--model", "cifar_resnet20", &option, "--weights"]);
+    apply
+        .arg(bench.path("model.safetensors"))
+        .assert()
+        .success();
+    let edited = bench.path("out/edited.safetensors");
+    bench
+        .with_weights("cifar_resnet20", &edited)
+        .assert()
+        .success();
+    let input = &bench.json("out/summary.json")["run"]["configs"]["input"];
+    assert_eq!(input, &other, "kept with the weights");
 
     fs::write(&file, "bicubic").unwrap();
     fails(

@@ -48,7 +48,8 @@ const NOTABLE: i64 = 10;
 pub(super) enum Verdict {
     /// The class gained, more than by the control, and nothing else lost.
     Helped,
-    /// The class gained, but it hardly gained more than by the control, nor did the worst group.
+    /// The class gained, but it hardly gained more than by the control, nor did the worst group; or
+    /// the control gained more.
     Retrained {
         /// Whether something else lost.
         mixed: bool,
@@ -77,7 +78,7 @@ impl Verdict {
         match self {
             Self::Helped => format!("The edit helped \u{201c}{name}\u{201d}"),
             Self::Retrained { mixed } => format!(
-                "The edit helped \u{201c}{name}\u{201d} hardly more than plain retraining does{}",
+                "The edit helped \u{201c}{name}\u{201d} hardly more, if at all, than plain retraining does{}",
                 if mixed { ", at a cost" } else { "" }
             ),
             Self::Mixed => format!("The edit helped \u{201c}{name}\u{201d}, at a cost"),
@@ -126,8 +127,10 @@ pub(super) fn outcome(summary: &DebugSummary, edit: &Edit) -> (Verdict, String) 
                 ends.is_some_and(|(control, after)| gain(control, after) >= NOTABLE)
             };
             let retrained = edit.control.as_ref().is_some_and(|plain| {
+                let class = of_class(plain);
+                let behind = class.is_some_and(|plain| gain(after, plain) >= NOTABLE);
                 let groups = (plain.worst_group_accuracy, edit.after.worst_group_accuracy);
-                !beyond(of_class(plain), Some(after)) && !beyond(groups.0, groups.1)
+                behind || !beyond(class, Some(after)) && !beyond(groups.0, groups.1)
             });
             let verdict = match direction {
                 Direction::Up if retrained => Verdict::Retrained { mixed: losses },
@@ -174,7 +177,10 @@ fn largest_loss(summary: &DebugSummary, edit: &Edit) -> Option<(ClassId, f64, f6
         .filter(|&(class, before, after)| {
             class != summary.class && Direction::of(before, after) == Direction::Down
         })
-        .max_by(|a, b| (a.1 - a.2).total_cmp(&(b.1 - b.2)))
+        .max_by(|a, b| {
+            let shown = gain(a.2, a.1).cmp(&gain(b.2, b.1));
+            shown.then((a.1 - a.2).total_cmp(&(b.1 - b.2)))
+        })
 }
 
 fn clause(what: &str, before: f64, after: f64) -> String {
