@@ -174,7 +174,13 @@ impl DeviceName {
         })
     }
 
-    #[allow(deprecated)] // Burn 0.22 is the last line with libtorch, and pinned for it.
+    #[cfg_attr(
+        feature = "tch",
+        expect(
+            deprecated,
+            reason = "Burn 0.22 is the last line with libtorch, and pinned for it"
+        )
+    )]
     fn make(&self) -> Device {
         match self.backend {
             #[cfg(feature = "flex")]
@@ -196,7 +202,14 @@ impl DeviceName {
             #[cfg(feature = "rocm")]
             Backend::Rocm => Device::rocm(self.place.index()),
             // `open` refuses a backend that is not compiled before it comes here.
-            #[allow(unreachable_patterns)]
+            #[cfg(not(all(
+                feature = "flex",
+                feature = "tch",
+                feature = "vulkan",
+                feature = "metal",
+                feature = "cuda",
+                feature = "rocm"
+            )))]
             _ => Device::default(),
         }
     }
