@@ -191,13 +191,13 @@ fn decoding_goes_on_while_the_caller_works() {
     });
 }
 
-/// [`Flat`], where from the 16th image on decoding takes until the gate is opened.
-struct Gated {
+/// [`Flat`], whose images are decoded as `image` says.
+struct Slowed<F> {
     flat: Flat,
-    open: AtomicBool,
+    image: F,
 }
 
-impl ImageDataset for Gated {
+impl<F: Fn(&Flat, usize) -> Result<RgbImage> + Send + Sync> ImageDataset for Slowed<F> {
     fn name(&self) -> &str {
         self.flat.name()
     }
@@ -211,17 +211,21 @@ impl ImageDataset for Gated {
     }
 
     fn image(&self, index: usize) -> Result<RgbImage> {
-        let image = self.flat.image(index);
-        assert!(index < 16 || eventually(|| self.open.load(Ordering::SeqCst)));
-        image
+        (self.image)(&self.flat, index)
     }
 }
 
 #[test]
 fn dropping_the_batches_stops_the_workers() {
-    let dataset = Gated {
+    // From the 16th image on, decoding takes until the gate is opened.
+    let open = AtomicBool::new(false);
+    let dataset = Slowed {
         flat: Flat::new(2000),
-        open: AtomicBool::new(false),
+        image: |flat: &Flat, index| {
+            let image = flat.image(index);
+            assert!(index < 16 || eventually(|| open.load(Ordering::SeqCst)));
+            image
+        },
     };
     let workers = 4;
     let config = config(16, workers, 2);
@@ -232,7 +236,7 @@ fn dropping_the_batches_stops_the_workers() {
         let busy = eventually(|| dataset.flat.decoded() == 16 + workers);
         assert!(busy, "{} images decoded", dataset.flat.decoded());
         drop(stream);
-        dataset.open.store(true, Ordering::SeqCst);
+        open.store(true, Ordering::SeqCst);
     });
     // Each has ended with the image it was at.
     assert_eq!(dataset.flat.decoded(), 16 + workers);
@@ -396,49 +400,26 @@ fn huge_numbers_are_no_reason_to_fail() {
     check(&loaded, 9, &(0..9).collect::<Vec<_>>());
 }
 
-/// [`Flat`], whose images take until every thread that will ever come is at one.
-struct Crowded {
-    flat: Flat,
-    at_once: AtomicUsize,
-    most: AtomicUsize,
-}
-
-impl ImageDataset for Crowded {
-    fn name(&self) -> &str {
-        self.flat.name()
-    }
-
-    fn class_names(&self) -> &[String] {
-        self.flat.class_names()
-    }
-
-    fn samples(&self) -> &[Sample] {
-        self.flat.samples()
-    }
-
-    fn image(&self, index: usize) -> Result<RgbImage> {
-        let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
-        self.most.fetch_max(now, Ordering::SeqCst);
-        if self.flat.decoded() == 0 {
-            // Nobody has left yet: wait for the crowd, and then a while for more than may come.
-            eventually(|| self.most.load(Ordering::SeqCst) >= 256);
-            thread::sleep(Duration::from_millis(200));
-        }
-        let image = self.flat.image(index);
-        self.at_once.fetch_sub(1, Ordering::SeqCst);
-        image
-    }
-}
-
 #[test]
 fn there_are_no_more_threads_than_the_most() {
-    let dataset = Crowded {
+    let (at_once, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let dataset = Slowed {
         flat: Flat::new(2000),
-        at_once: AtomicUsize::new(0),
-        most: AtomicUsize::new(0),
+        image: |flat: &Flat, index| {
+            let now = at_once.fetch_add(1, Ordering::SeqCst) + 1;
+            most.fetch_max(now, Ordering::SeqCst);
+            if flat.decoded() == 0 {
+                // Nobody has left yet: wait for the crowd, and then a while for more to come.
+                eventually(|| most.load(Ordering::SeqCst) >= 256);
+                thread::sleep(Duration::from_millis(200));
+            }
+            let image = flat.image(index);
+            at_once.fetch_sub(1, Ordering::SeqCst);
+            image
+        },
     };
     let config = config(2000, usize::MAX, 0);
     let (loaded, _) = load(&dataset, None, &config).unwrap();
     check(&loaded, 2000, &(0..2000).collect::<Vec<_>>());
-    assert_eq!(dataset.most.load(Ordering::SeqCst), 256);
+    assert_eq!(most.load(Ordering::SeqCst), 256);
 }

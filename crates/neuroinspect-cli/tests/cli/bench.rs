@@ -12,6 +12,7 @@ use neuroinspect::{
     core::{Classifier, DecisionLayer},
     models::{CifarResNetConfig, PretrainedClassifier},
 };
+use safetensors::{SafeTensors, tensor::TensorView};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -75,6 +76,32 @@ impl Bench {
         command.args(["--model", model, "--weights"]).arg(weights);
         command.arg("--data").arg(self.path("images"));
         command
+    }
+
+    /// Changes the tensors in the model's file.
+    pub(crate) fn change_weights(&self, change: impl FnOnce(&mut Vec<(String, TensorView<'_>)>)) {
+        let path = self.path("model.safetensors");
+        let bytes = fs::read(&path).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let mut tensors = file.tensors();
+        change(&mut tensors);
+        fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
+    }
+
+    /// Edits for an epoch what there is of the model.
+    pub(crate) fn edit_partly(&self) {
+        let mut edit = self.command("edit");
+        edit.args(["--class", "owl", "--neurons", "3", "--epochs", "1"]);
+        edit.arg("--partial").assert().success();
+    }
+
+    /// `apply` of that edit to the model's file.
+    pub(crate) fn apply(&self) -> Command {
+        let mut apply = self.bare("apply");
+        apply.arg("--edit").arg(self.path("out/edit.safetensors"));
+        apply.args(["--model", "cifar_resnet20", "--weights"]);
+        apply.arg(self.path("model.safetensors"));
+        apply
     }
 
     /// Eight images of each class, in a folder.

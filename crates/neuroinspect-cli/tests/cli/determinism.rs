@@ -71,12 +71,7 @@ fn the_seed_decides_everything() {
 #[test]
 fn missing_weights_are_drawn_from_the_seed() {
     let bench = Bench::new();
-    let path = bench.path("model.safetensors");
-    let bytes = fs::read(&path).unwrap();
-    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    let mut tensors = file.tensors();
-    tensors.retain(|(name, _)| name != "conv1.weight");
-    fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
+    bench.change_weights(|tensors| tensors.retain(|(name, _)| name != "conv1.weight"));
     let features = |seed: &str| {
         let mut evaluate = bench.command("evaluate");
         let output = evaluate
@@ -93,22 +88,9 @@ fn missing_weights_are_drawn_from_the_seed() {
     assert!(features("4") != first);
 
     // Nothing drawn at random gets into a checkpoint.
-    let mut edit = bench.command("edit");
-    edit.args([
-        "--class",
-        "owl",
-        "--neurons",
-        "3",
-        "--epochs",
-        "1",
-        "--partial",
-    ]);
-    edit.assert().success();
-    let mut apply = bench.bare("apply");
-    apply.arg("--edit").arg(bench.path("out/edit.safetensors"));
-    apply
-        .args(["--partial", "--model", "cifar_resnet20", "--weights"])
-        .arg(&path);
+    bench.edit_partly();
+    let mut apply = bench.apply();
+    apply.arg("--partial");
     let output = apply.output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{message}");

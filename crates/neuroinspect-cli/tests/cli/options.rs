@@ -116,34 +116,13 @@ fn the_command_that_applies_an_edit_can_be_given_as_it_is_printed() {
 #[test]
 fn an_edit_can_be_applied_to_a_partly_loaded_checkpoint() {
     let bench = Bench::new();
-    let path = bench.path("model.safetensors");
-    let bytes = fs::read(&path).unwrap();
-    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    let mut tensors = file.tensors();
-    let extra = tensors[0].1.clone();
-    tensors.push(("another.part".to_owned(), extra));
-    fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
-    let mut edit = bench.command("edit");
-    edit.args([
-        "--class",
-        "owl",
-        "--neurons",
-        "3",
-        "--epochs",
-        "1",
-        "--partial",
-    ]);
-    edit.assert().success();
-    let apply = || {
-        let mut apply = bench.bare("apply");
-        apply.arg("--edit").arg(bench.path("out/edit.safetensors"));
-        apply
-            .args(["--model", "cifar_resnet20", "--weights"])
-            .arg(&path);
-        apply
-    };
-    fails(&mut apply(), &["another.part"]);
-    apply().arg("--partial").assert().success();
+    bench.change_weights(|tensors| {
+        let extra = tensors[0].1.clone();
+        tensors.push(("another.part".to_owned(), extra));
+    });
+    bench.edit_partly();
+    fails(&mut bench.apply(), &["another.part"]);
+    bench.apply().arg("--partial").assert().success();
 }
 
 #[test]

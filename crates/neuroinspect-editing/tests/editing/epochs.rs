@@ -11,7 +11,7 @@ use neuroinspect_editing::{
 };
 use rand::RngExt;
 
-use crate::{run, settled, table};
+use crate::{run, settled, table, trained};
 
 #[test]
 fn training_stops_when_accuracy_stands_still() {
@@ -23,15 +23,7 @@ fn training_stops_when_accuracy_stands_still() {
         (None, 20, false),
     ] {
         let config = EditConfig::default().with_epochs(20, patience);
-        let edited = run(
-            &train,
-            &train,
-            &layer,
-            &[0],
-            EditScope::Class(ClassId(0)),
-            &config,
-        )
-        .unwrap();
+        let edited = trained(&train, &layer, &config);
         assert_eq!(
             (edited.epochs.len(), edited.stopped_early),
             (epochs, early),
@@ -46,7 +38,7 @@ fn the_last_layer_is_that_of_the_last_epoch() {
     let class = EditScope::Class(ClassId(0));
     let config = EditConfig::default().with_epochs(20, Some(1));
     let config = config.with_keep(Keep::Last);
-    let edited = run(&train, &train, &layer, &[0], class, &config).unwrap();
+    let edited = trained(&train, &layer, &config);
     assert!(!edited.stopped_early);
     assert_eq!((edited.epochs.len(), edited.best_epoch), (20, 20));
     // Neither an earlier nor a more accurate epoch's layer: the one all steps lead to, which the
@@ -58,7 +50,7 @@ fn the_last_layer_is_that_of_the_last_epoch() {
     assert_eq!(later.best_epoch, 20);
     assert_eq!(edited.layer, later.layer);
     // So does its control, which takes as many steps on the same batches to another layer.
-    let control = run(&train, &train, &layer, &[0], class, &config.control()).unwrap();
+    let control = trained(&train, &layer, &config.control());
     assert_eq!((control.epochs.len(), control.best_epoch), (20, 20));
     assert_ne!(control.layer, edited.layer);
 }
@@ -111,8 +103,7 @@ fn the_penalty_that_decides_is_that_of_the_layer_kept() {
         .with_lambda3(1.0)
         .with_learning_rate(0.3)
         .with_epochs(20, None);
-    let class = EditScope::Class(ClassId(0));
-    let edited = run(&train, &train, &layer, &[0], class, &config).unwrap();
+    let edited = trained(&train, &layer, &config);
     let epochs = &edited.epochs;
     assert!(epochs.iter().all(|it| it.validation_accuracy == 1.0));
     // Large steps go past the target: somewhere on the way the penalty is least.
@@ -190,15 +181,7 @@ fn the_worst_class_can_choose_the_epoch() {
             .with_keep(keep)
             .with_epochs(60, None)
             .with_batch_size(200);
-        run(
-            &train,
-            &train,
-            &layer,
-            &[0],
-            EditScope::Class(ClassId(0)),
-            &config,
-        )
-        .unwrap()
+        trained(&train, &layer, &config)
     };
     let (by_accuracy, by_worst) = (chosen(Keep::Accuracy), chosen(Keep::WorstClass));
     assert_eq!(by_accuracy.epochs, by_worst.epochs);

@@ -9,7 +9,7 @@ use neuroinspect_editing::{
 use proptest::{collection::vec, prelude::*};
 use rand::{Rng, RngExt};
 
-use crate::{run, settled, table};
+use crate::{run, settled, table, trained};
 
 /// Full-batch cross-entropy by Adam in double precision: plain retraining.
 fn retrained(
@@ -202,15 +202,7 @@ fn the_seed_decides_everything() {
             .with_batch_size(8)
             .with_epochs(2, None)
             .with_seed(Seed(seed));
-        run(
-            &train,
-            &train,
-            &layer,
-            &[0],
-            EditScope::Class(ClassId(0)),
-            &config,
-        )
-        .unwrap()
+        trained(&train, &layer, &config)
     };
     assert_eq!(with(1), with(1));
     assert_ne!(with(1).layer, with(2).layer);
@@ -225,16 +217,7 @@ fn the_schedule_reaches_the_optimizer() {
             .with_epochs(epochs, None)
             .with_keep(Keep::Last)
             .with_schedule(schedule);
-        run(
-            &train,
-            &train,
-            &layer,
-            &[0],
-            EditScope::Class(ClassId(0)),
-            &config,
-        )
-        .unwrap()
-        .layer
+        trained(&train, &layer, &config).layer
     };
     let constant = after(3, Schedule::Constant);
     assert_ne!(constant, after(1, Schedule::Constant));

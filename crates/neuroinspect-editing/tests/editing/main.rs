@@ -41,6 +41,12 @@ fn run(
     )
 }
 
+/// Trained and validated on one table, away from neuron 0 in class 0.
+fn trained(table: &FeatureTable, layer: &DecisionLayer, config: &EditConfig) -> Edited {
+    let class = EditScope::Class(ClassId(0));
+    run(table, table, layer, &[0], class, config).unwrap()
+}
+
 /// A table whose two samples no step of training in a test can turn, and a layer for it.
 fn settled() -> (FeatureTable, DecisionLayer) {
     let layer = DecisionLayer::new(array![[9.0, 0.0], [0.0, 9.0]], Array1::zeros(2)).unwrap();
