@@ -344,7 +344,7 @@ fn a_folder_that_cannot_be_cleared_ends_the_work_with_its_report() {
     fs::create_dir(bench.path("out")).unwrap();
     fs::write(bench.path("out/neurons"), "no folder").unwrap();
     let mut debug = bench.command("debug");
-    debug.args(["--class", "owl", "--iterations", "1000000000"]);
+    debug.args(["--class", "owl", "--iterations", "300"]);
     let output = debug.output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{message}");
