@@ -14,13 +14,13 @@ use crate::{Error, Result};
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use neuroinspect_core::host;
+/// use neuroinspect_core::read_back;
 ///
 /// let logits = Tensor::<2>::from_data([[1.0, 2.0], [3.0, 4.0]], &Device::flex());
-/// assert_eq!(host(logits, "the logits")?, [1.0, 2.0, 3.0, 4.0]);
+/// assert_eq!(read_back(logits, "the logits")?, [1.0, 2.0, 3.0, 4.0]);
 /// # Ok::<(), neuroinspect_core::Error>(())
 /// ```
-pub fn host<const R: usize>(tensor: Tensor<R>, what: &'static str) -> Result<Vec<f32>> {
+pub fn read_back<const R: usize>(tensor: Tensor<R>, what: &'static str) -> Result<Vec<f32>> {
     tensor
         .try_into_vec_as::<f32>()
         .map_err(|error| Error::Device {

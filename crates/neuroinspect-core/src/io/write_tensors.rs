@@ -1,18 +1,19 @@
 //! Safetensors files that are the same, byte for byte, whenever their content is.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    borrow::Cow,
+    collections::{HashMap, HashSet},
     io,
     path::Path,
 };
 
 use burn::tensor::DType;
-use safetensors::{Dtype, tensor::TensorInfo};
+use safetensors::{Dtype, View};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-use crate::{Error, Result, write_atomically};
-
-/// Longest header that readers of safetensors accept, in bytes.
-pub(crate) const LONGEST_HEADER: usize = 100_000_000;
+use super::{TensorFormat, atomic::through_temporary};
+use crate::{Error, Result};
 
 /// The name of a header's entry that is no tensor.
 const METADATA: &str = "__metadata__";
@@ -106,55 +107,85 @@ impl NamedTensor {
     }
 }
 
-/// Writes tensors and texts beside them as a safetensors file, whole or not at all.
-///
-/// Equal content makes equal bytes: the `safetensors` crate itself writes the texts in the random
-/// order of a hash map.
+impl View for &NamedTensor {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// Writes tensors as a file of one of neuroinspect's formats, whole or not at all: `description`, a
+/// JSON object, stands with the format's name and version in the file's metadata.
 ///
 /// # Errors
 ///
-/// [`Error::Write`](crate::Error::Write), naming the tensor, when one does not have as many bytes
-/// as its shape and type say, or its name is that of another or the format's own `__metadata__`;
-/// when the names and texts are too long for a header, or the file cannot be written. What stood at
-/// `path` before is then untouched.
+/// As [`write_safetensors`], and [`Error::Write`] when `description` is no JSON object.
+pub fn write_tensors(
+    path: impl AsRef<Path>,
+    format: &TensorFormat,
+    tensors: &[NamedTensor],
+    description: &impl Serialize,
+) -> Result<()> {
+    let path = path.as_ref();
+    let refuse = |source| Error::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let Value::Object(description) =
+        serde_json::to_value(description).map_err(|error| refuse(error.into()))?
+    else {
+        return Err(refuse(io::Error::other(
+            "its description is no JSON object",
+        )));
+    };
+    let mut all = Map::from_iter([
+        ("format".to_owned(), format.name.into()),
+        ("version".to_owned(), format.version.into()),
+    ]);
+    all.extend(description);
+    let text = Value::Object(all).to_string();
+    write_safetensors(path, tensors, Some((TensorFormat::KEY, &text)))
+}
+
+/// Writes tensors, and a text under one metadata key beside them, as a safetensors file, whole or
+/// not at all.
+///
+/// There is one key because the `safetensors` crate writes several in the random order of a hash
+/// map: so, equal content makes equal bytes.
+///
+/// # Errors
+///
+/// [`Error::Write`], naming the tensor, when one does not have as many bytes as its shape and type
+/// say, or its name is that of another or the format's own `__metadata__`; when the names and texts
+/// are too long for a header, or the file cannot be written. What stood at `path` before is then
+/// untouched.
 pub fn write_safetensors(
     path: impl AsRef<Path>,
     tensors: &[NamedTensor],
-    metadata: &BTreeMap<String, String>,
+    metadata: Option<(&str, &str)>,
 ) -> Result<()> {
-    write_atomically(path, |out| {
-        // As the `safetensors` crate does: the widest values first, so that all are aligned.
-        let mut tensors: Vec<&NamedTensor> = tensors.iter().collect();
-        tensors.sort_by(|a, b| b.dtype.cmp(&a.dtype).then(a.name.cmp(&b.name)));
-        let header = header(&tensors, metadata, LONGEST_HEADER)?;
-        out.write_all(&(header.len() as u64).to_le_bytes())?;
-        out.write_all(&header)?;
-        tensors
-            .iter()
-            .try_for_each(|tensor| out.write_all(&tensor.bytes))
+    through_temporary(path.as_ref(), |file| {
+        check(tensors)?;
+        let views = tensors.iter().map(|tensor| (&*tensor.name, tensor));
+        let metadata = metadata.map(|(key, text)| HashMap::from([(key.into(), text.into())]));
+        safetensors::serialize_to_file(views, metadata, file.path()).map_err(io::Error::other)
     })
 }
 
-/// The header of a file of tensors in the order given, at most `longest` bytes long.
-fn header(
-    tensors: &[&NamedTensor],
-    metadata: &BTreeMap<String, String>,
-    longest: usize,
-) -> io::Result<Vec<u8>> {
-    let mut header = b"{".to_vec();
-    let mut entry = |name: &str, write: &dyn Fn(&mut Vec<u8>) -> serde_json::Result<()>| {
-        if header.len() > 1 {
-            header.push(b',');
-        }
-        serde_json::to_writer(&mut header, name)?;
-        header.push(b':');
-        write(&mut header)
-    };
-    if !metadata.is_empty() {
-        entry(METADATA, &|out| serde_json::to_writer(out, metadata))?;
-    }
+/// What the `safetensors` crate would write without a word, and nobody could read.
+fn check(tensors: &[NamedTensor]) -> io::Result<()> {
     let mut names = HashSet::new();
-    let mut start = 0;
     for tensor in tensors {
         let refuse = |reason: &str| {
             let name = &tensor.name;
@@ -166,39 +197,22 @@ fn header(
         if !names.insert(&tensor.name) {
             return refuse("is there twice; name each tensor differently");
         }
-        let (shape, found) = (tensor.shape.clone(), tensor.bytes.len());
+        let found = tensor.bytes.len();
         if tensor.length() != Some(found) {
-            let dtype = tensor.dtype;
+            let (dtype, shape) = (tensor.dtype, &tensor.shape);
             return refuse(&format!(
                 "has {found} bytes, which is not {dtype:?} {shape:?}"
             ));
         }
-        let info = TensorInfo {
-            dtype: tensor.dtype,
-            shape,
-            data_offsets: (start, start + found),
-        };
-        start += found;
-        entry(&tensor.name, &|out| serde_json::to_writer(out, &info))?;
     }
-    header.push(b'}');
-    // Data begin at a multiple of 8 bytes.
-    header.resize(header.len().next_multiple_of(size_of::<u64>()), b' ');
-    if header.len() > longest {
-        return Err(io::Error::other(format!(
-            "names and metadata take {} bytes, {longest} is the most",
-            header.len()
-        )));
-    }
-    Ok(header)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use safetensors::{SafeTensors, tensor::TensorView};
+    use safetensors::SafeTensors;
 
     use super::*;
-    use crate::Error;
 
     fn tensors() -> Vec<NamedTensor> {
         vec![
@@ -207,7 +221,7 @@ mod tests {
         ]
     }
 
-    fn written(tensors: &[NamedTensor], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+    fn written(tensors: &[NamedTensor], metadata: Option<(&str, &str)>) -> Result<Vec<u8>> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file.safetensors");
         write_safetensors(&path, tensors, metadata)?;
@@ -216,16 +230,14 @@ mod tests {
 
     #[test]
     fn equal_content_makes_equal_bytes() {
-        let text = |i: usize| (format!("key {i}"), "\"quoted\" \u{1f980}\n".repeat(i));
-        let metadata: BTreeMap<_, _> = (0..20).map(text).collect();
-        let first = written(&tensors(), &metadata).unwrap();
+        let text = "\"quoted\" \u{1f980}\n".repeat(20);
+        let metadata = Some(("key", &*text));
+        let first = written(&tensors(), metadata).unwrap();
         for _ in 0..20 {
-            assert_eq!(written(&tensors(), &metadata).unwrap(), first);
+            assert_eq!(written(&tensors(), metadata).unwrap(), first);
         }
-        let (header, contents) = SafeTensors::read_metadata(&first).unwrap();
-        assert_eq!(header % 8, 0);
-        let found: BTreeMap<_, _> = contents.metadata().clone().unwrap().into_iter().collect();
-        assert_eq!(found, metadata);
+        let (_, contents) = SafeTensors::read_metadata(&first).unwrap();
+        assert_eq!(contents.metadata().clone().unwrap()["key"], text);
         let file = SafeTensors::deserialize(&first).unwrap();
         assert_eq!(file.tensor("b").unwrap().shape(), [2, 1]);
         assert_eq!(
@@ -237,21 +249,22 @@ mod tests {
 
     #[test]
     fn either_part_may_be_empty() {
-        let metadata = BTreeMap::from([("key".to_owned(), "text".to_owned())]);
         for (tensors, metadata) in [
-            (tensors(), BTreeMap::new()),
-            (vec![], metadata),
-            (vec![], BTreeMap::new()),
+            (tensors(), None),
+            (vec![], Some(("key", "text"))),
+            (vec![], None),
         ] {
-            let bytes = written(&tensors, &metadata).unwrap();
+            let bytes = written(&tensors, metadata).unwrap();
             let file = SafeTensors::deserialize(&bytes).unwrap();
             assert_eq!(file.len(), tensors.len());
             let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
             let found = header.metadata().clone().unwrap_or_default();
-            assert_eq!(found.into_iter().collect::<BTreeMap<_, _>>(), metadata);
+            assert_eq!(
+                found.get("key").map(String::as_str),
+                metadata.map(|it| it.1)
+            );
         }
     }
-
     #[test]
     fn tensors_that_make_no_file_are_refused_by_name() {
         let float = |name: &str, shape: &[usize]| NamedTensor::f32(name, shape, [1.0]);
@@ -273,39 +286,11 @@ mod tests {
                 "tensor '__metadata__' bears the name of the texts beside the tensors; rename it",
             ),
         ] {
-            let Error::Write { source, .. } = written(&tensors, &BTreeMap::new()).unwrap_err()
-            else {
+            let Error::Write { source, .. } = written(&tensors, None).unwrap_err() else {
                 panic!("{reason}")
             };
             assert_eq!(source.to_string(), reason);
         }
-    }
-
-    #[test]
-    fn a_header_longer_than_readers_accept_is_refused() {
-        let metadata = BTreeMap::from([("key".to_owned(), "text".to_owned())]);
-        let tensors = tensors();
-        let tensors: Vec<&NamedTensor> = tensors.iter().collect();
-        let length = header(&tensors, &metadata, LONGEST_HEADER).unwrap().len();
-        assert!(header(&tensors, &metadata, length).is_ok());
-        let error = header(&tensors, &metadata, length - 1).unwrap_err();
-        let least = length - 1;
-        assert_eq!(
-            error.to_string(),
-            format!("names and metadata take {length} bytes, {least} is the most")
-        );
-    }
-
-    #[test]
-    fn files_are_those_of_the_safetensors_crate() {
-        let ours = written(&tensors(), &BTreeMap::new()).unwrap();
-        let tensors = tensors();
-        let views = tensors.iter().map(|tensor| {
-            let shape = tensor.shape.clone();
-            let view = TensorView::new(tensor.dtype, shape, &tensor.bytes).unwrap();
-            (tensor.name.as_str(), view)
-        });
-        assert_eq!(ours, safetensors::serialize(views, None).unwrap());
     }
 
     #[test]
@@ -324,7 +309,7 @@ mod tests {
             (DType::Bool(BoolStore::Native), 1),
         ] {
             let tensor = NamedTensor::new("a", dtype, [3], vec![0; 3 * bytes]).unwrap();
-            written(&[tensor], &BTreeMap::new()).unwrap();
+            written(&[tensor], None).unwrap();
         }
     }
 }

@@ -2,25 +2,46 @@
 
 use std::{
     collections::HashMap,
-    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use safetensors::{Dtype, tensor::Metadata};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
-use crate::{Error, Result, tensors::LONGEST_HEADER};
+use super::open_regular;
+use crate::{Error, Result};
 
-/// A safetensors file of one of neuroinspect's formats: texts and tensors by their names.
+/// Longest header that readers of safetensors accept, in bytes.
+pub(crate) const LONGEST_HEADER: usize = 100_000_000;
+
+/// A kind of file that neuroinspect writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TensorFormat {
+    /// Its name, e.g. `neuroinspect.edit`.
+    pub name: &'static str,
+    /// The version that is written. Earlier ones are read.
+    pub version: u64,
+    /// What such a file is, for messages: "an edit written by neuroinspect".
+    pub expected: &'static str,
+}
+
+impl TensorFormat {
+    /// The metadata key under which a file says what it is.
+    pub const KEY: &'static str = "neuroinspect";
+}
+
+/// A safetensors file of one of neuroinspect's formats: a description in JSON, and tensors by their
+/// names.
 ///
-/// Written by [`write_safetensors`](crate::write_safetensors) with a text `format` that names the
-/// format and its version. Every error names the file.
+/// Written by [`write_tensors`](super::write_tensors). Files of version 1 of any format, which had a
+/// metadata key for each part of the description, are read too. Every error names the file.
 #[derive(Debug)]
 pub struct TensorFile {
     path: PathBuf,
     expected: &'static str,
-    texts: HashMap<String, String>,
+    description: Map<String, Value>,
     header: Metadata,
     data: Vec<u8>,
 }
@@ -28,28 +49,30 @@ pub struct TensorFile {
 /// Why a file could not be read.
 enum Failure {
     Read(io::Error),
+    Core(Error),
     Format(String),
 }
 
 impl TensorFile {
-    /// Reads a file whose text `format` is `format`. Of any other file no more is read than its
-    /// header. `expected` says in errors what the file should be, e.g. "an edit".
+    /// Reads a file of the given format. Of any other file no more is read than its header.
     ///
     /// # Errors
     ///
-    /// [`Error::Read`]; [`Error::Format`] when it is of another format, truncated, or longer than
-    /// its header says.
-    pub fn read(path: impl AsRef<Path>, format: &str, expected: &'static str) -> Result<Self> {
+    /// [`Error::Read`]; [`Error::Format`] when it is of another format or of a later version,
+    /// truncated, or longer than its header says.
+    pub fn read(path: impl AsRef<Path>, format: &TensorFormat) -> Result<Self> {
         let path = path.as_ref().to_owned();
+        let expected = format.expected;
         match parts(&path, format) {
-            Ok((texts, header, data)) => Ok(Self {
+            Ok((description, header, data)) => Ok(Self {
                 path,
                 expected,
-                texts,
+                description,
                 header,
                 data,
             }),
             Err(Failure::Read(source)) => Err(Error::Read { path, source }),
+            Err(Failure::Core(error)) => Err(error),
             Err(Failure::Format(reason)) => Err(Error::Format {
                 path,
                 expected,
@@ -67,9 +90,9 @@ impl TensorFile {
         }
     }
 
-    /// Whether there is a text of that name.
-    pub fn has_text(&self, key: &str) -> bool {
-        self.texts.contains_key(key)
+    /// Whether the description has a part of that name.
+    pub fn has(&self, key: &str) -> bool {
+        self.description.contains_key(key)
     }
 
     /// Whether there is a tensor of that name.
@@ -77,16 +100,15 @@ impl TensorFile {
         self.header.info(name).is_some()
     }
 
-    /// What a text says in JSON.
+    /// A part of the description.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] when there is no such text, or it says something else.
+    /// [`Error::Format`] when there is no such part, or it is something else.
     pub fn json<T: DeserializeOwned>(&self, key: &str) -> Result<T> {
-        let text = self.texts.get(key);
-        let text = text.ok_or_else(|| self.refuse(format!("its metadata has no {key}")))?;
-        serde_json::from_str(text)
-            .map_err(|error| self.refuse(format!("{key} in its metadata: {error}")))
+        let part = self.description.get(key);
+        let part = part.ok_or_else(|| self.refuse(format!("its metadata has no {key}")))?;
+        T::deserialize(part).map_err(|error| self.refuse(format!("{key} in its metadata: {error}")))
     }
 
     /// The length of each axis of a tensor.
@@ -150,10 +172,10 @@ impl TensorFile {
     }
 }
 
-type Parts = (HashMap<String, String>, Metadata, Vec<u8>);
+type Parts = (Map<String, Value>, Metadata, Vec<u8>);
 
-fn parts(path: &Path, format: &str) -> Result<Parts, Failure> {
-    let mut file = File::open(path)?;
+fn parts(path: &Path, format: &TensorFormat) -> Result<Parts, Failure> {
+    let mut file = open_regular(path).map_err(Failure::Core)?;
     let mut length = Vec::new();
     (&mut file).take(8).read_to_end(&mut length)?;
     let length = <[u8; 8]>::try_from(length).map_err(|_| truncated())?;
@@ -173,10 +195,7 @@ fn parts(path: &Path, format: &str) -> Result<Parts, Failure> {
     })?;
     let texts = header.metadata().clone();
     let texts = texts.ok_or_else(|| Failure::Format("it has no metadata".into()))?;
-    if texts.get("format").map(String::as_str) != Some(format) {
-        let reason = format!("its metadata does not say format = {format}");
-        return Err(Failure::Format(reason));
-    }
+    let description = description(texts, format).map_err(Failure::Format)?;
     // One byte more shows a file that goes on; the length is the header's word, and not reserved.
     let expected = header.data_len();
     let mut data = Vec::new();
@@ -188,7 +207,49 @@ fn parts(path: &Path, format: &str) -> Result<Parts, Failure> {
     if data.len() > expected {
         return Err(Failure::Format("it is longer than its header says".into()));
     }
-    Ok((texts, header, data))
+    Ok((description, header, data))
+}
+
+/// What a file says of itself, if it is of the format.
+fn description(
+    texts: HashMap<String, String>,
+    format: &TensorFormat,
+) -> Result<Map<String, Value>, String> {
+    let TensorFormat { name, version, .. } = *format;
+    let Some(text) = texts.get(TensorFormat::KEY) else {
+        return first_description(texts, name);
+    };
+    let description: Map<String, Value> = serde_json::from_str(text)
+        .map_err(|error| format!("'{}' in its metadata: {error}", TensorFormat::KEY))?;
+    if description.get("format").and_then(Value::as_str) != Some(name) {
+        return Err(format!("its metadata does not say format = {name}"));
+    }
+    let found = description.get("version").and_then(Value::as_u64);
+    match found {
+        Some(found) if (2..=version).contains(&found) => Ok(description),
+        Some(found) => Err(format!(
+            "it is of version {found} of {name}, this program reads 1 to {version}; use a newer one"
+        )),
+        None => Err(format!("its metadata does not say which version of {name}")),
+    }
+}
+
+/// The description of a file of version 1: a text for each part, each in JSON.
+fn first_description(
+    texts: HashMap<String, String>,
+    name: &str,
+) -> Result<Map<String, Value>, String> {
+    let format = format!("{name}.v1");
+    if texts.get("format") != Some(&format) {
+        return Err(format!("its metadata does not say format = {name}"));
+    }
+    let parts = texts.into_iter().filter(|(key, _)| key != "format");
+    parts
+        .map(|(key, text)| match serde_json::from_str(&text) {
+            Ok(part) => Ok((key, part)),
+            Err(error) => Err(format!("{key} in its metadata: {error}")),
+        })
+        .collect()
 }
 
 fn truncated() -> Failure {

@@ -1,12 +1,11 @@
-//! Writing files whole or not at all, and telling files apart.
+//! Writing files whole or not at all.
 
 use std::{
-    fs::File,
-    io::{self, BufWriter, Read, Write},
+    io::{self, BufWriter, Write},
     path::Path,
 };
 
-use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 use crate::{Error, Result};
 
@@ -22,7 +21,18 @@ pub fn write_atomically(
     path: impl AsRef<Path>,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
-    let path = path.as_ref();
+    through_temporary(path.as_ref(), |file| {
+        let mut out = BufWriter::new(file.as_file());
+        write(&mut out)?;
+        out.flush()
+    })
+}
+
+/// Fills a temporary file beside `path` and renames it into place.
+pub(super) fn through_temporary(
+    path: &Path,
+    fill: impl FnOnce(&NamedTempFile) -> io::Result<()>,
+) -> Result<()> {
     let attempt = || -> io::Result<()> {
         let folder = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -37,9 +47,7 @@ pub fn write_atomically(
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
         let file = builder.tempfile_in(folder)?;
-        let mut out = BufWriter::new(file);
-        write(&mut out)?;
-        let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        fill(&file)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
@@ -48,40 +56,6 @@ pub fn write_atomically(
         path: path.to_owned(),
         source,
     })
-}
-
-/// SHA-256 of a file's content, in hexadecimal.
-///
-/// # Errors
-///
-/// [`Error::Read`] when it cannot be read.
-pub fn sha256_of_file(path: impl AsRef<Path>) -> Result<String> {
-    let path = path.as_ref();
-    let attempt = || -> io::Result<String> {
-        let mut file = File::open(path)?;
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            let read = file.read(&mut buffer)?;
-            if read == 0 {
-                return Ok(hexadecimal(&hash.finalize()));
-            }
-            hash.update(&buffer[..read]);
-        }
-    };
-    attempt().map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// SHA-256 of bytes in memory, in hexadecimal.
-pub fn sha256_of_bytes(bytes: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(bytes))
-}
-
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -101,15 +75,5 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         let names = std::fs::read_dir(path.parent().unwrap()).unwrap().count();
         assert_eq!(names, 1, "the temporary file is gone");
-    }
-
-    #[test]
-    fn sha256_matches_the_standard_vector() {
-        // FIPS 180-2, appendix B.1.
-        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(sha256_of_bytes(b"abc"), expected);
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), b"abc").unwrap();
-        assert_eq!(sha256_of_file(file.path()).unwrap(), expected);
     }
 }
