@@ -179,6 +179,33 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// A class whose text was not embedded.
+    #[error(
+        "class {class} was not embedded (embedded are: {}); embed the text of every class that a \
+         picture is made within",
+        listed(embedded)
+    )]
+    ClassNotEmbedded {
+        /// The class asked for.
+        class: ClassId,
+        /// Those that were embedded.
+        embedded: Vec<ClassId>,
+    },
+    /// An embedding of zeros, which is no direction that an image could have.
+    #[error(
+        "the embedding of class {class} is zero; its text tells the encoder nothing, or its \
+         weights are damaged"
+    )]
+    ZeroEmbedding {
+        /// The class.
+        class: ClassId,
+    },
+    /// A class given twice where each has one value.
+    #[error("class {class} is given twice; give each class once")]
+    ClassTwice {
+        /// The class.
+        class: ClassId,
+    },
     /// An option outside its range.
     #[error("{option} = {value}: expected {expected}")]
     InvalidOption {
@@ -321,6 +348,20 @@ impl Error {
             expected: shown(expected),
             found: shown(found),
         }
+    }
+}
+
+/// The first classes of a list, and how many more there are.
+fn listed(classes: &[ClassId]) -> String {
+    const SHOWN: usize = 10;
+    let shown: Vec<_> = classes
+        .iter()
+        .take(SHOWN)
+        .map(ToString::to_string)
+        .collect();
+    match classes.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{}, and {more} more", shown.join(", ")),
     }
 }
 

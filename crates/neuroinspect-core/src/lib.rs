@@ -57,6 +57,7 @@
 mod classifier;
 mod decision;
 mod device;
+mod embeddings;
 mod encoder;
 mod error;
 mod ids;
@@ -76,6 +77,7 @@ mod unit;
 pub use classifier::{Activations, Classifier, CopyClassifier, unknown_layer};
 pub use decision::DecisionLayer;
 pub use device::{Backend, DeviceName};
+pub use embeddings::ClassEmbeddings;
 pub use encoder::{CopyEncoder, ImageTextEncoder};
 pub use error::{Cancelled, Error, Result, is_cancellation};
 pub use ids::{ClassId, NeuronId};

@@ -9,7 +9,9 @@ use burn::{
     tensor::{Device, Tensor, TensorData, activation::tanh, module::conv2d, ops::ConvOptions},
 };
 use ndarray::Array2;
-use neuroinspect_core::{Activations, Classifier, DecisionLayer, ImageTextEncoder, InputSpec, Result};
+use neuroinspect_core::{
+    Activations, Classifier, DecisionLayer, ImageTextEncoder, InputSpec, Result,
+};
 
 use crate::fill;
 
