@@ -33,7 +33,7 @@ fn crates() -> Vec<(String, Table)> {
             (name, manifest(path.join("Cargo.toml")))
         })
         .collect();
-    assert!(crates.len() >= 9);
+    assert!(crates.len() >= 10);
     crates
 }
 
@@ -89,6 +89,10 @@ fn arrows_point_one_way() {
             .keys()
             .filter_map(|key| key.strip_prefix("neuroinspect"))
             .collect();
+        assert!(
+            !ours.contains("-testing"),
+            "{name}: what tests share is a dev-dependency"
+        );
         match short {
             "" => {}
             "cli" => assert_eq!(
@@ -101,6 +105,10 @@ fn arrows_point_one_way() {
             "editing" => assert_eq!(ours, BTreeSet::from(["-core", "-counterfactual"])),
             _ if methods.contains(&short) => {
                 assert_eq!(ours, BTreeSet::from(["-core"]), "{name} knows core alone");
+            }
+            "testing" => {
+                assert_eq!(ours, BTreeSet::from(["-core"]), "every crate can use it");
+                assert_eq!(manifest["package"]["publish"], Value::Boolean(false));
             }
             _ => panic!("{name}: say here what it may depend on"),
         }

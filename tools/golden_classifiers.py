@@ -11,7 +11,7 @@ Writes, under crates/neuroinspect-models/tests/golden:
   and shapes; the versions everything was made with;
 - checkpoints/: one small network saved in the ways `torch.save` and training scripts have.
 
-Weights are made by `formula`, which tests/support/mod.rs has too, so none need be stored.
+Weights are made by `formula`, which neuroinspect-testing has too, so none need be stored.
 
 Run: python tools/golden_classifiers.py (needs torch, timm, safetensors)
 """

@@ -17,17 +17,8 @@ use std::{
 };
 
 use assert_cmd::Command;
+use neuroinspect_testing::real_data;
 use serde_json::Value;
-
-/// One of the shared files.
-fn shared(name: &str) -> PathBuf {
-    let root = std::env::var("NEUROINSPECT_SHARED").expect("NEUROINSPECT_SHARED names a folder");
-    // Tests run in the crate's folder, the variable is set in the workspace's.
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .join(root);
-    root.join("data").join(name)
-}
 
 /// The folder an archive holds, unpacked once.
 fn unpacked(archive: &str, folder: &str) -> PathBuf {
@@ -38,7 +29,7 @@ fn unpacked(archive: &str, folder: &str) -> PathBuf {
         let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let mut tar = System::new("tar");
         tar.arg("-xf")
-            .arg(shared(archive))
+            .arg(real_data::path(archive))
             .arg("-C")
             .arg(scratch.path());
         assert!(tar.status().unwrap().success());
@@ -68,7 +59,7 @@ fn evaluates_to(model: &str, weights: &str, expected: f64, data: &Path, names: O
     let mut command = Command::cargo_bin("neuroinspect").unwrap();
     command
         .args(["evaluate", "--model", model, "--weights"])
-        .arg(shared(weights));
+        .arg(real_data::path(weights));
     command.arg("--data").arg(data).arg("--out").arg(out.path());
     if let Some(names) = names {
         command.arg("--class-names").arg(names);
@@ -82,7 +73,7 @@ fn evaluates_to(model: &str, weights: &str, expected: f64, data: &Path, names: O
 }
 
 #[test]
-#[ignore = "needs NEUROINSPECT_SHARED"]
+#[ignore = "needs real weights"]
 fn cifar_resnets_reach_the_accuracy_of_pytorch() {
     let data = cifar().join("test");
     for (model, weights, accuracy) in [
@@ -96,16 +87,16 @@ fn cifar_resnets_reach_the_accuracy_of_pytorch() {
 }
 
 #[test]
-#[ignore = "needs NEUROINSPECT_SHARED"]
+#[ignore = "needs real weights"]
 fn efficientnet_reaches_the_accuracy_of_timm() {
     let data = unpacked("imagenet-sample-256.tar", "imagenet-sample-256");
     let weights = "weights/tf_efficientnet_lite0.safetensors";
-    let names = shared("imagenet-classes.tsv");
+    let names = real_data::path("imagenet-classes.tsv");
     evaluates_to("tf_efficientnet_lite0", weights, 0.873, &data, Some(names));
 }
 
 #[test]
-#[ignore = "needs NEUROINSPECT_SHARED"]
+#[ignore = "needs real weights"]
 fn a_real_class_is_debugged_from_end_to_end() {
     let out = tempfile::tempdir().unwrap();
     let mut command = Command::cargo_bin("neuroinspect").unwrap();
@@ -120,10 +111,10 @@ fn a_real_class_is_debugged_from_end_to_end() {
     ]);
     command
         .arg("--weights")
-        .arg(shared("weights/resnet20-12fca82f.th"));
+        .arg(real_data::path("weights/resnet20-12fca82f.th"));
     command
         .arg("--clip-weights")
-        .arg(shared("weights/mini_clip_cifar10.safetensors"));
+        .arg(real_data::path("weights/mini_clip_cifar10.safetensors"));
     command
         .arg("--data")
         .arg(cifar().join("test"))
@@ -170,7 +161,7 @@ fn a_real_class_is_debugged_from_end_to_end() {
         let mut edit = Command::cargo_bin("neuroinspect").unwrap();
         edit.args(["edit", "--model", "cifar_resnet20", "--class", "bird"]);
         edit.arg("--weights")
-            .arg(shared("weights/resnet20-12fca82f.th"));
+            .arg(real_data::path("weights/resnet20-12fca82f.th"));
         edit.arg("--data").arg(cifar().join("test"));
         edit.arg("--train").arg(cifar().join("train"));
         edit.args([

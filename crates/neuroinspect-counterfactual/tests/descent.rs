@@ -7,12 +7,12 @@ use std::ops::ControlFlow;
 use burn::tensor::Device;
 use ndarray::{Array1, Array2, ArrayView1, Axis, array};
 use neuroinspect_core::{
-    ClassId, DecisionLayer, Error as CoreError, FeatureTable, InputSpec, Progress, Provenance,
-    Silent,
+    ClassId, DecisionLayer, Error as CoreError, FeatureTable, Progress, Silent,
 };
 use neuroinspect_counterfactual::{
     CounterfactualConfig, Error, Explanation, PenaltyScale, explain, explain_features,
 };
+use neuroinspect_testing::tables::{layer, predicted_table};
 use proptest::{collection::vec, prelude::*};
 
 fn run(
@@ -175,21 +175,9 @@ proptest! {
 
 /// Class 0 leans on neuron 0 and class 1 on neuron 1; rows 1 and 3 are mistakes of class 0.
 fn table() -> (FeatureTable, DecisionLayer) {
-    let layer = DecisionLayer::new(
-        array![[1.0, 0.0], [0.0, 1.0], [-9.0, -9.0]],
-        Array1::zeros(3),
-    )
-    .unwrap();
+    let layer = layer(array![[1.0, 0.0], [0.0, 1.0], [-9.0, -9.0]]);
     let features = array![[1.0, 0.2], [0.2, 1.0], [0.1, 0.9], [0.5, 0.6]];
-    let names = ["cat", "dog", "cow"].map(String::from).to_vec();
-    let table = FeatureTable::new(
-        features.clone(),
-        [0, 0, 1, 0].map(ClassId).to_vec(),
-        layer.predict(features.view()).unwrap(),
-        names,
-        Provenance::new("toy", InputSpec::new(8)),
-    );
-    (table.unwrap(), layer)
+    (predicted_table(features, &[0, 0, 1, 0], &layer), layer)
 }
 
 #[test]
@@ -291,7 +279,7 @@ fn what_cannot_be_explained_is_an_error() {
     ));
     assert_eq!(
         error.to_string(),
-        "class 1 ('dog') has no mistakes here: there is nothing to explain; choose another class"
+        "class 1 ('class 1') has no mistakes here: there is nothing to explain; choose another class"
     );
     assert!(matches!(
         attempt(2, &layer),

@@ -3,28 +3,18 @@
 // Helpers of tests are tests.
 #![allow(clippy::expect_used, clippy::print_stdout, clippy::unwrap_used)]
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    thread,
-    time::Instant,
-};
+use std::{process::Command, thread, time::Instant};
 
 use neuroinspect_core::{InputSpec, Interpolation, ResizeRule};
 use neuroinspect_datasets::{ImageDataset, ImageFolder, ImageFolderConfig, LoaderConfig, batches};
-
-fn shared(file: &str) -> PathBuf {
-    let shared = std::env::var_os("NEUROINSPECT_SHARED")
-        .expect("NEUROINSPECT_SHARED names a folder with `reference/` and `data/`");
-    Path::new(&shared).join("data").join(file)
-}
+use neuroinspect_testing::real_data;
 
 /// Unpacks one folder of an archive.
 fn unpack(archive: &str, member: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let status = Command::new("tar")
         .arg("-xf")
-        .arg(shared(archive))
+        .arg(real_data::path(archive))
         .arg("-C")
         .arg(folder.path())
         .arg(member)
@@ -65,7 +55,7 @@ fn check(found: [f64; 3], expected: [f64; 3]) {
 }
 
 #[test]
-#[ignore = "needs NEUROINSPECT_SHARED"]
+#[ignore = "needs real images"]
 fn cifar10_streams_as_torchvision_sees_it() {
     let unpacked = unpack("cifar10-jpeg.tar.gz", "test");
     let root = unpacked.path().join("test");
@@ -79,11 +69,12 @@ fn cifar10_streams_as_torchvision_sees_it() {
 }
 
 #[test]
-#[ignore = "needs NEUROINSPECT_SHARED"]
+#[ignore = "needs real images"]
 fn imagenet_streams_as_torchvision_sees_it() {
     let unpacked = unpack("imagenet-sample-256.tar", "imagenet-sample-256");
     let root = unpacked.path().join("imagenet-sample-256");
-    let config = ImageFolderConfig::default().with_class_names_file(shared("imagenet-classes.tsv"));
+    let config =
+        ImageFolderConfig::default().with_class_names_file(real_data::path("imagenet-classes.tsv"));
     let folder = ImageFolder::open(root, &config).unwrap();
     assert_eq!(folder.samples().len(), 1000);
     assert_eq!(folder.class_names()[..2], ["tench", "goldfish"]);

@@ -114,8 +114,6 @@ mod error;
 mod loss;
 mod optimizer;
 mod patch;
-#[cfg(test)]
-mod testing;
 mod train;
 
 pub use comparison::Comparison;

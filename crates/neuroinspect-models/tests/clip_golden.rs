@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 use burn::{
     module::Module,
@@ -14,6 +14,7 @@ use neuroinspect_models::{
     checkpoint::parameter_shapes,
     clip::{Clip, ClipConfig, Gelu, tokenize},
 };
+use neuroinspect_testing::real_data;
 use safetensors::{Dtype, tensor::TensorView};
 use serde::Deserialize;
 
@@ -208,15 +209,10 @@ fn image_gradient_agrees_with_finite_differences() {
     }
 }
 
-fn shared(path: &str) -> PathBuf {
-    let root = std::env::var_os("NEUROINSPECT_SHARED").expect("NEUROINSPECT_SHARED is set");
-    PathBuf::from(root).join(path)
-}
-
 #[test]
-#[ignore = "needs NEUROINSPECT_SHARED"]
+#[ignore = "needs real weights"]
 fn mini_clip_gives_the_features_of_open_clip() {
-    let path = shared("data/weights/mini_clip_cifar10.safetensors");
+    let path = real_data::path("weights/mini_clip_cifar10.safetensors");
     let clip = Clip::load(path, None, &Device::flex()).unwrap();
     assert_eq!(clip.name(), "mini_clip_cifar10");
     let golden: MiniClip = serde_json::from_str(include_str!("golden/mini_clip.json")).unwrap();

@@ -11,12 +11,13 @@ mod support;
 
 use burn::tensor::Device;
 use neuroinspect_models::{Checkpoint, LoadConfig, load_classifier};
-use support::{contents, shared};
+use neuroinspect_testing::real_data;
+use support::contents;
 use tempfile::tempdir;
 
 /// Loads strictly, and saves and loads again without a change.
 fn check(name: &str, file: &str, classes: usize) {
-    let weights = shared("data/weights").join(file);
+    let weights = real_data::path("weights").join(file);
     let loaded = load_classifier(name, &weights, &LoadConfig::default(), &Device::flex()).unwrap();
     assert!(loaded.report.is_complete());
     assert_eq!(loaded.model.name(), name);
@@ -33,7 +34,7 @@ fn check(name: &str, file: &str, classes: usize) {
 }
 
 #[test]
-#[ignore = "needs NEUROINSPECT_SHARED"]
+#[ignore = "needs real weights"]
 fn akamasters_cifar_resnets() {
     check("cifar_resnet20", "resnet20-12fca82f.th", 10);
     check("cifar_resnet32", "resnet32-d509ac18.th", 10);
@@ -42,7 +43,7 @@ fn akamasters_cifar_resnets() {
 }
 
 #[test]
-#[ignore = "needs NEUROINSPECT_SHARED"]
+#[ignore = "needs real weights"]
 fn tf_efficientnet_lite0() {
     check(
         "tf_efficientnet_lite0",

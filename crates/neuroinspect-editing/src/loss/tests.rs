@@ -1,10 +1,13 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use neuroinspect_core::{ClassId, DecisionLayer, NeuronId};
+use neuroinspect_testing::{
+    assert_close,
+    reference::{Reference, original},
+};
 use proptest::{collection::vec, prelude::*, sample::subsequence};
 
 use super::*;
-use crate::testing::Golden;
 
 /// One batch, and what is to be corrected on it.
 #[derive(Clone, Debug)]
@@ -107,30 +110,32 @@ fn host<const R: usize>(tensor: Tensor<R>) -> Vec<f64> {
     values.into_iter().map(f64::from).collect()
 }
 
-fn golden(scope: EditScope, target: f64, config: EditConfig) -> (Case, Golden) {
-    let golden = Golden::load();
-    let double = |name| golden.floats(name).mapv(f64::from);
-    let mask = golden.floats("editing.neuron_mask");
+fn reference_case(scope: EditScope, target: f64, config: EditConfig) -> (Case, Reference) {
+    let reference = original();
+    let layer = reference.decision_layer();
+    let features: Array2<f32> = reference.array("counterfactual.features");
+    let mask = reference.values("editing.neuron_mask");
     let case = Case {
-        weight: double("counterfactual.weight"),
-        bias: double("counterfactual.bias").row(0).to_owned(),
-        features: double("counterfactual.features"),
-        labels: golden.integers("editing.labels"),
+        weight: layer.weight().mapv(f64::from),
+        bias: layer.bias().mapv(f64::from),
+        features: features.mapv(f64::from),
+        labels: reference.indices("editing.labels"),
         neurons: (0..mask.len())
-            .filter(|&neuron| mask[[0, neuron]] == 0.0)
+            .filter(|&neuron| mask[neuron] == 0.0)
             .collect(),
         scope,
         target,
         config,
     };
-    assert_eq!(case.neurons, [2, 17, 40]);
-    (case, golden)
+    let neurons: Vec<usize> = reference.constant("/editing/masked_neurons");
+    assert_eq!(case.neurons, neurons);
+    (case, reference)
 }
 
 #[test]
-#[ignore = "needs NEUROINSPECT_SHARED"]
 fn loss_and_gradient_are_those_of_the_original() {
-    let (case, golden) = golden(EditScope::Class(ClassId(3)), 1.02, EditConfig::original());
+    let (case, reference) =
+        reference_case(EditScope::Class(ClassId(3)), 1.02, EditConfig::original());
     let ours = case.evaluate();
     // Both sides are in single precision, values up to 2.5 and gradients up to 0.1; PyTorch with
     // another order of summation is 6e-8 off in both.
@@ -140,25 +145,17 @@ fn loss_and_gradient_are_those_of_the_original() {
         ("grad_weight", host(ours.weight), 3e-7),
         ("grad_bias", host(ours.bias), 3e-7),
     ] {
-        let theirs = golden.floats(&format!("editing.ratio.{name}"));
-        assert_eq!(ours.len(), theirs.len());
-        for (ours, &theirs) in ours.iter().zip(&theirs) {
-            assert!(
-                (ours - f64::from(theirs)).abs() < tolerance,
-                "{name}: {ours} for {theirs}"
-            );
-        }
+        let theirs = reference.values(&format!("editing.ratio.{name}"));
+        assert_close(ours, theirs, 0.0, tolerance);
     }
 }
 
 #[test]
-#[ignore = "needs NEUROINSPECT_SHARED"]
 fn the_mean_over_all_classes_is_that_of_the_original() {
-    let (case, golden) = golden(EditScope::AllClasses, 1.0, EditConfig::original());
-    let theirs = f64::from(golden.floats("editing.all_classes.l2")[[0, 0]]);
-    let ours = host(case.evaluate().penalty)[0];
+    let (case, reference) = reference_case(EditScope::AllClasses, 1.0, EditConfig::original());
+    let theirs = reference.values("editing.all_classes.l2");
     // A mean of 120 ratios near 1 in single precision, less 1.
-    assert!((ours - theirs).abs() < 1e-6, "{ours} for {theirs}");
+    assert_close(host(case.evaluate().penalty), theirs, 0.0, 1e-6);
 }
 
 fn case() -> impl Strategy<Value = Case> {

@@ -7,18 +7,10 @@ mod learning;
 mod refusals;
 
 use burn::tensor::Device;
-use ndarray::{Array1, Array2, array};
-use neuroinspect_core::{
-    ClassId, DecisionLayer, FeatureTable, InputSpec, NeuronId, Provenance, Silent,
-};
+use ndarray::array;
+use neuroinspect_core::{ClassId, DecisionLayer, FeatureTable, Silent};
 use neuroinspect_editing::{EditConfig, EditScope, Edited, Result, edit};
-
-fn table(features: Array2<f32>, labels: &[usize], classes: usize) -> FeatureTable {
-    let labels: Vec<ClassId> = labels.iter().copied().map(ClassId).collect();
-    let names = (0..classes).map(|class| format!("class {class}")).collect();
-    let provenance = Provenance::new("toy", InputSpec::new(8));
-    FeatureTable::new(features, labels.clone(), labels, names, provenance).unwrap()
-}
+use neuroinspect_testing::tables::{layer, neuron_ids, table};
 
 fn run(
     train: &FeatureTable,
@@ -28,12 +20,11 @@ fn run(
     scope: EditScope,
     config: &EditConfig,
 ) -> Result<Edited> {
-    let neurons: Vec<NeuronId> = neurons.iter().copied().map(NeuronId).collect();
     edit(
         train,
         validation,
         layer,
-        &neurons,
+        &neuron_ids(neurons),
         scope,
         config,
         &Device::flex(),
@@ -49,6 +40,6 @@ fn trained(table: &FeatureTable, layer: &DecisionLayer, config: &EditConfig) -> 
 
 /// A table whose two samples no step of training in a test can turn, and a layer for it.
 fn settled() -> (FeatureTable, DecisionLayer) {
-    let layer = DecisionLayer::new(array![[9.0, 0.0], [0.0, 9.0]], Array1::zeros(2)).unwrap();
+    let layer = layer(array![[9.0, 0.0], [0.0, 9.0]]);
     (table(array![[1.0, 0.0], [0.0, 1.0]], &[0, 1], 2), layer)
 }

@@ -1,10 +1,8 @@
 //! Against numbers computed by the authors' code.
 
-use std::path::PathBuf;
-
 use burn::tensor::Device;
 use ndarray::ArrayView2;
-use safetensors::SafeTensors;
+use neuroinspect_testing::reference::{Reference, original};
 
 use super::{assert_near, tensor, values};
 use crate::{
@@ -13,57 +11,25 @@ use crate::{
     objective::{Response, losses, similarity},
 };
 
-struct Golden(Vec<u8>);
-
-impl Golden {
-    fn open() -> Self {
-        let shared = std::env::var_os("NEUROINSPECT_SHARED")
-            .expect("NEUROINSPECT_SHARED names the folder of the reference data");
-        let path = PathBuf::from(shared).join("reference/original.safetensors");
-        Self(std::fs::read(path).unwrap())
-    }
-
-    fn bytes(&self, name: &str) -> (Vec<u8>, Vec<usize>) {
-        let file = SafeTensors::deserialize(&self.0).unwrap();
-        let view = file.tensor(name).unwrap();
-        (view.data().to_vec(), view.shape().to_vec())
-    }
-
-    fn floats(&self, name: &str) -> Vec<f32> {
-        let (bytes, _) = self.bytes(name);
-        let four = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap());
-        bytes.chunks(4).map(four).collect()
-    }
-
-    fn indices(&self, name: &str) -> Vec<usize> {
-        let (bytes, _) = self.bytes(name);
-        let eight = |bytes: &[u8]| i64::from_le_bytes(bytes.try_into().unwrap());
-        bytes.chunks(8).map(|bytes| eight(bytes) as usize).collect()
-    }
-
-    fn tensor<const R: usize>(&self, name: &str) -> burn::tensor::Tensor<R> {
-        let (_, shape) = self.bytes(name);
-        tensor(self.floats(name), shape.try_into().unwrap())
-    }
-}
-
 /// Values in `[0, 1]` out of sums of `S * S` terms up to some 20 in size, in another order than
 /// the Fourier transform's: a few hundred roundings of 6e-8 relative. Gradients likewise, relative
 /// to the largest.
 #[test]
-#[ignore = "needs NEUROINSPECT_SHARED"]
 fn the_spectrum_is_read_as_by_the_original() {
-    let golden = Golden::open();
+    let reference = original();
     for size in [32, 64] {
         let name = |part: &str| format!("spectrum.{size}.{part}");
         let spectrum = Spectrum::new(size, &Device::flex()).unwrap();
-        let parameter = golden.tensor::<4>(&name("param")).autodiff().require_grad();
+        let parameter = reference
+            .tensor::<4>(&name("param"))
+            .autodiff()
+            .require_grad();
         let images = spectrum.images(parameter.clone(), Squash::Sigmoid);
-        let loss = (images.clone() * golden.tensor(&name("weight"))).sum();
+        let loss = (images.clone() * reference.tensor(&name("weight"))).sum();
         let gradient = values(parameter.grad(&loss.backward()).unwrap());
 
-        assert_near(&values(images), &golden.floats(&name("rgb")), 2e-6);
-        let expected = golden.floats(&name("grad"));
+        assert_near(&values(images), &reference.values(&name("rgb")), 2e-6);
+        let expected = reference.values(&name("grad"));
         let largest = expected
             .iter()
             .fold(0.0_f32, |largest, value| largest.max(value.abs()));
@@ -74,16 +40,15 @@ fn the_spectrum_is_read_as_by_the_original() {
 /// Nearest pixels are copied; a blend of four is a few roundings of numbers up to 1, and the
 /// original computes positions in single precision, which moves them by 48 * 6e-8 pixels.
 #[test]
-#[ignore = "needs NEUROINSPECT_SHARED"]
 fn pictures_are_transformed_as_by_the_original() {
-    let golden = Golden::open();
+    let reference = original();
     let cases = [
         (10.0, [5, -3], [0.7, 1.1]),
         (-15.0, [-7, 7], [1.2, 0.6]),
         (3.5, [0, 2], [0.93, 0.81]),
         (-7.25, [3, 0], [1.2, 1.2]),
     ];
-    let input = golden.tensor::<4>("transform.input");
+    let input = reference.tensor::<4>("transform.input");
     for (case, (angle, shift, scale)) in cases.into_iter().enumerate() {
         let transform = Transform {
             angle,
@@ -97,7 +62,7 @@ fn pictures_are_transformed_as_by_the_original() {
         for (transform, stage, tolerance) in [(turned, "affine", 0.0), (transform, "cropped", 2e-5)]
         {
             let ours = Warp::new(&[transform], 48, &Device::flex()).apply(input.clone());
-            let theirs = golden.floats(&format!("transform.{case}.{stage}"));
+            let theirs = reference.values(&format!("transform.{case}.{stage}"));
             assert_near(&values(ours), &theirs, tolerance);
         }
     }
@@ -108,13 +73,17 @@ const OBJECTIVE_TOLERANCE: f32 = 1e-7;
 
 /// The objective of the first `n` images of the reference batch, and its gradients with respect to
 /// feature map, logits and image embeddings.
-fn objective(golden: &Golden, n: usize, config: &IllusionConfig) -> (Vec<f32>, [Vec<f32>; 3]) {
-    let layer = golden.tensor::<4>("objective.layer").narrow(0, 0, n);
-    let logits = golden.tensor::<2>("objective.logits").narrow(0, 0, n);
-    let embeddings = golden
+fn objective(
+    reference: &Reference,
+    n: usize,
+    config: &IllusionConfig,
+) -> (Vec<f32>, [Vec<f32>; 3]) {
+    let layer = reference.tensor::<4>("objective.layer").narrow(0, 0, n);
+    let logits = reference.tensor::<2>("objective.logits").narrow(0, 0, n);
+    let embeddings = reference
         .tensor::<2>("objective.image_features")
         .narrow(0, 0, n);
-    let texts = golden
+    let texts = reference
         .tensor::<2>("objective.text_features")
         .narrow(0, 0, n);
     let (layer, logits, embeddings) = (
@@ -129,8 +98,8 @@ fn objective(golden: &Golden, n: usize, config: &IllusionConfig) -> (Vec<f32>, [
         }
         tensor(rows, [n, width])
     };
-    let neurons = one_hot(golden.indices("objective.neurons"), 16);
-    let classes = one_hot(golden.indices("objective.classes"), 10);
+    let neurons = one_hot(reference.indices("objective.neurons"), 16);
+    let classes = one_hot(reference.indices("objective.classes"), 10);
     let features = layer
         .clone()
         .reshape([n, 16, 49])
@@ -159,10 +128,10 @@ fn objective(golden: &Golden, n: usize, config: &IllusionConfig) -> (Vec<f32>, [
 ///
 /// It takes normalised embeddings and differentiates with respect to them; ours does the
 /// normalising, which takes away the part of the gradient along the embedding.
-fn reference_gradients(golden: &Golden, case: &str) -> [Vec<f32>; 3] {
-    let named = |input: &str| golden.floats(&format!("objective.{case}grad_{input}"));
+fn reference_gradients(reference: &Reference, case: &str) -> [Vec<f32>; 3] {
+    let named = |input: &str| reference.values(&format!("objective.{case}grad_{input}"));
     let mut across = named("image_features");
-    let embeddings = golden.floats("objective.image_features");
+    let embeddings = reference.values("objective.image_features");
     for (gradient, embedding) in across.chunks_mut(12).zip(embeddings.chunks(12)) {
         let along: f32 = gradient.iter().zip(embedding).map(|(g, e)| g * e).sum();
         for (g, e) in gradient.iter_mut().zip(embedding) {
@@ -172,35 +141,38 @@ fn reference_gradients(golden: &Golden, case: &str) -> [Vec<f32>; 3] {
     [named("layer"), named("logits"), across]
 }
 
-fn original() -> IllusionConfig {
+fn original_config() -> IllusionConfig {
     IllusionConfig::original().with_class_gamma(0.45)
 }
 
 #[test]
-#[ignore = "needs NEUROINSPECT_SHARED"]
 fn the_coupled_objective_is_the_originals() {
-    let golden = Golden::open();
-    let (loss, gradients) = objective(&golden, 3, &original());
-    assert_near(&loss, &golden.floats("objective.loss"), OBJECTIVE_TOLERANCE);
-    for (ours, theirs) in gradients.iter().zip(reference_gradients(&golden, "")) {
+    let reference = original();
+    let (loss, gradients) = objective(&reference, 3, &original_config());
+    assert_near(
+        &loss,
+        &reference.values("objective.loss"),
+        OBJECTIVE_TOLERANCE,
+    );
+    for (ours, theirs) in gradients.iter().zip(reference_gradients(&reference, "")) {
         assert_near(ours, &theirs, OBJECTIVE_TOLERANCE);
     }
 }
 
 #[test]
-#[ignore = "needs NEUROINSPECT_SHARED"]
 fn a_single_image_has_the_same_objective_under_both_couplings() {
-    let golden = Golden::open();
+    let reference = original();
     for coupling in [Coupling::PerImage, Coupling::WholeBatch] {
-        let (loss, gradients) = objective(&golden, 1, &original().with_coupling(coupling));
+        let (loss, gradients) =
+            objective(&reference, 1, &original_config().with_coupling(coupling));
         assert_near(
             &loss,
-            &golden.floats("objective.single.loss"),
+            &reference.values("objective.single.loss"),
             OBJECTIVE_TOLERANCE,
         );
         for (ours, theirs) in gradients
             .iter()
-            .zip(reference_gradients(&golden, "single."))
+            .zip(reference_gradients(&reference, "single."))
         {
             assert_near(ours, &theirs, OBJECTIVE_TOLERANCE);
         }
@@ -208,30 +180,29 @@ fn a_single_image_has_the_same_objective_under_both_couplings() {
 }
 
 #[test]
-#[ignore = "needs NEUROINSPECT_SHARED"]
 fn the_plain_objectives_are_the_originals() {
-    let golden = Golden::open();
-    let config = original().with_objective(Objective::ClassConditional);
-    let (loss, _) = objective(&golden, 3, &config);
-    let activation = golden.floats("objective.activation")[0];
+    let reference = original();
+    let config = original_config().with_objective(Objective::ClassConditional);
+    let (loss, _) = objective(&reference, 3, &config);
+    let activation = reference.values("objective.activation")[0];
     assert_near(&loss, &[-activation], OBJECTIVE_TOLERANCE);
 
-    let config = original().with_objective(Objective::FeatureVisualization { logit_weight: 0.1 });
-    let (loss, _) = objective(&golden, 3, &config);
+    let config =
+        original_config().with_objective(Objective::FeatureVisualization { logit_weight: 0.1 });
+    let (loss, _) = objective(&reference, 3, &config);
     assert_near(
         &loss,
-        &golden.floats("objective.channel_loss"),
+        &reference.values("objective.channel_loss"),
         OBJECTIVE_TOLERANCE,
     );
 }
 
 /// Exact: no standardised activation of the reference lies within rounding of its threshold.
 #[test]
-#[ignore = "needs NEUROINSPECT_SHARED"]
 fn masks_are_the_originals() {
-    let golden = Golden::open();
-    let layer = golden.floats("objective.layer");
-    let neurons = golden.indices("objective.neurons");
+    let reference = original();
+    let layer = reference.values("objective.layer");
+    let neurons = reference.indices("objective.neurons");
     for (name, threshold, reduction) in [("mask.0.5.0.5", 0.5, 0.5), ("mask.0.25.0.0", 0.25, 0.0)] {
         let mut ours = Vec::new();
         for (image, neuron) in neurons.iter().enumerate() {
@@ -239,6 +210,6 @@ fn masks_are_the_originals() {
             let map = ArrayView2::from_shape((7, 7), &layer[start..start + 49]).unwrap();
             ours.extend(activation_mask(map, 48, threshold, reduction));
         }
-        assert_eq!(ours, golden.floats(name));
+        assert_eq!(ours, reference.values(name));
     }
 }

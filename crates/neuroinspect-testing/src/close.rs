@@ -1,0 +1,327 @@
+//! Comparing numbers with a tolerance.
+
+use std::fmt;
+
+use burn::tensor::Tensor;
+use ndarray::{ArrayBase, Data, Dimension};
+
+/// Numbers that can be compared: `f32` and `f64`, slices, vectors and arrays of them, tensors.
+pub trait Values {
+    /// The size of each axis; none for a single number.
+    fn shape(&self) -> Vec<usize>;
+
+    /// All values in row-major order.
+    fn values(&self) -> Vec<f64>;
+}
+
+impl Values for f32 {
+    fn shape(&self) -> Vec<usize> {
+        Vec::new()
+    }
+
+    fn values(&self) -> Vec<f64> {
+        vec![f64::from(*self)]
+    }
+}
+
+impl Values for f64 {
+    fn shape(&self) -> Vec<usize> {
+        Vec::new()
+    }
+
+    fn values(&self) -> Vec<f64> {
+        vec![*self]
+    }
+}
+
+impl<T: Copy + Into<f64>> Values for [T] {
+    fn shape(&self) -> Vec<usize> {
+        vec![self.len()]
+    }
+
+    fn values(&self) -> Vec<f64> {
+        self.iter().copied().map(T::into).collect()
+    }
+}
+
+impl<T: Copy + Into<f64>> Values for Vec<T> {
+    fn shape(&self) -> Vec<usize> {
+        self.as_slice().shape()
+    }
+
+    fn values(&self) -> Vec<f64> {
+        self.as_slice().values()
+    }
+}
+
+impl<T: Copy + Into<f64>, const N: usize> Values for [T; N] {
+    fn shape(&self) -> Vec<usize> {
+        self.as_slice().shape()
+    }
+
+    fn values(&self) -> Vec<f64> {
+        self.as_slice().values()
+    }
+}
+
+impl<S: Data<Elem: Copy + Into<f64>>, D: Dimension> Values for ArrayBase<S, D> {
+    fn shape(&self) -> Vec<usize> {
+        ArrayBase::shape(self).to_vec()
+    }
+
+    fn values(&self) -> Vec<f64> {
+        self.iter().copied().map(S::Elem::into).collect()
+    }
+}
+
+impl<const R: usize> Values for Tensor<R> {
+    fn shape(&self) -> Vec<usize> {
+        self.dims().to_vec()
+    }
+
+    fn values(&self) -> Vec<f64> {
+        let values: Vec<f32> = self.clone().try_into_vec_as().unwrap();
+        values.values()
+    }
+}
+
+impl<V: Values + ?Sized> Values for &V {
+    fn shape(&self) -> Vec<usize> {
+        (**self).shape()
+    }
+
+    fn values(&self) -> Vec<f64> {
+        (**self).values()
+    }
+}
+
+/// How two sets of values differ.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Difference {
+    /// One has more values, or other axes, than the other.
+    Shape {
+        /// The shape of our values.
+        ours: Vec<usize>,
+        /// The shape of the expected values.
+        expected: Vec<usize>,
+    },
+    /// A value is further off than allowed.
+    Element {
+        /// Where the first such value is; empty for a single number.
+        index: Vec<usize>,
+        /// Our value there.
+        ours: f64,
+        /// The expected value there.
+        expected: f64,
+        /// How far the two may be apart there.
+        allowed: f64,
+        /// How many values are further off than allowed.
+        failing: usize,
+        /// How many values there are.
+        count: usize,
+        /// The largest difference of all.
+        largest: f64,
+    },
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shape { ours, expected } => write!(f, "shape {ours:?} instead of {expected:?}"),
+            Self::Element {
+                index,
+                ours,
+                expected,
+                allowed,
+                failing,
+                count,
+                largest,
+            } => write!(
+                f,
+                "element {index:?} is {ours} instead of {expected}, {allowed:e} allowed; \
+                 {failing} of {count} values differ, by {largest:e} at most"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Difference {}
+
+/// Compares values: each may be `absolute + relative * |expected|` off.
+///
+/// Equal infinities are equal; NaN is equal to nothing, itself included. Values in a line (a slice)
+/// are compared with those of any shape; where both have several axes, these must be the same.
+///
+/// # Errors
+///
+/// The first element that is further off, or the shapes where they differ.
+pub fn compare(
+    ours: impl Values,
+    expected: impl Values,
+    relative: f64,
+    absolute: f64,
+) -> Result<(), Difference> {
+    let shapes = (ours.shape(), expected.shape());
+    let (ours, expected) = (ours.values(), expected.values());
+    let several_axes = shapes.0.len() > 1 && shapes.1.len() > 1;
+    if ours.len() != expected.len() || (several_axes && shapes.0 != shapes.1) {
+        return Err(Difference::Shape {
+            ours: shapes.0,
+            expected: shapes.1,
+        });
+    }
+    let allowed = |position: usize| absolute + relative * expected[position].abs();
+    let within = |position: &usize| {
+        let (ours, expected) = (ours[*position], expected[*position]);
+        let difference = (ours - expected).abs();
+        // Next to an infinity the tolerance may be infinite, too.
+        ours == expected || (difference.is_finite() && difference <= allowed(*position))
+    };
+    let failing: Vec<usize> = (0..ours.len()).filter(|at| !within(at)).collect();
+    let Some(&first) = failing.first() else {
+        return Ok(());
+    };
+    let shape = if shapes.1.len() > 1 {
+        shapes.1
+    } else {
+        shapes.0
+    };
+    Err(Difference::Element {
+        index: index_in(&shape, first),
+        ours: ours[first],
+        expected: expected[first],
+        allowed: allowed(first),
+        failing: failing.len(),
+        count: ours.len(),
+        largest: largest_difference(ours, expected),
+    })
+}
+
+/// [`compare`], and panics with what differs.
+///
+/// Say beside the call why the tolerance is what it is: how many roundings of what size, or the
+/// measured distance between two runs of the reference.
+///
+/// # Panics
+///
+/// When the values differ by more than allowed.
+#[track_caller]
+pub fn assert_close(ours: impl Values, expected: impl Values, relative: f64, absolute: f64) {
+    if let Err(difference) = compare(ours, expected, relative, absolute) {
+        panic!("{difference}");
+    }
+}
+
+/// The largest absolute difference; infinite where the numbers of values differ or one is NaN.
+pub fn largest_difference(ours: impl Values, expected: impl Values) -> f64 {
+    let (ours, expected) = (ours.values(), expected.values());
+    if ours.len() != expected.len() {
+        return f64::INFINITY;
+    }
+    let difference = |(ours, expected): (&f64, &f64)| {
+        let difference = (ours - expected).abs();
+        match (ours == expected, difference.is_nan()) {
+            (true, _) => 0.0,
+            (false, true) => f64::INFINITY,
+            (false, false) => difference,
+        }
+    };
+    ours.iter()
+        .zip(&expected)
+        .map(difference)
+        .fold(0.0, f64::max)
+}
+
+/// Where the value at `position` in row-major order is.
+fn index_in(shape: &[usize], mut position: usize) -> Vec<usize> {
+    let mut index: Vec<usize> = shape
+        .iter()
+        .rev()
+        .map(|&size| {
+            let at = position % size;
+            position /= size;
+            at
+        })
+        .collect();
+    index.reverse();
+    index
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use ndarray::{Array3, array};
+
+    use super::*;
+
+    #[test]
+    fn a_value_may_be_off_by_both_tolerances_together() {
+        assert_eq!(compare(10.5, 10.0, 0.04, 0.1), Ok(()));
+        assert!(compare(10.5, 10.0, 0.03, 0.1).is_err());
+        assert!(compare(10.5, 10.0, 0.0, 0.4).is_err());
+        // Relative to what is expected, whatever its sign.
+        assert_eq!(compare(-11.0, -10.0, 0.1, 0.0), Ok(()));
+        assert!(compare(0.1, 0.0, 0.5, 0.0).is_err());
+    }
+
+    #[test]
+    fn the_first_element_that_differs_is_named() {
+        let expected = Array3::<f32>::zeros((2, 3, 4));
+        let mut ours = expected.clone();
+        ours[[1, 0, 2]] = 0.5;
+        ours[[1, 2, 3]] = -2.0;
+        let difference = compare(&ours, &expected, 0.0, 0.25).unwrap_err();
+        assert_eq!(
+            difference.to_string(),
+            "element [1, 0, 2] is 0.5 instead of 0, 2.5e-1 allowed; \
+             2 of 24 values differ, by 2e0 at most"
+        );
+        // The same out of a plain list and out of a tensor.
+        let list: Vec<f32> = ours.iter().copied().collect();
+        assert_eq!(
+            compare(&list, &expected, 0.0, 0.25),
+            Err(difference.clone())
+        );
+        let tensor = Tensor::<1>::from_data(list.as_slice(), &Device::flex()).reshape([2, 3, 4]);
+        assert_eq!(compare(tensor, &expected, 0.0, 0.25), Err(difference));
+    }
+
+    #[test]
+    fn shapes_and_numbers_of_values_must_be_the_same() {
+        let wide = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+        let tall = array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
+        let message = compare(&tall, &wide, 0.0, 0.0).unwrap_err().to_string();
+        assert_eq!(message, "shape [3, 2] instead of [2, 3]");
+        assert_eq!(
+            compare([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &wide, 0.0, 0.0),
+            Ok(())
+        );
+        assert!(compare([1.0, 2.0], [1.0, 2.0, 3.0], 0.0, 9.0).is_err());
+        assert_eq!(largest_difference([1.0], [1.0, 2.0]), f64::INFINITY);
+    }
+
+    #[test]
+    fn what_is_no_number_is_close_to_nothing() {
+        for (ours, expected) in [
+            (f64::NAN, f64::NAN),
+            (f64::NAN, 0.0),
+            (0.0, f64::NAN),
+            (f64::INFINITY, f64::NEG_INFINITY),
+            (0.0, f64::INFINITY),
+        ] {
+            assert!(
+                compare(ours, expected, 0.1, 1e9).is_err(),
+                "{ours} {expected}"
+            );
+            assert_eq!(largest_difference(ours, expected), f64::INFINITY);
+        }
+        assert_eq!(compare(f32::INFINITY, f32::INFINITY, 0.0, 0.0), Ok(()));
+        assert_eq!(largest_difference([1.0, 5.0], [1.5, 3.0_f32]), 2.0);
+    }
+
+    #[test]
+    #[should_panic(expected = "element [1] is 2 instead of 3")]
+    fn an_assertion_fails_with_what_differs() {
+        assert_close([1.0, 2.0], [1.0, 3.0], 0.0, 0.5);
+    }
+}
