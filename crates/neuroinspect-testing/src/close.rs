@@ -173,7 +173,9 @@ pub fn compare(
     let allowed = |position: usize| absolute + relative * expected[position].abs();
     let within = |position: &usize| {
         let (ours, expected) = (ours[*position], expected[*position]);
-        ours == expected || (ours - expected).abs() <= allowed(*position)
+        let difference = (ours - expected).abs();
+        // Next to an infinity the tolerance may be infinite, too.
+        ours == expected || (difference.is_finite() && difference <= allowed(*position))
     };
     let failing: Vec<usize> = (0..ours.len()).filter(|at| !within(at)).collect();
     let Some(&first) = failing.first() else {
@@ -305,6 +307,7 @@ mod tests {
             (f64::NAN, 0.0),
             (0.0, f64::NAN),
             (f64::INFINITY, f64::NEG_INFINITY),
+            (0.0, f64::INFINITY),
         ] {
             assert!(
                 compare(ours, expected, 0.1, 1e9).is_err(),

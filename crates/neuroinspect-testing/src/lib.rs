@@ -1,6 +1,6 @@
 //! What the tests of neuroinspect share. A dev-dependency only, never published.
 //!
-//! - [`reference`]: values of the authors' code, held in this crate, with typed access.
+//! - [`mod@reference`]: values of the authors' code, held in this crate, with typed access.
 //! - [`assert_close`]: the comparison of numbers that names the first element that differs.
 //! - [`fill`]: values made by a formula, so that goldens need not store their inputs.
 //! - [`networks`]: a smooth classifier and a smooth encoder of a few hundred weights.
