@@ -4,7 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, resample::interpolation};
+use crate::{Error, Result, adapter::interpolation};
 
 /// Ranges of the random geometry, drawn anew at every step.
 ///

@@ -1,27 +1,33 @@
-//! The options of a visualization.
+//! What decides a picture.
 
-use neuroinspect_core::Seed;
+use neuroinspect_core::{Precision, Seed, io::sha256_of_bytes};
 use serde::{Deserialize, Serialize};
 
-use crate::{Augmentation, Error, Result};
+use crate::{Augmentation, Error, ImageParameter, Objective, Pair, Result};
 
-/// How pictures are optimised; the defaults are the paper's.
+/// What decides a picture, together with the networks and the pair; the defaults are the paper's.
+/// How it is computed is [`Execution`](crate::Execution)'s matter.
 ///
 /// ```
-/// use neuroinspect_illusion::{Augmentation, IllusionConfig, Objective};
+/// use neuroinspect_illusion::{Augmentation, Objective, Recipe};
 ///
 /// # fn main() -> neuroinspect_illusion::Result<()> {
-/// let config = IllusionConfig::new()
+/// let recipe = Recipe::new()
 ///     .with_steps(300)
-///     .with_objective(Objective::ClassConditional)
+///     .with_objective(Objective::without_clip(0.5))
 ///     .with_augmentation(Augmentation::off());
-/// config.validate()?;
+/// recipe.validate()?;
+/// assert_ne!(recipe.sha256()?, Recipe::new().sha256()?);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct IllusionConfig {
+pub struct Recipe {
+    /// What is maximised. Default [`Objective::clip_illusion`] with the paper's weights.
+    pub objective: Objective,
+    /// Whether images of a batch pull on each other. Default [`Coupling::PerImage`].
+    pub coupling: Coupling,
     /// Optimisation steps, at least 1. Default 450.
     pub steps: usize,
     /// Learning rate of AdamW at the first step. Default 9e-3.
@@ -33,16 +39,6 @@ pub struct IllusionConfig {
     /// The learning rate is annealed along a cosine to this share of its initial value, in
     /// `[0, 1]`. Default 0.12.
     pub final_rate_factor: f64,
-    /// Weight gamma of the class's logit beside the neuron's activation (Eq. 2). Default 0.5;
-    /// the paper takes 0.45 for Food-101.
-    pub class_gamma: f64,
-    /// Added to the similarity (Eq. 4), so that an encoder that does not know the domain cannot
-    /// silence the objective. Default 0.05.
-    pub domain_eps: f64,
-    /// What is maximised. Default [`Objective::Guided`].
-    pub objective: Objective,
-    /// Whether images of a batch pull on each other. Default [`Coupling::PerImage`].
-    pub coupling: Coupling,
     /// Random geometry the networks see the picture through.
     pub augmentation: Augmentation,
     /// How often that geometry is drawn. Default [`TransformDraw::PerStep`].
@@ -50,43 +46,29 @@ pub struct IllusionConfig {
     /// Standard deviation of the smoothing offsets, one per image and channel, at the first step;
     /// it falls linearly to 0. Default 0.2; 0 switches smoothing off.
     pub smoothing: f64,
-    /// Standard deviation of the initial spectrum. Default 0.001.
+    /// What is optimised in place of the pixels. Default [`ImageParameter::Spectrum`].
+    pub parameter: ImageParameter,
+    /// Standard deviation of the noise that the parameter starts from. Default 0.001.
     pub init_std: f64,
     /// What becomes of the imaginary part of a given image's spectrum. Default
     /// [`ImaginaryPart::Keep`].
     pub imaginary_part: ImaginaryPart,
-    /// Pairs optimised at once; memory grows with it, results do not depend on it (except under
-    /// [`Coupling::WholeBatch`]). Default 8.
-    pub batch_size: usize,
     /// Standardised activation below which the mask is `mask_reduction`. Default 0.5.
     pub mask_threshold: f64,
     /// What the mask is where the neuron is not active, in `[0, 1]`; 0 blanks. Default 0.5.
     pub mask_reduction: f64,
-    /// Side of the pictures in pixels, even and at most 4096. Default: the classifier's input size. Each network
-    /// sees the picture resized to its own input size.
+    /// Side of the pictures in pixels, even and at most 4096. Default: the classifier's input size.
+    /// Each network sees the picture resized to its own input size.
     pub size: Option<usize>,
-    /// Steps between two points of the trace, at least 1; each is one small read from the device.
-    /// Default 10.
-    pub trace_every: usize,
-    /// Seed of the initial spectrum, the transforms and the smoothing. Default 0.
+    /// Number format the networks compute in; the picture and its optimiser are 32-bit floats in
+    /// any case. Default [`Precision::F32`].
+    pub precision: Precision,
+    /// Seed of the initial noise, the transforms and the smoothing. Default 0.
     pub seed: Seed,
 }
 
-/// What is maximised.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Objective {
-    /// CLIP-Illusion, `(s + eps) (a_n + gamma z_c)`; needs a [`Guide`](crate::Guide).
-    Guided,
-    /// The paper's "w/o CLIP", `a_n + gamma z_c`.
-    ClassConditional,
-    /// Feature visualization (FV), `a_n + logit_weight z_c`; weight 0 is the neuron alone.
-    FeatureVisualization {
-        /// Weight of the class's logit; 0.1 in the original.
-        logit_weight: f64,
-    },
-}
+/// Part of each hash; raised when the same recipe comes to make another picture.
+const VERSION: u32 = 1;
 
 /// How the losses of a batch are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,9 +78,9 @@ pub enum Coupling {
     /// Each image has its own loss (Eq. 10). The sum over the batch is differentiated: an image's
     /// gradient, and what AdamW makes of it, is the same in every batch.
     PerImage,
-    /// As the authors' code computes it: `-mean(s + eps) mean(a_n + gamma z_c)`, the means taken
-    /// over the batch, so that an image's weight depends on its batch-mates. At batch size 1 the
-    /// two agree.
+    /// As the authors' code computes it: `-mean(s + eps) mean(a_n + gamma z_c)`, so that an image's
+    /// weight depends on its batch-mates: each factor of the objective's outermost product is
+    /// averaged over the batch. At batch size 1 the two agree.
     WholeBatch,
 }
 
@@ -126,35 +108,33 @@ pub enum ImaginaryPart {
     Drop,
 }
 
-impl Default for IllusionConfig {
+impl Default for Recipe {
     fn default() -> Self {
         Self {
+            objective: Objective::default(),
+            coupling: Coupling::PerImage,
             steps: 450,
             learning_rate: 9e-3,
             betas: (0.5, 0.99),
             weight_decay: 2e-4,
             final_rate_factor: 0.12,
-            class_gamma: 0.5,
-            domain_eps: 0.05,
-            objective: Objective::Guided,
-            coupling: Coupling::PerImage,
             augmentation: Augmentation::default(),
             transform_draw: TransformDraw::PerStep,
             smoothing: 0.2,
+            parameter: ImageParameter::Spectrum,
             init_std: 0.001,
             imaginary_part: ImaginaryPart::Keep,
-            batch_size: 8,
             mask_threshold: 0.5,
             mask_reduction: 0.5,
             size: None,
-            trace_every: 10,
+            precision: Precision::F32,
             seed: Seed::default(),
         }
     }
 }
 
-impl IllusionConfig {
-    /// The paper's options.
+impl Recipe {
+    /// The paper's recipe.
     pub fn new() -> Self {
         Self::default()
     }
@@ -178,7 +158,7 @@ impl IllusionConfig {
     /// `[0.7, 1.2]`.
     pub fn feature_visualization() -> Self {
         Self::default()
-            .with_objective(Objective::FeatureVisualization { logit_weight: 0.1 })
+            .with_objective(Objective::feature_visualization(0.1))
             .with_augmentation(Augmentation {
                 scale: (0.7, 1.2),
                 ..Augmentation::default()
@@ -215,18 +195,6 @@ impl IllusionConfig {
         self
     }
 
-    /// Sets the weight gamma of the class's logit.
-    pub fn with_class_gamma(mut self, gamma: f64) -> Self {
-        self.class_gamma = gamma;
-        self
-    }
-
-    /// Sets eps, added to the similarity.
-    pub fn with_domain_eps(mut self, eps: f64) -> Self {
-        self.domain_eps = eps;
-        self
-    }
-
     /// Sets what is maximised.
     pub fn with_objective(mut self, objective: Objective) -> Self {
         self.objective = objective;
@@ -257,7 +225,13 @@ impl IllusionConfig {
         self
     }
 
-    /// Sets the standard deviation of the initial spectrum.
+    /// Sets what is optimised in place of the pixels.
+    pub fn with_parameter(mut self, parameter: ImageParameter) -> Self {
+        self.parameter = parameter;
+        self
+    }
+
+    /// Sets the standard deviation of the initial noise.
     pub fn with_init_std(mut self, std: f64) -> Self {
         self.init_std = std;
         self
@@ -266,12 +240,6 @@ impl IllusionConfig {
     /// Sets what becomes of the imaginary part of a given image's spectrum.
     pub fn with_imaginary_part(mut self, imaginary_part: ImaginaryPart) -> Self {
         self.imaginary_part = imaginary_part;
-        self
-    }
-
-    /// Sets the number of pairs optimised at once.
-    pub fn with_batch_size(mut self, batch_size: usize) -> Self {
-        self.batch_size = batch_size;
         self
     }
 
@@ -288,9 +256,9 @@ impl IllusionConfig {
         self
     }
 
-    /// Sets the steps between two points of the trace.
-    pub fn with_trace_every(mut self, steps: usize) -> Self {
-        self.trace_every = steps;
+    /// Sets the number format the networks compute in.
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
         self
     }
 
@@ -300,41 +268,38 @@ impl IllusionConfig {
         self
     }
 
+    /// SHA-256 of the recipe as JSON, in hexadecimal: recipes that are equal have the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Json`] when it cannot be written as JSON.
+    pub fn sha256(&self) -> Result<String> {
+        Ok(sha256_of_bytes(&serde_json::to_vec(&(VERSION, self))?))
+    }
+
     /// Checks every option against its range.
     ///
     /// # Errors
     ///
     /// [`InvalidOption`](neuroinspect_core::Error::InvalidOption), naming the option.
     pub fn validate(&self) -> Result<()> {
-        let counts = [
-            ("steps", self.steps),
-            ("batch_size", self.batch_size),
-            ("trace_every", self.trace_every),
-        ];
-        for (option, value) in counts {
-            if value == 0 {
-                return Err(Error::option(option, value, "at least 1"));
-            }
-        }
+        self.objective.validate()?;
+        self.augmentation.validate()?;
         if let Some(size) = self.size {
-            crate::spectrum::check_size(size)?;
+            crate::parameter::check_size(size)?;
         }
-        let positive = self.learning_rate.is_finite() && self.learning_rate > 0.0;
-        if !positive {
-            return Err(Error::option(
-                "learning_rate",
-                self.learning_rate,
-                "a number above 0",
-            ));
+        if self.steps == 0 {
+            return Err(Error::option("steps", self.steps, "at least 1"));
         }
-        let not_negative = [
+        let rate = self.learning_rate;
+        if !(rate.is_finite() && rate > 0.0) {
+            return Err(Error::option("learning_rate", rate, "a number above 0"));
+        }
+        for (option, value) in [
             ("weight_decay", self.weight_decay),
-            ("class_gamma", self.class_gamma),
-            ("domain_eps", self.domain_eps),
             ("smoothing", self.smoothing),
             ("init_std", self.init_std),
-        ];
-        for (option, value) in not_negative {
+        ] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(Error::option(option, value, "a number of at least 0"));
             }
@@ -347,32 +312,49 @@ impl IllusionConfig {
                 return Err(Error::option(option, value, "a number from 0 to 1"));
             }
         }
-        for beta in [self.betas.0, self.betas.1] {
-            // AdamW computes with them in single precision.
-            if !(0.0..1.0).contains(&(beta as f32)) {
-                return Err(Error::option(
-                    "betas",
-                    self.betas,
-                    "two numbers from 0 to below 1",
-                ));
-            }
+        // AdamW computes with them in single precision.
+        let betas = [self.betas.0, self.betas.1].map(|beta| beta as f32);
+        if !betas.iter().all(|beta| (0.0..1.0).contains(beta)) {
+            let expected = "two numbers from 0 to below 1";
+            return Err(Error::option("betas", self.betas, expected));
         }
         if !self.mask_threshold.is_finite() {
+            let expected = "a finite number";
             return Err(Error::option(
                 "mask_threshold",
                 self.mask_threshold,
-                "a finite number",
+                expected,
             ));
         }
-        if let Objective::FeatureVisualization { logit_weight } = self.objective
-            && !(logit_weight.is_finite() && logit_weight >= 0.0)
-        {
-            return Err(Error::option(
-                "logit_weight",
-                logit_weight,
-                "a number of at least 0",
-            ));
-        }
-        self.augmentation.validate()
+        Ok(())
+    }
+}
+
+/// All that decides one picture; its hash names the picture, so that one that is there need not be
+/// made again.
+///
+/// Under [`WholeBatch`](Coupling::WholeBatch) coupling the other pairs of the batch decide as well.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Work<'a> {
+    /// How it is made.
+    pub recipe: &'a Recipe,
+    /// The neuron and the class.
+    pub pair: Pair,
+    /// What tells the classifier's weights from others, such as their SHA-256.
+    pub classifier: &'a str,
+    /// What tells the encoder's weights and the class's texts from others; none without a guide.
+    pub guide: Option<&'a str>,
+    /// What tells the parameter or image that it starts from from others; none for noise.
+    pub start: Option<&'a str>,
+}
+
+impl Work<'_> {
+    /// SHA-256 of all of it as JSON, in hexadecimal.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recipe::sha256`].
+    pub fn sha256(&self) -> Result<String> {
+        Ok(sha256_of_bytes(&serde_json::to_vec(&(VERSION, self))?))
     }
 }

@@ -1,12 +1,13 @@
-//! Resizing as products with small matrices, differentiable on every backend.
+//! What a network is shown of a picture. Resizing is a product with small matrices, differentiable
+//! on every backend.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use neuroinspect_core::InputSpec;
 
-/// How a network sees pictures of one size: resized to its input and normalised, by constants that
-/// are made once.
+/// Makes pictures of one size into a network's input: resized and normalised, by constants that are
+/// made once.
 #[derive(Debug)]
-pub(crate) struct Eye {
+pub(crate) struct InputAdapter {
     resize: Resize,
     /// `[1, 3, 1, 1]`.
     mean: Tensor<4>,
@@ -14,7 +15,7 @@ pub(crate) struct Eye {
     std: Tensor<4>,
 }
 
-impl Eye {
+impl InputAdapter {
     /// For pictures of `size` pixels a side.
     pub(crate) fn new(input: &InputSpec, size: usize, device: &Device) -> Self {
         let per_channel = |values: [f32; 3]| {
@@ -28,7 +29,7 @@ impl Eye {
     }
 
     /// [`InputSpec::normalize`] of the resized pictures: `[N, 3, S, S]` to `[N, 3, s, s]`.
-    pub(crate) fn look(&self, images: Tensor<4>) -> Tensor<4> {
+    pub(crate) fn apply(&self, images: Tensor<4>) -> Tensor<4> {
         (self.resize.apply(images) - self.mean.clone()) / self.std.clone()
     }
 }
