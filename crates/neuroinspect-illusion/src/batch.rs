@@ -158,16 +158,15 @@ impl<'a> Batch<'a> {
 
     /// The gradient at `parameter`, seen through `view`.
     ///
-    /// The view is linear and spells out its own adjoint, so the chain rule is walked in two
-    /// parts: from the losses back to what the networks see, and, through the adjoint, from the
-    /// pictures back to the parameter.
+    /// The view is linear and the parametrization has its pull-back, so that autodiff records the
+    /// networks alone: the chain rule is walked from the losses back to what the networks see, and
+    /// from there by hand.
     pub(crate) fn evaluate(&self, parameter: Tensor<4>, view: &View) -> Result<Evaluation> {
+        let pictures = &self.context.pictures;
         let objective = &self.context.request.recipe.objective;
-        let parameter = parameter.autodiff().require_grad();
-        let images = self.context.pictures.images(parameter.clone());
-        let drawn = images.clone().without_autodiff();
-        let seen = view.apply(drawn.clone()).autodiff().require_grad();
-        let mut picture = drawn;
+        let drawn = pictures.draw(parameter);
+        let seen = view.apply(drawn.images.clone()).autodiff().require_grad();
+        let mut picture = drawn.images.clone();
         let of_picture = objective.sees_total_variation();
         if of_picture {
             picture = picture.autodiff().require_grad();
@@ -191,11 +190,8 @@ impl<'a> Batch<'a> {
             .chain(of_picture.flatten())
             .reduce(|sum, gradient| sum + gradient)
             .ok_or_else(no_gradient)?;
-        let mut gradients = (images * gradient).sum().backward();
         Ok(Evaluation {
-            gradient: parameter
-                .grad_remove(&mut gradients)
-                .ok_or_else(no_gradient)?,
+            gradient: pictures.pull_back(drawn, gradient),
             losses,
             response,
         })

@@ -106,9 +106,11 @@
 //!    ([`Augmentation`]), and gets a random offset per channel, whose size falls linearly to 0
 //!    (the paper cites randomised smoothing). Each network then sees it in its own size and
 //!    normalisation.
-//! 3. AdamW (rate 9e-3, betas 0.5 and 0.99, weight decay 2e-4) with cosine annealing to 12 % of
+//! 3. Autodiff records the networks alone: from what they see the gradient is taken back to the
+//!    parameter in closed form.
+//! 4. AdamW (rate 9e-3, betas 0.5 and 0.99, weight decay 2e-4) with cosine annealing to 12 % of
 //!    the rate, over 450 steps; the paper reports 300 to 650.
-//! 4. The result is looked at once more without augmentation: the neuron's activation, the class's
+//! 5. The result is looked at once more without augmentation: the neuron's activation, the class's
 //!    logit and probability, the similarity `s`, and the [mask](activation_mask) of where the
 //!    neuron is active. The published pictures are [`Illusion::masked_image`].
 //!

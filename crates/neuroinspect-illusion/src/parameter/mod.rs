@@ -39,12 +39,18 @@ pub enum ImageParameter {
 
 /// A way to read parameters as pictures. What [`ImageParameter`] names is built as one of these:
 /// another way is another variant there, and a type here.
+///
+/// Pull-backs are in closed form, so that an optimisation step records no graph but the networks'.
 pub(crate) trait Parametrization: Debug + Send + Sync {
     /// Shape of one image's parameter.
     fn shape(&self) -> [usize; 3];
 
     /// What the squash makes pictures of: `[N, ..]` to `[N, 3, S, S]`.
     fn values(&self, parameter: Tensor<4>) -> Tensor<4>;
+
+    /// The gradient with respect to `parameter`, `[N, ..]`, out of that with respect to its
+    /// [`values`](Self::values), `[N, 3, S, S]`.
+    fn pull_back(&self, parameter: Tensor<4>, gradient: Tensor<4>) -> Tensor<4>;
 
     /// The parameter whose values are nearest to `values`: `[N, 3, S, S]` to `[N, ..]`.
     fn parameter_of(&self, values: Tensor<4>) -> Tensor<4>;
@@ -66,6 +72,29 @@ impl Squash {
             Self::Clamp => values.clamp(0.0, 1.0),
         }
     }
+
+    /// The gradient with respect to `values`, out of that with respect to the `images` they make.
+    fn pull_back(self, values: Tensor<4>, images: Tensor<4>, gradient: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Sigmoid => gradient * (images.clone() - images.square()),
+            Self::Clamp => {
+                let outside = values
+                    .clone()
+                    .lower_elem(0.0)
+                    .bool_or(values.greater_elem(1.0));
+                gradient.mask_fill(outside, 0.0)
+            }
+        }
+    }
+}
+
+/// Pictures and what they were made from, for the way back.
+#[derive(Clone, Debug)]
+pub(crate) struct Drawn {
+    parameter: Tensor<4>,
+    values: Tensor<4>,
+    /// `[N, 3, S, S]` in `[0, 1]`.
+    pub(crate) images: Tensor<4>,
 }
 
 /// Parameters and the pictures they stand for.
@@ -113,7 +142,24 @@ impl Pictures {
 
     /// The pictures that parameters stand for: `[N, ..]` to `[N, 3, S, S]` in `[0, 1]`.
     pub(crate) fn images(&self, parameter: Tensor<4>) -> Tensor<4> {
-        self.squash.apply(self.parametrization.values(parameter))
+        self.draw(parameter).images
+    }
+
+    /// [`images`](Self::images), with what [`pull_back`](Self::pull_back) needs.
+    pub(crate) fn draw(&self, parameter: Tensor<4>) -> Drawn {
+        let values = self.parametrization.values(parameter.clone());
+        Drawn {
+            images: self.squash.apply(values.clone()),
+            parameter,
+            values,
+        }
+    }
+
+    /// The gradient with respect to the parameters, `[N, ..]`, out of that with respect to the
+    /// pictures, `[N, 3, S, S]`.
+    pub(crate) fn pull_back(&self, drawn: Drawn, gradient: Tensor<4>) -> Tensor<4> {
+        let gradient = self.squash.pull_back(drawn.values, drawn.images, gradient);
+        self.parametrization.pull_back(drawn.parameter, gradient)
     }
 
     /// The parameters of given pictures: `[N, 3, S, S]` to `[N, ..]`.

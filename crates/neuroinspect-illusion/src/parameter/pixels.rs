@@ -19,6 +19,10 @@ impl Parametrization for Pixels {
         parameter
     }
 
+    fn pull_back(&self, _: Tensor<4>, gradient: Tensor<4>) -> Tensor<4> {
+        gradient
+    }
+
     fn parameter_of(&self, values: Tensor<4>) -> Tensor<4> {
         values
     }

@@ -23,7 +23,7 @@ const DECAY_POWER: f64 = 0.75;
 /// Half a spectrum, as [`ImageParameter::Spectrum`](super::ImageParameter::Spectrum) says.
 ///
 /// The transform is two products with constant cosine and sine matrices: exact, and at 224 pixels
-/// about as much work as a ResNet's first convolution.
+/// about as much work as a ResNet's first convolution. So is its pull-back, with the same matrices.
 #[derive(Debug)]
 pub(crate) struct Spectrum {
     size: usize,
@@ -93,6 +93,11 @@ impl Parametrization for Spectrum {
         // `[S, 2S]` read as `[2S, S]`: real and imaginary parts of a row frequency alternate.
         let planes = self.left.clone().matmul(rows.reshape([n, 3, 2 * s, s]));
         mixed(self.color.clone(), planes)
+    }
+
+    fn pull_back(&self, _: Tensor<4>, gradient: Tensor<4>) -> Tensor<4> {
+        let planes = mixed(self.color.clone().swap_dims(1, 2), gradient);
+        self.transposed(planes) * self.scale.clone()
     }
 
     /// What lies in the Nyquist column cannot be represented and is lost.

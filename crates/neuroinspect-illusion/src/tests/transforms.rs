@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::{device, tensor, values};
 use crate::{
-    Augmentation, COLOR_CORRELATION, Error, Initial, Recipe,
+    Augmentation, COLOR_CORRELATION, Error, ImageParameter, ImaginaryPart, Initial, Recipe,
     adapter::{InputAdapter, Resize},
     augment::{Transform, Warp},
     parameter::Pictures,
@@ -97,6 +97,53 @@ fn an_image_survives_its_spectrum() {
     let clamped = pictures(&Initial::Images(Array4::default((0, 0, 0, 0))), size);
     let parameter = clamped.parameter_of(tensor(image.clone(), [1, 3, size, size]));
     assert_close(values(clamped.images(parameter)), image, 0.0, 1e-5);
+}
+
+/// What autodiff makes of the same pictures, for each parameter and each squash. Sums of a hundred
+/// products around 1.
+#[test]
+fn pull_backs_are_those_of_autodiff() {
+    let size = 12;
+    let shape = [2, 3, size, size];
+    let count = shape.iter().product();
+    let weight = || tensor(fill::normal("weight", count), shape);
+    for parameter in [ImageParameter::Spectrum, ImageParameter::Pixels] {
+        for (initial, imaginary_part) in [
+            (Initial::Noise, ImaginaryPart::Keep),
+            (
+                Initial::Images(Array4::default((0, 0, 0, 0))),
+                ImaginaryPart::Keep,
+            ),
+            (
+                Initial::Images(Array4::default((0, 0, 0, 0))),
+                ImaginaryPart::Drop,
+            ),
+        ] {
+            let recipe = Recipe::new()
+                .with_parameter(parameter)
+                .with_imaginary_part(imaginary_part);
+            let pictures = Pictures::new(&recipe, &initial, size, &device()).unwrap();
+            // Also beyond the ends of the clamp.
+            let parameter = tensor(fill::normal("parameter", count), shape);
+            let tracked = parameter.clone().autodiff().require_grad();
+            let loss = (pictures.images(tracked.clone()) * weight()).sum();
+            let expected = tracked.grad(&loss.backward()).unwrap();
+            let ours = pictures.pull_back(pictures.draw(parameter), weight());
+            assert_close(values(ours), values(expected), 1e-5, 1e-5);
+        }
+    }
+}
+
+/// Black and white pixels are on the ends of the clamp, and not beyond: they can move.
+#[test]
+fn the_ends_of_the_clamp_pass_the_gradient() {
+    let recipe = Recipe::new().with_parameter(ImageParameter::Pixels);
+    let initial = Initial::Images(Array4::default((0, 0, 0, 0)));
+    let pictures = Pictures::new(&recipe, &initial, 2, &device()).unwrap();
+    let parameter = tensor([0.0, 1.0, -0.1, 1.1].repeat(3), [1, 3, 2, 2]);
+    let drawn = pictures.draw(parameter.clone());
+    let gradient = pictures.pull_back(drawn, parameter.ones_like());
+    assert_eq!(values(gradient), [1.0, 1.0, 0.0, 0.0].repeat(3));
 }
 
 #[test]
