@@ -92,7 +92,7 @@
 //! # Networks
 //!
 //! Pictures are made with copies of the networks ([`PreparedClassifier`], [`PreparedGuide`]): in
-//! evaluation state, in one number format, on a device without autodiff. Your models stay as
+//! evaluation state, folded, in one number format, on a device without autodiff. Your models stay as
 //! they are. A network that computes something else when its input can be differentiated, such as
 //! one with batch statistics or dropout, would be optimised through as one that it is not: it is
 //! refused when it is prepared.

@@ -74,7 +74,8 @@ impl Networks {
     }
 }
 
-/// A copy of a classifier that can be optimised through: frozen, in one number format, and tried.
+/// A copy of a classifier that can be optimised through: frozen, folded, in one number format, and
+/// tried.
 pub struct PreparedClassifier {
     network: Box<dyn Classifier>,
     layer: DecisionLayer,
@@ -92,9 +93,9 @@ impl fmt::Debug for PreparedClassifier {
 }
 
 impl PreparedClassifier {
-    /// Copies a classifier in [evaluation state](neuroinspect_core::CopyClassifier), and tries the
-    /// copy: one forward pass over images that cannot be differentiated and one over the same that
-    /// can must agree.
+    /// Copies a classifier in [evaluation state](neuroinspect_core::CopyClassifier), makes once what
+    /// would be made at every step ([`Classifier::fold`]), and tries the copy: one forward pass over
+    /// images that cannot be differentiated and one over the same that can must agree.
     ///
     /// # Errors
     ///
@@ -106,7 +107,8 @@ impl PreparedClassifier {
         classifier.input().validate()?;
         let layer = classifier.decision_layer()?;
         let device = device.clone().without_autodiff();
-        let network = classifier.evaluation_copy(&device, precision)?;
+        let mut network = classifier.evaluation_copy(&device, precision)?;
+        network.fold();
         let prepared = Self {
             network,
             layer,
@@ -241,7 +243,8 @@ impl PreparedGuide {
         } = guide;
         encoder.input().validate()?;
         let device = device.clone().without_autodiff();
-        let network = encoder.encoder_copy(&device, precision)?;
+        let mut network = encoder.encoder_copy(&device, precision)?;
+        network.fold();
         let prepared = Self {
             network,
             class_embeddings: class_embeddings.clone(),

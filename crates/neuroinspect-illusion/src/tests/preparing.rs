@@ -61,6 +61,8 @@ pub(super) struct Watched {
     pub(super) quirk: Quirk,
     /// How many images each look was at.
     looks: Arc<Mutex<Vec<usize>>>,
+    /// How many looks there had been when it was folded.
+    folded_after: Arc<Mutex<Vec<usize>>>,
 }
 
 impl Watched {
@@ -71,6 +73,7 @@ impl Watched {
             net,
             quirk: Quirk::None,
             looks: Arc::default(),
+            folded_after: Arc::default(),
         }
     }
 
@@ -134,6 +137,10 @@ impl Classifier for Watched {
     fn device(&self) -> Device {
         self.net.device()
     }
+    fn fold(&mut self) {
+        let looks = self.looks.lock().unwrap().len();
+        self.folded_after.lock().unwrap().push(looks);
+    }
     fn layers(&self) -> Result<Vec<LayerInfo>> {
         let layer = |name: &str, kind| LayerInfo {
             name: name.to_owned(),
@@ -178,6 +185,17 @@ fn networks_that_cannot_be_optimised_through_are_refused() {
         refusal(Quirk::NoNumbers),
         Error::Core(CoreError::NotFinite { .. })
     ));
+}
+
+/// Folded before it is tried, and never again.
+#[test]
+fn networks_are_folded_once() {
+    let net = Watched::new(SIZE);
+    let networks = Networks::of(&net, None).unwrap();
+    let request = request(pairs([(0, 1), (2, 3)]), &plain_recipe());
+    visualize(&networks, &request, &mut Silent).unwrap();
+    assert_eq!(*net.folded_after.lock().unwrap(), [0]);
+    assert_eq!(net.take_looks()[..2], [2, 2], "plain and differentiable");
 }
 
 #[test]
