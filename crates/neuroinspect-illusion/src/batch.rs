@@ -6,11 +6,11 @@ use burn::tensor::{Tensor, TensorData};
 use neuroinspect_core::{ClassId, read_back};
 
 use crate::{
-    Augmentation, Diverged, Error, Illusion, Pair, Result, TracePoint, TransformDraw,
-    augment::{Transform, Warp},
+    Diverged, Error, Illusion, Pair, Request, Result, TracePoint,
     context::Context,
     objective::{Response, similarity},
     optimizer::AdamW,
+    view::{View, ViewConstants, made_ahead},
     visualize::StepCount,
 };
 
@@ -31,13 +31,6 @@ pub(crate) struct Batch<'a> {
     class_text: Option<Tensor<2>>,
 }
 
-/// What a step's augmentation and smoothing make of the pictures.
-pub(crate) struct View {
-    warp: Option<Warp>,
-    /// `[N, 3, 1, 1]`.
-    offsets: Option<Tensor<4>>,
-}
-
 /// A gradient, with what was computed on the way to it.
 pub(crate) struct Evaluation {
     /// Of the losses' sum with respect to the parameter: `[N, ..]`.
@@ -45,25 +38,6 @@ pub(crate) struct Evaluation {
     /// As [`Objective::losses`](crate::Objective) gives them.
     pub(crate) losses: Tensor<1>,
     pub(crate) response: Response,
-}
-
-impl View {
-    fn apply(&self, mut images: Tensor<4>) -> Tensor<4> {
-        if let Some(warp) = &self.warp {
-            images = warp.apply(images);
-        }
-        if let Some(offsets) = &self.offsets {
-            images = images + offsets.clone();
-        }
-        images
-    }
-
-    fn adjoint(&self, gradient: Tensor<4>) -> Tensor<4> {
-        match &self.warp {
-            Some(warp) => warp.adjoint(gradient),
-            None => gradient,
-        }
-    }
 }
 
 impl<'a> Batch<'a> {
@@ -94,6 +68,22 @@ impl<'a> Batch<'a> {
     /// A pair that diverges leaves the others as they are: every operation keeps images apart.
     pub(crate) fn optimize(
         &self,
+        parameter: Tensor<4>,
+        progress: &mut StepCount<'_>,
+    ) -> Result<Vec<OfPair<Illusion>>> {
+        let Request {
+            recipe, execution, ..
+        } = self.context.request;
+        let (pairs, size) = (self.pairs, self.context.pictures.size());
+        let view = |step| ViewConstants::new(recipe, pairs, size, step);
+        made_ahead(recipe.steps, execution.augmentations_ahead, view, |views| {
+            self.optimize_through(views, parameter, progress)
+        })
+    }
+
+    fn optimize_through(
+        &self,
+        views: &mut dyn Iterator<Item = ViewConstants>,
         mut parameter: Tensor<4>,
         progress: &mut StepCount<'_>,
     ) -> Result<Vec<OfPair<Illusion>>> {
@@ -101,9 +91,9 @@ impl<'a> Batch<'a> {
         let trace_every = self.context.request.execution.trace_every;
         let mut optimizer = AdamW::new(recipe);
         let mut traces = vec![Ok(Vec::new()); self.pairs.len()];
-        let mut steps = 0;
-        while steps < recipe.steps {
-            let view = self.view(steps);
+        let mut steps: usize = 0;
+        for view in views {
+            let view = View::new(view, self.context.device());
             let evaluation = self.evaluate(parameter.clone(), &view)?;
             if steps.is_multiple_of(trace_every) {
                 self.trace(steps, evaluation.losses, evaluation.response, &mut traces)?;
@@ -120,40 +110,6 @@ impl<'a> Batch<'a> {
             }
         }
         self.finish(parameter, steps, traces)
-    }
-
-    /// The augmentation and smoothing of a step.
-    pub(crate) fn view(&self, step: usize) -> View {
-        let (context, recipe) = (self.context, &self.context.request.recipe);
-        let size = context.pictures.size();
-        let draw = |keys: &[u64]| {
-            let mut rng = recipe.seed.rng("transform", keys);
-            Transform::draw(&recipe.augmentation, size, &mut rng)
-        };
-        let warp = (recipe.augmentation != Augmentation::off()).then(|| {
-            let step = step as u64;
-            let transforms: Vec<Transform> = match recipe.transform_draw {
-                TransformDraw::PerStep => vec![draw(&[step])],
-                TransformDraw::PerImage => self
-                    .pairs
-                    .iter()
-                    .map(|pair| draw(&[pair.neuron.0 as u64, pair.class.0 as u64, step]))
-                    .collect(),
-            };
-            Warp::new(&transforms, size, context.device())
-        });
-        let remaining = (recipe.steps - step) as f64 / recipe.steps as f64;
-        let std = recipe.smoothing * remaining;
-        let offsets = (recipe.smoothing > 0.0).then(|| {
-            let of_pair = |pair| {
-                let normals = context.normals("smoothing", pair, Some(step)).take(3);
-                normals.map(|value| (value * std) as f32)
-            };
-            let offsets = self.pairs.iter().flat_map(of_pair).collect();
-            let data = TensorData::new::<f32, _>(offsets, [self.pairs.len(), 3, 1, 1]);
-            Tensor::from_data(data, context.device())
-        });
-        View { warp, offsets }
     }
 
     /// The gradient at `parameter`, seen through `view`.

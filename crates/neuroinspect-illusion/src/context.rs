@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array4, Axis};
 use neuroinspect_core::{ClassId, DecisionLayer};
-use rand_distr::{Distribution, StandardNormal};
 
 use crate::{
     Error, Initial, Networks, Pair, PreparedGuide, Request, Result, adapter::InputAdapter,
-    parameter::Pictures,
+    parameter::Pictures, view::normals,
 };
 
 /// The networks, the request and the constants made from them; what does not fit is refused here,
@@ -155,10 +154,11 @@ impl<'a> Context<'a> {
         let (shape, size) = (self.pictures.shape(), self.pictures.size());
         match &self.request.initial {
             Initial::Noise => {
+                let recipe = &self.request.recipe;
                 let noise = |pair| {
-                    self.normals("initial spectrum", pair, None)
+                    normals(recipe, "initial spectrum", pair, None)
                         .take(shape.iter().product())
-                        .map(|value| (value * self.request.recipe.init_std) as f32)
+                        .map(|value| (value * recipe.init_std) as f32)
                 };
                 on_device(pairs.iter().flat_map(noise).collect(), shape)
             }
@@ -168,17 +168,5 @@ impl<'a> Context<'a> {
                 self.pictures.parameter_of(images)
             }
         }
-    }
-
-    /// Standard normal numbers that belong to a pair, and to a step of it.
-    pub(crate) fn normals(
-        &self,
-        purpose: &str,
-        pair: &Pair,
-        step: Option<usize>,
-    ) -> impl Iterator<Item = f64> + use<> {
-        let mut keys = vec![pair.neuron.0 as u64, pair.class.0 as u64];
-        keys.extend(step.map(|step| step as u64));
-        StandardNormal.sample_iter(self.request.recipe.seed.rng(purpose, &keys))
     }
 }

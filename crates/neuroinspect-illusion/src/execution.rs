@@ -16,6 +16,10 @@ pub struct Execution {
     /// Steps between two points of the trace, at least 1; each is one small read from the device.
     /// Default 10.
     pub trace_every: usize,
+    /// Steps whose random geometry is made before they begin, on a thread of its own, so that the
+    /// device does not wait for it; each takes some 2 MB at 224 pixels. 0 makes it when it is
+    /// needed. Default 2.
+    pub augmentations_ahead: usize,
 }
 
 impl Default for Execution {
@@ -23,6 +27,7 @@ impl Default for Execution {
         Self {
             batch_size: 8,
             trace_every: 10,
+            augmentations_ahead: 2,
         }
     }
 }
@@ -42,6 +47,12 @@ impl Execution {
     /// Sets the steps between two points of the trace.
     pub fn with_trace_every(mut self, steps: usize) -> Self {
         self.trace_every = steps;
+        self
+    }
+
+    /// Sets the steps whose random geometry is made before they begin.
+    pub fn with_augmentations_ahead(mut self, steps: usize) -> Self {
+        self.augmentations_ahead = steps;
         self
     }
 

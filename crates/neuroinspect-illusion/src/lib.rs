@@ -164,7 +164,9 @@ mod relevance;
 mod select;
 #[cfg(test)]
 mod tests;
+mod view;
 mod visualize;
+mod warp;
 
 pub use augment::Augmentation;
 pub use error::{Error, Result};

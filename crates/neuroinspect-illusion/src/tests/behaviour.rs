@@ -155,6 +155,25 @@ fn the_seed_decides() {
     assert_ne!(one, guided(&pair, &guided_recipe().with_seed(Seed(1))));
 }
 
+/// Where the random geometry is made decides nothing.
+#[test]
+fn augmentations_made_ahead_are_those_made_in_time() {
+    let networks = guided_networks(SIZE);
+    for draw in [TransformDraw::PerStep, TransformDraw::PerImage] {
+        let recipe = guided_recipe().with_transform_draw(draw);
+        let mut request = request(pairs([(0, 1), (5, 3)]), &recipe);
+        request.execution.batch_size = 1;
+        let made: Vec<_> = [0, 1, 2, 100]
+            .into_iter()
+            .map(|ahead| {
+                request.execution.augmentations_ahead = ahead;
+                visualize(&networks, &request, &mut Silent).unwrap()
+            })
+            .collect();
+        assert!(made.iter().all(|other| *other == made[0]));
+    }
+}
+
 #[test]
 fn networks_are_used_for_as_many_pictures_as_there_are() {
     let networks = guided_networks(SIZE);

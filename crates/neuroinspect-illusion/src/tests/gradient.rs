@@ -6,7 +6,9 @@ use neuroinspect_testing::fill;
 use super::{guided_networks, pairs, request, tensor, values};
 use crate::{
     Coupling, ImageParameter, ImaginaryPart, Initial, Objective, Recipe, TransformDraw,
-    batch::Batch, context::Context,
+    batch::Batch,
+    context::Context,
+    view::{View, ViewConstants},
 };
 
 /// Central differences along random directions.
@@ -23,7 +25,8 @@ fn check(recipe: &Recipe, from_images: bool) {
     }
     let context = Context::new(&networks, &request).unwrap();
     let batch = Batch::new(&context, &request.pairs).unwrap();
-    let view = batch.view(1);
+    let view = ViewConstants::new(recipe, &request.pairs, 12, 1);
+    let view = View::new(view, context.device());
     let parameter: Vec<f32> = match from_images {
         false => fill::normal("parameter", count)
             .iter()

@@ -11,9 +11,10 @@ use neuroinspect_testing::{
 use super::{device, tensor, values};
 use crate::{
     Coupling, Initial, Objective, Recipe, activation_mask,
-    augment::{Transform, Warp},
+    augment::Transform,
     objective::{Response, similarity},
     parameter::Pictures,
+    warp::{Warp, WarpConstants},
 };
 
 /// Values in `[0, 1]` out of sums of `S * S` terms up to some 20 in size, in another order than
@@ -63,7 +64,8 @@ fn pictures_are_transformed_as_by_the_original() {
         };
         for (transform, stage, tolerance) in [(turned, "affine", 0.0), (transform, "cropped", 2e-5)]
         {
-            let ours = Warp::new(&[transform], 48, &device()).apply(input.clone());
+            let ours =
+                Warp::new(WarpConstants::new(&[transform], 48), &device()).apply(input.clone());
             let theirs = reference.values(&format!("transform.{case}.{stage}"));
             assert_close(values(ours), theirs, 0.0, tolerance);
         }

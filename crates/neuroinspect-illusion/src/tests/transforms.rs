@@ -11,8 +11,9 @@ use super::{device, tensor, values};
 use crate::{
     Augmentation, COLOR_CORRELATION, Error, ImageParameter, ImaginaryPart, Initial, Recipe,
     adapter::{InputAdapter, Resize},
-    augment::{Transform, Warp},
+    augment::Transform,
     parameter::Pictures,
+    warp::{Warp, WarpConstants},
 };
 
 fn pictures(initial: &Initial, size: usize) -> Pictures {
@@ -187,7 +188,7 @@ fn nothing_drawn_changes_nothing() {
     let off = Augmentation::off();
     let transform = Transform::draw(&off, 8, &mut Seed(1).rng("test", &[]));
     let images = fill::normal("images", 2 * 3 * 64);
-    let warp = Warp::new(&[transform], 8, &device());
+    let warp = Warp::new(WarpConstants::new(&[transform], 8), &device());
     assert_eq!(
         values(warp.apply(tensor(images.clone(), [2, 3, 8, 8]))),
         images
@@ -268,7 +269,7 @@ proptest! {
         let ranges = Augmentation { rotation: 60.0, shift: 0.5, scale: (0.3, 1.9) };
         let draw = |image| Transform::draw(&ranges, size, &mut Seed(seed).rng("test", &[image]));
         let transforms: Vec<_> = (0..if per_image { 2 } else { 1 }).map(draw).collect();
-        let warp = Warp::new(&transforms, size, &device());
+        let warp = Warp::new(WarpConstants::new(&transforms, size), &device());
         let shape = [2, 3, size, size];
         let x = tensor(fill::normal("x", 600), shape);
         let y = tensor(fill::normal("y", 600), shape);
