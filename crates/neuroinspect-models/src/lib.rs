@@ -56,6 +56,7 @@ pub mod checkpoint;
 mod cifar_resnet;
 mod efficientnet;
 mod error;
+pub mod graph;
 mod layers;
 mod pretrained;
 mod registry;

@@ -1,0 +1,65 @@
+//! Linear layers.
+
+use burn::tensor::module::linear;
+use serde::{Deserialize, Serialize};
+
+use super::{one, value};
+use crate::graph::{
+    Slot, Start, Value, op::Operation, pytorch_uniform, run::Bound, value::each_rank,
+};
+
+/// A linear layer over the last axis: `[.., inputs]` to `[.., outputs]`.
+///
+/// Parameters: `weight` `[outputs, inputs]`, and `bias` `[outputs]` where it has one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Linear {
+    /// Size of the last axis of its value.
+    pub outputs: usize,
+    /// Whether it has a bias.
+    pub bias: bool,
+}
+
+impl Linear {
+    /// A layer with a bias.
+    pub fn new(outputs: usize) -> Self {
+        let bias = true;
+        Self { outputs, bias }
+    }
+
+    /// Sets whether there is a bias.
+    pub fn with_bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
+}
+
+impl Operation for Linear {
+    fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
+        let Some(&inputs) = one(inputs)?.last() else {
+            return Err("a value without axes".to_owned());
+        };
+        let start = || Start::drawn(pytorch_uniform(), inputs, self.outputs);
+        let weight = Slot::new("weight", [self.outputs, inputs], start());
+        let bias = self
+            .bias
+            .then(|| Slot::new("bias", [self.outputs], start()));
+        Ok([weight].into_iter().chain(bias).collect())
+    }
+
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let mut shape = one(inputs)?.to_vec();
+        if let Some(last) = shape.last_mut() {
+            *last = self.outputs;
+        }
+        Ok(shape)
+    }
+
+    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
+        let weight = parameters.rank2(0)?.transpose();
+        let bias = match self.bias {
+            true => Some(parameters.rank1(1)?),
+            false => None,
+        };
+        each_rank!(value(inputs)?, x => linear(x, weight, bias))
+    }
+}
