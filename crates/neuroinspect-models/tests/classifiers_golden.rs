@@ -34,12 +34,10 @@ fn check<M: Module + Classifier>(mut model: M, sizes: &[usize]) {
     let report = model.load(&weights, Strictness::Strict).unwrap();
     assert!(report.is_complete());
 
-    let golden = Checkpoint::open(golden("classifiers.safetensors")).unwrap();
+    let file = format!("classifiers/{}.safetensors", model.name());
+    let golden = Checkpoint::open(golden(&file)).unwrap();
     for size in sizes {
-        let expected = |what| {
-            let name = format!("{}.{size}.{what}", model.name());
-            golden.read(&name).unwrap()
-        };
+        let expected = |what| golden.read(&format!("{size}.{what}")).unwrap();
         let images = images(*size, &device).autodiff().require_grad();
         let activations = model.activations(images.clone());
         let layer = model.decision_layer().unwrap();
@@ -122,7 +120,7 @@ fn parameters_are_named_and_shaped_as_in_pytorch() {
     let check =
         |name: &str, module: &dyn Fn() -> std::collections::BTreeMap<String, Vec<usize>>| {
             let shapes = module();
-            let expected = &golden["state_dicts"][name];
+            let expected = &golden["models"][name];
             assert_eq!(expected["count"], shapes.len(), "{name}");
             let lines: String = shapes
                 .iter()
