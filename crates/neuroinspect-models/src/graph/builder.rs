@@ -67,10 +67,14 @@ impl GraphBuilder {
     pub fn step(&mut self, op: impl Into<Op>, inputs: impl Into<Vec<ValueId>>) -> ValueId {
         let op = op.into();
         let kind = op.kind();
-        let count = self.unnamed.entry(kind.clone()).or_default();
+        self.step_called(&kind, op, inputs.into())
+    }
+
+    fn step_called(&mut self, kind: &str, op: Op, inputs: Vec<ValueId>) -> ValueId {
+        let count = self.unnamed.entry(kind.to_owned()).or_default();
         let name = format!("{kind}_{count}");
         *count += 1;
-        self.push(name, op, inputs.into(), None, false)
+        self.push(name, op, inputs, None, false)
     }
 
     /// A parameter as a value, by its name in checkpoints. It need not be read by any node.
@@ -104,10 +108,31 @@ impl GraphBuilder {
         self.layer(name, Activation { function }, [x])
     }
 
+    /// A function of each number by itself, between modules.
+    pub fn unnamed(&mut self, function: Function, x: ValueId) -> ValueId {
+        self.step(Activation { function }, [x])
+    }
+
+    /// Batch normalisation and an activation in one module, timm's `BatchNormAct2d`: its value is that
+    /// after the activation.
+    pub fn batch_norm_act(
+        &mut self,
+        name: &str,
+        norm: BatchNorm,
+        function: Function,
+        x: ValueId,
+    ) -> ValueId {
+        let names = ["weight", "bias", "running_mean", "running_var"];
+        let names = names.map(|part| format!("{name}.{part}")).to_vec();
+        let normalised = format!("{name}.norm");
+        let x = self.push(normalised, norm.into(), vec![x], Some(names), false);
+        self.activation(name, function, x)
+    }
+
     /// `a + b`.
     pub fn add(&mut self, a: ValueId, b: ValueId) -> ValueId {
         let arithmetic = Arithmetic::Add;
-        self.step(Binary { arithmetic }, [a, b])
+        self.step_called("add", Binary { arithmetic }.into(), vec![a, b])
     }
 
     /// One index of an axis, which goes.

@@ -47,8 +47,8 @@
 //! asked for, computes only what it needs, frees a value after its last use, and can be asked for
 //! several values in one pass.
 //!
-//! [`passes`] rewrite graphs: they fold batch normalisation, drop what is not needed, compute only
-//! those tokens of a transformer's last block that are read, and cast the precision.
+//! [`passes`] rewrite graphs: they fold batch normalisation, drop what is not needed, and compute
+//! only those tokens of a transformer's last block that are read.
 
 mod builder;
 mod network;
@@ -111,6 +111,8 @@ pub struct Graph {
     parameters: Vec<ParameterSpec>,
     /// Shapes of all values for [`IMAGES`] inputs of the size the graph was made with.
     shapes: Vec<Vec<usize>>,
+    /// Where a parameter is in the list.
+    places: BTreeMap<String, usize>,
 }
 
 /// A graph as it is written.
@@ -148,9 +150,9 @@ impl Graph {
     /// value that is not before it, its inputs have other shapes than it can take, or a parameter is
     /// missing or of another shape.
     pub fn new(nodes: Vec<Node>, parameters: Vec<ParameterSpec>) -> Result<Self> {
-        let mut specs = BTreeMap::new();
-        for spec in &parameters {
-            if specs.insert(spec.name.as_str(), spec).is_some() {
+        let mut places = BTreeMap::new();
+        for (place, spec) in parameters.iter().enumerate() {
+            if places.insert(spec.name.clone(), place).is_some() {
                 return Err(Error::node(
                     &spec.name,
                     "a parameter of this name is there already",
@@ -176,33 +178,14 @@ impl Graph {
             Op::Input(input) => Some([&[IMAGES], &input.shape[..]].concat()),
             _ => None,
         };
-        let shapes = infer(&nodes, |_| true, given)?;
-        for node in &nodes {
-            let slots = slots(node, &inputs_of(node, &shapes))?;
-            if slots.len() != node.parameters.len() {
-                let (expected, found) = (slots.len(), node.parameters.len());
-                let reason = format!("expected {expected} parameters, found {found}");
-                return Err(Error::node(&node.name, reason));
-            }
-            for (slot, name) in slots.iter().zip(&node.parameters) {
-                let shape = specs.get(name.as_str()).map(|spec| &spec.shape);
-                if shape != Some(&slot.shape) {
-                    let expected = &slot.shape;
-                    let reason = match shape {
-                        None => format!("it has no parameter '{name}'"),
-                        Some(found) => {
-                            format!("parameter '{name}' has shape {found:?}, expected {expected:?}")
-                        }
-                    };
-                    return Err(Error::node(&node.name, reason));
-                }
-            }
-        }
-        Ok(Self {
+        let mut graph = Self {
             nodes,
             parameters,
-            shapes,
-        })
+            shapes: Vec::new(),
+            places,
+        };
+        graph.shapes = graph.infer(|_| true, given)?;
+        Ok(graph)
     }
 
     /// The nodes, each after those whose values it reads.
@@ -259,34 +242,60 @@ impl Graph {
             let inputs = node.inputs.iter().all(|input| known[input.0]);
             known.push(inputs && (given(node).is_some() || !matches!(node.op, Op::Input(_))));
         }
-        infer(&self.nodes, |index| known[index], given)
+        self.infer(|index| known[index], given)
     }
-}
 
-/// Shapes of the values of nodes that are wanted; of the inputs those given.
-fn infer(
-    nodes: &[Node],
-    wanted: impl Fn(usize) -> bool,
-    given: impl Fn(&Node) -> Option<Vec<usize>>,
-) -> Result<Vec<Vec<usize>>> {
-    let mut shapes: Vec<Vec<usize>> = Vec::with_capacity(nodes.len());
-    for (index, node) in nodes.iter().enumerate() {
-        if !wanted(index) {
-            shapes.push(Vec::new());
-            continue;
-        }
-        let shape = match node.op.operation() {
-            Some(operation) => operation
-                .shape(&inputs_of(node, &shapes))
-                .map_err(|reason| Error::node(&node.name, reason))?,
-            None => {
-                let shape = given(node);
-                shape.ok_or_else(|| Error::node(&node.name, "this input was not given"))?
+    /// Shapes of the values of nodes that are wanted; of the inputs those given.
+    fn infer(
+        &self,
+        wanted: impl Fn(usize) -> bool,
+        given: impl Fn(&Node) -> Option<Vec<usize>>,
+    ) -> Result<Vec<Vec<usize>>> {
+        let mut shapes: Vec<Vec<usize>> = Vec::with_capacity(self.nodes.len());
+        for (index, node) in self.nodes.iter().enumerate() {
+            if !wanted(index) {
+                shapes.push(Vec::new());
+                continue;
             }
-        };
-        shapes.push(shape);
+            let inputs = inputs_of(node, &shapes);
+            let shape = match node.op.operation() {
+                Some(operation) => {
+                    self.check_parameters(node, &inputs)?;
+                    operation.shape(&inputs)
+                }
+                None => given(node).ok_or_else(|| "this input was not given".to_owned()),
+            };
+            shapes.push(shape.map_err(|reason| Error::node(&node.name, reason))?);
+        }
+        Ok(shapes)
     }
-    Ok(shapes)
+
+    /// Checks that a node has the parameters that it needs for inputs of these shapes.
+    fn check_parameters(&self, node: &Node, inputs: &[&[usize]]) -> Result<()> {
+        let slots = slots(node, inputs)?;
+        let unfit = |reason: String| Err(Error::node(&node.name, reason));
+        if slots.len() != node.parameters.len() {
+            let (expected, found) = (slots.len(), node.parameters.len());
+            return unfit(format!("expected {expected} parameters, found {found}"));
+        }
+        for (slot, name) in slots.iter().zip(&node.parameters) {
+            let expected = &slot.shape;
+            match self
+                .places
+                .get(name)
+                .map(|place| &self.parameters[*place].shape)
+            {
+                Some(found) if found == expected => {}
+                Some(found) => {
+                    return unfit(format!(
+                        "parameter '{name}' has shape {found:?}, and inputs of shape {inputs:?} need {expected:?}"
+                    ));
+                }
+                None => return unfit(format!("it has no parameter '{name}'")),
+            }
+        }
+        Ok(())
+    }
 }
 
 fn inputs_of<'a>(node: &Node, shapes: &'a [Vec<usize>]) -> Vec<&'a [usize]> {

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use burn::{
     module::{
         Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
-        Param, RunningState,
+        Param,
     },
-    tensor::{DType, Device},
+    tensor::{DType, Device, Tensor},
 };
 
 use super::{
-    Graph, Op, Parameter,
+    Graph, Op, Parameter, ParameterSpec, Start, ValueId,
     parameters::{each_parameter, map_parameter},
 };
 use crate::{Error, Result};
@@ -83,12 +83,45 @@ impl Network {
         }
     }
 
-    /// The same network with buffers of its own, which a clone shares.
-    pub(super) fn with_own_buffers(&self) -> Self {
-        self.clone().map_each(|_, parameter| match parameter {
-            Parameter::Buffer(shared) => Parameter::Buffer(RunningState::new(shared.value_sync())),
-            other => other,
-        })
+    /// A parameter by its name.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&Parameter> {
+        self.parameters.get(name)
+    }
+
+    /// The same network with other weights, of the same shapes, in a linear layer; one without a bias
+    /// gets one where there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Node`] when the node is no linear layer, or the shapes are others.
+    pub(crate) fn with_linear(
+        &self,
+        id: ValueId,
+        weight: Param<Tensor<2>>,
+        bias: Option<Param<Tensor<1>>>,
+    ) -> Result<Self> {
+        let mut nodes = self.graph.nodes().to_vec();
+        let mut specs = self.graph.parameters().to_vec();
+        let mut parameters = self.parameters.clone();
+        let node = &mut nodes[id.0];
+        let (Op::Linear(linear), Some(name)) = (&mut node.op, node.parameters.first()) else {
+            return Err(Error::node(&node.name, "expected a linear layer"));
+        };
+        parameters.insert(name.clone(), Parameter::Rank2(weight));
+        if let Some(bias) = bias {
+            if !linear.bias {
+                linear.bias = true;
+                let name = format!("{}.bias", node.name);
+                node.parameters.push(name.clone());
+                specs.push(ParameterSpec {
+                    name,
+                    shape: vec![linear.outputs],
+                    start: Start::zeros(),
+                });
+            }
+            parameters.insert(node.parameters[1].clone(), Parameter::Rank1(bias));
+        }
+        Ok(Self::of(Graph::new(nodes, specs)?, parameters))
     }
 
     /// The graph.

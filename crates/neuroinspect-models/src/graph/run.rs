@@ -6,8 +6,7 @@ use burn::{
 };
 
 use super::{
-    Graph, Network, Node, Parameter, Value, ValueId, infer, network::training_flag,
-    value::each_rank,
+    Graph, Network, Node, Parameter, Value, ValueId, network::training_flag, value::each_rank,
 };
 use crate::{Error, Result};
 
@@ -25,7 +24,7 @@ impl Network {
     /// Values of the graph, by running statistics, in the order of `taps`.
     ///
     /// Keeps the gradient to the inputs, and to weights that require one, on a device that
-    /// differentiates. Inputs are cast to the number format of the weights, and values back to `f32`.
+    /// differentiates. Inputs are cast to the number format of the weights, and values to that of the inputs.
     ///
     /// # Errors
     ///
@@ -59,9 +58,10 @@ impl Network {
             let input = inputs.iter().find(|(name, _)| *name == node.name);
             input.map(|(_, value)| value.dims())
         };
-        infer(graph.nodes(), |index| uses[index] > 0, given)?;
+        graph.infer(|index| uses[index] > 0, given)?;
 
         let dtype = self.dtype();
+        let outside = inputs.iter().find_map(|(_, value)| dtype_of(value));
         let mut inputs = inputs;
         let mut values: Vec<Option<Value>> = vec![None; graph.nodes().len()];
         for (index, node) in graph.nodes().iter().enumerate() {
@@ -98,7 +98,10 @@ impl Network {
         taps.iter()
             .map(|tap| {
                 let value = take(&mut values, &mut uses, *tap).ok_or_else(|| gone(tap))?;
-                Ok(cast(value, DType::F32))
+                Ok(match outside {
+                    Some(dtype) => cast(value, dtype),
+                    None => value,
+                })
             })
             .collect()
     }
@@ -134,13 +137,28 @@ fn take(values: &mut [Option<Value>], uses: &mut [usize], id: ValueId) -> Option
     }
 }
 
+/// The number format of floats.
+fn dtype_of(value: &Value) -> Option<DType> {
+    match value {
+        Value::Rank1(x) => Some(x.dtype()),
+        Value::Rank2(x) => Some(x.dtype()),
+        Value::Rank3(x) => Some(x.dtype()),
+        Value::Rank4(x) => Some(x.dtype()),
+        Value::Rank5(x) => Some(x.dtype()),
+        Value::Rank6(x) => Some(x.dtype()),
+        Value::Ids(_) => None,
+    }
+}
+
 /// A value of floats in a number format; integers as they are.
 fn cast(value: Value, dtype: DType) -> Value {
-    let cast: Result<Value, String> = each_rank!(value.clone(), x => match x.dtype() == dtype {
-        true => x,
-        false => x.cast(dtype),
-    });
-    cast.unwrap_or(value)
+    match dtype_of(&value) {
+        Some(found) if found != dtype => {
+            let cast: Result<Value, String> = each_rank!(value.clone(), x => x.cast(dtype));
+            cast.unwrap_or(value)
+        }
+        _ => value,
+    }
 }
 
 /// The parameters of one node while it is run.
@@ -198,5 +216,42 @@ impl Bound<'_> {
         let flag = self.network.parameters.get(&training_flag(&self.node.name));
         let enabled = matches!(flag, Some(Parameter::Flag(flag)) if flag.val().is_enabled());
         enabled && self.mode == Mode::Training && device.is_autodiff()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::init_classifier;
+
+    /// How many values are held after each node that is run.
+    fn held(model: &str, taps: &[&str]) -> Vec<usize> {
+        let device = Device::flex();
+        let model = init_classifier(model, 2, &device).unwrap();
+        let network = model.network();
+        let taps: Vec<_> = taps
+            .iter()
+            .map(|tap| network.graph().find(tap).unwrap())
+            .collect();
+        let images = Tensor::<4>::zeros([1, 3, 32, 32], &device);
+        let mut held = Vec::new();
+        let count = |values| held.push(values);
+        let inputs = vec![("images", images.into())];
+        network.run(inputs, &taps, Mode::Evaluation, count).unwrap();
+        held
+    }
+
+    #[test]
+    fn a_value_is_freed_after_its_last_use_and_nothing_runs_after_the_last_tap() {
+        let whole = held("resnet18", &["fc"]);
+        assert!(whole.len() > 80, "{}", whole.len());
+        // The shortcut, what a block is at, and for a moment what the next operation makes of it.
+        assert_eq!(whole.iter().max(), Some(&2), "{whole:?}");
+        assert_eq!(whole.last(), Some(&1));
+        let start = held("resnet18", &["layer1.0.conv1"]);
+        // The images, conv1, bn1, act1, maxpool, and the layer itself.
+        assert_eq!(start.len(), 6);
+        // What is asked for is held until the end.
+        assert_eq!(held("resnet18", &["conv1", "bn1", "fc"]).last(), Some(&3));
     }
 }
