@@ -1,16 +1,8 @@
 //! Reading checkpoints of every kind, and refusing what is none.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
+use crate::support::{Tensors, contents, formula, golden, made_up_weights, safetensors_of};
 use burn::{
     module::Module,
     nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig},
@@ -20,7 +12,6 @@ use neuroinspect_models::{
     Checkpoint, Error, LoadReport, Strictness,
     checkpoint::{Precision, save, save_as},
 };
-use support::{Tensors, contents, formula, golden, made_up_weights, safetensors_of};
 use tempfile::{TempDir, tempdir};
 
 /// The network of `tools/golden_classifiers.py`'s checkpoints.
@@ -106,15 +97,15 @@ fn saving_what_was_loaded_keeps_every_value() {
     original
         .apply(&mut tiny, "tiny", Strictness::Strict)
         .unwrap();
-    let metadata = BTreeMap::from([("made".to_owned(), "here".to_owned())]);
-    save(&tiny, &metadata, &path).unwrap();
+    save(&tiny, Some(("made", "here")), &path).unwrap();
 
     let saved = Checkpoint::open(&path).unwrap();
     assert_eq!(contents(&saved), contents(&original));
+    let metadata = BTreeMap::from([("made".to_owned(), "here".to_owned())]);
     assert_eq!(saved.metadata(), &metadata);
     assert_eq!(
         saved.sha256(),
-        neuroinspect_core::sha256_of_file(&path).unwrap()
+        neuroinspect_core::io::sha256_of_file(&path).unwrap()
     );
     let bytes = fs::read(&path).unwrap();
     let in_memory = Checkpoint::from_bytes("bytes", bytes).unwrap();
@@ -126,13 +117,9 @@ fn saving_what_was_loaded_keeps_every_value() {
 fn saving_twice_makes_the_same_file() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("tiny.safetensors");
-    let text = |key: &str| (key.to_owned(), "text".to_owned());
-    let metadata = ["model", "classes", "config", "made", "by"]
-        .map(text)
-        .into();
     let tiny = Tiny::new();
     let saved = || {
-        save(&tiny, &metadata, &path).unwrap();
+        save(&tiny, Some(("config", "a text")), &path).unwrap();
         fs::read(&path).unwrap()
     };
     let first = saved();
@@ -150,7 +137,7 @@ fn half_precision_rounds_to_nearest() {
     original
         .apply(&mut tiny, "tiny", Strictness::Strict)
         .unwrap();
-    save_as(&tiny, &BTreeMap::new(), Precision::F16, &path).unwrap();
+    save_as(&tiny, None, Precision::F16, &path).unwrap();
     let torchs = Checkpoint::open(golden("checkpoints").join("f16.pt")).unwrap();
     assert_eq!(
         contents(&Checkpoint::open(&path).unwrap()),
@@ -169,7 +156,7 @@ fn a_value_too_large_for_half_precision_is_not_written() {
     checkpoint
         .apply(&mut tiny, "tiny", Strictness::Strict)
         .unwrap();
-    let error = save_as(&tiny, &BTreeMap::new(), Precision::F16, &path).unwrap_err();
+    let error = save_as(&tiny, None, Precision::F16, &path).unwrap_err();
     let Error::NotFinite { tensor, index, .. } = error else {
         panic!("{error:?}")
     };
@@ -471,4 +458,19 @@ fn damaged_files_are_survived() {
             survive(&content);
         }
     }
+}
+
+/// It would never end, or never begin.
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_refused_at_once() {
+    let folder = tempdir().unwrap();
+    let pipe = folder.path().join("pipe.safetensors");
+    let made = std::process::Command::new("mkfifo")
+        .arg(&pipe)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let error = Checkpoint::open(&pipe).unwrap_err();
+    assert!(error.to_string().contains("pipe.safetensors"), "{error}");
 }

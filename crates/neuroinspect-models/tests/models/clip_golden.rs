@@ -1,7 +1,5 @@
 //! CLIP against open_clip; `tools/golden_clip.py` writes the golden values.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests.
-
 use std::collections::BTreeMap;
 
 use burn::{
@@ -44,7 +42,7 @@ struct MiniClip {
 }
 
 fn golden() -> Golden {
-    serde_json::from_str(include_str!("golden/clip.json")).unwrap()
+    serde_json::from_str(include_str!("../golden/clip.json")).unwrap()
 }
 
 /// The script's `fill`: `count` numbers in `[-0.5, 0.5)`.
@@ -215,7 +213,7 @@ fn mini_clip_gives_the_features_of_open_clip() {
     let path = real_data::path("weights/mini_clip_cifar10.safetensors");
     let clip = Clip::load(path, None, &Device::flex()).unwrap();
     assert_eq!(clip.name(), "mini_clip_cifar10");
-    let golden: MiniClip = serde_json::from_str(include_str!("golden/mini_clip.json")).unwrap();
+    let golden: MiniClip = serde_json::from_str(include_str!("../golden/mini_clip.json")).unwrap();
     let text = rows(clip.encode_texts(&golden.prompts).unwrap());
     let image = rows(clip.encode_images(images(32, &clip.device())));
     // Larger sums than the small model's (values up to 5 over 512 hidden units).

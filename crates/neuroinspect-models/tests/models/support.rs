@@ -1,7 +1,5 @@
 //! What the tests of classifiers and checkpoints share.
 
-#![allow(dead_code, unused_imports)] // Each test binary uses a part of it.
-
 use std::path::{Path, PathBuf};
 
 use burn::{

@@ -1,13 +1,6 @@
 //! CLIPs in files: their weights and the config beside them.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
+use crate::support::small_clip;
 use burn::{
     module::Module,
     tensor::{Device, Tensor},
@@ -18,7 +11,6 @@ use neuroinspect_models::{
     checkpoint::Precision,
     clip::{Clip, Gelu},
 };
-use support::small_clip;
 
 fn values(tensor: Tensor<2>) -> Vec<f32> {
     tensor.try_into_vec_as().unwrap()
@@ -39,8 +31,8 @@ fn an_oversized_config_in_the_metadata_is_refused() {
         (r#""embed_dim":8"#, r#""embed_dim":1099511627776"#),
     ] {
         assert!(json.contains(from), "{json}");
-        let metadata = [("config".to_owned(), json.replace(from, to))].into();
-        neuroinspect_models::checkpoint::save(&clip, &metadata, &path).unwrap();
+        let metadata = Some(("config", &*json.replace(from, to)));
+        neuroinspect_models::checkpoint::save(&clip, metadata, &path).unwrap();
         let error = Clip::load(&path, None, &device).unwrap_err();
         assert!(matches!(error, Error::ClipConfig { .. }), "{to}: {error}");
     }
@@ -117,7 +109,7 @@ fn weights_without_a_config_ask_for_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bare.safetensors");
     let clip = small_clip().init(&device).unwrap();
-    neuroinspect_models::checkpoint::save(&clip, &Default::default(), &path).unwrap();
+    neuroinspect_models::checkpoint::save(&clip, None, &path).unwrap();
     let error = Clip::load(&path, None, &device).unwrap_err();
     assert!(matches!(error, Error::NoClipConfig { .. }), "{error}");
     assert!(error.to_string().contains("ViT-B-32"));
@@ -130,8 +122,7 @@ fn a_damaged_config_in_the_metadata_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("odd.safetensors");
     let clip = small_clip().init(&device).unwrap();
-    let metadata = [("config".to_owned(), "{}".to_owned())].into();
-    neuroinspect_models::checkpoint::save(&clip, &metadata, &path).unwrap();
+    neuroinspect_models::checkpoint::save(&clip, Some(("config", "{}")), &path).unwrap();
     let error = Clip::load(&path, None, &device).unwrap_err().to_string();
     assert!(
         error.contains("odd.safetensors") && error.contains("embed_dim"),

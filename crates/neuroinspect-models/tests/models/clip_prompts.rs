@@ -1,11 +1,11 @@
 //! Prompt templates and class embeddings.
 
-#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
-
 use std::sync::Mutex;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use neuroinspect_core::{ClassId, Error as CoreError, ImageTextEncoder, InputSpec};
+use neuroinspect_core::{
+    ClassId, CopyEncoder, Error as CoreError, ImageTextEncoder, InputSpec, Precision,
+};
 use neuroinspect_models::{
     Error,
     prompts::{
@@ -25,6 +25,16 @@ impl Lengths {
             input: InputSpec::new(1),
             batches: Mutex::default(),
         }
+    }
+}
+
+impl CopyEncoder for Lengths {
+    fn encoder_copy(
+        &self,
+        _: &Device,
+        precision: Precision,
+    ) -> Result<Box<dyn ImageTextEncoder>, CoreError> {
+        Err(CoreError::Precision { precision })
     }
 }
 

@@ -1,13 +1,6 @@
 //! Configs of CLIP: open_clip's JSON, presets, validation, and what is built from them.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
+use crate::support::small_clip;
 use burn::{
     module::{Module, ModuleVisitor, Param},
     tensor::{Device, Distribution, Gradients, Tensor},
@@ -20,7 +13,6 @@ use neuroinspect_models::{
     checkpoint::Precision,
     clip::{ClipConfig, ClipTextConfig, Gelu},
 };
-use support::small_clip;
 
 #[test]
 fn json_of_open_clip_is_understood() {

@@ -1,18 +1,9 @@
 //! Published checkpoints, which the repository does not hold.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
+use crate::support::contents;
 use burn::tensor::Device;
 use neuroinspect_models::{Checkpoint, LoadConfig, load_classifier};
 use neuroinspect_testing::real_data;
-use support::contents;
 use tempfile::tempdir;
 
 /// Loads strictly, and saves and loads again without a change.

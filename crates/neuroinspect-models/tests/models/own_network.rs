@@ -1,15 +1,8 @@
 //! Networks of somebody's own, whose fields and parameters are of any kind, in files.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::{collections::BTreeMap, fs};
 
+use crate::support::{made_up_weights, safetensors_of};
 use burn::{
     module::{Module, Param, ParamId},
     nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig, RmsNorm, RmsNormConfig},
@@ -19,7 +12,6 @@ use neuroinspect_models::{
     Checkpoint, Strictness,
     checkpoint::{Precision, save_as},
 };
-use support::{made_up_weights, safetensors_of};
 use tempfile::tempdir;
 
 /// A network of somebody's own, with fields called like the wrappings of training scripts and with
@@ -67,7 +59,7 @@ fn a_network_of_ones_own_reloads_the_file_it_saved() {
     let path = folder.path().join("own.safetensors");
     let own = Own::new([16_777_217, -5], [true, false]);
     for precision in [Precision::F32, Precision::F16] {
-        save_as(&own, &BTreeMap::new(), precision, &path).unwrap();
+        save_as(&own, None, precision, &path).unwrap();
         let saved = Checkpoint::open(&path).unwrap();
         let names = [
             "head.bias",
@@ -88,7 +80,7 @@ fn a_network_of_ones_own_reloads_the_file_it_saved() {
         // Rounded to 24 bits, the step count would be another.
         assert_eq!(again.extras(), (vec![16_777_217, -5], vec![true, false]));
         let copy = folder.path().join("copy.safetensors");
-        save_as(&again, &BTreeMap::new(), precision, &copy).unwrap();
+        save_as(&again, None, precision, &copy).unwrap();
         assert_eq!(fs::read(&path).unwrap(), fs::read(&copy).unwrap());
     }
 }
