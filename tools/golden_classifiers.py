@@ -151,6 +151,8 @@ def networks():
         ("resnet50", [75], BOTTLENECK_LAYERS),
         ("resnet101", [], BOTTLENECK_LAYERS),
         ("resnet152", [], BOTTLENECK_LAYERS),
+        ("resnext50_32x4d", [64], BOTTLENECK_LAYERS),
+        ("wide_resnet50_2", [64], BOTTLENECK_LAYERS),
         ("tf_efficientnet_lite0", [64, 75], LITE_LAYERS),
     ):
         yield name, timm.create_model(name, num_classes=CLASSES), sizes, layers

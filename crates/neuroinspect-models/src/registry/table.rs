@@ -83,5 +83,7 @@ pub(super) const ROWS: &[Row] = rows! {
     "resnet50": RESNET, |size| ResNetConfig::new(Bottleneck, [3, 4, 6, 3]).graph(size), Tag("tv_in1k");
     "resnet101": RESNET, |size| ResNetConfig::new(Bottleneck, [3, 4, 23, 3]).graph(size), Tag("tv_in1k");
     "resnet152": RESNET, |size| ResNetConfig::new(Bottleneck, [3, 8, 36, 3]).graph(size), Tag("tv_in1k");
+    "resnext50_32x4d": RESNET, |size| ResNetConfig::new(Bottleneck, [3, 4, 6, 3]).with_groups(32, 4).graph(size), Tag("tv_in1k");
+    "wide_resnet50_2": RESNET, |size| ResNetConfig::new(Bottleneck, [3, 4, 6, 3]).with_groups(1, 128).graph(size), Tag("tv_in1k");
     "tf_efficientnet_lite0": LITE, efficientnet_lite0, Tag("in1k");
 };
