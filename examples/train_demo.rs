@@ -26,6 +26,7 @@ use burn::{
 };
 use burn_optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer};
 use neuroinspect::{
+    Extraction,
     core::{
         Classifier, DecisionLayer, DeviceName, ImageTextEncoder, InputSpec, Precision, Seed, Silent,
     },
@@ -33,7 +34,6 @@ use neuroinspect::{
         Batch, ImageDataset, LoaderConfig, batches, preprocess,
         scenes::{Context, Scene, Scenes, ScenesConfig},
     },
-    Extraction,
     demo::Demo,
     extract_features,
     models::{

@@ -245,9 +245,9 @@ impl Classifier for GraphClassifier {
         let network = self
             .network
             .with_linear(self.ends.head, weight, linear.bias);
+        let sizes = [layer.classes(), layer.neurons()];
         self.network = network.map_err(|error| {
-            let head = &self.head().name;
-            unknown_layer(&self.name, &format!("{head} ({error})"), [])
+            neuroinspect_core::Error::shape("decision layer", sizes, error.to_string())
         })?;
         Ok(())
     }

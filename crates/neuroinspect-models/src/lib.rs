@@ -10,7 +10,7 @@
 //! | --- | --- | --- | --- |
 //! | `cifar_resnet20`, `32`, `44`, `56` | 64: channels of `layer3` | 32 | akamaster/pytorch_resnet_cifar10 |
 //! | `resnet18`, `resnet34` | 512: channels of `layer4` | 224 of 256, bilinear | torchvision, timm |
-//! | `resnet50`, `101`, `152` | 2048: channels of `layer4` | 224 of 256, bilinear | torchvision, timm |
+//! | `resnet50`, `101`, `152`, wide ones, ResNeXts | 2048: channels of `layer4` | 224 of 256, bilinear | torchvision, timm |
 //! | `tf_efficientnet_lite0` | 1280: channels of `conv_head` | 224 of 256, bicubic | timm |
 //!
 //! ```

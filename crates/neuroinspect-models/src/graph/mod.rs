@@ -67,11 +67,11 @@ use serde::{Deserialize, Serialize};
 pub use builder::GraphBuilder;
 pub use network::Network;
 pub(crate) use network::module_of_network;
-pub use op::{Input, Op, Slot};
+use op::Slot;
+pub use op::{Input, Op};
 pub use ops::*;
 pub(crate) use parameters::Parameter;
 pub use parameters::{ParameterSpec, Start, he_normal, pytorch_uniform};
-pub use run::Mode;
 pub use value::Value;
 
 use crate::{Error, Result};

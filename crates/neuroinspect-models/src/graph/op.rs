@@ -15,13 +15,13 @@ use super::{
 
 /// A parameter that an operation needs: its name within the node, its shape, its first values.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Slot {
+pub(super) struct Slot {
     /// What follows the node's name, as `weight`.
-    pub suffix: &'static str,
+    pub(super) suffix: &'static str,
     /// Shape as PyTorch lays it out.
-    pub shape: Vec<usize>,
+    pub(super) shape: Vec<usize>,
     /// Its values before any are loaded.
-    pub start: Start,
+    pub(super) start: Start,
 }
 
 impl Slot {

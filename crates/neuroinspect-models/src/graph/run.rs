@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 /// By which statistics batch normalisation goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub(super) enum Mode {
     /// The running ones, always.
     Evaluation,
     /// Those of the batch, which move the running ones, where the images are on a device that
@@ -34,8 +34,11 @@ impl Network {
         self.run(inputs, taps, Mode::Evaluation, |_| {})
     }
 
-    /// Values of the graph for training, in the order of `taps`: batch normalisation follows Burn's
-    /// rule ([`Mode::Training`]).
+    /// Values of the graph for training, in the order of `taps`.
+    ///
+    /// Batch normalisation follows Burn's rule: where the images are on a device that differentiates and
+    /// the normalisation's training is enabled, it takes the statistics of the batch, which move the
+    /// running ones; elsewhere it takes the running ones.
     ///
     /// # Errors
     ///

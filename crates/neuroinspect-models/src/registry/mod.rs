@@ -31,8 +31,8 @@ pub struct ModelInfo {
     pub input: InputSpec,
     /// Whose implementation it computes the same as, and whose checkpoints it reads.
     pub source: &'static str,
-    /// Published weights whose input is known: [`load_classifier`] takes `name.tag`, too. There are
-    /// more, to be loaded by the name alone and with an [input](LoadConfig::input) of one's own.
+    /// timm's published weights, whose input is known: [`load_classifier`] takes `name.tag`, too. Others
+    /// are loaded by the name alone, with an [input](LoadConfig::input) of one's own.
     pub tags: Vec<ModelTag>,
 }
 

@@ -16,6 +16,7 @@ mod clip_prompts;
 mod graphs;
 mod inputs;
 mod layers_golden;
+mod operations;
 mod own_network;
 mod passes;
 mod published_weights;

@@ -260,6 +260,24 @@ fn a_replaced_decision_layer_is_saved() {
 }
 
 #[test]
+fn what_is_saved_loads_again_as_it_is() {
+    let folder = tempdir().unwrap();
+    for name in ["cifar_resnet20", "resnet18", "tf_efficientnet_lite0"] {
+        let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+        let model = init_classifier(name, 3, &Device::flex()).unwrap();
+        model.save(&first).unwrap();
+        let config = LoadConfig::default();
+        let loaded = load_classifier(name, &first, &config, &Device::flex()).unwrap();
+        assert!(loaded.report.is_complete());
+        loaded.model.save(&second).unwrap();
+        assert!(
+            fs::read(&first).unwrap() == fs::read(&second).unwrap(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn a_decision_layer_of_another_size_is_refused() {
     let mut model = load(&weights(3), &LoadConfig::default()).unwrap();
     for (classes, neurons) in [(4, 64), (3, 65)] {
