@@ -143,7 +143,11 @@ impl DeviceTable {
         Ok(self.mean.get_or_init(|| mean))
     }
 
-    /// The samples given by their indices, in that order; none may be out of range.
+    /// The samples given by their indices, in that order.
+    ///
+    /// # Panics
+    ///
+    /// When one is not below [`len`](Self::len).
     pub fn batch(&self, samples: &[usize]) -> Batch {
         let indices = samples.iter().map(|&sample| sample as i64).collect();
         let data = TensorData::new::<i64, _>(indices, [samples.len()]);
@@ -165,6 +169,10 @@ impl DeviceTable {
     }
 
     /// Activations of some neurons for all samples: `[N, S]`.
+    ///
+    /// # Panics
+    ///
+    /// When a neuron is not one of the table's.
     pub fn columns(&self, neurons: &[NeuronId]) -> Tensor<2> {
         if let Some(all) = &self.features {
             return all.clone().select(1, indices(neurons, &self.device));
@@ -177,8 +185,8 @@ impl DeviceTable {
         Tensor::from_data(data, &self.device)
     }
 
-    /// The class of largest logit of each chunk's samples, out of the chunks' logits; read back
-    /// at once.
+    /// Metrics of the classes of largest logit, out of the logits `[C, K]` of each
+    /// [chunk](Self::chunks); read back at once.
     ///
     /// # Errors
     ///

@@ -1,9 +1,6 @@
 //! The loss of the ratio edit, Eq. 8, and its gradient in closed form.
 
-use std::slice::Chunks;
-
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, activation::softmax};
-use neuroinspect_core::NeuronId;
 
 use super::{EditScope, RatioEdit, RatioForm, RatioNorm};
 use crate::{
@@ -13,33 +10,39 @@ use crate::{
 /// Keeps the quotient of Eq. 7 finite: no probability ratio is above `1 / EPSILON`.
 pub(crate) const EPSILON: f64 = 1e-9;
 
-/// Eq. 8 for one set of neurons: `CE + lambda3 |r - o|`.
+/// Samples that are looked at together when a penalty is summed over a chunk, at least.
+const FEWEST_ROWS: usize = 64;
+
+/// Eq. 8 for some neurons: `CE + lambda3 |r - o|`.
+///
+/// They fall into `G` groups of `s` that are zeroed together: one of all, or one of each. All groups
+/// are computed at once, along a first axis.
 pub(crate) struct RatioObjective {
     scope: EditScope,
     norm: RatioNorm,
     lambda3: f64,
     target: f64,
-    /// Sets of neurons that are zeroed together; a probability ratio is taken for each.
-    groups: Vec<Tensor<1, Int>>,
+    /// All neurons, group by group: `[G s]`.
+    neurons: Tensor<1, Int>,
+    groups: usize,
+}
+
+/// The probability ratios of a batch.
+struct Ratios {
+    /// Activations of each group's neurons: `[G, B, s]`.
+    activations: Tensor<3>,
+    /// `q = softmax` of the logits with a group zeroed: `[G, B, K]`.
+    without: Tensor<3>,
+    /// `r = p / (q + 1e-9)`: `[G, B, K]`.
+    ratio: Tensor<3>,
 }
 
 /// A penalty, and where it leads.
 struct Penalty {
     /// `|r - o|`, not yet weighted: `[1]`.
     value: Tensor<1>,
-    /// Its gradient with respect to each group's ratios: `[B, K]`.
-    by_ratio: Vec<Tensor<2>>,
-}
-
-/// One group's probability ratios.
-struct Ratio<'a> {
-    group: &'a Tensor<1, Int>,
-    /// Activations of the group's neurons: `[B, |S|]`.
-    activations: Tensor<2>,
-    /// `q = softmax` of the logits with the group zeroed: `[B, K]`.
-    without: Tensor<2>,
-    /// `r = p / (q + 1e-9)`: `[B, K]`.
-    ratio: Tensor<2>,
+    /// Its gradient with respect to the ratios: `[G, B, K]`.
+    by_ratio: Tensor<3>,
 }
 
 impl Objective for RatioObjective {
@@ -50,7 +53,7 @@ impl Objective for RatioObjective {
     fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> Evaluation {
         let logits = layer.logits(batch.features.clone());
         let CrossEntropyTerms { loss, p, gradient } = CrossEntropyTerms::new(logits.clone(), batch);
-        let ratios = self.ratios(layer, batch, &logits, &p);
+        let ratios = self.ratios(layer, &batch.features, logits, p.clone());
         let penalty = self.penalty(&ratios);
         // At a weight of 0 the penalty is only reported: 0 times its gradient is no number where
         // that is infinite, and work for nothing where it is not.
@@ -62,27 +65,24 @@ impl Objective for RatioObjective {
             };
         }
 
-        let mut total = gradient;
-        let mut columns = layer.weight.zeros_like();
-        for (ratio, by_ratio) in ratios.into_iter().zip(penalty.by_ratio) {
-            // d r_k / d z = r_k (e_k - p),  d r_k / d z^S = -r_k q_k / (q_k + 1e-9) (e_k - q)
-            let by_log = by_ratio * ratio.ratio * self.lambda3;
-            let q = ratio.without;
-            let by_log_without = by_log.clone() * q.clone() / (q.clone() + EPSILON);
-            let sum = by_log.clone().sum_dim(1);
-            let sum_without = by_log_without.clone().sum_dim(1);
-            let with = by_log - p.clone() * sum;
-            let without = q * sum_without - by_log_without;
-            let zeroed = without.clone().transpose().matmul(ratio.activations);
-            let (group, add) = (ratio.group.clone(), IndexingUpdateOp::Add);
-            columns = columns.select_assign(1, group, zeroed, add);
-            total = total + with + without;
-        }
+        // d r_k / d z = r_k (e_k - p),  d r_k / d z^S = -r_k q_k / (q_k + 1e-9) (e_k - q)
+        let by_log = penalty.by_ratio * ratios.ratio * self.lambda3;
+        let q = ratios.without;
+        let by_log_without = by_log.clone() * q.clone() / (q.clone() + EPSILON);
+        let sum = by_log.clone().sum_dim(2);
+        let with = by_log - p.unsqueeze_dim::<3>(0) * sum;
+        let without = q * by_log_without.clone().sum_dim(2) - by_log_without;
+
         let loss = loss + penalty.value.clone() * self.lambda3;
+        let total = gradient + (with + without.clone()).sum_dim(0).squeeze_dim::<2>(0);
         let result = Evaluation::through_logits(loss, total, &batch.features);
+        // [G, K, s] to [K, G s]
+        let zeroed = without.swap_dims(1, 2).matmul(ratios.activations);
+        let zeroed = zeroed.swap_dims(0, 1).flatten::<2>(1, 2);
+        let (neurons, add) = (self.neurons.clone(), IndexingUpdateOp::Add);
         Evaluation {
             penalty: penalty.value,
-            weight: result.weight - columns,
+            weight: result.weight.select_assign(1, neurons, -zeroed, add),
             ..result
         }
     }
@@ -98,19 +98,25 @@ impl Objective for RatioObjective {
         batch: &Batch,
         logits: &Tensor<2>,
     ) -> Option<Tensor<1>> {
-        let p = softmax(logits.clone(), 1);
-        let ratios = self.ratios(layer, batch, logits, &p);
-        Some(match self.scope {
-            EditScope::Class(class) => self.squares(&self.distances(&ratios, class.0)),
-            EditScope::AllClasses => {
-                let ratios = ratios.iter().map(|ratio| ratio.ratio.clone());
-                sum_of(ratios) / p.dims()[1] as f64
+        // Of many groups fewer samples at a time: a chunk's logits fill a cache by themselves.
+        let [samples, classes] = logits.dims();
+        let rows = (samples / self.groups).max(FEWEST_ROWS);
+        let sums = (0..samples).step_by(rows).map(|start| {
+            let range = start..samples.min(start + rows);
+            let logits = logits.clone().slice_dim(0, range.clone());
+            let features = batch.features.clone().slice_dim(0, range);
+            let p = softmax(logits.clone(), 1);
+            let ratios = self.ratios(layer, &features, logits, p);
+            match self.scope {
+                EditScope::Class(class) => self.distances(&ratios, class.0).square().sum(),
+                EditScope::AllClasses => ratios.ratio.sum() / classes as f64,
             }
-        })
+        });
+        Some(Tensor::cat(sums.collect(), 0).sum())
     }
 
     fn penalty_of(&self, sum: f64, samples: usize) -> f64 {
-        let ratios = (samples * self.groups.len()) as f64;
+        let ratios = (samples * self.groups) as f64;
         match (self.scope, self.norm) {
             (EditScope::Class(_), RatioNorm::L2) => sum.sqrt(),
             (EditScope::Class(_), RatioNorm::RootMeanSquare) => (sum / ratios).sqrt(),
@@ -121,42 +127,47 @@ impl Objective for RatioObjective {
 
 impl RatioObjective {
     pub(crate) fn new(edit: &RatioEdit, target: f64, device: &Device) -> Self {
-        let groups = groups(&edit.neurons, edit.config.ratio_form);
         Self {
             scope: edit.scope,
             norm: edit.config.ratio_norm,
             lambda3: edit.config.lambda3,
             target,
-            groups: groups.map(|group| indices(group, device)).collect(),
+            neurons: indices(&edit.neurons, device),
+            groups: match edit.config.ratio_form {
+                RatioForm::Joint => 1,
+                RatioForm::PerNeuron => edit.neurons.len(),
+            },
         }
     }
 
-    /// The ratios of each group, for every class; `p` is the softmax of `logits`, both `[B, K]`.
+    /// The ratios for every class, out of features `[B, D]`; `p` is the softmax of `logits`, both
+    /// `[B, K]`.
     fn ratios(
         &self,
         layer: &LayerTensors,
-        batch: &Batch,
-        logits: &Tensor<2>,
-        p: &Tensor<2>,
-    ) -> Vec<Ratio<'_>> {
-        let of_group = |group| {
-            let activations = batch.features.clone().select(1, Tensor::clone(group));
-            let columns = layer.weight.clone().select(1, Tensor::clone(group));
-            let without = logits.clone() - activations.clone().matmul(columns.transpose());
-            let without = softmax(without, 1);
-            Ratio {
-                group,
-                activations,
-                ratio: p.clone() / (without.clone() + EPSILON),
-                without,
-            }
+        features: &Tensor<2>,
+        logits: Tensor<2>,
+        p: Tensor<2>,
+    ) -> Ratios {
+        let by_group = |values: Tensor<2>| {
+            let [rows, neurons] = values.dims();
+            let values = values.reshape([rows, self.groups, neurons / self.groups]);
+            values.swap_dims(0, 1)
         };
-        self.groups.iter().map(of_group).collect()
+        let activations = by_group(features.clone().select(1, self.neurons.clone()));
+        let columns = by_group(layer.weight.clone().select(1, self.neurons.clone()));
+        let without = activations.clone().matmul(columns.swap_dims(1, 2));
+        let without = softmax(logits.unsqueeze_dim::<3>(0) - without, 2);
+        Ratios {
+            ratio: p.unsqueeze_dim::<3>(0) / (without.clone() + EPSILON),
+            without,
+            activations,
+        }
     }
 
-    fn penalty(&self, ratios: &[Ratio<'_>]) -> Penalty {
-        let [samples, classes] = ratios[0].ratio.dims();
-        let count = (samples * ratios.len()) as f64;
+    fn penalty(&self, ratios: &Ratios) -> Penalty {
+        let [groups, samples, classes] = ratios.ratio.dims();
+        let count = (groups * samples) as f64;
         match self.scope {
             EditScope::Class(class) => {
                 let scale = match self.norm {
@@ -164,57 +175,32 @@ impl RatioObjective {
                     RatioNorm::RootMeanSquare => count.sqrt().recip(),
                 };
                 let distances = self.distances(ratios, class.0);
-                let norm = self.squares(&distances).sqrt();
+                let norm = distances.clone().square().sum().sqrt();
                 // Where all ratios meet the target the gradient is taken as 0.
                 let divisor = norm.clone().clamp_min(f32::MIN_POSITIVE).unsqueeze();
-                let by_ratio = distances.into_iter().map(|distance| {
-                    let zeros = Tensor::zeros([samples, classes], &distance.device());
-                    let column = [0..samples, class.0..class.0 + 1];
-                    zeros.slice_assign(column, distance / divisor.clone() * scale)
-                });
+                let column = [0..groups, 0..samples, class.0..class.0 + 1];
+                let by_ratio = ratios.ratio.zeros_like();
                 Penalty {
-                    by_ratio: by_ratio.collect(),
+                    by_ratio: by_ratio.slice_assign(column, distances / divisor * scale),
                     value: norm * scale,
                 }
             }
             EditScope::AllClasses => {
                 // A mean is one number: both norms are its absolute value.
                 let count = count * classes as f64;
-                let sum = sum_of(ratios.iter().map(|ratio| ratio.ratio.clone()));
-                let distance = sum / count - self.target;
-                let by_ratio = (distance.clone().sign() / count).unsqueeze::<2>();
-                let by_ratio = by_ratio.expand([samples, classes]);
+                let distance = ratios.ratio.clone().sum() / count - self.target;
+                let by_ratio = (distance.clone().sign() / count).unsqueeze::<3>();
                 Penalty {
                     value: distance.abs(),
-                    by_ratio: vec![by_ratio; ratios.len()],
+                    by_ratio: by_ratio.expand([groups, samples, classes]),
                 }
             }
         }
     }
 
-    /// The distances of a class's ratios from the target: `[B, 1]` for each group.
-    fn distances(&self, ratios: &[Ratio<'_>], class: usize) -> Vec<Tensor<2>> {
-        let ratios = ratios.iter().map(|ratio| ratio.ratio.clone());
-        let distances = ratios.map(|ratio| ratio.slice_dim(1, class..class + 1) - self.target);
-        distances.collect()
-    }
-
-    /// The sum of the distances' squares: `[1]`.
-    fn squares(&self, distances: &[Tensor<2>]) -> Tensor<1> {
-        sum_of(distances.iter().map(|distance| distance.clone().square()))
-    }
-}
-
-/// The sum of all values of some tensors: `[1]`.
-fn sum_of(tensors: impl Iterator<Item = Tensor<2>>) -> Tensor<1> {
-    Tensor::cat(tensors.map(Tensor::sum).collect(), 0).sum()
-}
-
-/// The neurons in sets that are zeroed together.
-fn groups(neurons: &[NeuronId], form: RatioForm) -> Chunks<'_, NeuronId> {
-    match form {
-        RatioForm::Joint => neurons.chunks(neurons.len()),
-        RatioForm::PerNeuron => neurons.chunks(1),
+    /// The distances of a class's ratios from the target: `[G, B, 1]`.
+    fn distances(&self, ratios: &Ratios, class: usize) -> Tensor<3> {
+        ratios.ratio.clone().slice_dim(2, class..class + 1) - self.target
     }
 }
 

@@ -160,8 +160,8 @@ impl<'a> Run<'a> {
             objective,
             sampling,
             config,
-            weight: Adam::new(&layer.weight),
-            bias: Adam::new(&layer.bias),
+            weight: Adam::new(),
+            bias: Adam::new(),
             layer,
         }
     }

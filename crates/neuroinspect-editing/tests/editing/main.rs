@@ -8,6 +8,7 @@ mod data;
 mod epochs;
 mod learning;
 mod patch;
+mod recipe;
 mod refusals;
 mod rivals;
 mod session;

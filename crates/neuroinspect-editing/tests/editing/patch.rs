@@ -3,17 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ndarray::{Array1, Array2, array};
-use neuroinspect_core::{
-    ClassId, DecisionLayer, Error as CoreError, NeuronId, Seed, io::TensorFormat,
-};
+use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, NeuronId, io::TensorFormat};
 use neuroinspect_editing::{
-    DecisionMethod, EditConfig, EditScope, Error, Keep, LayerPatch, MethodRecord, RatioEdit,
-    RatioForm, RatioNorm, Recipe, Retrain, Schedule, Target, Ties, TrainingConfig,
+    DecisionMethod, EditConfig, EditScope, Error, LayerPatch, MethodRecord, RatioEdit, Recipe,
 };
 use proptest::{collection::vec, prelude::*};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-fn recipe() -> Recipe {
+pub(crate) fn recipe() -> Recipe {
     let method = RatioEdit::new(vec![NeuronId(0), NeuronId(2)], EditScope::Class(ClassId(1)));
     let method = method.with_config(EditConfig::paper_waterbirds());
     Recipe::new(
@@ -27,12 +24,12 @@ fn recipe() -> Recipe {
     )
 }
 
-fn before() -> DecisionLayer {
+pub(crate) fn before() -> DecisionLayer {
     DecisionLayer::new(array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], array![0.0, 0.5]).unwrap()
 }
 
 /// Changes the second row alone.
-fn after() -> DecisionLayer {
+pub(crate) fn after() -> DecisionLayer {
     DecisionLayer::new(array![[1.0, 2.0, 3.0], [4.0, 5.5, 6.0]], array![0.0, 0.25]).unwrap()
 }
 
@@ -50,14 +47,14 @@ fn bits(layer: &DecisionLayer) -> Vec<u32> {
         .collect()
 }
 
-fn saved(patch: &LayerPatch) -> Vec<u8> {
+pub(crate) fn saved(patch: &LayerPatch) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("edit.safetensors");
     patch.save(&path).unwrap();
     std::fs::read(path).unwrap()
 }
 
-fn load(bytes: &[u8]) -> Result<LayerPatch, Error> {
+pub(crate) fn load(bytes: &[u8]) -> Result<LayerPatch, Error> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("edit.safetensors");
     std::fs::write(&path, bytes).unwrap();
@@ -167,17 +164,17 @@ fn a_changed_value_is_noticed_when_applied() {
 }
 
 /// The parts of a file, to be put together wrongly.
-struct Parts {
+pub(crate) struct Parts {
     tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
-    metadata: HashMap<String, String>,
+    pub(crate) metadata: HashMap<String, String>,
 }
 
 impl Parts {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::of(&saved(&the_patch()))
     }
 
-    fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         let (_, header) = SafeTensors::read_metadata(bytes).unwrap();
         let metadata = header.metadata().clone().unwrap();
         let file = SafeTensors::deserialize(bytes).unwrap();
@@ -205,14 +202,14 @@ impl Parts {
         self
     }
 
-    fn metadata(mut self, from: &str, to: &str) -> Self {
+    pub(crate) fn metadata(mut self, from: &str, to: &str) -> Self {
         let value = self.metadata.get_mut(TensorFormat::KEY).unwrap();
         assert!(value.contains(from), "'{from}' is not in {value}");
         *value = value.replace(from, to);
         self
     }
 
-    fn load(self) -> Result<LayerPatch, Error> {
+    pub(crate) fn load(self) -> Result<LayerPatch, Error> {
         let views = self.tensors.iter().map(|(name, dtype, shape, bytes)| {
             (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
         });
@@ -316,139 +313,6 @@ fn hostile_files_are_refused_by_name() {
             reason.contains(expected),
             "'{expected}' is missing from: {reason}"
         );
-    }
-}
-
-#[test]
-fn a_patch_by_an_unknown_method_can_be_used_and_kept() {
-    let patch = Parts::new()
-        .metadata("probability_ratio", "divination")
-        .load()
-        .unwrap();
-    let record = &patch.recipe().method;
-    assert!(record.known().is_none());
-    assert_eq!(
-        (&record.name[..], record.kept_epoch),
-        ("divination", Some(3))
-    );
-    assert!(patch.to_string().contains("'divination'"));
-    assert_eq!(patch.apply(&before()).unwrap(), after());
-    assert_eq!(patch.revert(&after()).unwrap(), before());
-    assert_eq!(load(&saved(&patch)).unwrap(), patch);
-}
-
-/// As versions to come may have them: an option more, or one less.
-#[test]
-fn a_patch_with_options_unknown_can_be_used_and_kept() {
-    for (from, to) in [
-        ("\"schedule\"", "\"shedule\":0,\"schedule\""),
-        (",\"schedule\":\"constant\"", ""),
-        ("\"lambda3\":0.001,", ""),
-    ] {
-        let patch = Parts::new().metadata(from, to).load().unwrap();
-        let record = &patch.recipe().method;
-        assert!(
-            record.known().is_none(),
-            "what is missing is not to be made up: {record:?}"
-        );
-        assert_eq!(record.name, "probability_ratio");
-        assert_eq!(record.options["neurons"], serde_json::json!([0, 2]));
-        assert_eq!(patch.apply(&before()).unwrap(), after());
-        assert_eq!(load(&saved(&patch)).unwrap(), patch);
-    }
-}
-
-#[test]
-fn known_methods_can_be_done_again() {
-    let record = recipe().method;
-    let edit: RatioEdit = record.parse().unwrap();
-    assert_eq!(edit.config, EditConfig::paper_waterbirds());
-    let known = record.known().unwrap();
-    assert_eq!(known.options().unwrap(), record.options);
-    assert_eq!(known.neurons(), edit.neurons);
-    assert!(record.parse::<Retrain>().is_none());
-    let retrain = Retrain::default();
-    let record = MethodRecord {
-        name: retrain.name().to_owned(),
-        options: retrain.options().unwrap(),
-        derived: BTreeMap::new(),
-        kept_epoch: None,
-    };
-    assert_eq!(record.known().unwrap().name(), "retrain");
-    assert_eq!(
-        record.to_string(),
-        "retrains the decision layer, with seed 0"
-    );
-}
-
-/// Written by the first version; what it says must be read for as long as there are such files.
-const VERSION_1: &[u8] = include_bytes!("../data/edit.v1.safetensors");
-
-#[test]
-fn a_file_of_version_1_is_read() {
-    let patch = load(VERSION_1).unwrap();
-    let recipe = patch.recipe();
-    assert_eq!((&recipe.model[..], &recipe.version[..]), ("toy", "0.1.0"));
-    let edit: RatioEdit = recipe.method.parse().unwrap();
-    assert_eq!(edit.neurons, [NeuronId(0), NeuronId(2)]);
-    assert_eq!(edit.scope, EditScope::Class(ClassId(1)));
-    assert_eq!(recipe.method.derived["target"], 1.02);
-    assert_eq!(recipe.method.kept_epoch, Some(3));
-    let expected = EditConfig {
-        target: Target::Fixed(1.0),
-        ratio_form: RatioForm::Joint,
-        ratio_norm: RatioNorm::L2,
-        lambda3: 0.01,
-        training: TrainingConfig {
-            learning_rate: 1e-4,
-            weight_decay: 1e-4,
-            batch_size: 32,
-            epochs: 20,
-            patience: Some(5),
-            keep: Keep::Accuracy,
-            ties: Ties::SmallerPenalty,
-            skipped_epochs: 0,
-            schedule: Schedule::Warmup,
-            seed: Seed(0),
-        },
-    };
-    assert_eq!(edit.config, expected);
-    assert_eq!(patch.shape(), [2, 3]);
-    assert_eq!(patch.changed_classes(), [ClassId(1)]);
-    let hash = "1fc7997710036516dfedf71025a1e6d26e41c9e095184feeded8ff257cbe25e3";
-    assert_eq!(patch.sha256_before(), hash);
-    let hash = "8bf61a1acc5374002261cb598961e061593670cd94ca5882fa802c578f170658";
-    assert_eq!(patch.sha256_after(), hash);
-    assert_eq!(patch.apply(&before()).unwrap(), after());
-    assert_eq!(patch.revert(&after()).unwrap(), before());
-    // Written anew it is of version 2, and says the same.
-    assert_eq!(load(&saved(&patch)).unwrap(), patch);
-}
-
-/// A file of version 1 whose options this version does not know in full.
-#[test]
-fn a_file_of_version_1_by_an_unknown_method_keeps_what_it_says() {
-    let (_, header) = SafeTensors::read_metadata(VERSION_1).unwrap();
-    let metadata = header.metadata().clone().unwrap();
-    for (from, to) in [
-        ("probability_ratio", "divination"),
-        (",\"schedule\":\"warmup\"", ""),
-        ("\"best_epoch\":3,", ""),
-    ] {
-        let mut metadata = metadata.clone();
-        let edit = metadata.get_mut("edit").unwrap();
-        assert!(edit.contains(from), "{edit}");
-        *edit = edit.replace(from, to);
-        let parts = Parts {
-            metadata,
-            ..Parts::of(VERSION_1)
-        };
-        let patch = parts.load().unwrap();
-        let record = &patch.recipe().method;
-        assert!(record.known().is_none() && record.derived.is_empty());
-        assert_eq!(record.options["target"], 1.02);
-        assert_eq!(patch.apply(&before()).unwrap(), after());
-        assert_eq!(load(&saved(&patch)).unwrap(), patch);
     }
 }
 

@@ -8,7 +8,7 @@ fn adam_is_that_of_pytorch() {
     let device = Device::flex();
     let tensor = |values: [f32; 3]| Tensor::<1>::from_data(values, &device);
     let mut parameter = tensor([0.5, -1.0, 2.0]);
-    let mut adam = Adam::new(&parameter);
+    let mut adam = Adam::new();
     // torch.optim.Adam(lr=0.1, weight_decay=0.01) of PyTorch 2.9 on the same gradients.
     for (gradient, expected) in [
         ([1.0, -0.5, 0.0], [0.4, -0.9, 1.9000001]),
