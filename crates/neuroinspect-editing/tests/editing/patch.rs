@@ -1,40 +1,40 @@
-//! Edit files: exact in both directions, and closed to anything that is not one.
+//! Patches and their files: exact in both directions, and closed to anything that is not one.
 
-#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
-
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ndarray::{Array1, Array2, array};
-use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, NeuronId, Seed};
+use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, NeuronId, io::TensorFormat};
 use neuroinspect_editing::{
-    Edit, EditConfig, EditScope, Error, Keep, Method, RatioForm, RatioNorm, Recipe, Schedule,
-    Target, Ties,
+    DecisionMethod, EditConfig, EditScope, Error, LayerPatch, MethodRecord, RatioEdit, Recipe,
 };
 use proptest::{collection::vec, prelude::*};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-fn recipe() -> Recipe {
-    let method = Method::ProbabilityRatio {
-        neurons: vec![NeuronId(0), NeuronId(2)],
-        scope: EditScope::Class(ClassId(1)),
-        target: 1.02,
-        best_epoch: 3,
-        config: EditConfig::waterbirds(),
-    };
-    Recipe::new("toy", method)
+pub(crate) fn recipe() -> Recipe {
+    let method = RatioEdit::new(vec![NeuronId(0), NeuronId(2)], EditScope::Class(ClassId(1)));
+    let method = method.with_config(EditConfig::paper_waterbirds());
+    Recipe::new(
+        "toy",
+        MethodRecord {
+            name: method.name().to_owned(),
+            options: method.options().unwrap(),
+            derived: BTreeMap::from([(RatioEdit::TARGET.to_owned(), 1.02)]),
+            kept_epoch: Some(3),
+        },
+    )
 }
 
-fn before() -> DecisionLayer {
+pub(crate) fn before() -> DecisionLayer {
     DecisionLayer::new(array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], array![0.0, 0.5]).unwrap()
 }
 
 /// Changes the second row alone.
-fn after() -> DecisionLayer {
+pub(crate) fn after() -> DecisionLayer {
     DecisionLayer::new(array![[1.0, 2.0, 3.0], [4.0, 5.5, 6.0]], array![0.0, 0.25]).unwrap()
 }
 
-fn the_edit() -> Edit {
-    Edit::between(&before(), &after(), recipe()).unwrap()
+fn the_patch() -> LayerPatch {
+    LayerPatch::between(&before(), &after(), recipe()).unwrap()
 }
 
 /// Bits, because `==` holds -0.0 and 0.0 for equal.
@@ -47,45 +47,45 @@ fn bits(layer: &DecisionLayer) -> Vec<u32> {
         .collect()
 }
 
-fn saved(edit: &Edit) -> Vec<u8> {
+pub(crate) fn saved(patch: &LayerPatch) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("edit.safetensors");
-    edit.save(&path).unwrap();
+    patch.save(&path).unwrap();
     std::fs::read(path).unwrap()
 }
 
-fn load(bytes: &[u8]) -> Result<Edit, Error> {
+pub(crate) fn load(bytes: &[u8]) -> Result<LayerPatch, Error> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("edit.safetensors");
     std::fs::write(&path, bytes).unwrap();
-    Edit::load(&path)
+    LayerPatch::load(&path)
 }
 
 #[test]
 fn only_changed_rows_are_kept() {
-    let edit = the_edit();
-    assert_eq!(edit.changed_classes(), [ClassId(1)]);
-    assert_eq!(edit.largest_change(), (0.5, 0.25));
-    assert_eq!(edit.shape(), [2, 3]);
-    assert_eq!(edit.recipe(), &recipe());
-    assert_eq!(edit.sha256_before(), before().sha256());
-    assert_eq!(edit.sha256_after(), after().sha256());
+    let patch = the_patch();
+    assert_eq!(patch.changed_classes(), [ClassId(1)]);
+    assert_eq!(patch.largest_change(), (0.5, 0.25));
+    assert_eq!(patch.shape(), [2, 3]);
+    assert_eq!(patch.recipe(), &recipe());
+    assert_eq!(patch.sha256_before(), before().sha256());
+    assert_eq!(patch.sha256_after(), after().sha256());
 }
 
 #[test]
 fn a_zero_that_changes_its_sign_is_a_change() {
     let negative = DecisionLayer::new(before().weight().to_owned(), array![-0.0, 0.5]).unwrap();
-    let edit = Edit::between(&before(), &negative, recipe()).unwrap();
-    assert_eq!(edit.changed_classes(), [ClassId(0)]);
-    assert_eq!(bits(&edit.apply(&before()).unwrap()), bits(&negative));
-    assert_eq!(bits(&edit.revert(&negative).unwrap()), bits(&before()));
+    let patch = LayerPatch::between(&before(), &negative, recipe()).unwrap();
+    assert_eq!(patch.changed_classes(), [ClassId(0)]);
+    assert_eq!(bits(&patch.apply(&before()).unwrap()), bits(&negative));
+    assert_eq!(bits(&patch.revert(&negative).unwrap()), bits(&before()));
 }
 
 #[test]
 fn applying_and_reverting_twice_is_doing_so_once() {
-    let edit = the_edit();
-    assert_eq!(edit.apply(&after()).unwrap(), after());
-    assert_eq!(edit.revert(&before()).unwrap(), before());
+    let patch = the_patch();
+    assert_eq!(patch.apply(&after()).unwrap(), after());
+    assert_eq!(patch.revert(&before()).unwrap(), before());
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn another_layer_is_refused_with_the_model_named() {
     let other = DecisionLayer::new(before().weight().to_owned(), array![0.0, 0.51]).unwrap();
     let small = DecisionLayer::new(array![[1.0]], array![0.0]).unwrap();
     for layer in [other, small] {
-        for result in [the_edit().apply(&layer), the_edit().revert(&layer)] {
+        for result in [the_patch().apply(&layer), the_patch().revert(&layer)] {
             let error = result.unwrap_err();
             assert!(matches!(error, Error::OtherLayer { .. }));
             let text = error.to_string();
@@ -106,19 +106,19 @@ fn another_layer_is_refused_with_the_model_named() {
 }
 
 #[test]
-fn layers_of_different_shapes_have_no_edit_between_them() {
+fn layers_of_different_shapes_have_no_patch_between_them() {
     let small = DecisionLayer::new(array![[1.0]], array![0.0]).unwrap();
-    let result = Edit::between(&small, &after(), recipe());
+    let result = LayerPatch::between(&small, &after(), recipe());
     assert!(matches!(result, Err(Error::Core(CoreError::Shape { .. }))));
 }
 
 #[test]
 fn the_summary_says_what_and_for_whom() {
-    let text = the_edit().to_string();
+    let text = the_patch().to_string();
     for part in [
         "'toy' (2 classes, 3 neurons)",
         "neurons 0, 2 for class 1",
-        "ratio of 1.0200",
+        "target 1.0200",
         "1 of 2 rows",
         "5.000e-1",
         "seed 0",
@@ -132,8 +132,8 @@ fn the_summary_says_what_and_for_whom() {
 
 #[test]
 fn damaged_files_are_refused() {
-    let whole = saved(&the_edit());
-    assert_eq!(load(&whole).unwrap(), the_edit());
+    let whole = saved(&the_patch());
+    assert_eq!(load(&whole).unwrap(), the_patch());
     for length in (0..whole.len()).step_by(7) {
         let error = load(&whole[..length]).unwrap_err();
         assert!(
@@ -141,40 +141,43 @@ fn damaged_files_are_refused() {
             "{length} bytes: {error}"
         );
     }
-    let missing = Edit::load(tempfile::tempdir().unwrap().path().join("no"));
+    let missing = LayerPatch::load(tempfile::tempdir().unwrap().path().join("no"));
     assert!(matches!(missing, Err(Error::Core(CoreError::Read { .. }))));
 }
 
 #[test]
 fn a_changed_value_is_noticed_when_applied() {
-    let mut bytes = saved(&the_edit());
+    let mut bytes = saved(&the_patch());
     // The one place of 5.5, a weight after the edit.
     let place = bytes
         .windows(4)
         .position(|window| window == 5.5_f32.to_le_bytes())
         .unwrap();
     bytes[place..place + 4].copy_from_slice(&5.25_f32.to_le_bytes());
-    let edit = load(&bytes).unwrap();
-    assert!(matches!(edit.apply(&before()), Err(Error::Damaged { .. })));
+    let patch = load(&bytes).unwrap();
+    assert!(matches!(patch.apply(&before()), Err(Error::Damaged { .. })));
     assert_eq!(
-        edit.revert(&after()).unwrap(),
+        patch.revert(&after()).unwrap(),
         before(),
         "what was before is whole"
     );
 }
 
 /// The parts of a file, to be put together wrongly.
-struct Parts {
+pub(crate) struct Parts {
     tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
-    metadata: HashMap<String, String>,
+    pub(crate) metadata: HashMap<String, String>,
 }
 
 impl Parts {
-    fn new() -> Self {
-        let bytes = saved(&the_edit());
-        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    pub(crate) fn new() -> Self {
+        Self::of(&saved(&the_patch()))
+    }
+
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let (_, header) = SafeTensors::read_metadata(bytes).unwrap();
         let metadata = header.metadata().clone().unwrap();
-        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let file = SafeTensors::deserialize(bytes).unwrap();
         let tensors = file.iter().map(|(name, view)| {
             (
                 name.to_owned(),
@@ -199,14 +202,14 @@ impl Parts {
         self
     }
 
-    fn metadata(mut self, key: &str, from: &str, to: &str) -> Self {
-        let value = self.metadata.get_mut(key).unwrap();
-        assert!(value.contains(from));
+    pub(crate) fn metadata(mut self, from: &str, to: &str) -> Self {
+        let value = self.metadata.get_mut(TensorFormat::KEY).unwrap();
+        assert!(value.contains(from), "'{from}' is not in {value}");
         *value = value.replace(from, to);
         self
     }
 
-    fn load(self) -> Result<Edit, Error> {
+    pub(crate) fn load(self) -> Result<LayerPatch, Error> {
         let views = self.tensors.iter().map(|(name, dtype, shape, bytes)| {
             (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
         });
@@ -224,17 +227,17 @@ impl Parts {
 fn files_that_promise_the_hashes_of_a_layer_of_another_shape_are_refused() {
     let far = 7_i64.to_le_bytes();
     let classes = Parts::new()
-        .metadata("edit", "\"classes\":2", "\"classes\":9")
+        .metadata("\"classes\":2", "\"classes\":9")
         .tensor("rows", Dtype::I64, &[1], &far);
     let neurons = Parts::new()
-        .metadata("edit", "\"neurons\":3", "\"neurons\":2")
+        .metadata("\"neurons\":3", "\"neurons\":2")
         .tensor("weight_before", Dtype::F32, &[1, 2], &[0; 8])
         .tensor("weight_after", Dtype::F32, &[1, 2], &[0; 8]);
     for (parts, claimed) in [(classes, "9 classes, 3"), (neurons, "2 classes, 2")] {
-        let edit = parts.load().unwrap();
+        let patch = parts.load().unwrap();
         for (result, layer) in [
-            (edit.apply(&before()), before()),
-            (edit.revert(&after()), after()),
+            (patch.apply(&before()), before()),
+            (patch.revert(&after()), after()),
         ] {
             let error = result.unwrap_err();
             assert!(matches!(error, Error::OtherLayer { .. }));
@@ -252,23 +255,26 @@ fn hostile_files_are_refused_by_name() {
     let new = Parts::new;
     let row = |row: i64| row.to_le_bytes();
     let nan = [f32::NAN, 0.0, 0.0].map(f32::to_le_bytes).concat();
-    let mut bare = new();
-    bare.metadata.remove("edit");
+    let bare = new().metadata("\"edit\"", "\"edited\"");
     let mut lacking = new();
     lacking.tensors.retain(|tensor| tensor.0 != "bias_after");
     for (parts, expected) in [
-        (new().metadata("format", "v1", "v9"), "format"),
-        (bare, "no edit"),
         (
-            new().metadata("edit", "\"recipe\"", "\"prescription\""),
-            "recipe",
+            new().metadata("neuroinspect.edit", "neuroinspect.editor"),
+            "format",
         ),
         (
-            new().metadata("edit", "\"name\":\"prob", "\"game\":\"prob"),
+            new().metadata("\"version\":2", "\"version\":3"),
+            "version 3",
+        ),
+        (bare, "no edit"),
+        (new().metadata("\"recipe\"", "\"prescription\""), "recipe"),
+        (
+            new().metadata("\"name\":\"prob", "\"game\":\"prob"),
             "missing field `name`",
         ),
         (
-            new().metadata("edit", "\"neurons\":3", "\"neurons\":18446744073709551615"),
+            new().metadata("\"neurons\":3", "\"neurons\":18446744073709551615"),
             "weight_before",
         ),
         (new().tensor("rows", Dtype::I64, &[1], &row(2)), "row 2"),
@@ -310,94 +316,6 @@ fn hostile_files_are_refused_by_name() {
     }
 }
 
-#[test]
-fn an_edit_by_an_unknown_method_can_be_used_and_kept() {
-    let edit = Parts::new()
-        .metadata("edit", "probability_ratio", "divination")
-        .load()
-        .unwrap();
-    let Method::Other { name, options } = &edit.recipe().method else {
-        panic!("{:?}", edit.recipe())
-    };
-    assert_eq!(
-        (&name[..], &options["best_epoch"]),
-        ("divination", &3.into())
-    );
-    assert!(edit.to_string().contains("'divination'"));
-    assert_eq!(edit.apply(&before()).unwrap(), after());
-    assert_eq!(edit.revert(&after()).unwrap(), before());
-    assert_eq!(load(&saved(&edit)).unwrap(), edit);
-}
-
-/// As versions to come may have them: an option more, or one less.
-#[test]
-fn an_edit_with_options_unknown_can_be_used_and_kept() {
-    for (from, to) in [
-        ("\"schedule\"", "\"shedule\":0,\"schedule\""),
-        (",\"schedule\":\"warmup\"", ""),
-        ("\"best_epoch\":3,", ""),
-    ] {
-        let edit = Parts::new().metadata("edit", from, to).load().unwrap();
-        let Method::Other { name, options } = &edit.recipe().method else {
-            panic!("what is missing is not to be made up: {:?}", edit.recipe())
-        };
-        assert_eq!(
-            (&name[..], &options["target"]),
-            ("probability_ratio", &1.02.into())
-        );
-        assert_eq!(edit.apply(&before()).unwrap(), after());
-        assert_eq!(load(&saved(&edit)).unwrap(), edit);
-    }
-}
-
-/// Written by [`Edit::save`]; what it says must be read for as long as there is a version 1.
-const VERSION_1: &[u8] = include_bytes!("data/edit.v1.safetensors");
-
-#[test]
-fn an_edit_of_version_1_is_read_and_written_as_ever() {
-    let edit = load(VERSION_1).unwrap();
-    let recipe = edit.recipe();
-    assert_eq!((&recipe.model[..], &recipe.version[..]), ("toy", "0.1.0"));
-    let Method::ProbabilityRatio {
-        neurons,
-        scope,
-        target,
-        best_epoch,
-        config,
-    } = &recipe.method
-    else {
-        panic!("{recipe:?}")
-    };
-    assert_eq!(neurons, &[NeuronId(0), NeuronId(2)]);
-    assert_eq!((*scope, *target), (EditScope::Class(ClassId(1)), 1.02));
-    assert_eq!(*best_epoch, 3);
-    let expected = EditConfig {
-        target: Target::Fixed(1.0),
-        ratio_form: RatioForm::Joint,
-        ratio_norm: RatioNorm::L2,
-        lambda3: 0.01,
-        learning_rate: 1e-4,
-        weight_decay: 1e-4,
-        batch_size: 32,
-        epochs: 20,
-        patience: Some(5),
-        keep: Keep::Accuracy,
-        ties: Ties::SmallerPenalty,
-        schedule: Schedule::Warmup,
-        seed: Seed(0),
-    };
-    assert_eq!(config, &expected);
-    assert_eq!(edit.shape(), [2, 3]);
-    assert_eq!(edit.changed_classes(), [ClassId(1)]);
-    let hash = "1fc7997710036516dfedf71025a1e6d26e41c9e095184feeded8ff257cbe25e3";
-    assert_eq!(edit.sha256_before(), hash);
-    let hash = "8bf61a1acc5374002261cb598961e061593670cd94ca5882fa802c578f170658";
-    assert_eq!(edit.sha256_after(), hash);
-    assert_eq!(edit.apply(&before()).unwrap(), after());
-    assert_eq!(edit.revert(&after()).unwrap(), before());
-    assert_eq!(saved(&edit), VERSION_1);
-}
-
 fn layers() -> impl Strategy<Value = (DecisionLayer, DecisionLayer)> {
     (1_usize..6, 1_usize..6).prop_flat_map(|(classes, neurons)| {
         let values = move || {
@@ -427,12 +345,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn any_edit_goes_there_and_back_through_a_file((before, after) in layers()) {
-        let edit = Edit::between(&before, &after, recipe()).unwrap();
-        let edit = load(&saved(&edit)).unwrap();
-        prop_assert_eq!(&edit, &Edit::between(&before, &after, recipe()).unwrap());
-        let applied = edit.apply(&before).unwrap();
+    fn any_patch_goes_there_and_back_through_a_file((before, after) in layers()) {
+        let patch = LayerPatch::between(&before, &after, recipe()).unwrap();
+        let patch = load(&saved(&patch)).unwrap();
+        prop_assert_eq!(&patch, &LayerPatch::between(&before, &after, recipe()).unwrap());
+        let applied = patch.apply(&before).unwrap();
         prop_assert_eq!(bits(&applied), bits(&after));
-        prop_assert_eq!(bits(&edit.revert(&applied).unwrap()), bits(&before));
+        prop_assert_eq!(bits(&patch.revert(&applied).unwrap()), bits(&before));
     }
 }

@@ -2,44 +2,67 @@
 
 use burn::tensor::Tensor;
 
-use crate::Schedule;
+use super::Schedule;
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
 
 /// Adam (arXiv 1412.6980) for one tensor, as PyTorch has it: weight decay is added to the gradient.
-/// Not Burn's, whose bias correction `1 - 0.999^t` in single precision is off by a part in 1e5.
+///
+/// Not Burn's, which takes `1 - 0.999^t` in single precision: on the values of the test below it is
+/// 9e-7 off PyTorch on a value of 1.7 after three steps, seven units in the last place.
 pub(crate) struct Adam<const R: usize> {
-    parameter: Tensor<R>,
-    mean: Tensor<R>,
-    square: Tensor<R>,
+    moments: Option<Moments<R>>,
     steps: i32,
 }
 
+/// The means of gradient and squared gradient.
+struct Moments<const R: usize> {
+    mean: Tensor<R>,
+    square: Tensor<R>,
+}
+
 impl<const R: usize> Adam<R> {
-    pub(crate) fn new(parameter: Tensor<R>) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            mean: parameter.zeros_like(),
-            square: parameter.zeros_like(),
-            parameter,
+            moments: None,
             steps: 0,
         }
     }
 
-    pub(crate) fn parameter(&self) -> &Tensor<R> {
-        &self.parameter
-    }
-
-    pub(crate) fn step(&mut self, gradient: Tensor<R>, rate: f64, weight_decay: f64) {
-        let gradient = gradient + self.parameter.clone() * weight_decay;
+    /// The parameter after a step along its gradient.
+    ///
+    /// A tensor that nobody else holds is overwritten where it lies: the moments are taken out for
+    /// that, and clones come last.
+    pub(crate) fn step(
+        &mut self,
+        parameter: Tensor<R>,
+        gradient: Tensor<R>,
+        rate: f64,
+        weight_decay: f64,
+    ) -> Tensor<R> {
+        let gradient = match weight_decay {
+            0.0 => gradient,
+            decay => gradient + parameter.clone() * decay,
+        };
+        let mean = gradient.clone() * (1.0 - BETA1);
+        let square = gradient.square() * (1.0 - BETA2);
+        // From moments of 0 the first come out as they are.
+        let moments = match self.moments.take() {
+            None => Moments { mean, square },
+            Some(moments) => Moments {
+                mean: moments.mean * BETA1 + mean,
+                square: moments.square * BETA2 + square,
+            },
+        };
         self.steps += 1;
-        self.mean = self.mean.clone() * BETA1 + gradient.clone() * (1.0 - BETA1);
-        self.square = self.square.clone() * BETA2 + gradient.square() * (1.0 - BETA2);
         let rate = rate / (1.0 - BETA1.powi(self.steps));
         let correction = (1.0 - BETA2.powi(self.steps)).sqrt();
-        let divisor = self.square.clone().sqrt() / correction + EPSILON;
-        self.parameter = self.parameter.clone() - self.mean.clone() / divisor * rate;
+        let divisor = moments.square.clone().sqrt() / correction + EPSILON;
+        let step = moments.mean.clone() / divisor * rate;
+        self.moments = Some(moments);
+        parameter - step
     }
 }
 

@@ -1,13 +1,15 @@
-use burn::tensor::{Device, Tensor, TensorData};
-use ndarray::{Array1, Array2, ArrayView1, Axis};
-use neuroinspect_core::{ClassId, DecisionLayer, NeuronId};
+use burn::tensor::{Device, Tensor};
+use ndarray::{Array1, Array2, ArrayView1};
+use neuroinspect_core::{ClassId, DecisionLayer, read_back};
 use neuroinspect_testing::{
     assert_close,
     reference::{Reference, original},
+    tables::{neuron_ids, table},
 };
 use proptest::{collection::vec, prelude::*, sample::subsequence};
 
 use super::*;
+use crate::{DeviceTable, EditConfig, Storage};
 
 /// One batch, and what is to be corrected on it.
 #[derive(Clone, Debug)]
@@ -67,46 +69,52 @@ impl Case {
         cross_entropy + self.config.lambda3 * penalty
     }
 
-    /// The same by the code under test.
-    fn evaluate(&self) -> Evaluation {
-        let device = Device::flex();
-        let matrix = |array: &Array2<f64>| {
-            let values = array.iter().map(|&value| value as f32).collect();
-            Tensor::<2>::from_data(
-                TensorData::new(values, [array.nrows(), array.ncols()]),
-                &device,
-            )
-        };
-        let mut labels = Array2::zeros((self.labels.len(), self.bias.len()));
-        self.labels
-            .iter()
-            .enumerate()
-            .for_each(|(row, &label)| labels[[row, label]] = 1.0);
-        let bias = matrix(&self.bias.clone().insert_axis(Axis(0))).squeeze_dim(0);
-        let neurons: Vec<NeuronId> = self.neurons.iter().copied().map(NeuronId).collect();
-        let loss = Loss::new(&neurons, self.scope, self.target, &self.config, &device);
-        loss.evaluate(
-            &matrix(&self.weight),
-            &bias,
-            matrix(&self.features),
-            matrix(&labels),
-        )
+    fn objective(&self) -> RatioObjective {
+        let edit = RatioEdit::new(neuron_ids(&self.neurons), self.scope);
+        let edit = edit.with_config(self.config.clone());
+        RatioObjective::new(&edit, self.target, &Device::flex())
     }
 
-    /// The penalty as it is recorded of a layer and a table.
-    fn of_table(&self) -> f64 {
+    fn tensors(&self) -> (LayerTensors, DeviceTable) {
         let weight = self.weight.mapv(|value| value as f32);
         let layer = DecisionLayer::new(weight, self.bias.mapv(|value| value as f32)).unwrap();
         let features = self.features.mapv(|value| value as f32);
-        let logits = layer.logits(features.view()).unwrap();
-        let neurons: Vec<NeuronId> = self.neurons.iter().copied().map(NeuronId).collect();
-        let penalty = Penalty::new(&neurons, self.scope, self.target, &self.config);
-        penalty.of(&layer, features.view(), logits.view())
+        let samples = table(features, &self.labels, self.bias.len());
+        let device = Device::flex();
+        let samples = DeviceTable::new(samples, &device, Storage::Device).unwrap();
+        (LayerTensors::of(&layer, &device), samples)
+    }
+
+    /// The same by the code under test.
+    fn evaluate(&self) -> Evaluation {
+        let (layer, samples) = self.tensors();
+        let all: Vec<usize> = (0..samples.len()).collect();
+        self.objective().evaluate(&layer, &samples.batch(&all))
+    }
+
+    /// The cross-entropy alone.
+    fn cross_entropy(&self) -> Evaluation {
+        let mut case = self.clone();
+        case.config.lambda3 = 0.0;
+        case.evaluate()
+    }
+
+    /// The penalty as it is recorded of a layer and a table, one sample at a time.
+    fn of_table(&self) -> f64 {
+        let (layer, samples) = self.tensors();
+        let objective = self.objective();
+        let sum = |sample| {
+            let batch = samples.batch(&[sample]);
+            let logits = layer.logits(batch.features.clone());
+            let sum = objective.penalty_sum(&layer, &batch, &logits);
+            values(sum.unwrap())[0]
+        };
+        objective.penalty_of((0..samples.len()).map(sum).sum(), samples.len())
     }
 }
 
-fn host<const R: usize>(tensor: Tensor<R>) -> Vec<f64> {
-    let values: Vec<f32> = tensor.try_into_vec_as().unwrap();
+fn values<const R: usize>(tensor: Tensor<R>) -> Vec<f64> {
+    let values = read_back(tensor, "a test's tensor").unwrap();
     values.into_iter().map(f64::from).collect()
 }
 
@@ -140,10 +148,10 @@ fn loss_and_gradient_are_those_of_the_original() {
     // Both sides are in single precision, values up to 2.5 and gradients up to 0.1; PyTorch with
     // another order of summation is 6e-8 off in both.
     for (name, ours, tolerance) in [
-        ("ce", host(ours.cross_entropy), 1e-6),
-        ("l2", host(ours.penalty), 1e-6),
-        ("grad_weight", host(ours.weight), 3e-7),
-        ("grad_bias", host(ours.bias), 3e-7),
+        ("ce", values(case.cross_entropy().loss), 1e-6),
+        ("l2", values(ours.penalty), 1e-6),
+        ("grad_weight", values(ours.weight), 3e-7),
+        ("grad_bias", values(ours.bias), 3e-7),
     ] {
         let theirs = reference.values(&format!("editing.ratio.{name}"));
         assert_close(ours, theirs, 0.0, tolerance);
@@ -155,7 +163,7 @@ fn the_mean_over_all_classes_is_that_of_the_original() {
     let (case, reference) = reference_case(EditScope::AllClasses, 1.0, EditConfig::original());
     let theirs = reference.values("editing.all_classes.l2");
     // A mean of 120 ratios near 1 in single precision, less 1.
-    assert_close(host(case.evaluate().penalty), theirs, 0.0, 1e-6);
+    assert_close(values(case.evaluate().penalty), theirs, 0.0, 1e-6);
 }
 
 fn case() -> impl Strategy<Value = Case> {
@@ -221,8 +229,10 @@ proptest! {
         prop_assume!(penalty > 1e-3);
         // Single precision; ratios reach e^10 at most, but seldom 100.
         let scale = 1.0 + penalty;
-        prop_assert!((host(ours.cross_entropy)[0] - cross_entropy).abs() < 1e-5);
-        prop_assert!((host(ours.penalty)[0] - penalty).abs() < 1e-5 * scale);
+        prop_assert!((values(case.cross_entropy().loss)[0] - cross_entropy).abs() < 1e-5);
+        let loss = cross_entropy + case.config.lambda3 * penalty;
+        prop_assert!((values(ours.loss)[0] - loss).abs() < 2e-5 * scale);
+        prop_assert!((values(ours.penalty)[0] - penalty).abs() < 1e-5 * scale);
         prop_assert!((case.of_table() - penalty).abs() < 1e-5 * scale);
 
         let difference = |nudge: &dyn Fn(&mut Case, f64)| {
@@ -237,11 +247,11 @@ proptest! {
         // and single precision is what limits the closed form.
         let tolerance = 2e-4 * scale;
         let neurons = case.weight.ncols();
-        for (index, ours) in host(ours.weight).into_iter().enumerate() {
+        for (index, ours) in values(ours.weight).into_iter().enumerate() {
             let theirs = difference(&|case, step| case.weight[[index / neurons, index % neurons]] += step);
             prop_assert!((ours - theirs).abs() < tolerance, "weight {}: {} for {}", index, ours, theirs);
         }
-        for (index, ours) in host(ours.bias).into_iter().enumerate() {
+        for (index, ours) in values(ours.bias).into_iter().enumerate() {
             let theirs = difference(&|case, step| case.bias[index] += step);
             prop_assert!((ours - theirs).abs() < tolerance, "bias {}: {} for {}", index, ours, theirs);
         }
@@ -262,7 +272,7 @@ fn at_the_target_the_penalty_has_no_gradient() {
         config: EditConfig::default().with_lambda3(lambda3),
     };
     let (with, without) = (case(1.0).evaluate(), case(0.0).evaluate());
-    assert_eq!(host(with.penalty), [0.0]);
-    assert_eq!(host(with.weight), host(without.weight));
-    assert_eq!(host(with.bias), host(without.bias));
+    assert_eq!(values(with.penalty), [0.0]);
+    assert_eq!(values(with.weight), values(without.weight));
+    assert_eq!(values(with.bias), values(without.bias));
 }

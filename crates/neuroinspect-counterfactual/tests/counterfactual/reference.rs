@@ -1,20 +1,19 @@
 //! Against values computed by the authors' code.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests.
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use burn::tensor::Device;
 use ndarray::{Array2, Axis};
-use neuroinspect_core::{ClassId, NeuronId, Silent};
+use neuroinspect_core::{ClassId, NeuronId};
 use neuroinspect_counterfactual::{
-    CounterfactualConfig, Explanation, Outcome, RankedNeuron, Ranking, RankingConfig,
-    explain_features, importance, rank,
+    Counterfactual, CounterfactualConfig, Explanation, RankedNeuron, Ranking, RankingConfig,
+    importance, rank,
 };
 use neuroinspect_testing::{
     assert_close,
     reference::{Reference, original},
 };
+
+use crate::explain_features;
 
 /// Neurons of one list of `votes`, with their percentages.
 fn votes(reference: &Reference, list: &str) -> BTreeMap<usize, f64> {
@@ -25,28 +24,19 @@ fn votes(reference: &Reference, list: &str) -> BTreeMap<usize, f64> {
 fn explain_reference(
     reference: &Reference,
     config: &CounterfactualConfig,
-) -> (Array2<f32>, Vec<Outcome>) {
+) -> (Array2<f32>, Vec<Counterfactual>) {
     let layer = reference.decision_layer();
     let features: Array2<f32> = reference.array("counterfactual.features");
     let labels = reference.indices("counterfactual.labels");
     let mut shifts = Array2::zeros(features.dim());
-    let mut outcomes = Vec::new();
+    let mut counterfactuals = Vec::new();
     for (row, &label) in labels.iter().enumerate() {
         let one = features.select(Axis(0), &[row]);
-        let device = Device::flex();
-        let explanation = explain_features(
-            one.view(),
-            &layer,
-            ClassId(label),
-            config,
-            &device,
-            &mut Silent,
-        )
-        .unwrap();
+        let explanation = explain_features(one.view(), &layer, ClassId(label), config).unwrap();
         shifts.row_mut(row).assign(&explanation.shifts.row(0));
-        outcomes.extend(explanation.outcomes);
+        counterfactuals.extend(explanation.counterfactuals);
     }
-    (shifts, outcomes)
+    (shifts, counterfactuals)
 }
 
 #[test]
@@ -57,10 +47,10 @@ fn shifts_and_steps_are_those_of_the_original() {
         CounterfactualConfig::default(),
         CounterfactualConfig::original(),
     ] {
-        let (shifts, outcomes) = explain_reference(&reference, &config);
-        let steps: Vec<usize> = outcomes.iter().map(|outcome| outcome.steps).collect();
+        let (shifts, counterfactuals) = explain_reference(&reference, &config);
+        let steps: Vec<usize> = counterfactuals.iter().map(|sample| sample.steps).collect();
         assert_eq!(steps, reference.indices("counterfactual.iterations"));
-        assert!(outcomes.iter().all(|outcome| outcome.flipped));
+        assert!(counterfactuals.iter().all(|sample| sample.flipped));
         // Shifts reach 0.8. Up to 65 steps of single precision, each rounding by 6e-8 of that, in
         // another order of summation: a run in PyTorch with logits summed differently is 1.2e-7 off.
         assert_close(&shifts, &expected, 0.0, 2e-6);
@@ -70,11 +60,11 @@ fn shifts_and_steps_are_those_of_the_original() {
 #[test]
 fn the_ranking_is_that_of_the_original() {
     let reference = original();
-    let (shifts, outcomes) = explain_reference(&reference, &CounterfactualConfig::default());
+    let (shifts, counterfactuals) = explain_reference(&reference, &CounterfactualConfig::default());
     // No sample is predicted to be of class 3: all of them count.
     let explanation = Explanation {
         class: ClassId(3),
-        outcomes,
+        counterfactuals,
         shifts,
     };
     let layer = reference.decision_layer();

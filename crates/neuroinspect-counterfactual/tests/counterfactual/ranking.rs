@@ -1,25 +1,23 @@
 //! Votes, order and options of a ranking, by hand.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests.
-
 use ndarray::{Array1, Array2, array};
 use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, NeuronId};
 use neuroinspect_counterfactual::{
-    Error, Explanation, Outcome, Overlap, RankedNeuron, Ranking, RankingConfig, importance,
-    importances, rank,
+    Confusion, Counterfactual, Error, Explanation, Overlap, RankedNeuron, Ranking, RankingConfig,
+    importance, importances, rank,
 };
 
 fn explanation(shifts: Array2<f32>) -> Explanation {
-    let outcome = |sample| Outcome {
+    let counterfactual = |sample| Counterfactual {
         sample,
         predicted: ClassId(1),
         steps: 3,
         flipped: true,
     };
-    let outcomes = (0..shifts.nrows()).map(outcome).collect();
+    let counterfactuals = (0..shifts.nrows()).map(counterfactual).collect();
     Explanation {
         class: ClassId(0),
-        outcomes,
+        counterfactuals,
         shifts,
     }
 }
@@ -67,7 +65,26 @@ fn top_two_by_hand() {
         .map(|line| line.prec_at_5)
         .collect();
     assert_eq!(precision, [1.0, 0.5, 0.25]);
-    assert_eq!((ranking.mistakes, ranking.unflipped), (4, 0));
+    assert_eq!(
+        (ranking.top, ranking.mistakes, ranking.unflipped),
+        (2, 4, 0)
+    );
+    let json = serde_json::to_string(&ranking).unwrap();
+    assert_eq!(serde_json::from_str::<Ranking>(&json).unwrap(), ranking);
+}
+
+#[test]
+fn mistakes_are_counted_by_what_they_were_taken_for() {
+    let mut explanation = four();
+    for (sample, class) in [3, 2, 2, 0].into_iter().enumerate() {
+        explanation.counterfactuals[sample].predicted = ClassId(class);
+    }
+    // The last one is right.
+    let confusion = |class, count| Confusion {
+        class: ClassId(class),
+        count,
+    };
+    assert_eq!(explanation.confusions(), [confusion(2, 2), confusion(3, 1)]);
 }
 
 #[test]
@@ -112,8 +129,8 @@ fn the_threshold_is_strict() {
 #[test]
 fn what_was_right_does_not_count_and_what_did_not_flip_does() {
     let mut explanation = four();
-    explanation.outcomes[0].predicted = ClassId(0);
-    explanation.outcomes[1].flipped = false;
+    explanation.counterfactuals[0].predicted = ClassId(0);
+    explanation.counterfactuals[1].flipped = false;
     let ranking = ranked(&explanation, &RankingConfig::default().with_top(2));
     assert_eq!((ranking.mistakes, ranking.unflipped), (3, 1));
     assert_eq!(votes(&ranking.excessive), [(3, 3), (0, 1), (2, 1)]);
@@ -210,7 +227,7 @@ fn what_does_not_fit_is_refused() {
     let config = RankingConfig::default();
     let mean = Array1::ones(4);
     let mut short = four();
-    short.outcomes.pop();
+    short.counterfactuals.pop();
     assert!(matches!(
         rank(&short, &layer(4), mean.view(), &config),
         Err(Error::Core(_))
@@ -233,9 +250,9 @@ fn what_does_not_fit_is_refused() {
     ));
     let mut right = four();
     right
-        .outcomes
+        .counterfactuals
         .iter_mut()
-        .for_each(|outcome| outcome.predicted = ClassId(0));
+        .for_each(|sample| sample.predicted = ClassId(0));
     assert!(matches!(
         rank(&right, &layer(4), mean.view(), &config),
         Err(Error::NothingToRank { .. })
