@@ -7,6 +7,7 @@ mod cifar_resnet;
 mod efficientnet;
 mod pretrained;
 mod resnet;
+pub(crate) mod transformer;
 
 pub use cifar_resnet::CifarResNetConfig;
 pub(crate) use cifar_resnet::cifar_resnet;
