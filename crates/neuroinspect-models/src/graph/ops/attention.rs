@@ -2,16 +2,11 @@
 
 use burn::{
     nn::Initializer,
-    tensor::{
-        Tensor,
-        activation::softmax,
-        module::{attention, linear},
-        ops::AttentionModuleOptions,
-    },
+    tensor::{Tensor, module::attention, ops::AttentionModuleOptions},
 };
 use serde::{Deserialize, Serialize};
 
-use super::{tokens, value};
+use super::{linear::affine, tokens, value};
 use crate::graph::{Slot, Start, Value, op::Operation, run::Bound};
 
 /// Self-attention of several heads (Vaswani et al. 2017): `[N, T, W]` to `[N, T, W]`.
@@ -80,7 +75,7 @@ impl Operation for Attention {
         let project = |x: Tensor<3>, start: usize, parts: usize| {
             let weight = weight.clone().narrow(0, start * width, parts * width);
             let bias = bias.clone().narrow(0, start * width, parts * width);
-            linear(x, weight.transpose(), Some(bias))
+            affine(x, weight, Some(bias))
         };
         // [N, T, W] to [N, heads, T, head].
         let split = |x: Tensor<3>, part: usize| {
@@ -100,31 +95,13 @@ impl Operation for Attention {
                 (asking, [query, split(seen.clone(), 0), split(seen, 1)])
             }
         };
-        let mixed = mix(query, key, value, self.causal);
-        let mixed = mixed.swap_dims(1, 2).reshape([images, asking, width]);
-        let (weight, bias) = (parameters.rank2(2)?, parameters.rank1(3)?);
-        Ok(linear(mixed, weight.transpose(), Some(bias)).into())
-    }
-}
-
-/// Softmax of `q k^T / sqrt(head)`, times `v`.
-fn mix(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, causal: bool) -> Tensor<4> {
-    if !query.device().is_autodiff() {
         let options = AttentionModuleOptions {
-            is_causal: causal,
+            is_causal: self.causal,
             ..Default::default()
         };
-        return attention(query, key, value, None, None, options);
+        let mixed = attention(query, key, value, None, None, options);
+        let mixed = mixed.swap_dims(1, 2).reshape([images, asking, width]);
+        let (weight, bias) = (parameters.rank2(2)?, parameters.rank1(3)?);
+        Ok(affine(mixed, weight, Some(bias)).into())
     }
-    // Burn differentiates its attention through the row maxima and every step of the softmax; the
-    // softmax by itself has a gradient of its own.
-    let [.., asking, head] = query.dims();
-    let mut scores = (query * (head as f64).powf(-0.5)).matmul(key.swap_dims(2, 3));
-    if causal {
-        let [.., length] = scores.dims();
-        let device = scores.device().without_autodiff();
-        let mask = Tensor::<2>::full([asking, length], f32::NEG_INFINITY, &device).triu(1);
-        scores = scores + mask.unsqueeze();
-    }
-    softmax(scores, 3).matmul(value)
 }
