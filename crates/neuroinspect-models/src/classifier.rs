@@ -6,8 +6,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use neuroinspect_core::{
-    Activations, Classifier, DecisionLayer, InputSpec, LayerInfo, LayerKind, LayerValues,
-    unknown_layer,
+    Activations, Classifier, DecisionLayer, InputSpec, LayerInfo, LayerValues, unknown_layer,
 };
 
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
         Graph, Network, Node, Op, Parameter, Value, ValueId, module_of_network,
         passes::fold_batch_norm,
     },
+    layers::Layers,
 };
 
 /// A classifier whose network is a [`Graph`]: every network of the registry, and any graph of images
@@ -165,6 +165,14 @@ impl GraphClassifier {
         self.network.graph().node(self.ends.head)
     }
 
+    fn modules(&self) -> Layers<'_> {
+        Layers {
+            model: &self.name,
+            network: &self.network,
+            within: "",
+        }
+    }
+
     fn ends_at(&self, images: Tensor<4>) -> Result<Activations, String> {
         let taps: Vec<_> = self
             .ends
@@ -264,24 +272,7 @@ impl Classifier for GraphClassifier {
     }
 
     fn layers(&self) -> neuroinspect_core::Result<Vec<LayerInfo>> {
-        let graph = self.network.graph();
-        let nodes = graph.nodes().iter().enumerate();
-        let named = nodes.filter(|(_, node)| node.module);
-        let info = named.filter_map(|(index, node)| {
-            let (kind, channels) = match *graph.shape(ValueId(index)) {
-                [_, channels] => (LayerKind::Features, channels),
-                [_, _, channels] => (LayerKind::Tokens, channels),
-                [_, channels, _, _] => (LayerKind::Map, channels),
-                _ => return None,
-            };
-            let name = node.name.clone();
-            Some(LayerInfo {
-                name,
-                kind,
-                channels,
-            })
-        });
-        Ok(info.collect())
+        Ok(self.modules().list())
     }
 
     fn activations_at(
@@ -289,35 +280,7 @@ impl Classifier for GraphClassifier {
         images: Tensor<4>,
         layers: &[&str],
     ) -> neuroinspect_core::Result<Vec<LayerValues>> {
-        let graph = self.network.graph();
-        let unknown = |layer: &str| {
-            let modules = graph.nodes().iter().filter(|node| node.module);
-            unknown_layer(&self.name, layer, modules.map(|node| node.name.as_str()))
-        };
-        let find = |layer: &&str| {
-            let id = graph.find(layer).ok();
-            let id = id.filter(|id| graph.node(*id).module);
-            id.ok_or_else(|| unknown(layer))
-        };
-        let taps = layers.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-        let found = images.dims();
-        let unfit = |reason: String| neuroinspect_core::Error::Shape {
-            what: format!("images for '{}'", self.name),
-            expected: format!("[N, 3, S, S] that its layers can take ({reason})"),
-            found: format!("{found:?}"),
-        };
-        let values = self.network.evaluate(vec![(IMAGES, images.into())], &taps);
-        let values = values
-            .map_err(|error| unfit(error.to_string()))?
-            .into_iter();
-        values
-            .map(|value| match value {
-                Value::Rank2(features) => Ok(LayerValues::Features(features)),
-                Value::Rank3(tokens) => Ok(LayerValues::Tokens(tokens)),
-                Value::Rank4(map) => Ok(LayerValues::Map(map)),
-                other => Err(unfit(format!("a layer of shape {:?}", other.dims()))),
-            })
-            .collect()
+        self.modules().read(images, layers)
     }
 
     fn fold(&mut self) {

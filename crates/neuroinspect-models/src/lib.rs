@@ -79,6 +79,7 @@ mod classifier;
 mod error;
 mod families;
 pub mod graph;
+mod layers;
 mod pretrained;
 mod registry;
 

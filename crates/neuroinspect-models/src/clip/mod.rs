@@ -50,13 +50,15 @@ pub use config::{ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu};
 pub use tokenizer::tokenize;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use neuroinspect_core::{ImageTextEncoder, InputSpec};
+use neuroinspect_core::{ImageTextEncoder, InputSpec, LayerInfo, LayerValues};
 
 use crate::{
     Error, Result,
+    families::IMAGES,
     graph::{Network, Value, ValueId, module_of_network, passes::only_tokens_read},
+    layers::Layers,
 };
-use towers::{IMAGES, LOGIT_SCALE, TOKENS, Towers};
+use towers::{LOGIT_SCALE, TOKENS, Towers, VISUAL};
 
 /// A CLIP: two towers and the scale of their similarities.
 ///
@@ -178,20 +180,38 @@ impl Clip {
         self.value(self.logit_scale, vec![], Value::rank1)
     }
 
-    /// Computes of the image tower's last block no more than its class token needs.
+    /// The modules of the image tower, in the order in which they are computed, under open_clip's
+    /// names: `visual.transformer.resblocks.3.attn`.
+    pub fn layers(&self) -> Vec<LayerInfo> {
+        self.image_layers().list()
+    }
+
+    /// Values of some of the [`layers`](Self::layers), in one pass.
+    ///
+    /// Tokens are those of the class, then of the patches, row by row.
+    ///
+    /// # Shapes
+    ///
+    /// Normalised images `[N, 3, S, S]`; each layer's values as [`LayerInfo::kind`] says.
     ///
     /// # Errors
     ///
-    /// None but those of a graph that is not a CLIP's.
-    pub fn fold_(&mut self) -> Result<()> {
-        let name = |id| self.network.graph().node(id).name.clone();
-        let taps = [self.image, self.text, self.logit_scale].map(name);
-        let network = only_tokens_read(&self.network, &taps.each_ref().map(String::as_str))?;
-        self.image = network.graph().find(&taps[0])?;
-        self.text = network.graph().find(&taps[1])?;
-        self.logit_scale = network.graph().find(&taps[2])?;
-        self.network = network;
-        Ok(())
+    /// [`neuroinspect_core::Error::UnknownLayer`] for a name that is no layer of the image tower,
+    /// [`neuroinspect_core::Error::Shape`] for images of another size.
+    pub fn activations_at(
+        &self,
+        images: Tensor<4>,
+        layers: &[&str],
+    ) -> neuroinspect_core::Result<Vec<LayerValues>> {
+        self.image_layers().read(images, layers)
+    }
+
+    fn image_layers(&self) -> Layers<'_> {
+        Layers {
+            model: &self.name,
+            network: &self.network,
+            within: VISUAL,
+        }
     }
 
     /// One value of the graph, of the rank that `ranked` takes it for.
@@ -231,16 +251,30 @@ impl ImageTextEncoder for Clip {
 
     fn encode_texts(&self, texts: &[String]) -> neuroinspect_core::Result<Tensor<2>> {
         if texts.is_empty() {
-            return Err(neuroinspect_core::Error::shape(
-                "texts to embed",
-                "at least 1",
-                0,
-            ));
+            return Err(neuroinspect_core::Error::empty("texts to embed"));
         }
         Ok(self.text_features(self.tokens(texts)))
     }
 
     fn device(&self) -> Device {
         self.logit_scale().device()
+    }
+
+    /// Computes of the image tower's last block no more than its class token needs.
+    fn fold(&mut self) {
+        let graph = self.network.graph();
+        let names = [self.image, self.text, self.logit_scale].map(|id| graph.node(id).name.clone());
+        // The names are the graph's own; were the pass not to know them, the network stays as it is.
+        let attempt = || {
+            let network = only_tokens_read(&self.network, &names.each_ref().map(String::as_str))?;
+            let [image, text, scale] = &names;
+            let find = |name: &str| network.graph().find(name);
+            let places = (find(image)?, find(text)?, find(scale)?);
+            Ok::<_, Error>((network, places))
+        };
+        if let Ok((network, places)) = attempt() {
+            self.network = network;
+            (self.image, self.text, self.logit_scale) = places;
+        }
     }
 }

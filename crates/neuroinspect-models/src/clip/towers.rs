@@ -5,15 +5,16 @@ use burn::nn::Initializer;
 use super::{ClipConfig, ClipTextConfig, config::hidden_width};
 use crate::{
     Result,
-    families::transformer::{Block, BlockNames, BlockStart},
+    families::{
+        IMAGES,
+        transformer::{Block, BlockNames, BlockStart},
+    },
     graph::{
         AddPositions, Attention, Concat, Conv2d, Embedding, Expand, Flatten, Graph, GraphBuilder,
         LayerNorm, MatMul, Padding, Permute, Reshape, RowAtHighestId, ValueId, pytorch_uniform,
     },
 };
 
-/// What goes into the image tower: normalised images `[N, 3, S, S]`.
-pub(super) const IMAGES: &str = "images";
 /// What goes into the text tower: tokens `[T, L]`.
 pub(super) const TOKENS: &str = "tokens";
 /// Logarithm of the factor on similarities, a parameter of neither tower.
