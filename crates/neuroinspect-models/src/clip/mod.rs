@@ -9,11 +9,12 @@
 //! `exp(logit_scale)`.
 //!
 //! Parameters carry open_clip's names, so its safetensors and PyTorch checkpoints load as they
-//! are. [`ClipConfig`] is open_clip's model config.
+//! are, and so do the layers of the image tower, which can be listed and read. [`ClipConfig`] is
+//! open_clip's model config.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
-//! use neuroinspect_core::ImageTextEncoder;
+//! use neuroinspect_core::{ImageTextEncoder, LayerValues};
 //! use neuroinspect_models::clip::{ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,6 +37,12 @@
 //! let images = clip.encode_images(Tensor::zeros([2, 3, 16, 16], &device));
 //! let texts = clip.encode_texts(&["a photo of a steak.".into()])?;
 //! assert_eq!((images.dims(), texts.dims()), ([2, 16], [1, 16]));
+//!
+//! // The class token and four patches of two images, after the first block's attention.
+//! let layers = ["visual.transformer.resblocks.0.attn"];
+//! let values = clip.activations_at(Tensor::zeros([2, 3, 16, 16], &device), &layers)?;
+//! let LayerValues::Tokens(tokens) = &values[0] else { panic!("attention is of tokens") };
+//! assert_eq!(tokens.dims(), [2, 5, 16]);
 //! # Ok(())
 //! # }
 //! ```

@@ -259,7 +259,7 @@ fn no_texts_are_an_error() {
     let clip = small_clip().init(&Device::flex()).unwrap();
     assert!(matches!(
         clip.encode_texts(&[]),
-        Err(CoreError::Shape { .. })
+        Err(CoreError::Empty { .. })
     ));
 }
 

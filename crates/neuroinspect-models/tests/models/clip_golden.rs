@@ -19,9 +19,9 @@ use serde::Deserialize;
 type Rows = Vec<Vec<f32>>;
 
 #[derive(Deserialize)]
-struct Golden {
-    config: ClipConfig,
-    prompts: Vec<String>,
+pub(crate) struct Golden {
+    pub(crate) config: ClipConfig,
+    pub(crate) prompts: Vec<String>,
     exact: Features,
     quick: Features,
     parameters: BTreeMap<String, usize>,
@@ -41,12 +41,12 @@ struct MiniClip {
     text: Rows,
 }
 
-fn golden() -> Golden {
+pub(crate) fn golden() -> Golden {
     serde_json::from_str(include_str!("../golden/clip.json")).unwrap()
 }
 
 /// The script's `fill`: `count` numbers in `[-0.5, 0.5)`.
-fn fill(count: usize, key: usize) -> Vec<f32> {
+pub(crate) fn fill(count: usize, key: usize) -> Vec<f32> {
     let value = |i: usize| (i * i * 7919 + i * key * 31 + key * 104_729) % 10_007;
     (0..count)
         .map(|i| (value(i) as f64 / 10_007.0 - 0.5) as f32)
@@ -54,7 +54,7 @@ fn fill(count: usize, key: usize) -> Vec<f32> {
 }
 
 /// A CLIP whose parameters, numbered by name, follow the script's formula.
-fn filled(config: &ClipConfig) -> Clip {
+pub(crate) fn filled(config: &ClipConfig) -> Clip {
     let device = Device::flex();
     let shapes = parameter_shapes(&config.init(&device).unwrap());
     let tensors: Vec<_> = (0..)
@@ -80,7 +80,7 @@ fn filled(config: &ClipConfig) -> Clip {
     Clip::from_checkpoint(&checkpoint, Some(config), &device).unwrap()
 }
 
-fn images(size: usize, device: &Device) -> Tensor<4> {
+pub(crate) fn images(size: usize, device: &Device) -> Tensor<4> {
     let values: Vec<_> = fill(2 * 3 * size * size, 1000)
         .iter()
         .map(|value| 4.0 * value)

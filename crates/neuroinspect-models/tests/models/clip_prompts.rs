@@ -188,7 +188,7 @@ fn nothing_to_embed_is_an_error() {
     let templates = PromptTemplates::parts32();
     let config = ClassEmbeddingConfig::default();
     let none = class_embeddings(&Lengths::new(), &templates, &[], &config);
-    assert!(matches!(none, Err(Error::Core(CoreError::Shape { .. }))));
+    assert!(matches!(none, Err(Error::Core(CoreError::Empty { .. }))));
     let config = config.with_batch_size(0);
     let none = class_embeddings(&Lengths::new(), &templates, &texts(&["x"]), &config);
     assert!(matches!(

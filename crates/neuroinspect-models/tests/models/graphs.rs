@@ -296,7 +296,7 @@ fn one_of_two_towers_runs_by_itself_and_a_text_sees_nothing_after_its_end() {
     );
 }
 
-/// Attention with gradients is not Burn's own, and must be the same.
+/// Burn computes its attention in another way where gradients are tracked.
 #[test]
 fn attention_is_the_same_with_and_without_gradients() {
     let network = tower_network();

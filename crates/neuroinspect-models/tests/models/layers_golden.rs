@@ -14,15 +14,16 @@ use crate::{
 /// Largest difference allowed, relative to the largest golden value of the layer.
 const TOLERANCE: f32 = 1e-4;
 
+/// Layers of one model.
 #[derive(Deserialize)]
-struct Golden {
-    size: usize,
-    layers: BTreeMap<String, Layer>,
+pub(crate) struct Golden {
+    pub(crate) size: usize,
+    pub(crate) layers: BTreeMap<String, Layer>,
 }
 
 /// What a hook of PyTorch has seen.
 #[derive(Deserialize)]
-struct Layer {
+pub(crate) struct Layer {
     shape: Vec<usize>,
     norm: f64,
     /// Every how many values there is one of these.
@@ -37,6 +38,27 @@ fn values(layer: &LayerValues) -> (Vec<usize>, Vec<f32>) {
         LayerValues::Features(x) => (x.dims().to_vec(), x.to_data()),
     };
     (shape, data.try_into_vec_as().unwrap())
+}
+
+impl Layer {
+    /// Compares what was found of `what` with it.
+    pub(crate) fn check(&self, found: &LayerValues, what: &str) {
+        let (shape, found) = values(found);
+        assert_eq!(shape, self.shape, "{what}");
+        let squares = found.iter().map(|&it| f64::from(it).powi(2));
+        let norm = squares.sum::<f64>().sqrt();
+        let error = (norm / self.norm - 1.0).abs();
+        assert!(error <= f64::from(TOLERANCE), "{what}: norm {norm}");
+        let scale = self.values.iter().fold(0f32, |a, b| a.max(b.abs()));
+        for (index, expected) in self.values.iter().enumerate() {
+            let found = found[index * self.stride % found.len()];
+            let difference = (found - expected).abs();
+            assert!(
+                difference <= TOLERANCE * scale,
+                "{what}, value {index}: {found}, expected {expected}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -56,27 +78,7 @@ fn layers_have_the_values_of_pytorchs_modules() {
         let folded = network.activations_at(images, &names).unwrap();
         for found in [plain, folded] {
             for (name, found) in names.iter().zip(&found) {
-                let expected = &golden.layers[*name];
-                let stride = expected.stride;
-                let (shape, found) = values(found);
-                let what = format!("{}, {name}", model.name);
-                assert_eq!(shape, expected.shape, "{what}");
-                let norm = found
-                    .iter()
-                    .map(|&it| f64::from(it).powi(2))
-                    .sum::<f64>()
-                    .sqrt();
-                let error = (norm / expected.norm - 1.0).abs();
-                assert!(error <= f64::from(TOLERANCE), "{what}: norm {norm}");
-                let scale = expected.values.iter().fold(0f32, |a, b| a.max(b.abs()));
-                for (index, expected) in expected.values.iter().enumerate() {
-                    let found = found[index * stride % found.len()];
-                    let difference = (found - expected).abs();
-                    assert!(
-                        difference <= TOLERANCE * scale,
-                        "{what}, value {index}: {found}, expected {expected}"
-                    );
-                }
+                golden.layers[*name].check(found, &format!("{}, {name}", model.name));
             }
         }
         *checked.entry(model.family).or_insert(0) += names.len();

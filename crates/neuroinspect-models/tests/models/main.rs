@@ -12,6 +12,7 @@ mod classifiers_golden;
 mod clip_config;
 mod clip_files;
 mod clip_golden;
+mod clip_layers;
 mod clip_prompts;
 mod graphs;
 mod inputs;
