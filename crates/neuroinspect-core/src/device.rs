@@ -35,6 +35,19 @@ pub enum Backend {
     Rocm,
 }
 
+/// Whether a device is Burn's pure-Rust CPU backend, with or without autodiff: where two orders of the
+/// same computation differ in speed, its kernels want another one than those of other backends.
+pub fn is_flex(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    let flex = *device == Device::flex();
+    #[cfg(not(feature = "flex"))]
+    let flex = {
+        let _ = device;
+        false
+    };
+    flex
+}
+
 impl Backend {
     /// Every backend, in the order in which they are listed.
     pub const ALL: [Self; 7] = [
@@ -321,6 +334,13 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn flex_is_told_with_and_without_autodiff() {
+        let device = Device::flex();
+        assert!(is_flex(&device) && is_flex(&device.autodiff()));
+    }
 
     #[test]
     fn names_survive_parsing() {

@@ -76,7 +76,7 @@ mod unit;
 
 pub use classifier::{Activations, Classifier, CopyClassifier, unknown_layer};
 pub use decision::DecisionLayer;
-pub use device::{Backend, DeviceName};
+pub use device::{Backend, DeviceName, is_flex};
 pub use embeddings::ClassEmbeddings;
 pub use encoder::{CopyEncoder, ImageTextEncoder};
 pub use error::{Cancelled, Error, Result, is_cancellation};

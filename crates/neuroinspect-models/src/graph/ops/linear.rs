@@ -1,6 +1,7 @@
 //! Linear layers.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, module::linear};
+use neuroinspect_core::is_flex;
 use serde::{Deserialize, Serialize};
 
 use super::{one, value};
@@ -66,17 +67,19 @@ impl Operation for Linear {
 
 /// `W x + b` over the last axis, with `W` `[outputs, inputs]`.
 ///
-/// The weight stands on the left: there Burn's CPU kernels are quick with a weight of this layout and,
-/// in the backward pass, with its transpose. On the right only one of the two is, and with the rows of
-/// a single image the other takes twice as long.
+/// The kernels of the flex backend are quick with a weight of this layout on the left and, in the
+/// backward pass, with its transpose there. On the right only one of the two is, and with the rows of a
+/// single image the other takes twice as long. Those of libtorch want it on the right, as Burn has it.
 pub(super) fn affine<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
+    if !is_flex(&x.device()) {
+        return linear(x, weight.transpose(), bias);
+    }
     let ([outputs, inputs], mut shape) = (weight.dims(), x.dims());
-    shape[D - 1] = 1;
-    let rows: usize = shape.iter().product();
+    let rows = shape[..D - 1].iter().product::<usize>();
     shape[D - 1] = outputs;
     let y = weight.matmul(x.reshape([rows, inputs]).transpose());
     let y = match bias {
