@@ -19,7 +19,8 @@ pub struct Explanation {
     /// How the search went for each sample; one for each row of `shifts`.
     pub counterfactuals: Vec<Counterfactual>,
     /// The shifts `w`, `[M, D]`. Above 0: the neuron's activation was insufficient for the class;
-    /// below 0: excessive.
+    /// below 0: excessive. Not part of its JSON, which would be as long as a table of features.
+    #[serde(skip)]
     pub shifts: Array2<f32>,
 }
 

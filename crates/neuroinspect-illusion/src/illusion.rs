@@ -61,15 +61,18 @@ pub struct Diverged {
 }
 
 /// The picture of one pair, without augmentation, and what the networks see in it.
+///
+/// As JSON it holds no pixels, which are tensors and kept as such.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Illusion {
     /// The neuron and the class.
     pub pair: Pair,
     /// The picture: `[3, S, S]`, red, green, blue in `[0, 1]`.
+    #[serde(skip)]
     pub image: Array3<f32>,
     /// Where the neuron is active: `[S, S]`, 1 there and the recipe's reduction elsewhere. None
     /// where the classifier does not say where in the image a neuron is active.
-    #[serde(default)]
+    #[serde(skip)]
     pub mask: Option<Array2<f32>>,
     /// Activation `a_n` of the neuron on the picture.
     pub activation: f32,

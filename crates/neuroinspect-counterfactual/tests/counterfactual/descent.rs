@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use ndarray::{Array1, Array2, ArrayView1, Axis, array};
+use ndarray::{Array1, Array2, ArrayView1, array};
 use neuroinspect_core::{
     ClassId, DecisionLayer, Error as CoreError, FeatureTable, Progress, Silent, is_cancellation,
 };
@@ -331,15 +331,15 @@ fn the_observer_counts_samples_and_can_stop() {
     assert!(is_cancellation(&stopped.unwrap_err()));
 }
 
+/// As text, shifts would be as long as a table of features.
 #[test]
-fn an_explanation_survives_json() {
+fn an_explanation_survives_json_but_for_its_shifts() {
     let (table, layer) = table();
-    let explanation = explain(&table, &layer).unwrap();
+    let mut explanation = explain(&table, &layer).unwrap();
     let json = serde_json::to_string(&explanation).unwrap();
+    explanation.shifts = Default::default();
     assert_eq!(
         serde_json::from_str::<Explanation>(&json).unwrap(),
         explanation
     );
-    let shifts = explanation.shifts.select(Axis(0), &[0]);
-    assert_eq!(shifts.dim(), (1, 2));
 }
