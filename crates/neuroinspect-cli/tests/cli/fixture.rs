@@ -1,57 +1,54 @@
 //! A model and images to try the program on.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
 use assert_cmd::Command;
-use image::{Rgb, RgbImage};
 use neuroinspect::{
     burn::tensor::Device,
     core::{Classifier, DecisionLayer},
-    models::{CifarResNetConfig, PretrainedClassifier},
+    models::{PretrainedClassifier, init_classifier},
 };
+use neuroinspect_testing::files::{Folder, gradient};
 use safetensors::{SafeTensors, tensor::TensorView};
 use serde_json::Value;
-use tempfile::TempDir;
 
 pub(crate) const CLASSES: [&str; 3] = ["cat", "dog", "owl"];
 
+/// Side of the images.
+const SIDE: u32 = 32;
+
 /// A folder with a model of three classes, `cat`, `dog` and `owl`, that says `cat` whatever it
 /// sees, and eight images of each: `cat` has no mistakes, the others nothing but.
-pub(crate) struct Bench(TempDir);
+pub(crate) struct Fixture(Folder);
 
-impl Bench {
+impl Fixture {
     pub(crate) fn new() -> Self {
-        let bench = Self(tempfile::tempdir().unwrap());
-        let device = Device::flex();
-        device.seed(0);
-        let mut model = CifarResNetConfig::new(20, 3).init(&device).unwrap();
+        let fixture = Self(Folder::new());
+        let mut model = random_model(0);
         let layer = model.decision_layer().unwrap();
         let bias = [50.0, 0.0, 0.0].to_vec().into();
         let layer = DecisionLayer::new(layer.weight().to_owned(), bias).unwrap();
         model.set_decision_layer(&layer).unwrap();
-        model.save(&bench.path("model.safetensors")).unwrap();
-        bench.images("images", &CLASSES);
-        bench
+        model.save(&fixture.path("model.safetensors")).unwrap();
+        fixture.images("images", &CLASSES);
+        fixture
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.0.path(name)
+    }
+
+    /// Writes a text file.
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        self.0.write(name, text)
     }
 
     pub(crate) fn image(&self, name: &str, class: usize, index: usize) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let shade = |x: u32, y: u32| {
-            Rgb([
-                (40 * class as u32 + 9 * x) as u8,
-                (30 * index as u32 + 5 * y) as u8,
-                90,
-            ])
-        };
-        RgbImage::from_fn(32, 32, shade).save(path).unwrap();
+        self.0.image(name, &gradient(class, index, SIDE));
     }
 
     /// A command on this model and these images; `--out` is `out`.
@@ -114,8 +111,45 @@ impl Bench {
     }
 
     pub(crate) fn json(&self, name: &str) -> Value {
-        serde_json::from_slice(&fs::read(self.path(name)).unwrap()).unwrap()
+        serde_json::from_slice(&self.0.read(name)).unwrap()
     }
+
+    /// The files that a run left in a folder, by name, but for what differs between two equal runs:
+    /// times, and the record of what features were computed from. Hidden files are no results.
+    pub(crate) fn results(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        for within in ["", "neurons/"] {
+            for file in fs::read_dir(self.path(folder).join(within)).unwrap() {
+                let file = file.unwrap();
+                let name = within.to_owned() + file.file_name().to_str().unwrap();
+                if file.file_type().unwrap().is_file() && !name.starts_with('.') {
+                    files.insert(name, fs::read(file.path()).unwrap());
+                }
+            }
+        }
+        files.retain(|name, _| !name.ends_with(".origin.json"));
+        if let Some(summary) = files.get_mut("summary.json") {
+            let mut json: Value = serde_json::from_slice(summary).unwrap();
+            for timing in json["run"]["timings"].as_array_mut().unwrap() {
+                assert!(timing["seconds"].take().is_f64());
+            }
+            *summary = serde_json::to_vec(&json).unwrap();
+        }
+        if let Some(report) = files.get_mut("report.html") {
+            let html = String::from_utf8(std::mem::take(report)).unwrap();
+            let (before, times) = html.split_once("<dd id=\"timings\">").unwrap();
+            let (_, after) = times.split_once("</dd>").unwrap();
+            *report = [before, after].concat().into_bytes();
+        }
+        files
+    }
+}
+
+/// A model of three classes with weights at random.
+pub(crate) fn random_model(seed: u64) -> impl PretrainedClassifier {
+    let device = Device::flex();
+    device.seed(seed);
+    init_classifier("cifar_resnet20", CLASSES.len(), &device).unwrap()
 }
 
 /// Exit code 1, nothing on standard output, and a message with all of `parts`.

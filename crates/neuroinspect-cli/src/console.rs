@@ -1,7 +1,8 @@
-//! What runs beside the work: progress bars, and Ctrl-C.
+//! Standard error while the work is going on: progress bars, warnings; and Ctrl-C.
 
 use std::{
-    io::IsTerminal,
+    fmt::Display,
+    io::{self, IsTerminal, Write},
     ops::ControlFlow,
     sync::{
         Arc,
@@ -13,34 +14,23 @@ use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use neuroinspect::core::{Observer, Progress};
 
-use crate::output;
-
-/// How a command ended when it did not fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Finished,
-    /// Something failed and the rest is there.
-    Incomplete,
-    Interrupted,
-}
-
 /// Draws a bar per stage on standard error, where that is a terminal, and passes on Ctrl-C.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct Console {
     bar: Option<(String, ProgressBar)>,
     stopped: Arc<AtomicBool>,
 }
 
-impl Session {
+impl Console {
     /// Takes over Ctrl-C: the first asks the work to stop, the second ends the program.
     pub(crate) fn start() -> Result<Self> {
         let stopped = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stopped);
         ctrlc::set_handler(move || {
             if flag.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
+                std::process::exit(crate::exit::STOPPED.into());
             }
-            output::tell("stopping; press Ctrl-C again to give up what is under way");
+            warn("stopping; press Ctrl-C again to give up what is under way");
         })
         .context("cannot listen for Ctrl-C")?;
         Ok(Self { bar: None, stopped })
@@ -54,7 +44,7 @@ impl Session {
             return bar.clone();
         }
         self.clear();
-        let target = match std::io::stderr().is_terminal() {
+        let target = match io::stderr().is_terminal() {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),
         };
@@ -82,7 +72,7 @@ impl Session {
     }
 }
 
-impl Observer for Session {
+impl Observer for Console {
     fn update(&mut self, progress: Progress<'_>) -> ControlFlow<()> {
         let bar = self.bar(progress);
         bar.set_length(progress.total as u64);
@@ -94,9 +84,7 @@ impl Observer for Session {
     }
 }
 
-/// Whether an error says that the work was stopped on request.
-pub(crate) fn is_cancellation(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<neuroinspect::Error>()
-        .is_some_and(neuroinspect::Error::is_cancellation)
+/// Writes a line to standard error; one that is closed is no reason to stop.
+pub(crate) fn warn(message: impl Display) {
+    let _ = writeln!(io::stderr(), "{message}");
 }

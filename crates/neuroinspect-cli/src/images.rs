@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use neuroinspect::{
-    EditData,
     datasets::{ImageDataset, ImageFolder, ImageFolderConfig},
+    editing::EditData,
 };
 
 use crate::args::ReadingArgs;
