@@ -20,10 +20,11 @@ use std::{
 use criterion::{Criterion, criterion_group, criterion_main};
 use ndarray::{Array1, Axis};
 use neuroinspect::{
+    Extraction,
     burn::tensor::{Device, Tensor, TensorData, activation::softmax},
     core::{ClassId, DecisionLayer, FeatureTable, Silent},
-    counterfactual::{CounterfactualConfig, Explanation, Outcome, explain},
-    datasets::{ImageDataset, LoaderConfig, preprocess},
+    counterfactual::{Counterfactual, CounterfactualConfig, Explainer, Explanation},
+    datasets::{ImageDataset, preprocess},
     demo::Demo,
     extract_features,
 };
@@ -31,7 +32,8 @@ use neuroinspect::{
 /// Fast runs that a median is taken of.
 const RUNS: usize = 21;
 
-struct Subject {
+/// The demo's classifier and one of its classes.
+struct Bench {
     demo: Demo,
     layer: DecisionLayer,
     class: ClassId,
@@ -39,7 +41,7 @@ struct Subject {
     device: Device,
 }
 
-impl Subject {
+impl Bench {
     fn new() -> Self {
         let device = Device::flex();
         let demo = Demo::load(&device).unwrap();
@@ -54,14 +56,16 @@ impl Subject {
 
     /// The backbone run once on all test scenes.
     fn table(&self) -> FeatureTable {
-        let (model, loader) = (self.demo.classifier.as_ref(), LoaderConfig::default());
-        let extracted = extract_features(model, &self.demo.test, None, None, &loader, &mut Silent);
-        extracted.unwrap().table
+        let extraction = Extraction::new(self.demo.classifier.as_ref(), &self.demo.test);
+        extract_features(&extraction, &mut Silent).unwrap().table
     }
 
     fn explain(&self, table: &FeatureTable) -> Explanation {
-        let (config, device) = (&self.config, &self.device);
-        explain(table, &self.layer, self.class, config, device, &mut Silent).unwrap()
+        let predicted = table.predicted_by(&self.layer).unwrap();
+        Explainer::new(&self.device)
+            .with_config(self.config.clone())
+            .explain(&predicted, self.class, &mut Silent)
+            .unwrap()
     }
 
     /// A test scene as the classifier sees it: `[1, 3, S, S]`.
@@ -112,13 +116,13 @@ impl Subject {
 }
 
 /// Sums in another order may flip a sample a step sooner or later, and no more than that.
-fn check(outcome: &Outcome, shift: Array1<f32>, found: &(Array1<f32>, usize)) {
+fn check(ours: &Counterfactual, shift: Array1<f32>, found: &(Array1<f32>, usize)) {
     let (expected, steps) = found;
-    assert!(outcome.steps.abs_diff(*steps) <= 1, "{outcome:?}: {steps}");
+    assert!(ours.steps.abs_diff(*steps) <= 1, "{ours:?}: {steps}");
     let error = (&shift - expected).fold(0.0, |most: f32, error| most.max(error.abs()));
     assert!(
-        outcome.steps != *steps || error < 1e-4,
-        "{outcome:?} is {error} off"
+        ours.steps != *steps || error < 1e-4,
+        "{ours:?} is {error} off"
     );
 }
 
@@ -135,42 +139,39 @@ fn median(mut run: impl FnMut()) -> Duration {
 }
 
 fn counterfactuals(criterion: &mut Criterion) {
-    let subject = Subject::new();
-    let table = subject.table();
-    let explanation = subject.explain(&table);
-    let outcomes = &explanation.outcomes;
-    let images: Vec<_> = outcomes
+    let bench = Bench::new();
+    let table = bench.table();
+    let explanation = bench.explain(&table);
+    let mistakes = &explanation.counterfactuals;
+    let images: Vec<_> = mistakes
         .iter()
-        .map(|outcome| subject.image(outcome.sample))
+        .map(|mistake| bench.image(mistake.sample))
         .collect();
 
     let start = Instant::now();
-    let found: Vec<_> = images
-        .iter()
-        .map(|image| subject.one_by_one(image))
-        .collect();
+    let found: Vec<_> = images.iter().map(|image| bench.one_by_one(image)).collect();
     let slow = start.elapsed();
-    for ((outcome, shift), found) in outcomes
+    for ((ours, shift), found) in mistakes
         .iter()
         .zip(explanation.shifts.axis_iter(Axis(0)))
         .zip(&found)
     {
-        check(outcome, shift.to_owned(), found);
+        check(ours, shift.to_owned(), found);
     }
 
     let mut group =
         criterion.benchmark_group(format!("counterfactuals of {} mistakes", found.len()));
     group.sample_size(10);
     group.bench_function("from a feature table", |bencher| {
-        bencher.iter(|| black_box(subject.explain(&table)));
+        bencher.iter(|| black_box(bench.explain(&table)));
     });
     group.bench_function("from images, backbone once", |bencher| {
-        bencher.iter(|| black_box(subject.explain(&subject.table())));
+        bencher.iter(|| black_box(bench.explain(&bench.table())));
     });
     group.finish();
 
     let from_table = median(|| {
-        black_box(subject.explain(&table));
+        black_box(bench.explain(&table));
     });
     let steps: usize = found.iter().map(|(_, steps)| steps).sum();
     println!(

@@ -5,17 +5,21 @@
 //! ```
 //!
 //! The model is a small CNN, trained here in a second on discs and squares; in training nearly all
-//! squares lie on a blue ground, and the model learns the blue and nothing of shape. So the neurons
-//! are found, but no edit of the last layer can mend it, and the accuracies at the end stay as they
-//! are; the embedded demo shows an edit that can. What it takes to debug a model is the
-//! `impl Classifier` below; the rest is making data and printing.
+//! squares lie on a blue ground, and the model goes by the blue more than by the shape. So the neurons
+//! are found, but hardly one sees the shape, and no edit of the last layer can mend that; the
+//! embedded demo shows an edit that can. What it takes to debug a model is the `impl Classifier` below;
+//! the rest is making data and printing.
+//!
+//! The model has Burn's own batch normalisation and needs no care for it: neuroinspect works on
+//! copies in evaluation state, so that the running statistics stay what training made them. It
+//! offers its layers by name, too, which is optional.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it found")]
 
 use burn::{
     module::Module,
     nn::{
-        Linear, LinearConfig,
+        BatchNorm, BatchNormConfig, Linear, LinearConfig,
         conv::{Conv2d, Conv2dConfig},
         loss::CrossEntropyLossConfig,
     },
@@ -25,7 +29,7 @@ use burn_optim::{AdamConfig, GradientsParams};
 use image::{Rgb, RgbImage};
 use neuroinspect::{
     burn,
-    core::Result as CoreResult,
+    core::{LayerInfo, LayerKind, LayerValues, Result as CoreResult, unknown_layer},
     datasets::{Result as DataResult, Sample, preprocess},
     illusion::Augmentation,
     prelude::*,
@@ -35,7 +39,9 @@ use rand::RngExt;
 #[derive(Module, Debug)]
 struct Net {
     stem: Conv2d,
+    stem_norm: BatchNorm,
     body: Conv2d,
+    body_norm: BatchNorm,
     head: Linear,
     #[module(skip)]
     input: InputSpec,
@@ -50,10 +56,19 @@ impl Net {
         };
         Self {
             stem: conv([3, 8]),
+            stem_norm: BatchNormConfig::new(8).init(device),
             body: conv([8, 16]),
+            body_norm: BatchNormConfig::new(16).init(device),
             head: LinearConfig::new(16, 2).init(device),
             input: InputSpec::new(SIDE as usize),
         }
+    }
+
+    /// The maps of both convolutions: `[N, 8, 11, 11]` and `[N, 16, 5, 5]`.
+    fn maps(&self, images: Tensor<4>) -> [Tensor<4>; 2] {
+        let stem = relu(self.stem_norm.forward(self.stem.forward(images)));
+        let body = relu(self.body_norm.forward(self.body.forward(stem.clone())));
+        [stem, body]
     }
 }
 
@@ -66,8 +81,9 @@ impl Classifier for Net {
         &self.input
     }
 
-    fn feature_map(&self, images: Tensor<4>) -> Tensor<4> {
-        relu(self.body.forward(relu(self.stem.forward(images))))
+    fn activations(&self, images: Tensor<4>) -> Activations {
+        let [_, body] = self.maps(images);
+        Activations::pooled(body)
     }
 
     fn decision_layer(&self) -> CoreResult<DecisionLayer> {
@@ -80,6 +96,37 @@ impl Classifier for Net {
 
     fn device(&self) -> Device {
         self.head.weight.val().device()
+    }
+
+    // What follows is optional: it lets neuroinspect look at other layers than the last.
+    fn layers(&self) -> CoreResult<Vec<LayerInfo>> {
+        let layer = |name: &str, kind, channels| LayerInfo {
+            name: name.to_owned(),
+            kind,
+            channels,
+        };
+        Ok(vec![
+            layer("stem", LayerKind::Map, 8),
+            layer("body", LayerKind::Map, 16),
+            layer(self.penultimate(), LayerKind::Features, 16),
+        ])
+    }
+
+    fn activations_at(&self, images: Tensor<4>, layers: &[&str]) -> CoreResult<Vec<LayerValues>> {
+        let [stem, body] = self.maps(images);
+        let values = |&name: &&str| match name {
+            "stem" => Ok(LayerValues::Map(stem.clone())),
+            "body" => Ok(LayerValues::Map(body.clone())),
+            name if name == self.penultimate() => {
+                let features = Activations::pooled(body.clone()).features;
+                Ok(LayerValues::Features(features))
+            }
+            name => {
+                let known = ["stem", "body", self.penultimate()];
+                Err(unknown_layer(self.name(), name, known))
+            }
+        };
+        layers.iter().map(values).collect()
     }
 }
 
@@ -211,41 +258,61 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let test = Shapes::new(512, 0.5, Seed(2));
     let mut net = train(&training, &device)?;
 
-    let loader = LoaderConfig::default();
-    let train_table = extract_features(&net, &training, None, None, &loader, &mut Silent)?.table;
-    let table = extract_features(&net, &test, None, None, &loader, &mut Silent)?.table;
+    let features = |data| extract_features(&Extraction::new(&net, data), &mut Silent);
+    let train_table = features(&training)?.table;
+    let table = features(&test)?.table;
+
+    // Any layer: which channel of the stem answers most to blue, on average?
+    let stem = extract_activations(&Extraction::new(&net, &test), "stem", &mut Silent)?.table;
+    let blue = |sample: usize| {
+        test.samples()[sample]
+            .group
+            .is_some_and(|group| group % 2 == 1)
+    };
+    let mean = |channel: usize, on_blue: bool| {
+        let samples: Vec<_> = (0..stem.len()).filter(|&it| blue(it) == on_blue).collect();
+        let values = samples.iter().map(|&it| stem.values()[[it, channel]]);
+        values.sum::<f32>() / samples.len() as f32
+    };
+    let answer = |channel: &usize| mean(*channel, true) - mean(*channel, false);
+    let most = (0..stem.width()).max_by(|a, b| answer(a).total_cmp(&answer(b)));
+    if let Some(channel) = most {
+        let (on, off) = (mean(channel, true), mean(channel, false));
+        println!("channel {channel} of the stem: {on:.2} on blue, {off:.2} on brown");
+    }
 
     let square = table.class_by_name_or_index("square")?;
-    let edit_data = EditData::new(&train_table, &table, Seed(0))?;
-    let subject = Subject {
-        classifier: &net,
-        table: &table,
-        guide: None,
-        edit_data: Some(&edit_data),
-    };
-    let illusion = IllusionConfig::new()
+    let edit_data = EditData::new(train_table, table.clone(), Seed(0))?;
+    let inputs = DebugInputs::new(&net, &table).with_edit_data(&edit_data);
+    let recipe = Recipe::new()
         .with_steps(60)
         .with_augmentation(Augmentation::off());
     let config = DebugConfig::new()
         .with_neurons(NeuronChoice::Auto { count: 3 })
-        .with_illusion(illusion);
-    let findings = debug(subject, square, &config, &mut Silent)?;
+        .with_recipe(recipe);
+    let findings = debug(&inputs, square, &config, &mut Silent)?;
 
-    println!("squares mistaken: {}", findings.ranking.mistakes);
-    for illusion in &findings.illusions {
+    println!("squares mistaken: {}", findings.mistakes());
+    for picture in &findings.pictures {
+        let illusion = &picture.illusion;
         println!(
             "neuron {} reaches {:.2} on its picture",
             illusion.pair.neuron, illusion.activation
         );
     }
-    if let Some(mending) = &findings.mending {
-        let (before, after) = (&mending.comparison.before, &mending.comparison.after);
+    if let Some(edit) = &findings.edit {
+        let (before, after) = (&edit.comparison.before, &edit.comparison.after);
         println!("accuracy {:.3} -> {:.3}", before.accuracy, after.accuracy);
         println!(
             "worst group {:.3?} -> {:.3?}",
             before.worst_group_accuracy, after.worst_group_accuracy
         );
-        net.set_decision_layer(&mending.edit.apply(&net.decision_layer()?)?)?;
+        if let Some(verdict) = &edit.verdict {
+            println!("{}", verdict.headline("square"));
+        }
+    }
+    if let Some(patch) = &findings.patch {
+        net.set_decision_layer(&patch.apply(&net.decision_layer()?)?)?;
     }
     Ok(())
 }

@@ -26,8 +26,9 @@ use burn::{
 };
 use burn_optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer};
 use neuroinspect::{
+    Extraction,
     core::{
-        Classifier, DecisionLayer, DeviceName, ImageTextEncoder, InputSpec, Metrics, Seed, Silent,
+        Classifier, DecisionLayer, DeviceName, ImageTextEncoder, InputSpec, Precision, Seed, Silent,
     },
     datasets::{
         Batch, ImageDataset, LoaderConfig, batches, preprocess,
@@ -36,8 +37,7 @@ use neuroinspect::{
     demo::Demo,
     extract_features,
     models::{
-        Checkpoint, CifarResNet, CifarResNetConfig, PretrainedClassifier, Strictness,
-        checkpoint::Precision,
+        Checkpoint, CifarResNetConfig, GraphClassifier, PretrainedClassifier, Strictness,
         clip::{Clip, ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu},
         prompts::{ClassEmbeddingConfig, PromptTemplates, class_embeddings, zero_shot},
     },
@@ -107,7 +107,7 @@ fn main() -> Result<()> {
 }
 
 /// A backbone that can tell objects and contexts, and a decision layer that confuses them.
-fn train_classifier(device: &Device) -> Result<CifarResNet> {
+fn train_classifier(device: &Device) -> Result<GraphClassifier> {
     let backbone = train_backbone(device)?;
     let scratch = tempfile::tempdir()?;
     let checkpoint = scratch.path().join("backbone.safetensors");
@@ -123,7 +123,7 @@ fn train_classifier(device: &Device) -> Result<CifarResNet> {
 }
 
 /// Learns to name what a scene shows, object and context, of scenes without a correlation.
-fn train_backbone(device: &Device) -> Result<CifarResNet> {
+fn train_backbone(device: &Device) -> Result<GraphClassifier> {
     device.seed(SEED.0);
     let device = device.clone().autodiff();
     let scenes = Scenes::new(ScenesConfig::captioned())?;
@@ -141,7 +141,7 @@ fn train_backbone(device: &Device) -> Result<CifarResNet> {
         };
         let names = batch.iter().map(name).collect::<Result<Vec<_>>>()?;
         let names = indices(names.into_iter(), &device);
-        let loss = cross_entropy.forward(model.forward(images), names);
+        let loss = cross_entropy.forward(model.forward(images)?, names);
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         model = optimizer.step(rate, model.clone(), gradients);
         Ok(loss)
@@ -150,9 +150,8 @@ fn train_backbone(device: &Device) -> Result<CifarResNet> {
 }
 
 /// Learns to name the object, by features that stay as they are, of scenes with the correlation.
-fn train_decision_layer(backbone: &CifarResNet, scenes: &Scenes) -> Result<DecisionLayer> {
-    let loader = LoaderConfig::default();
-    let table = extract_features(backbone, scenes, None, None, &loader, &mut Silent)?.table;
+fn train_decision_layer(backbone: &GraphClassifier, scenes: &Scenes) -> Result<DecisionLayer> {
+    let table = extract_features(&Extraction::new(backbone, scenes), &mut Silent)?.table;
     let device = backbone.device().autodiff();
     let shape = [table.len(), table.neurons()];
     let features = TensorData::new(table.features().iter().copied().collect(), shape);
@@ -339,16 +338,16 @@ fn pixels(scenes: &Scenes, input: &InputSpec, device: &Device) -> Result<Tensor<
     Ok(input.normalize(images))
 }
 
-fn report_classifier(classifier: &CifarResNet) -> Result<()> {
-    let loader = LoaderConfig::default();
+fn report_classifier(classifier: &GraphClassifier) -> Result<()> {
+    let layer = classifier.decision_layer()?;
     for config in [
         ScenesConfig::captioned(),
         Demo::training_scenes(),
         ScenesConfig::test(),
     ] {
         let scenes = Scenes::new(config)?;
-        let seen = extract_features(classifier, &scenes, None, None, &loader, &mut Silent)?;
-        let metrics = Metrics::of(&seen.table)?;
+        let seen = extract_features(&Extraction::new(classifier, &scenes), &mut Silent)?;
+        let metrics = seen.table.predicted_by(&layer)?.metrics()?;
         println!("{}: accuracy {:.3}", scenes.name(), metrics.accuracy);
         for (name, accuracy) in scenes
             .group_names()

@@ -19,12 +19,12 @@ use ndarray::{Array1, Array2, Array4};
 use neuroinspect::{
     burn::tensor::Device,
     core::{
-        ClassId, DecisionLayer, DeviceName, FeatureTable, InputSpec, NeuronId, Provenance, Seed,
-        Silent,
+        ActivationTable, ClassId, DecisionLayer, DeviceName, FeatureTable, InputSpec, NeuronId,
+        Provenance, Seed, Silent,
     },
-    counterfactual::{CounterfactualConfig, Explanation, explain},
-    editing::{EditConfig, EditScope, edit},
-    illusion::{Augmentation, Illusion, IllusionConfig, Objective, Pair, visualize},
+    counterfactual::{Explainer, Explanation},
+    editing::{EditConfig, EditData, EditScope, EditSession, RatioEdit, TrainingConfig},
+    illusion::{Augmentation, Illusion, Networks, Objective, Pair, Recipe, Request, visualize},
     models::{CifarResNetConfig, LoadConfig, PretrainedClassifier, load_classifier},
 };
 use rand::RngExt;
@@ -41,43 +41,39 @@ fn table() -> (FeatureTable, DecisionLayer) {
     let layer = DecisionLayer::new(weight, Array1::zeros(3)).unwrap();
     let features = Array2::from_shape_simple_fn((96, 16), || rng.random_range(0.0..1.0));
     let labels = (0..96).map(|sample| ClassId(sample % 3)).collect();
-    let predictions = layer.predict(features.view()).unwrap();
     let names = ["a", "b", "c"].map(String::from).to_vec();
-    let table = FeatureTable::new(
-        features,
-        labels,
-        predictions,
-        names,
-        Provenance::new("random", InputSpec::new(8)),
-    );
-    (table.unwrap(), layer)
+    let provenance = Provenance::new("random", InputSpec::new(8));
+    let activations = ActivationTable::new(features, provenance).unwrap();
+    (
+        FeatureTable::new(activations, labels, names).unwrap(),
+        layer,
+    )
 }
 
 #[test]
 fn counterfactuals_and_edits_agree_with_flex() {
     let (table, layer) = table();
     let run = |device: &Device| -> (Explanation, DecisionLayer) {
-        let config = CounterfactualConfig::default();
-        let explanation =
-            explain(&table, &layer, ClassId(1), &config, device, &mut Silent).unwrap();
-        let config = EditConfig::default().with_epochs(3, None);
-        let neurons = [NeuronId(2), NeuronId(5)];
-        let scope = EditScope::Class(ClassId(1));
-        let edited = edit(
-            &table,
-            &table,
-            &layer,
-            &neurons,
-            scope,
-            &config,
-            device,
-            &mut Silent,
-        )
-        .unwrap();
+        let predicted = table.predicted_by(&layer).unwrap();
+        let explanation = Explainer::new(device)
+            .explain(&predicted, ClassId(1), &mut Silent)
+            .unwrap();
+        let training = TrainingConfig::default().with_epochs(3, None);
+        let neurons = vec![NeuronId(2), NeuronId(5)];
+        let method = RatioEdit::new(neurons, EditScope::Class(ClassId(1)))
+            .with_config(EditConfig::default().with_training(training));
+        let data = EditData::of_parts(table.clone(), table.clone(), table.clone()).unwrap();
+        let session = EditSession::new(data, &layer, device).unwrap();
+        let edited = session.edit(&method, &mut Silent).unwrap();
         (explanation, edited.layer)
     };
     let (expected, found) = (run(&Device::flex()), run(&device()));
-    for (a, b) in expected.0.outcomes.iter().zip(&found.0.outcomes) {
+    for (a, b) in expected
+        .0
+        .counterfactuals
+        .iter()
+        .zip(&found.0.counterfactuals)
+    {
         assert_eq!(a.flipped, b.flipped);
         // A logit that ties with another in f32 may flip a step sooner or later.
         assert!(a.steps.abs_diff(b.steps) <= 1, "{a:?} {b:?}");
@@ -119,15 +115,17 @@ fn features_and_pictures_agree_with_flex() {
         let features = classifier
             .activations(classifier.input().normalize(images))
             .features;
-        let config = IllusionConfig::new()
+        let recipe = Recipe::new()
             .with_steps(4)
-            .with_objective(Objective::ClassConditional)
+            .with_objective(Objective::without_clip(0.5))
             .with_augmentation(Augmentation::default());
         let pair = Pair {
             neuron: NeuronId(9),
             class: ClassId(2),
         };
-        let made = visualize(classifier, None, &[pair], &config, &mut Silent).unwrap();
+        let networks = Networks::of(classifier, None).unwrap();
+        let request = Request::new([pair], recipe);
+        let made = visualize(&networks, &request, &mut Silent).unwrap();
         (
             features.try_into_vec_as().unwrap(),
             made.finished.into_iter().next().unwrap(),

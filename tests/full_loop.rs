@@ -20,9 +20,9 @@ use std::error::Error;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::Array4;
-use neuroinspect_core::{ClassId, NeuronId, Silent};
+use neuroinspect_core::{ClassEmbeddings, ClassId, NeuronId, Silent};
 use neuroinspect_illusion::{
-    Augmentation, Guide, Illusion, IllusionConfig, Initial, Pair, visualize_from,
+    Augmentation, Execution, Guide, Illusion, Initial, Networks, Pair, Recipe, Request, visualize,
 };
 use neuroinspect_models::{LoadConfig, clip::Clip, load_classifier};
 use neuroinspect_testing::{
@@ -30,7 +30,6 @@ use neuroinspect_testing::{
     reference::{Reference, full_loop_batch, full_loop_single},
 };
 
-const CLASSES: usize = 10;
 const GAMMA: f32 = 0.5;
 
 struct FullLoop {
@@ -69,18 +68,17 @@ impl FullLoop {
 }
 
 /// The original's setting, but for the steps.
-fn original() -> IllusionConfig {
-    IllusionConfig::original()
+fn original() -> Recipe {
+    Recipe::original()
         .with_augmentation(Augmentation::off())
         .with_smoothing(0.0)
         .with_mask(0.25, 0.0)
-        .with_trace_every(1)
 }
 
 fn run(
     reference: &FullLoop,
     initial: &Array4<f32>,
-    config: &IllusionConfig,
+    recipe: Recipe,
 ) -> Result<Vec<Illusion>, Box<dyn Error>> {
     let device = Device::flex();
     let resnet = real_data::path("weights/resnet20-12fca82f.th");
@@ -92,22 +90,24 @@ fn run(
     )?;
 
     let width = reference.texts.len() / reference.pairs.len();
-    let mut rows = vec![0.0; CLASSES * width];
+    let mut classes = Vec::new();
+    let mut rows = Vec::new();
     for (pair, text) in reference.pairs.iter().zip(reference.texts.chunks(width)) {
-        rows[pair.class.0 * width..][..width].copy_from_slice(text);
+        if !classes.contains(&pair.class) {
+            classes.push(pair.class);
+            rows.extend_from_slice(text);
+        }
     }
+    let rows = Tensor::from_data(TensorData::new(rows, [classes.len(), width]), &device);
     let guide = Guide {
         encoder: &encoder,
-        class_embeddings: Tensor::from_data(TensorData::new(rows, [CLASSES, width]), &device),
+        class_embeddings: ClassEmbeddings::new(&classes, rows)?,
     };
-    let illusions = visualize_from(
-        loaded.model.as_ref(),
-        Some(&guide),
-        &reference.pairs,
-        &Initial::Spectra(initial.clone()),
-        config,
-        &mut Silent,
-    )?;
+    let networks = Networks::of(loaded.model.as_ref(), Some(&guide))?;
+    let request = Request::new(reference.pairs.clone(), recipe)
+        .with_execution(Execution::new().with_trace_every(1))
+        .with_initial(Initial::Parameters(initial.clone()));
+    let illusions = visualize(&networks, &request, &mut Silent)?;
     Ok(illusions.finished)
 }
 
@@ -120,8 +120,8 @@ fn check_steps(reference: &Reference, fork: usize, apart: f64) -> Result<(), Box
     const SIMILARITY: f64 = 2e-6;
 
     let reference = FullLoop::new(reference);
-    let config = original().with_steps(reference.steps.len());
-    let illusions = run(&reference, &reference.initial, &config)?;
+    let recipe = original().with_steps(reference.steps.len());
+    let illusions = run(&reference, &reference.initial, recipe)?;
     let mean = |of: &dyn Fn(&Illusion) -> f32| {
         illusions.iter().map(of).sum::<f32>() / illusions.len() as f32
     };
@@ -148,7 +148,7 @@ fn check_steps(reference: &Reference, fork: usize, apart: f64) -> Result<(), Box
 fn check_result(reference: &Reference) -> Result<(), Box<dyn Error>> {
     let reference = FullLoop::new(reference);
     let still = original().with_steps(1).with_learning_rate(1e-30);
-    let illusions = run(&reference, &reference.last, &still)?;
+    let illusions = run(&reference, &reference.last, still)?;
 
     // A Fourier transform of 32 x 32 in another order, squashed into [0, 1].
     let images = illusions.iter().flat_map(|one| one.image.iter().copied());
@@ -161,7 +161,9 @@ fn check_result(reference: &Reference) -> Result<(), Box<dyn Error>> {
         0.0,
         2e-5,
     );
-    let masks = illusions.iter().flat_map(|one| one.mask.iter().copied());
+    let masks = illusions
+        .iter()
+        .flat_map(|one| one.mask.iter().flatten().copied());
     assert_eq!(masks.collect::<Vec<_>>(), reference.masks);
     Ok(())
 }

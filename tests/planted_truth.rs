@@ -20,7 +20,7 @@ fn demo() -> Demo {
 
 /// The share of neurons that respond to the planted context.
 fn responding(found: &DemoFindings, neurons: &[NeuronId]) -> f64 {
-    let responds = |neuron: &&NeuronId| found.context_effects[neuron.0].responds();
+    let responds = |neuron: &&NeuronId| found.findings.context_effects[neuron.0].responds();
     neurons.iter().filter(responds).count() as f64 / neurons.len() as f64
 }
 
@@ -38,15 +38,17 @@ fn is_found_and_mended(demo: &Demo, found: &DemoFindings) {
     assert_eq!(first.len(), 5);
     assert!(responding(found, &first) >= 0.6, "{first:?}");
     // By chance the share of the context's neurons among the ranked would be that among all.
-    let all: Vec<_> = (0..found.context_effects.len()).map(NeuronId).collect();
+    let all: Vec<_> = (0..found.findings.context_effects.len())
+        .map(NeuronId)
+        .collect();
     let (ranked, all) = (
         responding(found, &findings.neurons),
         responding(found, &all),
     );
     assert!(ranked > all + 0.25, "{ranked} of the ranked, {all} of all");
 
-    let mending = findings.mending.as_ref().unwrap();
-    let Comparison { before, after } = &mending.comparison;
+    let edit = findings.edit.as_ref().unwrap();
+    let Comparison { before, after } = &edit.comparison;
     let gain = worst_group(after) - worst_group(before);
     assert!(gain >= 0.10, "worst group {before:?} {after:?}");
     assert!(
@@ -54,7 +56,7 @@ fn is_found_and_mended(demo: &Demo, found: &DemoFindings) {
         "average {before:?} {after:?}"
     );
     // It is the ratio that mends: training the decision layer on without it does not.
-    let control = mending.control.metrics().unwrap();
+    let control = edit.control_metrics().unwrap();
     let gain = worst_group(after) - worst_group(control);
     assert!(gain >= 0.10, "worst group {after:?}, control {control:?}");
 }
@@ -64,13 +66,14 @@ fn the_planted_context_is_found_and_mended() {
     let demo = demo();
     let mut config = Demo::config();
     // What the pictures look like is not looked at here, so that few steps do.
-    config.illusion = config.illusion.with_steps(10);
+    config.recipe = config.recipe.with_steps(10);
     let found = demo.run(&config, &mut Silent).unwrap();
     is_found_and_mended(&demo, &found);
 
-    let illusions = &found.findings.illusions;
-    assert_eq!(illusions.len(), 5);
-    for illusion in illusions {
+    let pictures = &found.findings.pictures;
+    assert_eq!(pictures.len(), 5);
+    for picture in pictures {
+        let illusion = &picture.illusion;
         assert!(illusion.clip_similarity.is_some());
         let mut values = illusion.image.iter();
         assert!(values.all(|value| (0.0..=1.0).contains(value)));
@@ -78,9 +81,9 @@ fn the_planted_context_is_found_and_mended() {
 
     // The table of the README. Other processors' last bits may turn a few scenes: of the hundred in
     // the worst group three, of more a smaller share.
-    let mending = found.findings.mending.as_ref().unwrap();
-    let Comparison { before, after } = &mending.comparison;
-    let control = mending.control.metrics().unwrap();
+    let edit = found.findings.edit.as_ref().unwrap();
+    let Comparison { before, after } = &edit.comparison;
+    let control = edit.control_metrics().unwrap();
     let star = demo.planted_class().0;
     let shown = |metrics: &Metrics| {
         [

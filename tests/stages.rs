@@ -17,22 +17,23 @@ use std::{
 use burn::tensor::{Device, Tensor};
 use ndarray::Array2;
 use neuroinspect::{
-    ClassTexts, Control, DebugConfig, EditData, Findings, GuideSource, NeuronChoice, Subject, burn,
+    ClassTexts, DebugConfig, DebugInputs, Findings, GuideSource, NeuronChoice, burn,
     core::{
-        ClassId, Classifier, DecisionLayer, FeatureTable, ImageTextEncoder, InputSpec, NeuronId,
-        Observer, Progress, Provenance, Result as CoreResult, Seed, Silent,
+        ActivationTable, ClassId, Classifier, CopyEncoder, DecisionLayer, FeatureTable,
+        ImageTextEncoder, InputSpec, NeuronId, Observer, Precision, Progress, Provenance,
+        Result as CoreResult, Seed, Silent, is_cancellation,
     },
     debug, debug_each,
-    editing::{EditConfig, Target},
-    illusion::{Augmentation, IllusionConfig},
-    models::{CifarResNet, CifarResNetConfig, prompts::PromptTemplates},
+    editing::{Control, EditConfig, EditData, Target, TrainingConfig},
+    illusion::{Augmentation, Execution, Recipe},
+    models::{CifarResNetConfig, GraphClassifier, prompts::PromptTemplates},
 };
 use rand::RngExt;
 
 const EPOCHS: usize = 3;
 
 /// A model of three classes that says class 0 whatever it sees.
-fn model() -> CifarResNet {
+fn model() -> GraphClassifier {
     let device = Device::flex();
     device.seed(3);
     let mut model = CifarResNetConfig::new(8, 3).init(&device).unwrap();
@@ -44,29 +45,28 @@ fn model() -> CifarResNet {
 }
 
 /// Features at random, for images of `labels`.
-fn table(model: &CifarResNet, labels: &[usize], seed: u64) -> FeatureTable {
+fn table(model: &GraphClassifier, labels: &[usize], seed: u64) -> FeatureTable {
     let layer = model.decision_layer().unwrap();
     let mut rng = Seed(seed).rng("features", &[]);
     let features = Array2::from_shape_fn((labels.len(), layer.neurons()), |_| rng.random());
-    let predictions = layer.predict(features.view()).unwrap();
+    let provenance = Provenance::new(model.name(), model.input().clone());
     FeatureTable::new(
-        features,
+        ActivationTable::new(features, provenance).unwrap(),
         labels.iter().copied().map(ClassId).collect(),
-        predictions,
         ["cat", "dog", "owl"].map(String::from).to_vec(),
-        Provenance::new(model.name(), model.input().clone()),
     )
     .unwrap()
 }
 
 fn config() -> DebugConfig {
-    let illusion = IllusionConfig::new()
+    let recipe = Recipe::new()
         .with_steps(2)
         .with_size(16)
         .with_augmentation(Augmentation::off());
+    let training = TrainingConfig::default().with_epochs(EPOCHS, None);
     DebugConfig::new()
-        .with_editing(EditConfig::default().with_epochs(EPOCHS, None))
-        .with_illusion(illusion)
+        .with_editing(EditConfig::default().with_training(training))
+        .with_recipe(recipe)
 }
 
 /// Debugs "dog" on images of dogs and owls alone, editing on those of `train`.
@@ -87,36 +87,42 @@ fn debug_dogs_each(
     let model = model();
     let table = table(&model, &[1, 2].repeat(12), 1);
     let training = self::table(&model, train, 2);
-    let data = EditData::new(&training, &table, Seed(0)).unwrap();
-    let subject = Subject {
-        classifier: &model,
-        table: &table,
-        guide: None,
-        edit_data: Some(&data),
-    };
-    debug_each(subject, ClassId(1), config, observer, keep)
+    let data = EditData::new(training, table.clone(), Seed(0)).unwrap();
+    let inputs = DebugInputs::new(&model, &table).with_edit_data(&data);
+    debug_each(&inputs, ClassId(1), config, observer, keep)
 }
 
 #[test]
 fn findings_are_handed_over_as_they_grow() {
     let config = config()
         .with_neurons(NeuronChoice::Auto { count: 5 })
-        .with_illusion(config().illusion.with_batch_size(2));
+        .with_execution(Execution::new().with_batch_size(2));
     let mut seen = Vec::new();
     let mut keep = |findings: &Findings| {
         assert!(findings.interrupted, "the work is not done");
-        assert_eq!(findings.illusions.len(), findings.core_relevance.len());
-        seen.push((findings.mending.is_some(), findings.illusions.len()));
+        seen.push((findings.edit.is_some(), findings.pictures.len()));
     };
     let labels = [1, 2].repeat(12);
     let findings = debug_dogs_each(&labels, &config, &mut Silent, &mut keep).unwrap();
     assert_eq!(seen, [(false, 0), (true, 0), (true, 2), (true, 4)]);
     // The last batch is what is returned.
     assert!(!findings.interrupted);
-    assert_eq!(findings.illusions.len(), 5);
-    let mending = findings.mending.unwrap();
-    assert_eq!(mending.chosen_from, 12, "every dog measured is a mistake");
-    assert!(mending.control.metrics().is_some());
+    assert_eq!(findings.pictures.len(), 5);
+    assert!(
+        findings
+            .pictures
+            .iter()
+            .all(|it| it.top_real_activation.is_some())
+    );
+    let edit = findings.edit.unwrap();
+    assert_eq!(edit.chosen_from, 12, "every dog measured is a mistake");
+    assert!(edit.control_metrics().is_some() && edit.verdict.is_some());
+    // The edit itself is there too, to be applied.
+    let edited = findings
+        .patch
+        .unwrap()
+        .apply(&model().decision_layer().unwrap());
+    assert_eq!(edited.unwrap().sha256(), edit.layer_sha256);
 }
 
 #[test]
@@ -125,7 +131,7 @@ fn neurons_that_were_given_were_not_chosen_from_the_mistakes() {
         .with_neurons(NeuronChoice::Given(vec![NeuronId(3)]))
         .with_pictures(0);
     let findings = debug_dogs(&[1, 2].repeat(12), &config, &mut Silent).unwrap();
-    assert_eq!(findings.mending.unwrap().chosen_from, 0);
+    assert_eq!(findings.edit.unwrap().chosen_from, 0);
 }
 
 #[test]
@@ -135,28 +141,28 @@ fn no_pictures_need_no_texts() {
     let encoder = Counting::default();
     let templates = PromptTemplates::parts32();
     let guide = texts(&encoder, &templates, 3);
-    let subject = Subject {
-        classifier: &model,
-        table: &table,
-        guide: Some(&guide),
-        edit_data: None,
-    };
+    let inputs = DebugInputs::new(&model, &table).with_guide(&guide);
     let config = config().with_pictures(0);
-    let findings = debug(subject, ClassId(1), &config, &mut Silent).unwrap();
+    let findings = debug(&inputs, ClassId(1), &config, &mut Silent).unwrap();
     assert_eq!(findings.failures, []);
-    assert!(!findings.interrupted && findings.illusions.is_empty());
+    assert!(!findings.interrupted && findings.pictures.is_empty());
     assert_eq!(encoder.texts.load(Ordering::Relaxed), 0);
+
+    // What failed before stands first.
+    let inputs = inputs.with_failure("editing", &std::fmt::Error);
+    let findings = debug(&inputs, ClassId(1), &config, &mut Silent).unwrap();
+    assert_eq!(findings.failures[0].stage, "editing");
 }
 
 #[test]
 fn a_failed_edit_leaves_the_ranking_and_the_pictures() {
     let findings = debug_dogs(&[2; 12], &config(), &mut Silent).unwrap();
-    assert!(findings.mending.is_none());
+    assert!(findings.edit.is_none() && findings.patch.is_none());
     assert_eq!(findings.failures.len(), 1);
     let failure = &findings.failures[0];
     assert_eq!(failure.stage, "editing");
     assert!(failure.reason.contains("'dog'"), "{}", failure.reason);
-    assert_eq!(findings.illusions.len(), findings.neurons.len());
+    assert_eq!(findings.pictures.len(), findings.neurons.len());
     assert!(!findings.interrupted && !findings.neurons.is_empty());
 }
 
@@ -174,14 +180,17 @@ fn a_class_without_samples_has_pictures_but_no_core_relevance() {
         cats.count() > 0,
         "some neuron pulls to 'cat', of which there are none"
     );
-    assert_eq!(findings.core_relevance.len(), findings.illusions.len());
-    for (illusion, relevance) in findings.illusions.iter().zip(&findings.core_relevance) {
-        // Some may be undefined among the others, but not all.
-        if illusion.pair.class == ClassId(0) {
-            assert_eq!(*relevance, None);
-        }
+    let of_cat = findings.pictures.iter();
+    for picture in of_cat.filter(|it| it.illusion.pair.class == ClassId(0)) {
+        assert_eq!(picture.core_relevance, None);
     }
-    assert!(findings.core_relevance.iter().any(Option::is_some));
+    // Some may be undefined among the others, but not all.
+    assert!(
+        findings
+            .pictures
+            .iter()
+            .any(|it| it.core_relevance.is_some())
+    );
 }
 
 #[test]
@@ -189,17 +198,17 @@ fn a_stopped_control_leaves_the_edit() {
     let mut epochs = 0;
     let mut observer = |progress: Progress<'_>| {
         epochs += usize::from(progress.stage == "editing");
-        match epochs > EPOCHS {
+        match progress.stage == "retraining" {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
     };
     let findings = debug_dogs(&[1, 2].repeat(12), &config(), &mut observer).unwrap();
-    assert!(findings.interrupted && findings.illusions.is_empty());
+    assert!(findings.interrupted && findings.pictures.is_empty());
     assert_eq!(findings.failures, []);
-    let mending = findings.mending.unwrap();
-    assert_eq!(mending.edited.epochs.len(), EPOCHS);
-    assert_eq!(mending.control, Control::Stopped);
+    let edit = findings.edit.unwrap();
+    assert_eq!((edit.epochs.len(), epochs), (EPOCHS, EPOCHS));
+    assert_eq!(edit.control, Some(Control::Stopped));
 }
 
 #[test]
@@ -219,7 +228,7 @@ fn options_and_neurons_are_checked_before_anything_is_done() {
         ),
         (config().with_editing(editing), "target = 0.5"),
         (
-            config().with_illusion(IllusionConfig::new().with_steps(0)),
+            config().with_recipe(Recipe::new().with_steps(0)),
             "steps = 0",
         ),
     ] {
@@ -236,55 +245,45 @@ fn tables_of_different_origin_are_not_mixed() {
     let labels = [1, 2].repeat(4);
     let whole = table(&model, &labels, 1);
     let like = |names: [&str; 3], provenance: Provenance| {
-        FeatureTable::new(
-            whole.features().to_owned(),
-            whole.labels().to_vec(),
-            whole.predictions().to_vec(),
-            names.map(String::from).to_vec(),
-            provenance,
-        )
-        .unwrap()
+        let activations = ActivationTable::new(whole.features().to_owned(), provenance).unwrap();
+        let names = names.map(String::from).to_vec();
+        FeatureTable::new(activations, whole.labels().to_vec(), names).unwrap()
     };
     let origin = || Provenance::new(model.name(), model.input().clone());
     let names = ["cat", "dog", "owl"];
     for (other, message) in [
         (
             like(["cat", "cow", "dog"], origin()),
-            "name of class 1: 'cow' and 'dog'",
+            "name of class 1: 'dog' and 'cow'",
         ),
         (
             like(names, Provenance::new("net", model.input().clone())),
-            "model: net and",
+            "model: cifar_resnet8 and net",
         ),
         (
             like(names, origin().with_weights_sha256("ab")),
-            "SHA-256 of the weights: ab and unknown",
+            "SHA-256 of the weights: unknown and ab",
         ),
         (
             like(names, Provenance::new(model.name(), InputSpec::new(64))),
             "model input",
         ),
+        (
+            like(names, origin().with_layer("layer2")),
+            "layer: features and layer2",
+        ),
+        (
+            like(names, origin().with_precision(Precision::Bf16)),
+            "precision: f32 and bf16",
+        ),
     ] {
-        let error = EditData::new(&other, &whole, Seed(0)).unwrap_err();
+        let data = EditData::of_parts(other.clone(), other.clone(), other).unwrap();
+        let inputs = DebugInputs::new(&model, &whole).with_edit_data(&data);
+        let mut untouched =
+            |progress: Progress<'_>| -> ControlFlow<()> { panic!("{progress:?} began") };
+        let error = debug(&inputs, ClassId(1), &config(), &mut untouched).unwrap_err();
         assert!(error.to_string().contains(message), "{error}");
     }
-    EditData::new(&like(names, origin()), &whole, Seed(0)).unwrap();
-}
-
-#[test]
-fn samples_measured_and_trained_on_are_counted() {
-    let model = model();
-    let labels = [1, 2].repeat(8);
-    let (one, other) = (table(&model, &labels, 1), table(&model, &labels, 2));
-    let count = |training: &FeatureTable, evaluation: &FeatureTable| {
-        let data = EditData::new(training, evaluation, Seed(0)).unwrap();
-        data.evaluated_and_trained_on()
-    };
-    assert_eq!(count(&one, &one), 16);
-    assert_eq!(count(&one, &one.select(&[3, 5]).unwrap()), 2);
-    assert_eq!(count(&one, &other), 0, "the same ids, but other images");
-    let halves = EditData::halves(&one, Seed(0)).unwrap();
-    assert_eq!(halves.evaluated_and_trained_on(), 0);
 }
 
 /// Embeds a text as its length and 1, and counts texts.
@@ -312,6 +311,13 @@ fn texts<'a>(
         encoder,
         templates,
         texts: (0..classes).map(|class| format!("class {class}")).collect(),
+    }
+}
+
+/// Is never asked for.
+impl CopyEncoder for Counting {
+    fn encoder_copy(&self, _: &Device, _: Precision) -> CoreResult<Box<dyn ImageTextEncoder>> {
+        unreachable!("no picture is made")
     }
 }
 
@@ -359,9 +365,8 @@ fn only_texts_of_pictured_classes_are_embedded() {
         2 * templates.as_slice().len(),
         "each class once"
     );
-    let rows: Vec<f32> = guide.class_embeddings.try_into_vec_as().unwrap();
-    let embedded: Vec<_> = (0..1000).filter(|row| rows[2 * row] != 0.0).collect();
-    assert_eq!(embedded, [7, 400]);
+    let embedded: Vec<_> = guide.class_embeddings.classes().collect();
+    assert_eq!(embedded, [7, 400].map(ClassId));
 }
 
 #[test]
@@ -373,7 +378,7 @@ fn embedding_texts_can_be_stopped_and_refuses_strangers() {
     let error = texts
         .guide(&[ClassId(0), ClassId(1)], &mut stop)
         .unwrap_err();
-    assert!(error.is_cancellation(), "{error}");
+    assert!(is_cancellation(&error), "{error}");
     let error = texts.guide(&[ClassId(2)], &mut Silent).unwrap_err();
     assert!(
         error.to_string().contains("class 2 is out of range"),

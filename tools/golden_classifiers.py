@@ -2,18 +2,24 @@
 
 Writes, under crates/neuroinspect-models/tests/golden:
 
-- classifiers.safetensors: what timm's networks, and akamaster's CIFAR ResNets as defined below,
-  make of formula-made weights and images, in evaluation mode: features, logits, the feature map
-  summed over channels, and the gradient of a weighted sum of the logits with respect to the
-  images at every eighth pixel; in double precision, and how far single precision is off is
-  printed;
-- classifiers.json: how many tensors each network's state dict has, and the SHA-256 of their names
-  and shapes; the versions everything was made with;
+- classifiers.json: of each network, one a line, how many tensors its state dict has, the SHA-256
+  of their names and shapes, and the image sizes of its golden values (none for the deeper members
+  of a family); the versions everything was made with;
+- classifiers/NAME.safetensors: what timm's networks, and akamaster's CIFAR ResNets as defined
+  below, make of formula-made weights and images, in evaluation mode. `SIZE.features`,
+  `SIZE.logits`, `SIZE.map` (the feature map summed over channels) and `SIZE.gradient` (that of a
+  weighted sum of the logits with respect to the images at every eighth pixel); in double
+  precision, and how far single precision is off is printed;
+- layers/NAME.json: values of layers in the middle of the same network on images of its first
+  size, as described in golden_layers.py;
 - checkpoints/: one small network saved in the ways `torch.save` and training scripts have.
 
 Weights are made by `formula`, which neuroinspect-testing has too, so none need be stored.
 
-Run: python tools/golden_classifiers.py (needs torch, timm, safetensors)
+Run: python tools/golden_classifiers.py [NAME ...] (needs torch, timm, safetensors)
+
+With names, writes the values of these networks alone, and leaves other files as they are but for
+the lines of classifiers.json.
 """
 
 import hashlib
@@ -21,12 +27,14 @@ import json
 import math
 import pathlib
 import platform
+import sys
 
 import numpy as np
 import safetensors
 import timm
 import torch
 import torch.nn.functional as F
+from golden_layers import layer_values, write_layers
 from safetensors.torch import save_file
 from torch import nn
 
@@ -110,20 +118,44 @@ class CifarResNet(nn.Module):
         x = x.mean((2, 3))
         return x if pre_logits else self.linear(x)
 
+    def forward(self, x):
+        return self.forward_head(self.forward_features(x))
+
 
 def state(model):
     return {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
 
 
+# Early, middle and late; convolutions, normalisations, shortcuts, blocks and stages. Names are
+# module paths. A module returns what follows it inside: the normalisations of timm's EfficientNets
+# (`BatchNormAct2d`) are rectified, those of its ResNets are not.
+CIFAR_LAYERS = "conv1 bn1 layer1.0.conv1 layer1.0 layer2.0.bn2 layer2.0 layer3.1.conv2 layer3"
+RESNET_LAYERS = (
+    "conv1 bn1 maxpool layer1.0.conv2 layer1.0 layer2.0.downsample.1 layer2.0.bn2 layer2 "
+    "layer3.1.bn1 layer3.1 layer4.0.conv2 layer4.0.downsample.0 layer4.1"
+)
+BOTTLENECK_LAYERS = f"{RESNET_LAYERS} layer1.1.bn3 layer3.2.conv3 layer4.2"
+LITE_LAYERS = (
+    "conv_stem bn1 blocks.0.0.conv_dw blocks.0.0 blocks.1.0.bn2 blocks.2.1.conv_pwl blocks.2.1.bn3 "
+    "blocks.2.1 blocks.4 blocks.5.2.conv_pw blocks.6.0 conv_head bn2"
+)
+
+
 def networks():
-    """Name, network, image sizes; odd sizes tell paddings apart."""
+    """Name, network, image sizes, layers; odd sizes tell paddings apart."""
     for depth in (20, 32, 44, 56):
-        yield f"cifar_resnet{depth}", CifarResNet(depth), [32] if depth == 20 else []
-    sizes = {"resnet18": [64], "resnet50": [75], "tf_efficientnet_lite0": [64, 75]}
-    for name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"):
-        yield name, timm.create_model(name, num_classes=CLASSES), sizes.get(name, [])
-    name = "tf_efficientnet_lite0"
-    yield name, timm.create_model(name, num_classes=CLASSES), sizes[name]
+        yield f"cifar_resnet{depth}", CifarResNet(depth), [32] if depth == 20 else [], CIFAR_LAYERS
+    for name, sizes, layers in (
+        ("resnet18", [64], RESNET_LAYERS),
+        ("resnet34", [], RESNET_LAYERS),
+        ("resnet50", [75], BOTTLENECK_LAYERS),
+        ("resnet101", [], BOTTLENECK_LAYERS),
+        ("resnet152", [], BOTTLENECK_LAYERS),
+        ("resnext50_32x4d", [64], BOTTLENECK_LAYERS),
+        ("wide_resnet50_2", [64], BOTTLENECK_LAYERS),
+        ("tf_efficientnet_lite0", [64, 75], LITE_LAYERS),
+    ):
+        yield name, timm.create_model(name, num_classes=CLASSES), sizes, layers
 
 
 def outputs(model, x):
@@ -140,25 +172,44 @@ def outputs(model, x):
     return {what: value.detach() for what, value in values.items()}
 
 
-def classifiers():
-    tensors, names = {}, {}
-    for name, model, sizes in networks():
+def values(name, model, sizes):
+    tensors = {}
+    for size in sizes:
+        truth = outputs(model.double(), images(size).double())
+        single = outputs(model.float(), images(size))
+        for what, value in truth.items():
+            error = (single[what] - value).abs().max() / value.abs().max()
+            print(f"{name} at {size} px, {what}: single precision is off by {error:.1e}")
+            tensors[f"{size}.{what}"] = value.float().contiguous()
+    path = GOLDEN / f"classifiers/{name}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path)
+    path.chmod(0o644)
+
+
+def layers(name, model, size, names, versions):
+    found = layer_values(model.double(), names.split(), images(size).double())
+    model.float()
+    write_layers(GOLDEN / f"layers/{name}.json", {"versions": versions, "size": size}, found)
+
+
+def classifiers(chosen, versions):
+    lines = []
+    for name, model, sizes, layer_names in networks():
         model.eval()
         shapes = {k: list(v.shape) for k, v in sorted(state(model).items())}
-        lines = "".join(f"{k} {shape}\n" for k, shape in shapes.items())
-        digest = hashlib.sha256(lines.encode()).hexdigest()
-        names[name] = {"count": len(shapes), "sha256": digest}
-        if sizes:
+        text = "".join(f"{k} {shape}\n" for k, shape in shapes.items())
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        entry = {"count": len(shapes), "sha256": digest, "sizes": sizes}
+        lines.append(f"    {json.dumps(name)}: {json.dumps(entry)}")
+        if sizes and (not chosen or name in chosen):
             made = {k: weight(k, tuple(shape)) for k, shape in shapes.items()}
             model.load_state_dict(made, strict=False)
-        for size in sizes:
-            truth = outputs(model.double(), images(size).double())
-            single = outputs(model.float(), images(size))
-            for what, value in truth.items():
-                error = (single[what] - value).abs().max() / value.abs().max()
-                print(f"{name} at {size} px, {what}: single precision is off by {error:.1e}")
-                tensors[f"{name}.{size}.{what}"] = value.float().contiguous()
-    return tensors, names
+            values(name, model, sizes)
+            layers(name, model, sizes[0], layer_names, versions)
+    head = f'  "versions": {json.dumps(versions)},\n  "models": {{\n'
+    text = "{\n" + head + ",\n".join(lines) + "\n  }\n}\n"
+    (GOLDEN / "classifiers.json").write_text(text)
 
 
 def checkpoints(folder):
@@ -210,13 +261,11 @@ def main():
     }
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    tensors, names = classifiers()
+    chosen = sys.argv[1:]
     GOLDEN.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, GOLDEN / "classifiers.safetensors", metadata=versions)
-    text = json.dumps({"versions": versions, "state_dicts": names}, indent=2)
-    (GOLDEN / "classifiers.safetensors").chmod(0o644)
-    (GOLDEN / "classifiers.json").write_text(text + "\n")
-    checkpoints(GOLDEN / "checkpoints")
+    classifiers(chosen, versions)
+    if not chosen:
+        checkpoints(GOLDEN / "checkpoints")
     print(versions)
 
 

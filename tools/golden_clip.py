@@ -3,9 +3,11 @@
     python tools/golden_clip.py crates/neuroinspect-models/tests/golden/clip.json \
         [mini_clip_cifar10.safetensors]
 
-Needs torch, open_clip_torch and safetensors; with the second argument also writes
-`mini_clip.json` beside the first. A small model is filled by the formula of `fill`, which
-tests/clip_golden.rs repeats, so that no weights need to be stored.
+Needs torch, open_clip_torch and safetensors. Also writes `layers/clip.json` beside the first
+argument: values of layers in the image tower, in double precision and with the exact GELU, as
+golden_layers.py describes, tokens as [N, T, C]. With the second argument also writes
+`mini_clip.json`. A small model is filled by the formula of `fill`, which tests/clip_golden.rs
+repeats, so that no weights need to be stored.
 """
 
 import json
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import open_clip
 import torch
+from golden_layers import layer_values, write_layers
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -35,6 +38,16 @@ CONFIG = {
         "layers": 2,
     },
 }
+# In the order of computation: of a block, what the attention and the MLP add to its tokens, and
+# its own output.
+LAYERS = (
+    "visual.conv1 visual.ln_pre visual.transformer.resblocks.0.ln_1 "
+    "visual.transformer.resblocks.0.attn visual.transformer.resblocks.0.ln_2 "
+    "visual.transformer.resblocks.0.mlp.c_fc visual.transformer.resblocks.0.mlp.gelu "
+    "visual.transformer.resblocks.0.mlp visual.transformer.resblocks.0 "
+    "visual.transformer.resblocks.1.attn visual.transformer.resblocks.1.mlp "
+    "visual.transformer.resblocks.1 visual.ln_post"
+)
 NORMS = tuple(f"ln_{which}.weight" for which in ["1", "2", "pre", "post", "final"])
 PROMPTS = ["a photo of a steak.", "food, apple pie", "water"]
 CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck".split()
@@ -80,6 +93,15 @@ def rounded(tensor):
     return [[float(f"{value:.8g}") for value in row] for row in tensor.tolist()]
 
 
+def layers(path):
+    clip = open_clip.CLIP(**CONFIG).eval()
+    fill_model(clip)
+    size = CONFIG["vision_cfg"]["image_size"]
+    found = layer_values(clip.double(), LAYERS.split(), images(size).double())
+    header = {"torch": torch.__version__, "open_clip": open_clip.__version__}
+    write_layers(path, {"versions": header, "size": size}, found)
+
+
 def parameters(name):
     with torch.device("meta"):
         model = open_clip.CLIP(**open_clip.get_model_config(name))
@@ -114,6 +136,7 @@ def main():
             "tokens": [[text, tokenizer(text)[0].tolist()] for text in TEXTS],
         },
     )
+    layers(out.parent / "layers/clip.json")
     if len(sys.argv) > 2:
         with safe_open(sys.argv[2], "pt") as file:
             config = json.loads(file.metadata()["config"])

@@ -1,31 +1,34 @@
 //! What commands on a model begin with, and the features they work from.
 
-use std::{path::Path, time::Instant};
+use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
 use neuroinspect::{
-    EditData, Extracted,
+    Extracted, Extraction, FeatureRequest, RunFolder,
     burn::tensor::Device,
-    core::{FeatureTable, Metrics, Seed},
-    datasets::{ImageDataset, ImageFolder, LoaderConfig, OnCorrupt},
-    extract_features,
+    core::{FeatureTable, Precision},
+    datasets::{ImageDataset, ImageFolder, LoaderConfig},
+    editing::EditData,
     models::LoadedClassifier,
     report::{Run, SkippedImage, Timing},
 };
 
 use crate::{
-    args::{self, Common, DataArgs, ModelArgs, ReadingArgs},
-    cache, data, model,
-    output::{self, OutFolder},
+    args::{Common, DataArgs, ModelArgs, ReadingArgs},
+    console::{Console, warn},
+    images, model,
+    options::Options,
+    output::{self, percent},
     record,
-    session::Session,
 };
 
 /// A classifier on a device, and where what is made of it goes.
 pub(crate) struct Setup<'a> {
-    common: &'a Common,
-    reading: &'a ReadingArgs,
-    pub(crate) out: OutFolder,
+    pub(crate) common: &'a Common,
+    pub(crate) options: &'a Options,
+    pub(crate) precision: Precision,
+    loader: LoaderConfig,
+    pub(crate) folder: RunFolder,
     pub(crate) device: Device,
     pub(crate) loaded: LoadedClassifier,
 }
@@ -41,7 +44,10 @@ pub(crate) struct Inputs<'a> {
 
 /// The features of a folder of images, and how long they took.
 pub(crate) struct Features {
-    pub(crate) extracted: Extracted,
+    pub(crate) table: Arc<FeatureTable>,
+    /// Index of each sample's image in the folder.
+    pub(crate) indices: Vec<usize>,
+    skipped: Vec<SkippedImage>,
     timing: Timing,
 }
 
@@ -56,16 +62,21 @@ pub(crate) struct InputFeatures {
 impl<'a> Setup<'a> {
     pub(crate) fn open(
         common: &'a Common,
+        options: &'a Options,
         model: &ModelArgs,
-        reading: &'a ReadingArgs,
+        reading: &ReadingArgs,
     ) -> Result<Self> {
-        let out = OutFolder::create(&common.out)?;
+        let folder = output::open_folder(common)?;
         let device = common.device.open()?;
+        let precision = options.precision(&model.format);
+        precision.check(&device)?;
         Ok(Self {
             common,
-            reading,
-            out,
-            loaded: model::classifier(model, &device, Seed(common.seed))?,
+            options,
+            precision,
+            loader: options.loader(reading)?,
+            folder,
+            loaded: model::classifier(model, options, &device)?,
             device,
         })
     }
@@ -74,16 +85,16 @@ impl<'a> Setup<'a> {
     pub(crate) fn features(
         &self,
         dataset: &ImageFolder,
-        session: &mut Session,
+        console: &mut Console,
     ) -> Result<Features> {
         let file = "features.safetensors";
-        self.read(dataset, file, "extracting features", session)
+        self.read(dataset, file, "extracting features", console)
     }
 
     /// What the classifier makes of `--train`.
-    fn training_features(&self, dataset: &ImageFolder, session: &mut Session) -> Result<Features> {
+    fn training_features(&self, dataset: &ImageFolder, console: &mut Console) -> Result<Features> {
         let file = "train-features.safetensors";
-        self.read(dataset, file, "extracting training features", session)
+        self.read(dataset, file, "extracting training features", console)
     }
 
     fn read(
@@ -91,57 +102,62 @@ impl<'a> Setup<'a> {
         dataset: &ImageFolder,
         file: &str,
         stage: &str,
-        session: &mut Session,
+        console: &mut Console,
     ) -> Result<Features> {
-        let start = Instant::now();
-        let path = self.out.join(file);
-        let on_corrupt = match self.reading.on_corrupt {
-            args::OnCorrupt::Fail => OnCorrupt::Fail,
-            args::OnCorrupt::Skip => OnCorrupt::Skip,
+        let extraction = Extraction::new(self.loaded.model.as_ref(), dataset)
+            .with_weights_sha256(&self.loaded.weights_sha256)
+            .with_precision(self.precision)
+            .with_loader(self.loader.clone());
+        let request = FeatureRequest {
+            file: file.to_owned(),
+            device: self.common.device,
+            complete: self.loaded.report.is_complete(),
         };
-        let loader = LoaderConfig::default()
-            .with_batch_size(self.reading.batch_size)
-            .with_on_corrupt(on_corrupt);
-        let origin = cache::Origin::of(&self.loaded, dataset, self.common.device, &loader);
-        let found = origin
-            .as_ref()
-            .and_then(|origin| cache::load(&path, origin, dataset));
-        let mut stage = stage.to_owned();
-        let extracted = match found {
-            Some(table) => {
-                output::tell(format_args!(
-                    "features taken from '{}': nothing has changed",
-                    path.display()
-                ));
-                stage += " (taken from an earlier run)";
-                let indices = (0..table.len()).collect();
-                Extracted {
-                    table,
-                    indices,
-                    skipped: Vec::new(),
-                }
-            }
-            None => {
-                let sha256 = Some(self.loaded.weights_sha256.as_str());
-                let classifier = self.loaded.model.as_ref();
-                let extracted =
-                    extract_features(classifier, dataset, None, sha256, &loader, session)?;
-                session.clear();
-                cache::save(&path, &extracted, origin)?;
-                extracted
-            }
-        };
-        warn_of_order(&extracted.table)?;
-        for skipped in &extracted.skipped {
-            output::tell(format_args!("skipped '{}': {}", skipped.id, skipped.reason));
+        let features = self.folder.features(&extraction, &request, console)?;
+        console.clear();
+        if features.reused {
+            let path = features.path.display();
+            warn(format_args!(
+                "features taken from '{path}': nothing has changed"
+            ));
         }
+        let Extracted {
+            table,
+            indices,
+            skipped,
+        } = features.extracted;
+        self.warn_of_order(&table)?;
+        for skipped in &skipped {
+            warn(format_args!("skipped '{}': {}", skipped.id, skipped.reason));
+        }
+        let skipped = skipped.into_iter().map(|skipped| SkippedImage {
+            path: skipped.id,
+            reason: skipped.reason,
+        });
         Ok(Features {
-            extracted,
+            table: Arc::new(table),
+            indices,
+            skipped: skipped.collect(),
             timing: Timing {
-                stage,
-                seconds: start.elapsed().as_secs_f64(),
+                stage: stage.to_owned(),
+                seconds: features.seconds,
             },
         })
+    }
+
+    /// Folders in another order than the model's classes make nearly every image a mistake.
+    fn warn_of_order(&self, table: &FeatureTable) -> Result<()> {
+        let layer = self.loaded.model.decision_layer()?;
+        let accuracy = table.predicted_by(&layer)?.metrics()?.accuracy;
+        let chance = 1.0 / table.classes() as f64;
+        if table.len() >= 10 * table.classes() && accuracy < chance {
+            warn(format_args!(
+                "warning: an accuracy of {} is less than chance: are the folders, by name, in the \
+                 order of the model's classes? --classes FILE gives it",
+                percent(accuracy),
+            ));
+        }
+        Ok(())
     }
 
     /// The record of a run on these images, so far.
@@ -149,91 +165,80 @@ impl<'a> Setup<'a> {
         &self,
         dataset: &str,
         features: impl IntoIterator<Item = &'f Features>,
-    ) -> Run {
-        let model = self.loaded.model.name();
-        let mut run = record::run(self.common, model, &self.loaded.weights_sha256, dataset);
-        let input = serde_json::json!(self.loaded.model.input());
-        run.configs.insert("input".into(), input);
+    ) -> Result<Run> {
+        let model = &self.loaded.model;
+        let mut run = record::run(self.common, self.options, model.name(), dataset);
+        run.weights_sha256 = Some(self.loaded.weights_sha256.clone());
+        record::add(&mut run, "precision", &self.precision)?;
+        record::add(&mut run, "input", model.input())?;
+        record::add(&mut run, "loader", &record::loader(&self.loader))?;
         for features in features {
             run.timings.push(features.timing.clone());
-            let skipped = features.extracted.skipped.iter();
-            run.skipped_images
-                .extend(skipped.map(|skipped| SkippedImage {
-                    path: skipped.id.clone(),
-                    reason: skipped.reason.clone(),
-                }));
+            run.skipped_images.extend(features.skipped.iter().cloned());
         }
-        run
+        Ok(run)
     }
-}
-
-/// Folders in another order than the model's classes make nearly every image a mistake.
-fn warn_of_order(table: &FeatureTable) -> Result<()> {
-    let accuracy = Metrics::of(table)?.accuracy;
-    let chance = 1.0 / table.classes() as f64;
-    if table.len() >= 10 * table.classes() && accuracy < chance {
-        output::tell(format_args!(
-            "warning: an accuracy of {} is less than chance: are the folders, by name, in the order \
-             of the model's classes? --classes FILE gives it",
-            output::percent(accuracy),
-        ));
-    }
-    Ok(())
 }
 
 impl<'a> Inputs<'a> {
     /// Opens all that the options name; the folders first, which is soon done.
     pub(crate) fn open(
         common: &'a Common,
+        options: &'a Options,
         model: &ModelArgs,
-        data: &'a DataArgs,
+        data: &DataArgs,
         train: Option<&Path>,
     ) -> Result<Self> {
-        let dataset = data::folder(&data.data, &data.reading)?;
+        let dataset = images::folder(&data.data, &data.reading)?;
         let training = train
-            .map(|path| data::training_folder(path, &data.reading, &dataset))
+            .map(|path| images::training_folder(path, &data.reading, &dataset))
             .transpose()?;
         Ok(Self {
-            setup: Setup::open(common, model, &data.reading)?,
+            setup: Setup::open(common, options, model, &data.reading)?,
             dataset,
             training,
         })
     }
 
     /// What the classifier makes of all the images.
-    pub(crate) fn features(&self, session: &mut Session) -> Result<InputFeatures> {
+    pub(crate) fn features(&self, console: &mut Console) -> Result<InputFeatures> {
         let Self {
             setup,
             dataset,
             training,
         } = self;
         Ok(InputFeatures {
-            data: setup.features(dataset, session)?,
+            data: setup.features(dataset, console)?,
             training: training
                 .as_ref()
-                .map(|training| setup.training_features(training, session))
+                .map(|training| setup.training_features(training, console))
                 .transpose()?,
         })
     }
 
     /// The record of a run on these images, so far.
-    pub(crate) fn run(&self, features: &InputFeatures) -> Run {
+    pub(crate) fn run(&self, features: &InputFeatures) -> Result<Run> {
         let features = [&features.data].into_iter().chain(&features.training);
         self.setup.run(self.dataset.name(), features)
+    }
+
+    /// What a decision layer is edited on: `--train`, or one half of `--data`.
+    pub(crate) fn edit_data(
+        &self,
+        features: &InputFeatures,
+    ) -> neuroinspect::editing::Result<EditData> {
+        let seed = self.setup.options.seed;
+        let data = &features.data.table;
+        match &features.training {
+            Some(training) => EditData::new(&training.table, data, seed),
+            None => EditData::halves(data, seed),
+        }
     }
 }
 
 impl InputFeatures {
     /// The features of `--data`.
     pub(crate) fn table(&self) -> &FeatureTable {
-        &self.data.extracted.table
-    }
-
-    /// What a decision layer is edited on: `--train`, or one half of `--data`.
-    pub(crate) fn edit_data(&self, seed: Seed) -> neuroinspect::Result<EditData> {
-        match &self.training {
-            Some(training) => EditData::new(&training.extracted.table, self.table(), seed),
-            None => EditData::halves(self.table(), seed),
-        }
+        &self.data.table
     }
 }

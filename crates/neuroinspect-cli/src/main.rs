@@ -1,4 +1,5 @@
-//! The program `neuroinspect`: explains, pictures and mends a classifier's mistakes.
+//! The program `neuroinspect`: explains a classifier's mistakes, visualizes the neurons behind them
+//! and edits its decision layer.
 //!
 //! Exit codes: 0 when all went well; 1 when the input or the machine was not as needed, with a
 //! message on standard error; 2 when the command line was not understood; 130 when the work was
@@ -7,37 +8,40 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use neuroinspect::core::is_cancellation;
+
+use crate::{console::warn, exit::Exit};
 
 mod args;
-mod cache;
 mod commands;
-mod data;
+mod config;
+mod console;
+mod exit;
+mod images;
 mod inputs;
 mod model;
+mod options;
 mod output;
 mod record;
-mod session;
 
 fn main() -> ExitCode {
     let cli = args::Cli::parse();
-    match commands::run(&cli) {
-        Ok(session::Outcome::Finished) => ExitCode::SUCCESS,
-        Ok(session::Outcome::Incomplete) => ExitCode::FAILURE,
-        Ok(session::Outcome::Interrupted) => {
-            let out = cli.common.out.display();
-            interrupted(&format!("stopped; what was finished is in '{out}'"))
-        }
-        Err(error) if session::is_cancellation(&error) => {
-            interrupted("stopped before there was a result")
+    let exit = match commands::run(&cli) {
+        Ok(exit) => exit,
+        Err(error) if is_cancellation(error.as_ref()) => {
+            warn("stopped before there was a result");
+            return Exit::Stopped.into();
         }
         Err(error) => {
-            output::tell(format_args!("error: {error:#}"));
-            ExitCode::FAILURE
+            warn(format_args!("error: {error:#}"));
+            return ExitCode::FAILURE;
         }
+    };
+    if exit == Exit::Stopped {
+        warn(format_args!(
+            "stopped; what was finished is in '{}'",
+            cli.common.out.display()
+        ));
     }
-}
-
-fn interrupted(message: &str) -> ExitCode {
-    output::tell(message);
-    ExitCode::from(130)
+    exit.into()
 }

@@ -1,102 +1,42 @@
-//! Where results go: the folder, and standard output.
+//! Results: their folder, and standard output.
 
-use std::{
-    fmt::Display,
-    io::{self, ErrorKind, Write},
-    path::{Path, PathBuf},
-};
+use std::io::{self, ErrorKind, Write};
 
 use anyhow::{Context, Result};
-use neuroinspect::core::{ClassId, Metrics, write_atomically};
+use neuroinspect::{
+    RunFolder,
+    core::{ClassId, Metrics},
+    report::{Schema, to_json},
+};
 use serde::Serialize;
 
-/// The folder results are written into, known to be writable.
-#[derive(Debug)]
-pub(crate) struct OutFolder(PathBuf);
+use crate::{args::Common, console::warn, record::command_line};
 
-impl OutFolder {
-    /// Makes the folder and tries to write into it, before any work is done for it.
-    pub(crate) fn create(path: &Path) -> Result<Self> {
-        let context = || {
-            format!(
-                "cannot write results into '{}'; choose another --out",
-                path.display()
-            )
-        };
-        std::fs::create_dir_all(path).with_context(context)?;
-        tempfile::tempfile_in(path).with_context(context)?;
-        Ok(Self(path.to_owned()))
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    pub(crate) fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    /// Removes files of an earlier run, where they are there: they would pass for this one's.
-    pub(crate) fn remove<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Result<()> {
-        for name in names {
-            let path = self.join(name);
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(error)
-                        .with_context(|| format!("cannot remove '{}'", path.display()));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes the pictures of neurons that an earlier run left in a folder within this one.
-    pub(crate) fn remove_pictures(&self, folder: &str) -> Result<()> {
-        let path = self.join(folder);
-        let context = || format!("cannot clear '{}'", path.display());
-        let files = match std::fs::read_dir(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            files => files.with_context(context)?,
-        };
-        for file in files {
-            let name = file.with_context(context)?.file_name();
-            if let Some(name) = name.to_str().filter(|name| is_picture(name)) {
-                self.remove([&*Path::new(folder).join(name).to_string_lossy()])?;
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
-        let json = serde_json::to_vec_pretty(value)?;
-        write_atomically(self.join(name), |out| {
-            out.write_all(&json)?;
-            out.write_all(b"\n")
-        })?;
-        Ok(())
-    }
+/// The folder that `--out` names, made if it is missing, writable and this program's alone.
+pub(crate) fn open_folder(common: &Common) -> Result<RunFolder> {
+    RunFolder::open(&common.out, Some(command_line())).context("--out")
 }
 
-/// Whether a file is called as pictures of neurons are: `neuron-3-class-7.png`, or `-masked.png`.
-fn is_picture(name: &str) -> bool {
-    let numbers = |name: &str| {
-        let (neuron, class) = name.strip_prefix("neuron-")?.split_once("-class-")?;
-        let class = class.strip_suffix("-masked").unwrap_or(class);
-        Some(neuron.parse::<usize>().is_ok() && class.parse::<usize>().is_ok())
-    };
-    name.strip_suffix(".png").and_then(numbers) == Some(true)
+/// Says that pictures were taken from the folder.
+pub(crate) fn warn_of_reused(folder: &RunFolder, pictures: usize) {
+    if pictures > 0 {
+        let path = folder.path().display();
+        warn(format_args!(
+            "{pictures} pictures taken from '{path}': nothing has changed"
+        ));
+    }
 }
 
 /// Prints the result of a command: as JSON, or as the text that `text` makes of it. A reader that has
 /// gone has read enough.
 pub(crate) fn print<T: Serialize>(
     json: bool,
+    schema: Schema,
     value: &T,
     text: impl FnOnce(&T) -> String,
 ) -> Result<()> {
     let text = match json {
-        true => serde_json::to_string_pretty(value)? + "\n",
+        true => to_json(schema, value)?,
         false => text(value),
     };
     let mut out = io::stdout().lock();
@@ -106,11 +46,6 @@ pub(crate) fn print<T: Serialize>(
         }
         _ => Ok(()),
     }
-}
-
-/// Says something on standard error; one that is closed is no reason to stop.
-pub(crate) fn tell(message: impl Display) {
-    let _ = writeln!(io::stderr(), "{message}");
 }
 
 /// A share as a percentage with one decimal.
@@ -160,30 +95,12 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn only_pictures_of_neurons_are_called_so() {
-        for name in ["neuron-3-class-7.png", "neuron-30-class-12-masked.png"] {
-            assert!(is_picture(name), "{name}");
-        }
-        for name in [
-            "neuron-3-best.png",
-            "neuron-3-class-cat.png",
-            "neuron-3-class-7.jpg",
-            "my-neuron-3-class-7.png",
-            "neurons.png",
-        ] {
-            assert!(!is_picture(name), "{name}");
-        }
-    }
-
     /// Half of four samples right before, all but one after, and the control's class as before.
     #[test]
     fn accuracies_are_a_table_with_a_column_for_the_control() {
         let labels = [0, 0, 1, 1].map(ClassId);
-        let groups = Groups {
-            names: vec!["in".into(), "out".into()],
-            of_sample: vec![0, 1, 0, 1],
-        };
+        let names = ["in", "out"].map(String::from).to_vec();
+        let groups = Groups::new(names, vec![0, 1, 0, 1]).unwrap();
         let metrics = |predictions: [usize; 4], groups| {
             Metrics::new(&labels, &predictions.map(ClassId), 2, groups).unwrap()
         };

@@ -2,16 +2,31 @@
 
 use std::ffi::OsStr;
 
-use neuroinspect::{core::Seed, report::Run};
+use anyhow::Result;
+use neuroinspect::{datasets::LoaderConfig, report::Run};
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::args::Common;
+use crate::{args::Common, options::Options};
 
 /// The part of a run's record that every command on a model has.
-pub(crate) fn run(common: &Common, model: &str, weights_sha256: &str, data: &str) -> Run {
-    let mut run = Run::new(model, data, common.device.to_string(), Seed(common.seed));
+pub(crate) fn run(common: &Common, options: &Options, model: &str, data: &str) -> Run {
+    let mut run = Run::new(model, data, common.device.to_string(), options.seed);
     run.command = Some(command_line());
-    run.weights_sha256 = Some(weights_sha256.to_owned());
+    run.configs.insert("seed".into(), json!(options.seed));
     run
+}
+
+/// Notes the options of a stage, as `--config` takes them.
+pub(crate) fn add(run: &mut Run, name: &str, options: &impl Serialize) -> Result<()> {
+    let options = serde_json::to_value(options)?;
+    run.configs.insert(name.into(), options);
+    Ok(())
+}
+
+/// Of how images are loaded, what results depend on: not how many threads do it.
+pub(crate) fn loader(config: &LoaderConfig) -> Value {
+    json!({ "batch_size": config.batch_size, "on_corrupt": config.on_corrupt })
 }
 
 /// A word as a shell reads it; one that is no Unicode only resembles it.
@@ -24,7 +39,7 @@ pub(crate) fn quoted(word: impl AsRef<OsStr>) -> String {
 }
 
 /// The command line as it was typed, near enough to be typed again.
-fn command_line() -> String {
+pub(crate) fn command_line() -> String {
     let words = std::env::args_os().skip(1).map(quoted);
     std::iter::once("neuroinspect".to_owned())
         .chain(words)

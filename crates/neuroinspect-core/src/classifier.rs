@@ -1,14 +1,26 @@
 //! What a model implements to be debugged.
 
-use burn::tensor::{Device, Tensor};
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor},
+};
 
-use crate::{DecisionLayer, InputSpec, Result};
+use crate::{
+    DecisionLayer, Error, InputSpec, LayerInfo, LayerKind, LayerValues, Precision, Result,
+    layer::spatial_mean, nearest_name,
+};
 
-/// A classifier whose last step is a linear decision layer over pooled features.
+/// A classifier whose last step is a linear decision layer over features.
 ///
 /// Implement it for a Burn model of your own in a dozen lines: say what the model wants to see,
-/// how an image becomes a feature map, and where the last linear layer is. Everything else has a
+/// how an image becomes features, and where the last linear layer is. Everything else has a
 /// default. The trait is dyn-safe: neuroinspect works on `&dyn Classifier`.
+///
+/// neuroinspect never changes your model: every stage computes on an
+/// [evaluation copy](CopyClassifier::evaluation_copy), which every Burn [`Module`] has. Burn's batch
+/// normalisation takes the statistics of the batch, and overwrites its running ones, whenever its
+/// input can be differentiated and it has not been told otherwise by [`Module::valid`]; the copy has
+/// been told.
 ///
 /// ```
 /// use burn::{
@@ -16,7 +28,7 @@ use crate::{DecisionLayer, InputSpec, Result};
 ///     nn::{Linear, LinearConfig, conv::{Conv2d, Conv2dConfig}},
 ///     tensor::{Device, Tensor, activation::relu},
 /// };
-/// use neuroinspect_core::{Classifier, DecisionLayer, InputSpec, Result};
+/// use neuroinspect_core::{Activations, Classifier, DecisionLayer, InputSpec, Result};
 ///
 /// #[derive(Module, Debug)]
 /// struct Net {
@@ -33,8 +45,8 @@ use crate::{DecisionLayer, InputSpec, Result};
 ///     fn input(&self) -> &InputSpec {
 ///         &self.input
 ///     }
-///     fn feature_map(&self, images: Tensor<4>) -> Tensor<4> {
-///         relu(self.conv.forward(images))
+///     fn activations(&self, images: Tensor<4>) -> Activations {
+///         Activations::pooled(relu(self.conv.forward(images)))
 ///     }
 ///     fn decision_layer(&self) -> Result<DecisionLayer> {
 ///         DecisionLayer::from_linear(&self.head)
@@ -59,51 +71,22 @@ use crate::{DecisionLayer, InputSpec, Result};
 /// # Ok(())
 /// # }
 /// ```
-pub trait Classifier: Send + Sync {
+pub trait Classifier: CopyClassifier + Send + Sync {
     /// Name of the model, for reports and provenance.
     fn name(&self) -> &str;
 
     /// The pixels the model wants to see.
     fn input(&self) -> &InputSpec;
 
-    /// The feature map before pooling.
+    /// The features, the input of the decision layer, and where in the image they come from.
     ///
-    /// Must run in evaluation mode (running statistics, no dropout) and keep the gradient with
-    /// respect to `images` when they are tracked.
-    ///
-    /// # Shapes
-    ///
-    /// Normalised images `[N, 3, S, S]` to `[N, D, h, w]`.
-    fn feature_map(&self, images: Tensor<4>) -> Tensor<4>;
-
-    /// Pools a feature map to one activation per neuron; the spatial mean unless overridden.
+    /// Must keep the gradient with respect to `images` when they are tracked.
     ///
     /// # Shapes
     ///
-    /// `[N, D, h, w]` to `[N, D]`.
-    fn pool(&self, feature_map: Tensor<4>) -> Tensor<2> {
-        let [n, d, h, w] = feature_map.dims();
-        feature_map
-            .reshape([n, d, h * w])
-            .mean_dim(2)
-            .reshape([n, d])
-    }
-
-    /// Features and feature map of the same forward pass.
-    ///
-    /// Override it where the features are not a pooled map: a vision transformer's features are
-    /// its class token, and its map is read from patch tokens of an earlier block.
-    ///
-    /// # Shapes
-    ///
-    /// Normalised images `[N, 3, S, S]` to features `[N, D]` and map `[N, D, h, w]`.
-    fn activations(&self, images: Tensor<4>) -> Activations {
-        let map = self.feature_map(images);
-        Activations {
-            features: self.pool(map.clone()),
-            map,
-        }
-    }
+    /// Normalised images `[N, 3, S, S]` to features `[N, D]` and, where there is one, a map
+    /// `[N, D, h, w]`.
+    fn activations(&self, images: Tensor<4>) -> Activations;
 
     /// Reads the decision layer.
     ///
@@ -121,6 +104,94 @@ pub trait Classifier: Send + Sync {
 
     /// The device the weights are on.
     fn device(&self) -> Device;
+
+    /// Name of the layer that the decision layer reads: where the neurons are.
+    fn penultimate(&self) -> &str {
+        "features"
+    }
+
+    /// The layers that [`activations_at`](Self::activations_at) can read; the
+    /// [penultimate](Self::penultimate) alone unless overridden.
+    ///
+    /// # Errors
+    ///
+    /// When the decision layer, which tells the number of neurons, cannot be read.
+    fn layers(&self) -> Result<Vec<LayerInfo>> {
+        Ok(vec![LayerInfo {
+            name: self.penultimate().to_owned(),
+            kind: LayerKind::Features,
+            channels: self.decision_layer()?.neurons(),
+        }])
+    }
+
+    /// The values of layers by name, in the order asked for, in one forward pass.
+    ///
+    /// # Shapes
+    ///
+    /// Normalised images `[N, 3, S, S]` to values of `N` images for each layer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownLayer`] for a name that is none of [`layers`](Self::layers).
+    fn activations_at(&self, images: Tensor<4>, layers: &[&str]) -> Result<Vec<LayerValues>> {
+        let penultimate = self.penultimate();
+        if let Some(layer) = layers.iter().find(|&&layer| layer != penultimate) {
+            return Err(unknown_layer(self.name(), layer, [penultimate]));
+        }
+        let features = self.activations(images).features;
+        Ok(vec![LayerValues::Features(features); layers.len()])
+    }
+
+    /// Makes what is constant from one forward pass to the next once and for all, such as
+    /// convolutions with their batch normalisation. Called on an
+    /// [evaluation copy](CopyClassifier::evaluation_copy) that is run many times; its activations
+    /// must stay the same but for rounding.
+    fn fold(&mut self) {}
+}
+
+/// The refusal of a layer that is none of `known`, with the nearest of them.
+pub fn unknown_layer<'a>(
+    model: &str,
+    layer: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Error {
+    let hint = match nearest_name(layer, known) {
+        Some(nearest) => format!(" did you mean '{nearest}'?"),
+        None => " `layers` lists those there are".to_owned(),
+    };
+    Error::UnknownLayer {
+        model: model.to_owned(),
+        layer: layer.to_owned(),
+        hint,
+    }
+}
+
+/// Copies a classifier for evaluation.
+///
+/// Every Burn [`Module`] that is a [`Classifier`] does. Implement it yourself for a classifier that
+/// is no module; the copy must not share anything with the original that a forward pass changes.
+pub trait CopyClassifier {
+    /// A copy in evaluation state on `device`, in the number format `precision`: batch
+    /// normalisation by running statistics, no dropout, nothing to be trained, and nothing in common
+    /// with the original that a forward pass could change.
+    ///
+    /// Its images must be in the same number format; what it gives out is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Precision`] when the device does not compute in `precision`.
+    fn evaluation_copy(&self, device: &Device, precision: Precision)
+    -> Result<Box<dyn Classifier>>;
+}
+
+impl<M: Module + Classifier + 'static> CopyClassifier for M {
+    fn evaluation_copy(
+        &self,
+        device: &Device,
+        precision: Precision,
+    ) -> Result<Box<dyn Classifier>> {
+        Ok(Box::new(precision.copy_of(self, device)?))
+    }
 }
 
 /// What a classifier's backbone makes of a batch of images.
@@ -128,6 +199,130 @@ pub trait Classifier: Send + Sync {
 pub struct Activations {
     /// Activation of each neuron, the input of the decision layer: `[N, D]`.
     pub features: Tensor<2>,
-    /// Where in the image each neuron is active: `[N, D, h, w]`.
-    pub map: Tensor<4>,
+    /// Where in the image each neuron is active, if that is known: `[N, D, h, w]`.
+    pub map: Option<Tensor<4>>,
+}
+
+impl Activations {
+    /// Features that are the spatial means of a map.
+    ///
+    /// # Shapes
+    ///
+    /// `[N, D, h, w]`.
+    pub fn pooled(map: Tensor<4>) -> Self {
+        Self {
+            features: spatial_mean(map.clone()),
+            map: Some(map),
+        }
+    }
+
+    /// Features of which it is not known where they come from; their pictures have no masks.
+    ///
+    /// # Shapes
+    ///
+    /// `[N, D]`.
+    pub fn without_map(features: Tensor<2>) -> Self {
+        Self {
+            features,
+            map: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::{
+        nn::{
+            BatchNorm, BatchNormConfig, Linear, LinearConfig,
+            conv::{Conv2d, Conv2dConfig},
+        },
+        tensor::Distribution,
+    };
+
+    use super::*;
+    use crate::read_back;
+
+    #[derive(Module, Debug)]
+    struct Net {
+        conv: Conv2d,
+        norm: BatchNorm,
+        head: Linear,
+        #[module(skip)]
+        input: InputSpec,
+    }
+
+    impl Net {
+        fn new(device: &Device) -> Self {
+            Self {
+                conv: Conv2dConfig::new([3, 4], [3, 3]).init(device),
+                norm: BatchNormConfig::new(4).init(device),
+                head: LinearConfig::new(4, 2).init(device),
+                input: InputSpec::new(8),
+            }
+        }
+    }
+
+    impl Classifier for Net {
+        fn name(&self) -> &str {
+            "net"
+        }
+        fn input(&self) -> &InputSpec {
+            &self.input
+        }
+        fn activations(&self, images: Tensor<4>) -> Activations {
+            Activations::pooled(self.norm.forward(self.conv.forward(images)))
+        }
+        fn decision_layer(&self) -> Result<DecisionLayer> {
+            DecisionLayer::from_linear(&self.head)
+        }
+        fn set_decision_layer(&mut self, layer: &DecisionLayer) -> Result<()> {
+            layer.replace(&mut self.head)
+        }
+        fn device(&self) -> Device {
+            self.head.weight.val().device()
+        }
+    }
+
+    fn images(device: &Device) -> Tensor<4> {
+        Tensor::random([4, 3, 8, 8], Distribution::Normal(1.0, 2.0), device)
+    }
+
+    #[test]
+    fn a_copy_keeps_the_models_running_statistics_as_they_are() {
+        for device in [Device::flex(), Device::flex().autodiff()] {
+            let net = Net::new(&device);
+            let mean = || read_back(net.norm.running_mean.value(), "the mean").unwrap();
+            let before = mean();
+            let plain = Device::flex();
+            let copy = net.evaluation_copy(&plain, Precision::F32).unwrap();
+            let images = images(&plain);
+            let expected = read_back(copy.activations(images.clone()).features, "them").unwrap();
+            let tracked = Tensor::from_inner(images).require_grad();
+            for _ in 0..3 {
+                let features = copy.activations(tracked.clone()).features;
+                assert!(tracked.grad(&features.clone().sum().backward()).is_some());
+                assert_eq!(read_back(features, "them").unwrap(), expected);
+            }
+            assert_eq!(mean(), before);
+            assert_eq!(
+                read_back(net.clone().valid().norm.running_mean.value(), "it").unwrap(),
+                before
+            );
+        }
+    }
+
+    #[test]
+    fn layers_go_by_name() {
+        let net = Net::new(&Device::flex());
+        let layers = net.layers().unwrap();
+        assert_eq!((&*layers[0].name, layers[0].channels), ("features", 4));
+        let images = images(&Device::flex());
+        let values = net.activations_at(images.clone(), &["features"]).unwrap();
+        assert_eq!(values[0].pooled().dims(), [4, 4]);
+        let error = net
+            .activations_at(images, &["feature"])
+            .unwrap_err()
+            .to_string();
+        assert!(error.ends_with("did you mean 'features'?"), "{error}");
+    }
 }

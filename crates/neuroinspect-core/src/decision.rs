@@ -8,7 +8,7 @@ use burn::{
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use sha2::{Digest, Sha256};
 
-use crate::{ClassId, Error, NeuronId, Result, files::hexadecimal, host};
+use crate::{ClassId, Error, NeuronId, Result, io::hexadecimal, read_back};
 
 /// The decision layer `h_t`: logits `z = W f + b` of `K` classes over `D` neurons.
 ///
@@ -67,11 +67,11 @@ impl DecisionLayer {
     /// When the tensors cannot be read from their device, or as in [`new`](Self::new).
     pub fn from_linear(linear: &Linear) -> Result<Self> {
         let [neurons, classes] = linear.weight.dims();
-        let weight = host(linear.weight.val(), "the decision layer's weight")?;
+        let weight = read_back(linear.weight.val(), "the decision layer's weight")?;
         let weight = Array2::from_shape_vec((neurons, classes), weight)
             .map_err(|_| Error::shape("decision layer", [neurons, classes], "another length"))?;
         let bias = match &linear.bias {
-            Some(bias) => host(bias.val(), "the decision layer's bias")?.into(),
+            Some(bias) => read_back(bias.val(), "the decision layer's bias")?.into(),
             None => Array1::zeros(classes),
         };
         Self::new(weight.reversed_axes(), bias)

@@ -35,6 +35,19 @@ pub enum Backend {
     Rocm,
 }
 
+/// Whether a device is Burn's pure-Rust CPU backend, with or without autodiff: where two orders of the
+/// same computation differ in speed, its kernels want another one than those of other backends.
+pub fn is_flex(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    let flex = *device == Device::flex();
+    #[cfg(not(feature = "flex"))]
+    let flex = {
+        let _ = device;
+        false
+    };
+    flex
+}
+
 impl Backend {
     /// Every backend, in the order in which they are listed.
     pub const ALL: [Self; 7] = [
@@ -142,29 +155,20 @@ impl DeviceName {
     ///
     /// When the backend is not in this build, or the device does not answer.
     pub fn open(&self) -> Result<Device> {
-        if !self.backend.is_compiled() {
-            let compiled = Self::compiled();
-            let names: Vec<_> = compiled.iter().map(ToString::to_string).collect();
-            return Err(Error::BackendNotCompiled {
-                backend: self.backend,
-                compiled: if names.is_empty() {
-                    "none".into()
-                } else {
-                    names.join(", ")
-                },
-            });
-        }
         // Burn's constructors are lazy and its runtimes panic where no adapter or library is
         // found: the only way to hear of it in time is to try.
         let attempt = catch_unwind(AssertUnwindSafe(|| {
-            let device = self.make();
+            let Some(device) = self.make() else {
+                return Ok(None);
+            };
             let sum = Tensor::<1>::ones([4], &device)
                 .sum()
                 .try_into_scalar::<f32>();
-            sum.map(|_| device).map_err(|error| error.to_string())
+            sum.map(|_| Some(device)).map_err(|error| error.to_string())
         }));
         let reason = match attempt {
-            Ok(Ok(device)) => return Ok(device),
+            Ok(Ok(Some(device))) => return Ok(device),
+            Ok(Ok(None)) => return Err(self.not_compiled()),
             Ok(Err(reason)) => reason,
             Err(panic) => panic_message(panic.as_ref()),
         };
@@ -174,6 +178,19 @@ impl DeviceName {
         })
     }
 
+    fn not_compiled(&self) -> Error {
+        let compiled = Self::compiled();
+        let names: Vec<_> = compiled.iter().map(ToString::to_string).collect();
+        Error::BackendNotCompiled {
+            backend: self.backend,
+            compiled: match names.is_empty() {
+                true => "none".into(),
+                false => names.join(", "),
+            },
+        }
+    }
+
+    /// The device, not tried yet; none when its backend is not in this build.
     #[cfg_attr(
         feature = "tch",
         expect(
@@ -181,8 +198,8 @@ impl DeviceName {
             reason = "Burn 0.22 is the last line with libtorch, and pinned for it"
         )
     )]
-    fn make(&self) -> Device {
-        match self.backend {
+    fn make(&self) -> Option<Device> {
+        let device = match self.backend {
             #[cfg(feature = "flex")]
             Backend::Flex => Device::flex(),
             #[cfg(feature = "tch")]
@@ -201,7 +218,6 @@ impl DeviceName {
             Backend::Cuda => Device::cuda(self.place.index()),
             #[cfg(feature = "rocm")]
             Backend::Rocm => Device::rocm(self.place.index()),
-            // `open` refuses a backend that is not compiled before it comes here.
             #[cfg(not(all(
                 feature = "flex",
                 feature = "tch",
@@ -210,8 +226,9 @@ impl DeviceName {
                 feature = "cuda",
                 feature = "rocm"
             )))]
-            _ => Device::default(),
-        }
+            _ => return None,
+        };
+        Some(device)
     }
 }
 
@@ -317,6 +334,13 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn flex_is_told_with_and_without_autodiff() {
+        let device = Device::flex();
+        assert!(is_flex(&device) && is_flex(&device.autodiff()));
+    }
 
     #[test]
     fn names_survive_parsing() {

@@ -1,13 +1,16 @@
 //! What a CLIP-like model implements to guide visualization.
 
-use burn::tensor::{Device, Tensor};
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor},
+};
 
-use crate::{InputSpec, Result};
+use crate::{InputSpec, Precision, Result};
 
 /// A joint image-text encoder: images and texts in one space, compared by cosine similarity.
 ///
 /// Embeddings are as the model gives them; callers normalise. The trait is dyn-safe.
-pub trait ImageTextEncoder: Send + Sync {
+pub trait ImageTextEncoder: CopyEncoder + Send + Sync {
     /// Name of the model, for reports and provenance.
     fn name(&self) -> &str;
 
@@ -34,4 +37,38 @@ pub trait ImageTextEncoder: Send + Sync {
 
     /// The device the weights are on.
     fn device(&self) -> Device;
+
+    /// Makes what is constant from one forward pass to the next once and for all; as
+    /// [`Classifier::fold`](crate::Classifier::fold).
+    fn fold(&mut self) {}
+}
+
+/// Copies an encoder for evaluation; as [`CopyClassifier`](crate::CopyClassifier).
+///
+/// Every Burn [`Module`] that is an [`ImageTextEncoder`] does.
+pub trait CopyEncoder {
+    /// A copy in evaluation state on `device`, in the number format `precision`, that has nothing
+    /// in common with the original that a forward pass could change.
+    ///
+    /// Its images must be in the same number format; what it gives out is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Precision`](crate::Error::Precision) when the device does not compute in
+    /// `precision`.
+    fn encoder_copy(
+        &self,
+        device: &Device,
+        precision: Precision,
+    ) -> Result<Box<dyn ImageTextEncoder>>;
+}
+
+impl<M: Module + ImageTextEncoder + 'static> CopyEncoder for M {
+    fn encoder_copy(
+        &self,
+        device: &Device,
+        precision: Precision,
+    ) -> Result<Box<dyn ImageTextEncoder>> {
+        Ok(Box::new(precision.copy_of(self, device)?))
+    }
 }

@@ -11,15 +11,95 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Two things that must fit each other do not.
+    /// A tensor or an array of another shape than it should have.
     #[error("{what}: expected {expected}, found {found}")]
     Shape {
-        /// What was looked at.
+        /// Which tensor.
         what: String,
-        /// The shape or length it should have.
+        /// The shape it should have.
         expected: String,
-        /// The shape or length it has.
+        /// The shape it has.
         found: String,
+    },
+    /// A list of another length than what it goes with.
+    #[error("{what}: expected {expected}, found {found}")]
+    Length {
+        /// Which list.
+        what: String,
+        /// How many there should be.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// Nothing where there should be something.
+    #[error("there are no {what}; at least one is needed")]
+    Empty {
+        /// What there is none of.
+        what: String,
+    },
+    /// An index of something that is not there.
+    #[error("{what} {index} is out of range: there are {length}, counted from 0")]
+    OutOfRange {
+        /// What the index is of: "sample".
+        what: String,
+        /// The index.
+        index: usize,
+        /// How many there are.
+        length: usize,
+    },
+    /// A sample to which something else is assigned than there is.
+    #[error("{what}: sample {sample} is assigned to number {index}, but there are {length}")]
+    Assignment {
+        /// What samples are assigned to: "groups".
+        what: &'static str,
+        /// The sample.
+        sample: usize,
+        /// What it is assigned to.
+        index: usize,
+        /// How many there are.
+        length: usize,
+    },
+    /// A name that stands for more than one thing.
+    #[error("{what}: the name '{name}' is there twice; name each differently")]
+    DuplicateName {
+        /// What is named.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A part of a data set that does not exist.
+    #[error("no part of the samples is named '{name}'; there are: {known}")]
+    UnknownPart {
+        /// The name given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A layer that the model does not have, or does not give out.
+    #[error("'{model}' has no layer '{layer}' that can be read;{hint}")]
+    UnknownLayer {
+        /// Name of the model.
+        model: String,
+        /// The layer asked for.
+        layer: String,
+        /// The nearest name, or where to find them.
+        hint: String,
+    },
+    /// A unit that cannot be read from what a layer gives.
+    #[error("unit {unit} cannot be read from layer '{layer}': {reason}")]
+    Unit {
+        /// The unit.
+        unit: String,
+        /// Its layer.
+        layer: String,
+        /// Why.
+        reason: String,
+    },
+    /// A precision that the device does not compute in.
+    #[error("the device does not compute in {precision}; choose f32")]
+    Precision {
+        /// The precision asked for.
+        precision: crate::Precision,
     },
     /// A value is NaN or infinite.
     #[error(
@@ -99,6 +179,33 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// A class whose text was not embedded.
+    #[error(
+        "class {class} was not embedded (embedded are: {}); embed the text of every class that a \
+         picture is made within",
+        listed(embedded)
+    )]
+    ClassNotEmbedded {
+        /// The class asked for.
+        class: ClassId,
+        /// Those that were embedded.
+        embedded: Vec<ClassId>,
+    },
+    /// An embedding of zeros, which is no direction that an image could have.
+    #[error(
+        "the embedding of class {class} is zero; its text tells the encoder nothing, or its \
+         weights are damaged"
+    )]
+    ZeroEmbedding {
+        /// The class.
+        class: ClassId,
+    },
+    /// A class given twice where each has one value.
+    #[error("class {class} is given twice; give each class once")]
+    ClassTwice {
+        /// The class.
+        class: ClassId,
+    },
     /// An option outside its range.
     #[error("{option} = {value}: expected {expected}")]
     InvalidOption {
@@ -170,10 +277,13 @@ pub enum Error {
         reason: String,
     },
     /// The observer asked to stop.
-    #[error("stopped on request during {stage}")]
+    #[error("stopped during {stage}")]
     Cancelled {
         /// What was going on.
         stage: &'static str,
+        /// By which [`is_cancellation`] knows it, however deep in other errors it is.
+        #[source]
+        cancelled: Cancelled,
     },
     /// A classifier or encoder written by the user failed in its own way.
     #[error("{model}: {reason}")]
@@ -185,7 +295,48 @@ pub enum Error {
     },
 }
 
+/// The cause of every error that says that work was stopped on request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the caller asked to stop")]
+pub struct Cancelled;
+
+/// Whether an error, of this crate or of any other, says that work was stopped on request.
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use neuroinspect_core::{Observer, Progress, is_cancellation};
+///
+/// let mut impatient = |_: Progress<'_>| ControlFlow::Break(());
+/// let error = impatient.proceed(Progress { stage: "counting", done: 1, total: 2 }).unwrap_err();
+/// assert!(is_cancellation(&error));
+/// ```
+pub fn is_cancellation(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<Cancelled>())
+}
+
 impl Error {
+    /// That the observer asked to stop during `stage`.
+    pub fn cancelled(stage: &'static str) -> Self {
+        Self::Cancelled {
+            stage,
+            cancelled: Cancelled,
+        }
+    }
+
+    /// A [`Error::Length`].
+    pub fn length(what: impl Into<String>, expected: usize, found: usize) -> Self {
+        Self::Length {
+            what: what.into(),
+            expected,
+            found,
+        }
+    }
+
+    /// A [`Error::Empty`].
+    pub fn empty(what: impl Into<String>) -> Self {
+        Self::Empty { what: what.into() }
+    }
+
     /// A [`Error::Shape`] out of texts, numbers and lists of them.
     pub fn shape(
         what: impl Into<String>,
@@ -197,6 +348,20 @@ impl Error {
             expected: shown(expected),
             found: shown(found),
         }
+    }
+}
+
+/// The first classes of a list, and how many more there are.
+fn listed(classes: &[ClassId]) -> String {
+    const SHOWN: usize = 10;
+    let shown: Vec<_> = classes
+        .iter()
+        .take(SHOWN)
+        .map(ToString::to_string)
+        .collect();
+    match classes.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{}, and {more} more", shown.join(", ")),
     }
 }
 

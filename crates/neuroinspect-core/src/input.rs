@@ -145,8 +145,9 @@ impl InputSpec {
     /// `[N, 3, S, S]` in `[0, 1]` to `[N, 3, S, S]`.
     pub fn normalize(&self, images: Tensor<4>) -> Tensor<4> {
         let device = images.device().without_autodiff();
-        let mean = per_channel(self.mean, &device);
-        let std = per_channel(self.std, &device);
+        let dtype = images.dtype();
+        let mean = per_channel(self.mean, &device).cast(dtype);
+        let std = per_channel(self.std, &device).cast(dtype);
         (images - mean) / std
     }
 }

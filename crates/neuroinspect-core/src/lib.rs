@@ -9,17 +9,19 @@
 //!   [`ImageTextEncoder`] what a CLIP-like model implements to guide the pictures. Both can be
 //!   boxed.
 //! - [`DecisionLayer`] is `h_t`, held on the host, where it can be read, edited and hashed.
-//! - [`FeatureTable`] is a data set seen by a classifier: features, labels, predictions and where
-//!   they came from. Every stage but visualization works from it alone.
-//! - [`Metrics`] is what a table's predictions are worth, per class and per group.
+//! - A layer has a name and values ([`LayerInfo`], [`LayerValues`]); a [`Unit`] is what of it is
+//!   looked at.
+//! - [`ActivationTable`] is a data set as one layer sees it; [`FeatureTable`] adds labels,
+//!   [`Groups`] and a [`Split`] to the penultimate layer's. Every stage but visualization works from
+//!   it alone. [`Predicted`] is what a decision layer says of it, and [`Metrics`] what that is worth,
+//!   per class and per group.
 //! - [`InputSpec`] says which pixels a model wants to see.
 //! - [`class_by_name_or_index`] and [`nearest_name`] find what a person has named.
-//! - [`write_safetensors`] writes [`NamedTensor`]s so that equal content makes equal bytes,
-//!   [`TensorFile`] reads them back, [`write_atomically`] writes any file whole or not at all, and
-//!   [`sha256_of_file`] and [`sha256_of_bytes`] tell files apart.
-//! - [`host`](host()) reads a tensor back from its device.
-//! - [`DeviceName`], [`Seed`] and [`Observer`] are how a caller says where to compute, which
-//!   random numbers to draw, and when to stop.
+//! - [`io`] writes files whole or not at all, tells them apart, and keeps tensors in them.
+//! - [`read_back`](read_back()) reads a tensor back from its device.
+//! - [`DeviceName`], [`Precision`], [`Seed`] and [`Observer`] are how a caller says where to compute
+//!   and how exactly, which random numbers to draw, and when to stop; [`is_cancellation`] tells an
+//!   error that says so from others.
 //!
 //! No function of neuroinspect names a Burn backend: each takes a [`Device`](burn::tensor::Device)
 //! or finds it on its inputs.
@@ -28,21 +30,21 @@
 //!
 //! ```
 //! use ndarray::array;
-//! use neuroinspect_core::{ClassId, DecisionLayer, FeatureTable, InputSpec, Provenance};
+//! use neuroinspect_core::{
+//!     ActivationTable, ClassId, DecisionLayer, FeatureTable, InputSpec, Provenance,
+//! };
 //!
 //! # fn main() -> Result<(), neuroinspect_core::Error> {
 //! // Two classes seen through two neurons; the third sample is a mistake.
 //! let layer = DecisionLayer::new(array![[1.0, 0.0], [0.0, 1.0]], array![0.0, 0.0])?;
 //! let features = array![[2.0, 0.5], [0.1, 1.0], [0.9, 1.1]];
 //! let labels = [0, 1, 0].map(ClassId);
-//! let table = FeatureTable::new(
-//!     features.clone(),
-//!     labels.to_vec(),
-//!     layer.predict(features.view())?,
-//!     vec!["cat".into(), "dog".into()],
-//!     Provenance::new("toy", InputSpec::new(32)),
-//! )?;
-//! assert_eq!(table.mistakes(ClassId(0))?, [2]);
+//! let activations = ActivationTable::new(features, Provenance::new("toy", InputSpec::new(32)))?;
+//! let labels = [0, 1, 0].map(ClassId).to_vec();
+//! let table = FeatureTable::new(activations, labels, vec!["cat".into(), "dog".into()])?;
+//! let predicted = table.predicted_by(&layer)?;
+//! assert_eq!(predicted.mistakes(ClassId(0))?, [2]);
+//! assert_eq!(predicted.metrics()?.worst_class_accuracy, 0.5);
 //! # Ok(())
 //! # }
 //! ```
@@ -55,33 +57,38 @@
 mod classifier;
 mod decision;
 mod device;
+mod embeddings;
 mod encoder;
 mod error;
-mod files;
-mod host;
 mod ids;
 mod input;
+pub mod io;
+mod layer;
 mod metrics;
 mod names;
+mod partition;
+mod precision;
 mod progress;
+mod read_back;
 mod seed;
 mod table;
-mod tensor_file;
-mod tensors;
+mod unit;
 
-pub use classifier::{Activations, Classifier};
+pub use classifier::{Activations, Classifier, CopyClassifier, unknown_layer};
 pub use decision::DecisionLayer;
-pub use device::{Backend, DeviceName};
-pub use encoder::ImageTextEncoder;
-pub use error::{Error, Result};
-pub use files::{sha256_of_bytes, sha256_of_file, write_atomically};
-pub use host::host;
+pub use device::{Backend, DeviceName, is_flex};
+pub use embeddings::ClassEmbeddings;
+pub use encoder::{CopyEncoder, ImageTextEncoder};
+pub use error::{Cancelled, Error, Result, is_cancellation};
 pub use ids::{ClassId, NeuronId};
 pub use input::{InputSpec, Interpolation, ResizeRule};
+pub use layer::{LayerInfo, LayerKind, LayerValues};
 pub use metrics::Metrics;
 pub use names::{class_by_name_or_index, nearest_name};
+pub use partition::{Groups, Split};
+pub use precision::Precision;
 pub use progress::{Observer, Progress, Silent};
+pub use read_back::read_back;
 pub use seed::Seed;
-pub use table::{FeatureTable, Groups, Provenance, check_same_classes};
-pub use tensor_file::TensorFile;
-pub use tensors::{NamedTensor, write_safetensors};
+pub use table::{ActivationTable, FeatureTable, Predicted, Provenance, check_same_classes};
+pub use unit::{Unit, UnitKind};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ClassId, Error, FeatureTable, Groups, Result};
+use crate::{ClassId, Error, Groups, Result};
 
 /// Accuracy on average, per class, and per group where groups exist. All values are in `[0, 1]`.
 ///
@@ -45,14 +45,14 @@ impl Metrics {
         groups: Option<&Groups>,
     ) -> Result<Self> {
         if labels.is_empty() {
-            return Err(Error::shape(
-                "samples to measure accuracy on",
-                "at least 1",
-                0,
-            ));
+            return Err(Error::empty("samples to measure accuracy on"));
         }
         if labels.len() != predictions.len() {
-            return Err(Error::shape("predictions", labels.len(), predictions.len()));
+            return Err(Error::length(
+                "predictions",
+                labels.len(),
+                predictions.len(),
+            ));
         }
         let mut of_class = Counts::new(classes);
         for (&label, &prediction) in labels.iter().zip(predictions) {
@@ -76,22 +76,12 @@ impl Metrics {
             samples: labels.len(),
         };
         if let Some(groups) = groups {
-            if groups.of_sample.len() != labels.len() {
-                return Err(Error::shape(
-                    "group labels",
-                    labels.len(),
-                    groups.of_sample.len(),
-                ));
+            let of_sample = groups.of_sample();
+            if of_sample.len() != labels.len() {
+                return Err(Error::length("group labels", labels.len(), of_sample.len()));
             }
-            let mut of_group = Counts::new(groups.names.len());
-            for (index, &group) in groups.of_sample.iter().enumerate() {
-                if group >= groups.names.len() {
-                    return Err(Error::shape(
-                        "a group label",
-                        format!("below {}", groups.names.len()),
-                        group,
-                    ));
-                }
+            let mut of_group = Counts::new(groups.names().len());
+            for (index, &group) in of_sample.iter().enumerate() {
                 of_group.add(group, labels[index] == predictions[index]);
             }
             let (worst_group, accuracy) = of_group.worst();
@@ -100,20 +90,6 @@ impl Metrics {
             metrics.worst_group = Some(worst_group);
         }
         Ok(metrics)
-    }
-
-    /// Metrics of a table's own predictions.
-    ///
-    /// # Errors
-    ///
-    /// When the table is empty.
-    pub fn of(table: &FeatureTable) -> Result<Self> {
-        Self::new(
-            table.labels(),
-            table.predictions(),
-            table.classes(),
-            table.groups(),
-        )
     }
 }
 
@@ -163,10 +139,8 @@ mod tests {
     fn counts_by_hand() {
         let labels = [0, 0, 1, 1, 1, 3].map(ClassId);
         let predictions = [0, 1, 1, 1, 0, 3].map(ClassId);
-        let groups = Groups {
-            names: vec!["a".into(), "b".into(), "c".into()],
-            of_sample: vec![0, 0, 0, 1, 1, 1],
-        };
+        let names = vec!["a".into(), "b".into(), "c".into()];
+        let groups = Groups::new(names, vec![0, 0, 0, 1, 1, 1]).unwrap();
         let metrics = Metrics::new(&labels, &predictions, 4, Some(&groups)).unwrap();
         assert_eq!(metrics.accuracy, 4.0 / 6.0);
         assert_eq!(

@@ -2,17 +2,17 @@
 
 use crate::{ClassId, Error, Result};
 
-/// Likeness of two names, from 0 to 1, from which on one is offered for the other.
-const LIKE: f64 = 0.8;
+/// Least similarity of two names, from 0 to 1, at which one is suggested for the other.
+const MIN_SIMILARITY: f64 = 0.8;
 
-/// Characters a part of a name must have to stand for it.
-const HELD: usize = 3;
+/// Least number of characters of a text that is suggested the names that contain it.
+const MIN_PART_LENGTH: usize = 3;
 
-/// Says that an index follows, even where it, or all of this, is the name of a class.
-const INDEX: &str = "index:";
+/// Prefix that says that an index follows, even where the whole text is the name of a class.
+const INDEX_PREFIX: &str = "index:";
 
-/// Class names listed in a message, if there are no more than these.
-const LISTED: usize = 12;
+/// Most class names that a message lists.
+const MAX_LISTED: usize = 12;
 
 /// The name most like `text`, upper and lower case alike, if any is like enough to be meant.
 ///
@@ -26,14 +26,14 @@ pub fn nearest_name<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) ->
         .collect();
     let holding = names
         .iter()
-        .filter(|(lower, _)| text.chars().count() >= HELD && lower.contains(&text));
+        .filter(|(lower, _)| text.chars().count() >= MIN_PART_LENGTH && lower.contains(&text));
     if let Some((_, name)) = holding.min_by_key(|(lower, _)| lower.len()) {
         return Some(name);
     }
     names
         .iter()
         .map(|(lower, name)| (strsim::jaro_winkler(&text, lower), *name))
-        .filter(|(likeness, _)| *likeness >= LIKE)
+        .filter(|(likeness, _)| *likeness >= MIN_SIMILARITY)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, name)| name)
 }
@@ -59,7 +59,7 @@ pub fn nearest_name<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) ->
 /// # Ok::<(), neuroinspect_core::Error>(())
 /// ```
 pub fn class_by_name_or_index(class_names: &[String], text: &str) -> Result<ClassId> {
-    let index = text.strip_prefix(INDEX).map(str::parse);
+    let index = text.strip_prefix(INDEX_PREFIX).map(str::parse);
     if let Some(Ok(index)) = index {
         return class_of_index(class_names, index);
     }
@@ -78,7 +78,7 @@ pub fn class_by_name_or_index(class_names: &[String], text: &str) -> Result<Clas
             let shown = |&class: &usize| {
                 let index = class.to_string();
                 let is_name = class_names.contains(&index);
-                format!("{}{index}", if is_name { INDEX } else { "" })
+                format!("{}{index}", if is_name { INDEX_PREFIX } else { "" })
             };
             let indices: Vec<String> = bearers.iter().map(shown).collect();
             Err(Error::AmbiguousClass {
@@ -104,7 +104,7 @@ fn hint(class_names: &[String], text: &str) -> String {
         return format!("did you mean '{nearest}'? (an index below {classes} will do, too)");
     }
     let hint = format!("give a name or an index below {classes}");
-    if classes > LISTED {
+    if classes > MAX_LISTED {
         return hint;
     }
     format!("{hint}; the names are: {}", class_names.join(", "))

@@ -4,6 +4,8 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Error, Result};
+
 /// How far a piece of work has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress<'a> {
@@ -34,6 +36,19 @@ pub struct Progress<'a> {
 pub trait Observer {
     /// Hears of progress; `Break` asks the work to stop at the next safe point.
     fn update(&mut self, progress: Progress<'_>) -> ControlFlow<()>;
+
+    /// [`update`](Self::update) for work that has nothing to show before its end: `Break` is an
+    /// error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`] when the observer asks to stop.
+    fn proceed(&mut self, progress: Progress<'static>) -> Result<()> {
+        match self.update(progress) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::cancelled(progress.stage)),
+        }
+    }
 }
 
 impl<F: FnMut(Progress<'_>) -> ControlFlow<()>> Observer for F {

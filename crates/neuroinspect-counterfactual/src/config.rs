@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 
-/// Options of [`explain`](crate::explain): the objective of Eq. 1 and its descent.
+/// Options of an [`Explainer`](crate::Explainer): the objective of Eq. 1 and its descent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CounterfactualConfig {

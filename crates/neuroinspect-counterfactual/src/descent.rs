@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::softmax};
 use ndarray::{Array1, ArrayView2};
-use neuroinspect_core::{ClassId, DecisionLayer, host};
+use neuroinspect_core::{ClassId, DecisionLayer, read_back};
 
 use crate::{CounterfactualConfig, PenaltyScale, Result};
 
@@ -124,14 +124,14 @@ impl<'a> Descent<'a> {
                 .equal_elem(self.class.0 as i64);
             active = active * flipped.bool_not().float();
         }
-        let verdict = host(Tensor::cat(vec![active, taken], 1), SHIFTS)?;
-        let verdict = verdict.as_chunks().0.iter();
+        let state_of_each = read_back(Tensor::cat(vec![active, taken], 1), SHIFTS)?;
+        let state_of_each = state_of_each.as_chunks().0.iter();
         let steps = state.steps;
         state.steps += planned;
 
         let mut ended = Vec::new();
         let mut going = Vec::new();
-        for (index, &[active, taken]) in verdict.enumerate() {
+        for (index, &[active, taken]) in state_of_each.enumerate() {
             let flipped = active == 0.0;
             if flipped || state.steps == self.config.max_steps {
                 // At most STEPS_PER_LOOK, which is exact in any float.
@@ -146,7 +146,7 @@ impl<'a> Descent<'a> {
         }
         let indices: Vec<usize> = ended.iter().map(|&(index, ..)| index).collect();
         let neurons = self.weight.dims()[1];
-        let shifts = host(
+        let shifts = read_back(
             state.shift.clone().select(0, self.indices(&indices)),
             SHIFTS,
         )?;

@@ -1,12 +1,10 @@
 //! Explanations: the shifts that would have made the mistakes right.
 
+use std::{cmp::Reverse, collections::BTreeMap};
+
 use burn::tensor::Device;
 use ndarray::{Array2, ArrayView2, Axis};
-use neuroinspect_core::{
-    ClassId, DecisionLayer,
-    Error::{Cancelled, NotFinite},
-    FeatureTable, Observer, Progress,
-};
+use neuroinspect_core::{ClassId, DecisionLayer, Error::NotFinite, Observer, Predicted, Progress};
 use serde::{Deserialize, Serialize};
 
 use crate::{CounterfactualConfig, Error, Result, descent::Descent};
@@ -18,16 +16,17 @@ const STAGE: &str = "explaining";
 pub struct Explanation {
     /// The class the samples belong to, and that the shifts lead to.
     pub class: ClassId,
-    /// How each sample fared; one for each row of `shifts`.
-    pub outcomes: Vec<Outcome>,
+    /// How the search went for each sample; one for each row of `shifts`.
+    pub counterfactuals: Vec<Counterfactual>,
     /// The shifts `w`, `[M, D]`. Above 0: the neuron's activation was insufficient for the class;
-    /// below 0: excessive.
+    /// below 0: excessive. Not part of its JSON, which would be as long as a table of features.
+    #[serde(skip)]
     pub shifts: Array2<f32>,
 }
 
-/// How one sample fared.
+/// The counterfactual of one sample, but for its shift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct Counterfactual {
     /// Row of the sample in the table it came from.
     pub sample: usize,
     /// What the decision layer says of the sample as it is.
@@ -38,126 +37,176 @@ pub struct Outcome {
     pub flipped: bool,
 }
 
-/// Explains every mistake of a class.
-///
-/// The mistakes are those `layer` makes on the table's features, whatever predictions the table
-/// holds, so that an edited layer can be explained on the table it was edited with.
-///
-/// The observer hears of samples done, and can stop the work every few steps.
-///
-/// # Errors
-///
-/// [`Error::NoMistakes`] when there is nothing to explain; when the class is out of range or has
-/// no samples, the layer does not fit the table, an option is out of range, the descent
-/// diverges, or the observer asks to stop.
-pub fn explain(
-    table: &FeatureTable,
-    layer: &DecisionLayer,
-    class: ClassId,
-    config: &CounterfactualConfig,
-    device: &Device,
-    observer: &mut dyn Observer,
-) -> Result<Explanation> {
-    table.check_layer(layer)?;
-    let mut samples = table.samples_of(class)?;
-    let name = || table.class_names()[class.0].clone();
-    if samples.is_empty() {
-        let name = name();
-        return Err(neuroinspect_core::Error::EmptyClass { class, name }.into());
-    }
-    let predicted = layer.predict(table.features().select(Axis(0), &samples).view())?;
-    let mut predicted = predicted.into_iter();
-    samples.retain(|_| predicted.next() != Some(class));
-    if samples.is_empty() {
-        let name = name();
-        return Err(Error::NoMistakes { class, name });
-    }
-
-    let features = table.features().select(Axis(0), &samples);
-    let mut explanation =
-        explain_features(features.view(), layer, class, config, device, observer)?;
-    for (outcome, sample) in explanation.outcomes.iter_mut().zip(samples) {
-        outcome.sample = sample;
-    }
-    Ok(explanation)
+/// A class that mistakes were taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confusion {
+    /// The class predicted.
+    pub class: ClassId,
+    /// How many mistakes.
+    pub count: usize,
 }
 
-/// Explains features that come from no table, `[M, D]`, all with the same class as target.
+impl Explanation {
+    /// What the mistakes were taken for, most frequent first, then by class.
+    pub fn confusions(&self) -> Vec<Confusion> {
+        let mut counts = BTreeMap::<ClassId, usize>::new();
+        let predicted = self.counterfactuals.iter().map(|sample| sample.predicted);
+        for class in predicted.filter(|&class| class != self.class) {
+            *counts.entry(class).or_default() += 1;
+        }
+        let mut confusions: Vec<_> = counts
+            .into_iter()
+            .map(|(class, count)| Confusion { class, count })
+            .collect();
+        confusions.sort_by_key(|confusion| Reverse(confusion.count));
+        confusions
+    }
+}
+
+/// Explains mistakes by counterfactuals, on a device.
 ///
-/// A row that `layer` already gives the class keeps a shift of 0, after 0 steps; a ranking leaves
-/// it out. [`Outcome::sample`] is the row.
+/// ```
+/// use burn::tensor::Device;
+/// use ndarray::array;
+/// use neuroinspect_core::{ClassId, DecisionLayer, Silent};
+/// use neuroinspect_counterfactual::{CounterfactualConfig, Explainer};
 ///
-/// # Errors
-///
-/// As [`explain`], save that no rows or no mistakes are no error, and that features must be
-/// finite.
-pub fn explain_features(
-    features: ArrayView2<'_, f32>,
-    layer: &DecisionLayer,
-    class: ClassId,
-    config: &CounterfactualConfig,
-    device: &Device,
-    observer: &mut dyn Observer,
-) -> Result<Explanation> {
-    config.validate()?;
-    layer.check_class(class)?;
-    for ((sample, neuron), &value) in features.indexed_iter() {
-        if !value.is_finite() {
-            let what = format!("activation of neuron {neuron} on sample {sample}");
-            return Err(NotFinite { what, value }.into());
+/// let layer = DecisionLayer::new(array![[1.0, 0.0], [0.0, 1.0]], array![0.0, 0.0])?;
+/// let explainer = Explainer::new(&Device::flex())
+///     .with_config(CounterfactualConfig::default().with_max_steps(200));
+/// let features = array![[0.4, 0.6]];
+/// let explanation = explainer.explain_features(features.view(), &layer, ClassId(0), &mut Silent)?;
+/// assert!(explanation.counterfactuals[0].flipped);
+/// assert!(explanation.shifts[[0, 0]] > 0.0 && explanation.shifts[[0, 1]] < 0.0);
+/// # Ok::<(), neuroinspect_counterfactual::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Explainer {
+    /// Where the descent is computed.
+    pub device: Device,
+    /// The options.
+    pub config: CounterfactualConfig,
+}
+
+impl Explainer {
+    /// With default options.
+    pub fn new(device: &Device) -> Self {
+        Self {
+            device: device.clone(),
+            config: CounterfactualConfig::default(),
         }
     }
-    let mut outcomes: Vec<Outcome> = layer
-        .predict(features)?
-        .into_iter()
-        .enumerate()
-        .map(|(sample, predicted)| Outcome {
+
+    /// Sets the options.
+    pub fn with_config(mut self, config: CounterfactualConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Explains every mistake that a decision layer makes on a table's samples of a class.
+    ///
+    /// The observer hears of samples done, and can stop the work every few steps.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMistakes`] when there is nothing to explain; when the class is out of range or has
+    /// no samples, an option is out of range, the descent diverges, or the observer asks to stop.
+    pub fn explain(
+        &self,
+        predicted: &Predicted<'_>,
+        class: ClassId,
+        observer: &mut dyn Observer,
+    ) -> Result<Explanation> {
+        let table = predicted.table();
+        let samples = predicted.mistakes(class)?;
+        if samples.is_empty() {
+            let name = table.class_names()[class.0].clone();
+            return Err(Error::NoMistakes { class, name });
+        }
+        let features = table.features().select(Axis(0), &samples);
+        let mut explanation =
+            self.explain_features(features.view(), predicted.layer(), class, observer)?;
+        for (counterfactual, sample) in explanation.counterfactuals.iter_mut().zip(samples) {
+            counterfactual.sample = sample;
+        }
+        Ok(explanation)
+    }
+
+    /// Explains features that come from no table, `[M, D]`, all with the same class as target.
+    ///
+    /// A row that `layer` already gives the class keeps a shift of 0, after 0 steps; a ranking
+    /// leaves it out. [`Counterfactual::sample`] is the row.
+    ///
+    /// # Errors
+    ///
+    /// As [`explain`](Self::explain), save that no rows or no mistakes are no error; and when the
+    /// features are not the layer's, or not finite.
+    pub fn explain_features(
+        &self,
+        features: ArrayView2<'_, f32>,
+        layer: &DecisionLayer,
+        class: ClassId,
+        observer: &mut dyn Observer,
+    ) -> Result<Explanation> {
+        self.config.validate()?;
+        layer.check_class(class)?;
+        for ((sample, neuron), &value) in features.indexed_iter() {
+            if !value.is_finite() {
+                let what = format!("activation of neuron {neuron} on sample {sample}");
+                return Err(NotFinite { what, value }.into());
+            }
+        }
+        let predicted = layer.predict(features)?.into_iter().enumerate();
+        let counterfactuals = predicted.map(|(sample, predicted)| Counterfactual {
             sample,
             predicted,
             steps: 0,
             flipped: predicted == class,
-        })
-        .collect();
-    let mut shifts = Array2::zeros(features.dim());
+        });
+        let mut explanation = Explanation {
+            class,
+            counterfactuals: counterfactuals.collect(),
+            shifts: Array2::zeros(features.dim()),
+        };
+        self.descend(features, layer, &mut explanation, observer)?;
+        Ok(explanation)
+    }
 
-    let is_mistake = |outcome: &&Outcome| !outcome.flipped;
-    let mistakes: Vec<usize> = outcomes
-        .iter()
-        .filter(is_mistake)
-        .map(|outcome| outcome.sample)
-        .collect();
-    let total = mistakes.len();
-    let mut done = 0;
-    let mut descent = Descent::new(layer, class, config, device);
-    for batch in mistakes.chunks(config.batch_size) {
-        descent.start(features.select(Axis(0), batch).view());
-        loop {
-            for end in descent.advance()? {
-                let sample = batch[end.row];
-                if end.shift.iter().any(|value| !value.is_finite()) {
-                    return Err(Error::Diverged { sample, class });
+    /// Finds the shifts of the samples that have not flipped.
+    fn descend(
+        &self,
+        features: ArrayView2<'_, f32>,
+        layer: &DecisionLayer,
+        explanation: &mut Explanation,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let class = explanation.class;
+        let counterfactuals = &mut explanation.counterfactuals;
+        let mistakes: Vec<usize> = counterfactuals
+            .iter()
+            .filter(|sample| !sample.flipped)
+            .map(|sample| sample.sample)
+            .collect();
+        let total = mistakes.len();
+        let mut done = 0;
+        let mut descent = Descent::new(layer, class, &self.config, &self.device);
+        for batch in mistakes.chunks(self.config.batch_size) {
+            descent.start(features.select(Axis(0), batch).view());
+            while !descent.is_done() {
+                for end in descent.advance()? {
+                    let sample = batch[end.row];
+                    if end.shift.iter().any(|value| !value.is_finite()) {
+                        return Err(Error::Diverged { sample, class });
+                    }
+                    explanation.shifts.row_mut(sample).assign(&end.shift);
+                    counterfactuals[sample].steps = end.steps;
+                    counterfactuals[sample].flipped = end.flipped;
+                    done += 1;
                 }
-                shifts.row_mut(sample).assign(&end.shift);
-                outcomes[sample].steps = end.steps;
-                outcomes[sample].flipped = end.flipped;
-                done += 1;
-            }
-            let progress = Progress {
-                stage: STAGE,
-                done,
-                total,
-            };
-            if observer.update(progress).is_break() {
-                return Err(Cancelled { stage: STAGE }.into());
-            }
-            if descent.is_done() {
-                break;
+                let stage = STAGE;
+                observer.proceed(Progress { stage, done, total })?;
             }
         }
+        Ok(())
     }
-    Ok(Explanation {
-        class,
-        outcomes,
-        shifts,
-    })
 }

@@ -5,7 +5,7 @@
 //! A classifier `h = h_t . h_b` maps an image to features `f` in `R^D` and, by its linear decision
 //! layer, to logits `z = W f + b`. A *neuron* is one of the `D` coordinates. For each sample of
 //! class `y` that the classifier gets wrong, we look for a small shift `w` of its features that
-//! makes the prediction `y` (Eq. 1 of \[1\]):
+//! makes the prediction `y` (Eq. 1 of \[1\]); [`Explainer`] does:
 //!
 //! ```text
 //! L(w) = CE(h_t(f + w), y) + lambda1 |w|_1 / D + lambda2 |w|_2 / D
@@ -60,9 +60,9 @@
 //! use burn::tensor::Device;
 //! use ndarray::array;
 //! use neuroinspect_core::{
-//!     ClassId, DecisionLayer, FeatureTable, InputSpec, NeuronId, Provenance, Silent,
+//!     ActivationTable, ClassId, DecisionLayer, FeatureTable, InputSpec, NeuronId, Provenance, Silent,
 //! };
-//! use neuroinspect_counterfactual::{CounterfactualConfig, RankingConfig, explain, rank};
+//! use neuroinspect_counterfactual::{Explainer, RankingConfig, rank};
 //!
 //! # fn main() -> Result<(), neuroinspect_counterfactual::Error> {
 //! // Neuron 0 sees fur, 1 barks, 2 sees a sofa. Cats on no sofa are taken for dogs.
@@ -70,16 +70,14 @@
 //! let features = array![[1.0, 0.1, 0.9], [1.0, 0.3, 0.0], [0.9, 0.4, 0.1], [0.8, 1.0, 0.1]];
 //! let cat = ClassId(0);
 //! let table = FeatureTable::new(
-//!     features.clone(),
+//!     ActivationTable::new(features, Provenance::new("toy", InputSpec::new(32)))?,
 //!     vec![cat, cat, cat, ClassId(1)],
-//!     layer.predict(features.view())?,
 //!     vec!["cat".into(), "dog".into()],
-//!     Provenance::new("toy", InputSpec::new(32)),
 //! )?;
 //!
-//! let config = CounterfactualConfig::default();
-//! let explanation = explain(&table, &layer, cat, &config, &Device::flex(), &mut Silent)?;
-//! assert!(explanation.outcomes.iter().all(|outcome| outcome.flipped));
+//! let explainer = Explainer::new(&Device::flex());
+//! let explanation = explainer.explain(&table.predicted_by(&layer)?, cat, &mut Silent)?;
+//! assert!(explanation.counterfactuals.iter().all(|sample| sample.flipped));
 //!
 //! let mean = table.mean_features()?;
 //! // With three neurons, five would always include them all.
@@ -105,6 +103,6 @@ mod rank;
 
 pub use config::{CounterfactualConfig, Overlap, PenaltyScale, RankingConfig, Votes};
 pub use error::{Error, Result};
-pub use explain::{Explanation, Outcome, explain, explain_features};
+pub use explain::{Confusion, Counterfactual, Explainer, Explanation};
 pub use importance::{importance, importances};
 pub use rank::{RankedNeuron, Ranking, rank};

@@ -11,6 +11,8 @@ use crate::{Error, Explanation, Overlap, RankingConfig, Result, Votes, importanc
 pub struct Ranking {
     /// The class.
     pub class: ClassId,
+    /// For how many neurons each mistake voted in each direction; the 5 of "prec@5".
+    pub top: usize,
     /// How many mistakes voted.
     pub mistakes: usize,
     /// How many of them did not flip; they vote with the shift they had come to.
@@ -53,7 +55,7 @@ pub fn rank(
 ) -> Result<Ranking> {
     config.validate()?;
     let class = explanation.class;
-    let expected = (explanation.outcomes.len(), layer.neurons());
+    let expected = (explanation.counterfactuals.len(), layer.neurons());
     if explanation.shifts.dim() != expected {
         let found = explanation.shifts.dim();
         let what = "[samples, neurons] of the shifts";
@@ -61,9 +63,9 @@ pub fn rank(
     }
     let importance = importance(layer, mean_features, class)?;
 
-    let rows = || explanation.outcomes.iter().enumerate();
+    let rows = || explanation.counterfactuals.iter().enumerate();
     let mistakes: Vec<usize> = rows()
-        .filter(|(_, outcome)| outcome.predicted != class)
+        .filter(|(_, counterfactual)| counterfactual.predicted != class)
         .map(|(row, _)| row)
         .collect();
     if mistakes.is_empty() {
@@ -95,8 +97,11 @@ pub fn rank(
     }
     Ok(Ranking {
         class,
+        top: config.top,
         mistakes: mistakes.len(),
-        unflipped: rows().filter(|(_, outcome)| !outcome.flipped).count(),
+        unflipped: rows()
+            .filter(|(_, counterfactual)| !counterfactual.flipped)
+            .count(),
         insufficient,
         excessive,
     })

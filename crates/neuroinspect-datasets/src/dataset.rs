@@ -1,7 +1,7 @@
 //! What a data set is.
 
 use image::RgbImage;
-use neuroinspect_core::ClassId;
+use neuroinspect_core::{ClassId, Groups, io::sha256_of_bytes};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -85,6 +85,52 @@ pub trait ImageDataset: Send + Sync {
     /// When the sample does not exist or its image cannot be read or decoded.
     fn image(&self, index: usize) -> Result<RgbImage>;
 
+    /// SHA-256, in hexadecimal, over what decides the samples: `None` when that cannot be told.
+    ///
+    /// It stands in the provenance of what is computed from the data set, and says whether that may
+    /// be used again. By default it covers class names, group names, ids, labels and groups;
+    /// override it with [`fingerprint_of`] where images may change under the same ids, as files do.
+    fn fingerprint(&self) -> Option<String> {
+        Some(fingerprint_of(self, std::iter::empty::<&str>()))
+    }
+
+    /// The group of each of these samples, in their order; `None` where the data set has no groups.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MissingGroup`] and [`Error::UnknownGroup`] name the first sample whose group is not
+    /// one of [`group_names`](Self::group_names), [`Error::SampleOutOfRange`] one that does not
+    /// exist; two groups of one name are an error of core's.
+    fn groups_of(&self, indices: &[usize]) -> Result<Option<Groups>> {
+        let names = self.group_names();
+        let group = |&index: &usize| {
+            let sample = self.sample(index)?;
+            let (id, dataset) = (|| sample.id.clone(), || self.name().to_owned());
+            match sample.group {
+                None if names.is_empty() => Ok(None),
+                None => Err(Error::MissingGroup {
+                    sample: id(),
+                    dataset: dataset(),
+                    groups: names.join(", "),
+                }),
+                Some(group) if group < names.len() => Ok(Some(group)),
+                Some(group) => Err(Error::UnknownGroup {
+                    sample: id(),
+                    dataset: dataset(),
+                    group,
+                    groups: names.len(),
+                }),
+            }
+        };
+        let of_sample: Vec<Option<usize>> = indices.iter().map(group).collect::<Result<_>>()?;
+        match of_sample.into_iter().collect() {
+            Some(of_sample) if !names.is_empty() => {
+                Ok(Some(Groups::new(names.to_vec(), of_sample)?))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// One sample.
     ///
     /// # Errors
@@ -98,4 +144,30 @@ pub trait ImageDataset: Send + Sync {
             dataset: self.name().to_owned(),
         })
     }
+}
+
+/// SHA-256, in hexadecimal, over class names, group names, ids, labels and groups of a data set, and
+/// over whatever else decides its images.
+pub fn fingerprint_of<D: ImageDataset + ?Sized, T: AsRef<str>>(
+    dataset: &D,
+    images: impl IntoIterator<Item = T>,
+) -> String {
+    let mut bytes = Vec::new();
+    // With its length before it, no text can be taken for two.
+    let mut add = |text: &str| {
+        bytes.extend((text.len() as u64).to_le_bytes());
+        bytes.extend(text.as_bytes());
+    };
+    for names in [dataset.class_names(), dataset.group_names()] {
+        add(&names.len().to_string());
+        names.iter().for_each(|name| add(name));
+    }
+    add(&dataset.samples().len().to_string());
+    for Sample { id, label, group } in dataset.samples() {
+        add(id);
+        add(&label.to_string());
+        add(&group.map_or_else(String::new, |group| group.to_string()));
+    }
+    images.into_iter().for_each(|image| add(image.as_ref()));
+    sha256_of_bytes(&bytes)
 }

@@ -1,7 +1,6 @@
 //! Image files to 8-bit RGB, as PIL's `Image.open(path).convert("RGB")` does it.
 
 use std::{
-    fs::File,
     io::{Cursor, Read},
     path::Path,
 };
@@ -12,6 +11,7 @@ use image::{
     error::{DecodingError, LimitError, LimitErrorKind},
 };
 use jpeg_decoder::{CodingProcess, PixelFormat};
+use neuroinspect_core::io::open_regular;
 
 use crate::{Error, Result};
 
@@ -43,7 +43,8 @@ const MAX_FILE_BYTES: u64 = 1 << 30;
 ///
 /// # Errors
 ///
-/// When the file cannot be read, is no image of a known format, is damaged, truncated or too large.
+/// When the file cannot be read, is a folder or a pipe, is no image of a known format, is damaged,
+/// truncated or too large.
 pub fn open_image(path: impl AsRef<Path>) -> Result<RgbImage> {
     let path = path.as_ref();
     let bytes = read(path)?;
@@ -78,13 +79,13 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         path: path.to_owned(),
         source,
     };
-    let file = File::open(path).map_err(unreadable)?;
+    let file = open_regular(path)?;
     let size = file.metadata().map_err(unreadable)?.len();
     let mut bytes = Vec::new();
     if size <= MAX_FILE_BYTES {
         // One more, so that the end is found without growing.
         bytes.reserve_exact(size as usize + 1);
-        // A file may grow, and a pipe has no length.
+        // A file may grow.
         let mut file = file.take(MAX_FILE_BYTES + 1);
         file.read_to_end(&mut bytes).map_err(unreadable)?;
     }

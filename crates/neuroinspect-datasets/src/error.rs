@@ -102,6 +102,34 @@ pub enum Error {
         /// What went wrong.
         reason: String,
     },
+    /// A sample without a group in a data set that has groups.
+    #[error(
+        "sample '{sample}' of data set '{dataset}' has no group, though the data set has groups \
+         ({groups}); give every sample one of them, or the data set no group names"
+    )]
+    MissingGroup {
+        /// Id of the sample.
+        sample: String,
+        /// Name of the data set.
+        dataset: String,
+        /// The groups there are.
+        groups: String,
+    },
+    /// A sample with a group that the data set does not name.
+    #[error(
+        "sample '{sample}' of data set '{dataset}' is in group {group}, but the data set names \
+         {groups} groups, counted from 0; name every group"
+    )]
+    UnknownGroup {
+        /// Id of the sample.
+        sample: String,
+        /// Name of the data set.
+        dataset: String,
+        /// Index of its group.
+        group: usize,
+        /// How many groups have a name.
+        groups: usize,
+    },
     /// The threads that decode images cannot be started, or ended before their work was done.
     #[error("cannot decode with threads: {reason}")]
     Threads {

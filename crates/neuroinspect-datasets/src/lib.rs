@@ -54,7 +54,7 @@ mod preprocess;
 mod resample;
 pub mod scenes;
 
-pub use dataset::{ImageDataset, Sample};
+pub use dataset::{ImageDataset, Sample, fingerprint_of};
 pub use decode::open_image;
 pub use error::{Error, Result};
 pub use folder::{ImageFolder, ImageFolderConfig};

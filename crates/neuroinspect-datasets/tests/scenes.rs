@@ -9,7 +9,7 @@
 
 use std::collections::HashSet;
 
-use neuroinspect_core::{ClassId, Error as CoreError, Seed, sha256_of_bytes};
+use neuroinspect_core::{ClassId, Error as CoreError, Seed, io::sha256_of_bytes};
 use neuroinspect_datasets::{
     Error, ImageDataset,
     scenes::{Colour, Context, Object, Planted, Scene, Scenes, ScenesConfig, Split},

@@ -14,6 +14,19 @@ pub struct Comparison {
     pub after: Metrics,
 }
 
+/// What became of a control: the same training without what is the method's own. What it gains too,
+/// the method cannot claim.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Control {
+    /// Metrics after it.
+    Measured(Metrics),
+    /// The observer asked to stop meanwhile.
+    Stopped,
+    /// It failed, for this reason.
+    Failed(String),
+}
+
 impl Comparison {
     /// Measures both layers on a table, by group too where it has groups.
     ///
@@ -25,15 +38,19 @@ impl Comparison {
         before: &DecisionLayer,
         after: &DecisionLayer,
     ) -> Result<Self> {
-        let measure = |layer: &DecisionLayer| -> Result<Metrics> {
-            table.check_layer(layer)?;
-            let predictions = layer.predict(table.features())?;
-            let (labels, groups) = (table.labels(), table.groups());
-            Ok(Metrics::new(labels, &predictions, layer.classes(), groups)?)
-        };
         Ok(Self {
-            before: measure(before)?,
-            after: measure(after)?,
+            before: table.predicted_by(before)?.metrics()?,
+            after: table.predicted_by(after)?.metrics()?,
         })
+    }
+}
+
+impl Control {
+    /// Metrics after it, if it ran to its end.
+    pub fn metrics(&self) -> Option<&Metrics> {
+        match self {
+            Self::Measured(metrics) => Some(metrics),
+            Self::Stopped | Self::Failed(_) => None,
+        }
     }
 }

@@ -5,7 +5,7 @@ use neuroinspect_core::NeuronId;
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a decision layer could not be edited, or an edit not applied.
+/// Why a decision layer could not be edited, or a patch not applied.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -24,40 +24,52 @@ pub enum Error {
         /// Which table: "training" or "validation".
         table: &'static str,
     },
+    /// Validation samples without groups, where the worst of them is to choose the epoch.
+    #[error(
+        "the validation samples have no groups, so that the worst group cannot choose the epoch; \
+         give them groups or keep another epoch"
+    )]
+    NoGroups,
+    /// Options of a method that cannot be recorded.
+    #[error("the options of the method cannot be recorded: {reason}")]
+    Options {
+        /// Why.
+        reason: String,
+    },
     /// Training left the finite numbers.
-    #[error("editing diverged in epoch {epoch}; lower learning_rate or lambda3")]
+    #[error("training diverged in epoch {epoch}; lower learning_rate or the penalty's weight")]
     Diverged {
         /// The epoch, from 1.
         epoch: usize,
         /// The value that is not finite.
         source: neuroinspect_core::Error,
     },
-    /// An edit was used on a layer it was not made for.
+    /// A patch was used on a layer it was not made for.
     #[error(
-        "this edit is for another decision layer: it changes the one of '{model}' ({classes} classes, \
+        "this patch is for another decision layer: it changes the one of '{model}' ({classes} classes, \
          {neurons} neurons) from SHA-256 {before} to {after}, but the layer given has {found}"
     )]
     OtherLayer {
-        /// Name of the model the edit was made for.
+        /// Name of the model the patch was made for.
         model: String,
         /// Classes of that model.
         classes: usize,
         /// Neurons of that model.
         neurons: usize,
-        /// Hash of the layer before the edit.
+        /// Hash of the layer before it.
         before: String,
-        /// Hash of the layer after the edit.
+        /// Hash of the layer after it.
         after: String,
         /// Hash and shape of the layer given.
         found: String,
     },
-    /// An edit whose values do not lead to the layer it promises.
+    /// A patch whose values do not lead to the layer it promises.
     #[error(
-        "this edit is damaged: its values lead to a decision layer of SHA-256 {found} instead of \
+        "this patch is damaged: its values lead to a decision layer of SHA-256 {found} instead of \
          {promised}; make it again"
     )]
     Damaged {
-        /// The hash the edit promises.
+        /// The hash the patch promises.
         promised: String,
         /// The hash its values lead to.
         found: String,

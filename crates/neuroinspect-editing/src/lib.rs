@@ -1,4 +1,5 @@
-//! Editing a decision layer so that chosen neurons no longer decide a class.
+//! Making decision layers: editing one so that chosen neurons no longer decide a class, and whatever
+//! else can be done with the last layer of a classifier.
 //!
 //! # What is optimised
 //!
@@ -11,8 +12,8 @@
 //! r_j = p_c(f_j) / (p_c(f_j^S) + 1e-9)
 //! ```
 //!
-//! [`edit`] trains `W` and `b`, and nothing else, so that the ratio comes to a target `o`, 1 or a
-//! little more, while the predictions stay right (Eq. 8):
+//! The [`RatioEdit`] trains `W` and `b`, and nothing else, so that the ratio comes to a target `o`, 1
+//! or a little more, while the predictions stay right (Eq. 8):
 //!
 //! ```text
 //! L = CE + lambda3 | (r_j - o)_j over the batch |_2
@@ -20,10 +21,29 @@
 //!
 //! No new images are needed, and no group labels. The features were computed once, by a backbone
 //! that stays as it is; both gradients are in closed form, and for any number of neurons a step is
-//! two matrix products of full width. What comes out can be kept as an [`Edit`]: a file that is
-//! applied to exactly the layer it was made for, and reverted bit by bit. It holds every changed row
-//! twice, before and after: up to `2 K (D + 1)` numbers, 16 MB for 1000 classes over 2048 neurons.
-//! An edit is one between any two layers; its [`Recipe`] says by which [`Method`] it was made.
+//! two matrix products of full width.
+//!
+//! # A session
+//!
+//! An [`EditSession`] keeps [samples](EditData) and layer on the device. It says what silencing
+//! neurons would do from the logits alone ([`preview`](EditSession::preview)), and makes layers by any
+//! [`DecisionMethod`] ([`edit`](EditSession::edit)). Every [`EditResult`] says what the layer is worth
+//! before and after, what the [`Control`] is worth, which is the same training without the method's
+//! own term, and whether the edit did what it was for ([`Verdict`]): on real data retraining alone
+//! often does as much, and what it gains too an edit cannot claim.
+//!
+//! The difference between the layers is a [`LayerPatch`]: a file that is applied to exactly the layer
+//! it was made for, and reverted bit by bit. It holds every changed row twice, before and after: up to
+//! `2 K (D + 1)` numbers, 16 MB for 1000 classes over 2048 neurons. Its [`Recipe`] says by which
+//! method it was made, with which options.
+//!
+//! # Methods
+//!
+//! [`RatioEdit`] and [`Retrain`] are two of them. Another one is a type that implements
+//! [`DecisionMethod`]: its name, its paper, which labels it uses, its options, and
+//! [`fit`](DecisionMethod::fit). What learns by batches shares the loop, [`train`], and brings an
+//! [`Objective`], a loss with its gradient, or a [`Sampling`]; [`TrainingConfig`] has optimiser,
+//! schedule and the choice of the epoch, alike for all.
 //!
 //! # Options, and when to prefer them
 //!
@@ -35,10 +55,14 @@
 //!   each other; apart, one strong neuron does not hide a weak one.
 //! - [`RatioNorm`]: the paper's norm grows with the batch; the root mean square lets `lambda3` be
 //!   carried over from one batch size to another.
-//! - [`Keep`]: which epoch's layer. A validation table with the same false correlation as the
-//!   training table favours the layer edited least; then keep the [last](Keep::Last), or measure on
-//!   data without the correlation.
+//! - [`Keep`]: which epoch's layer. The default is the last, not the most accurate as in the paper:
+//!   validation samples with the same false correlation as the training samples favour the layer
+//!   edited least. With validation samples that are free of it, keep the most accurate.
 //! - [`Schedule`]: a warm-up over all steps, a constant rate, or the original's walk of the warm-up.
+//! - [`Storage`]: features on the device, or on the host where they would not fit twice.
+//!
+//! What the paper prints and what its authors' programs do, per data set, are constructors of
+//! [`EditConfig`] side by side.
 //!
 //! # Where it departs from the paper and the original program
 //!
@@ -52,8 +76,9 @@
 //!   table: give one with several views of each image.
 //! - An automatic target is never below 1, whatever the importances.
 //! - Epochs of equal accuracy are told apart by their ratio penalty, where the original takes the
-//!   later one ([`Ties::Later`], part of [`EditConfig::original`]). The layer given is never kept in
-//!   place of an edited one.
+//!   later one ([`Ties::Later`], part of [`EditConfig::original`]), and leaves out the first ones
+//!   ([`skipped_epochs`](TrainingConfig::skipped_epochs)). The layer given is never kept in place of
+//!   an edited one.
 //!
 //! # Example
 //!
@@ -61,42 +86,51 @@
 //! use burn::tensor::Device;
 //! use ndarray::array;
 //! use neuroinspect_core::{
-//!     ClassId, DecisionLayer, FeatureTable, InputSpec, NeuronId, Provenance, Silent,
+//!     ActivationTable, ClassId, DecisionLayer, FeatureTable, InputSpec, NeuronId, Provenance, Silent,
 //! };
-//! use neuroinspect_editing::{Edit, EditConfig, EditScope, Keep, Target, edit};
+//! use neuroinspect_editing::{
+//!     EditConfig, EditData, EditScope, EditSession, RatioEdit, Target, TrainingConfig,
+//! };
 //!
 //! # fn main() -> Result<(), neuroinspect_editing::Error> {
 //! // Neuron 0 sees the bird, neuron 1 the water, and the layer says waterbird for water.
-//! let before = DecisionLayer::new(array![[0.2, 2.0], [0.0, 0.0]], array![-1.0, 0.0])?;
+//! let layer = DecisionLayer::new(array![[0.2, 2.0], [0.0, 0.0]], array![-1.0, 0.0])?;
+//! let table = |features, labels: &[usize]| -> Result<_, neuroinspect_core::Error> {
+//!     FeatureTable::new(
+//!         ActivationTable::new(features, Provenance::new("toy", InputSpec::new(32)))?,
+//!         labels.iter().copied().map(ClassId).collect(),
+//!         vec!["waterbird".into(), "landbird".into()],
+//!     )
+//! };
 //! let features = array![[1.0, 1.0], [0.9, 1.1], [0.0, 0.0], [0.1, 0.1]];
-//! let labels = [0, 0, 1, 1].map(ClassId).to_vec();
-//! let train = FeatureTable::new(
-//!     features.clone(),
-//!     labels,
-//!     before.predict(features.view())?,
-//!     vec!["waterbird".into(), "landbird".into()],
-//!     Provenance::new("toy", InputSpec::new(32)),
-//! )?;
+//! let train = table(features, &[0, 0, 1, 1])?;
+//! let validation = train.clone();
+//! // Two birds on land, a landbird on water, a landbird on land.
+//! let features = array![[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.0, 0.0]];
+//! let evaluation = table(features, &[0, 0, 1, 1])?;
 //!
+//! let data = EditData::of_parts(train, validation, evaluation)?;
+//! let session = EditSession::new(data, &layer, &Device::flex())?;
+//! assert_eq!(session.before().accuracy, 0.25);
+//! // Without the water the layer knows no waterbirds at all.
+//! let water = NeuronId(1);
+//! let preview = session.preview(&[water])?;
+//! assert_eq!(preview.comparison.after.class_accuracy[0], Some(0.0));
+//!
+//! let training = TrainingConfig::default()
+//!     .with_learning_rate(0.05)
+//!     .with_epochs(200, None);
 //! let config = EditConfig::default()
 //!     .with_target(Target::Fixed(1.0))
 //!     .with_lambda3(0.1)
-//!     .with_learning_rate(0.05)
-//!     .with_epochs(200, None)
-//!     .with_keep(Keep::Last);
-//! let scope = EditScope::Class(ClassId(0));
-//! let water = [NeuronId(1)];
-//! let edited =
-//!     edit(&train, &train, &before, &water, scope, &config, &Device::flex(), &mut Silent)?;
+//!     .with_training(training);
+//! let edit = RatioEdit::new(vec![water], EditScope::Class(ClassId(0))).with_config(config);
+//! let edited = session.edit(&edit, &mut Silent)?;
+//! assert_eq!(edited.result.comparison.after.accuracy, 1.0);
+//! assert!(edited.result.verdict.is_some());
 //!
-//! // A bird on land, and water without a bird.
-//! let unseen = array![[1.0, 0.0], [0.0, 1.0]];
-//! assert_eq!(before.predict(unseen.view())?, [ClassId(1), ClassId(0)]);
-//! assert_eq!(edited.layer.predict(unseen.view())?, [ClassId(0), ClassId(1)]);
-//!
-//! let edit = Edit::between(&before, &edited.layer, edited.recipe())?;
-//! assert_eq!(edit.apply(&before)?, edited.layer);
-//! assert_eq!(edit.revert(&edited.layer)?, before);
+//! assert_eq!(edited.patch.apply(&layer)?, edited.layer);
+//! assert_eq!(edited.patch.revert(&edited.layer)?, layer);
 //! # Ok(())
 //! # }
 //! ```
@@ -109,15 +143,26 @@
 //!    [arXiv 1412.6980](https://arxiv.org/abs/1412.6980).
 
 mod comparison;
-mod config;
+mod data;
 mod error;
-mod loss;
-mod optimizer;
+mod method;
 mod patch;
-mod train;
+mod ratio;
+mod retrain;
+mod session;
+mod training;
+mod verdict;
 
-pub use comparison::Comparison;
-pub use config::{EditConfig, EditScope, Keep, RatioForm, RatioNorm, Schedule, Target, Ties};
+pub use comparison::{Comparison, Control};
+pub use data::{Batch, DeviceTable, EditData, LayerTensors, Samples, Storage};
 pub use error::{Error, Result};
-pub use patch::{Edit, Method, Recipe};
-pub use train::{Edited, EpochRecord, edit};
+pub use method::{Citation, DecisionMethod, Fitted, LabelsUsed, MethodInput, options_of};
+pub use patch::{LayerPatch, MethodRecord, Recipe};
+pub use ratio::{EditConfig, EditScope, RatioEdit, RatioForm, RatioNorm, Target};
+pub use retrain::Retrain;
+pub use session::{EditResult, EditSession, Edited, Preview};
+pub use training::{
+    CrossEntropy, EpochRecord, Evaluation, Keep, Objective, Sampling, Schedule, Shuffled, Ties,
+    Training, TrainingConfig, Weighted, train,
+};
+pub use verdict::{Change, ClassChange, Conclusion, Direction, Verdict};

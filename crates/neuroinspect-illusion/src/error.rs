@@ -1,5 +1,7 @@
 //! The errors of visualization.
 
+use neuroinspect_core::Precision;
+
 use crate::Diverged;
 
 /// `Result` with this crate's [`Error`].
@@ -11,33 +13,54 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// The objective needs an image-text encoder and none was given.
     #[error(
-        "objective 'guided' needs a guide: pass an image-text encoder with class embeddings, \
-         or choose objective 'class_conditional'"
+        "the objective {objective} needs a guide: pass an image-text encoder with class \
+         embeddings, or choose an objective without the similarity s"
     )]
-    MissingGuide,
-    /// The two networks are on different devices.
-    #[error(
-        "classifier '{classifier}' and encoder '{encoder}' are on different devices; \
-         load both on the same one"
-    )]
-    DifferentDevices {
-        /// Name of the classifier.
-        classifier: String,
-        /// Name of the image-text encoder.
-        encoder: String,
+    MissingGuide {
+        /// The objective.
+        objective: String,
     },
     /// The optimisation of every pair left the finite numbers; this is the first.
     #[error(transparent)]
     Diverged(#[from] Diverged),
-    /// The classifier's outputs are cut off from its input.
+    /// A network's outputs are cut off from its input.
     #[error(
-        "classifier '{classifier}' passes no gradient to its images; \
-         its feature map must be computed from them by differentiable operations"
+        "'{network}' passes no gradient to its images; what it gives out must be computed from \
+         them by differentiable operations"
     )]
     NoGradient {
-        /// Name of the classifier.
-        classifier: String,
+        /// Name of the network.
+        network: String,
     },
+    /// A network that would be optimised through is another than the one that would be explained.
+    #[error(
+        "'{network}' computes something else when its input can be differentiated: its outputs \
+         differ by {difference} where rounding explains {allowed}. Its copy must be in evaluation \
+         state: batch normalisation by running statistics and no dropout (for a Burn module, what \
+         `Module::valid` does), and no layer may look at whether its input is tracked"
+    )]
+    DiffersWhenTracked {
+        /// Name of the network.
+        network: String,
+        /// Largest difference of an output.
+        difference: f32,
+        /// What is put down to rounding.
+        allowed: f32,
+    },
+    /// The networks were prepared in another number format than the recipe asks for.
+    #[error(
+        "the recipe asks for {recipe} and the networks were prepared in {networks}; prepare them \
+         in the recipe's precision"
+    )]
+    OtherPrecision {
+        /// The recipe's.
+        recipe: Precision,
+        /// The networks'.
+        networks: Precision,
+    },
+    /// A recipe that cannot be written as JSON, and so has no hash.
+    #[error("the recipe cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
     /// A shape, an option, an index or a device is wrong.
     #[error(transparent)]
     Core(#[from] neuroinspect_core::Error),

@@ -61,14 +61,19 @@ pub struct Diverged {
 }
 
 /// The picture of one pair, without augmentation, and what the networks see in it.
+///
+/// As JSON it holds no pixels, which are tensors and kept as such.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Illusion {
     /// The neuron and the class.
     pub pair: Pair,
     /// The picture: `[3, S, S]`, red, green, blue in `[0, 1]`.
+    #[serde(skip)]
     pub image: Array3<f32>,
-    /// Where the neuron is active: `[S, S]`, 1 there and the configured reduction elsewhere.
-    pub mask: Array2<f32>,
+    /// Where the neuron is active: `[S, S]`, 1 there and the recipe's reduction elsewhere. None
+    /// where the classifier does not say where in the image a neuron is active.
+    #[serde(skip)]
+    pub mask: Option<Array2<f32>>,
     /// Activation `a_n` of the neuron on the picture.
     pub activation: f32,
     /// Logit `z_c` of the class on the picture.
@@ -78,18 +83,18 @@ pub struct Illusion {
     /// Similarity `s` of the picture and the class's text embedding, where a guide was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_similarity: Option<f32>,
-    /// Optimisation steps it has had: [`IllusionConfig::steps`](crate::IllusionConfig::steps), or
+    /// Optimisation steps it has had: [`Recipe::steps`](crate::Recipe::steps), or
     /// fewer where the observer stopped the work.
     pub steps: usize,
-    /// The course of the optimisation, every [`trace_every`](crate::IllusionConfig::trace_every)
-    /// steps.
+    /// The course of the optimisation, every
+    /// [`trace_every`](crate::Execution::trace_every) steps.
     pub trace: Vec<TracePoint>,
 }
 
 impl Illusion {
-    /// The picture times its mask: `[3, S, S]`, as the paper publishes it.
-    pub fn masked_image(&self) -> Array3<f32> {
-        &self.image * &self.mask
+    /// The picture times its mask, where it has one: `[3, S, S]`, as the paper publishes it.
+    pub fn masked_image(&self) -> Option<Array3<f32>> {
+        Some(&self.image * self.mask.as_ref()?)
     }
 }
 
@@ -104,7 +109,7 @@ pub struct TracePoint {
     pub activation: f32,
     /// Logit `z_c` of the class.
     pub logit: f32,
-    /// Similarity `s` of image and class text, where the objective uses it.
+    /// Similarity `s` of image and class text, where the objective needs a guide.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_similarity: Option<f32>,
 }

@@ -1,11 +1,16 @@
 //! CLIP-Illusion: class-conditional pictures of what a neuron means.
 //!
 //! A neuron of the penultimate layer answers to different things within different classes.
-//! CLIP-Illusion (NeuroInspect, arXiv 2310.07184) optimises an image so that one
-//! neuron fires, one class's logit rises, and a joint image-text encoder, CLIP, sees that class.
-//! [`visualize`] does it for a list of [`Pair`]s of neuron and class, and [`visualize_each`] hands
-//! the pictures over as they come; [`classes_of_neuron`] and [`neurons_of_class`] propose such
-//! pairs; [`core_relevance`] hints at which neurons are spurious.
+//! CLIP-Illusion (NeuroInspect, arXiv 2310.07184) optimises an image so that one neuron fires, one
+//! class's logit rises, and a joint image-text encoder, CLIP, sees that class.
+//!
+//! - [`Networks`] holds copies of the classifier and the encoder, prepared once.
+//! - A [`Request`] says which [`Pair`]s of neuron and class are pictured, by what [`Recipe`], and in
+//!   what [`Execution`]. The recipe alone decides what a picture shows; its hash, and that of a
+//!   piece of [`Work`], names it.
+//! - [`visualize`] makes the pictures, and [`visualize_each`] hands them over as they come.
+//! - [`classes_of_neuron`] and [`neurons_of_class`] propose pairs; [`core_relevance`] hints at which
+//!   neurons are spurious.
 //!
 //! # Example
 //!
@@ -14,16 +19,22 @@
 //!
 //! ```
 //! use burn::{
-//!     nn::conv::{Conv2d, Conv2dConfig},
+//!     module::Module,
+//!     nn::{Linear, LinearConfig, conv::{Conv2d, Conv2dConfig}},
 //!     tensor::{Device, Tensor, activation::relu},
 //! };
-//! use ndarray::array;
-//! use neuroinspect_core::{Classifier, ClassId, DecisionLayer, InputSpec, NeuronId, Silent};
-//! use neuroinspect_illusion::{IllusionConfig, Objective, Pair, classes_of_neuron, visualize};
+//! use neuroinspect_core::{
+//!     Activations, Classifier, DecisionLayer, InputSpec, NeuronId, Result, Silent,
+//! };
+//! use neuroinspect_illusion::{
+//!     Networks, Objective, Pair, Recipe, Request, classes_of_neuron, visualize,
+//! };
 //!
+//! #[derive(Module, Debug)]
 //! struct Net {
 //!     conv: Conv2d,
-//!     decision: DecisionLayer,
+//!     head: Linear,
+//!     #[module(skip)]
 //!     input: InputSpec,
 //! }
 //!
@@ -31,35 +42,34 @@
 //!     // ...
 //! #   fn name(&self) -> &str { "net" }
 //! #   fn input(&self) -> &InputSpec { &self.input }
-//! #   fn feature_map(&self, images: Tensor<4>) -> Tensor<4> { relu(self.conv.forward(images)) }
-//! #   fn decision_layer(&self) -> neuroinspect_core::Result<DecisionLayer> {
-//! #       Ok(self.decision.clone())
+//! #   fn activations(&self, images: Tensor<4>) -> Activations {
+//! #       Activations::pooled(relu(self.conv.forward(images)))
 //! #   }
-//! #   fn set_decision_layer(&mut self, layer: &DecisionLayer) -> neuroinspect_core::Result<()> {
-//! #       self.decision = layer.clone();
-//! #       Ok(())
+//! #   fn decision_layer(&self) -> Result<DecisionLayer> { DecisionLayer::from_linear(&self.head) }
+//! #   fn set_decision_layer(&mut self, layer: &DecisionLayer) -> Result<()> {
+//! #       layer.replace(&mut self.head)
 //! #   }
-//! #   fn device(&self) -> Device { self.conv.weight.val().device() }
+//! #   fn device(&self) -> Device { self.head.weight.val().device() }
 //! }
 //!
 //! # fn main() -> neuroinspect_illusion::Result<()> {
+//! let device = Device::flex();
 //! let net = Net {
-//!     conv: Conv2dConfig::new([3, 2], [3, 3]).init(&Device::flex()),
-//!     decision: DecisionLayer::new(array![[1.0, 0.2], [0.1, 1.0]], array![0.0, 0.0])?,
+//!     conv: Conv2dConfig::new([3, 8], [3, 3]).init(&device),
+//!     head: LinearConfig::new(8, 4).init(&device),
 //!     input: InputSpec::new(16),
 //! };
 //! let neuron = NeuronId(1);
-//! let pairs: Vec<Pair> = classes_of_neuron(&net.decision_layer()?, neuron, 2)?
-//!     .into_iter()
-//!     .map(|class| Pair { neuron, class })
-//!     .collect();
-//! assert_eq!(pairs[0].class, ClassId(1));
+//! let classes = classes_of_neuron(&net.decision_layer()?, neuron, 2)?;
+//! let pairs = classes.into_iter().map(|class| Pair { neuron, class });
 //!
-//! let config = IllusionConfig::new()
-//!     .with_objective(Objective::ClassConditional)
+//! let recipe = Recipe::new()
+//!     .with_objective(Objective::without_clip(0.5))
 //!     .with_steps(5);
-//! let illusions = visualize(&net, None, &pairs, &config, &mut Silent)?;
-//! assert_eq!(illusions.finished[0].masked_image().dim(), (3, 16, 16));
+//! let request = Request::new(pairs.collect::<Vec<_>>(), recipe);
+//! let illusions = visualize(&Networks::of(&net, None)?, &request, &mut Silent)?;
+//! assert_eq!(illusions.finished.len(), 2);
+//! assert_eq!(illusions.finished[0].image.dim(), (3, 16, 16));
 //! # Ok(())
 //! # }
 //! ```
@@ -76,20 +86,31 @@
 //! ```
 //!
 //! `gamma` weighs the class against the neuron; `eps` keeps the signal when the encoder does not
-//! know the domain. [`Objective`] has the paper's ablations. Both networks are constants: they
-//! live on a device without autodiff, and only the image parameter is tracked.
+//! know the domain. It is one [`Objective`] of many: an expression kept as data, whose terms may be
+//! any layer's units, and the paper's ablations are two others.
+//!
+//! # Networks
+//!
+//! Pictures are made with copies of the networks ([`PreparedClassifier`], [`PreparedGuide`]): in
+//! evaluation state, folded, in one number format, on a device without autodiff. Your models stay as
+//! they are. A network that computes something else when its input can be differentiated, such as
+//! one with batch statistics or dropout, would be optimised through as one that it is not: it is
+//! refused when it is prepared.
 //!
 //! # Parameter and optimisation
 //!
-//! 1. The image is not optimised pixel by pixel but as a [`Spectrum`] in a decorrelated colour
-//!    space, starting from noise of standard deviation 0.001, or from what [`Initial`] says.
+//! 1. The image is not optimised pixel by pixel but as a spectrum in a decorrelated colour space
+//!    ([`ImageParameter`]), starting from noise of standard deviation 0.001, or from what
+//!    [`Initial`] says.
 //! 2. At each step the picture goes through a random rotation, shift, resize and crop
 //!    ([`Augmentation`]), and gets a random offset per channel, whose size falls linearly to 0
 //!    (the paper cites randomised smoothing). Each network then sees it in its own size and
 //!    normalisation.
-//! 3. AdamW (rate 9e-3, betas 0.5 and 0.99, weight decay 2e-4) with cosine annealing to 12 % of
+//! 3. Autodiff records the networks alone: from what they see the gradient is taken back to the
+//!    parameter in closed form.
+//! 4. AdamW (rate 9e-3, betas 0.5 and 0.99, weight decay 2e-4) with cosine annealing to 12 % of
 //!    the rate, over 450 steps; the paper reports 300 to 650.
-//! 4. The result is looked at once more without augmentation: the neuron's activation, the class's
+//! 5. The result is looked at once more without augmentation: the neuron's activation, the class's
 //!    logit and probability, the similarity `s`, and the [mask](activation_mask) of where the
 //!    neuron is active. The published pictures are [`Illusion::masked_image`].
 //!
@@ -97,16 +118,15 @@
 //! by its own size plus a constant, so with the mean that constant would weigh more in a larger
 //! batch. All random numbers belong to (seed, pair, step) or (seed, step). A pair's picture
 //! therefore depends on neither its batch nor its place in the list. Nothing is read back from the
-//! device inside the loop but a few numbers every [`trace_every`](IllusionConfig::trace_every)
-//! steps.
+//! device inside the loop but a few numbers every [`trace_every`](Execution::trace_every) steps.
 //!
 //! # Deviations from the authors' code
 //!
 //! | the code | here |
 //! | --- | --- |
-//! | multiplies a `[B]` vector of similarities by a `[B, 1]` one of activations, so that images of a batch pull on each other | each image has its own loss, as in the paper; [`Coupling::WholeBatch`], or [`IllusionConfig::original`], for the code's way |
+//! | multiplies a `[B]` vector of similarities by a `[B, 1]` one of activations, so that images of a batch pull on each other | each image has its own loss, as in the paper; [`Coupling::WholeBatch`], or [`Recipe::original`], for the code's way |
 //! | draws from three generators, of which one is seeded | one seed, keyed draws |
-//! | loses the imaginary part of the spectrum when starting from an image | keeps it; [`ImaginaryPart::Drop`], or [`IllusionConfig::original`], for the code's way |
+//! | loses the imaginary part of the spectrum when starting from an image | keeps it; [`ImaginaryPart::Drop`], or [`Recipe::original`], for the code's way |
 //! | has the Nyquist column when starting from an image, and only then: `S / 2 + 1` columns | leaves it out: what an image has in it is lost |
 //! | takes an image to start from as normalised, and undoes ImageNet's normalisation first | takes pixels in `[0, 1]`: [`Initial::Images`] |
 //! | smooths by `(T - 2 - t) / T` at step `t` of `T`, the last step's wrapping round | by `(T - t) / T` |
@@ -126,28 +146,37 @@
 //! - Cohen, Rosenfeld and Kolter, "Certified Adversarial Robustness via Randomized Smoothing",
 //!   ICML 2019.
 
+mod adapter;
 mod augment;
 mod batch;
-mod config;
+mod context;
 mod error;
+mod execution;
+mod finish;
 mod illusion;
 mod mask;
 mod objective;
 mod optimizer;
+mod parameter;
+mod prepare;
+mod recipe;
 mod relevance;
-mod resample;
 mod select;
-mod spectrum;
 #[cfg(test)]
 mod tests;
+mod view;
 mod visualize;
+mod warp;
 
 pub use augment::Augmentation;
-pub use config::{Coupling, IllusionConfig, ImaginaryPart, Objective, TransformDraw};
 pub use error::{Error, Result};
+pub use execution::Execution;
 pub use illusion::{Diverged, Illusion, Illusions, Pair, Shortfall, TracePoint};
 pub use mask::activation_mask;
+pub use objective::Objective;
+pub use parameter::{COLOR_CORRELATION, COLOR_CORRELATION_NORM, ImageParameter};
+pub use prepare::{Guide, Networks, PreparedClassifier, PreparedGuide};
+pub use recipe::{Coupling, ImaginaryPart, Recipe, TransformDraw, Work};
 pub use relevance::{CoreRelevance, core_relevance};
 pub use select::{classes_of_neuron, neurons_of_class};
-pub use spectrum::{COLOR_CORRELATION, COLOR_CORRELATION_NORM, Spectrum, Squash};
-pub use visualize::{Guide, Initial, visualize, visualize_each, visualize_from};
+pub use visualize::{Initial, Request, visualize, visualize_each};

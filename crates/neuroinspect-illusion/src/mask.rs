@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use crate::resample::{aligned_corners, interpolation};
+use crate::adapter::{aligned_corners, interpolation};
 
 /// The mask of a neuron's map: 1 where the neuron is active, `reduction` elsewhere.
 ///

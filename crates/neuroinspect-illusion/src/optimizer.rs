@@ -3,29 +3,29 @@
 use burn::tensor::Tensor;
 use burn_optim::{AdamWConfig, AdamWState, Optimizer};
 
-use crate::IllusionConfig;
+use crate::Recipe;
 
 /// Keeps the division by the second moment finite, as in PyTorch.
 const EPSILON: f32 = 1e-8;
 
 /// Burn's AdamW on one tensor, with cosine annealing over all steps to a share of the initial rate.
 pub(crate) struct AdamW<'a> {
-    config: &'a IllusionConfig,
+    recipe: &'a Recipe,
     optimizer: burn_optim::AdamW,
     step: usize,
     state: Option<AdamWState<4>>,
 }
 
 impl<'a> AdamW<'a> {
-    pub(crate) fn new(config: &'a IllusionConfig) -> Self {
+    pub(crate) fn new(recipe: &'a Recipe) -> Self {
         let optimizer = AdamWConfig::new()
-            .with_beta_1(config.betas.0 as f32)
-            .with_beta_2(config.betas.1 as f32)
+            .with_beta_1(recipe.betas.0 as f32)
+            .with_beta_2(recipe.betas.1 as f32)
             .with_epsilon(EPSILON)
-            .with_weight_decay(config.weight_decay as f32)
+            .with_weight_decay(recipe.weight_decay as f32)
             .build();
         Self {
-            config,
+            recipe,
             optimizer,
             step: 0,
             state: None,
@@ -34,7 +34,7 @@ impl<'a> AdamW<'a> {
 
     /// The parameter after one step along `gradient`.
     pub(crate) fn step(&mut self, parameter: Tensor<4>, gradient: Tensor<4>) -> Tensor<4> {
-        let rate = learning_rate(self.config, self.step);
+        let rate = learning_rate(self.recipe, self.step);
         self.step += 1;
         let state = self.state.take();
         let (parameter, state) = self.optimizer.step(rate, parameter, gradient, state);
@@ -44,10 +44,10 @@ impl<'a> AdamW<'a> {
 }
 
 /// The learning rate of a step, from 0.
-pub(crate) fn learning_rate(config: &IllusionConfig, step: usize) -> f64 {
-    let least = config.learning_rate * config.final_rate_factor;
-    let progress = step as f64 / config.steps as f64;
-    least + (config.learning_rate - least) * (1.0 + (std::f64::consts::PI * progress).cos()) / 2.0
+pub(crate) fn learning_rate(recipe: &Recipe, step: usize) -> f64 {
+    let least = recipe.learning_rate * recipe.final_rate_factor;
+    let progress = step as f64 / recipe.steps as f64;
+    least + (recipe.learning_rate - least) * (1.0 + (std::f64::consts::PI * progress).cos()) / 2.0
 }
 
 #[cfg(test)]
@@ -68,7 +68,7 @@ mod tests {
     /// below. Ours is single precision: five steps of some ten roundings of numbers up to 2.
     #[test]
     fn steps_are_pytorchs() {
-        let config = IllusionConfig::new().with_steps(5);
+        let recipe = Recipe::new().with_steps(5);
         let steps = [
             (
                 0.009,
@@ -116,10 +116,10 @@ mod tests {
                 ],
             ),
         ];
-        let mut optimizer = AdamW::new(&config);
+        let mut optimizer = AdamW::new(&recipe);
         let mut parameter = row([0.5, -1.0, 2.0, 0.0]);
         for (step, (rate, gradient, expected)) in steps.into_iter().enumerate() {
-            assert!((learning_rate(&config, step) - rate).abs() < 1e-15);
+            assert!((learning_rate(&recipe, step) - rate).abs() < 1e-15);
             parameter = optimizer.step(parameter, row(gradient));
             let ours: Vec<f32> = parameter.clone().try_into_vec_as().unwrap();
             for (ours, expected) in ours.into_iter().zip(expected) {

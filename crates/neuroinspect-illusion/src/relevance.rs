@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Tensor, TensorData};
 use ndarray::{ArrayView1, ArrayView2, Axis};
-use neuroinspect_core::{ClassId, Classifier, host};
+use neuroinspect_core::{ClassId, read_back};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Illusion, Result, resample::Eye, select::highest};
+use crate::{Error, Illusion, PreparedClassifier, Result, adapter::InputAdapter, select::highest};
 
 /// Pictures the classifier looks at in one go, each whole and masked.
 const BATCH: usize = 8;
@@ -16,8 +16,8 @@ const BATCH: usize = 8;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CoreRelevance {
     /// `q_c` over the mean of `q` over the neighbours. Low: the neuron's feature is not core to
-    /// the class. `None` where a cosine similarity it needs is zero or undefined, as on a picture
-    /// none of whose neurons fires, or of a class without a mean.
+    /// the class. `None` where the picture has no mask, or a cosine similarity it needs is zero or
+    /// undefined, as on a picture none of whose neurons fires, or of a class without a mean.
     pub score: Option<f32>,
     /// The classes whose mean is most similar to the picture's features, most similar first.
     pub neighbours: Vec<ClassId>,
@@ -51,12 +51,12 @@ pub struct CoreRelevance {
 /// class of a picture's number, a picture is not square or its mask not of its size, or a device
 /// fails.
 pub fn core_relevance(
-    classifier: &dyn Classifier,
+    classifier: &PreparedClassifier,
     illusions: &[Illusion],
     class_means: ArrayView2<'_, f32>,
     neighbours: usize,
 ) -> Result<Vec<CoreRelevance>> {
-    let layer = classifier.decision_layer()?;
+    let layer = classifier.decision_layer();
     let expected = [layer.classes(), layer.neurons()];
     if class_means.shape() != expected {
         return Err(Error::shape("class means", expected, class_means.shape()));
@@ -64,33 +64,28 @@ pub fn core_relevance(
     if neighbours == 0 {
         return Err(Error::option("neighbours", neighbours, "at least 1"));
     }
-    classifier.input().validate()?;
     for Illusion { pair, .. } in illusions {
         layer.check_class(pair.class)?;
     }
-    let mut eyes = BTreeMap::new();
-    let device = classifier.device().without_autodiff();
+    let mut inputs = BTreeMap::new();
+    let device = classifier.device();
     let mut scores = Vec::with_capacity(illusions.len());
     for batch in illusions
         .chunk_by(|a, b| a.image.dim() == b.image.dim())
         .flat_map(|same_size| same_size.chunks(BATCH))
     {
         let size = side(batch)?;
-        let eye = eyes
+        let input = inputs
             .entry(size)
-            .or_insert_with(|| Eye::new(classifier.input(), size, &device));
+            .or_insert_with(|| InputAdapter::new(classifier.input(), size, device));
         let whole = batch.iter().flat_map(|one| one.image.iter().copied());
-        let masked = batch.iter().flat_map(Illusion::masked_image);
-        let pixels: Vec<f32> = whole.chain(masked).collect();
+        let masked = |one: &Illusion| one.masked_image().unwrap_or_else(|| one.image.clone());
+        let pixels: Vec<f32> = whole.chain(batch.iter().flat_map(masked)).collect();
         let pixels = TensorData::new(pixels, [2 * batch.len(), 3, size, size]);
-        let images = Tensor::<4>::from_data(pixels, &device);
-        let features = classifier.activations(eye.look(images)).features;
+        let images = Tensor::<4>::from_data(pixels, device);
+        let features = classifier.activations(input.apply(images)).features;
         let seen = [2 * batch.len(), layer.neurons()];
-        if features.dims() != seen {
-            let what = format!("features of classifier '{}'", classifier.name());
-            return Err(Error::shape(what, seen, features.dims()));
-        }
-        let features = host(features, "the features")?;
+        let features = read_back(features, "the features")?;
         let features = ArrayView2::from_shape(seen, &features)
             .map_err(|_| Error::shape("features read back", seen, features.len()))?;
         let (whole, masked) = features.split_at(Axis(0), batch.len());
@@ -99,6 +94,7 @@ pub fn core_relevance(
             .zip(whole.rows().into_iter().zip(masked.rows()))
         {
             let class = illusion.pair.class;
+            let masked = illusion.mask.is_some().then_some(masked);
             scores.push(score(whole, masked, class, class_means, neighbours));
         }
     }
@@ -115,7 +111,9 @@ fn side(pictures: &[Illusion]) -> Result<usize> {
             let expected = ["3", "side", "side"];
             return Err(Error::shape("a picture to score", expected, image.shape()));
         }
-        if mask.dim() != (side, side) {
+        if let Some(mask) = mask
+            && mask.dim() != (side, side)
+        {
             let what = "the mask of a picture to score";
             return Err(Error::shape(what, [side, side], mask.shape()));
         }
@@ -125,7 +123,7 @@ fn side(pictures: &[Illusion]) -> Result<usize> {
 
 fn score(
     whole: ArrayView1<'_, f32>,
-    masked: ArrayView1<'_, f32>,
+    masked: Option<ArrayView1<'_, f32>>,
     class: ClassId,
     class_means: ArrayView2<'_, f32>,
     neighbours: usize,
@@ -149,7 +147,7 @@ fn score(
         .collect();
     let kept = |class: usize| {
         let whole = similarities[class].filter(|&similarity| similarity != 0.0)?;
-        Some(cosine(masked, class_means.row(class))? / whole)
+        Some(cosine(masked?, class_means.row(class))? / whole)
     };
     let shares: Option<Vec<f32>> = nearest.iter().map(|&class| kept(class)).collect();
     let score = shares

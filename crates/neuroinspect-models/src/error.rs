@@ -34,6 +34,22 @@ pub enum Error {
         /// The model's tags that are known.
         known: String,
     },
+    /// A node of a graph that cannot be, or cannot take its inputs.
+    #[error("node '{node}': {reason}")]
+    Node {
+        /// The node, or the parameter.
+        node: String,
+        /// What was expected and found.
+        reason: String,
+    },
+    /// A layer that a network does not have.
+    #[error("the network has no layer '{layer}';{} its layers() lists all", meant(.nearest))]
+    UnknownLayer {
+        /// The name given.
+        layer: String,
+        /// The layer's name most like it, if one is like enough to be meant.
+        nearest: Option<String>,
+    },
     /// A file that holds no weights, or is damaged.
     #[error("'{file}' is not a checkpoint that can be read: {reason}")]
     NotACheckpoint {
@@ -144,6 +160,15 @@ pub enum Error {
         /// Where the templates came from.
         origin: String,
     },
+}
+
+impl Error {
+    pub(crate) fn node(node: &str, reason: impl Into<String>) -> Self {
+        Self::Node {
+            node: node.to_owned(),
+            reason: reason.into(),
+        }
+    }
 }
 
 fn meant(nearest: &Option<String>) -> String {

@@ -1,16 +1,66 @@
 //! Classifiers that go into checkpoints and come out of them.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use burn::module::Module;
-use neuroinspect_core::Classifier;
+use neuroinspect_core::{Classifier, InputSpec};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::{Checkpoint, LoadReport, Result, Strictness, checkpoint::save};
+use crate::{Checkpoint, Error, LoadReport, Result, Strictness, checkpoint::save};
 
-/// Key of a file's metadata that holds the input of the network with these weights, as JSON.
-pub(crate) const INPUT: &str = "input";
-/// The key of the metadata under which its name is.
-pub(crate) const MODEL: &str = "model";
+/// Key of a file's metadata that holds what there is to say of its network, as JSON.
+pub(crate) const CLASSIFIER: &str = "classifier";
+
+/// What is said of a network beside its weights.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Saved {
+    /// Its name.
+    pub(crate) model: String,
+    /// Number of classes.
+    pub(crate) classes: usize,
+    /// The pixels it wants to see.
+    pub(crate) input: InputSpec,
+}
+
+impl Saved {
+    /// What a checkpoint's metadata say of the network `model`: none where they say nothing of it, as
+    /// in other programs' files, where the key may mean anything.
+    ///
+    /// Files of earlier versions have a key for the name (`model`) and one for the input (`input`).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SavedInput`] when the input is none that can be followed.
+    pub(crate) fn input_in(checkpoint: &Checkpoint, model: &str) -> Result<Option<InputSpec>> {
+        let metadata = checkpoint.metadata();
+        let wrong = |reason: String| Error::SavedInput {
+            file: checkpoint.file().to_owned(),
+            reason,
+        };
+        let name = |json: &Value| json.get("model").is_some_and(|saved| saved == model);
+        let saved: Option<Value> = match metadata.get(CLASSIFIER) {
+            Some(json) => serde_json::from_str(json)
+                .ok()
+                .filter(name)
+                .and_then(|json| json.get("input").cloned()),
+            None if metadata.get("model").is_some_and(|saved| saved == model) => {
+                let input = metadata.get("input").map(|json| serde_json::from_str(json));
+                input
+                    .transpose()
+                    .map_err(|error| wrong(error.to_string()))?
+            }
+            None => None,
+        };
+        let Some(json) = saved else {
+            return Ok(None);
+        };
+        let input: InputSpec =
+            serde_json::from_value(json).map_err(|error| wrong(error.to_string()))?;
+        input.validate().map_err(|error| wrong(error.to_string()))?;
+        Ok(Some(input))
+    }
+}
 
 /// A classifier whose weights are read from checkpoints and written to them, under the names and
 /// in the layout of PyTorch.
@@ -44,8 +94,8 @@ pub trait PretrainedClassifier: Classifier {
 
     /// Writes all weights as safetensors, the decision layer as it now is included.
     ///
-    /// The file's metadata hold the model's name (`model`), its number of classes (`classes`) and, as
-    /// JSON, the pixels it wants to see (`input`), which
+    /// The file's metadata hold under `classifier`, as JSON, the model's name (`model`), its number of
+    /// classes (`classes`) and the pixels it wants to see (`input`), which
     /// [`load_classifier`](crate::load_classifier) goes by.
     ///
     /// # Errors
@@ -54,7 +104,7 @@ pub trait PretrainedClassifier: Classifier {
     fn save(&self, path: &Path) -> Result<()>;
 }
 
-impl<M: Module + Classifier> PretrainedClassifier for M {
+impl<M: Module + Classifier + 'static> PretrainedClassifier for M {
     fn compare(&self, checkpoint: &Checkpoint) -> LoadReport {
         checkpoint.compare(self)
     }
@@ -65,15 +115,12 @@ impl<M: Module + Classifier> PretrainedClassifier for M {
     }
 
     fn save(&self, path: &Path) -> Result<()> {
-        let classes = self.decision_layer()?.classes();
-        let metadata = BTreeMap::from([
-            (MODEL.to_owned(), self.name().to_owned()),
-            ("classes".to_owned(), classes.to_string()),
-            (
-                INPUT.to_owned(),
-                serde_json::json!(self.input()).to_string(),
-            ),
-        ]);
-        save(self, &metadata, path)
+        let saved = Saved {
+            model: self.name().to_owned(),
+            classes: self.decision_layer()?.classes(),
+            input: self.input().clone(),
+        };
+        let saved = serde_json::json!(saved).to_string();
+        save(self, Some((CLASSIFIER, &saved)), path)
     }
 }

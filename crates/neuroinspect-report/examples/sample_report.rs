@@ -9,5 +9,5 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args_os()
         .nth(1)
         .ok_or("name a folder to write to")?;
-    Ok(sample::full().write(folder)?)
+    Ok(sample::full().report().write(folder)?)
 }

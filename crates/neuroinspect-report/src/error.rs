@@ -5,31 +5,40 @@ use neuroinspect_core::{ClassId, NeuronId};
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a picture, a summary or a report could not be made.
+/// Why a picture, JSON or a report could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Shapes, ids or values that do not fit, or a file that cannot be written.
+    /// Lengths, ids or values that do not fit, or a file that cannot be written.
     #[error(transparent)]
     Core(#[from] neuroinspect_core::Error),
-    /// A summary lists a visualization whose pictures were not handed in.
+    /// A picture without pixels, as findings read from JSON have.
     #[error(
-        "the summary lists a visualization of neuron {neuron} for class {class}, but the report \
-         was given no pictures of it"
+        "the picture of neuron {neuron} for class {class} has no pixels: JSON does not hold them; \
+         make the report of findings as they were found"
     )]
-    MissingPictures {
+    MissingPixels {
         /// The neuron.
         neuron: NeuronId,
         /// The class it was pictured for.
         class: ClassId,
     },
-    /// A visualization names a file outside the output folder.
+    /// More mistakes than there are samples.
+    #[error("there are {mistakes} mistakes, but only {samples} samples of the class")]
+    Mistakes {
+        /// The mistakes.
+        mistakes: usize,
+        /// The samples of the class.
+        samples: usize,
+    },
+    /// A picture names a file outside the output folder.
     #[error("'{path}' is not the name of a file inside the output folder")]
     FileName {
         /// The name given.
         path: String,
     },
     /// A picture could not be encoded.
+    #[cfg(feature = "html")]
     #[error("cannot encode {what}")]
     Encode {
         /// Which picture.
@@ -37,7 +46,12 @@ pub enum Error {
         /// Why.
         source: image::ImageError,
     },
-    /// A summary could not be turned into JSON.
-    #[error("cannot turn the summary into JSON")]
-    Json(#[from] serde_json::Error),
+    /// A value could not be turned into JSON.
+    #[error("cannot turn a value of schema '{schema}' into JSON")]
+    Json {
+        /// What it should have become.
+        schema: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
 }

@@ -12,7 +12,7 @@ use image::{
     imageops::{self, FilterType},
 };
 use ndarray::ArrayView3;
-use neuroinspect_core::{Error as CoreError, write_atomically};
+use neuroinspect_core::{Error as CoreError, io::write_atomically};
 
 use crate::{Error, Result};
 

@@ -3,30 +3,43 @@
 use std::path::Path;
 
 use image::RgbImage;
-use neuroinspect_core::{ClassId, NeuronId, write_atomically};
+use neuroinspect_core::{ClassId, io::write_atomically};
+use neuroinspect_illusion::Pair;
 
-use crate::{DebugSummary, Error, Result, contact_sheet, html, picture::save_png};
+use crate::{
+    Error, Findings, NeuronPicture, Result, Schema, StageFailure, contact_sheet, html,
+    picture::save_png, to_rgb_image, write_json,
+};
 
 /// How many real images of a neuron stand in its row of the contact sheet.
 const REAL_PER_ROW: usize = 4;
 
-/// A [`DebugSummary`] with the pictures that go with it.
+/// [`Findings`] with the real images that go with them.
 ///
-/// Pictures are scaled down where they are embedded in the HTML; hand in only as many as are to be
+/// Images are scaled down where they are embedded in the HTML; hand in only as many as are to be
 /// shown.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// All numbers and names.
-    pub summary: DebugSummary,
+pub struct Report<'a> {
+    /// All results.
+    pub findings: &'a Findings,
+    /// The real images to show.
+    pub images: RealImages,
+}
+
+/// The real images of a report.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RealImages {
     /// The mistakes to show; the report says how many more there are.
-    pub mistakes: Vec<Sample>,
+    pub mistakes: Vec<RealImage>,
     /// One card each, in this order.
-    pub neurons: Vec<NeuronPictures>,
+    pub neurons: Vec<NeuronImages>,
+    /// Images that should be here and cannot be read.
+    pub failures: Vec<StageFailure>,
 }
 
 /// A real image and what became of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
+pub struct RealImage {
     /// The sample's id, such as its path.
     pub id: String,
     /// Its true class.
@@ -39,114 +52,122 @@ pub struct Sample {
     pub image: RgbImage,
 }
 
-/// What there is to see of a neuron.
+/// What activates a neuron.
 #[derive(Clone, Debug, PartialEq)]
-pub struct NeuronPictures {
-    /// The neuron.
-    pub neuron: NeuronId,
-    /// The class it is looked at within.
-    pub class: ClassId,
-    /// Its visualization; `None` when none was made.
-    pub illusion: Option<IllusionPictures>,
-    /// The real images of `class` that activate it most, strongest first.
-    pub top_of_class: Vec<Sample>,
+pub struct NeuronImages {
+    /// The neuron, and the class it is looked at within.
+    pub pair: Pair,
+    /// The real images of that class that activate it most, strongest first.
+    pub top_of_class: Vec<RealImage>,
     /// The real images of any class that activate it most, strongest first.
-    pub top_overall: Vec<Sample>,
+    pub top_overall: Vec<RealImage>,
 }
 
-/// A visualization, whole and masked.
-#[derive(Clone, Debug, PartialEq)]
-pub struct IllusionPictures {
+/// A picture of a neuron as it is shown.
+pub(crate) struct Shown {
     /// The picture.
-    pub image: RgbImage,
-    /// The picture times the neuron's mask.
-    pub masked_image: RgbImage,
+    pub(crate) image: RgbImage,
+    /// The picture times the neuron's mask, where there is one.
+    pub(crate) masked_image: Option<RgbImage>,
 }
 
-impl Report {
-    /// The numbers, for other programs.
-    pub const SUMMARY_FILE: &str = "summary.json";
-    /// The report for people.
-    pub const HTML_FILE: &str = "report.html";
-    /// The pictures of the neurons, those that a summary made by
-    /// [`Visualization::new`](crate::Visualization::new) names.
-    pub const PICTURES_FOLDER: &str = "neurons";
-    /// The contact sheet of all neurons.
-    pub const SHEET_FILE: &str = "neurons.png";
+impl Shown {
+    pub(crate) fn new(picture: &NeuronPicture) -> Result<Self> {
+        let illusion = &picture.illusion;
+        if illusion.image.is_empty() {
+            let Pair { neuron, class } = illusion.pair;
+            return Err(Error::MissingPixels { neuron, class });
+        }
+        let masked = illusion.masked_image();
+        Ok(Self {
+            image: to_rgb_image(illusion.image.view())?,
+            masked_image: masked.map(|image| to_rgb_image(image.view())).transpose()?,
+        })
+    }
+}
 
-    /// Writes `report.html`, the PNGs that the summary names, the contact sheet `neurons.png` and,
+impl Report<'_> {
+    /// Writes `report.html`, the PNGs that the findings name, the contact sheet `neurons.png` and,
     /// last, `summary.json` into a folder, which is made if it is missing.
     ///
     /// # Errors
     ///
-    /// When the summary is not valid, a picture is missing or empty, or a file cannot be written.
+    /// When the findings are not valid, a picture has no pixels, or a file cannot be written.
     pub fn write(&self, folder: impl AsRef<Path>) -> Result<()> {
         let folder = folder.as_ref();
         let html = self.html()?;
-        write_atomically(folder.join(Self::HTML_FILE), |out| {
+        write_atomically(folder.join(Findings::HTML_FILE), |out| {
             out.write_all(html.as_bytes())
         })?;
-        for visualization in &self.summary.visualizations {
-            let pictures = self.illusion(visualization.neuron, visualization.class)?;
-            save_png(folder.join(&visualization.image), &pictures.image)?;
-            save_png(
-                folder.join(&visualization.masked_image),
-                &pictures.masked_image,
-            )?;
+        for picture in &self.findings.pictures {
+            let shown = Shown::new(picture)?;
+            save_png(folder.join(&picture.file), &shown.image)?;
+            if let (Some(file), Some(image)) = (&picture.masked_file, &shown.masked_image) {
+                save_png(folder.join(file), image)?;
+            }
         }
-        if !self.neurons.is_empty() {
-            save_png(folder.join(Self::SHEET_FILE), &self.contact_sheet())?;
+        if !self.images.neurons.is_empty() {
+            save_png(folder.join(Findings::SHEET_FILE), &self.contact_sheet()?)?;
         }
-        self.summary.save(folder.join(Self::SUMMARY_FILE))
+        write_json(
+            folder.join(Findings::JSON_FILE),
+            Schema::FINDINGS,
+            self.findings,
+        )
     }
 
     /// The report as one HTML file that loads nothing from anywhere.
     ///
     /// # Errors
     ///
-    /// When the summary is not valid, or a picture is missing or empty.
+    /// When the findings are not valid, or an image is empty.
     pub fn html(&self) -> Result<String> {
         self.validate()?;
         Ok(html::page(self)?.into_string())
     }
 
-    /// One row per neuron: the real images of the class that activate it most, its visualization,
-    /// the same masked.
-    pub fn contact_sheet(&self) -> RgbImage {
-        contact_sheet(self.neurons.iter().map(|neuron| {
+    /// One row per neuron: the real images of the class that activate it most, its picture, the same
+    /// masked.
+    ///
+    /// # Errors
+    ///
+    /// When a picture has no pixels.
+    pub fn contact_sheet(&self) -> Result<RgbImage> {
+        let shown = |neuron: &NeuronImages| {
+            let picture = self.findings.picture(neuron.pair);
+            picture.map(Shown::new).transpose()
+        };
+        let pictures: Vec<_> = self
+            .images
+            .neurons
+            .iter()
+            .map(shown)
+            .collect::<Result<_>>()?;
+        let rows = self.images.neurons.iter().zip(&pictures);
+        Ok(contact_sheet(rows.map(|(neuron, shown)| {
             let real = neuron.top_of_class.iter().take(REAL_PER_ROW);
-            let illusion = neuron.illusion.iter();
-            real.map(|sample| &sample.image)
-                .chain(illusion.flat_map(|pictures| [&pictures.image, &pictures.masked_image]))
-        }))
+            let pictures = shown
+                .iter()
+                .flat_map(|shown| std::iter::once(&shown.image).chain(shown.masked_image.as_ref()));
+            real.map(|sample| &sample.image).chain(pictures)
+        })))
     }
 
     fn validate(&self) -> Result<()> {
-        self.summary.validate()?;
-        for visualization in &self.summary.visualizations {
-            self.illusion(visualization.neuron, visualization.class)?;
-        }
-        let classes = self.summary.class_names.len();
-        let top = |neuron: &'_ NeuronPictures| {
+        self.findings.validate()?;
+        let classes = self.findings.class_names.len();
+        let top = |neuron: &'_ NeuronImages| {
             let samples = neuron.top_of_class.iter().chain(&neuron.top_overall);
             let ids = samples.flat_map(|sample| [sample.label, sample.prediction]);
-            ids.chain([neuron.class]).collect::<Vec<_>>()
+            ids.chain([neuron.pair.class]).collect::<Vec<_>>()
         };
-        let mistakes = self.mistakes.iter();
+        let mistakes = self.images.mistakes.iter();
         mistakes
             .flat_map(|sample| [sample.label, sample.prediction])
-            .chain(self.neurons.iter().flat_map(top))
+            .chain(self.images.neurons.iter().flat_map(top))
             .find(|class| class.0 >= classes)
             .map_or(Ok(()), |class| {
                 Err(neuroinspect_core::Error::ClassOutOfRange { class, classes }.into())
             })
-    }
-
-    fn illusion(&self, neuron: NeuronId, class: ClassId) -> Result<&IllusionPictures> {
-        self.neurons
-            .iter()
-            .filter(|pictures| pictures.neuron == neuron && pictures.class == class)
-            .find_map(|pictures| pictures.illusion.as_ref())
-            .ok_or(Error::MissingPictures { neuron, class })
     }
 }

@@ -1,12 +1,13 @@
-//! What a summary must be like before it is written or shown.
+//! What findings must be like before they are written or shown.
 
 use std::path::{Component, Path};
 
 use neuroinspect_core::{ClassId, Error as CoreError, Metrics};
+use neuroinspect_counterfactual::RankedNeuron;
 
-use crate::{DebugSummary, Error, EvaluationSummary, RankedNeuron, Result, Run, Visualization};
+use crate::{ContextEffect, Error, Evaluation, Findings, NeuronPicture, Result, Run};
 
-impl EvaluationSummary {
+impl Evaluation {
     /// Checks that names and metrics fit each other and that numbers are finite (JSON knows no
     /// NaN).
     ///
@@ -15,11 +16,11 @@ impl EvaluationSummary {
     /// The first thing that is wrong, by name.
     pub fn validate(&self) -> Result<()> {
         check_metrics(&self.metrics, &self.class_names, &self.group_names)?;
-        self.run.validate()
+        check_run(&self.run)
     }
 }
 
-impl DebugSummary {
+impl Findings {
     /// Checks that ids are in range, lengths fit, counts agree and numbers are finite (JSON knows
     /// no NaN).
     ///
@@ -28,12 +29,12 @@ impl DebugSummary {
     /// The first thing that is wrong, by name.
     pub fn validate(&self) -> Result<()> {
         self.check_class(self.class)?;
-        for confusion in &self.confusions {
-            self.check_class(confusion.class)?;
+        for counterfactual in &self.explanation.counterfactuals {
+            self.check_class(counterfactual.predicted)?;
         }
-        if self.mistakes > self.samples {
-            let expected = format!("at most {}, the samples of the class", self.samples);
-            return Err(CoreError::shape("mistakes", expected, self.mistakes).into());
+        let (mistakes, samples) = (self.mistakes(), self.samples);
+        if mistakes > samples {
+            return Err(Error::Mistakes { mistakes, samples });
         }
         check_metrics(&self.metrics, &self.class_names, &self.group_names)?;
         for ranked in self
@@ -42,19 +43,25 @@ impl DebugSummary {
             .iter()
             .chain(&self.ranking.excessive)
         {
-            ranked.validate()?;
+            check_ranked(ranked)?;
         }
-        for visualization in &self.visualizations {
-            self.check_class(visualization.class)?;
-            visualization.validate()?;
+        for (neuron, effect) in self.context_effects.iter().enumerate() {
+            check_effect(neuron, effect)?;
+        }
+        for pair in &self.pairs {
+            self.check_class(pair.class)?;
+        }
+        for picture in &self.pictures {
+            self.check_class(picture.illusion.pair.class)?;
+            check_picture(picture)?;
         }
         if let Some(edit) = &self.edit {
-            for metrics in [&edit.before, &edit.after].into_iter().chain(&edit.control) {
+            let after = [&edit.comparison.before, &edit.comparison.after];
+            for metrics in after.into_iter().chain(edit.control_metrics()) {
                 check_metrics(metrics, &self.class_names, &self.group_names)?;
             }
-            finite("the target of the edit", edit.target)?;
         }
-        self.run.validate()
+        check_run(&self.run)
     }
 
     fn check_class(&self, class: ClassId) -> Result<()> {
@@ -66,48 +73,50 @@ impl DebugSummary {
     }
 }
 
-impl RankedNeuron {
-    fn validate(&self) -> Result<()> {
-        let neuron = self.neuron;
-        finite(format!("prec@5 of neuron {neuron}"), [self.prec_at_5])?;
-        finite(format!("importance of neuron {neuron}"), [self.importance])?;
-        if let Some(response) = &self.context_response {
-            let values = [response.present, response.absent].map(f64::from);
-            finite(format!("context response of neuron {neuron}"), values)?;
-        }
-        Ok(())
-    }
+fn check_ranked(ranked: &RankedNeuron) -> Result<()> {
+    let neuron = ranked.neuron;
+    finite(format!("prec@5 of neuron {neuron}"), [ranked.prec_at_5])?;
+    finite(
+        format!("importance of neuron {neuron}"),
+        [ranked.importance],
+    )
 }
 
-impl Visualization {
-    fn validate(&self) -> Result<()> {
-        let of = |what: &str| format!("{what} of neuron {}", self.neuron);
-        let optional = |value: Option<f32>| value.map(f64::from);
-        finite(of("activation"), [f64::from(self.activation)])?;
-        finite(
-            of("top real activation"),
-            optional(self.top_real_activation),
-        )?;
-        finite(of("CLIP similarity"), optional(self.clip_similarity))?;
-        finite(of("core relevance"), optional(self.core_relevance))?;
-        for path in [&self.image, &self.masked_image] {
-            let inside = Path::new(path)
-                .components()
-                .all(|part| matches!(part, Component::Normal(_)));
-            if path.is_empty() || !inside {
-                return Err(Error::FileName { path: path.clone() });
-            }
-        }
-        Ok(())
-    }
+fn check_effect(neuron: usize, effect: &ContextEffect) -> Result<()> {
+    let values = [effect.present, effect.absent, effect.effect].map(f64::from);
+    finite(format!("context effect of neuron {neuron}"), values)
 }
 
-impl Run {
-    fn validate(&self) -> Result<()> {
-        self.timings.iter().try_for_each(|timing| {
-            finite(format!("the time of {}", timing.stage), [timing.seconds])
-        })
+fn check_picture(picture: &NeuronPicture) -> Result<()> {
+    let illusion = &picture.illusion;
+    let of = |what: &str| format!("{what} of neuron {}", illusion.pair.neuron);
+    let optional = |value: Option<f32>| value.map(f64::from);
+    let scores = [illusion.activation, illusion.logit, illusion.probability];
+    finite(
+        of("activation, logit or probability"),
+        scores.map(f64::from),
+    )?;
+    finite(
+        of("top real activation"),
+        optional(picture.top_real_activation),
+    )?;
+    finite(of("CLIP similarity"), optional(illusion.clip_similarity))?;
+    finite(of("core relevance"), optional(picture.core_relevance))?;
+    for path in [&picture.file].into_iter().chain(&picture.masked_file) {
+        let inside = Path::new(path)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        if path.is_empty() || !inside {
+            return Err(Error::FileName { path: path.clone() });
+        }
     }
+    Ok(())
+}
+
+fn check_run(run: &Run) -> Result<()> {
+    run.timings
+        .iter()
+        .try_for_each(|timing| finite(format!("the time of {}", timing.stage), [timing.seconds]))
 }
 
 fn finite(what: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Result<()> {
@@ -126,7 +135,7 @@ fn check_metrics(metrics: &Metrics, classes: &[String], groups: &[String]) -> Re
         if found == expected {
             return Ok(());
         }
-        Err(CoreError::shape(what, expected, found))
+        Err(CoreError::length(what, expected, found))
     };
     same(
         "accuracies of classes",

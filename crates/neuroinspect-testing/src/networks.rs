@@ -9,7 +9,9 @@ use burn::{
     tensor::{Device, Tensor, TensorData, activation::tanh, module::conv2d, ops::ConvOptions},
 };
 use ndarray::Array2;
-use neuroinspect_core::{Classifier, DecisionLayer, ImageTextEncoder, InputSpec, Result};
+use neuroinspect_core::{
+    Activations, Classifier, DecisionLayer, ImageTextEncoder, InputSpec, Result,
+};
 
 use crate::fill;
 
@@ -50,8 +52,8 @@ impl Classifier for TinyClassifier {
         &self.input
     }
 
-    fn feature_map(&self, images: Tensor<4>) -> Tensor<4> {
-        convolved(images, &self.filters)
+    fn activations(&self, images: Tensor<4>) -> Activations {
+        Activations::pooled(convolved(images, &self.filters))
     }
 
     fn decision_layer(&self) -> Result<DecisionLayer> {

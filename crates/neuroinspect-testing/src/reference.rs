@@ -160,7 +160,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use ndarray::{Ix2, Ix4};
-    use neuroinspect_core::sha256_of_bytes;
+    use neuroinspect_core::io::sha256_of_bytes;
 
     use super::*;
 

@@ -1,7 +1,9 @@
 //! Feature tables and decision layers in a line.
 
 use ndarray::{Array1, Array2};
-use neuroinspect_core::{ClassId, DecisionLayer, FeatureTable, InputSpec, NeuronId, Provenance};
+use neuroinspect_core::{
+    ActivationTable, ClassId, DecisionLayer, FeatureTable, InputSpec, NeuronId, Provenance,
+};
 
 use crate::fill;
 
@@ -19,19 +21,11 @@ pub fn random_layer(classes: usize, neurons: usize) -> DecisionLayer {
 }
 
 /// A table of `features` `[N, D]` of a classifier `toy` whose classes are `class 0`, `class 1`, ...
-/// and that is always right.
 pub fn table(features: Array2<f32>, labels: &[usize], classes: usize) -> FeatureTable {
-    new(features, labels, class_ids(labels), classes)
-}
-
-/// [`table`], of a classifier that says what `layer` says.
-pub fn predicted_table(
-    features: Array2<f32>,
-    labels: &[usize],
-    layer: &DecisionLayer,
-) -> FeatureTable {
-    let predictions = layer.predict(features.view()).unwrap();
-    new(features, labels, predictions, layer.classes())
+    let names = (0..classes).map(|class| format!("class {class}")).collect();
+    let provenance = Provenance::new("toy", InputSpec::new(8));
+    let activations = ActivationTable::new(features, provenance).unwrap();
+    FeatureTable::new(activations, class_ids(labels), names).unwrap()
 }
 
 /// `samples` features in `[0, 1)`, of classes 0, 1, ... in turn, made for `name`: no two tables of
@@ -41,7 +35,7 @@ pub fn random_table(name: &str, samples: usize, layer: &DecisionLayer) -> Featur
     let values = fill::formula(name, samples * neurons).map(|value| value as f32);
     let features = Array2::from_shape_vec((samples, neurons), values.collect()).unwrap();
     let labels: Vec<usize> = (0..samples).map(|it| it % layer.classes()).collect();
-    predicted_table(features, &labels, layer)
+    table(features, &labels, layer.classes())
 }
 
 /// Classes by their indices.
@@ -54,17 +48,6 @@ pub fn neuron_ids(indices: &[usize]) -> Vec<NeuronId> {
     indices.iter().copied().map(NeuronId).collect()
 }
 
-fn new(
-    features: Array2<f32>,
-    labels: &[usize],
-    predictions: Vec<ClassId>,
-    classes: usize,
-) -> FeatureTable {
-    let names = (0..classes).map(|class| format!("class {class}")).collect();
-    let provenance = Provenance::new("toy", InputSpec::new(8));
-    FeatureTable::new(features, class_ids(labels), predictions, names, provenance).unwrap()
-}
-
 #[cfg(test)]
 mod tests {
     use ndarray::array;
@@ -72,22 +55,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_predicts_what_its_layer_says() {
+    fn a_table_has_the_classes_asked_for() {
+        let table = table(array![[1.0, 0.5], [0.5, 1.0]], &[0, 0], 3);
+        assert_eq!(table.class_names()[2], "class 2");
         let layer = layer(array![[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]]);
-        let features = array![[1.0, 0.5], [0.5, 1.0]];
-        let right = table(features.clone(), &[0, 0], 3);
-        assert_eq!(right.mistakes(ClassId(0)).unwrap(), [0; 0]);
-        let predicted = predicted_table(features, &[0, 0], &layer);
+        let predicted = table.predicted_by(&layer).unwrap();
         assert_eq!(predicted.mistakes(ClassId(0)).unwrap(), [1]);
-        assert_eq!(predicted.class_names()[2], "class 2");
     }
 
     #[test]
     fn a_random_table_is_right_and_wrong() {
         let layer = random_layer(3, 5);
         let table = random_table("a", 60, &layer);
+        let predicted = table.predicted_by(&layer).unwrap();
         let mistakes: usize = (0..3)
-            .map(|class| table.mistakes(ClassId(class)).unwrap().len())
+            .map(|class| predicted.mistakes(ClassId(class)).unwrap().len())
             .sum();
         assert!((1..60).contains(&mistakes), "{mistakes}");
         let other = random_table("b", 60, &layer);

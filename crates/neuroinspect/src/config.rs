@@ -3,7 +3,7 @@
 use neuroinspect_core::{DecisionLayer, NeuronId, Seed};
 use neuroinspect_counterfactual::{CounterfactualConfig, RankingConfig};
 use neuroinspect_editing::EditConfig;
-use neuroinspect_illusion::IllusionConfig;
+use neuroinspect_illusion::{Execution, Recipe};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -22,10 +22,11 @@ pub struct DebugConfig {
     pub ranking: RankingConfig,
     /// How the decision layer is edited.
     pub editing: EditConfig,
-    /// How neurons are pictured. Without a guide,
-    /// [`Objective::Guided`](neuroinspect_illusion::Objective::Guided) falls back to
-    /// [`Objective::ClassConditional`](neuroinspect_illusion::Objective::ClassConditional).
-    pub illusion: IllusionConfig,
+    /// What decides the pictures. Without a guide, what needs one is
+    /// [left out](neuroinspect_illusion::Objective::without_guide) of the objective.
+    pub recipe: Recipe,
+    /// How they are computed.
+    pub execution: Execution,
 }
 
 /// Which neurons are edited.
@@ -82,7 +83,8 @@ impl Default for DebugConfig {
             counterfactual: CounterfactualConfig::default(),
             ranking: RankingConfig::default(),
             editing: EditConfig::default(),
-            illusion: IllusionConfig::default(),
+            recipe: Recipe::default(),
+            execution: Execution::default(),
         }
     }
 }
@@ -123,9 +125,15 @@ impl DebugConfig {
         self
     }
 
-    /// Sets how neurons are pictured.
-    pub fn with_illusion(mut self, illusion: IllusionConfig) -> Self {
-        self.illusion = illusion;
+    /// Sets what decides the pictures.
+    pub fn with_recipe(mut self, recipe: Recipe) -> Self {
+        self.recipe = recipe;
+        self
+    }
+
+    /// Sets how the pictures are computed.
+    pub fn with_execution(mut self, execution: Execution) -> Self {
+        self.execution = execution;
         self
     }
 
@@ -138,14 +146,15 @@ impl DebugConfig {
         self.counterfactual.validate()?;
         self.ranking.validate()?;
         self.editing.validate()?;
-        self.illusion.validate()?;
+        self.recipe.validate()?;
+        self.execution.validate()?;
         Ok(())
     }
 
     /// Sets the seed of every stage that draws random numbers.
     pub fn with_seed(mut self, seed: Seed) -> Self {
-        self.editing = self.editing.with_seed(seed);
-        self.illusion = self.illusion.with_seed(seed);
+        self.editing.training = self.editing.training.with_seed(seed);
+        self.recipe = self.recipe.with_seed(seed);
         self
     }
 }

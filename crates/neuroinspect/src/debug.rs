@@ -1,46 +1,23 @@
-//! The three stages chained: explain the mistakes of a class, mend them, picture the neurons.
+//! The three stages chained: explain the mistakes of a class, edit them away, picture the neurons.
 
 use std::{
     collections::BTreeMap,
-    fmt,
     time::{Duration, Instant},
 };
 
 use ndarray::Array2;
 use neuroinspect_core::{
-    ClassId, Classifier, Error as CoreError, FeatureTable, NeuronId, Observer,
+    ClassId, DecisionLayer, Error as CoreError, FeatureTable, NeuronId, Observer, is_cancellation,
 };
-use neuroinspect_counterfactual::{Explanation, RankedNeuron, Ranking, explain, rank};
-use neuroinspect_editing::EditScope;
-use neuroinspect_illusion::{Illusion, Initial, Objective, Pair, core_relevance, visualize_each};
+use neuroinspect_counterfactual::{Explainer, Explanation, RankedNeuron, Ranking, rank};
+use neuroinspect_editing::{Control, EditData, EditScope, EditSession, Edited, RatioEdit};
+use neuroinspect_illusion::{Illusion, Networks, Pair, Request, core_relevance, visualize_each};
+use neuroinspect_report::{Findings, NeuronPicture};
 
-use crate::{Control, DebugConfig, EditData, Findings, GuideSource, NeuronChoice, Result, mend};
+use crate::{DebugConfig, DebugInputs, Kept, NeuronChoice, Result};
 
 /// Neighbouring classes a core relevance score is measured against, as in the paper's code.
 const RELEVANCE_NEIGHBOURS: usize = 20;
-
-/// What is debugged, and what there is to debug it with.
-#[derive(Clone, Copy)]
-pub struct Subject<'a> {
-    /// The classifier.
-    pub classifier: &'a dyn Classifier,
-    /// The samples whose mistakes are explained.
-    pub table: &'a FeatureTable,
-    /// What guides the pictures, if anything does: a [`Guide`](neuroinspect_illusion::Guide), or
-    /// [`ClassTexts`](crate::ClassTexts) to embed only those that are pictured.
-    pub guide: Option<&'a dyn GuideSource>,
-    /// What the decision layer is edited on; without it, it is not edited.
-    pub edit_data: Option<&'a EditData>,
-}
-
-impl fmt::Debug for Subject<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let model = self.classifier.name();
-        f.debug_struct("Subject")
-            .field("classifier", &model)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Finds the neurons behind a class's mistakes, weakens their hold on the class, and pictures
 /// them.
@@ -50,24 +27,24 @@ impl fmt::Debug for Subject<'_> {
 ///
 /// # Errors
 ///
-/// When an option or a neuron is out of range, the class has no samples or no mistakes, or the
-/// mistakes cannot be explained. When the observer asks to stop before the ranking is there,
-/// [`CoreError::Cancelled`]; afterwards the findings so far come back with
+/// When an option or a neuron is out of range, tables are of different classifiers, the class has no
+/// samples or no mistakes, or the mistakes cannot be explained. When the observer asks to stop before
+/// the ranking is there, [`CoreError::Cancelled`]; afterwards the findings so far come back with
 /// [`Findings::interrupted`] set. Nor is it an error when a later stage fails: the others'
 /// findings come back, and what failed stands in [`Findings::failures`].
 pub fn debug(
-    subject: Subject<'_>,
+    inputs: &DebugInputs<'_>,
     class: ClassId,
     config: &DebugConfig,
     observer: &mut dyn Observer,
 ) -> Result<Findings> {
-    debug_each(subject, class, config, observer, &mut |_| {})
+    debug_each(inputs, class, config, observer, &mut |_| {})
 }
 
 /// [`debug`], handing over the findings as they grow.
 ///
 /// `keep` is shown them after the ranking, after the edit, and after each
-/// [batch](neuroinspect_illusion::IllusionConfig::batch_size) of pictures but the last, so that a run
+/// [batch](neuroinspect_illusion::Execution::batch_size) of pictures but the last, so that a run
 /// that is killed loses no more than what was under way. [`Findings::interrupted`] is set in what it
 /// is shown.
 ///
@@ -75,46 +52,86 @@ pub fn debug(
 ///
 /// As [`debug`].
 pub fn debug_each(
-    subject: Subject<'_>,
+    inputs: &DebugInputs<'_>,
     class: ClassId,
     config: &DebugConfig,
     observer: &mut dyn Observer,
     keep: &mut dyn FnMut(&Findings),
 ) -> Result<Findings> {
-    let Subject {
-        classifier, table, ..
-    } = subject;
-    let layer = classifier.decision_layer()?;
-    let device = classifier.device();
+    let layer = inputs.classifier.decision_layer()?;
     config.validate()?;
     config.neurons.check(&layer)?;
+    let mut findings = explained(inputs, &layer, class, config, observer)?;
+    keep(&findings);
 
+    if let Some(data) = inputs.edit_data
+        && !findings.neurons.is_empty()
+    {
+        if edit(inputs, &layer, data, config, &mut findings, observer) {
+            return Ok(findings);
+        }
+        keep(&findings);
+    }
+    if findings.pairs.is_empty() {
+        findings.interrupted = false;
+        return Ok(findings);
+    }
     let start = Instant::now();
-    let explanation = explain(
-        table,
-        &layer,
-        class,
-        &config.counterfactual,
-        &device,
-        observer,
-    )?;
-    let ranking = rank(
-        &explanation,
-        &layer,
-        table.mean_features()?.view(),
-        &config.ranking,
-    )?;
+    let kept = Picturing::new(inputs, config, &mut findings, keep).run(observer);
+    findings
+        .run
+        .add_timing("visualizing", start.elapsed().saturating_sub(kept));
+    Ok(findings)
+}
+
+/// Explains the mistakes and ranks the neurons: what all else goes by.
+fn explained(
+    inputs: &DebugInputs<'_>,
+    layer: &DecisionLayer,
+    class: ClassId,
+    config: &DebugConfig,
+    observer: &mut dyn Observer,
+) -> Result<Findings> {
+    let table = inputs.table;
+    #[cfg(feature = "datasets")]
+    if let Some(images) = inputs.images {
+        let (expected, found) = (table.len(), images.indices.len());
+        if expected != found {
+            let what = "images of the samples that are debugged";
+            return Err(CoreError::length(what, expected, found).into());
+        }
+    }
+    if let Some(data) = inputs.edit_data {
+        for samples in [data.train(), data.evaluation()] {
+            table.check_alike(samples.table())?;
+        }
+    }
+    let start = Instant::now();
+    let predicted = table.predicted_by(layer)?;
+    let explanation = Explainer::new(&inputs.classifier.device())
+        .with_config(config.counterfactual.clone())
+        .explain(&predicted, class, observer)?;
+    let mean = table.mean_features()?;
+    let ranking = rank(&explanation, layer, mean.view(), &config.ranking)?;
     let neurons = match &config.neurons {
         NeuronChoice::Auto { count } => ranking.first(*count),
         NeuronChoice::Listed => ranking.first(usize::MAX),
         NeuronChoice::Given(neurons) => neurons.clone(),
     };
-    let mut illusion = config.illusion.clone();
-    if subject.guide.is_none() && illusion.objective == Objective::Guided {
-        illusion.objective = Objective::ClassConditional;
+    let mut recipe = config.recipe.clone();
+    if inputs.guide.is_none()
+        && recipe.objective.needs_guide()
+        && let Some(objective) = recipe.objective.without_guide()
+    {
+        recipe.objective = objective;
     }
+    let groups = table.groups();
     let mut findings = Findings {
         class,
+        class_names: table.class_names().to_vec(),
+        group_names: groups.map_or_else(Vec::new, |groups| groups.names().to_vec()),
+        samples: table.samples_of(class)?.len(),
+        metrics: predicted.metrics()?,
         pairs: neurons
             .iter()
             .take(config.pictures.unwrap_or(usize::MAX))
@@ -123,141 +140,196 @@ pub fn debug_each(
         explanation,
         ranking,
         neurons,
-        mending: None,
-        illusion_config: illusion,
-        illusions: Vec::new(),
-        core_relevance: Vec::new(),
-        timings: vec![("explaining", start.elapsed())],
+        edit: None,
+        patch: None,
+        edit_file: None,
+        recipe,
+        pictures: Vec::new(),
+        pictures_reused: 0,
+        context_effects: inputs.context_effects.to_vec(),
         interrupted: true,
-        failures: Vec::new(),
+        failures: inputs.failures.clone(),
+        run: inputs.run.clone(),
     };
-    keep(&findings);
-
-    if let Some(data) = subject.edit_data
-        && !findings.neurons.is_empty()
-    {
-        let start = Instant::now();
-        let scope = EditScope::Class(class);
-        let mended = mend(
-            &layer,
-            data,
-            &findings.neurons,
-            scope,
-            &config.editing,
-            &device,
-            observer,
-        );
-        findings.timings.push(("editing", start.elapsed()));
-        let stopped = match &mended {
-            Ok(mending) => matches!(mending.control, Control::Stopped),
-            Err(error) => error.is_cancellation(),
-        };
-        match mended {
-            Ok(mut mending) => {
-                if !matches!(config.neurons, NeuronChoice::Given(_)) {
-                    mending.chosen_from = chosen_from(table, &findings.explanation, data);
-                }
-                if let Control::Failed(reason) = &mending.control {
-                    findings.fail("training the control", reason);
-                }
-                findings.mending = Some(mending);
-            }
-            Err(error) if !stopped => findings.fail_with("editing", &error),
-            Err(_) => {}
-        }
-        if stopped {
-            return Ok(findings);
-        }
-        keep(&findings);
-    }
-
-    if !findings.pairs.is_empty() {
-        picture(subject, &mut findings, observer, keep);
-    } else {
-        findings.interrupted = false;
-    }
+    findings.run.add_timing("explaining", start.elapsed());
     Ok(findings)
+}
+
+/// Edits the decision layer; whether the observer asked to stop.
+fn edit(
+    inputs: &DebugInputs<'_>,
+    layer: &DecisionLayer,
+    data: &EditData,
+    config: &DebugConfig,
+    findings: &mut Findings,
+    observer: &mut dyn Observer,
+) -> bool {
+    let start = Instant::now();
+    let method = RatioEdit::new(findings.neurons.clone(), EditScope::Class(findings.class))
+        .with_config(config.editing.clone());
+    let edited = EditSession::new(data.clone(), layer, &inputs.classifier.device())
+        .and_then(|session| session.edit(&method, observer));
+    findings.run.add_timing("editing", start.elapsed());
+    match edited {
+        Ok(Edited {
+            patch, mut result, ..
+        }) => {
+            if !matches!(config.neurons, NeuronChoice::Given(_)) {
+                result.chosen_from = chosen_from(inputs.table, &findings.explanation, data);
+            }
+            let stopped = matches!(result.control, Some(Control::Stopped));
+            if let Some(Control::Failed(reason)) = &result.control {
+                findings.fail("training the control", reason);
+            }
+            findings.patch = Some(patch);
+            findings.edit = Some(result);
+            findings.edit_file = inputs.edit_file.clone();
+            stopped
+        }
+        Err(error) if is_cancellation(&error) => true,
+        Err(error) => {
+            findings.fail_with("editing", &error);
+            false
+        }
+    }
 }
 
 /// How many of the samples an edit is measured on are mistakes that its neurons were chosen from.
 fn chosen_from(table: &FeatureTable, explanation: &Explanation, data: &EditData) -> usize {
-    let mistakes: Vec<_> = explanation
-        .outcomes
-        .iter()
-        .map(|outcome| {
-            (
-                table.sample_ids()[outcome.sample].as_str(),
-                table.feature(outcome.sample),
-            )
-        })
-        .collect();
+    let mistakes = explanation.counterfactuals.iter().map(|counterfactual| {
+        let sample = counterfactual.sample;
+        (table.sample_ids()[sample].as_str(), table.feature(sample))
+    });
     data.evaluated_among(mistakes)
 }
 
-/// Pictures the pairs, once their classes' texts are embedded.
-fn picture(
-    subject: Subject<'_>,
-    findings: &mut Findings,
-    observer: &mut dyn Observer,
-    keep: &mut dyn FnMut(&Findings),
-) {
-    let start = Instant::now();
-    let (pairs, config) = (findings.pairs.clone(), findings.illusion_config.clone());
-    let classes: Vec<_> = pairs.iter().map(|pair| pair.class).collect();
-    let guide = match subject.guide {
-        Some(source) => match source.guide(&classes, observer) {
-            Ok(guide) => Some(guide),
-            Err(error) => {
-                findings.interrupted = error.is_cancellation();
-                if !findings.interrupted {
-                    findings.fail_with("visualizing", &error);
+/// The pictures under way.
+struct Picturing<'a> {
+    inputs: &'a DebugInputs<'a>,
+    config: &'a DebugConfig,
+    findings: &'a mut Findings,
+    keep: &'a mut dyn FnMut(&Findings),
+    /// Batches still to be handed over.
+    to_come: usize,
+    /// How long `keep` has taken.
+    keeping: Duration,
+}
+
+impl<'a> Picturing<'a> {
+    fn new(
+        inputs: &'a DebugInputs<'a>,
+        config: &'a DebugConfig,
+        findings: &'a mut Findings,
+        keep: &'a mut dyn FnMut(&Findings),
+    ) -> Self {
+        Self {
+            inputs,
+            config,
+            to_come: findings.pairs.len().div_ceil(config.execution.batch_size),
+            findings,
+            keep,
+            keeping: Duration::ZERO,
+        }
+    }
+
+    /// Pictures the pairs, once their classes' texts are embedded; how long keeping them took.
+    fn run(mut self, observer: &mut dyn Observer) -> Duration {
+        match self.pictures(observer) {
+            Ok(kept) => {
+                self.findings.interrupted = kept.shortfall.interrupted;
+                self.findings.pictures_reused = kept.reused;
+                for diverged in &kept.shortfall.diverged {
+                    self.findings.fail_with("visualizing", diverged);
                 }
-                return;
             }
-        },
-        None => None,
-    };
-    let mut to_come = pairs.len().div_ceil(config.batch_size);
-    let mut keeping = Duration::ZERO;
-    let mut finished = |batch: Vec<Illusion>| {
-        findings.illusions.extend(batch);
-        findings
-            .core_relevance
-            .resize(findings.illusions.len(), None);
-        to_come -= 1;
-        if to_come > 0 {
+            Err(error) => {
+                self.findings.interrupted = is_cancellation(&error);
+                if !self.findings.interrupted {
+                    self.findings.fail_with("visualizing", &error);
+                }
+            }
+        }
+        self.keeping
+    }
+
+    fn pictures(&mut self, observer: &mut dyn Observer) -> Result<Kept> {
+        let inputs = self.inputs;
+        let classes: Vec<_> = self.findings.pairs.iter().map(|pair| pair.class).collect();
+        let recipe = self.findings.recipe.clone();
+        let guide = match inputs.guide {
+            Some(source) if recipe.objective.needs_guide() => {
+                Some(source.guide(&classes, observer)?)
+            }
+            _ => None,
+        };
+        let device = inputs.classifier.device();
+        let networks = Networks::new(inputs.classifier, guide.as_ref(), &device, recipe.precision)?;
+        let request =
+            Request::new(self.findings.pairs.clone(), recipe).with_execution(self.config.execution);
+        let means = class_means(inputs.table)?;
+        let mut on_batch = |batch| self.add(&networks, &means, batch);
+        Ok(match inputs.pictures {
+            Some(folder) => folder.visualize(&networks, &request, observer, &mut on_batch)?,
+            None => Kept {
+                shortfall: visualize_each(&networks, &request, observer, &mut on_batch)?,
+                reused: 0,
+            },
+        })
+    }
+
+    /// Adds a batch of pictures to the findings, scored.
+    fn add(&mut self, networks: &Networks, means: &Array2<f32>, batch: Vec<Illusion>) {
+        const SCORING: &str = "scoring core relevance";
+        let scored = core_relevance(
+            &networks.classifier,
+            &batch,
+            means.view(),
+            RELEVANCE_NEIGHBOURS,
+        );
+        let scores: Vec<_> = match scored {
+            _ if batch.is_empty() => Vec::new(),
+            Ok(scored) => scored.into_iter().map(|one| one.score).collect(),
+            Err(error) => {
+                if !self.findings.failures.iter().any(|it| it.stage == SCORING) {
+                    self.findings.fail_with(SCORING, &error);
+                }
+                vec![None; batch.len()]
+            }
+        };
+        for (illusion, core_relevance) in batch.into_iter().zip(scores) {
+            let top_real_activation = self.top_real_activation(illusion.pair.neuron);
+            self.findings.pictures.push(NeuronPicture {
+                top_real_activation,
+                core_relevance,
+                ..NeuronPicture::new(illusion)
+            });
+        }
+        self.to_come = self.to_come.saturating_sub(1);
+        if self.to_come > 0 {
             let start = Instant::now();
-            keep(findings);
-            keeping += start.elapsed();
-        }
-    };
-    let shortfall = visualize_each(
-        subject.classifier,
-        guide.as_ref(),
-        &pairs,
-        &Initial::Noise,
-        &config,
-        observer,
-        &mut finished,
-    );
-    match shortfall {
-        Ok(shortfall) => {
-            findings.interrupted = shortfall.interrupted;
-            for diverged in &shortfall.diverged {
-                findings.fail_with("visualizing", diverged);
-            }
-        }
-        Err(error) => {
-            findings.interrupted = false;
-            findings.fail_with("visualizing", &error);
+            (self.keep)(self.findings);
+            self.keeping += start.elapsed();
         }
     }
-    match relevance(subject, &findings.illusions) {
-        Ok(relevance) => findings.core_relevance = relevance,
-        Err(error) => findings.fail_with("scoring core relevance", &error),
+
+    fn top_real_activation(&self, neuron: NeuronId) -> Option<f32> {
+        let features = self.inputs.table.features();
+        features.column(neuron.0).iter().copied().reduce(f32::max)
     }
-    let time = start.elapsed().saturating_sub(keeping);
-    findings.timings.push(("visualizing", time));
+}
+
+/// Mean features of each class, `[K, D]`; not a number for a class that has no samples, as one that
+/// was predicted but is not in the data.
+fn class_means(table: &FeatureTable) -> Result<Array2<f32>> {
+    let mut means = Array2::from_elem((table.classes(), table.neurons()), f32::NAN);
+    for (class, mut row) in means.rows_mut().into_iter().enumerate() {
+        match table.class_mean(ClassId(class)) {
+            Ok(mean) => row.assign(&mean),
+            Err(CoreError::EmptyClass { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(means)
 }
 
 /// The class a neuron is pictured within.
@@ -278,8 +350,8 @@ fn pair(ranking: &Ranking, explanation: &Explanation, neuron: NeuronId) -> Pair 
         _ => excessive > insufficient,
     };
     let mut excess = BTreeMap::<ClassId, f32>::new();
-    for (outcome, shift) in explanation.outcomes.iter().zip(shifts) {
-        *excess.entry(outcome.predicted).or_default() -= shift;
+    for (counterfactual, shift) in explanation.counterfactuals.iter().zip(shifts) {
+        *excess.entry(counterfactual.predicted).or_default() -= shift;
     }
     let most = excess.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
     let class = match most {
@@ -289,27 +361,9 @@ fn pair(ranking: &Ranking, explanation: &Explanation, neuron: NeuronId) -> Pair 
     Pair { neuron, class }
 }
 
-/// Core relevance of each picture; `None` where it is not defined, as for a class that was predicted
-/// but has no samples, and so no mean.
-fn relevance(subject: Subject<'_>, illusions: &[Illusion]) -> Result<Vec<Option<f32>>> {
-    let Subject {
-        classifier, table, ..
-    } = subject;
-    let mut means = Array2::from_elem((table.classes(), table.neurons()), f32::NAN);
-    for (class, mut row) in means.rows_mut().into_iter().enumerate() {
-        match table.class_mean(ClassId(class)) {
-            Ok(mean) => row.assign(&mean),
-            Err(CoreError::EmptyClass { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let scored = core_relevance(classifier, illusions, means.view(), RELEVANCE_NEIGHBOURS)?;
-    Ok(scored.into_iter().map(|one| one.score).collect())
-}
-
 #[cfg(test)]
 mod tests {
-    use neuroinspect_counterfactual::Outcome;
+    use neuroinspect_counterfactual::Counterfactual;
 
     use super::*;
 
@@ -327,10 +381,10 @@ mod tests {
     fn a_neuron_is_pictured_where_the_ranking_puts_it() {
         let explanation = Explanation {
             class: ClassId(0),
-            outcomes: [1, 1, 1, 2]
+            counterfactuals: [1, 1, 1, 2]
                 .into_iter()
                 .enumerate()
-                .map(|(sample, predicted)| Outcome {
+                .map(|(sample, predicted)| Counterfactual {
                     sample,
                     predicted: ClassId(predicted),
                     steps: 1,
@@ -346,6 +400,7 @@ mod tests {
         };
         let ranking = Ranking {
             class: ClassId(0),
+            top: 5,
             mistakes: 4,
             unflipped: 0,
             insufficient: vec![line(0, 3), line(1, 1)],

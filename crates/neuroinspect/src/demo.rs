@@ -7,36 +7,36 @@
 //! good a reason to say "star" as the star itself; on test scenes, where anything is on anything,
 //! the classifier is wrong about stars elsewhere. Because the cause is known, and can be switched
 //! on and off in the same scene, the demo shows not only what the method says but that it is right.
-//! Training the decision layer on, which [`Mending::control`](crate::Mending) does, mends nothing:
-//! no training scene says that water does not make a star.
+//! Training the decision layer on, which an edit's control does, mends nothing: no training scene says that water does not make a star.
 //!
 //! Both networks were trained by `cargo run --release -p neuroinspect --example train_demo`; see
 //! `assets/README.md` beside the sources.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use burn::tensor::Device;
 use image::RgbImage;
 use ndarray::Axis;
-use neuroinspect_core::{ClassId, NeuronId, Observer};
+use neuroinspect_core::{ClassId, Observer, Seed};
 use neuroinspect_datasets::{
-    ImageDataset, LoaderConfig, Sample,
+    ImageDataset, Sample,
     scenes::{Context, Planted, Scene, Scenes, ScenesConfig},
 };
-use neuroinspect_editing::{EditConfig, Keep, RatioForm, RatioNorm, Schedule};
-use neuroinspect_illusion::{Guide, IllusionConfig};
+use neuroinspect_editing::{
+    EditConfig, EditData, Keep, RatioForm, RatioNorm, Schedule, TrainingConfig,
+};
+use neuroinspect_illusion::Recipe;
 use neuroinspect_models::{
     Checkpoint, LoadConfig, PretrainedClassifier,
     clip::Clip,
     load_classifier_from_bytes,
-    prompts::{ClassEmbeddingConfig, PromptTemplates, class_embeddings, class_text},
+    prompts::{PromptTemplates, class_text},
 };
-use neuroinspect_report::ContextResponse;
-use serde::{Deserialize, Serialize};
+use neuroinspect_report::{ContextEffect, Findings};
 
 use crate::{
-    DebugConfig, EditData, Extracted, Findings, NeuronChoice, Presentation, Result, Subject, debug,
-    extract_features, report::Run,
+    ClassTexts, DebugConfig, DebugInputs, Extracted, Extraction, NeuronChoice, Result, debug,
+    extract_features,
 };
 
 const CLASSIFIER: &[u8] = include_bytes!("../assets/scenes_classifier.safetensors");
@@ -57,6 +57,7 @@ pub struct Demo {
     pub train: Scenes,
     /// Scenes where object and context are independent.
     pub test: Scenes,
+    templates: PromptTemplates,
 }
 
 impl fmt::Debug for Demo {
@@ -68,35 +69,37 @@ impl fmt::Debug for Demo {
     }
 }
 
-/// How a neuron answers when the planted context is put behind the same scenes.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ContextEffect {
-    /// Mean activation with the context.
-    pub present: f32,
-    /// Mean activation without it.
-    pub absent: f32,
-    /// Their difference in standard deviations of the neuron's activation over all these scenes
-    /// (Cohen's d).
-    pub effect: f32,
+/// The demo's scenes as its classifier sees them, and all else that it is debugged with.
+#[derive(Debug)]
+pub struct DemoData<'a> {
+    demo: &'a Demo,
+    /// The test scenes.
+    pub extracted: Extracted,
+    /// The training scenes, and the test scenes to measure on.
+    pub edit_data: EditData,
+    /// How each of `D` neurons answers to the planted context.
+    pub context_effects: Vec<ContextEffect>,
+    texts: ClassTexts<'a>,
 }
 
-impl ContextEffect {
-    /// Whether the neuron responds to the context: an effect beyond 0.5 either way, which Cohen
-    /// calls medium.
-    pub fn responds(&self) -> bool {
-        self.effect.abs() > 0.5
-    }
-}
-
-/// What the demo found, mended and measured.
+/// What the demo found, edited and measured.
 #[derive(Clone, Debug)]
 pub struct DemoFindings {
     /// The test scenes as the classifier sees them.
     pub extracted: Extracted,
     /// What the three stages made of the planted class.
     pub findings: Findings,
-    /// How each neuron answers to the context: one entry for each of `D` neurons.
-    pub context_effects: Vec<ContextEffect>,
+}
+
+impl DemoData<'_> {
+    /// What [`debug`](crate::debug()) works from.
+    pub fn inputs(&self) -> DebugInputs<'_> {
+        DebugInputs::new(self.demo.classifier.as_ref(), &self.extracted.table)
+            .with_guide(&self.texts)
+            .with_edit_data(&self.edit_data)
+            .with_images(&self.demo.test, &self.extracted.indices)
+            .with_context_effects(&self.context_effects)
+    }
 }
 
 impl Demo {
@@ -122,6 +125,7 @@ impl Demo {
             )?,
             train: Scenes::new(Self::training_scenes())?,
             test: Scenes::new(ScenesConfig::test())?,
+            templates: PromptTemplates::parts32(),
         })
     }
 
@@ -154,21 +158,44 @@ impl Demo {
     /// validation scenes have the false correlation too, so that accuracy on them says nothing about
     /// an edit: the last epoch is kept.
     pub fn config() -> DebugConfig {
-        let editing = EditConfig::default()
-            .with_ratio(RatioForm::PerNeuron, RatioNorm::L2)
-            .with_lambda3(1.0)
+        let training = TrainingConfig::default()
             .with_learning_rate(2e-3)
             .with_keep(Keep::Last)
             .with_schedule(Schedule::Warmup)
             .with_epochs(20, None);
-        let illusion = IllusionConfig::default()
-            .with_learning_rate(0.03)
-            .with_steps(400);
+        let editing = EditConfig::default()
+            .with_ratio(RatioForm::PerNeuron, RatioNorm::L2)
+            .with_lambda3(1.0)
+            .with_training(training);
+        let recipe = Recipe::default().with_learning_rate(0.03).with_steps(400);
         DebugConfig::new()
             .with_neurons(NeuronChoice::Listed)
             .with_pictures(5)
             .with_editing(editing)
-            .with_illusion(illusion)
+            .with_recipe(recipe)
+    }
+
+    /// Computes what the three stages work from. `seed` decides which training scenes an edit is
+    /// validated on.
+    ///
+    /// # Errors
+    ///
+    /// When the classifier fails, or the observer asks to stop.
+    pub fn data(&self, seed: Seed, observer: &mut dyn Observer) -> Result<DemoData<'_>> {
+        let extracted = self.extract(&self.test, observer)?;
+        let train = self.extract(&self.train, observer)?.table;
+        let names = self.test.class_names().iter();
+        Ok(DemoData {
+            demo: self,
+            edit_data: EditData::new(train, extracted.table.clone(), seed)?,
+            context_effects: self.context_effects(observer)?,
+            texts: ClassTexts {
+                encoder: &self.clip,
+                templates: &self.templates,
+                texts: names.map(|name| class_text(None, name)).collect(),
+            },
+            extracted,
+        })
     }
 
     /// Runs all three stages on the planted class, and checks the neurons against the truth.
@@ -177,37 +204,11 @@ impl Demo {
     ///
     /// As [`debug`].
     pub fn run(&self, config: &DebugConfig, observer: &mut dyn Observer) -> Result<DemoFindings> {
-        let extracted = self.extract(&self.test, observer)?;
-        let train = self.extract(&self.train, observer)?.table;
-        let context_effects = self.context_effects(observer)?;
-
-        let edit_data = EditData::new(&train, &extracted.table, config.editing.seed)?;
-        let texts: Vec<_> = self
-            .test
-            .class_names()
-            .iter()
-            .map(|name| class_text(None, name))
-            .collect();
-        let guide = Guide {
-            encoder: &self.clip,
-            class_embeddings: class_embeddings(
-                &self.clip,
-                &PromptTemplates::parts32(),
-                &texts,
-                &ClassEmbeddingConfig::default(),
-            )?,
-        };
-        let subject = Subject {
-            classifier: self.classifier.as_ref(),
-            table: &extracted.table,
-            guide: Some(&guide),
-            edit_data: Some(&edit_data),
-        };
-        let findings = debug(subject, self.planted_class(), config, observer)?;
+        let data = self.data(config.editing.training.seed, observer)?;
+        let findings = debug(&data.inputs(), self.planted_class(), config, observer)?;
         Ok(DemoFindings {
-            extracted,
+            extracted: data.extracted,
             findings,
-            context_effects,
         })
     }
 
@@ -251,6 +252,7 @@ impl Demo {
                 0.0
             };
             ContextEffect {
+                context: context.to_string(),
                 present,
                 absent,
                 effect,
@@ -259,54 +261,18 @@ impl Demo {
         Ok((0..present.neurons()).map(effect).collect())
     }
 
-    /// What the demo's report shows beside its findings.
-    pub fn presentation<'a>(&'a self, found: &'a DemoFindings, run: Run) -> Presentation<'a> {
-        let response = |(neuron, effect): (usize, &ContextEffect)| {
-            let context = self.planted_context().to_string();
-            let ContextEffect {
-                present, absent, ..
-            } = *effect;
-            (
-                NeuronId(neuron),
-                ContextResponse {
-                    context,
-                    present,
-                    absent,
-                },
-            )
-        };
-        Presentation {
-            dataset: &self.test,
-            extracted: &found.extracted,
-            run,
-            edit_file: None,
-            context_responses: found
-                .context_effects
-                .iter()
-                .enumerate()
-                .map(response)
-                .collect::<BTreeMap<_, _>>(),
-        }
-    }
-
     fn extract(
         &self,
         dataset: &dyn ImageDataset,
         observer: &mut dyn Observer,
     ) -> Result<Extracted> {
-        let (loader, sha256) = (LoaderConfig::default(), Some(self.weights_sha256.as_str()));
-        extract_features(
-            self.classifier.as_ref(),
-            dataset,
-            None,
-            sha256,
-            &loader,
-            observer,
-        )
+        let extraction = Extraction::new(self.classifier.as_ref(), dataset)
+            .with_weights_sha256(&self.weights_sha256);
+        extract_features(&extraction, observer)
     }
 }
 
-/// Scenes put on a stage of their own.
+/// Scenes that are changed, beside those they come from.
 struct Staged<'a> {
     origin: &'a Scenes,
     scenes: Vec<Scene>,

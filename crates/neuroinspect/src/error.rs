@@ -1,5 +1,9 @@
 //! The error of the facade: whichever crate's it was.
 
+use std::path::PathBuf;
+
+use crate::FolderHolder;
+
 /// `Result` with the facade's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -14,6 +18,7 @@ pub enum Error {
     #[error(transparent)]
     Models(#[from] neuroinspect_models::Error),
     /// Data sets and their images.
+    #[cfg(feature = "datasets")]
     #[error(transparent)]
     Datasets(#[from] neuroinspect_datasets::Error),
     /// Counterfactual explanation.
@@ -28,6 +33,34 @@ pub enum Error {
     /// Reports.
     #[error(transparent)]
     Report(#[from] neuroinspect_report::Error),
+    /// A folder that results cannot be written into.
+    #[error("cannot write results into '{}'; choose another folder", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A folder that another run writes into.
+    #[error(
+        "'{}' is held by {}; wait for it, or choose another folder",
+        path.display(),
+        holder.as_ref().map_or_else(|| "another program".to_owned(), ToString::to_string)
+    )]
+    FolderHeld {
+        /// The folder.
+        path: PathBuf,
+        /// Who holds it, where that could be read.
+        holder: Option<FolderHolder>,
+    },
+    /// A file of an earlier run that cannot be removed.
+    #[error("cannot remove '{}', which an earlier run left", path.display())]
+    Remove {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A data set whose classes are not the model's.
     #[error(
         "'{dataset}' has {found} classes ({names}), but {model} decides between {expected}; give \
@@ -54,16 +87,26 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// Whether the work was stopped because an observer asked for it.
-    pub fn is_cancellation(&self) -> bool {
-        use neuroinspect_core::Error::Cancelled;
-        matches!(
-            self,
-            Self::Core(Cancelled { .. })
-                | Self::Counterfactual(neuroinspect_counterfactual::Error::Core(Cancelled { .. }))
-                | Self::Illusion(neuroinspect_illusion::Error::Core(Cancelled { .. }))
-                | Self::Editing(neuroinspect_editing::Error::Core(Cancelled { .. }))
-        )
+#[cfg(test)]
+mod tests {
+    use neuroinspect_core::{Error as CoreError, is_cancellation};
+
+    use super::*;
+
+    /// However many errors are around it.
+    #[test]
+    fn being_stopped_is_seen_through_every_crates_error() {
+        let stopped = || CoreError::cancelled("working");
+        let errors: [Error; 4] = [
+            stopped().into(),
+            neuroinspect_counterfactual::Error::from(stopped()).into(),
+            neuroinspect_illusion::Error::from(stopped()).into(),
+            neuroinspect_editing::Error::from(stopped()).into(),
+        ];
+        for error in &errors {
+            assert!(is_cancellation(error), "{error:?}");
+        }
+        let other = Error::from(CoreError::empty("samples"));
+        assert!(!is_cancellation(&other));
     }
 }

@@ -1,9 +1,12 @@
-//! From images to a feature table.
+//! From images to tables of activations.
+
+use std::fmt;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array2, Array4};
 use neuroinspect_core::{
-    Classifier, Error as CoreError, FeatureTable, Groups, Observer, Progress, Provenance, host,
+    ActivationTable, Classifier, Error as CoreError, FeatureTable, Observer, Precision, Progress,
+    Provenance, read_back,
 };
 use neuroinspect_datasets::{ImageDataset, LoaderConfig, Skipped, batches};
 
@@ -11,120 +14,261 @@ use crate::{Error, Result};
 
 const STAGE: &str = "extracting features";
 
-/// A feature table, and the samples that could not be read.
+/// Which activations are to be computed: of whom, on what, and how.
+#[derive(Clone)]
+pub struct Extraction<'a> {
+    /// The classifier. It is not changed: the work is done on an evaluation copy.
+    pub classifier: &'a dyn Classifier,
+    /// The images.
+    pub dataset: &'a dyn ImageDataset,
+    /// Which samples of the data set, in the order wanted; by default all.
+    pub indices: Option<&'a [usize]>,
+    /// SHA-256 of the file of the classifier's weights, for the table's provenance.
+    pub weights_sha256: Option<&'a str>,
+    /// The number format computed in; 32-bit floats by default.
+    pub precision: Precision,
+    /// How images are loaded. They are decoded and preprocessed by the loader's threads while the
+    /// classifier is at work, and at most a few batches are in memory at any time.
+    pub loader: LoaderConfig,
+}
+
+impl fmt::Debug for Extraction<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extraction")
+            .field("classifier", &self.classifier.name())
+            .field("dataset", &self.dataset.name())
+            .field("precision", &self.precision)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A table of activations, and the samples that could not be read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Extracted {
-    /// One row per readable sample, in the data set's order.
-    pub table: FeatureTable,
+pub struct Extracted<T = FeatureTable> {
+    /// One row per readable sample, in the order wanted.
+    pub table: T,
     /// For each row, the sample's index in the data set.
     pub indices: Vec<usize>,
     /// The samples left out, with the reason.
     pub skipped: Vec<Skipped>,
 }
 
+impl<'a> Extraction<'a> {
+    /// All samples of a data set, in 32-bit floats.
+    pub fn new(classifier: &'a dyn Classifier, dataset: &'a dyn ImageDataset) -> Self {
+        Self {
+            classifier,
+            dataset,
+            indices: None,
+            weights_sha256: None,
+            precision: Precision::F32,
+            loader: LoaderConfig::default(),
+        }
+    }
+
+    /// Sets which samples, in the order wanted.
+    pub fn with_indices(mut self, indices: &'a [usize]) -> Self {
+        self.indices = Some(indices);
+        self
+    }
+
+    /// Sets the hash of the file of weights.
+    pub fn with_weights_sha256(mut self, sha256: &'a str) -> Self {
+        self.weights_sha256 = Some(sha256);
+        self
+    }
+
+    /// Sets the number format computed in.
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// Sets how images are loaded.
+    pub fn with_loader(mut self, loader: LoaderConfig) -> Self {
+        self.loader = loader;
+        self
+    }
+
+    /// Where the activations of a layer come from.
+    pub(crate) fn provenance(&self, layer: &str) -> Provenance {
+        let Self {
+            classifier,
+            dataset,
+            ..
+        } = self;
+        let mut provenance = Provenance::new(classifier.name(), classifier.input().clone())
+            .with_layer(layer)
+            .with_precision(self.precision)
+            .with_dataset(dataset.name());
+        if let Some(sha256) = self.weights_sha256 {
+            provenance = provenance.with_weights_sha256(sha256);
+        }
+        if let Some(sha256) = dataset.fingerprint() {
+            provenance = provenance.with_dataset_sha256(sha256);
+        }
+        provenance
+    }
+
+    /// Runs a copy of the classifier over the images; `read` makes of it and of normalised images
+    /// `[N, 3, S, S]` what is kept: `[N, D]`.
+    fn run(
+        &self,
+        layer: &str,
+        read: &dyn Fn(&dyn Classifier, Tensor<4>) -> Result<Tensor<2>>,
+        observer: &mut dyn Observer,
+    ) -> Result<Extracted<ActivationTable>> {
+        // Before the images are read, so that one changed meanwhile is noticed the next time.
+        let provenance = self.provenance(layer);
+        let dataset = self.dataset;
+        let device = self.classifier.device().without_autodiff();
+        let mut copy = self.classifier.evaluation_copy(&device, self.precision)?;
+        copy.fold();
+        let total = self.indices.map_or(dataset.samples().len(), <[usize]>::len);
+        let (mut values, mut width) = (Vec::new(), 0);
+        let mut rows = Vec::with_capacity(total);
+        let skipped = std::thread::scope(|scope| -> Result<Vec<Skipped>> {
+            let spec = copy.input();
+            let mut batches = batches(scope, dataset, self.indices, spec, &self.loader)?;
+            for batch in &mut batches {
+                let batch = batch?;
+                let images = copy.input().normalize(images_on(batch.images, &device));
+                let activations = read(copy.as_ref(), self.precision.cast(images))?;
+                let [found, columns] = activations.dims();
+                if found != batch.indices.len() || (width != 0 && columns != width) {
+                    let what = format!("activations of layer '{layer}' of {}", copy.name());
+                    let expected = [batch.indices.len(), width];
+                    return Err(CoreError::shape(what, expected, [found, columns]).into());
+                }
+                width = columns;
+                values.extend(read_back(activations, "the activations")?);
+                rows.extend(batch.indices);
+                observer.proceed(Progress {
+                    stage: STAGE,
+                    done: rows.len(),
+                    total,
+                })?;
+            }
+            Ok(batches.skipped().to_vec())
+        })?;
+        if rows.is_empty() {
+            return Err(Error::NoImages {
+                dataset: dataset.name().to_owned(),
+            });
+        }
+        let values = Array2::from_shape_vec((rows.len(), width), values)
+            .map_err(|error| CoreError::shape("activations", error, rows.len()))?;
+        let ids = rows.iter().map(|&row| dataset.samples()[row].id.clone());
+        Ok(Extracted {
+            table: ActivationTable::of_samples(ids.collect(), values, provenance)?,
+            indices: rows,
+            skipped,
+        })
+    }
+}
+
 /// Computes the features of a data set's samples, once and for all.
-///
-/// Images are decoded and preprocessed by `loader`'s threads while the classifier is at work, and
-/// at most a few batches are in memory at any time. `indices` selects samples; `None` takes all.
-/// `weights_sha256` goes into the table's provenance.
 ///
 /// # Errors
 ///
-/// When the data set's classes are not as many as the model's, an image is corrupt and the loader
-/// was told to fail, no image is left, a feature is not finite, or the observer asks to stop.
+/// When the data set's classes are not as many as the model's, a sample has no group though the data
+/// set has groups, an image is corrupt and the loader was told to fail, no image is left, a feature is
+/// not finite, the device does not compute in the precision, or the observer asks to stop.
 pub fn extract_features(
-    classifier: &dyn Classifier,
-    dataset: &dyn ImageDataset,
-    indices: Option<&[usize]>,
-    weights_sha256: Option<&str>,
-    loader: &LoaderConfig,
+    extraction: &Extraction<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Extracted> {
+    let Extraction {
+        classifier,
+        dataset,
+        ..
+    } = extraction;
     let layer = classifier.decision_layer()?;
-    let names = dataset.class_names();
-    if names.len() != layer.classes() {
-        let first = &names[..names.len().min(3)];
-        return Err(Error::ClassCount {
-            dataset: dataset.name().to_owned(),
-            model: classifier.name().to_owned(),
-            expected: layer.classes(),
-            found: names.len(),
-            names: first.join(", ")
-                + if names.len() > first.len() {
-                    ", ..."
-                } else {
-                    ""
-                },
-        });
-    }
-    let device = classifier.device();
-    let total = indices.map_or(dataset.samples().len(), <[usize]>::len);
-    let mut features = Vec::with_capacity(total * layer.neurons());
-    let mut rows = Vec::with_capacity(total);
-    let skipped = std::thread::scope(|scope| -> Result<Vec<Skipped>> {
-        let mut batches = batches(scope, dataset, indices, classifier.input(), loader)?;
-        for batch in &mut batches {
-            let batch = batch?;
-            let images = classifier
-                .input()
-                .normalize(images_on(batch.images, &device));
-            let activations = classifier.activations(images).features;
-            let [_, neurons] = activations.dims();
-            if neurons != layer.neurons() {
-                let what = format!("features of {}", classifier.name());
-                return Err(CoreError::shape(what, layer.neurons(), neurons).into());
-            }
-            features.extend(host(activations, "the features")?);
-            rows.extend(batch.indices);
-            let progress = Progress {
-                stage: STAGE,
-                done: rows.len(),
-                total,
-            };
-            if observer.update(progress).is_break() {
-                return Err(CoreError::Cancelled { stage: STAGE }.into());
+    check_classes(*classifier, *dataset, layer.classes())?;
+    // A group that is missing is known before hours of work.
+    match extraction.indices {
+        Some(indices) => dataset.groups_of(indices)?,
+        None => dataset.groups_of(&(0..dataset.samples().len()).collect::<Vec<_>>())?,
+    };
+    let neurons = layer.neurons();
+    let features = |copy: &dyn Classifier, images| {
+        let features = copy.activations(images).features;
+        let [_, found] = features.dims();
+        match found == neurons {
+            true => Ok(features),
+            false => {
+                let what = format!("features of {}", copy.name());
+                Err(CoreError::shape(what, neurons, found).into())
             }
         }
-        Ok(batches.skipped().to_vec())
-    })?;
-    if rows.is_empty() {
-        return Err(Error::NoImages {
-            dataset: dataset.name().to_owned(),
-        });
-    }
-
-    let features = Array2::from_shape_vec((rows.len(), layer.neurons()), features)
-        .map_err(|error| CoreError::shape("features", error, rows.len()))?;
-    let samples: Vec<_> = rows.iter().map(|&row| &dataset.samples()[row]).collect();
-    let mut provenance =
-        Provenance::new(classifier.name(), classifier.input().clone()).with_dataset(dataset.name());
-    if let Some(sha256) = weights_sha256 {
-        provenance = provenance.with_weights_sha256(sha256);
-    }
-    let predictions = layer.predict(features.view())?;
-    let mut table = FeatureTable::of_samples(
-        samples.iter().map(|sample| sample.id.clone()).collect(),
-        features,
-        samples.iter().map(|sample| sample.label).collect(),
-        predictions,
-        dataset.class_names().to_vec(),
-        provenance,
-    )?;
-    // Groups are worth reporting only when every sample has one.
-    let groups: Option<Vec<_>> = samples.iter().map(|sample| sample.group).collect();
-    if let Some(of_sample) = groups.filter(|_| !dataset.group_names().is_empty()) {
-        let names = dataset.group_names().to_vec();
-        table = table.with_groups(Groups { names, of_sample })?;
+    };
+    let Extracted {
+        table,
+        indices,
+        skipped,
+    } = extraction.run(classifier.penultimate(), &features, observer)?;
+    let samples = dataset.samples();
+    let labels = indices.iter().map(|&row| samples[row].label).collect();
+    let mut table = FeatureTable::new(table, labels, dataset.class_names().to_vec())?;
+    if let Some(groups) = dataset.groups_of(&indices)? {
+        table = table.with_groups(groups)?;
     }
     Ok(Extracted {
         table,
-        indices: rows,
+        indices,
         skipped,
     })
 }
 
+/// Computes the activations of any of a classifier's [layers](Classifier::layers), one number for each
+/// of its channels: the mean over positions or tokens.
+///
+/// # Errors
+///
+/// As [`extract_features`], but for what concerns classes and groups, and when there is no such
+/// layer.
+pub fn extract_activations(
+    extraction: &Extraction<'_>,
+    layer: &str,
+    observer: &mut dyn Observer,
+) -> Result<Extracted<ActivationTable>> {
+    let read = |copy: &dyn Classifier, images| {
+        let values = copy.activations_at(images, &[layer])?.pop();
+        let values = values.ok_or_else(|| CoreError::Model {
+            model: copy.name().to_owned(),
+            reason: format!("it gave no values of layer '{layer}'"),
+        })?;
+        Ok(values.pooled())
+    };
+    extraction.run(layer, &read, observer)
+}
+
+fn check_classes(
+    classifier: &dyn Classifier,
+    dataset: &dyn ImageDataset,
+    expected: usize,
+) -> Result<()> {
+    let names = dataset.class_names();
+    if names.len() == expected {
+        return Ok(());
+    }
+    let first = &names[..names.len().min(3)];
+    let more = if names.len() > first.len() {
+        ", ..."
+    } else {
+        ""
+    };
+    Err(Error::ClassCount {
+        dataset: dataset.name().to_owned(),
+        model: classifier.name().to_owned(),
+        expected,
+        found: names.len(),
+        names: first.join(", ") + more,
+    })
+}
+
 /// Images on a device: `[N, 3, S, S]`.
-pub(crate) fn images_on(images: Array4<f32>, device: &Device) -> Tensor<4> {
+fn images_on(images: Array4<f32>, device: &Device) -> Tensor<4> {
     let shape: [usize; 4] = images.dim().into();
     let values = images.into_iter().collect();
     Tensor::from_data(TensorData::new(values, shape), device)

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use burn::tensor::Tensor;
-use neuroinspect_core::{ClassId, Error as CoreError, ImageTextEncoder, Observer, Progress};
+use neuroinspect_core::{
+    ClassEmbeddings, ClassId, Error as CoreError, ImageTextEncoder, Observer, Progress,
+};
 use neuroinspect_illusion::Guide;
 use neuroinspect_models::prompts::{ClassEmbeddingConfig, PromptTemplates, class_embeddings};
 
@@ -34,7 +35,7 @@ impl GuideSource for Guide<'_> {
 /// classes of ImageNet would take longer than the handful of pictures that are wanted.
 #[derive(Clone)]
 pub struct ClassTexts<'a> {
-    /// The encoder; on the classifier's device.
+    /// The encoder.
     pub encoder: &'a dyn ImageTextEncoder,
     /// The prompts a text is put into.
     pub templates: &'a PromptTemplates,
@@ -52,13 +53,13 @@ impl fmt::Debug for ClassTexts<'_> {
 }
 
 impl GuideSource for ClassTexts<'_> {
-    /// The rows of other classes are zero.
+    /// Embeds the texts of `classes`, each once.
     fn guide(&self, classes: &[ClassId], observer: &mut dyn Observer) -> Result<Guide<'_>> {
         let mut needed = classes.to_vec();
         needed.sort_unstable();
         needed.dedup();
         let config = ClassEmbeddingConfig::default();
-        let mut embeddings: Option<Tensor<2>> = None;
+        let mut embeddings: Option<ClassEmbeddings> = None;
         for (index, &class) in needed.iter().enumerate() {
             let text = self.texts.get(class.0).ok_or(CoreError::ClassOutOfRange {
                 class,
@@ -66,24 +67,20 @@ impl GuideSource for ClassTexts<'_> {
             })?;
             let text = std::slice::from_ref(text);
             let row = class_embeddings(self.encoder, self.templates, text, &config)?;
-            let width = row.dims()[1];
-            let rows = embeddings
-                .unwrap_or_else(|| Tensor::zeros([self.texts.len(), width], &row.device()));
-            embeddings = Some(rows.slice_assign([class.0..class.0 + 1, 0..width], row));
-            let progress = Progress {
+            let of_class = ClassEmbeddings::new(&[class], row)?;
+            match &mut embeddings {
+                Some(embeddings) => embeddings.extend(of_class)?,
+                None => embeddings = Some(of_class),
+            }
+            observer.proceed(Progress {
                 stage: STAGE,
                 done: index + 1,
                 total: needed.len(),
-            };
-            if observer.update(progress).is_break() {
-                return Err(CoreError::Cancelled { stage: STAGE }.into());
-            }
+            })?;
         }
-        let class_embeddings =
-            embeddings.ok_or_else(|| CoreError::shape("classes to picture", "at least 1", 0))?;
         Ok(Guide {
             encoder: self.encoder,
-            class_embeddings,
+            class_embeddings: embeddings.ok_or_else(|| CoreError::empty("classes to picture"))?,
         })
     }
 }

@@ -29,65 +29,89 @@
 //!
 //! // Features are computed once; every stage but the pictures works from them.
 //! let classifier = loaded.model.as_ref();
-//! let sha256 = Some(loaded.weights_sha256.as_str());
-//! let seen = extract_features(classifier, &images, None, sha256, &LoaderConfig::default(), &mut Silent)?;
+//! let extraction =
+//!     Extraction::new(classifier, &images).with_weights_sha256(&loaded.weights_sha256);
+//! let seen = extract_features(&extraction, &mut Silent)?;
 //! let table = &seen.table;
-//! println!("accuracy {:.3}", Metrics::of(table)?.accuracy);
+//! let layer = classifier.decision_layer()?;
+//! println!("accuracy {:.3}", table.predicted_by(&layer)?.metrics()?.accuracy);
 //!
 //! let class = table.class_by_name_or_index("bird")?;
-//! let edit_data = EditData::halves(table, Seed(0))?;
-//! let subject = Subject { classifier, table, guide: None, edit_data: Some(&edit_data) };
-//! let findings = debug(subject, class, &DebugConfig::new(), &mut Silent)?;
+//! let edit_data = EditData::halves(table.clone(), Seed(0))?;
+//! let inputs = DebugInputs::new(classifier, table)
+//!     .with_edit_data(&edit_data)
+//!     .with_images(&images, &seen.indices);
+//! let findings = debug(&inputs, class, &DebugConfig::new(), &mut Silent)?;
 //! for neuron in &findings.ranking.insufficient {
 //!     println!("neuron {} was too weak in {:.0} % of the mistakes", neuron.neuron, 100.0 * neuron.prec_at_5);
 //! }
+//! inputs.report(&findings)?.write("bird-report")?;
 //! # Ok(())
 //! # }
 //! ```
 //!
+//! # Your model is not changed
+//!
+//! Features and pictures are computed on copies of a classifier, in evaluation state. Burn's batch
+//! normalisation takes the statistics of the batch, and overwrites its running ones, whenever its
+//! input can be differentiated and it has not been told otherwise: optimising a picture through the
+//! model itself would change it. The copies share nothing with it that could be changed.
+//!
 //! # Map
 //!
-//! - [`debug`] chains the three stages; [`extract_features`] makes the [`core::FeatureTable`] they
-//!   work from; [`Presentation`] makes a report of what they found.
-//! - [`core`]: what every other module speaks of. [`models`], [`datasets`]: where classifiers and
+//! - [`debug`] chains the three stages; `extract_features` makes the [`core::FeatureTable`] they
+//!   work from, `extract_activations` a table of any other layer; [`Findings`] are what comes out.
+//! - [`RunFolder`] is a folder that a run holds alone, and takes up again what an earlier run left.
+//! - [`core`]: what every other module speaks of. [`models`], `datasets`: where classifiers and
 //!   images come from. [`counterfactual`], [`illusion`], [`editing`]: the three stages. [`report`]:
 //!   JSON, pictures and HTML.
-//! - [`demo`]: scenes with a planted false correlation, a classifier that fell for it, and a small
+//! - `demo`: scenes with a planted false correlation, a classifier that fell for it, and a small
 //!   CLIP, all embedded.
 //!
 //! # Feature flags
 //!
-//! One per Burn backend, passed through: `flex` (default: pure Rust, CPU), `tch` (libtorch, CPU and
-//! CUDA), `wgpu` (WGSL everywhere), `vulkan`, `metal`, `cuda`, `rocm`. One build can hold several;
-//! which one is used is chosen at run time, by the [`Device`](burn::tensor::Device) a model is
-//! loaded on. The default build pulls in neither wgpu nor libtorch.
+//! - `datasets` (default): image folders, synthetic scenes, and features computed from images.
+//! - `report` (default): pages and pictures of what was found; brings `datasets` with it. Without it
+//!   there are still the findings and their JSON.
+//! - `demo`: the embedded demo, with 6.7 MB of weights; brings `datasets` with it.
+//!
+//! And one per Burn backend, passed through: `flex` (default: pure Rust, CPU), `tch` (libtorch, CPU
+//! and CUDA), `wgpu` (WGSL everywhere), `vulkan`, `metal`, `cuda`, `rocm`. One build can hold
+//! several; which one is used is chosen at run time, by the [`Device`](burn::tensor::Device) a model
+//! is loaded on. The default build pulls in neither wgpu nor libtorch.
 
 mod config;
 mod debug;
+#[cfg(feature = "demo")]
 pub mod demo;
-mod edit_data;
 mod error;
+#[cfg(feature = "datasets")]
 mod extract;
-mod findings;
 mod guide;
-mod mending;
-mod present;
+#[cfg(feature = "report")]
+mod images;
+mod inputs;
+mod run_folder;
 
 pub use config::{DebugConfig, NeuronChoice};
-pub use debug::{Subject, debug, debug_each};
-pub use edit_data::EditData;
+pub use debug::{debug, debug_each};
 pub use error::{Error, Result};
-pub use extract::{Extracted, extract_features};
-pub use findings::Findings;
+#[cfg(feature = "datasets")]
+pub use extract::{Extracted, Extraction, extract_activations, extract_features};
 pub use guide::{ClassTexts, GuideSource};
-pub use mending::{Control, Mending, mend};
-pub use present::{EditFile, Presentation};
+pub use inputs::DebugInputs;
+#[cfg(feature = "datasets")]
+pub use inputs::ImageSource;
+pub use neuroinspect_report::Findings;
+#[cfg(feature = "datasets")]
+pub use run_folder::{FeatureRequest, FolderFeatures};
+pub use run_folder::{FolderHolder, Kept, PictureFolder, PictureOrigin, RunFolder};
 
 /// The framework, as this crate was built with it.
 pub use burn;
 
 /// Its Rust code compiles.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "report"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
@@ -102,6 +126,7 @@ pub mod counterfactual {
 }
 
 /// Image folders, preprocessing, and synthetic scenes.
+#[cfg(feature = "datasets")]
 pub mod datasets {
     pub use neuroinspect_datasets::*;
 }
@@ -121,7 +146,7 @@ pub mod models {
     pub use neuroinspect_models::*;
 }
 
-/// JSON, pictures and HTML out of results.
+/// What was found, as data, JSON and, with the feature `report`, pictures and HTML.
 pub mod report {
     pub use neuroinspect_report::*;
 }
@@ -129,18 +154,25 @@ pub mod report {
 /// What most programs need: `use neuroinspect::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        ClassTexts, DebugConfig, EditData, Findings, NeuronChoice, Presentation, Subject, debug,
-        extract_features,
+        ClassTexts, DebugConfig, DebugInputs, Findings, NeuronChoice, RunFolder, debug,
     };
+    #[cfg(feature = "datasets")]
+    pub use crate::{Extraction, extract_activations, extract_features};
     pub use neuroinspect_core::{
-        ClassId, Classifier, DecisionLayer, DeviceName, FeatureTable, ImageTextEncoder, InputSpec,
-        Metrics, NeuronId, Observer, Progress, Provenance, Seed, Silent,
+        Activations, ClassId, Classifier, DecisionLayer, DeviceName, FeatureTable,
+        ImageTextEncoder, InputSpec, Metrics, NeuronId, Observer, Precision, Progress, Provenance,
+        Seed, Silent, is_cancellation,
     };
-    pub use neuroinspect_counterfactual::{CounterfactualConfig, RankingConfig, explain, rank};
+    pub use neuroinspect_counterfactual::{CounterfactualConfig, Explainer, RankingConfig, rank};
+    #[cfg(feature = "datasets")]
     pub use neuroinspect_datasets::{
         ImageDataset, ImageFolder, ImageFolderConfig, LoaderConfig, OnCorrupt,
     };
-    pub use neuroinspect_editing::{Edit, EditConfig, EditScope, edit};
-    pub use neuroinspect_illusion::{Guide, IllusionConfig, Objective, Pair, visualize};
+    pub use neuroinspect_editing::{
+        EditConfig, EditData, EditScope, EditSession, LayerPatch, RatioEdit,
+    };
+    pub use neuroinspect_illusion::{
+        Execution, Guide, Networks, Objective, Pair, Recipe, Request, visualize,
+    };
     pub use neuroinspect_models::{LoadConfig, PretrainedClassifier, clip::Clip, load_classifier};
 }

@@ -2,17 +2,22 @@
 
 use anyhow::{Result, bail};
 use neuroinspect::{
-    core::{ClassId, Seed},
-    editing::{Edit, Recipe},
+    core::ClassId,
+    editing::{LayerPatch, Recipe},
+    report::Schema,
 };
 use serde::Serialize;
 
 use crate::{
-    args::{ApplyArgs, Common, ModelArgs},
-    model,
-    output::{self, OutFolder},
-    session::Outcome,
+    args::{ApplyArgs, Common, FormatArgs, ModelArgs},
+    exit::Exit,
+    model::{self, has_all_weights},
+    options::Options,
+    output::{open_folder, print},
 };
+
+const PATCH: Schema = Schema::new("neuroinspect.edit-file", 1);
+const APPLIED: Schema = Schema::new("neuroinspect.applied", 1);
 
 /// What an edit file holds, but for the values.
 #[derive(Serialize)]
@@ -28,36 +33,39 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn of(edit: &'a Edit) -> Self {
-        let (largest_weight_change, largest_bias_change) = edit.largest_change();
+    fn of(patch: &'a LayerPatch) -> Self {
+        let (largest_weight_change, largest_bias_change) = patch.largest_change();
         Self {
-            recipe: edit.recipe(),
-            shape: edit.shape(),
-            changed_classes: edit.changed_classes(),
+            recipe: patch.recipe(),
+            shape: patch.shape(),
+            changed_classes: patch.changed_classes(),
             largest_weight_change,
             largest_bias_change,
-            sha256_before: edit.sha256_before(),
-            sha256_after: edit.sha256_after(),
+            sha256_before: patch.sha256_before(),
+            sha256_after: patch.sha256_after(),
         }
     }
 }
 
-pub(crate) fn run(common: &Common, args: &ApplyArgs) -> Result<Outcome> {
-    let edit = Edit::load(&args.edit)?;
+pub(crate) fn run(common: &Common, options: &Options, args: &ApplyArgs) -> Result<Exit> {
+    let patch = LayerPatch::load(&args.edit)?;
     let (Some(model), Some(weights)) = (&args.model, &args.weights) else {
-        output::print(common.json, &Shown::of(&edit), |_| format!("{edit}\n"))?;
-        return Ok(Outcome::Finished);
+        print(common.json, PATCH, &Shown::of(&patch), |_| {
+            format!("{patch}\n")
+        })?;
+        return Ok(Exit::Finished);
     };
-    let out = OutFolder::create(&common.out)?;
+    let folder = open_folder(common)?;
     let device = common.device.open()?;
     let model = ModelArgs {
         model: model.clone(),
         weights: weights.clone(),
         input: args.input.clone(),
         partial: args.partial,
+        format: FormatArgs { precision: None },
     };
-    let mut loaded = model::classifier(&model, &device, Seed(common.seed))?;
-    if !loaded.report.missing.is_empty() || !loaded.report.mismatched.is_empty() {
+    let mut loaded = model::classifier(&model, options, &device)?;
+    if !has_all_weights(&loaded) {
         bail!(
             "'{}' lacks tensors of {} (above): what would be written in their place is random",
             model.weights.display(),
@@ -66,23 +74,25 @@ pub(crate) fn run(common: &Common, args: &ApplyArgs) -> Result<Outcome> {
     }
     let layer = loaded.model.decision_layer()?;
     let changed = match args.revert {
-        true => edit.revert(&layer)?,
-        false => edit.apply(&layer)?,
+        true => patch.revert(&layer)?,
+        false => patch.apply(&layer)?,
     };
     loaded.model.set_decision_layer(&changed)?;
-    let path = out.join(if args.revert {
-        "reverted.safetensors"
-    } else {
-        "edited.safetensors"
+    let path = folder.join(match args.revert {
+        true => "reverted.safetensors",
+        false => "edited.safetensors",
     });
     loaded.model.save(&path)?;
-    let written = serde_json::json!({ "weights": path.to_string_lossy(), "decision_layer_sha256": changed.sha256() });
-    output::print(common.json, &written, |_| {
+    let written = serde_json::json!({
+        "weights": path.to_string_lossy(),
+        "decision_layer_sha256": changed.sha256(),
+    });
+    print(common.json, APPLIED, &written, |_| {
         let unchanged = match changed.sha256() == layer.sha256() {
             true => ", unchanged: the decision layer is so already",
             false => "",
         };
         format!("written to {}{unchanged}\n", path.display())
     })?;
-    Ok(Outcome::Finished)
+    Ok(Exit::Finished)
 }

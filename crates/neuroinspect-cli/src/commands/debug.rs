@@ -1,126 +1,112 @@
 //! `debug`: all three stages, and a report.
 
-use std::time::Instant;
-
-use anyhow::{Result, bail};
+use anyhow::Result;
 use neuroinspect::{
-    DebugConfig, EditFile, Findings, GuideSource, NeuronChoice, Presentation, Subject,
-    core::{Seed, class_by_name_or_index},
+    DebugConfig, DebugInputs, Findings, PictureOrigin, RunFolder,
+    core::class_by_name_or_index,
     datasets::ImageDataset,
-    debug_each,
     models::LoadedClassifier,
-    report::{DebugSummary, Report, StageFailure},
+    report::{EditFile, Schema, StageFailure},
 };
 
 use crate::{
-    args::{Common, DebugArgs, ModelArgs, NeuronList},
-    inputs::{Inputs, Setup},
-    model,
-    output::{self, OutFolder, accuracies, percent},
+    args::{Common, DebugArgs, ModelArgs},
+    console::{Console, warn},
+    exit::Exit,
+    inputs::Inputs,
+    model::{self, TextGuide, has_all_weights},
+    options::Options,
+    output::{accuracies, percent, print, warn_of_reused},
     record,
-    session::{Outcome, Session},
 };
 
 /// Fewer mistakes than this are too few to find what they have in common.
 const FEW: usize = 10;
-/// Neurons that `auto` takes.
-const COUNT: usize = 5;
-/// The edit file of the report beside it; that of `edit` has another name.
-pub(super) const EDIT_FILE: &str = "report-edit.safetensors";
+/// Neurons of each list that are printed.
+const SHOWN: usize = 5;
 
-pub(crate) fn run(common: &Common, args: &DebugArgs) -> Result<Outcome> {
-    let seed = Seed(common.seed);
-    let inputs = Inputs::open(common, &args.model, &args.data, args.train.as_deref())?;
-    let Setup {
-        out,
-        device,
-        loaded,
-        ..
-    } = &inputs.setup;
-    let guide = model::TextGuide::load(&args.clip, device)?;
+pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Result<Exit> {
+    let train = args.train.as_deref();
+    let inputs = Inputs::open(common, options, &args.model, &args.data, train)?;
+    let setup = &inputs.setup;
+    let guide = TextGuide::load(&args.clip, options, &setup.device)?;
     // Whatever can be refused is, before the long part begins.
     let class = class_by_name_or_index(inputs.dataset.class_names(), &args.class)?;
-    let mut config = DebugConfig::new()
-        .with_neurons(match &args.neurons {
-            NeuronList::Auto => NeuronChoice::Auto {
-                count: args.count.unwrap_or(COUNT),
-            },
-            _ if args.count.is_some() => bail!("--count goes with --neurons auto alone"),
-            NeuronList::All => NeuronChoice::Listed,
-            NeuronList::Given(neurons) => {
-                let layer = loaded.model.decision_layer()?;
-                NeuronChoice::Given(model::neurons(neurons, &layer)?)
-            }
-        })
-        .with_editing(model::editing(&args.training, seed)?);
-    config.pictures = args.pictures;
-    config.illusion = model::illusion(&args.picture, guide.is_some(), seed)?;
+    let config = config(args, options, &inputs, guide.is_some())?;
 
-    let mut session = Session::start()?;
-    let features = inputs.features(&mut session)?;
+    let mut console = Console::start()?;
+    let features = inputs.features(&mut console)?;
     let table = features.table();
-    let edit_data = features.edit_data(seed);
+    let edit_data = inputs.edit_data(&features);
     let texts = guide.as_ref().map(|guide| guide.texts(table.class_names()));
-    let subject = Subject {
-        classifier: loaded.model.as_ref(),
-        table,
-        guide: texts.as_ref().map(|texts| texts as &dyn GuideSource),
-        edit_data: edit_data.as_ref().ok(),
-    };
-    let mut run = inputs.run(&features);
-    run.configs
-        .insert("debug".into(), serde_json::to_value(&config)?);
-    let presentation = Presentation {
-        dataset: &inputs.dataset,
-        extracted: &features.data.extracted,
-        run,
-        edit_file: Some(EditFile {
-            path: EDIT_FILE.into(),
-            how_to_apply: how_to_apply(out, &args.model, loaded),
-        }),
-        context_responses: Default::default(),
-    };
-    // A run that is killed while it pictures leaves the rest; what cannot be written now is
-    // complained of at the end. Pictures come slowly, so that writing takes a tenth of the time at
-    // most.
-    let mut forgotten = Ok(());
-    let mut begun = false;
-    let stop = session.stopper();
-    let mut next = Instant::now();
-    let mut keep = |findings: &Findings| {
-        if !begun {
-            begun = true;
-            forgotten = forget(out);
-        }
-        // There is no sense in work beside files that cannot be told from this run's.
-        if forgotten.is_err() {
-            stop();
-        }
-        let start = Instant::now();
-        if findings.illusions.is_empty() || start >= next {
-            let _ = save(out, &presentation, findings);
-            next = Instant::now() + 10 * start.elapsed();
-        }
-    };
-    let mut findings = debug_each(subject, class, &config, &mut session, &mut keep)?;
-    // Too few images to edit on: what is left is still worth having.
-    if let Err(error) = &edit_data {
-        findings.fail_with("editing", error);
+    let pictures = setup.folder.pictures(PictureOrigin {
+        classifier_sha256: setup.loaded.weights_sha256.clone(),
+        encoder_sha256: model::sha256_of_encoder(&args.clip)?,
+        device: common.device,
+    });
+    let mut run = inputs.run(&features)?;
+    record::add(&mut run, "debug", &config)?;
+    if let Some(guide) = &guide {
+        record::add(&mut run, "prompts", &guide.prompts)?;
     }
-    session.clear();
-    let outcome = finish(common, out, &presentation, &findings, "");
-    forgotten.and(outcome)
+    let mut debug_inputs = DebugInputs::new(setup.loaded.model.as_ref(), table)
+        .with_images(&inputs.dataset, &features.data.indices)
+        .with_edit_file(EditFile {
+            path: RunFolder::EDIT_FILE.into(),
+            how_to_apply: how_to_apply(&setup.folder, &args.model, &setup.loaded),
+        })
+        .with_run(run);
+    if let Some(texts) = &texts {
+        debug_inputs = debug_inputs.with_guide(texts);
+    }
+    // What comes of weights at random is not taken up again.
+    if setup.loaded.report.is_complete() {
+        debug_inputs = debug_inputs.with_pictures(&pictures);
+    }
+    // Too few images to edit on: what is left is still worth having.
+    debug_inputs = match &edit_data {
+        Ok(data) => debug_inputs.with_edit_data(data),
+        Err(error) => debug_inputs.with_failure("editing", error),
+    };
+    let folder = &setup.folder;
+    let findings = folder.debug(&debug_inputs, class, &config, &mut console)?;
+    console.clear();
+    warn_of_reused(folder, findings.pictures_reused);
+    finish(common, folder, &findings, "")
+}
+
+/// The options of all stages.
+fn config(
+    args: &DebugArgs,
+    options: &Options,
+    inputs: &Inputs<'_>,
+    guided: bool,
+) -> Result<DebugConfig> {
+    let setup = &inputs.setup;
+    let mut config = options.stages(DebugConfig::new(), setup.precision)?;
+    let layer = setup.loaded.model.decision_layer()?;
+    config.neurons = options.neurons(args.neurons.as_ref(), args.count, &layer)?;
+    config.pictures = args.pictures.or(config.pictures);
+    config.editing = options.editing(&args.editing)?;
+    (config.recipe, config.execution) =
+        options.illusion(&args.illusion, guided, setup.precision)?;
+    config.validate()?;
+    Ok(config)
 }
 
 /// The command line that applies the edit; none where weights are missing, which nothing is written in
 /// the place of.
-fn how_to_apply(out: &OutFolder, model: &ModelArgs, loaded: &LoadedClassifier) -> Option<String> {
-    if !loaded.report.missing.is_empty() || !loaded.report.mismatched.is_empty() {
+fn how_to_apply(
+    folder: &RunFolder,
+    model: &ModelArgs,
+    loaded: &LoadedClassifier,
+) -> Option<String> {
+    if !has_all_weights(loaded) {
         return None;
     }
     Some(format!(
         "neuroinspect apply --edit {} --model {} --weights {}{}{}",
-        record::quoted(out.join(EDIT_FILE)),
+        record::quoted(folder.join(RunFolder::EDIT_FILE)),
         record::quoted(&model.model),
         record::quoted(&model.weights),
         match &model.input {
@@ -131,60 +117,34 @@ fn how_to_apply(out: &OutFolder, model: &ModelArgs, loaded: &LoadedClassifier) -
     ))
 }
 
-/// Removes what an earlier run left, now that there is something of this one: shared with `demo`.
-pub(super) fn forget(out: &OutFolder) -> Result<()> {
-    out.remove([
-        EDIT_FILE,
-        Report::SUMMARY_FILE,
-        Report::HTML_FILE,
-        Report::SHEET_FILE,
-    ])?;
-    out.remove_pictures(Report::PICTURES_FOLDER)
-}
-
-/// Writes what has been found.
-fn save(out: &OutFolder, presentation: &Presentation<'_>, findings: &Findings) -> Result<Report> {
-    if let Some(mending) = &findings.mending {
-        mending.edit.save(out.join(EDIT_FILE))?;
-    }
-    let report = presentation.report(findings)?;
-    report.write(out.path())?;
-    Ok(report)
-}
-
-/// Writes what was found, and says so after `heading`: shared with `demo`.
+/// Says what was found, after `heading`: shared with `demo`.
 pub(super) fn finish(
     common: &Common,
-    out: &OutFolder,
-    presentation: &Presentation<'_>,
+    folder: &RunFolder,
     findings: &Findings,
     heading: &str,
-) -> Result<Outcome> {
-    let report = save(out, presentation, findings)?;
-    let failures = &report.summary.failures;
-    for StageFailure { stage, reason } in failures {
-        output::tell(format_args!("warning: {stage} failed: {reason}"));
+) -> Result<Exit> {
+    for StageFailure { stage, reason } in &findings.failures {
+        warn(format_args!("warning: {stage} failed: {reason}"));
     }
-    output::print(common.json, &report.summary, |summary| {
-        heading.to_owned() + &text(summary, out)
+    print(common.json, Schema::FINDINGS, findings, |findings| {
+        heading.to_owned() + &text(findings, folder)
     })?;
-    Ok(match (findings.interrupted, failures.is_empty()) {
-        (true, _) => Outcome::Interrupted,
-        (false, true) => Outcome::Finished,
-        (false, false) => Outcome::Incomplete,
-    })
+    Ok(Exit::of(findings.interrupted, findings.failures.is_empty()))
 }
 
-fn text(summary: &DebugSummary, out: &OutFolder) -> String {
-    let DebugSummary {
-        class_name,
-        mistakes,
+fn text(findings: &Findings, folder: &RunFolder) -> String {
+    let Findings {
+        class,
         samples,
         ranking,
+        edit,
         ..
-    } = summary;
-    let mut text = format!("{mistakes} of {samples} images of '{class_name}' are mistaken\n");
-    if *mistakes < FEW {
+    } = findings;
+    let name = findings.class_name();
+    let mistakes = findings.mistakes();
+    let mut text = format!("{mistakes} of {samples} images of '{name}' are mistaken\n");
+    if mistakes < FEW {
         text += "so few mistakes say little about the neurons behind them\n";
     }
     for (title, list) in [
@@ -193,19 +153,22 @@ fn text(summary: &DebugSummary, out: &OutFolder) -> String {
     ] {
         let neurons = list
             .iter()
-            .take(5)
+            .take(SHOWN)
             .map(|ranked| format!("{} ({})", ranked.neuron, percent(ranked.prec_at_5)));
         text += &format!(
             "neurons {title} (in what share of the mistakes): {}\n",
             neurons.collect::<Vec<_>>().join(", ")
         );
     }
-    if let Some(edit) = &summary.edit {
+    if let Some(edit) = edit {
         let neurons: Vec<_> = edit.neurons.iter().map(ToString::to_string).collect();
         text += &format!("edited away from neurons {}\n\n", neurons.join(", "));
-        let class = Some((summary.class, class_name.as_str()));
-        text += &accuracies(class, &edit.before, &edit.after, edit.control.as_ref());
-        text += &format!("measured on {}\n", edit.evaluated_on);
+        let (before, after) = (&edit.comparison.before, &edit.comparison.after);
+        text += &accuracies(Some((*class, name)), before, after, edit.control_metrics());
+        if let Some(verdict) = &edit.verdict {
+            text += &format!("{}\n", verdict.headline(name));
+        }
+        text += &format!("measured on {}\n", edit.measured_on());
     }
-    text + &format!("\nreport: {}\n", out.join(Report::HTML_FILE).display())
+    text + &format!("\nreport: {}\n", folder.join(Findings::HTML_FILE).display())
 }

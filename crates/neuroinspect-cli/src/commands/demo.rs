@@ -1,67 +1,76 @@
 //! `demo`: all three stages on the embedded scenes.
 
-use anyhow::Result;
-use neuroinspect::{EditFile, core::Seed, demo::Demo, report::Timing};
+use std::time::Instant;
 
-use super::debug::{EDIT_FILE, finish, forget};
+use anyhow::Result;
+use neuroinspect::{PictureOrigin, RunFolder, core::Precision, demo::Demo, report::EditFile};
+
+use super::debug::finish;
 use crate::{
     args::{Common, DemoArgs},
-    output::OutFolder,
+    console::Console,
+    exit::Exit,
+    options::Options,
+    output::{open_folder, warn_of_reused},
     record,
-    session::{Outcome, Session},
 };
 
-pub(crate) fn run(common: &Common, args: &DemoArgs) -> Result<Outcome> {
-    let out = OutFolder::create(&common.out)?;
-    let seed = Seed(common.seed);
+/// Kept beside the edit file, so that `apply` can be tried on it.
+const CHECKPOINT: &str = "scenes_classifier.safetensors";
+
+pub(crate) fn run(common: &Common, options: &Options, args: &DemoArgs) -> Result<Exit> {
+    let folder = open_folder(common)?;
     let device = common.device.open()?;
     let demo = Demo::load(&device)?;
-    let mut config = Demo::config().with_seed(seed);
-    config.illusion = config.illusion.with_steps(args.iterations);
+    let mut config = options.stages(Demo::config(), Precision::F32)?;
+    if let Some(steps) = args.iterations {
+        config.recipe = config.recipe.with_steps(steps);
+    }
+    config.validate()?;
 
-    let mut session = Session::start()?;
-    let start = std::time::Instant::now();
-    let found = demo.run(&config, &mut session)?;
-    session.clear();
-
-    // Kept beside the edit file, so that `apply` can be tried on it.
-    let checkpoint = "scenes_classifier.safetensors";
-    demo.classifier.save(&out.join(checkpoint))?;
-    let mut run = record::run(
-        common,
-        demo.classifier.name(),
-        &demo.weights_sha256,
-        "synthetic scenes, test split",
-    );
-    run.configs
-        .insert("debug".into(), serde_json::to_value(&config)?);
-    let input = serde_json::json!(demo.classifier.input());
-    run.configs.insert("input".into(), input);
-    run.timings.push(Timing {
-        stage: "whole demo".into(),
-        seconds: start.elapsed().as_secs_f64(),
+    let mut console = Console::start()?;
+    let start = Instant::now();
+    let data = demo.data(config.editing.training.seed, &mut console)?;
+    let time = start.elapsed();
+    demo.classifier.save(&folder.join(CHECKPOINT))?;
+    let name = demo.classifier.name();
+    let mut run = record::run(common, options, name, "synthetic scenes, test split");
+    run.weights_sha256 = Some(demo.weights_sha256.clone());
+    record::add(&mut run, "debug", &config)?;
+    record::add(&mut run, "input", demo.classifier.input())?;
+    run.add_timing("extracting features", time);
+    let pictures = folder.pictures(PictureOrigin {
+        classifier_sha256: demo.weights_sha256.clone(),
+        // It is a part of the program, of which the folder takes account.
+        encoder_sha256: None,
+        device: common.device,
     });
-    let mut presentation = demo.presentation(&found, run);
-    presentation.edit_file = Some(EditFile {
-        path: EDIT_FILE.into(),
-        how_to_apply: Some(format!(
-            "neuroinspect apply --edit {} --model cifar_resnet20 --weights {}",
-            record::quoted(out.join(EDIT_FILE)),
-            record::quoted(out.join(checkpoint)),
-        )),
-    });
+    let inputs = data
+        .inputs()
+        .with_pictures(&pictures)
+        .with_edit_file(EditFile {
+            path: RunFolder::EDIT_FILE.into(),
+            how_to_apply: Some(format!(
+                "neuroinspect apply --edit {} --model cifar_resnet20 --weights {}",
+                record::quoted(folder.join(RunFolder::EDIT_FILE)),
+                record::quoted(folder.join(CHECKPOINT)),
+            )),
+        })
+        .with_run(run);
+    let findings = folder.debug(&inputs, demo.planted_class(), &config, &mut console)?;
+    console.clear();
+    warn_of_reused(&folder, findings.pictures_reused);
 
     let context = demo.planted_context();
-    let neurons = &found.findings.neurons;
+    let neurons = &findings.neurons;
     let responding = neurons
         .iter()
-        .filter(|neuron| found.context_effects[neuron.0].responds());
+        .filter(|neuron| findings.context_effects[neuron.0].responds());
     let planted = format!(
         "planted: in training, every star and nothing else is on {context}; {} of the {} neurons \
          edited are clearly more or less active with {context} behind the same scenes\n",
         responding.count(),
         neurons.len(),
     );
-    forget(&out)?;
-    finish(common, &out, &presentation, &found.findings, &planted)
+    finish(common, &folder, &findings, &planted)
 }

@@ -1,115 +1,118 @@
-//! `edit`: the decision layer, away from given neurons.
+//! `edit`: the decision layer, so that given neurons influence it less.
 
 use anyhow::Result;
 use neuroinspect::{
-    Control,
-    core::{Metrics, NeuronId, Seed, class_by_name_or_index},
+    core::{NeuronId, class_by_name_or_index},
     datasets::ImageDataset,
-    editing::{Comparison, EditScope, Edited},
-    mend,
-    report::Run,
+    editing::{Comparison, Control, EditResult, EditScope, EditSession, RatioEdit},
+    report::{Run, Schema},
 };
 use serde::Serialize;
 
 use crate::{
     args::{Common, EditArgs},
-    inputs::{Inputs, Setup},
-    model,
-    output::{self, accuracies},
-    session::{Outcome, Session},
+    console::{Console, warn},
+    exit::Exit,
+    inputs::Inputs,
+    options::{self, Options},
+    output::{accuracies, print},
+    record,
 };
 
+const SCHEMA: Schema = Schema::new("neuroinspect.edit", 1);
 const EDIT_FILE: &str = "edit.safetensors";
 const RECORD_FILE: &str = "edit.json";
 
 /// `edit.json`.
 #[derive(Serialize)]
 struct Record<'a> {
-    neurons: &'a [NeuronId],
     scope: EditScope,
-    edited: &'a Edited,
-    #[serde(flatten)]
-    comparison: &'a Comparison,
-    /// How many of the samples measured were trained on as well.
-    also_trained_on: usize,
-    /// After the same training without the ratio; `None` when that was stopped or failed.
-    control: Option<&'a Metrics>,
+    class_names: &'a [String],
+    edit: EditResult,
     file: &'static str,
     /// How it was made.
     run: Run,
 }
 
-pub(crate) fn run(common: &Common, args: &EditArgs) -> Result<Outcome> {
-    let seed = Seed(common.seed);
-    let inputs = Inputs::open(common, &args.model, &args.data, args.train.as_deref())?;
-    let Setup {
-        out,
-        device,
-        loaded,
-        ..
-    } = &inputs.setup;
-    let layer = loaded.model.decision_layer()?;
-    let neurons = model::neurons(&args.neurons, &layer)?;
+pub(crate) fn run(common: &Common, options: &Options, args: &EditArgs) -> Result<Exit> {
+    let train = args.train.as_deref();
+    let inputs = Inputs::open(common, options, &args.model, &args.data, train)?;
+    let setup = &inputs.setup;
+    let layer = setup.loaded.model.decision_layer()?;
+    let neurons = options::neurons(&args.neurons, &layer)?;
+    let names = inputs.dataset.class_names();
     let scope = match &args.class {
-        Some(class) => {
-            EditScope::Class(class_by_name_or_index(inputs.dataset.class_names(), class)?)
-        }
+        Some(class) => EditScope::Class(class_by_name_or_index(names, class)?),
         None => EditScope::AllClasses,
     };
+    let config = options.editing(&args.editing)?;
 
-    let config = model::editing(&args.training, seed)?;
+    let mut console = Console::start()?;
+    let features = inputs.features(&mut console)?;
+    let data = inputs.edit_data(&features)?;
+    let mut run = inputs.run(&features)?;
+    record::add(&mut run, "editing", &config)?;
+    setup.folder.remove(&[EDIT_FILE, RECORD_FILE])?;
+    let session = EditSession::new(data, &layer, &setup.device)?;
+    let method = RatioEdit::new(neurons, scope).with_config(config);
+    let edited = session.edit(&method, &mut console)?;
+    console.clear();
+    edited.patch.save(setup.folder.join(EDIT_FILE))?;
 
-    let mut session = Session::start()?;
-    let features = inputs.features(&mut session)?;
-    let table = features.table();
-    let data = features.edit_data(seed)?;
-    let mut run = inputs.run(&features);
-    run.configs
-        .insert("editing".into(), serde_json::to_value(&config)?);
-    out.remove([EDIT_FILE, RECORD_FILE])?;
-    let mending = mend(
-        &layer,
-        &data,
-        &neurons,
-        scope,
-        &config,
-        device,
-        &mut session,
-    )?;
-    session.clear();
-    mending.edit.save(out.join(EDIT_FILE))?;
-
-    let class = match scope {
-        EditScope::Class(class) => Some((class, table.class_names()[class.0].as_str())),
-        EditScope::AllClasses => None,
-    };
     let record = Record {
-        neurons: &neurons,
         scope,
-        edited: &mending.edited,
-        comparison: &mending.comparison,
-        also_trained_on: mending.also_trained_on,
-        control: mending.control.metrics(),
+        class_names: names,
+        edit: edited.result,
         file: EDIT_FILE,
         run,
     };
-    out.write_json(RECORD_FILE, &record)?;
-    if let Control::Failed(reason) = &mending.control {
-        output::tell(format_args!(
+    setup.folder.write_json(RECORD_FILE, SCHEMA, &record)?;
+    if let Some(Control::Failed(reason)) = &record.edit.control {
+        warn(format_args!(
             "warning: training the control failed: {reason}"
         ));
     }
-    output::print(common.json, &record, |record| {
-        let Comparison { before, after } = record.comparison;
-        format!(
-            "{}\nedit file: {}\n",
-            accuracies(class, before, after, record.control),
-            out.join(EDIT_FILE).display(),
-        )
+    print(common.json, SCHEMA, &record, |record| {
+        let file = setup.folder.join(EDIT_FILE);
+        text(record) + &format!("edit file: {}\n", file.display())
     })?;
-    Ok(match mending.control {
-        Control::Measured(_) => Outcome::Finished,
-        Control::Failed(_) => Outcome::Incomplete,
-        Control::Stopped => Outcome::Interrupted,
+    Ok(match record.edit.control {
+        Some(Control::Stopped) => Exit::Stopped,
+        Some(Control::Failed(_)) => Exit::Incomplete,
+        _ => Exit::Finished,
     })
+}
+
+fn text(record: &Record<'_>) -> String {
+    let Record {
+        scope,
+        class_names,
+        edit,
+        ..
+    } = record;
+    let class = match scope {
+        EditScope::Class(class) => Some((*class, class_names[class.0].as_str())),
+        EditScope::AllClasses => None,
+    };
+    let neurons: Vec<_> = edit.neurons.iter().map(NeuronId::to_string).collect();
+    let neurons = neurons.join(", ");
+    let influence = match class {
+        Some((_, name)) => format!("'{name}' less: its probability ratio"),
+        None => format!(
+            "all {} classes less, as no --class was given: the mean of their probability ratios",
+            class_names.len()
+        ),
+    };
+    let target = match edit.derived("target") {
+        Some(target) => format!("{target:.4}"),
+        None => "its target".to_owned(),
+    };
+    let mut text =
+        format!("edited so that neurons {neurons} influence {influence} is pulled to {target}\n\n");
+    let Comparison { before, after } = &edit.comparison;
+    text += &accuracies(class, before, after, edit.control_metrics());
+    if let (Some(verdict), Some((_, name))) = (&edit.verdict, class) {
+        text += &format!("{}\n", verdict.headline(name));
+    }
+    text + &format!("measured on {}\n\n", edit.measured_on())
 }

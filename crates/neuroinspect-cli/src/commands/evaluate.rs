@@ -1,54 +1,61 @@
 //! `evaluate`: accuracy on average, per class, worst class.
 
 use anyhow::Result;
-use neuroinspect::{core::Metrics, datasets::ImageDataset, report::EvaluationSummary};
+use neuroinspect::{
+    core::Metrics,
+    datasets::ImageDataset,
+    report::{Evaluation, Schema},
+};
 
 use crate::{
     args::{Common, EvaluateArgs},
+    console::Console,
+    exit::Exit,
     inputs::Inputs,
-    output::{self, percent},
-    session::{Outcome, Session},
+    options::Options,
+    output::{percent, print},
 };
 
 /// Of more classes than this, the worst are printed.
 const CLASSES_SHOWN: usize = 20;
 
-pub(crate) fn run(common: &Common, args: &EvaluateArgs) -> Result<Outcome> {
-    let inputs = Inputs::open(common, &args.model, &args.data, None)?;
-    let out = &inputs.setup.out;
-    let features = inputs.features(&mut Session::start()?)?;
+pub(crate) fn run(common: &Common, options: &Options, args: &EvaluateArgs) -> Result<Exit> {
+    let inputs = Inputs::open(common, options, &args.model, &args.data, None)?;
+    let folder = &inputs.setup.folder;
+    let features = inputs.features(&mut Console::start()?)?;
+    let layer = inputs.setup.loaded.model.decision_layer()?;
 
-    let summary = EvaluationSummary {
-        metrics: Metrics::of(features.table())?,
+    let evaluation = Evaluation {
+        metrics: features.table().predicted_by(&layer)?.metrics()?,
         class_names: inputs.dataset.class_names().to_vec(),
         group_names: Vec::new(),
-        run: inputs.run(&features),
+        run: inputs.run(&features)?,
     };
-    summary.save(out.join("summary.json"))?;
-    output::print(common.json, &summary, |summary| {
+    folder.write_json("summary.json", Schema::EVALUATION, &evaluation)?;
+    print(common.json, Schema::EVALUATION, &evaluation, |evaluation| {
         let Metrics {
             accuracy,
             worst_class,
             worst_class_accuracy,
             samples,
             ..
-        } = &summary.metrics;
+        } = &evaluation.metrics;
         format!(
             "accuracy {} on {samples} images; worst class {} ({})\n{}written to {}\n",
             percent(*accuracy),
-            summary.class_names[worst_class.0],
+            evaluation.class_names[worst_class.0],
             percent(*worst_class_accuracy),
-            by_class(summary),
-            out.path().display(),
+            by_class(evaluation),
+            folder.path().display(),
         )
     })?;
-    Ok(Outcome::Finished)
+    Ok(Exit::Finished)
 }
 
 /// The accuracy of each class, or of the worst where there are many.
-fn by_class(summary: &EvaluationSummary) -> String {
-    let accuracies = summary.metrics.class_accuracy.iter();
-    let mut classes: Vec<_> = summary.class_names.iter().zip(accuracies).collect();
+fn by_class(evaluation: &Evaluation) -> String {
+    let accuracies = evaluation.metrics.class_accuracy.iter();
+    let mut classes: Vec<_> = evaluation.class_names.iter().zip(accuracies).collect();
     let mut text = String::new();
     if classes.len() > CLASSES_SHOWN {
         classes.retain(|(_, accuracy)| accuracy.is_some());
@@ -57,7 +64,7 @@ fn by_class(summary: &EvaluationSummary) -> String {
         text += &format!(
             "the {} worst classes, of {}:\n",
             classes.len(),
-            summary.class_names.len()
+            evaluation.class_names.len()
         );
     }
     let width = classes.iter().map(|(name, _)| name.chars().count());

@@ -3,22 +3,23 @@
 use anyhow::Result;
 use neuroinspect::{
     core::class_by_name_or_index,
-    counterfactual::{
-        CounterfactualConfig, Outcome as SampleOutcome, RankedNeuron, Ranking, RankingConfig,
-        explain, rank,
-    },
+    counterfactual::{Counterfactual, Explainer, RankedNeuron, Ranking, rank},
     datasets::ImageDataset,
-    report::Run,
+    report::{Run, Schema},
 };
 use serde::Serialize;
 
 use crate::{
     args::{Common, ExplainArgs},
-    inputs::{Inputs, Setup},
-    output::{self, percent},
-    session::{Outcome, Session},
+    console::Console,
+    exit::Exit,
+    inputs::Inputs,
+    options::Options,
+    output::{percent, print},
+    record,
 };
 
+const SCHEMA: Schema = Schema::new("neuroinspect.explanation", 1);
 const RECORD_FILE: &str = "explanation.json";
 /// Neurons printed of each list.
 const SHOWN: usize = 10;
@@ -29,86 +30,76 @@ struct Explained<'a> {
     class: usize,
     class_name: &'a str,
     samples: usize,
-    mistakes: usize,
     ranking: Ranking,
     /// How each mistake fared.
-    outcomes: Vec<Sample<'a>>,
+    counterfactuals: Vec<OfImage<'a>>,
     /// How it was made.
     run: Run,
 }
 
 #[derive(Serialize)]
-struct Sample<'a> {
+struct OfImage<'a> {
     id: &'a str,
-    predicted: &'a str,
+    predicted_name: &'a str,
     #[serde(flatten)]
-    outcome: &'a SampleOutcome,
+    counterfactual: &'a Counterfactual,
 }
 
-pub(crate) fn run(common: &Common, args: &ExplainArgs) -> Result<Outcome> {
-    let inputs = Inputs::open(common, &args.model, &args.data, None)?;
+pub(crate) fn run(common: &Common, options: &Options, args: &ExplainArgs) -> Result<Exit> {
+    let inputs = Inputs::open(common, options, &args.model, &args.data, None)?;
     let class = class_by_name_or_index(inputs.dataset.class_names(), &args.class)?;
-    let mut session = Session::start()?;
-    let features = inputs.features(&mut session)?;
+    let (config, ranking) = options.explaining(args.original)?;
+    let mut console = Console::start()?;
+    let features = inputs.features(&mut console)?;
     let table = features.table();
 
-    let (config, ranking) = match args.original {
-        true => (CounterfactualConfig::original(), RankingConfig::original()),
-        false => Default::default(),
-    };
-    let mut run = inputs.run(&features);
-    run.configs
-        .insert("counterfactual".into(), serde_json::to_value(&config)?);
-    run.configs
-        .insert("ranking".into(), serde_json::to_value(&ranking)?);
-    let Setup {
-        out,
-        device,
-        loaded,
-        ..
-    } = &inputs.setup;
-    let layer = loaded.model.decision_layer()?;
-    let explanation = explain(table, &layer, class, &config, device, &mut session)
-        .map_err(neuroinspect::Error::from)?;
-    session.clear();
-    let ranking = rank(
-        &explanation,
-        &layer,
-        table.mean_features()?.view(),
-        &ranking,
+    let mut run = inputs.run(&features)?;
+    record::add(&mut run, "counterfactual", &config)?;
+    record::add(&mut run, "ranking", &ranking)?;
+    let setup = &inputs.setup;
+    let layer = setup.loaded.model.decision_layer()?;
+    let explanation = Explainer::new(&setup.device).with_config(config).explain(
+        &table.predicted_by(&layer)?,
+        class,
+        &mut console,
     )?;
+    console.clear();
+    let mean = table.mean_features()?;
+    let ranking = rank(&explanation, &layer, mean.view(), &ranking)?;
     let names = table.class_names();
     let explained = Explained {
         class: class.0,
         class_name: &names[class.0],
         samples: table.samples_of(class)?.len(),
-        mistakes: explanation.outcomes.len(),
-        outcomes: explanation
-            .outcomes
+        counterfactuals: explanation
+            .counterfactuals
             .iter()
-            .map(|outcome| Sample {
-                id: &table.sample_ids()[outcome.sample],
-                predicted: &names[outcome.predicted.0],
-                outcome,
+            .map(|counterfactual| OfImage {
+                id: &table.sample_ids()[counterfactual.sample],
+                predicted_name: &names[counterfactual.predicted.0],
+                counterfactual,
             })
             .collect(),
         ranking,
         run,
     };
-    out.write_json(RECORD_FILE, &explained)?;
-    output::print(common.json, &explained, |explained| {
+    setup.folder.write_json(RECORD_FILE, SCHEMA, &explained)?;
+    print(common.json, SCHEMA, &explained, |explained| {
         let mut text = format!(
             "{} of {} images of '{}' are mistaken; {} could not be turned right\n",
-            explained.mistakes,
+            explained.ranking.mistakes,
             explained.samples,
             explained.class_name,
             explained.ranking.unflipped,
         );
         text += &list("insufficient", &explained.ranking.insufficient);
         text += &list("excessive", &explained.ranking.excessive);
-        text + &format!("\nwritten to {}\n", out.join(RECORD_FILE).display())
+        text + &format!(
+            "\nwritten to {}\n",
+            setup.folder.join(RECORD_FILE).display()
+        )
     })?;
-    Ok(Outcome::Finished)
+    Ok(Exit::Finished)
 }
 
 fn list(title: &str, neurons: &[RankedNeuron]) -> String {

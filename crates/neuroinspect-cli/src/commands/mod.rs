@@ -4,7 +4,8 @@ use anyhow::Result;
 
 use crate::{
     args::{Cli, Command},
-    session::Outcome,
+    exit::Exit,
+    options::Options,
 };
 
 mod apply;
@@ -17,17 +18,18 @@ mod explain;
 mod models;
 mod visualize;
 
-pub(crate) fn run(cli: &Cli) -> Result<Outcome> {
+pub(crate) fn run(cli: &Cli) -> Result<Exit> {
     let common = &cli.common;
+    let options = Options::open(common)?;
     match &cli.command {
-        Command::Demo(args) => demo::run(common, args),
-        Command::Debug(args) => debug::run(common, args),
-        Command::Evaluate(args) => evaluate::run(common, args),
-        Command::Explain(args) => explain::run(common, args),
-        Command::Visualize(args) => visualize::run(common, args),
-        Command::Edit(args) => edit::run(common, args),
-        Command::Apply(args) => apply::run(common, args),
+        Command::Demo(args) => demo::run(common, &options, args),
+        Command::Debug(args) => debug::run(common, &options, args),
+        Command::Evaluate(args) => evaluate::run(common, &options, args),
+        Command::Explain(args) => explain::run(common, &options, args),
+        Command::Visualize(args) => visualize::run(common, &options, args),
+        Command::Edit(args) => edit::run(common, &options, args),
+        Command::Apply(args) => apply::run(common, &options, args),
         Command::Devices => devices::run(common),
-        Command::Models => models::run(common),
+        Command::Models(args) => models::run(common, args),
     }
 }

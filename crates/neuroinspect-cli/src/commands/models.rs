@@ -1,10 +1,21 @@
-//! `models`: what checkpoints can be loaded for.
+//! `models`: what checkpoints can be loaded for, and the layers of a model.
 
 use anyhow::Result;
-use neuroinspect::models::{classifiers, clip::ClipConfig};
+use neuroinspect::{
+    core::{Classifier as _, LayerInfo, LayerKind},
+    models::{classifiers, clip::ClipConfig, init_classifier},
+    report::Schema,
+};
 use serde::Serialize;
 
-use crate::{args::Common, output, session::Outcome};
+use crate::{
+    args::{Common, ModelsArgs},
+    exit::Exit,
+    output::print,
+};
+
+const MODELS: Schema = Schema::new("neuroinspect.models", 1);
+const LAYERS: Schema = Schema::new("neuroinspect.layers", 1);
 
 #[derive(Serialize)]
 struct Listed {
@@ -23,9 +34,24 @@ struct Classifier {
     tagged: Vec<String>,
 }
 
-pub(crate) fn run(common: &Common) -> Result<Outcome> {
+#[derive(Serialize)]
+struct Layers<'a> {
+    model: &'a str,
+    /// In the order of computation.
+    layers: Vec<LayerInfo>,
+}
+
+pub(crate) fn run(common: &Common, args: &ModelsArgs) -> Result<Exit> {
+    match &args.layers {
+        Some(model) => layers(common, model)?,
+        None => models(common)?,
+    }
+    Ok(Exit::Finished)
+}
+
+fn models(common: &Common) -> Result<()> {
     let listed = Listed {
-        classifiers: classifiers()
+        classifiers: classifiers()?
             .iter()
             .map(|info| Classifier {
                 name: info.name,
@@ -41,7 +67,7 @@ pub(crate) fn run(common: &Common) -> Result<Outcome> {
             .collect(),
         clip: &ClipConfig::PRESETS,
     };
-    output::print(common.json, &listed, |listed| {
+    print(common.json, MODELS, &listed, |listed| {
         let mut text = format!(
             "{:<24} {:>7} {:>6}  weights as in\n",
             "classifier", "neurons", "input"
@@ -60,9 +86,37 @@ pub(crate) fn run(common: &Common) -> Result<Outcome> {
             }
         }
         text + &format!(
-            "\nCLIP (--clip): {}, or an open_clip config file\n",
+            "\nlayers of one: --layers NAME\nCLIP (--clip): {}, or an open_clip config file\n",
             listed.clip.join(", ")
         )
-    })?;
-    Ok(Outcome::Finished)
+    })
+}
+
+fn layers(common: &Common, model: &str) -> Result<()> {
+    let device = common.device.open()?;
+    let architecture = model.split('.').next();
+    let models = classifiers()?;
+    let info = models.iter().find(|info| Some(info.name) == architecture);
+    // Where there is no such model, the error names one that may be meant.
+    let classes = info.map_or(1, |info| info.classes);
+    let layers = init_classifier(model, classes, &device)?.layers()?;
+    print(common.json, LAYERS, &Layers { model, layers }, |listed| {
+        let names = listed.layers.iter().map(|layer| layer.name.len());
+        let width = names.chain([5]).max().unwrap_or(0);
+        let mut text = format!("{:<width$}  kind      channels\n", "layer");
+        for LayerInfo {
+            name,
+            kind,
+            channels,
+        } in &listed.layers
+        {
+            let kind = match kind {
+                LayerKind::Map => "map",
+                LayerKind::Tokens => "tokens",
+                LayerKind::Features => "features",
+            };
+            text += &format!("{name:<width$}  {kind:<8}  {channels:>8}\n");
+        }
+        text
+    })
 }

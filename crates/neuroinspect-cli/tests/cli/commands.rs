@@ -2,24 +2,24 @@
 
 use std::{fs, path::Path};
 
-use neuroinspect::core::sha256_of_file;
+use neuroinspect::core::io::sha256_of_file;
 use serde_json::Value;
 
-use crate::bench::Bench;
+use crate::fixture::{Fixture, fails};
 
 #[test]
 fn evaluate_writes_accuracies_at_the_top() {
-    let bench = Bench::new();
-    bench.command("evaluate").assert().success();
-    let summary = bench.json("out/summary.json");
+    let fixture = Fixture::new();
+    fixture.command("evaluate").assert().success();
+    let summary = fixture.json("out/summary.json");
     assert_eq!(summary["accuracy"], 1.0 / 3.0);
     assert_eq!(
         summary["class_accuracy"],
         serde_json::json!([1.0, 0.0, 0.0])
     );
     assert_eq!(summary["worst_class_accuracy"], 0.0);
-    assert!(bench.path("out/features.safetensors").exists());
-    let printed = bench.command("evaluate").output().unwrap().stdout;
+    assert!(fixture.path("out/features.safetensors").exists());
+    let printed = fixture.command("evaluate").output().unwrap().stdout;
     let printed = String::from_utf8(printed).unwrap();
     for line in ["  cat    100.0 %", "  dog      0.0 %", "  owl      0.0 %"] {
         assert!(printed.contains(line), "{printed}");
@@ -28,24 +28,24 @@ fn evaluate_writes_accuracies_at_the_top() {
 
 #[test]
 fn json_on_standard_output_is_the_summary() {
-    let bench = Bench::new();
-    let output = bench.command("evaluate").arg("--json").output().unwrap();
+    let fixture = Fixture::new();
+    let output = fixture.command("evaluate").arg("--json").output().unwrap();
     let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(printed, bench.json("out/summary.json"));
+    assert_eq!(printed, fixture.json("out/summary.json"));
     assert!(output.stderr.is_empty(), "quiet when not on a terminal");
 }
 
 #[test]
 fn debug_writes_every_stage_and_apply_takes_its_edit() {
-    let bench = Bench::new();
-    let mut debug = bench.command("debug");
+    let fixture = Fixture::new();
+    let mut debug = fixture.command("debug");
     debug
         .args(["--class", "owl", "--iterations", "3", "--count", "2"])
         .assert()
         .success();
-    let summary = bench.json("out/summary.json");
+    let summary = fixture.json("out/summary.json");
     assert_eq!(
-        (&summary["mistakes"], &summary["samples"]),
+        (&summary["ranking"]["mistakes"], &summary["samples"]),
         (&8.into(), &8.into())
     );
     for list in ["insufficient", "excessive"] {
@@ -61,31 +61,29 @@ fn debug_writes_every_stage_and_apply_takes_its_edit() {
     assert_eq!(summary["edit"]["neurons"].as_array().unwrap().len(), 2);
     for side in ["before", "after"] {
         for key in ["accuracy", "class_accuracy", "worst_class_accuracy"] {
-            assert!(!summary["edit"][side][key].is_null(), "{side} {key}");
+            let metrics = &summary["edit"]["comparison"][side];
+            assert!(!metrics[key].is_null(), "{side} {key}");
         }
     }
-    let visualizations = summary["visualizations"].as_array().unwrap();
-    assert_eq!(visualizations.len(), 2);
-    for visualization in visualizations {
-        assert!(visualization["activation"].is_f64());
-        assert!(
-            visualization["clip_similarity"].is_null(),
-            "no CLIP was given"
-        );
-        for key in ["image", "masked_image"] {
-            let path = bench.path("out").join(visualization[key].as_str().unwrap());
+    let pictures = summary["pictures"].as_array().unwrap();
+    assert_eq!(pictures.len(), 2);
+    for picture in pictures {
+        assert!(picture["activation"].is_f64());
+        assert!(picture["clip_similarity"].is_null(), "no CLIP was given");
+        for key in ["file", "masked_file"] {
+            let path = fixture.path("out").join(picture[key].as_str().unwrap());
             assert_eq!(image::open(path).unwrap().width(), 32);
         }
     }
-    let html = fs::read_to_string(bench.path("out/report.html")).unwrap();
+    let html = fs::read_to_string(fixture.path("out/report.html")).unwrap();
     assert!(html.contains("owl"));
 
     // The edit, applied to the checkpoint and taken back, leaves it as it was.
     let apply = |weights: &Path, revert: bool| {
-        let mut command = bench.bare("apply");
+        let mut command = fixture.bare("apply");
         command
             .arg("--edit")
-            .arg(bench.path("out/report-edit.safetensors"));
+            .arg(fixture.path("out/report-edit.safetensors"));
         command
             .args(["--model", "cifar_resnet20", "--weights"])
             .arg(weights);
@@ -94,19 +92,19 @@ fn debug_writes_every_stage_and_apply_takes_its_edit() {
         }
         command.arg("--json").assert().success()
     };
-    apply(&bench.path("model.safetensors"), false);
-    apply(&bench.path("out/edited.safetensors"), true);
+    apply(&fixture.path("model.safetensors"), false);
+    apply(&fixture.path("out/edited.safetensors"), true);
     // Behind the header, whose metadata come in any order.
     let weights = |name| {
-        let bytes = fs::read(bench.path(name)).unwrap();
+        let bytes = fs::read(fixture.path(name)).unwrap();
         let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
         bytes[8 + header..].to_vec()
     };
     assert!(weights("out/edited.safetensors") != weights("model.safetensors"));
     assert!(weights("out/reverted.safetensors") == weights("model.safetensors"));
-    let mut show = bench.bare("apply");
+    let mut show = fixture.bare("apply");
     show.arg("--edit")
-        .arg(bench.path("out/report-edit.safetensors"));
+        .arg(fixture.path("out/report-edit.safetensors"));
     let shown = String::from_utf8(show.output().unwrap().stdout).unwrap();
     assert!(shown.contains("cifar_resnet20"));
     let json = show.arg("--json").output().unwrap();
@@ -121,14 +119,14 @@ fn debug_writes_every_stage_and_apply_takes_its_edit() {
 
 #[test]
 fn explain_visualize_and_edit_stand_alone() {
-    let bench = Bench::new();
-    bench
+    let fixture = Fixture::new();
+    fixture
         .command("explain")
         .args(["--class", "1"])
         .assert()
         .success();
-    let explained = bench.json("out/explanation.json");
-    let sha256 = sha256_of_file(bench.path("model.safetensors")).unwrap();
+    let explained = fixture.json("out/explanation.json");
+    let sha256 = sha256_of_file(fixture.path("model.safetensors")).unwrap();
     let is_recorded = |run: &Value| {
         assert_eq!(run["weights_sha256"], sha256.as_str());
         let stage = run["timings"][0]["stage"].as_str().unwrap();
@@ -136,43 +134,47 @@ fn explain_visualize_and_edit_stand_alone() {
     };
     is_recorded(&explained["run"]);
     assert_eq!(explained["class_name"], "dog");
-    assert_eq!(explained["outcomes"].as_array().unwrap().len(), 8);
+    assert_eq!(explained["counterfactuals"].as_array().unwrap().len(), 8);
 
-    let mut visualize = bench.command("visualize");
+    let mut visualize = fixture.command("visualize");
     visualize
         .args(["--neurons", "3,5", "--class", "owl", "--iterations", "2"])
         .assert()
         .success();
-    let pictured = bench.json("out/visualizations.json");
+    let pictured = fixture.json("out/visualizations.json");
     is_recorded(&pictured["run"]);
     let lines = &pictured["visualizations"];
     assert_eq!(lines.as_array().unwrap().len(), 2);
     assert_eq!(
-        (&lines[1]["neuron"], &lines[1]["class_name"]),
+        (&lines[1]["pair"]["neuron"], &lines[1]["class_name"]),
         (&5.into(), &"owl".into())
     );
 
-    bench
+    fixture
         .command("edit")
         .args(["--class", "owl", "--neurons", "3,5", "--epochs", "2"])
         .assert()
         .success();
-    let edit = bench.json("out/edit.json");
+    let edit = fixture.json("out/edit.json");
     is_recorded(&edit["run"]);
-    assert!(edit["control"]["accuracy"].is_f64());
-    assert!(edit["before"]["accuracy"].is_f64() && edit["after"]["accuracy"].is_f64());
-    assert_eq!(edit["also_trained_on"], 0);
+    let result = &edit["edit"];
+    assert!(result["control"]["measured"]["accuracy"].is_f64());
+    for side in ["before", "after"] {
+        assert!(result["comparison"][side]["accuracy"].is_f64(), "{side}");
+    }
+    assert_eq!(result["also_trained_on"], 0);
 }
 
 #[test]
 fn devices_and_models_are_listed() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let list = |name: &str| -> Value {
-        let output = bench.bare(name).arg("--json").output().unwrap();
+        let output = fixture.bare(name).arg("--json").output().unwrap();
         serde_json::from_slice(&output.stdout).unwrap()
     };
-    assert_eq!(list("devices")[0]["device"], "flex");
-    assert_eq!(list("devices")[0]["available"], true);
+    let devices = &list("devices")["devices"];
+    assert_eq!(devices[0]["device"], "flex");
+    assert_eq!(devices[0]["available"], true);
     let models = list("models").to_string();
     for name in [
         "resnet18",
@@ -183,4 +185,87 @@ fn devices_and_models_are_listed() {
     ] {
         assert!(models.contains(&format!("\"{name}\"")), "{name}");
     }
+}
+
+/// The layers of a model, by timm's names, in the order of computation.
+#[test]
+fn layers_are_listed() {
+    let fixture = Fixture::new();
+    let layers = |model: &str| {
+        let mut models = fixture.bare("models");
+        models.args(["--layers", model, "--json"]);
+        let output = models.output().unwrap();
+        let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        listed["layers"].as_array().unwrap().clone()
+    };
+    let of_resnet = layers("resnet18");
+    let layer = |name: &str| {
+        let layer = of_resnet.iter().find(|layer| layer["name"] == name);
+        layer.unwrap_or_else(|| panic!("no {name}")).clone()
+    };
+    let expected = serde_json::json!({"name": "layer3.1", "kind": "map", "channels": 256});
+    assert_eq!(layer("layer3.1"), expected);
+    assert_eq!(layer("global_pool")["kind"], "features");
+    assert_eq!(layer("global_pool")["channels"], 512);
+    assert_eq!(of_resnet.last().unwrap(), &layer("fc"));
+    assert_eq!(layer("fc")["channels"], 1000, "classes of ImageNet");
+    assert_eq!(layers("resnet18.a1_in1k"), of_resnet);
+
+    let mut models = fixture.bare("models");
+    let output = models.args(["--layers", "resnet18"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let line = text.lines().find(|line| line.starts_with("layer3.1 "));
+    let words: Vec<_> = line.unwrap().split_whitespace().collect();
+    assert_eq!(words, ["layer3.1", "map", "256"]);
+    fails(
+        fixture.bare("models").args(["--layers", "resnet19"]),
+        &["resnet19", "resnet18"],
+    );
+}
+
+/// All that is written and printed as JSON says what it is.
+#[test]
+fn every_json_has_a_schema() {
+    let fixture = Fixture::new();
+    let debug = ["--class", "owl", "--iterations", "1", "--count", "1"];
+    let edit = ["--neurons", "3", "--epochs", "1"];
+    let visualize = ["--neurons", "3", "--class", "owl", "--iterations", "1"];
+    let runs: [(&str, &[&str], &str); 5] = [
+        ("evaluate", &[], "summary.json"),
+        ("debug", &debug, "summary.json"),
+        ("explain", &["--class", "owl"], "explanation.json"),
+        ("edit", &edit, "edit.json"),
+        ("visualize", &visualize, "visualizations.json"),
+    ];
+    for (name, options, file) in runs {
+        let mut command = fixture.command(name);
+        let output = command.args(options).arg("--json").output().unwrap();
+        let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(printed, fixture.json(&format!("out/{file}")), "{name}");
+        let schema = printed["schema"].as_str().unwrap();
+        assert!(schema.starts_with("neuroinspect."), "{name}: {schema}");
+        assert!(printed["schema_version"].is_u64(), "{name}");
+    }
+}
+
+/// Without a class, all classes share the edit, and the program says so.
+#[test]
+fn edit_says_whose_ratios_it_changed() {
+    let fixture = Fixture::new();
+    let edit = |options: &[&str]| {
+        let mut edit = fixture.command("edit");
+        edit.args(["--neurons", "3,5", "--epochs", "1"])
+            .args(options);
+        let output = edit.output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = edit(&[]);
+    let of_all = "neurons 3, 5 influence all 3 classes less, as no --class was given: the mean";
+    assert!(text.contains(of_all), "{text}");
+    assert_eq!(fixture.json("out/edit.json")["scope"], "all_classes");
+    let text = edit(&["--class", "owl"]);
+    let of_one = "neurons 3, 5 influence 'owl' less: its probability ratio is pulled to ";
+    assert!(text.contains(of_one), "{text}");
+    assert!(text.contains("measured on 12 samples"), "{text}");
 }

@@ -4,44 +4,24 @@ use std::{collections::BTreeMap, fs};
 
 use serde_json::Value;
 
-use crate::bench::Bench;
+use crate::fixture::Fixture;
 
-/// What `debug` leaves in its folder, but for what tells of this very run: the times, the command
-/// line with its folder, and the record of the features' files.
-fn debug(bench: &Bench, out: &str, seed: &str) -> BTreeMap<String, Vec<u8>> {
-    let mut command = bench.command("debug");
+/// What `debug` leaves in its folder.
+fn debug(fixture: &Fixture, out: &str, seed: &str) -> BTreeMap<String, Vec<u8>> {
+    let mut command = fixture.command("debug");
     command.args(["--class", "owl", "--iterations", "3", "--count", "2"]);
     command.args(["--epochs", "3", "--picture-batch", "1", "--seed", seed]);
     command.assert().success();
-    fs::rename(bench.path("out"), bench.path(out)).unwrap();
-    let mut files = BTreeMap::new();
-    for folder in ["", "neurons/"] {
-        for file in fs::read_dir(bench.path(out).join(folder)).unwrap() {
-            let file = file.unwrap();
-            let name = folder.to_owned() + file.file_name().to_str().unwrap();
-            if file.file_type().unwrap().is_file() {
-                files.insert(name, fs::read(file.path()).unwrap());
-            }
-        }
-    }
-    for of_this_run in ["features.origin.json", "report.html"] {
-        files.remove(of_this_run).unwrap();
-    }
-    let summary = files.get_mut("summary.json").unwrap();
-    let mut json: Value = serde_json::from_slice(summary).unwrap();
-    for key in ["timings", "command"] {
-        json["run"][key] = Value::Null;
-    }
-    *summary = serde_json::to_vec(&json).unwrap();
-    files
+    fs::rename(fixture.path("out"), fixture.path(out)).unwrap();
+    fixture.results(out)
 }
 
 #[test]
 fn the_seed_decides_everything() {
-    let bench = Bench::new();
-    let first = debug(&bench, "first", "7");
-    let again = debug(&bench, "again", "7");
-    let other = debug(&bench, "other", "8");
+    let fixture = Fixture::new();
+    let first = debug(&fixture, "first", "7");
+    let again = debug(&fixture, "again", "7");
+    let other = debug(&fixture, "other", "8");
     assert_eq!(
         first.keys().collect::<Vec<_>>(),
         again.keys().collect::<Vec<_>>()
@@ -70,10 +50,10 @@ fn the_seed_decides_everything() {
 /// What a checkpoint lacks is drawn from the seed, too.
 #[test]
 fn missing_weights_are_drawn_from_the_seed() {
-    let bench = Bench::new();
-    bench.change_weights(|tensors| tensors.retain(|(name, _)| name != "conv1.weight"));
+    let fixture = Fixture::new();
+    fixture.change_weights(|tensors| tensors.retain(|(name, _)| name != "conv1.weight"));
     let features = |seed: &str| {
-        let mut evaluate = bench.command("evaluate");
+        let mut evaluate = fixture.command("evaluate");
         let output = evaluate
             .args(["--partial", "--seed", seed])
             .output()
@@ -81,15 +61,15 @@ fn missing_weights_are_drawn_from_the_seed() {
         let message = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{message}");
         assert!(!message.contains("features taken from"), "{message}");
-        fs::read(bench.path("out/features.safetensors")).unwrap()
+        fs::read(fixture.path("out/features.safetensors")).unwrap()
     };
     let first = features("3");
     assert!(features("3") == first);
     assert!(features("4") != first);
 
     // Nothing drawn at random gets into a checkpoint.
-    bench.edit_partly();
-    let mut apply = bench.apply();
+    fixture.edit_partly();
+    let mut apply = fixture.apply();
     apply.arg("--partial");
     let output = apply.output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
@@ -97,5 +77,5 @@ fn missing_weights_are_drawn_from_the_seed() {
     for part in ["1 missing: conv1.weight", "error: ", "lacks tensors"] {
         assert!(message.contains(part), "'{part}' is not in: {message}");
     }
-    assert!(!bench.path("out/edited.safetensors").exists());
+    assert!(!fixture.path("out/edited.safetensors").exists());
 }

@@ -7,12 +7,19 @@
     reason = "a test fails by panicking"
 )]
 
-mod bench;
 mod commands;
+mod config;
 mod determinism;
+mod fixture;
+mod folder;
 mod inputs;
 #[cfg(unix)]
 mod interrupts;
 mod options;
+#[cfg(unix)]
+mod pipes;
+mod real_data;
 mod refusals;
+mod resume;
 mod reuse;
+mod running;

@@ -5,21 +5,22 @@ use std::fs;
 use assert_cmd::Command;
 use neuroinspect::{
     burn::tensor::Device,
-    core::DecisionLayer,
+    core::{DecisionLayer, FeatureTable, Precision},
     models::{LoadConfig, load_classifier},
 };
+use neuroinspect_testing::largest_difference;
 use serde_json::Value;
 
-use crate::bench::{Bench, CLASSES, fails};
+use crate::fixture::{CLASSES, Fixture, fails};
 
 #[test]
 fn debug_takes_clip_and_its_own_training_images() {
-    let bench = Bench::new();
-    bench.images("train", &CLASSES);
+    let fixture = Fixture::new();
+    fixture.images("train", &CLASSES);
     // Another picture in the place of one, so that seven of eight are measured and trained on.
-    bench.image("train/owl/3.png", 0, 7);
+    fixture.image("train/owl/3.png", 0, 7);
     fs::write(
-        bench.path("prompts"),
+        fixture.path("prompts"),
         "a drawing of a {}\n{} in a picture\n",
     )
     .unwrap();
@@ -27,24 +28,25 @@ fn debug_takes_clip_and_its_own_training_images() {
         env!("CARGO_MANIFEST_DIR"),
         "/../neuroinspect/assets/scenes_clip.safetensors"
     );
-    let mut debug = bench.command("debug");
-    debug.arg("--train").arg(bench.path("train"));
+    let mut debug = fixture.command("debug");
+    debug.arg("--train").arg(fixture.path("train"));
     debug.args(["--clip-weights", clip, "--domain", "animal", "--prompts"]);
-    debug.arg(bench.path("prompts"));
+    debug.arg(fixture.path("prompts"));
     debug.args(["--objective", "clip", "--iterations", "2", "--count", "1"]);
     debug.args(["--class", "owl", "--target", "1.5", "--epochs", "2"]);
-    debug.assert().success();
-    let summary = bench.json("out/summary.json");
-    let visualization = &summary["visualizations"][0];
-    assert!(visualization["clip_similarity"].is_f64());
-    assert_eq!(visualization["objective"], "CLIP-Illusion");
-    assert_eq!(summary["edit"]["target"], 1.5);
-    assert!(summary["edit"]["control"]["accuracy"].is_f64());
-    assert_eq!(
-        summary["edit"]["evaluated_on"],
-        "24 samples, 23 of which were trained on as well (among them 8 of the mistakes that the \
-         neurons were chosen from)"
-    );
+    let output = debug.output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let measured_on = "measured on 24 samples, 23 of which were trained on as well (among them 8 of \
+                       the mistakes that the neurons were chosen from)";
+    assert!(text.contains(measured_on), "{text}");
+    let summary = fixture.json("out/summary.json");
+    assert!(summary["pictures"][0]["clip_similarity"].is_f64());
+    let objective = summary["recipe"]["objective"].to_string();
+    assert!(objective.contains("similarity"), "{objective}");
+    let method = &summary["edit"]["recipe"]["method"];
+    assert_eq!(method["derived"]["target"], 1.5);
+    assert!(summary["edit"]["control"]["measured"]["accuracy"].is_f64());
     assert_eq!(summary["edit"]["also_trained_on"], 23);
     assert_eq!(summary["edit"]["chosen_from"], 8);
     let stages: Vec<_> = summary["run"]["timings"]
@@ -57,40 +59,36 @@ fn debug_takes_clip_and_its_own_training_images() {
 }
 
 #[test]
-fn an_objective_without_clip_is_named() {
-    let bench = Bench::new();
-    let mut debug = bench.command("debug");
-    debug.args([
-        "--class",
-        "owl",
-        "--objective",
-        "feature",
-        "--iterations",
-        "2",
-    ]);
-    debug.args(["--neurons", "7", "--keep", "last", "--epochs", "7"]);
-    debug.assert().success();
-    let summary = bench.json("out/summary.json");
+fn feature_visualization_and_all_epochs() {
+    let fixture = Fixture::new();
+    let mut debug = fixture.command("debug");
+    debug.args(["--class", "owl", "--objective", "feature"]);
+    debug.args(["--iterations", "2", "--neurons", "7", "--epochs", "7"]);
+    let output = debug.output().unwrap();
+    assert!(output.status.success());
+    let summary = fixture.json("out/summary.json");
     assert_eq!(
-        summary["visualizations"][0]["objective"],
-        "feature visualization"
+        summary["recipe"]["objective"],
+        serde_json::json!({"sum": ["neuron", {"scale": [0.1, "class_logit"]}]}),
     );
     assert_eq!(
-        summary["edit"]["epochs"], 7,
+        summary["edit"]["epochs"].as_array().unwrap().len(),
+        7,
         "the last is kept, so that all are run"
     );
-    let evaluated_on = summary["edit"]["evaluated_on"].as_str().unwrap();
-    assert_eq!(evaluated_on, "12 samples not trained on");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let measured_on = "measured on 12 samples not trained on\n";
+    assert!(text.contains(measured_on), "{text}");
 }
 
 #[test]
 fn the_command_that_applies_an_edit_can_be_given_as_it_is_printed() {
-    let bench = Bench::new();
-    let weights = bench.path("my model.safetensors");
-    fs::rename(bench.path("model.safetensors"), &weights).unwrap();
+    let fixture = Fixture::new();
+    let weights = fixture.path("my model.safetensors");
+    fs::rename(fixture.path("model.safetensors"), &weights).unwrap();
     let mut debug = Command::cargo_bin("neuroinspect").unwrap();
     debug.args(["debug", "--model", "cifar_resnet20", "--weights"]);
-    debug.arg(weights).arg("--data").arg(bench.path("images"));
+    debug.arg(weights).arg("--data").arg(fixture.path("images"));
     debug.args([
         "--class",
         "owl",
@@ -100,47 +98,47 @@ fn the_command_that_applies_an_edit_can_be_given_as_it_is_printed() {
         "1",
         "--out",
     ]);
-    debug.arg(bench.path("the out")).assert().success();
-    let summary = bench.json("the out/summary.json");
-    let command = summary["edit"]["how_to_apply"].as_str().unwrap();
+    debug.arg(fixture.path("the out")).assert().success();
+    let summary = fixture.json("the out/summary.json");
+    let command = summary["edit_file"]["how_to_apply"].as_str().unwrap();
     let arguments = command.strip_prefix("neuroinspect ").unwrap();
     let mut shell = Command::new("sh");
     shell
         .arg("-c")
         .arg(format!("\"$0\" {arguments} --out \"$1\""));
     shell.arg(env!("CARGO_BIN_EXE_neuroinspect"));
-    shell.arg(bench.path("out")).assert().success();
-    assert!(bench.path("out/edited.safetensors").exists());
+    shell.arg(fixture.path("out")).assert().success();
+    assert!(fixture.path("out/edited.safetensors").exists());
 }
 
 #[test]
 fn an_edit_can_be_applied_to_a_partly_loaded_checkpoint() {
-    let bench = Bench::new();
-    bench.change_weights(|tensors| {
+    let fixture = Fixture::new();
+    fixture.change_weights(|tensors| {
         let extra = tensors[0].1.clone();
         tensors.push(("another.part".to_owned(), extra));
     });
-    bench.edit_partly();
-    fails(&mut bench.apply(), &["another.part"]);
-    bench.apply().arg("--partial").assert().success();
+    fixture.edit_partly();
+    fails(&mut fixture.apply(), &["another.part"]);
+    fixture.apply().arg("--partial").assert().success();
 }
 
 #[test]
 fn a_failed_edit_leaves_pictures_and_no_edit_file() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let debug = || {
-        let mut debug = bench.command("debug");
+        let mut debug = fixture.command("debug");
         debug.args(["--class", "owl", "--iterations", "1", "--count", "1"]);
         debug
     };
     debug().assert().success();
-    assert!(bench.path("out/report-edit.safetensors").exists());
+    assert!(fixture.path("out/report-edit.safetensors").exists());
 
-    bench.images("train", &["cat", "dog"]);
-    fs::create_dir(bench.path("train/owl")).unwrap();
+    fixture.images("train", &["cat", "dog"]);
+    fs::create_dir(fixture.path("train/owl")).unwrap();
     let output = debug()
         .arg("--train")
-        .arg(bench.path("train"))
+        .arg(fixture.path("train"))
         .output()
         .unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
@@ -149,46 +147,46 @@ fn a_failed_edit_leaves_pictures_and_no_edit_file() {
         message.contains("warning: editing failed: class 2 ('owl')"),
         "{message}"
     );
-    let summary = bench.json("out/summary.json");
+    let summary = fixture.json("out/summary.json");
     assert_eq!(summary["failures"][0]["stage"], "editing");
-    assert_eq!(summary["visualizations"].as_array().unwrap().len(), 1);
+    assert_eq!(summary["pictures"].as_array().unwrap().len(), 1);
     assert_eq!(summary["edit"], Value::Null);
     assert!(
-        !bench.path("out/report-edit.safetensors").exists(),
+        !fixture.path("out/report-edit.safetensors").exists(),
         "of the run before"
     );
 }
 
 #[test]
 fn a_reader_that_stops_reading_costs_no_report() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut demo = std::process::Command::new(env!("CARGO_BIN_EXE_neuroinspect"));
     demo.args(["demo", "--iterations", "1", "--out"]);
-    demo.arg(bench.path("out")).stdout(writer);
+    demo.arg(fixture.path("out")).stdout(writer);
     assert!(demo.status().unwrap().success());
     for file in ["report.html", "summary.json", "report-edit.safetensors"] {
-        assert!(bench.path("out").join(file).exists(), "{file}");
+        assert!(fixture.path("out").join(file).exists(), "{file}");
     }
 }
 
 /// Nor does it hide that a stage failed.
 #[test]
 fn a_reader_that_stops_reading_hides_no_failure() {
-    let bench = Bench::new();
-    bench.images("train", &["cat", "dog"]);
-    fs::create_dir(bench.path("train/owl")).unwrap();
+    let fixture = Fixture::new();
+    fixture.images("train", &["cat", "dog"]);
+    fs::create_dir(fixture.path("train/owl")).unwrap();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut debug = std::process::Command::new(env!("CARGO_BIN_EXE_neuroinspect"));
     debug.args(["debug", "--model", "cifar_resnet20", "--weights"]);
-    debug.arg(bench.path("model.safetensors"));
-    debug.arg("--data").arg(bench.path("images"));
-    debug.arg("--train").arg(bench.path("train"));
+    debug.arg(fixture.path("model.safetensors"));
+    debug.arg("--data").arg(fixture.path("images"));
+    debug.arg("--train").arg(fixture.path("train"));
     debug.args(["--class", "owl", "--pictures", "0", "--out"]);
     let output = debug
-        .arg(bench.path("out"))
+        .arg(fixture.path("out"))
         .stdout(writer)
         .output()
         .unwrap();
@@ -200,43 +198,50 @@ fn a_reader_that_stops_reading_hides_no_failure() {
 /// Each option reaches the stage it is for.
 #[test]
 fn options_reach_their_stages() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let options = [
         ("--neurons=all", "neurons", "\"listed\""),
         ("--pictures=1", "pictures", "1"),
-        ("--iterations=2", "illusion/steps", "2"),
-        ("--class-gamma=0.25", "illusion/class_gamma", "0.25"),
-        ("--size=16", "illusion/size", "16"),
-        ("--picture-batch=3", "illusion/batch_size", "3"),
+        ("--iterations=2", "recipe/steps", "2"),
         (
-            "--objective=feature",
-            "illusion/objective/feature_visualization/logit_weight",
-            "0.1",
+            "--class-gamma=0.25",
+            "recipe/objective/sum/1/scale/0",
+            "0.25",
         ),
+        ("--size=16", "recipe/size", "16"),
+        ("--picture-batch=3", "execution/batch_size", "3"),
         ("--target=1.25", "editing/target/fixed", "1.25"),
         ("--ratio=per-neuron", "editing/ratio_form", "\"per_neuron\""),
         ("--lambda=0.5", "editing/lambda3", "0.5"),
-        ("--epochs=4", "editing/epochs", "4"),
-        ("--patience=2", "editing/patience", "2"),
-        ("--learning-rate=0.125", "editing/learning_rate", "0.125"),
-        ("--keep=worst-class", "editing/keep", "\"worst_class\""),
-        ("--seed=9", "editing/seed", "9"),
-        ("--seed=9", "illusion/seed", "9"),
+        ("--epochs=4", "editing/training/epochs", "4"),
+        ("--patience=2", "editing/training/patience", "2"),
+        (
+            "--learning-rate=0.125",
+            "editing/training/learning_rate",
+            "0.125",
+        ),
+        (
+            "--keep=worst-class",
+            "editing/training/keep",
+            "\"worst_class\"",
+        ),
+        ("--seed=9", "editing/training/seed", "9"),
+        ("--seed=9", "recipe/seed", "9"),
     ];
     let config = |given: &[&str]| {
-        let mut debug = bench.command("debug");
+        let mut debug = fixture.command("debug");
         debug
             .args(["--class", "owl"])
             .args(given)
             .assert()
             .success();
-        bench.json("out/summary.json")["run"]["configs"]["debug"].clone()
+        fixture.json("out/summary.json")["run"]["configs"]["debug"].clone()
     };
     let mut given: Vec<_> = options.iter().map(|(option, ..)| *option).collect();
     given.dedup();
     let with = config(&given);
-    let pictured = bench.json("out/summary.json")["visualizations"].clone();
-    assert_eq!(pictured.as_array().unwrap().len(), 1);
+    let pictures = fixture.json("out/summary.json")["pictures"].clone();
+    assert_eq!(pictures.as_array().unwrap().len(), 1);
     let without = config(&["--iterations=1", "--count=1"]);
     for (option, pointer, value) in options {
         let pointer = format!("/{pointer}");
@@ -247,13 +252,13 @@ fn options_reach_their_stages() {
     }
 
     let explained = |given: &[&str]| {
-        let mut explain = bench.command("explain");
+        let mut explain = fixture.command("explain");
         explain
             .args(["--class", "owl"])
             .args(given)
             .assert()
             .success();
-        bench.json("out/explanation.json")["run"]["configs"].clone()
+        fixture.json("out/explanation.json")["run"]["configs"].clone()
     };
     assert_ne!(explained(&["--original"]), explained(&[]));
 }
@@ -261,10 +266,10 @@ fn options_reach_their_stages() {
 /// The layer's weights for one class are so large that its pictures leave the finite numbers.
 #[test]
 fn a_picture_that_diverges_is_named_and_costs_no_other() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let device = Device::flex();
     let config = LoadConfig::default();
-    let path = bench.path("model.safetensors");
+    let path = fixture.path("model.safetensors");
     let mut loaded = load_classifier("cifar_resnet20", &path, &config, &device).unwrap();
     let layer = loaded.model.decision_layer().unwrap();
     let mut weight = layer.weight().to_owned();
@@ -273,12 +278,12 @@ fn a_picture_that_diverges_is_named_and_costs_no_other() {
     loaded.model.set_decision_layer(&layer).unwrap();
     loaded.model.save(&path).unwrap();
 
-    fs::write(bench.path("classes"), "cat\ndog\nowl\n").unwrap();
-    let mut visualize = bench.bare("visualize");
+    fs::write(fixture.path("classes"), "cat\ndog\nowl\n").unwrap();
+    let mut visualize = fixture.bare("visualize");
     visualize
         .args(["--model", "cifar_resnet20", "--weights"])
         .arg(&path);
-    visualize.arg("--classes").arg(bench.path("classes"));
+    visualize.arg("--classes").arg(fixture.path("classes"));
     visualize.args(["--neurons", "3", "--count", "3", "--iterations", "2"]);
     let output = visualize.output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
@@ -287,7 +292,7 @@ fn a_picture_that_diverges_is_named_and_costs_no_other() {
         message.contains("warning: the picture of neuron 3 for class 2"),
         "{message}"
     );
-    let pictured = bench.json("out/visualizations.json");
+    let pictured = fixture.json("out/visualizations.json");
     assert_eq!(pictured["diverged"][0]["pair"]["class"], 2);
     let names: Vec<_> = pictured["visualizations"]
         .as_array()
@@ -305,30 +310,30 @@ fn a_picture_that_diverges_is_named_and_costs_no_other() {
 /// What an earlier run left does not pass for this one's, and is there until this one has something.
 #[test]
 fn a_folder_holds_one_run() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let debug = |class: &str, count: &str| {
-        let mut debug = bench.command("debug");
+        let mut debug = fixture.command("debug");
         debug.args(["--class", class, "--iterations", "1", "--count", count]);
         debug.output().unwrap().status.code()
     };
-    let there = |name: &str| bench.path("out").join(name).exists();
+    let there = |name: &str| fixture.path("out").join(name).exists();
     let edit = |options: &[&str]| {
-        let mut edit = bench.command("edit");
+        let mut edit = fixture.command("edit");
         edit.args(["--class", "owl", "--neurons", "3", "--epochs", "1"]);
         edit.args(options).output().unwrap().status.code()
     };
     assert_eq!(debug("owl", "3"), Some(0));
-    let picture = bench.json("out/summary.json")["visualizations"][2]["image"].clone();
+    let picture = fixture.json("out/summary.json")["pictures"][2]["file"].clone();
     let picture = picture.as_str().unwrap();
     assert!(there(picture));
     // An edit of its own leaves the report's alone.
-    let report_edit = || fs::read(bench.path("out/report-edit.safetensors")).unwrap();
+    let report_edit = || fs::read(fixture.path("out/report-edit.safetensors")).unwrap();
     let before = report_edit();
     assert_eq!(edit(&[]), Some(0));
     assert!(there("edit.safetensors") && report_edit() == before);
     // `cat` has no mistakes: nothing comes in the place of what is there.
     assert_eq!(debug("cat", "3"), Some(1));
-    assert_eq!(bench.json("out/summary.json")["class_name"], "owl");
+    assert_eq!(fixture.json("out/summary.json")["class"], 2);
     assert!(there(picture) && report_edit() == before);
 
     assert_eq!(debug("owl", "2"), Some(0));
@@ -340,31 +345,31 @@ fn a_folder_holds_one_run() {
 /// Without a chance to remove what is there, the work ends soon, and what there is by then is told.
 #[test]
 fn a_folder_that_cannot_be_cleared_ends_the_work_with_its_report() {
-    let bench = Bench::new();
-    fs::create_dir(bench.path("out")).unwrap();
-    fs::write(bench.path("out/neurons"), "no folder").unwrap();
-    let mut debug = bench.command("debug");
+    let fixture = Fixture::new();
+    fs::create_dir(fixture.path("out")).unwrap();
+    fs::write(fixture.path("out/neurons"), "no folder").unwrap();
+    let mut debug = fixture.command("debug");
     debug.args(["--class", "owl", "--iterations", "300"]);
     let output = debug.output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{message}");
-    assert!(message.contains("cannot clear"), "{message}");
-    let summary = bench.json("out/summary.json");
+    assert!(message.contains("cannot remove"), "{message}");
+    let summary = fixture.json("out/summary.json");
     assert_eq!(summary["interrupted"], true);
-    assert_eq!(summary["mistakes"], 8);
+    assert_eq!(summary["ranking"]["mistakes"], 8);
 }
 
 /// What is known of a model's input can be corrected.
 #[test]
 fn an_input_of_ones_own_is_followed() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let features = |options: &[&str]| {
-        bench.command("evaluate").args(options).assert().success();
-        fs::read(bench.path("out/features.safetensors")).unwrap()
+        fixture.command("evaluate").args(options).assert().success();
+        fs::read(fixture.path("out/features.safetensors")).unwrap()
     };
     let plain = features(&[]);
-    let recorded = bench.json("out/summary.json")["run"]["configs"]["input"].clone();
-    let file = bench.path("input.json");
+    let recorded = fixture.json("out/summary.json")["run"]["configs"]["input"].clone();
+    let file = fixture.path("input.json");
     let option = format!("--input={}", file.display());
     fs::write(&file, recorded.to_string()).unwrap();
     assert!(features(&[&option]) == plain, "the one that is known");
@@ -374,48 +379,48 @@ fn an_input_of_ones_own_is_followed() {
     fs::write(&file, other.to_string()).unwrap();
     assert!(features(&[&option]) != plain);
     assert_eq!(
-        bench.json("out/summary.json")["run"]["configs"]["input"],
+        fixture.json("out/summary.json")["run"]["configs"]["input"],
         other
     );
 
-    let mut debug = bench.command("debug");
+    let mut debug = fixture.command("debug");
     debug.args(["--class", "owl", "--pictures", "0", &option]);
     debug.assert().success();
-    let summary = bench.json("out/summary.json");
-    let how = summary["edit"]["how_to_apply"].as_str().unwrap();
+    let summary = fixture.json("out/summary.json");
+    let how = summary["edit_file"]["how_to_apply"].as_str().unwrap();
     assert!(
         how.ends_with(&format!(" --input {}", file.display())),
         "{how}"
     );
-    let mut apply = bench.bare("apply");
+    let mut apply = fixture.bare("apply");
     apply
         .arg("--edit")
-        .arg(bench.path("out/report-edit.safetensors"));
+        .arg(fixture.path("out/report-edit.safetensors"));
     apply.args(["--model", "cifar_resnet20", &option, "--weights"]);
     apply
-        .arg(bench.path("model.safetensors"))
+        .arg(fixture.path("model.safetensors"))
         .assert()
         .success();
-    let edited = bench.path("out/edited.safetensors");
-    bench
+    let edited = fixture.path("out/edited.safetensors");
+    fixture
         .with_weights("cifar_resnet20", &edited)
         .assert()
         .success();
-    let input = &bench.json("out/summary.json")["run"]["configs"]["input"];
+    let input = &fixture.json("out/summary.json")["run"]["configs"]["input"];
     assert_eq!(input, &other, "kept with the weights");
 
     fs::write(&file, "bicubic").unwrap();
     fails(
-        bench.command("evaluate").arg(&option),
+        fixture.command("evaluate").arg(&option),
         &["input.json", "no model input"],
     );
 }
 
 #[test]
 fn folders_in_another_order_than_the_classes_are_suspected() {
-    let bench = Bench::new();
-    let warning = |bench: &Bench| {
-        let output = bench.command("evaluate").output().unwrap();
+    let fixture = Fixture::new();
+    let warning = |fixture: &Fixture| {
+        let output = fixture.command("evaluate").output().unwrap();
         String::from_utf8(output.stderr)
             .unwrap()
             .contains("less than chance")
@@ -423,15 +428,47 @@ fn folders_in_another_order_than_the_classes_are_suspected() {
     // Ten images a class make a suspicion.
     for (class, name) in CLASSES.iter().enumerate() {
         for index in 8..12 {
-            bench.image(&format!("images/{name}/{index}.png"), class, index);
+            fixture.image(&format!("images/{name}/{index}.png"), class, index);
         }
     }
-    assert!(!warning(&bench), "a third is chance");
-    fs::remove_dir_all(bench.path("images/cat")).unwrap();
+    assert!(!warning(&fixture), "a third is chance");
+    fs::remove_dir_all(fixture.path("images/cat")).unwrap();
     for index in 0..12 {
-        bench.image(&format!("images/aardvark/{index}.png"), 0, index);
-        bench.image(&format!("images/dog/{index}b.png"), 1, index);
+        fixture.image(&format!("images/aardvark/{index}.png"), 0, index);
+        fixture.image(&format!("images/dog/{index}b.png"), 1, index);
     }
     // aardvark, dog, owl: all of them "cat" to the model, fewer than a third of them the first.
-    assert!(warning(&bench));
+    assert!(warning(&fixture));
+}
+
+/// Networks compute in the number format asked for, and features in one are not taken for another.
+#[test]
+fn a_number_format_is_followed() {
+    let fixture = Fixture::new();
+    let features = |options: &[&str]| {
+        let mut evaluate = fixture.command("evaluate");
+        let output = evaluate.args(options).output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{message}");
+        assert!(!message.contains("features taken from"), "{message}");
+        let configs = fixture.json("out/summary.json")["run"]["configs"].clone();
+        let precision = configs["precision"].as_str().unwrap().to_owned();
+        let table = FeatureTable::load(fixture.path("out/features.safetensors")).unwrap();
+        (precision, table)
+    };
+    let (precision, exact) = features(&[]);
+    assert_eq!(precision, "f32");
+    let (precision, rounded) = features(&["--precision", "bf16"]);
+    assert_eq!(precision, "bf16");
+    assert_eq!(rounded.provenance().precision, Precision::Bf16);
+    let largest = exact
+        .features()
+        .iter()
+        .fold(0.0, |a: f32, b| a.max(b.abs()));
+    let difference = largest_difference(exact.features(), rounded.features());
+    // Eight significant bits, through twenty layers.
+    assert!(
+        difference > 0.0 && difference < 0.1 * f64::from(largest),
+        "{difference}"
+    );
 }

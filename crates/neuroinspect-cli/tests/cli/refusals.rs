@@ -4,14 +4,14 @@ use std::fs;
 
 use assert_cmd::Command;
 
-use crate::bench::{Bench, fails};
+use crate::fixture::{Fixture, fails};
 
 #[test]
 fn a_command_line_not_understood_exits_with_2() {
-    let bench = Bench::new();
-    let mut unknown = bench.bare("evaluate");
+    let fixture = Fixture::new();
+    let mut unknown = fixture.bare("evaluate");
     assert_eq!(unknown.output().unwrap().status.code(), Some(2));
-    let mut device = bench.command("evaluate");
+    let mut device = fixture.command("evaluate");
     let output = device.args(["--device", "abacus"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(
@@ -23,7 +23,7 @@ fn a_command_line_not_understood_exits_with_2() {
 
 #[test]
 fn options_out_of_range_are_refused_by_their_names() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for (option, value) in [
         ("--iterations", "0"),
         ("--picture-batch", "0"),
@@ -32,8 +32,9 @@ fn options_out_of_range_are_refused_by_their_names() {
         ("--learning-rate", "0"),
         ("--neurons", "3,3"),
         ("--epochs", "none"),
+        ("--precision", "f8"),
     ] {
-        let mut command = bench.command("debug");
+        let mut command = fixture.command("debug");
         command
             .args(["--class", "owl"])
             .arg(format!("{option}={value}"));
@@ -41,51 +42,51 @@ fn options_out_of_range_are_refused_by_their_names() {
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{option}: {message}");
         assert!(message.contains(option), "{message}");
-        assert!(!bench.path("out").exists());
+        assert!(!fixture.path("out").exists());
     }
 }
 
 #[test]
 fn neurons_and_classes_out_of_range_are_refused() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let range = "64 neurons, 0 to 63";
     fails(
-        bench
+        fixture
             .command("debug")
             .args(["--class", "owl", "--neurons", "64"]),
         &["neuron 64", range],
     );
     fails(
-        bench
+        fixture
             .command("edit")
             .args(["--class", "owl", "--neurons", "64"]),
         &["neuron 64", range],
     );
     fails(
-        bench
+        fixture
             .command("visualize")
             .args(["--class", "owl", "--neurons", "64"]),
         &["neuron 64", range],
     );
     fails(
-        bench.command("explain").args(["--class", "3"]),
+        fixture.command("explain").args(["--class", "3"]),
         &["class 3", "3 classes"],
     );
     fails(
-        bench.command("explain").args(["--class", "ow1"]),
+        fixture.command("explain").args(["--class", "ow1"]),
         &["'ow1'", "did you mean 'owl'"],
     );
 }
 
 #[test]
 fn an_out_folder_that_cannot_be_written_is_known_before_the_work() {
-    let bench = Bench::new();
-    fs::write(bench.path("file"), "").unwrap();
+    let fixture = Fixture::new();
+    fs::write(fixture.path("file"), "").unwrap();
     let mut command = Command::cargo_bin("neuroinspect").unwrap();
     command.args(["evaluate", "--model", "cifar_resnet20", "--weights", "none"]);
-    command.arg("--data").arg(bench.path("images"));
+    command.arg("--data").arg(fixture.path("images"));
     fails(
-        command.arg("--out").arg(bench.path("file/out")),
+        command.arg("--out").arg(fixture.path("file/out")),
         &["file/out", "--out"],
     );
 }
@@ -94,16 +95,16 @@ fn an_out_folder_that_cannot_be_written_is_known_before_the_work() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_folder_that_takes_no_files_is_known_before_the_work() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let mut command = Command::cargo_bin("neuroinspect").unwrap();
     command.args(["evaluate", "--model", "cifar_resnet20", "--weights", "none"]);
-    command.arg("--data").arg(bench.path("images"));
+    command.arg("--data").arg(fixture.path("images"));
     fails(command.args(["--out", "/proc"]), &["'/proc'", "--out"]);
 }
 
 #[test]
 fn options_that_would_do_nothing_are_refused() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let refused = |command: &mut Command, part: &str| {
         let output = command.output().unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
@@ -111,19 +112,19 @@ fn options_that_would_do_nothing_are_refused() {
         assert!(message.contains(part), "{message}");
     };
     for option in ["--domain=bird", "--prompts=file", "--clip=ViT-B-32"] {
-        let mut debug = bench.command("debug");
+        let mut debug = fixture.command("debug");
         refused(debug.args(["--class", "owl", option]), "--clip-weights");
     }
     for option in ["--revert", "--partial"] {
-        let mut apply = bench.bare("apply");
+        let mut apply = fixture.bare("apply");
         refused(apply.args(["--edit", "file", option]), "--model");
     }
-    let mut visualize = bench.bare("visualize");
+    let mut visualize = fixture.bare("visualize");
     visualize.args(["--model=cifar_resnet20", "--weights=file"]);
     refused(visualize.arg("--class-names=file"), "--data");
 
     let debug = |options: &[&str]| {
-        let mut debug = bench.command("debug");
+        let mut debug = fixture.command("debug");
         debug.args(["--class", "owl"]).args(options);
         debug
     };
@@ -131,11 +132,21 @@ fn options_that_would_do_nothing_are_refused() {
         &mut debug(&["--neurons", "3", "--count", "2"]),
         &["--count"],
     );
+    for keep in [
+        &["--patience", "2"][..],
+        &["--patience", "2", "--keep", "last"],
+    ] {
+        fails(&mut debug(keep), &["--patience", "last epoch"]);
+    }
     fails(
-        &mut debug(&["--keep", "last", "--patience", "2"]),
-        &["--patience"],
+        &mut debug(&["--objective", "feature", "--class-gamma", "0.5"]),
+        &[
+            "--class-gamma",
+            "--objective feature",
+            "constant of its own",
+        ],
     );
-    let mut visualize = bench.command("visualize");
+    let mut visualize = fixture.command("visualize");
     visualize.args(["--neurons", "3", "--class", "owl", "--count", "2"]);
     fails(&mut visualize, &["--count"]);
 }
@@ -143,13 +154,13 @@ fn options_that_would_do_nothing_are_refused() {
 /// Known before anything is pictured.
 #[test]
 fn a_list_of_too_few_or_too_many_classes_is_refused() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for names in ["cat\ndog\n", "ant\ncat\ndog\nowl\n"] {
-        fs::write(bench.path("classes"), names).unwrap();
-        let mut visualize = bench.bare("visualize");
+        fs::write(fixture.path("classes"), names).unwrap();
+        let mut visualize = fixture.bare("visualize");
         visualize.args(["--model", "cifar_resnet20", "--weights"]);
-        visualize.arg(bench.path("model.safetensors"));
-        visualize.arg("--classes").arg(bench.path("classes"));
+        visualize.arg(fixture.path("model.safetensors"));
+        visualize.arg("--classes").arg(fixture.path("classes"));
         visualize.args(["--neurons", "3", "--count", "3"]);
         let count = format!("{} classes are named", names.lines().count());
         fails(&mut visualize, &[&count, "between 3"]);
@@ -158,9 +169,9 @@ fn a_list_of_too_few_or_too_many_classes_is_refused() {
 
 #[test]
 fn a_backend_left_out_says_how_to_get_it() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     fails(
-        bench.command("evaluate").args(["--device", "rocm"]),
+        fixture.command("evaluate").args(["--device", "rocm"]),
         &["rocm", "cargo feature"],
     );
 }

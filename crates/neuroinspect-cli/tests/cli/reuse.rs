@@ -2,35 +2,31 @@
 
 use std::{fs, io::Write};
 
-use neuroinspect::{
-    burn::tensor::Device,
-    core::FeatureTable,
-    models::{CifarResNetConfig, PretrainedClassifier},
-};
+use neuroinspect::{core::FeatureTable, models::PretrainedClassifier};
 
-use crate::bench::{Bench, CLASSES};
+use crate::fixture::{CLASSES, Fixture, random_model};
 
 /// Whether `evaluate` took features up again, and the features it worked from.
-fn evaluate(bench: &Bench, options: &[&str]) -> (bool, FeatureTable) {
-    let output = bench.command("evaluate").args(options).output().unwrap();
+fn evaluate(fixture: &Fixture, options: &[&str]) -> (bool, FeatureTable) {
+    let output = fixture.command("evaluate").args(options).output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{message}");
-    let features = FeatureTable::load(bench.path("out/features.safetensors")).unwrap();
+    let features = FeatureTable::load(fixture.path("out/features.safetensors")).unwrap();
     (message.contains("features taken from"), features)
 }
 
 #[test]
 fn features_are_taken_up_again_while_nothing_has_changed() {
-    let bench = Bench::new();
-    assert!(!evaluate(&bench, &[]).0);
-    let before = bench.json("out/summary.json");
-    assert!(evaluate(&bench, &[]).0);
-    let after = bench.json("out/summary.json");
+    let fixture = Fixture::new();
+    assert!(!evaluate(&fixture, &[]).0);
+    let before = fixture.json("out/summary.json");
+    assert!(evaluate(&fixture, &[]).0);
+    let after = fixture.json("out/summary.json");
     for key in ["accuracy", "class_accuracy", "class_names", "samples"] {
         assert_eq!(before[key], after[key]);
     }
     // Another command takes them, too.
-    let mut explain = bench.command("explain");
+    let mut explain = fixture.command("explain");
     let output = explain.args(["--class", "owl"]).output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("features taken from"), "{message}");
@@ -38,117 +34,108 @@ fn features_are_taken_up_again_while_nothing_has_changed() {
 
 #[test]
 fn a_changed_image_is_looked_at_again() {
-    let bench = Bench::new();
-    let (_, before) = evaluate(&bench, &[]);
-    bench.image("images/owl/3.png", 0, 6);
-    let (taken, after) = evaluate(&bench, &[]);
+    let fixture = Fixture::new();
+    let (_, before) = evaluate(&fixture, &[]);
+    fixture.image("images/owl/3.png", 0, 6);
+    let (taken, after) = evaluate(&fixture, &[]);
     assert!(!taken && before != after);
 
-    fs::remove_file(bench.path("images/owl/3.png")).unwrap();
-    assert!(!evaluate(&bench, &[]).0);
-    assert_eq!(bench.json("out/summary.json")["samples"], 23);
+    fs::remove_file(fixture.path("images/owl/3.png")).unwrap();
+    assert!(!evaluate(&fixture, &[]).0);
+    assert_eq!(fixture.json("out/summary.json")["samples"], 23);
 }
 
 #[test]
 fn other_weights_and_damaged_features_are_not_taken() {
-    let bench = Bench::new();
-    evaluate(&bench, &[]);
-    let device = Device::flex();
-    device.seed(8);
-    let model = CifarResNetConfig::new(20, 3).init(&device).unwrap();
-    model.save(&bench.path("model.safetensors")).unwrap();
-    let (taken, features) = evaluate(&bench, &[]);
+    let fixture = Fixture::new();
+    evaluate(&fixture, &[]);
+    let model = random_model(8);
+    model.save(&fixture.path("model.safetensors")).unwrap();
+    let (taken, features) = evaluate(&fixture, &[]);
     assert!(!taken);
 
     // The last bytes are values: the file still reads as a table.
-    let path = bench.path("out/features.safetensors");
+    let path = fixture.path("out/features.safetensors");
     let mut damaged = fs::read(&path).unwrap();
     let end = damaged.len();
     damaged[end - 2] ^= 1;
     fs::write(&path, damaged).unwrap();
     assert!(FeatureTable::load(&path).unwrap() != features);
-    let (taken, again) = evaluate(&bench, &[]);
+    let (taken, again) = evaluate(&fixture, &[]);
     assert!(!taken && again == features);
 }
 
 /// Time and length stand for the content, each by itself.
 #[test]
 fn an_image_is_told_by_its_time_and_by_its_length() {
-    let bench = Bench::new();
-    evaluate(&bench, &[]);
-    let path = bench.path("images/owl/3.png");
+    let fixture = Fixture::new();
+    evaluate(&fixture, &[]);
+    let path = fixture.path("images/owl/3.png");
     let file = fs::File::options().append(true).open(&path).unwrap();
     let time = file.metadata().unwrap().modified().unwrap();
     file.set_modified(time + std::time::Duration::from_secs(1))
         .unwrap();
-    assert!(!evaluate(&bench, &[]).0, "another time");
-    assert!(evaluate(&bench, &[]).0);
+    assert!(!evaluate(&fixture, &[]).0, "another time");
+    assert!(evaluate(&fixture, &[]).0);
     // Bytes after the end of a PNG are nothing to its decoder.
     (&file).write_all(b"more").unwrap();
     file.set_modified(time + std::time::Duration::from_secs(1))
         .unwrap();
-    assert!(!evaluate(&bench, &[]).0, "another length");
+    assert!(!evaluate(&fixture, &[]).0, "another length");
 }
 
 #[test]
 fn other_options_are_other_features() {
-    let bench = Bench::new();
-    evaluate(&bench, &[]);
-    assert!(!evaluate(&bench, &["--batch-size", "5"]).0);
-    fs::write(bench.path("names"), "Felis\nCanis\nStrix\n").unwrap();
-    let names = bench.path("names");
+    let fixture = Fixture::new();
+    evaluate(&fixture, &[]);
+    assert!(!evaluate(&fixture, &["--batch-size", "5"]).0);
+    fs::write(fixture.path("names"), "Felis\nCanis\nStrix\n").unwrap();
+    let names = fixture.path("names");
     let names = [
         "--batch-size",
         "5",
         "--class-names",
         names.to_str().unwrap(),
     ];
-    assert!(!evaluate(&bench, &names).0);
-    assert_eq!(bench.json("out/summary.json")["class_names"][2], "Strix");
+    assert!(!evaluate(&fixture, &names).0);
+    assert_eq!(fixture.json("out/summary.json")["class_names"][2], "Strix");
 }
 
 #[test]
 fn features_to_edit_on_are_taken_up_again_too() {
-    let bench = Bench::new();
-    bench.images("train", &CLASSES);
+    let fixture = Fixture::new();
+    fixture.images("train", &CLASSES);
     let edit = || {
-        let mut edit = bench.command("edit");
-        edit.arg("--train").arg(bench.path("train"));
+        let mut edit = fixture.command("edit");
+        edit.arg("--train").arg(fixture.path("train"));
         edit.args(["--class", "owl", "--neurons", "3", "--epochs", "1"]);
         let output = edit.output().unwrap();
-        assert!(output.status.success());
         let message = String::from_utf8(output.stderr).unwrap();
-        let timings = bench.json("out/edit.json")["run"]["timings"].clone();
+        assert!(output.status.success(), "{message}");
+        let timings = fixture.json("out/edit.json")["run"]["timings"].clone();
         let stages = [0, 1].map(|stage| timings[stage]["stage"].as_str().unwrap().to_owned());
-        (message.matches("features taken from").count(), stages)
+        assert_eq!(
+            stages,
+            ["extracting features", "extracting training features"]
+        );
+        message.matches("features taken from").count()
     };
-    let (taken, stages) = edit();
-    assert_eq!(taken, 0);
-    assert_eq!(
-        stages,
-        ["extracting features", "extracting training features"]
-    );
-    let (taken, stages) = edit();
-    assert_eq!(taken, 2);
-    assert!(
-        stages
-            .iter()
-            .all(|stage| stage.ends_with("(taken from an earlier run)"))
-    );
-    bench.image("train/owl/3.png", 0, 6);
-    assert_eq!(edit().0, 1);
+    assert_eq!(edit(), 0);
+    assert_eq!(edit(), 2);
+    fixture.image("train/owl/3.png", 0, 6);
+    assert_eq!(edit(), 1);
 }
 
 /// What hindered reading an image may be gone without a trace in the file.
 #[test]
 fn features_without_an_image_are_not_taken() {
-    let bench = Bench::new();
-    fs::write(bench.path("images/owl/broken.png"), "no image").unwrap();
+    let fixture = Fixture::new();
+    fs::write(fixture.path("images/owl/broken.png"), "no image").unwrap();
     let skip = ["--on-corrupt", "skip"];
     for _ in 0..2 {
-        assert!(!evaluate(&bench, &skip).0);
-        let skipped = &bench.json("out/summary.json")["run"]["skipped_images"];
+        assert!(!evaluate(&fixture, &skip).0);
+        let skipped = &fixture.json("out/summary.json")["run"]["skipped_images"];
         assert_eq!(skipped[0]["path"], "owl/broken.png");
     }
-    crate::bench::fails(&mut bench.command("evaluate"), &["broken.png"]);
+    crate::fixture::fails(&mut fixture.command("evaluate"), &["broken.png"]);
 }

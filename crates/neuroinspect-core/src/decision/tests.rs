@@ -97,7 +97,7 @@ fn a_head_keeps_what_its_parameters_are_beside_their_values() {
     assert_eq!(DecisionLayer::from_linear(&head).unwrap(), layer);
     let stored = head.weight.transform_for_save().val();
     assert_eq!(
-        host(stored, "weight").unwrap(),
+        read_back(stored, "weight").unwrap(),
         [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     );
 }

@@ -32,6 +32,10 @@ impl FeatureTable {
         same("model input", &|table| {
             format!("{:?}", table.provenance().input)
         })?;
+        same("layer", &|table| table.provenance().layer.clone())?;
+        same("precision", &|table| {
+            table.provenance().precision.to_string()
+        })?;
         same("number of neurons", &|table| table.neurons().to_string())
     }
 

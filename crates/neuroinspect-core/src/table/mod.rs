@@ -1,164 +1,108 @@
 //! A data set as a classifier sees it.
 
+mod activations;
 mod alike;
-mod io;
+mod file;
+mod predicted;
 mod provenance;
 mod queries;
-mod subsets;
 
-use ndarray::{Array2, ArrayView1, ArrayView2};
-use serde::{Deserialize, Serialize};
+use ndarray::{ArrayView1, ArrayView2};
 
-pub use self::{alike::check_same_classes, provenance::Provenance};
-use crate::{ClassId, DecisionLayer, Error, NeuronId, Result};
+pub use self::{
+    activations::ActivationTable, alike::check_same_classes, predicted::Predicted,
+    provenance::Provenance,
+};
+use crate::{ClassId, DecisionLayer, Error, Groups, NeuronId, Result, Split};
 
-/// Features, labels and predictions of a data set, computed once by one classifier.
+/// Features and labels of a data set, computed once by one classifier.
 ///
 /// Every stage but visualization works from a table alone: explaining mistakes, ranking neurons,
-/// editing and measuring never look at pixels or at the backbone again. A table lives on the host
-/// and can be [saved](Self::save) and [read](Self::load) with its [`Provenance`].
+/// editing and measuring never look at pixels or at the backbone again. What the classifier says of
+/// the samples follows from the table and a decision layer: [`predicted_by`](Self::predicted_by). A
+/// table lives on the host and can be [saved](Self::save) and [read](Self::load) with its
+/// [`Provenance`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeatureTable {
-    features: Array2<f32>,
+    activations: ActivationTable,
     labels: Vec<ClassId>,
-    predictions: Vec<ClassId>,
     class_names: Vec<String>,
-    sample_ids: Vec<String>,
     groups: Option<Groups>,
-    provenance: Provenance,
-}
-
-/// A partition of the samples beside their classes, e.g. class and background together.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Groups {
-    /// Name of each group.
-    pub names: Vec<String>,
-    /// For each sample, the index of its group.
-    pub of_sample: Vec<usize>,
+    split: Option<Split>,
 }
 
 impl FeatureTable {
-    /// A table of `features` `[N, D]` with a label and a prediction for each row.
-    ///
-    /// Sample ids are `"0"`, `"1"`, ... until [set](Self::with_sample_ids).
+    /// A table of activations with a label for each sample.
     ///
     /// # Errors
     ///
-    /// When lengths differ, a label or prediction is not below the number of class names, or a
-    /// feature is not finite.
+    /// [`Error::Length`] when there is not one label for each sample,
+    /// [`Error::SampleClassOutOfRange`] for a label without a class name.
     pub fn new(
-        features: Array2<f32>,
+        activations: ActivationTable,
         labels: Vec<ClassId>,
-        predictions: Vec<ClassId>,
         class_names: Vec<String>,
-        provenance: Provenance,
     ) -> Result<Self> {
-        let sample_ids = (0..features.nrows()).map(|index| index.to_string());
-        Self::of_samples(
-            sample_ids.collect(),
-            features,
-            labels,
-            predictions,
-            class_names,
-            provenance,
-        )
-    }
-
-    /// [`new`](Self::new) with what each sample is called, e.g. its path below the data set's
-    /// folder, which errors then name.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new), and when there is not one id for each sample.
-    pub fn of_samples(
-        sample_ids: Vec<String>,
-        features: Array2<f32>,
-        labels: Vec<ClassId>,
-        predictions: Vec<ClassId>,
-        class_names: Vec<String>,
-        provenance: Provenance,
-    ) -> Result<Self> {
-        let samples = features.nrows();
-        check_ids(&sample_ids, samples)?;
+        let (samples, classes) = (activations.len(), class_names.len());
         if labels.len() != samples {
-            return Err(Error::shape(
-                "labels of the feature table",
-                samples,
-                labels.len(),
-            ));
+            let what = "labels of the feature table";
+            return Err(Error::length(what, samples, labels.len()));
         }
-        if predictions.len() != samples {
-            return Err(Error::shape(
-                "predictions of the feature table",
-                samples,
-                predictions.len(),
-            ));
-        }
-        for (what, ids) in [("label of", &labels), ("prediction for", &predictions)] {
-            let classes = class_names.len();
-            if let Some(sample) = ids.iter().position(|class| class.0 >= classes) {
-                return Err(Error::SampleClassOutOfRange {
-                    what: format!("{what} sample '{}'", sample_ids[sample]),
-                    class: ids[sample],
-                    classes,
-                });
-            }
-        }
-        for ((sample, neuron), &value) in features.indexed_iter() {
-            if !value.is_finite() {
-                let sample = &sample_ids[sample];
-                let what = format!("activation of neuron {neuron} on sample '{sample}'");
-                return Err(Error::NotFinite { what, value });
-            }
+        if let Some(sample) = labels.iter().position(|class| class.0 >= classes) {
+            return Err(Error::SampleClassOutOfRange {
+                what: format!("label of sample '{}'", activations.sample_ids()[sample]),
+                class: labels[sample],
+                classes,
+            });
         }
         Ok(Self {
-            features: features.as_standard_layout().into_owned(),
+            activations,
             labels,
-            predictions,
             class_names,
-            sample_ids,
             groups: None,
-            provenance,
+            split: None,
         })
-    }
-
-    /// Sets what each sample is called, e.g. its path below the data set's folder.
-    ///
-    /// # Errors
-    ///
-    /// When there is not one id for each sample.
-    pub fn with_sample_ids(mut self, sample_ids: Vec<String>) -> Result<Self> {
-        check_ids(&sample_ids, self.len())?;
-        self.sample_ids = sample_ids;
-        Ok(self)
     }
 
     /// Sets the group of each sample.
     ///
     /// # Errors
     ///
-    /// When there is not one group for each sample, or a group has no name.
+    /// [`Error::Length`] when there is not one group for each sample.
     pub fn with_groups(mut self, groups: Groups) -> Result<Self> {
-        if groups.of_sample.len() != self.len() {
-            return Err(Error::shape(
-                "group labels of the feature table",
-                self.len(),
-                groups.of_sample.len(),
-            ));
-        }
-        if let Some(&group) = groups
-            .of_sample
-            .iter()
-            .find(|&&group| group >= groups.names.len())
-        {
-            return Err(Error::shape(
-                "a group label",
-                format!("below {}", groups.names.len()),
-                group,
-            ));
-        }
+        self.check_length("group labels of the feature table", groups.of_sample())?;
         self.groups = Some(groups);
         Ok(self)
+    }
+
+    /// Sets the part of the data set each sample is in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when there is not one part for each sample.
+    pub fn with_split(mut self, split: Split) -> Result<Self> {
+        self.check_length(
+            "parts of the samples of the feature table",
+            split.of_sample(),
+        )?;
+        self.split = Some(split);
+        Ok(self)
+    }
+
+    fn check_length(&self, what: &str, of_sample: &[usize]) -> Result<()> {
+        match of_sample.len() == self.len() {
+            true => Ok(()),
+            false => Err(Error::length(what, self.len(), of_sample.len())),
+        }
+    }
+
+    /// What a decision layer says of the samples.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] when the layer has other neurons or classes than the table.
+    pub fn predicted_by<'a>(&'a self, layer: &'a DecisionLayer) -> Result<Predicted<'a>> {
+        Predicted::new(self, layer)
     }
 
     /// Number of samples `N`.
@@ -173,7 +117,7 @@ impl FeatureTable {
 
     /// Number of neurons `D`.
     pub fn neurons(&self) -> usize {
-        self.features.ncols()
+        self.activations.width()
     }
 
     /// Number of classes `K`.
@@ -181,9 +125,14 @@ impl FeatureTable {
         self.class_names.len()
     }
 
+    /// The activations alone.
+    pub fn activations(&self) -> &ActivationTable {
+        &self.activations
+    }
+
     /// Activations `[N, D]`, in standard layout.
     pub fn features(&self) -> ArrayView2<'_, f32> {
-        self.features.view()
+        self.activations.values()
     }
 
     /// Activations of one sample: `[D]`.
@@ -192,17 +141,12 @@ impl FeatureTable {
     ///
     /// When `sample` is not below [`len`](Self::len).
     pub fn feature(&self, sample: usize) -> ArrayView1<'_, f32> {
-        self.features.row(sample)
+        self.activations.of_sample(sample)
     }
 
     /// The true class of each sample.
     pub fn labels(&self) -> &[ClassId] {
         &self.labels
-    }
-
-    /// The class the classifier says, for each sample.
-    pub fn predictions(&self) -> &[ClassId] {
-        &self.predictions
     }
 
     /// Name of each class.
@@ -212,7 +156,7 @@ impl FeatureTable {
 
     /// What each sample is called.
     pub fn sample_ids(&self) -> &[String] {
-        &self.sample_ids
+        self.activations.sample_ids()
     }
 
     /// The groups, where the data set has any.
@@ -220,9 +164,42 @@ impl FeatureTable {
         self.groups.as_ref()
     }
 
+    /// The parts of the data set, where it is split.
+    pub fn split(&self) -> Option<&Split> {
+        self.split.as_ref()
+    }
+
     /// Where the table came from.
     pub fn provenance(&self) -> &Provenance {
-        &self.provenance
+        self.activations.provenance()
+    }
+
+    /// The rows at `samples`, in that order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`] for a sample that does not exist.
+    pub fn select(&self, samples: &[usize]) -> Result<Self> {
+        Ok(Self {
+            activations: self.activations.select(samples)?,
+            labels: samples.iter().map(|&sample| self.labels[sample]).collect(),
+            class_names: self.class_names.clone(),
+            groups: self.groups.as_ref().map(|groups| groups.select(samples)),
+            split: self.split.as_ref().map(|split| split.select(samples)),
+        })
+    }
+
+    /// The samples of one part of the data set, by the table's [split](Self::split) or another.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownPart`], [`Error::Length`] when the split is of other samples.
+    pub fn part(&self, split: &Split, name: &str) -> Result<Self> {
+        self.check_length(
+            "parts of the samples of the feature table",
+            split.of_sample(),
+        )?;
+        self.select(&split.samples_of(name)?)
     }
 
     /// Resolves a class by its name, or by its index when no class bears that name.
@@ -272,15 +249,6 @@ impl FeatureTable {
         }
         Ok(())
     }
-}
-
-fn check_ids(sample_ids: &[String], samples: usize) -> Result<()> {
-    let found = sample_ids.len();
-    if found != samples {
-        let what = "sample ids of the feature table";
-        return Err(Error::shape(what, samples, found));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,10 +1,16 @@
-//! Where a feature table came from.
+//! Where activations came from.
 
 use serde::{Deserialize, Serialize};
 
-use crate::InputSpec;
+use crate::{InputSpec, Precision};
 
-/// Where a feature table came from.
+/// Name of the layer that tables of earlier versions are of.
+fn penultimate() -> String {
+    "features".to_owned()
+}
+
+/// Where activations came from. Tables of different models, inputs, layers or precisions are not
+/// used together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Name of the classifier.
@@ -13,18 +19,30 @@ pub struct Provenance {
     pub weights_sha256: Option<String>,
     /// How images were prepared for it.
     pub input: InputSpec,
+    /// The layer whose activations these are.
+    #[serde(default = "penultimate")]
+    pub layer: String,
+    /// The number format they were computed in.
+    #[serde(default)]
+    pub precision: Precision,
     /// The data set: a folder, or the name of a generated one.
     pub dataset: Option<String>,
+    /// Fingerprint of the data set's samples, where it has one.
+    #[serde(default)]
+    pub dataset_sha256: Option<String>,
 }
 
 impl Provenance {
-    /// Provenance of a classifier's features, weights and data set unknown.
+    /// Provenance of a classifier's features in `f32`, weights and data set unknown.
     pub fn new(model: impl Into<String>, input: InputSpec) -> Self {
         Self {
             model: model.into(),
             weights_sha256: None,
             input,
+            layer: penultimate(),
+            precision: Precision::F32,
             dataset: None,
+            dataset_sha256: None,
         }
     }
 
@@ -34,9 +52,27 @@ impl Provenance {
         self
     }
 
+    /// Sets the layer.
+    pub fn with_layer(mut self, layer: impl Into<String>) -> Self {
+        self.layer = layer.into();
+        self
+    }
+
+    /// Sets the number format.
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
     /// Sets the data set's name.
     pub fn with_dataset(mut self, dataset: impl Into<String>) -> Self {
         self.dataset = Some(dataset.into());
+        self
+    }
+
+    /// Sets the data set's fingerprint.
+    pub fn with_dataset_sha256(mut self, sha256: impl Into<String>) -> Self {
+        self.dataset_sha256 = Some(sha256.into());
         self
     }
 }

@@ -17,30 +17,15 @@ impl FeatureTable {
             .collect())
     }
 
-    /// The samples of a class that the classifier gets wrong, in order. Empty when it gets all
-    /// of them right.
-    ///
-    /// # Errors
-    ///
-    /// When the class is out of range, or has no samples.
-    pub fn mistakes(&self, class: ClassId) -> Result<Vec<usize>> {
-        let samples = self.samples_of(class)?;
-        if samples.is_empty() {
-            return Err(self.empty_class(class));
-        }
-        let wrong = |&sample: &usize| self.predictions[sample] != class;
-        Ok(samples.into_iter().filter(wrong).collect())
-    }
-
     /// Mean activation of each neuron over all samples: `[D]`.
     ///
     /// # Errors
     ///
     /// When the table is empty.
     pub fn mean_features(&self) -> Result<Array1<f32>> {
-        self.features
+        self.features()
             .mean_axis(Axis(0))
-            .ok_or_else(|| Error::shape("samples to average", "at least 1", 0))
+            .ok_or_else(|| Error::empty("samples to average"))
     }
 
     /// Mean activation of each neuron over the samples of a class: `[D]`.
@@ -50,7 +35,7 @@ impl FeatureTable {
     /// When the class is out of range, or has no samples.
     pub fn class_mean(&self, class: ClassId) -> Result<Array1<f32>> {
         let samples = self.samples_of(class)?;
-        self.features
+        self.features()
             .select(Axis(0), &samples)
             .mean_axis(Axis(0))
             .ok_or_else(|| self.empty_class(class))
@@ -69,17 +54,14 @@ impl FeatureTable {
         count: usize,
     ) -> Result<Vec<usize>> {
         self.check_neuron(neuron)?;
-        let mut samples = match class {
+        let samples = match class {
             Some(class) => self.samples_of(class)?,
             None => (0..self.len()).collect(),
         };
-        let activation = |sample: usize| self.features[[sample, neuron.0]];
-        samples.sort_by(|&a, &b| activation(b).total_cmp(&activation(a)).then(a.cmp(&b)));
-        samples.truncate(count);
-        Ok(samples)
+        Ok(self.activations.highest(neuron.0, samples, count))
     }
 
-    fn empty_class(&self, class: ClassId) -> Error {
+    pub(super) fn empty_class(&self, class: ClassId) -> Error {
         Error::EmptyClass {
             class,
             name: self.class_names[class.0].clone(),

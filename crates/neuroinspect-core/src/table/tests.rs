@@ -4,40 +4,69 @@ use ndarray::array;
 use proptest::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
+use ndarray::Array2;
+
 use super::*;
-use crate::{InputSpec, Interpolation, ResizeRule, Seed, tensors::LONGEST_HEADER};
+use crate::{InputSpec, Interpolation, Precision, ResizeRule, Seed};
+
+fn origin() -> Provenance {
+    Provenance::new("toy", InputSpec::new(8))
+}
+
+fn of(
+    features: Array2<f32>,
+    labels: &[usize],
+    names: &[&str],
+    provenance: Provenance,
+) -> Result<FeatureTable> {
+    FeatureTable::new(
+        ActivationTable::new(features, provenance)?,
+        labels.iter().copied().map(ClassId).collect(),
+        names.iter().copied().map(String::from).collect(),
+    )
+}
 
 fn table() -> FeatureTable {
-    FeatureTable::new(
-        array![[1.0, 0.0], [0.0, 1.0], [0.2, 0.9], [3.0, 0.5]],
-        [0, 1, 0, 0].map(ClassId).to_vec(),
-        [0, 1, 1, 0].map(ClassId).to_vec(),
-        vec!["cat".into(), "dog".into(), "cow".into()],
-        Provenance::new("toy", InputSpec::new(8)).with_dataset("by hand"),
-    )
-    .unwrap()
+    let features = array![[1.0, 0.0], [0.0, 1.0], [0.2, 0.9], [3.0, 0.5]];
+    let provenance = origin().with_dataset("by hand");
+    of(features, &[0, 1, 0, 0], &["cat", "dog", "cow"], provenance).unwrap()
+}
+
+/// Says cat, dog, dog, cat of the table's samples.
+fn layer() -> DecisionLayer {
+    let weight = array![[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]];
+    DecisionLayer::new(weight, array![0.0, 0.0, 0.0]).unwrap()
 }
 
 fn grouped() -> FeatureTable {
-    let groups = Groups {
-        names: vec!["indoors".into(), "outdoors".into()],
-        of_sample: vec![0, 1, 1, 0],
-    };
-    table().with_groups(groups).unwrap()
+    let names = vec!["indoors".into(), "outdoors".into()];
+    let groups = Groups::new(names, vec![0, 1, 1, 0]).unwrap();
+    let parts = vec!["train".into(), "test".into()];
+    let split = Split::new(parts, vec![0, 0, 1, 1]).unwrap();
+    let table = table().with_groups(groups).unwrap();
+    table.with_split(split).unwrap()
 }
 
 #[test]
 fn mistakes_and_means_by_hand() {
-    let table = table();
-    assert_eq!(table.mistakes(ClassId(0)).unwrap(), [2]);
-    assert_eq!(table.mistakes(ClassId(1)).unwrap(), [0; 0]);
+    let (table, layer) = (table(), layer());
+    let predicted = table.predicted_by(&layer).unwrap();
+    assert_eq!(predicted.predictions(), [0, 1, 1, 0].map(ClassId));
+    assert_eq!(predicted.mistakes(ClassId(0)).unwrap(), [2]);
+    assert_eq!(predicted.mistakes(ClassId(1)).unwrap(), [0; 0]);
+    assert_eq!(predicted.metrics().unwrap().accuracy, 0.75);
     assert!(matches!(
-        table.mistakes(ClassId(2)),
+        predicted.mistakes(ClassId(2)),
         Err(Error::EmptyClass { .. })
     ));
     assert!(matches!(
-        table.mistakes(ClassId(3)),
+        predicted.mistakes(ClassId(3)),
         Err(Error::ClassOutOfRange { .. })
+    ));
+    let narrow = DecisionLayer::new(array![[1.0], [0.0], [0.0]], array![0.0, 0.0, 0.0]).unwrap();
+    assert!(matches!(
+        table.predicted_by(&narrow),
+        Err(Error::Shape { .. })
     ));
     assert_eq!(table.class_mean(ClassId(1)).unwrap(), array![0.0, 1.0]);
     assert!(matches!(
@@ -72,42 +101,33 @@ fn classes_go_by_name_or_index() {
 
 #[test]
 fn a_table_that_does_not_fit_is_refused() {
-    let one = |features, labels: &[usize], predictions: &[usize]| {
-        FeatureTable::new(
-            features,
-            labels.iter().copied().map(ClassId).collect(),
-            predictions.iter().copied().map(ClassId).collect(),
-            vec!["cat".into()],
-            Provenance::new("toy", InputSpec::new(8)),
-        )
-    };
+    let one = |features, labels: &[usize]| of(features, labels, &["cat"], origin());
     assert!(matches!(
-        one(array![[1.0]], &[0, 0], &[0]),
-        Err(Error::Shape { .. })
+        one(array![[1.0]], &[0, 0]),
+        Err(Error::Length { .. })
     ));
     assert!(matches!(
-        one(array![[1.0]], &[0], &[]),
-        Err(Error::Shape { .. })
-    ));
-    assert!(matches!(
-        one(array![[1.0]], &[1], &[0]),
+        one(array![[1.0]], &[1]),
         Err(Error::SampleClassOutOfRange { .. })
     ));
     assert!(matches!(
-        one(array![[f32::NAN]], &[0], &[0]),
+        one(array![[f32::NAN]], &[0]),
         Err(Error::NotFinite { .. })
     ));
+    let activations = ActivationTable::new(array![[1.0]], origin()).unwrap();
     assert!(matches!(
-        table().with_sample_ids(vec![]),
-        Err(Error::Shape { .. })
+        activations.with_sample_ids(vec![]),
+        Err(Error::Length { .. })
     ));
-    let groups = Groups {
-        names: vec!["a".into()],
-        of_sample: vec![0, 0, 0, 1],
-    };
+    let groups = Groups::new(vec!["a".into()], vec![0, 0, 0]).unwrap();
     assert!(matches!(
         table().with_groups(groups),
-        Err(Error::Shape { .. })
+        Err(Error::Length { .. })
+    ));
+    let split = Split::new(vec!["a".into()], vec![0, 0, 0]).unwrap();
+    assert!(matches!(
+        table().with_split(split),
+        Err(Error::Length { .. })
     ));
     assert!(table().select(&[4]).is_err());
 }
@@ -115,13 +135,9 @@ fn a_table_that_does_not_fit_is_refused() {
 #[test]
 fn tables_of_one_classifier_and_one_list_of_classes_are_alike() {
     let with = |names: &[&str], provenance: Provenance, neurons| {
-        let features = Array2::zeros((1, neurons));
-        let names = names.iter().copied().map(String::from).collect();
-        let class = vec![ClassId(0)];
-        FeatureTable::new(features, class.clone(), class, names, provenance).unwrap()
+        of(Array2::zeros((1, neurons)), &[0], names, provenance).unwrap()
     };
     let names = ["cat", "dog", "cow"];
-    let origin = || Provenance::new("toy", InputSpec::new(8));
     table()
         .check_alike(&with(&names, origin().with_dataset("another"), 2))
         .unwrap();
@@ -144,6 +160,14 @@ fn tables_of_one_classifier_and_one_list_of_classes_are_alike() {
             "model input: ",
         ),
         (
+            with(&names, origin().with_layer("layer3"), 2),
+            "layer: features (on 'by hand') and layer3",
+        ),
+        (
+            with(&names, origin().with_precision(Precision::Bf16), 2),
+            "precision: f32 (on 'by hand') and bf16",
+        ),
+        (
             with(&names, origin(), 3),
             "number of neurons: 2 (on 'by hand') and 3",
         ),
@@ -163,44 +187,27 @@ fn a_selection_keeps_everything_in_step() {
     assert_eq!(selected.features(), array![[3.0, 0.5], [0.0, 1.0]]);
     assert_eq!(selected.labels(), [ClassId(0), ClassId(1)]);
     assert_eq!(selected.sample_ids(), ["3", "1"]);
-    assert_eq!(selected.groups().unwrap().of_sample, [0, 1]);
+    assert_eq!(selected.groups().unwrap().of_sample(), [0, 1]);
+    assert_eq!(selected.split().unwrap().of_sample(), [1, 0]);
+    let test = grouped().part(grouped().split().unwrap(), "test").unwrap();
+    assert_eq!(test.sample_ids(), ["2", "3"]);
 }
 
+/// What a seed holds out is part of what makes a run repeatable.
 #[test]
-fn a_split_takes_its_share_of_every_class() {
-    let labels: Vec<_> = (0..100)
-        .map(|i| ClassId(usize::from(i % 10 == 0)))
-        .collect();
-    let table = FeatureTable::new(
-        Array2::from_shape_fn((100, 1), |(i, _)| i as f32),
-        labels.clone(),
-        labels,
-        vec!["common".into(), "rare".into()],
-        Provenance::new("toy", InputSpec::new(8)),
-    )
-    .unwrap();
-    let (first, second) = table.split(0.8, Seed(1)).unwrap();
-    assert_eq!(first.samples_of(ClassId(0)).unwrap().len(), 72);
-    assert_eq!(first.samples_of(ClassId(1)).unwrap().len(), 8);
-    let mut all: Vec<_> = first
-        .sample_ids()
-        .iter()
-        .chain(second.sample_ids())
-        .collect();
-    all.sort();
-    all.dedup();
-    assert_eq!(all.len(), 100);
-    assert_eq!(table.split(0.8, Seed(1)).unwrap().0, first);
-    // What a seed holds out is part of what makes a run repeatable.
+fn a_split_is_the_same_as_ever() {
+    let labels: Vec<_> = (0..100).map(|i| usize::from(i % 10 == 0)).collect();
+    let features = Array2::from_shape_fn((100, 1), |(i, _)| i as f32);
+    let table = of(features, &labels, &["common", "rare"], origin()).unwrap();
+    let parts = [("edit", 0.8), ("measure", 0.2)];
+    let split = Split::stratified(table.labels(), &parts, Seed(1)).unwrap();
     let held_out = [
         7, 11, 13, 14, 19, 20, 21, 24, 42, 43, 45, 48, 56, 57, 58, 60, 63, 86, 88, 89,
     ];
     assert_eq!(
-        second.sample_ids(),
+        table.part(&split, "measure").unwrap().sample_ids(),
         held_out.map(|sample| sample.to_string())
     );
-    assert_ne!(table.split(0.8, Seed(2)).unwrap().0, first);
-    assert!(table.split(1.1, Seed(1)).is_err());
 }
 
 /// The bytes with the one occurrence of a text replaced by another of the same length.
@@ -235,13 +242,10 @@ fn saving_twice_makes_the_same_file() {
 
 #[test]
 fn a_value_that_is_not_finite_is_named_by_its_sample() {
-    let error = FeatureTable::of_samples(
+    let error = ActivationTable::of_samples(
         vec!["cat/1.jpg".into(), "cat/2.jpg".into()],
         array![[1.0, 2.0], [1.0, f32::NAN]],
-        vec![ClassId(0); 2],
-        vec![ClassId(0); 2],
-        vec!["cat".into()],
-        Provenance::new("toy", InputSpec::new(8)),
+        origin(),
     )
     .unwrap_err();
     let message = error.to_string();
@@ -266,15 +270,19 @@ fn damaged_files_are_refused() {
     }
     for (from, to, reason) in [
         (
-            "feature_table.v1",
-            "feature_table.v9",
-            "its metadata does not say format = neuroinspect.feature_table.v1",
+            "feature_table",
+            "feature_tabel",
+            "its metadata does not say format = neuroinspect.feature_table",
         ),
-        // Quotes of the JSON text, escaped in the JSON around it.
+        (
+            r#"\"version\":2"#,
+            r#"\"version\":9"#,
+            "it is of version 9 of neuroinspect.feature_table, this program reads 1 to 2",
+        ),
         (
             r#"[\"0\",\"1\""#,
             r#"[\"0\",\"1\\"#,
-            "sample_ids in its metadata: ",
+            "'neuroinspect' in its metadata: ",
         ),
         ("sample_ids", "sample_ixs", "its metadata has no sample_ids"),
     ] {
@@ -291,25 +299,34 @@ fn damaged_files_are_refused() {
     ));
 }
 
-/// Written by [`FeatureTable::save`]; what it says must be read for as long as there is a version 1.
+/// Written by version 1; what it says must be read for as long as there are such files. Its
+/// predictions are not: they follow from a decision layer.
 const VERSION_1: &[u8] = include_bytes!("../../tests/data/table.v1.safetensors");
 
+/// Written by [`FeatureTable::save`] of what `VERSION_1` holds.
+const VERSION_2: &[u8] = include_bytes!("../../tests/data/table.v2.safetensors");
+
 #[test]
-fn a_table_of_version_1_is_read_and_written_as_ever() {
+fn tables_of_both_versions_are_read_and_the_later_one_is_written_as_ever() {
+    for bytes in [VERSION_1, VERSION_2] {
+        read_and_written_as_ever(bytes);
+    }
+}
+
+fn read_and_written_as_ever(bytes: &[u8]) {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), VERSION_1).unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
     let table = FeatureTable::load(file.path()).unwrap();
     assert_eq!(
         table.features(),
         array![[1.0, -0.5], [0.25, 3.0], [0.0, 1e-9]]
     );
     assert_eq!(table.labels(), [0, 1, 0].map(ClassId));
-    assert_eq!(table.predictions(), [0, 1, 1].map(ClassId));
     assert_eq!(table.class_names(), ["cat", "d\u{f6}g"]);
     assert_eq!(table.sample_ids(), ["a.png", "b.png", "sub/c.png"]);
     let groups = table.groups().unwrap();
-    assert_eq!(groups.names, ["indoors", "outdoors"]);
-    assert_eq!(groups.of_sample, [0, 1, 1]);
+    assert_eq!(groups.names(), ["indoors", "outdoors"]);
+    assert_eq!(groups.of_sample(), [0, 1, 1]);
     let input = InputSpec {
         size: 224,
         mean: [0.485, 0.456, 0.406],
@@ -323,13 +340,13 @@ fn a_table_of_version_1_is_read_and_written_as_ever() {
     assert_eq!(table.provenance(), &provenance);
 
     table.save(file.path()).unwrap();
-    assert_eq!(std::fs::read(file.path()).unwrap(), VERSION_1);
+    assert_eq!(std::fs::read(file.path()).unwrap(), VERSION_2);
 }
 
 /// A file of `grouped()` that is put together wrongly.
 struct Parts {
     tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
-    texts: HashMap<String, String>,
+    description: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Parts {
@@ -345,7 +362,8 @@ impl Parts {
         };
         Self {
             tensors: file.iter().map(part).collect(),
-            texts: header.metadata().clone().unwrap(),
+            description: serde_json::from_str(&header.metadata().clone().unwrap()["neuroinspect"])
+                .unwrap(),
         }
     }
 
@@ -363,7 +381,7 @@ impl Parts {
 
     fn without(mut self, name: &str) -> Self {
         self.tensors.retain(|tensor| tensor.0 != name);
-        self.texts.remove(name);
+        self.description.remove(name);
         self
     }
 
@@ -371,7 +389,9 @@ impl Parts {
         let views = self.tensors.iter().map(|(name, dtype, shape, bytes)| {
             (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
         });
-        let bytes = safetensors::serialize(views, Some(self.texts)).unwrap();
+        let text = serde_json::Value::from(self.description).to_string();
+        let texts = HashMap::from([("neuroinspect".to_owned(), text)]);
+        let bytes = safetensors::serialize(views, Some(texts)).unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
         FeatureTable::load(file.path())
@@ -402,10 +422,6 @@ fn hostile_files_are_refused_by_name() {
             "label of sample '2': class 3 is out of range",
         ),
         (
-            new().ids("predictions", &[4], &[0, 3, 0, 0]),
-            "prediction for sample '1': class 3 is out of range",
-        ),
-        (
             new().tensor("features", Dtype::F32, &[4, 2], nan),
             "activation of neuron 1 on sample '3' is not finite (NaN)",
         ),
@@ -423,10 +439,14 @@ fn hostile_files_are_refused_by_name() {
         ),
         (
             new().ids("groups", &[4], &[0, 1, 2, 0]),
-            "a group label: expected below 2, found 2",
+            "groups: sample 2 is assigned to number 2, but there are 2",
         ),
         (new().without("features"), "it has no tensor 'features'"),
         (new().without("groups"), "it has no tensor 'groups'"),
+        (
+            new().without("split_names"),
+            "its metadata has no split_names",
+        ),
         (
             new().without("group_names"),
             "its metadata has no group_names",
@@ -454,7 +474,7 @@ fn of_another_file_no_more_than_the_header_is_read() {
         };
         reason
     };
-    let reason = refused(&(LONGEST_HEADER as u64 + 1).to_le_bytes());
+    let reason = refused(&100_000_001_u64.to_le_bytes());
     assert!(reason.contains("100000001 bytes"), "{reason}");
     let header = br#"{"__metadata__":{"format":"another"}}"#;
     let length = (header.len() as u64).to_le_bytes();
@@ -469,20 +489,23 @@ fn of_another_file_no_more_than_the_header_is_read() {
 proptest! {
     #[test]
     fn any_table_survives_its_file(
-        rows in proptest::collection::vec((proptest::collection::vec(-1e6f32..1e6, 3), 0usize..4, 0usize..4, "\\PC{0,6}", 0usize..2), 0..20),
+        rows in proptest::collection::vec((proptest::collection::vec(-1e6f32..1e6, 3), 0usize..4, "\\PC{0,6}", 0usize..2), 0..20),
         grouped: bool,
     ) {
         let features = rows.iter().flat_map(|row| row.0.clone()).collect();
-        let mut table = FeatureTable::new(
+        let activations = ActivationTable::of_samples(
+            rows.iter().map(|row| row.2.clone()).collect(),
             Array2::from_shape_vec((rows.len(), 3), features).unwrap(),
-            rows.iter().map(|row| ClassId(row.1)).collect(),
-            rows.iter().map(|row| ClassId(row.2)).collect(),
-            ["a", "b", "ü\"", "d"].map(String::from).to_vec(),
             Provenance::new("any", InputSpec::imagenet(32)).with_weights_sha256("ab"),
-        ).unwrap().with_sample_ids(rows.iter().map(|row| row.3.clone()).collect()).unwrap();
+        ).unwrap();
+        let labels = rows.iter().map(|row| ClassId(row.1)).collect();
+        let names = ["a", "b", "ü\"", "d"].map(String::from).to_vec();
+        let mut table = FeatureTable::new(activations, labels, names).unwrap();
         if grouped {
             let names = vec!["x".into(), "y".into()];
-            table = table.with_groups(Groups { names, of_sample: rows.iter().map(|row| row.4).collect() }).unwrap();
+            let of_sample: Vec<_> = rows.iter().map(|row| row.3).collect();
+            table = table.with_groups(Groups::new(names.clone(), of_sample.clone()).unwrap()).unwrap();
+            table = table.with_split(Split::new(names, of_sample).unwrap()).unwrap();
         }
         let file = tempfile::NamedTempFile::new().unwrap();
         table.save(file.path()).unwrap();

@@ -1,6 +1,8 @@
 //! What the class folders are called and which class each is.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, io::Read, path::Path};
+
+use neuroinspect_core::io::open_regular;
 
 use crate::{Error, Result, folder::ImageFolderConfig};
 
@@ -73,10 +75,13 @@ fn place(order: &[String], folder: &str, name: &str) -> Result<usize, String> {
 
 /// Reads a file of class names: class folder to name.
 fn read_names(path: &Path, folders: &[String]) -> Result<HashMap<String, String>> {
-    let text = std::fs::read_to_string(path).map_err(|source| neuroinspect_core::Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let mut text = String::new();
+    open_regular(path)?
+        .read_to_string(&mut text)
+        .map_err(|source| neuroinspect_core::Error::Read {
+            path: path.to_owned(),
+            source,
+        })?;
     parse_names(&text, folders).map_err(|reason| {
         let error = neuroinspect_core::Error::Format {
             path: path.to_owned(),

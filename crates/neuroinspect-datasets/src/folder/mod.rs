@@ -2,14 +2,18 @@
 
 mod classes;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
 
 use image::{ImageFormat, RgbImage};
 use neuroinspect_core::ClassId;
 use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
-use crate::{Error, ImageDataset, Result, Sample, open_image};
+use crate::{Error, ImageDataset, Result, Sample, fingerprint_of, open_image};
 
 /// How the classes of an [`ImageFolder`] are named and ordered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,8 +64,9 @@ impl ImageFolderConfig {
 /// ```
 ///
 /// A class is a folder directly below the root; its images are the files with an extension of
-/// JPEG, PNG, WebP, BMP or GIF at any depth below it. Hidden files and folders, other files and
-/// links back to a folder above are passed over. Samples come class by class, then in byte order
+/// JPEG, PNG, WebP, BMP or GIF at any depth below it; what is called so but is no regular file, such
+/// as a named pipe, is a sample that cannot be read. Hidden files and folders, other files and links
+/// back to a folder above are passed over. Samples come class by class, then in byte order
 /// of their id: the path below the root, with `/` between its parts. A class folder without images
 /// stays a class, so that class indices agree with the model's.
 ///
@@ -135,6 +140,13 @@ impl ImageDataset for ImageFolder {
         &self.samples
     }
 
+    /// Covers path, length and time of change of every file too; `None` where a file system keeps
+    /// no time of change, or a file is gone.
+    fn fingerprint(&self) -> Option<String> {
+        let states: Option<Vec<_>> = self.paths.iter().map(|path| state(path).ok()).collect();
+        Some(fingerprint_of(self, states?))
+    }
+
     fn image(&self, index: usize) -> Result<RgbImage> {
         self.sample(index)?;
         open_image(&self.paths[index])
@@ -158,6 +170,15 @@ impl File {
         };
         (sample, self.path)
     }
+}
+
+/// What tells one state of a file from another without reading it: path, length, time of change.
+fn state(path: &Path) -> io::Result<String> {
+    let metadata = std::fs::metadata(path)?;
+    let changed = metadata.modified()?.duration_since(UNIX_EPOCH);
+    let changed = changed.map_err(io::Error::other)?.as_nanos();
+    let path = std::path::absolute(path)?;
+    Ok(format!("{}\0{}\0{changed}", path.display(), metadata.len()))
 }
 
 /// The class folders in byte order, and the image files in them.
@@ -198,7 +219,7 @@ fn list(root: &Path) -> Result<(Vec<String>, Vec<File>)> {
             }
             1 if is_folder => folders.push(entry.file_name().to_string_lossy().into_owned()),
             // The walk is depth first: these are below the folder met last.
-            2.. if entry.file_type().is_file() && is_image(entry.path()) => files.push(File {
+            2.. if !is_folder && is_image(entry.path()) => files.push(File {
                 class: folders.len() - 1,
                 id: id_of(root, entry.path()),
                 path: entry.into_path(),

@@ -41,7 +41,7 @@ pub use context::Context;
 pub use object::{Colour, Object};
 pub use scene::Scene;
 
-use crate::{ImageDataset, Result, Sample};
+use crate::{ImageDataset, Result, Sample, fingerprint_of};
 
 /// A generated data set: see the [module](self).
 ///
@@ -142,6 +142,11 @@ impl ImageDataset for Scenes {
 
     fn samples(&self) -> &[Sample] {
         &self.samples
+    }
+
+    /// Covers the options too, which decide every pixel.
+    fn fingerprint(&self) -> Option<String> {
+        Some(fingerprint_of(self, [format!("{:?}", self.config)]))
     }
 
     fn image(&self, index: usize) -> Result<RgbImage> {

@@ -1,19 +1,30 @@
-//! Edits as safetensors files.
+//! Patches as safetensors files.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use ndarray::{Array1, Array2};
-use neuroinspect_core::{ClassId, Error as CoreError, NamedTensor, TensorFile, write_safetensors};
+use neuroinspect_core::{
+    ClassId,
+    io::{NamedTensor, TensorFile, TensorFormat, write_tensors},
+};
 use serde::{Deserialize, Serialize};
 
-use super::{Edit, Recipe, Rows};
+use super::{LayerPatch, Recipe, Rows};
 use crate::Result;
 
-/// Value of the metadata key `format`; another one means a layout we do not know.
-const FORMAT: &str = "neuroinspect.edit.v1";
-const EXPECTED: &str = "an edit written by neuroinspect";
+/// Version 2 describes methods by name and options; version 1 knew the ratio edit alone.
+const FORMAT: TensorFormat = TensorFormat {
+    name: "neuroinspect.edit",
+    version: 2,
+    expected: "a patch of a decision layer written by neuroinspect",
+};
 
-/// The metadata key `edit`, as JSON.
+/// What a file says of its tensors.
+#[derive(Serialize, Deserialize)]
+struct Description {
+    edit: Header,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Header {
     recipe: Recipe,
@@ -23,8 +34,8 @@ struct Header {
     sha256_after: String,
 }
 
-impl Edit {
-    /// Writes the edit as safetensors: `rows` `[R]` i64, the classes whose row changes;
+impl LayerPatch {
+    /// Writes the patch as safetensors: `rows` `[R]` i64, the classes whose row changes;
     /// `weight_before` and `weight_after` `[R, D]`, `bias_before` and `bias_after` `[R]` f32; the
     /// recipe, the shape and the hashes as JSON in the metadata.
     ///
@@ -32,22 +43,13 @@ impl Edit {
     ///
     /// When the file cannot be written; what stood at `path` before is then untouched.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let header = Header {
+        let edit = Header {
             recipe: self.recipe.clone(),
             classes: self.classes,
             neurons: self.neurons,
             sha256_before: self.sha256_before.clone(),
             sha256_after: self.sha256_after.clone(),
         };
-        let header = serde_json::to_string(&header).map_err(|error| CoreError::Write {
-            path: path.to_owned(),
-            source: error.into(),
-        })?;
-        let metadata = BTreeMap::from([
-            ("format".to_owned(), FORMAT.to_owned()),
-            ("edit".to_owned(), header),
-        ]);
         let classes = self.changed.iter().map(|class| class.0);
         let mut tensors = vec![NamedTensor::indices("rows", classes)];
         let rows = self.changed.len();
@@ -58,17 +60,18 @@ impl Edit {
             tensors.push(NamedTensor::f32(weight, shape, weights));
             tensors.push(NamedTensor::f32(bias, [rows], values.bias.iter().copied()));
         }
-        Ok(write_safetensors(path, &tensors, &metadata)?)
+        let description = Description { edit };
+        Ok(write_tensors(path, &FORMAT, &tensors, &description)?)
     }
 
-    /// Reads an edit written by [`save`](Self::save).
+    /// Reads a patch written by [`save`](Self::save), also by earlier versions of neuroinspect.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or is not an edit, saying what is wrong with it: truncated, a
+    /// When the file cannot be read, or is no patch, saying what is wrong with it: truncated, a
     /// row that the layer does not have, a value not finite.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let file = TensorFile::read(path, FORMAT, EXPECTED)?;
+        let file = TensorFile::read(path, &FORMAT)?;
         let header: Header = file.json("edit")?;
         let changed = changed_rows(&file, header.classes)?;
         let shape = (changed.len(), header.neurons);

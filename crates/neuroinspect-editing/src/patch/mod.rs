@@ -1,23 +1,24 @@
-//! An edit on its own: what changed, what it applies to, and how it was made.
+//! A patch of a decision layer: what changed, what it applies to, and how it was made.
 
 mod io;
+mod recipe;
 
 use std::fmt;
 
 use ndarray::{Array1, Array2, Axis};
-use neuroinspect_core::{ClassId, DecisionLayer, NeuronId};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use serde_json::{Map, Value};
+use neuroinspect_core::{ClassId, DecisionLayer};
 
-use crate::{EditConfig, EditScope, Error, Result};
+pub use self::recipe::{MethodRecord, Recipe};
+
+use crate::{Error, Result};
 
 /// A patch of a decision layer that can be applied, reverted, inspected and passed on in a file.
 ///
 /// It holds the rows of `W` and `b` that differ, before and after, and the hashes of the whole
-/// layer before and after: `8 R (D + 1)` bytes for `R` rows that differ. It applies to that layer alone, and reverting it brings back the exact
-/// bits.
+/// layer before and after: `8 R (D + 1)` bytes for `R` rows that differ. It applies to that layer
+/// alone, and reverting it brings back the exact bits.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Edit {
+pub struct LayerPatch {
     recipe: Recipe,
     classes: usize,
     neurons: usize,
@@ -29,134 +30,6 @@ pub struct Edit {
     after: Rows,
 }
 
-/// How an edit was made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Recipe {
-    /// Name of the classifier.
-    pub model: String,
-    /// Version of neuroinspect.
-    pub version: String,
-    /// By which method, with which options.
-    pub method: Method,
-}
-
-/// A way to make one decision layer out of another.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(remote = "Self", tag = "name", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Method {
-    /// [`edit`](crate::edit): the probability ratio of some neurons is pulled to a target.
-    ProbabilityRatio {
-        /// The neurons corrected.
-        neurons: Vec<NeuronId>,
-        /// Whose probability they were to stop deciding.
-        scope: EditScope,
-        /// The probability ratio `o` aimed at.
-        target: f64,
-        /// The epoch whose layer was kept, from 1.
-        best_epoch: usize,
-        /// The options, the seed among them.
-        #[serde(deserialize_with = "recorded")]
-        config: EditConfig,
-    },
-    /// One that this version of neuroinspect does not know, or not with these options. Its edits
-    /// can be applied and reverted all the same.
-    #[serde(skip)]
-    Other {
-        /// Its name.
-        name: String,
-        /// What is recorded of it.
-        options: Map<String, Value>,
-    },
-}
-
-/// The name under which [`Method::ProbabilityRatio`] is recorded.
-const PROBABILITY_RATIO: &str = "probability_ratio";
-
-/// The key of a recorded method's name, beside its options.
-const NAME: &str = "name";
-
-// The derived functions know all methods but `Other`.
-impl Serialize for Method {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self::Other { name, options } = self else {
-            return Self::serialize(self, serializer);
-        };
-        let mut all = options.clone();
-        all.insert(NAME.to_owned(), name.clone().into());
-        all.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Method {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut options = Map::deserialize(deserializer)?;
-        match options.get(NAME).and_then(Value::as_str).map(str::to_owned) {
-            None => Err(D::Error::missing_field(NAME)),
-            Some(name) => {
-                let known = Some(Value::Object(options.clone()))
-                    .filter(|_| name == PROBABILITY_RATIO)
-                    .and_then(|recorded| Self::deserialize(recorded).ok());
-                options.remove(NAME);
-                Ok(known.unwrap_or(Self::Other { name, options }))
-            }
-        }
-    }
-}
-
-/// Options as they were recorded: today's default of a missing one need not be what was done.
-fn recorded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EditConfig, D::Error> {
-    let options = Value::deserialize(deserializer)?;
-    let all = serde_json::to_value(EditConfig::default()).map_err(D::Error::custom)?;
-    let mut all = all.as_object().into_iter().flat_map(Map::keys);
-    if let Some(missing) = all.find(|&option| options.get(option).is_none()) {
-        return Err(D::Error::custom(format!("option `{missing}` is missing")));
-    }
-    EditConfig::deserialize(options).map_err(D::Error::custom)
-}
-
-impl Recipe {
-    /// A recipe of this version of neuroinspect for a decision layer of the classifier `model`.
-    pub fn new(model: impl Into<String>, method: Method) -> Self {
-        Self {
-            model: model.into(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            method,
-        }
-    }
-}
-
-/// What was done, in a sentence for people.
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ProbabilityRatio {
-                neurons,
-                scope,
-                target,
-                best_epoch,
-                config,
-            } => {
-                let names: Vec<String> = neurons.iter().map(ToString::to_string).collect();
-                let scope = match scope {
-                    EditScope::Class(class) => format!("class {class}"),
-                    EditScope::AllClasses => "all classes".to_owned(),
-                };
-                write!(
-                    f,
-                    "corrects neurons {} for {scope}, aiming at a probability ratio of {target:.4} \
-                     with seed {}; layer of epoch {best_epoch}",
-                    names.join(", "),
-                    config.seed.0
-                )
-            }
-            Self::Other { name, .. } => {
-                write!(f, "made by '{name}', a method this version does not know")
-            }
-        }
-    }
-}
-
 /// Some rows of a decision layer.
 #[derive(Clone, Debug, PartialEq)]
 struct Rows {
@@ -166,8 +39,8 @@ struct Rows {
     bias: Array1<f32>,
 }
 
-impl Edit {
-    /// The edit that leads from one decision layer to another, however that was made.
+impl LayerPatch {
+    /// The patch that leads from one decision layer to another, however that was made.
     ///
     /// # Errors
     ///
@@ -194,19 +67,19 @@ impl Edit {
         })
     }
 
-    /// The edited layer, from the layer the edit was made for.
+    /// The edited layer, from the layer the patch was made for.
     ///
     /// A layer that is edited already comes back as it is: applying twice is applying once.
     ///
     /// # Errors
     ///
-    /// [`Error::OtherLayer`] when the edit is for another layer, [`Error::Damaged`] when its values
+    /// [`Error::OtherLayer`] when the patch is for another layer, [`Error::Damaged`] when its values
     /// do not lead to the layer it promises.
     pub fn apply(&self, layer: &DecisionLayer) -> Result<DecisionLayer> {
         self.replace(layer, &self.after, &self.sha256_after)
     }
 
-    /// The layer as it was before the edit, bit by bit, from the edited one.
+    /// The layer as it was before, bit by bit, from the edited one.
     ///
     /// A layer that is not edited yet comes back as it is.
     ///
@@ -285,7 +158,7 @@ impl Edit {
 }
 
 /// A summary of a few lines, for people.
-impl fmt::Display for Edit {
+impl fmt::Display for LayerPatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Recipe {
             model,
@@ -296,7 +169,7 @@ impl fmt::Display for Edit {
         let (changed, classes) = (self.changed.len(), self.classes);
         writeln!(
             f,
-            "edit of the decision layer of '{model}' ({classes} classes, {} neurons)",
+            "patch of the decision layer of '{model}' ({classes} classes, {} neurons)",
             self.neurons
         )?;
         writeln!(f, "{method}")?;

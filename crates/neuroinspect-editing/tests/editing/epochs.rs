@@ -2,16 +2,23 @@
 
 use std::ops::ControlFlow;
 
-use burn::tensor::Device;
 use ndarray::{Array1, Array2, array};
-use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, NeuronId, Progress, Seed};
+use neuroinspect_core::{ClassId, DecisionLayer, Groups, Progress, Seed, Silent, is_cancellation};
 use neuroinspect_editing::{
-    Comparison, EditConfig, EditScope, Edited, EpochRecord, Error, Keep, Schedule, Target, Ties,
-    edit,
+    Comparison, EditConfig, EditScope, EpochRecord, Error, Fitted, Keep, RatioEdit, Retrain,
+    Schedule, Target, Ties, TrainingConfig,
 };
 use rand::RngExt;
 
-use crate::{run, settled, table, trained};
+use crate::{fit, ratio_edit, retrained, settled, table, trained, training};
+
+const CLASS: EditScope = EditScope::Class(ClassId(0));
+
+fn by_accuracy(epochs: usize, patience: Option<usize>) -> TrainingConfig {
+    TrainingConfig::default()
+        .with_keep(Keep::Accuracy)
+        .with_epochs(epochs, patience)
+}
 
 #[test]
 fn training_stops_when_accuracy_stands_still() {
@@ -22,7 +29,7 @@ fn training_stops_when_accuracy_stands_still() {
         (Some(19), 20, false),
         (None, 20, false),
     ] {
-        let config = EditConfig::default().with_epochs(20, patience);
+        let config = training(|_| by_accuracy(20, patience));
         let edited = trained(&train, &layer, &config);
         assert_eq!(
             (edited.epochs.len(), edited.stopped_early),
@@ -33,63 +40,74 @@ fn training_stops_when_accuracy_stands_still() {
 }
 
 #[test]
-fn the_last_layer_is_that_of_the_last_epoch() {
+fn by_default_the_layer_is_that_of_the_last_epoch() {
     let (train, layer) = settled();
-    let class = EditScope::Class(ClassId(0));
-    let config = EditConfig::default().with_epochs(20, Some(1));
-    let config = config.with_keep(Keep::Last);
+    let config = training(|default| default.with_epochs(20, Some(1)));
     let edited = trained(&train, &layer, &config);
     assert!(!edited.stopped_early);
-    assert_eq!((edited.epochs.len(), edited.best_epoch), (20, 20));
+    assert_eq!((edited.epochs.len(), edited.kept_epoch), (20, Some(20)));
     // Neither an earlier nor a more accurate epoch's layer: the one all steps lead to, which the
     // later of equals is too when none stops it.
-    let later = EditConfig::default()
-        .with_epochs(20, None)
-        .with_ties(Ties::Later);
-    let later = run(&train, &train, &layer, &[0], class, &later).unwrap();
-    assert_eq!(later.best_epoch, 20);
+    let later = training(|_| by_accuracy(20, None).with_ties(Ties::Later));
+    let later = trained(&train, &layer, &later);
+    assert_eq!(later.kept_epoch, Some(20));
     assert_eq!(edited.layer, later.layer);
     // So does its control, which takes as many steps on the same batches to another layer.
-    let control = trained(&train, &layer, &config.control());
-    assert_eq!((control.epochs.len(), control.best_epoch), (20, 20));
+    let control = retrained(&train, &layer, &config.training);
+    assert_eq!((control.epochs.len(), control.kept_epoch), (20, Some(20)));
     assert_ne!(control.layer, edited.layer);
 }
 
 #[test]
 fn among_equals_the_original_keeps_the_later_and_the_default_the_smaller_penalty() {
-    assert_eq!(EditConfig::original().ties, Ties::Later);
-    assert_eq!(EditConfig::default().ties, Ties::SmallerPenalty);
+    assert_eq!(EditConfig::original().training.ties, Ties::Later);
+    assert_eq!(EditConfig::default().training.ties, Ties::SmallerPenalty);
     let (train, _) = settled();
-    let config = EditConfig::default()
-        .with_target(Target::Fixed(1.0))
-        .with_lambda3(1e-3)
-        .with_learning_rate(0.05)
-        .with_epochs(4, None);
+    let config = |lambda3, rate, ties| {
+        let training = by_accuracy(4, None).with_learning_rate(rate);
+        EditConfig::default()
+            .with_target(Target::Fixed(1.0))
+            .with_lambda3(lambda3)
+            .with_training(training.with_ties(ties))
+    };
     let kept = |layer: &DecisionLayer, config: &EditConfig| {
-        let class = EditScope::Class(ClassId(0));
-        let edited = run(&train, &train, layer, &[0], class, config).unwrap();
+        let edited = trained(&train, layer, config);
         assert!(edited.epochs.iter().all(|it| it.validation_accuracy == 1.0));
         assert_ne!(
             &edited.layer, layer,
             "the layer given is as accurate, and is not kept"
         );
-        let penalties = edited.epochs.iter().map(|it| it.validation_ratio_penalty);
-        (edited.best_epoch, penalties.collect::<Vec<f64>>())
+        let penalties = edited.epochs.iter().map(|it| it.validation_penalty);
+        (edited.kept_epoch, penalties.collect::<Vec<f64>>())
     };
     // The cross-entropy makes this layer surer, and its ratio larger: the first epoch is nearest
     // to the target. Where the ratio outweighs it, the last one is.
     let unsure = DecisionLayer::new(array![[3.0, 0.0], [0.0, 3.0]], Array1::zeros(2)).unwrap();
-    let falling = config.clone().with_lambda3(1.0).with_learning_rate(1e-3);
-    for (config, best, rising) in [(&config, 1, true), (&falling, 4, false)] {
-        let (epoch, penalties) = kept(&unsure, config);
+    for (lambda3, rate, best, rising) in [(1e-3, 0.05, 1, true), (1.0, 1e-3, 4, false)] {
+        let (epoch, penalties) = kept(&unsure, &config(lambda3, rate, Ties::SmallerPenalty));
         assert!(
             penalties.is_sorted_by(|a, b| if rising { a < b } else { a > b }),
             "{penalties:?}"
         );
-        assert_eq!(epoch, best);
-        let later = config.clone().with_ties(Ties::Later);
-        assert_eq!(kept(&unsure, &later), (4, penalties));
+        assert_eq!(epoch, Some(best));
+        let later = config(lambda3, rate, Ties::Later);
+        assert_eq!(kept(&unsure, &later), (Some(4), penalties));
     }
+}
+
+#[test]
+fn skipped_epochs_are_not_kept() {
+    let (train, layer) = settled();
+    let kept = |skipped| {
+        let training = by_accuracy(6, None).with_skipped_epochs(skipped);
+        retrained(&train, &layer, &training).kept_epoch
+    };
+    // All are equally accurate, and the first of them is kept.
+    assert_eq!((kept(0), kept(2), kept(5)), (Some(1), Some(3), Some(6)));
+    // Patience does not run out before there is a layer to keep.
+    let training = by_accuracy(6, Some(1)).with_skipped_epochs(3);
+    let edited = retrained(&train, &layer, &training);
+    assert_eq!((edited.kept_epoch, edited.epochs.len()), (Some(4), 4));
 }
 
 #[test]
@@ -97,12 +115,13 @@ fn the_penalty_that_decides_is_that_of_the_layer_kept() {
     // One batch an epoch: the penalty of training is that of the layer before the step.
     let (train, _) = settled();
     let layer = DecisionLayer::new(array![[3.0, 0.0], [0.0, 3.0]], Array1::zeros(2)).unwrap();
+    let constant = by_accuracy(20, None)
+        .with_schedule(Schedule::Constant)
+        .with_learning_rate(0.3);
     let config = EditConfig::default()
         .with_target(Target::Fixed(1.0))
-        .with_schedule(Schedule::Constant)
         .with_lambda3(1.0)
-        .with_learning_rate(0.3)
-        .with_epochs(20, None);
+        .with_training(constant);
     let edited = trained(&train, &layer, &config);
     let epochs = &edited.epochs;
     assert!(epochs.iter().all(|it| it.validation_accuracy == 1.0));
@@ -113,93 +132,103 @@ fn the_penalty_that_decides_is_that_of_the_layer_kept() {
             .min_by(|a, b| penalty(a).total_cmp(&penalty(b)));
         least.unwrap().epoch
     };
-    let best = least(|it| it.validation_ratio_penalty);
-    assert_eq!(edited.best_epoch, best);
-    assert_eq!(least(|it| it.ratio_penalty), best + 1);
+    let best = least(|it| it.validation_penalty);
+    assert_eq!(edited.kept_epoch, Some(best));
+    assert_eq!(least(|it| it.penalty), best + 1);
     for pair in epochs.windows(2) {
-        let (after, before_next) = (pair[0].validation_ratio_penalty, pair[1].ratio_penalty);
-        // The one in double, the other in single precision, near 1.
+        let (after, before_next) = (pair[0].validation_penalty, pair[1].penalty);
+        // In single precision, near 1.
         assert!((after - before_next).abs() < 1e-5, "{after} {before_next}");
     }
 }
 
 #[test]
-fn a_control_does_not_know_the_neurons() {
+fn retraining_is_an_edit_without_the_penalty_whatever_the_neurons() {
     // All epochs are equally accurate, and their penalties differ by neuron.
     let (train, _) = settled();
     let layer = DecisionLayer::new(array![[5.0, 0.0], [0.0, 1.0]], Array1::zeros(2)).unwrap();
-    let config = EditConfig::default()
-        .with_target(Target::Fixed(1.5))
-        .with_learning_rate(0.01)
-        .with_epochs(6, None)
-        .control();
-    let with = |neurons: &[usize], scope, target| {
-        let config = config.clone().with_target(target);
-        run(&train, &train, &layer, neurons, scope, &config).unwrap()
+    let config = |target, lambda3| {
+        EditConfig::default()
+            .with_target(target)
+            .with_lambda3(lambda3)
+            .with_training(by_accuracy(6, None).with_learning_rate(0.01))
     };
+    let run = |edit: RatioEdit| fit(&edit, [&train, &train], &layer, &mut Silent).unwrap();
+    let with =
+        |neurons: &[usize], scope, target| run(ratio_edit(neurons, scope, &config(target, 0.0)));
+    let plain = retrained(&train, &layer, &config(Target::Auto, 0.0).training);
+    assert!(plain.epochs.iter().all(|it| it.validation_accuracy == 1.0));
+    assert_eq!(plain.kept_epoch, Some(1));
     let fixed = Target::Fixed(1.9);
-    let first = with(&[0], EditScope::Class(ClassId(0)), fixed);
-    assert!(first.epochs.iter().all(|it| it.validation_accuracy == 1.0));
-    for other in [
-        with(&[1], EditScope::Class(ClassId(1)), fixed),
+    let other = EditScope::Class(ClassId(1));
+    let mut penalties = vec![plain.epochs[0].penalty];
+    for edited in [
+        with(&[0], CLASS, fixed),
+        with(&[1], other, fixed),
         with(&[0, 1], EditScope::AllClasses, Target::Auto),
-        with(&[0], EditScope::Class(ClassId(0)), Target::Fixed(1e300)),
+        with(&[0], CLASS, Target::Fixed(1e300)),
     ] {
-        assert_eq!((other.best_epoch, &other.layer), (1, &first.layer));
-        assert_ne!(other.epochs[0].ratio_penalty, first.epochs[0].ratio_penalty);
-        assert_eq!(other.epochs[0].loss, first.epochs[0].loss);
+        assert_eq!((edited.kept_epoch, &edited.layer), (Some(1), &plain.layer));
+        assert_eq!(edited.epochs[0].loss, plain.epochs[0].loss);
+        let penalty = edited.epochs[0].penalty;
+        assert!(!penalties.contains(&penalty), "{penalty} is told apart");
+        penalties.push(penalty);
     }
-    assert_eq!(first.best_epoch, 1);
     // With the ratio in the loss the penalty decides.
-    let edited = run(
-        &train,
-        &train,
-        &layer,
-        &[1],
-        EditScope::Class(ClassId(1)),
-        &config.clone().with_lambda3(1e-3).with_target(fixed),
-    )
-    .unwrap();
-    assert!(edited.best_epoch > 1, "{}", edited.best_epoch);
+    let edited = run(ratio_edit(&[1], other, &config(fixed, 1e-3)));
+    assert!(edited.kept_epoch > Some(1), "{:?}", edited.kept_epoch);
 }
 
 #[test]
-fn the_worst_class_can_choose_the_epoch() {
+fn the_worst_class_or_group_can_choose_the_epoch() {
     // Class 1 has one sample in ten and overlaps with class 0: accuracy as a whole and the
-    // accuracy of class 1 pull apart while the layer, which starts by saying class 1, learns.
+    // accuracy of class 1 pull apart while the layer, which starts by saying class 1, learns. Of
+    // the two groups each has samples of both classes.
     let mut rng = Seed(5).rng("overlap", &[]);
     let labels: Vec<usize> = (0..200).map(|index| usize::from(index % 10 == 0)).collect();
     let features = Array2::from_shape_fn((200, 2), |(row, neuron)| {
         rng.random_range(0.0..1.0_f32) + if neuron == labels[row] { 0.4 } else { 0.0 }
     });
-    let train = table(features, &labels, 2);
+    let groups = (0..200).map(|index| usize::from(index >= 20)).collect();
+    let groups = Groups::new(vec!["few".into(), "many".into()], groups).unwrap();
+    let train = table(features, &labels, 2).with_groups(groups).unwrap();
     let layer = DecisionLayer::new(array![[0.0, 0.0], [0.0, 0.0]], array![0.0, 0.5]).unwrap();
     let chosen = |keep| {
-        let config = EditConfig::default()
-            .with_lambda3(0.0)
+        let training = TrainingConfig::default()
             .with_learning_rate(0.02)
             .with_keep(keep)
             .with_epochs(60, None)
             .with_batch_size(200);
-        trained(&train, &layer, &config)
+        retrained(&train, &layer, &training)
     };
-    let (by_accuracy, by_worst) = (chosen(Keep::Accuracy), chosen(Keep::WorstClass));
-    assert_eq!(by_accuracy.epochs, by_worst.epochs);
-    let best = |edited: &Edited| edited.epochs[edited.best_epoch - 1];
+    let best = |edited: &Fitted| edited.epochs[edited.kept_epoch.unwrap() - 1];
+    let by_accuracy = chosen(Keep::Accuracy);
+    let (by_class, by_group) = (chosen(Keep::WorstClass), chosen(Keep::WorstGroup));
+    assert_eq!(by_accuracy.epochs, by_class.epochs);
     for record in &by_accuracy.epochs {
         assert!(record.validation_accuracy <= best(&by_accuracy).validation_accuracy);
-        assert!(record.validation_worst_class <= best(&by_worst).validation_worst_class);
+        assert!(record.validation_worst_class <= best(&by_class).validation_worst_class);
+        assert!(record.validation_worst_group <= best(&by_group).validation_worst_group);
     }
-    assert!(best(&by_worst).validation_worst_class > best(&by_accuracy).validation_worst_class);
-    assert_ne!(by_accuracy.layer, by_worst.layer);
+    assert!(best(&by_class).validation_worst_class > best(&by_accuracy).validation_worst_class);
+    assert_ne!(by_accuracy.layer, by_class.layer);
     // The layer is the one the record speaks of.
-    let measured = Comparison::new(&train, &layer, &by_worst.layer)
-        .unwrap()
-        .after;
-    assert_eq!(
-        measured.worst_class_accuracy,
-        best(&by_worst).validation_worst_class
-    );
+    for edited in [by_class, by_group] {
+        let measured = Comparison::new(&train, &layer, &edited.layer)
+            .unwrap()
+            .after;
+        let record = best(&edited);
+        assert_eq!(measured.worst_class_accuracy, record.validation_worst_class);
+        assert_eq!(measured.worst_group_accuracy, record.validation_worst_group);
+    }
+}
+
+#[test]
+fn without_groups_the_worst_of_them_chooses_no_epoch() {
+    let (train, layer) = settled();
+    let retrain = Retrain::new(TrainingConfig::default().with_keep(Keep::WorstGroup));
+    let error = fit(&retrain, [&train, &train], &layer, &mut Silent).unwrap_err();
+    assert!(matches!(error, Error::NoGroups));
 }
 
 #[test]
@@ -207,27 +236,16 @@ fn the_observer_counts_epochs_and_can_stop() {
     let (train, layer) = settled();
     let mut seen = Vec::new();
     let mut watch = |progress: Progress<'_>| {
-        seen.push((progress.done, progress.total));
+        seen.push((progress.stage.to_owned(), progress.done, progress.total));
         if progress.done == 2 {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         }
     };
-    let (class, config) = (EditScope::Class(ClassId(0)), EditConfig::default());
-    let stopped = edit(
-        &train,
-        &train,
-        &layer,
-        &[NeuronId(0)],
-        class,
-        &config,
-        &Device::flex(),
-        &mut watch,
-    );
-    assert!(matches!(
-        stopped,
-        Err(Error::Core(CoreError::Cancelled { stage: "editing" }))
-    ));
-    assert_eq!(seen, [(1, 20), (2, 20)]);
+    let edit = ratio_edit(&[0], CLASS, &EditConfig::default());
+    let stopped = fit(&edit, [&train, &train], &layer, &mut watch);
+    assert!(is_cancellation(&stopped.unwrap_err()));
+    let epoch = |epoch| ("editing".to_owned(), epoch, 20);
+    assert_eq!(seen, [epoch(1), epoch(2)]);
 }

@@ -1,18 +1,19 @@
 //! What training learns: plain retraining without the ratio, and a planted shortcut unlearnt with it.
 
 use ndarray::{Array1, Array2, Axis, array};
-use neuroinspect_core::{ClassId, DecisionLayer, FeatureTable, Groups, Metrics, Seed};
+use neuroinspect_core::{ClassId, DecisionLayer, FeatureTable, Groups, Metrics, Seed, Silent};
 use neuroinspect_counterfactual::importance;
 use neuroinspect_editing::{
-    Comparison, EditConfig, EditScope, Keep, RatioForm, RatioNorm, Schedule, Target,
+    Comparison, EditConfig, EditScope, Fitted, Keep, RatioForm, RatioNorm, Schedule, Target,
+    TrainingConfig,
 };
 use proptest::{collection::vec, prelude::*};
 use rand::{Rng, RngExt};
 
-use crate::{run, settled, table, trained};
+use crate::{fit, ratio_edit, retrained, settled, table, trained, training};
 
 /// Full-batch cross-entropy by Adam in double precision: plain retraining.
-fn retrained(
+fn by_hand(
     train: &FeatureTable,
     layer: &DecisionLayer,
     rate: f64,
@@ -51,20 +52,19 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn without_the_penalty_it_is_plain_retraining(
+    fn retraining_is_adam_on_the_cross_entropy(
         features in vec(0.0_f32..1.5, 7 * 3),
         weight in vec(-1.0_f32..1.0, 4 * 3),
         bias in vec(-0.5_f32..0.5, 4),
         labels in vec(0_usize..4, 7),
         decay in 0.0_f64..0.1,
-        neuron in 0_usize..3,
     ) {
         let train = table(Array2::from_shape_vec((7, 3), features).unwrap(), &labels, 4);
         let layer = DecisionLayer::new(Array2::from_shape_vec((4, 3), weight).unwrap(), bias.into()).unwrap();
-        let config = EditConfig::default().with_lambda3(0.0).with_weight_decay(decay)
-            .with_learning_rate(1e-2).with_epochs(6, None).with_batch_size(7).with_schedule(Schedule::Constant);
-        let edited = run(&train, &train, &layer, &[neuron], EditScope::Class(ClassId(labels[0])), &config).unwrap();
-        let (weight, bias) = retrained(&train, &layer, 1e-2, decay, edited.best_epoch as i32);
+        let training = TrainingConfig::default().with_weight_decay(decay).with_learning_rate(1e-2)
+            .with_epochs(6, None).with_batch_size(7).with_schedule(Schedule::Constant);
+        let edited = retrained(&train, &layer, &training);
+        let (weight, bias) = by_hand(&train, &layer, 1e-2, decay, 6);
         let weights = edited.layer.weight().iter().zip(&weight).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
         let biases = edited.layer.bias().iter().zip(&bias).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
         // Adam moves a weight by up to 1e-2 a step whatever the size of its gradient: where that is
@@ -97,7 +97,7 @@ fn planted(samples: usize, correlation: f64, rng: &mut impl Rng) -> FeatureTable
         .map(String::from)
         .to_vec();
     table(features, &labels, 2)
-        .with_groups(Groups { names, of_sample })
+        .with_groups(Groups::new(names, of_sample).unwrap())
         .unwrap()
 }
 
@@ -109,22 +109,11 @@ fn a_planted_shortcut_is_unlearnt() {
     let validation = planted(500, 0.95, &mut rng);
     let test = planted(2000, 0.5, &mut rng);
     let nothing = DecisionLayer::new(Array2::zeros((2, 4)), Array1::zeros(2)).unwrap();
-    let plain = EditConfig::default()
-        .with_lambda3(0.0)
+    let plain = TrainingConfig::default()
         .with_learning_rate(3e-2)
         .with_batch_size(32)
-        .with_keep(Keep::Last)
         .with_epochs(20, None);
-    let learnt = run(
-        &train,
-        &validation,
-        &nothing,
-        &[0],
-        EditScope::Class(class),
-        &plain,
-    )
-    .unwrap()
-    .layer;
+    let learnt = retrained(&train, &nothing, &plain).layer;
     let mean = validation.mean_features().unwrap();
     let influence = |layer: &DecisionLayer| importance(layer, mean.view(), class).unwrap()[0];
     let learnt_influence = influence(&learnt);
@@ -134,18 +123,20 @@ fn a_planted_shortcut_is_unlearnt() {
     );
 
     for target in [1.0, 1.1] {
-        let config = EditConfig {
-            target: Target::Fixed(target),
-            lambda3: 0.1,
-            ..plain.clone()
+        let edited = |training: TrainingConfig| {
+            let config = EditConfig::default()
+                .with_target(Target::Fixed(target))
+                .with_lambda3(0.1)
+                .with_training(training);
+            let edit = ratio_edit(&[0], EditScope::Class(class), &config);
+            fit(&edit, [&train, &validation], &learnt, &mut Silent).unwrap()
         };
-        let scope = EditScope::Class(class);
-        let edited = run(&train, &validation, &learnt, &[0], scope, &config).unwrap();
-        let r = influence(&edited.layer);
+        let strict = edited(plain.clone());
+        let r = influence(&strict.layer);
         // Pulled to the target sample by sample, against the cross-entropy: at the mean features it
         // comes near.
         assert!((r - target).abs() < 0.05, "ratio {r} for {target}");
-        let comparison = Comparison::new(&test, &learnt, &edited.layer).unwrap();
+        let comparison = Comparison::new(&test, &learnt, &strict.layer).unwrap();
         let without = |metrics: &Metrics| metrics.group_accuracy.as_ref().unwrap()[1].unwrap();
         let (before, after) = (without(&comparison.before), without(&comparison.after));
         assert!(
@@ -155,9 +146,8 @@ fn a_planted_shortcut_is_unlearnt() {
         assert!(comparison.after.worst_group_accuracy > comparison.before.worst_group_accuracy);
 
         // The validation table has the shortcut too, and prefers a layer that still leans on it.
-        let config = config.with_keep(Keep::Accuracy);
-        let lenient = run(&train, &validation, &learnt, &[0], scope, &config).unwrap();
-        assert!(lenient.best_epoch < 20 && influence(&lenient.layer) > r);
+        let lenient = edited(plain.clone().with_keep(Keep::Accuracy));
+        assert!(lenient.kept_epoch < Some(20) && influence(&lenient.layer) > r);
     }
 }
 
@@ -173,14 +163,13 @@ fn every_form_and_norm_lowers_the_ratio() {
     for scope in [EditScope::Class(ClassId(0)), EditScope::AllClasses] {
         for form in [RatioForm::Joint, RatioForm::PerNeuron] {
             for norm in [RatioNorm::L2, RatioNorm::RootMeanSquare] {
-                let config = EditConfig::default()
+                let config = training(|it| it.with_learning_rate(1e-2).with_epochs(8, None))
                     .with_target(Target::Fixed(1.0))
                     .with_ratio(form, norm)
-                    .with_lambda3(5.0)
-                    .with_learning_rate(1e-2)
-                    .with_epochs(8, None);
-                let edited = run(&train, &train, &layer, &[0, 3], scope, &config).unwrap();
-                let penalty = |index: usize| edited.epochs[index].ratio_penalty;
+                    .with_lambda3(5.0);
+                let edit = ratio_edit(&[0, 3], scope, &config);
+                let edited = fit(&edit, [&train, &train], &layer, &mut Silent).unwrap();
+                let penalty = |index: usize| edited.epochs[index].penalty;
                 assert!(
                     penalty(7) < 0.5 * penalty(0),
                     "{scope:?} {form:?} {norm:?}: {} to {}",
@@ -198,10 +187,11 @@ fn the_seed_decides_everything() {
     let train = planted(100, 0.9, &mut rng);
     let layer = DecisionLayer::new(Array2::ones((2, 4)), Array1::zeros(2)).unwrap();
     let with = |seed| {
-        let config = EditConfig::default()
-            .with_batch_size(8)
-            .with_epochs(2, None)
-            .with_seed(Seed(seed));
+        let config = training(|it| {
+            it.with_batch_size(8)
+                .with_epochs(2, None)
+                .with_seed(Seed(seed))
+        });
         trained(&train, &layer, &config)
     };
     assert_eq!(with(1), with(1));
@@ -213,10 +203,7 @@ fn the_schedule_reaches_the_optimizer() {
     let (train, layer) = settled();
     // Both samples are one batch, each epoch one step.
     let after = |epochs, schedule| {
-        let config = EditConfig::default()
-            .with_epochs(epochs, None)
-            .with_keep(Keep::Last)
-            .with_schedule(schedule);
+        let config = training(|it| it.with_epochs(epochs, None).with_schedule(schedule));
         trained(&train, &layer, &config).layer
     };
     let constant = after(3, Schedule::Constant);
@@ -235,12 +222,17 @@ fn an_automatic_target_leaves_a_third_of_the_least_influence() {
     let layer =
         DecisionLayer::new(array![[0.9, 0.4, -0.5], [0.0, 0.0, 0.0]], Array1::zeros(2)).unwrap();
     let train = table(array![[1.0, 1.0, 1.0], [0.0, 0.5, 0.0]], &[0, 1], 2);
-    let config = EditConfig::default().with_epochs(1, None);
-    let target = |neurons: &[usize], scope| {
-        run(&train, &train, &layer, neurons, scope, &config)
-            .unwrap()
-            .target
+    let config = training(|it| it.with_epochs(1, None));
+    let run = |table: &FeatureTable,
+               layer: &DecisionLayer,
+               neurons: &[usize],
+               scope,
+               config: &EditConfig| {
+        let edit = ratio_edit(neurons, scope, config);
+        fit(&edit, [table, table], layer, &mut Silent).unwrap()
     };
+    let of = |fitted: &Fitted| fitted.derived["target"];
+    let target = |neurons: &[usize], scope| of(&run(&train, &layer, neurons, scope, &config));
     let mean = train.mean_features().unwrap();
     let r = [0, 1].map(|class| importance(&layer, mean.view(), ClassId(class)).unwrap());
     assert!(r[0][0] > r[0][1] && r[0][1] > 1.0 && r[0][2] < 1.0);
@@ -257,17 +249,12 @@ fn an_automatic_target_leaves_a_third_of_the_least_influence() {
         let layer = DecisionLayer::new(array![[weight], [0.0]], array![-weight, 0.0]).unwrap();
         let sure = table(array![[1.0], [1.0]], &[0, 1], 2);
         for (scope, most) in [(one, 1e9), (EditScope::AllClasses, 5e8)] {
-            let edited = run(&sure, &sure, &layer, &[0], scope, &config).unwrap();
+            let edited = run(&sure, &layer, &[0], scope, &config);
             let expected = 1.0 + (most - 1.0) / 3.0;
-            assert!((edited.target - expected).abs() < 1.0, "{}", edited.target);
+            assert!((of(&edited) - expected).abs() < 1.0, "{}", of(&edited));
             assert!(edited.epochs[0].loss.is_finite());
         }
     }
     let fixed = config.clone().with_target(Target::Fixed(1.25));
-    assert_eq!(
-        run(&train, &train, &layer, &[0], one, &fixed)
-            .unwrap()
-            .target,
-        1.25
-    );
+    assert_eq!(of(&run(&train, &layer, &[0], one, &fixed)), 1.25);
 }

@@ -1,21 +1,35 @@
 //! What cannot be edited, or not so.
 
+use burn::tensor::Device;
 use ndarray::Array2;
 use neuroinspect_core::{
-    ClassId, DecisionLayer, Error as CoreError, FeatureTable, NeuronId, Provenance,
+    ActivationTable, ClassId, DecisionLayer, Error as CoreError, FeatureTable, NeuronId,
+    Provenance, Seed, Silent,
 };
-use neuroinspect_editing::{EditConfig, EditScope, Error, Target};
+use neuroinspect_editing::{
+    CrossEntropy, DeviceTable, EditConfig, EditScope, Error, Fitted, MethodInput, Result, Retrain,
+    Sampling, Storage, Target, Training, TrainingConfig, Weighted, train,
+};
 
-use crate::{run, settled, table};
+use crate::{fit, ratio_edit, settled, table, training};
+
+fn run(
+    train: &FeatureTable,
+    validation: &FeatureTable,
+    layer: &DecisionLayer,
+    neurons: &[usize],
+    scope: EditScope,
+) -> Result<Fitted> {
+    let edit = ratio_edit(neurons, scope, &EditConfig::default());
+    fit(&edit, [train, validation], layer, &mut Silent)
+}
 
 #[test]
 fn what_cannot_be_edited_is_an_error() {
     let (train, layer) = settled();
-    let config = EditConfig::default();
     let class = EditScope::Class(ClassId(0));
-    let attempt = |neurons: &[usize], scope| {
-        run(&train, &train, &layer, neurons, scope, &config).unwrap_err()
-    };
+    let attempt =
+        |neurons: &[usize], scope| run(&train, &train, &layer, neurons, scope).unwrap_err();
     assert!(matches!(attempt(&[], class), Error::NoNeurons));
     assert!(matches!(
         attempt(&[1, 0, 1], class),
@@ -34,7 +48,7 @@ fn what_cannot_be_edited_is_an_error() {
     ));
 
     let attempt = |train: &FeatureTable, validation: &FeatureTable, layer: &DecisionLayer| {
-        run(train, validation, layer, &[0], class, &config).unwrap_err()
+        run(train, validation, layer, &[0], class).unwrap_err()
     };
     let none = train.select(&[]).unwrap();
     assert!(matches!(
@@ -67,14 +81,10 @@ fn what_cannot_be_edited_is_an_error() {
 fn tables_of_other_classes_or_classifiers_are_refused() {
     let (train, layer) = settled();
     let like = |names: [&str; 2], model: &str| {
-        FeatureTable::new(
-            train.features().to_owned(),
-            train.labels().to_vec(),
-            train.predictions().to_vec(),
-            names.map(String::from).to_vec(),
-            Provenance::new(model, train.provenance().input.clone()),
-        )
-        .unwrap()
+        let provenance = Provenance::new(model, train.provenance().input.clone());
+        let features = ActivationTable::new(train.features().to_owned(), provenance).unwrap();
+        let names = names.map(String::from).to_vec();
+        FeatureTable::new(features, train.labels().to_vec(), names).unwrap()
     };
     for (validation, message) in [
         (
@@ -87,9 +97,8 @@ fn tables_of_other_classes_or_classifiers_are_refused() {
         ),
         (like(["class 0", "class 1"], "net"), "model: toy and net"),
     ] {
-        let config = EditConfig::default().with_epochs(1, None);
         let class = EditScope::Class(ClassId(0));
-        let error = run(&train, &validation, &layer, &[0], class, &config).unwrap_err();
+        let error = run(&train, &validation, &layer, &[0], class).unwrap_err();
         assert!(error.to_string().contains(message), "{error}");
     }
 }
@@ -97,15 +106,9 @@ fn tables_of_other_classes_or_classifiers_are_refused() {
 #[test]
 fn training_that_runs_off_is_an_error() {
     let (train, layer) = settled();
-    let config = EditConfig::default().with_learning_rate(1e300);
-    let result = run(
-        &train,
-        &train,
-        &layer,
-        &[0],
-        EditScope::Class(ClassId(0)),
-        &config,
-    );
+    let config = training(|it| it.with_learning_rate(1e300));
+    let edit = ratio_edit(&[0], EditScope::Class(ClassId(0)), &config);
+    let result = fit(&edit, [&train, &train], &layer, &mut Silent);
     assert!(
         matches!(result, Err(Error::Diverged { epoch: 1, .. })),
         "{result:?}"
@@ -115,26 +118,105 @@ fn training_that_runs_off_is_an_error() {
 #[test]
 fn options_outside_their_range_are_refused_by_name() {
     let default = EditConfig::default;
+    let of_training = |change: fn(TrainingConfig) -> TrainingConfig| training(change);
     for (option, config) in [
         ("target", default().with_target(Target::Fixed(0.99))),
         ("target", default().with_target(Target::Fixed(f64::NAN))),
         ("lambda3", default().with_lambda3(-1.0)),
-        ("learning_rate", default().with_learning_rate(0.0)),
-        ("weight_decay", default().with_weight_decay(f64::INFINITY)),
-        ("batch_size", default().with_batch_size(0)),
-        ("epochs", default().with_epochs(0, None)),
-        ("patience", default().with_epochs(1, Some(0))),
+        (
+            "learning_rate",
+            of_training(|it| it.with_learning_rate(0.0)),
+        ),
+        (
+            "weight_decay",
+            of_training(|it| it.with_weight_decay(f64::INFINITY)),
+        ),
+        ("batch_size", of_training(|it| it.with_batch_size(0))),
+        ("epochs", of_training(|it| it.with_epochs(0, None))),
+        ("patience", of_training(|it| it.with_epochs(1, Some(0)))),
+        (
+            "skipped_epochs",
+            of_training(|it| it.with_skipped_epochs(20)),
+        ),
     ] {
         let error = config.validate().unwrap_err();
         assert!(error.to_string().starts_with(option), "{error}");
     }
-    for preset in [
+    // They are checked where they are used, too.
+    let (train, layer) = settled();
+    let retrain = Retrain::new(TrainingConfig::default().with_batch_size(0));
+    let error = fit(&retrain, [&train, &train], &layer, &mut Silent).unwrap_err();
+    assert!(error.to_string().starts_with("batch_size"), "{error}");
+}
+
+/// What the paper and what its authors' programs do, in the constructors' table.
+#[test]
+fn presets_hold_and_survive_json() {
+    let presets = [
         EditConfig::original(),
-        EditConfig::waterbirds(),
-        EditConfig::metashift(),
-    ] {
+        EditConfig::paper_flowers(),
+        EditConfig::paper_food(),
+        EditConfig::paper_waterbirds(),
+        EditConfig::code_waterbirds(),
+        EditConfig::paper_metashift(),
+        EditConfig::code_metashift(),
+    ];
+    for preset in &presets {
         preset.validate().unwrap();
-        let json = serde_json::to_string(&preset).unwrap();
-        assert_eq!(serde_json::from_str::<EditConfig>(&json).unwrap(), preset);
+        let json = serde_json::to_string(preset).unwrap();
+        assert_eq!(&serde_json::from_str::<EditConfig>(&json).unwrap(), preset);
     }
+    let lambdas = presets.each_ref().map(|preset| preset.lambda3);
+    assert_eq!(lambdas, [0.01, 0.01, 0.01, 0.001, 0.01, 1.0, 1.0]);
+    let skipped = presets.map(|preset| preset.training.skipped_epochs);
+    assert_eq!(skipped, [2, 0, 0, 0, 1, 0, 2]);
+    let unknown = r#"{"lamda3": 1.0}"#;
+    assert!(serde_json::from_str::<EditConfig>(unknown).is_err());
+}
+
+#[test]
+fn weights_that_draw_nothing_are_refused() {
+    for weights in [vec![], vec![0.0; 3], vec![1.0, -1.0], vec![f64::NAN]] {
+        let error = Weighted::new(weights).unwrap_err();
+        assert!(
+            error.to_string().starts_with("weights of samples"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn an_epoch_of_samples_that_are_not_there_is_an_error() {
+    struct Listed(Vec<usize>);
+
+    impl Sampling for Listed {
+        fn order(&self, _: Seed, _: usize) -> Vec<usize> {
+            self.0.clone()
+        }
+    }
+
+    let (samples, layer) = settled();
+    let device = Device::flex();
+    let storage = Storage::Device;
+    let samples = DeviceTable::new(samples, &device, storage).unwrap();
+    let input = MethodInput::new(&samples, &samples, &layer).unwrap();
+    let attempt = |listed| {
+        let training = Training {
+            input: &input,
+            objective: &mut CrossEntropy,
+            sampling: &Listed(listed),
+            config: &TrainingConfig::default(),
+            stage: "editing",
+        };
+        train(training, &mut Silent).map(|fitted| fitted.epochs.len())
+    };
+    assert_eq!(attempt(vec![1, 1, 0]).unwrap(), 20);
+    assert!(matches!(
+        attempt(vec![]),
+        Err(Error::Core(CoreError::Empty { .. }))
+    ));
+    assert!(matches!(
+        attempt(vec![0, 2]),
+        Err(Error::Core(CoreError::OutOfRange { index: 2, .. }))
+    ));
 }

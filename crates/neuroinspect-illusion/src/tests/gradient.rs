@@ -1,11 +1,14 @@
-//! The gradient of the whole chain: spectrum, augmentation, both networks, objective.
+//! The gradient of the whole chain: parameter, augmentation, both networks, objective.
 
-use super::{normals, tensor, values};
+use neuroinspect_core::{ClassId, Unit, UnitKind};
+use neuroinspect_testing::fill;
+
+use super::{guided_networks, pairs, request, tensor, values};
 use crate::{
-    Coupling, Guide, IllusionConfig, ImaginaryPart, Objective, Squash, TransformDraw,
+    Coupling, ImageParameter, ImaginaryPart, Initial, Objective, Recipe, TransformDraw,
     batch::Batch,
-    tests::tiny::{Encoder, Net, pairs},
-    visualize::Studio,
+    context::Context,
+    view::{View, ViewConstants},
 };
 
 /// Central differences along random directions.
@@ -13,37 +16,37 @@ use crate::{
 /// Losses are about 1 and known to 1e-6; a step of 1e-2 along a direction of length 1 makes the
 /// difference quotient good to 1e-4, and its error of third order is as small. Gradients are 0.1
 /// to 1 long, so agreement to 1 % of the gradient's length tells a wrong term from rounding.
-fn check(config: &IllusionConfig, guide: Option<&Guide<'_>>, squash: Squash) {
-    let net = Net::new(10);
-    let studio = Studio::new(&net, guide, config).unwrap();
-    let pairs = pairs([(1, 2), (4, 0)]);
-    let batch = Batch::new(&studio, &pairs).unwrap();
-    let view = batch.view(1);
+fn check(recipe: &Recipe, from_images: bool) {
+    let networks = guided_networks(10);
     let (shape, count) = ([2, 3, 12, 12], 2 * 3 * 144);
-    let parameter: Vec<f32> = match squash {
-        Squash::Sigmoid => normals("parameter", count)
+    let mut request = request(pairs([(1, 2), (4, 0)]), recipe);
+    if from_images {
+        request.initial = Initial::Images(ndarray::Array4::zeros(shape));
+    }
+    let context = Context::new(&networks, &request).unwrap();
+    let batch = Batch::new(&context, &request.pairs).unwrap();
+    let view = ViewConstants::new(recipe, &request.pairs, 12, 1);
+    let view = View::new(view, context.device());
+    let parameter: Vec<f32> = match from_images {
+        false => fill::normal("parameter", count)
             .iter()
             .map(|v| 0.02 * v)
             .collect(),
         // Of pictures that stay clear of 0 and 1, where the clamp has its kinks.
-        Squash::Clamp => {
-            let images = tensor(normals("images", count), shape) * 0.08 + 0.5;
-            values(studio.spectrum.parameter_of(images))
+        true => {
+            let images = tensor(fill::normal("images", count), shape) * 0.08 + 0.5;
+            values(context.pictures.parameter_of(images))
         }
     };
     let inside = |parameter: &[f32]| {
-        let images = studio.images(tensor(parameter.to_vec(), shape), squash);
+        let images = context.pictures.images(tensor(parameter.to_vec(), shape));
         values(images)
             .iter()
             .all(|value| (0.05..0.95).contains(value))
     };
-    let slope = |parameter: Vec<f32>| {
-        batch
-            .slope(tensor(parameter, shape), squash, &view)
-            .unwrap()
-    };
-    let loss = |parameter| f64::from(values(slope(parameter).losses.sum())[0]);
-    let gradient = values(slope(parameter.clone()).gradient);
+    let evaluate = |parameter: Vec<f32>| batch.evaluate(tensor(parameter, shape), &view).unwrap();
+    let loss = |parameter| f64::from(values(evaluate(parameter).losses.sum())[0]);
+    let gradient = values(evaluate(parameter.clone()).gradient);
     let length = gradient
         .iter()
         .map(|g| f64::from(g * g))
@@ -53,7 +56,7 @@ fn check(config: &IllusionConfig, guide: Option<&Guide<'_>>, squash: Squash) {
 
     for direction in 0..4 {
         // Half a random direction, half the gradient's own, so that there is something to see.
-        let noise = normals(&format!("direction {direction}"), count);
+        let noise = fill::normal(&format!("direction {direction}"), count);
         let noise_length = (count as f64).sqrt();
         let direction: Vec<f64> = noise
             .iter()
@@ -80,18 +83,16 @@ fn check(config: &IllusionConfig, guide: Option<&Guide<'_>>, squash: Squash) {
     }
 }
 
-fn config() -> IllusionConfig {
-    IllusionConfig::new().with_size(12).with_steps(4)
+fn recipe() -> Recipe {
+    Recipe::new().with_size(12).with_steps(4)
 }
 
 #[test]
 fn the_guided_objective_has_the_gradient_of_finite_differences() {
-    let encoder = Encoder::new(8);
-    let guide = encoder.guide();
     for coupling in [Coupling::PerImage, Coupling::WholeBatch] {
         for draw in [TransformDraw::PerStep, TransformDraw::PerImage] {
-            let config = config().with_coupling(coupling).with_transform_draw(draw);
-            check(&config, Some(&guide), Squash::Sigmoid);
+            let recipe = recipe().with_coupling(coupling).with_transform_draw(draw);
+            check(&recipe, false);
         }
     }
 }
@@ -100,11 +101,32 @@ fn the_guided_objective_has_the_gradient_of_finite_differences() {
 fn the_plain_objectives_have_the_gradient_of_finite_differences() {
     for coupling in [Coupling::PerImage, Coupling::WholeBatch] {
         for objective in [
-            Objective::ClassConditional,
-            Objective::FeatureVisualization { logit_weight: 0.1 },
+            Objective::without_clip(0.5),
+            Objective::feature_visualization(0.1),
         ] {
-            let config = config().with_objective(objective).with_coupling(coupling);
-            check(&config, None, Squash::Sigmoid);
+            let recipe = recipe().with_objective(objective).with_coupling(coupling);
+            check(&recipe, false);
+        }
+    }
+}
+
+/// Terms that the paper does not have. The total variation is of the picture before augmentation,
+/// and its kinks are as many as the picture has neighbours: it gets a small weight.
+#[test]
+fn other_terms_have_the_gradient_of_finite_differences() {
+    let direction = UnitKind::Direction(fill::normal("direction", super::NEURONS));
+    let unit = Objective::Unit(Unit::new("features", direction));
+    let both = (unit + Objective::Logit(ClassId(3)) * -0.5) * Objective::Similarity;
+    for objective in [
+        both.clone(),
+        both + Objective::TotalVariation * -0.05,
+        Objective::Product(vec![Objective::Neuron + Objective::Constant(1.0); 3]) * 2.0,
+    ] {
+        for coupling in [Coupling::PerImage, Coupling::WholeBatch] {
+            let recipe = recipe()
+                .with_objective(objective.clone())
+                .with_coupling(coupling);
+            check(&recipe, false);
         }
     }
 }
@@ -112,12 +134,16 @@ fn the_plain_objectives_have_the_gradient_of_finite_differences() {
 /// The path from a given image.
 #[test]
 fn the_clamp_has_the_gradient_of_finite_differences() {
-    let encoder = Encoder::new(8);
-    let guide = encoder.guide();
     for imaginary_part in [ImaginaryPart::Keep, ImaginaryPart::Drop] {
-        let config = config().with_imaginary_part(imaginary_part);
-        check(&config, Some(&guide), Squash::Clamp);
-        let config = config.with_objective(Objective::ClassConditional);
-        check(&config, None, Squash::Clamp);
+        let recipe = recipe().with_imaginary_part(imaginary_part);
+        check(&recipe, true);
+        check(&recipe.with_objective(Objective::without_clip(0.5)), true);
     }
+}
+
+#[test]
+fn pixels_have_the_gradient_of_finite_differences() {
+    let recipe = recipe().with_parameter(ImageParameter::Pixels);
+    check(&recipe, false);
+    check(&recipe, true);
 }

@@ -1,60 +1,92 @@
 //! Tests that need a network, the authors' numbers, or the crate's insides.
 
+mod autotraits;
 mod behaviour;
 mod gradient;
+mod objective;
+mod preparing;
+mod recipe;
 mod reference;
 mod refusals;
+mod scores;
 mod stopping;
-mod tiny;
 mod transforms;
 
-use burn::tensor::{Tensor, TensorData};
-use neuroinspect_core::Seed;
-use rand_distr::{Distribution, StandardNormal};
+use burn::tensor::{Device, Tensor, TensorData};
+use neuroinspect_core::{ClassEmbeddings, ClassId, NeuronId, Silent};
+use neuroinspect_testing::{
+    fill,
+    networks::{TinyClassifier, TinyEncoder},
+};
 
-/// Standard normal values, the same in every run.
-fn normals(name: &str, count: usize) -> Vec<f32> {
-    let rng = Seed(0).rng(name, &[]);
-    StandardNormal.sample_iter(rng).take(count).collect()
+use crate::{
+    Execution, Guide, Illusion, Initial, Networks, Objective, Pair, Recipe, Request, Result,
+    visualize,
+};
+
+const SIZE: usize = 12;
+const NEURONS: usize = TinyClassifier::NEURONS;
+const CLASSES: usize = TinyClassifier::CLASSES;
+
+fn device() -> Device {
+    Device::flex()
 }
 
 fn tensor<const R: usize>(values: Vec<f32>, shape: [usize; R]) -> Tensor<R> {
-    Tensor::from_data(
-        TensorData::new(values, shape),
-        &burn::tensor::Device::flex(),
-    )
+    Tensor::from_data(TensorData::new(values, shape), &device())
 }
 
 fn values<const R: usize>(tensor: Tensor<R>) -> Vec<f32> {
     tensor.try_into_vec_as().unwrap()
 }
 
-/// The largest absolute difference; infinite if the lengths differ or a value is NaN.
-fn distance(a: &[f32], b: &[f32]) -> f32 {
-    if a.len() != b.len() {
-        return f32::INFINITY;
-    }
-    a.iter().zip(b).fold(0.0, |largest, (a, b)| {
-        let distance = (a - b).abs();
-        if distance <= largest {
-            largest
-        } else if distance.is_nan() {
-            f32::INFINITY
-        } else {
-            distance
-        }
+fn pairs<const N: usize>(pairs: [(usize, usize); N]) -> [Pair; N] {
+    pairs.map(|(neuron, class)| Pair {
+        neuron: NeuronId(neuron),
+        class: ClassId(class),
     })
 }
 
-#[track_caller]
-fn assert_near(a: &[f32], b: &[f32], tolerance: f32) {
-    let distance = distance(a, b);
-    eprintln!(
-        "{} {distance:e} of {tolerance:e}",
-        std::panic::Location::caller()
-    );
-    assert!(
-        distance <= tolerance,
-        "{distance} apart, {tolerance} allowed"
-    );
+fn class_embeddings(classes: usize, width: usize) -> ClassEmbeddings {
+    let rows = tensor(fill::normal("texts", classes * width), [classes, width]);
+    let classes: Vec<_> = (0..classes).map(ClassId).collect();
+    ClassEmbeddings::new(&classes, rows / 4.0).unwrap()
+}
+
+fn plain_networks() -> Networks {
+    Networks::of(&TinyClassifier::new(SIZE, &device()), None).unwrap()
+}
+
+fn guided_networks(size: usize) -> Networks {
+    let guide = Guide {
+        encoder: &TinyEncoder::new(8, &device()),
+        class_embeddings: class_embeddings(CLASSES, TinyEncoder::WIDTH),
+    };
+    Networks::of(&TinyClassifier::new(size, &device()), Some(&guide)).unwrap()
+}
+
+fn guided_recipe() -> Recipe {
+    Recipe::new().with_steps(12)
+}
+
+fn plain_recipe() -> Recipe {
+    guided_recipe().with_objective(Objective::without_clip(0.5))
+}
+
+fn request(pairs: impl Into<Vec<Pair>>, recipe: &Recipe) -> Request {
+    Request::new(pairs, recipe.clone()).with_execution(Execution::new().with_trace_every(4))
+}
+
+/// Pictures with a guide.
+fn guided(pairs: &[Pair], recipe: &Recipe) -> Vec<Illusion> {
+    let request = request(pairs, recipe);
+    let illusions = visualize(&guided_networks(SIZE), &request, &mut Silent).unwrap();
+    assert!(!illusions.interrupted);
+    illusions.finished
+}
+
+/// Two pictures without a guide.
+fn plain(recipe: &Recipe, initial: &Initial) -> Result<Vec<Illusion>> {
+    let request = request(pairs([(1, 2), (4, 0)]), recipe).with_initial(initial.clone());
+    Ok(visualize(&plain_networks(), &request, &mut Silent)?.finished)
 }

@@ -2,16 +2,23 @@
 
 use std::f64::consts::TAU;
 
-use burn::tensor::Device;
+use ndarray::Array4;
 use neuroinspect_core::{InputSpec, Seed};
+use neuroinspect_testing::{assert_close, fill};
 use proptest::prelude::*;
 
-use super::{assert_near, normals, tensor, values};
+use super::{device, tensor, values};
 use crate::{
-    Augmentation, COLOR_CORRELATION, Error, Spectrum, Squash,
-    augment::{Transform, Warp},
-    resample::{Eye, Resize},
+    Augmentation, COLOR_CORRELATION, Error, ImageParameter, ImaginaryPart, Initial, Recipe,
+    adapter::{InputAdapter, Resize},
+    augment::Transform,
+    parameter::Pictures,
+    warp::{Warp, WarpConstants},
 };
+
+fn pictures(initial: &Initial, size: usize) -> Pictures {
+    Pictures::new(&Recipe::new(), initial, size, &device()).unwrap()
+}
 
 /// The definition, term by term, in double precision.
 fn naive_images(parameter: &[f32], size: usize) -> Vec<f32> {
@@ -62,11 +69,11 @@ fn naive_images(parameter: &[f32], size: usize) -> Vec<f32> {
 #[test]
 fn the_spectrum_is_read_as_defined() {
     for size in [2, 6, 10] {
-        let parameter = normals("parameter", 3 * size * size);
+        let parameter = fill::normal("parameter", 3 * size * size);
         let expected = naive_images(&parameter, size);
-        let spectrum = Spectrum::new(size, &Device::flex()).unwrap();
-        let images = spectrum.images(tensor(parameter, [1, 3, size, size]), Squash::Sigmoid);
-        assert_near(&values(images), &expected, 2e-6);
+        let parameter = tensor(parameter, [1, 3, size, size]);
+        let images = pictures(&Initial::Noise, size).images(parameter);
+        assert_close(values(images), expected, 0.0, 2e-6);
     }
 }
 
@@ -88,19 +95,62 @@ fn an_image_survives_its_spectrum() {
     for (index, value) in image.iter_mut().take(size * size).enumerate() {
         *value = (0.5 + 0.3 * (TAU * (index % size) as f64 / size as f64 + 0.4).sin()) as f32;
     }
-    let spectrum = Spectrum::new(size, &Device::flex()).unwrap();
-    let parameter = spectrum.parameter_of(tensor(image.clone(), [1, 3, size, size]));
-    assert_near(
-        &values(spectrum.images(parameter, Squash::Clamp)),
-        &image,
-        1e-5,
-    );
+    let clamped = pictures(&Initial::Images(Array4::default((0, 0, 0, 0))), size);
+    let parameter = clamped.parameter_of(tensor(image.clone(), [1, 3, size, size]));
+    assert_close(values(clamped.images(parameter)), image, 0.0, 1e-5);
+}
+
+/// What autodiff makes of the same pictures, for each parameter and each squash. Sums of a hundred
+/// products around 1.
+#[test]
+fn pull_backs_are_those_of_autodiff() {
+    let size = 12;
+    let shape = [2, 3, size, size];
+    let count = shape.iter().product();
+    let weight = || tensor(fill::normal("weight", count), shape);
+    for parameter in [ImageParameter::Spectrum, ImageParameter::Pixels] {
+        for (initial, imaginary_part) in [
+            (Initial::Noise, ImaginaryPart::Keep),
+            (
+                Initial::Images(Array4::default((0, 0, 0, 0))),
+                ImaginaryPart::Keep,
+            ),
+            (
+                Initial::Images(Array4::default((0, 0, 0, 0))),
+                ImaginaryPart::Drop,
+            ),
+        ] {
+            let recipe = Recipe::new()
+                .with_parameter(parameter)
+                .with_imaginary_part(imaginary_part);
+            let pictures = Pictures::new(&recipe, &initial, size, &device()).unwrap();
+            // Also beyond the ends of the clamp.
+            let parameter = tensor(fill::normal("parameter", count), shape);
+            let tracked = parameter.clone().autodiff().require_grad();
+            let loss = (pictures.images(tracked.clone()) * weight()).sum();
+            let expected = tracked.grad(&loss.backward()).unwrap();
+            let ours = pictures.pull_back(pictures.draw(parameter), weight());
+            assert_close(values(ours), values(expected), 1e-5, 1e-5);
+        }
+    }
+}
+
+/// Black and white pixels are on the ends of the clamp, and not beyond: they can move.
+#[test]
+fn the_ends_of_the_clamp_pass_the_gradient() {
+    let recipe = Recipe::new().with_parameter(ImageParameter::Pixels);
+    let initial = Initial::Images(Array4::default((0, 0, 0, 0)));
+    let pictures = Pictures::new(&recipe, &initial, 2, &device()).unwrap();
+    let parameter = tensor([0.0, 1.0, -0.1, 1.1].repeat(3), [1, 3, 2, 2]);
+    let drawn = pictures.draw(parameter.clone());
+    let gradient = pictures.pull_back(drawn, parameter.ones_like());
+    assert_eq!(values(gradient), [1.0, 1.0, 0.0, 0.0].repeat(3));
 }
 
 #[test]
 fn odd_and_empty_pictures_are_refused() {
     for size in [0, 7] {
-        let error = Spectrum::new(size, &Device::flex()).unwrap_err();
+        let error = Pictures::new(&Recipe::new(), &Initial::Noise, size, &device()).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("size = {size}: expected an even number of pixels, 2 to 4096")
@@ -117,22 +167,18 @@ fn shrinking_is_antialiased_as_in_pil() {
         (3.0 * 7.0 + 3.0 * 14.0 + 70.0) / 7.0,
         (14.0 + 3.0 * 70.0) / 7.0,
     );
-    assert_near(
-        &values(Resize::new(4, 2, &Device::flex()).apply(image)),
-        &[left, right].repeat(6),
-        1e-5,
-    );
+    let resized = Resize::new(4, 2, &device()).apply(image);
+    assert_close(values(resized), [left, right].repeat(6), 0.0, 1e-5);
 }
 
 /// The constants made once are those of the input's own normalisation.
 #[test]
 fn a_network_sees_what_its_input_asks_for() {
-    let device = Device::flex();
-    let images = || tensor(normals("images", 2 * 3 * 64), [2, 3, 8, 8]);
+    let images = || tensor(fill::normal("images", 2 * 3 * 64), [2, 3, 8, 8]);
     for size in [6, 8, 10] {
         let input = InputSpec::imagenet(size);
-        let expected = input.normalize(Resize::new(8, size, &device).apply(images()));
-        let seen = Eye::new(&input, 8, &device).look(images());
+        let expected = input.normalize(Resize::new(8, size, &device()).apply(images()));
+        let seen = InputAdapter::new(&input, 8, &device()).apply(images());
         assert_eq!(values(seen), values(expected));
     }
 }
@@ -141,8 +187,8 @@ fn a_network_sees_what_its_input_asks_for() {
 fn nothing_drawn_changes_nothing() {
     let off = Augmentation::off();
     let transform = Transform::draw(&off, 8, &mut Seed(1).rng("test", &[]));
-    let images = normals("images", 2 * 3 * 64);
-    let warp = Warp::new(&[transform], 8, &Device::flex());
+    let images = fill::normal("images", 2 * 3 * 64);
+    let warp = Warp::new(WarpConstants::new(&[transform], 8), &device());
     assert_eq!(
         values(warp.apply(tensor(images.clone(), [2, 3, 8, 8]))),
         images
@@ -223,10 +269,10 @@ proptest! {
         let ranges = Augmentation { rotation: 60.0, shift: 0.5, scale: (0.3, 1.9) };
         let draw = |image| Transform::draw(&ranges, size, &mut Seed(seed).rng("test", &[image]));
         let transforms: Vec<_> = (0..if per_image { 2 } else { 1 }).map(draw).collect();
-        let warp = Warp::new(&transforms, size, &Device::flex());
+        let warp = Warp::new(WarpConstants::new(&transforms, size), &device());
         let shape = [2, 3, size, size];
-        let x = tensor(normals("x", 600), shape);
-        let y = tensor(normals("y", 600), shape);
+        let x = tensor(fill::normal("x", 600), shape);
+        let y = tensor(fill::normal("y", 600), shape);
         let forward = values((warp.apply(x.clone()) * y.clone()).sum())[0];
         let backward = values((x * warp.adjoint(y)).sum())[0];
         prop_assert!((forward - backward).abs() < 1e-3, "{} and {}", forward, backward);

@@ -25,18 +25,19 @@ mod report;
 mod safetensors;
 mod save;
 
-use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
+use std::{collections::BTreeMap, io::Read, path::Path};
 
 use burn::{module::Module, tensor::TensorData};
 use burn_store::{ModuleSnapshot, PyTorchToBurnAdapter, bridge, burn_pack};
-use neuroinspect_core::{sha256_of_bytes, sha256_of_file};
+pub use neuroinspect_core::Precision;
+use neuroinspect_core::io::{open_regular, sha256_of_bytes, sha256_of_file};
 use serde::{Deserialize, Serialize};
 
 pub use module::parameter_shapes;
 use module::{Kind, settle, slots};
 use names::{Reading, Readings};
 pub use report::{LoadReport, Mismatch};
-pub use save::{Precision, save, save_as};
+pub use save::{save, save_as};
 
 use crate::{Error, Result};
 
@@ -78,7 +79,7 @@ impl Checkpoint {
             Error::from(neuroinspect_core::Error::Read { path, source })
         };
         let mut start = Vec::new();
-        let mut file = File::open(path).map_err(unreadable)?;
+        let mut file = open_regular(path)?;
         let length = file.metadata().map_err(unreadable)?.len();
         (&mut file)
             .take(9)

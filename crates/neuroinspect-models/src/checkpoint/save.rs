@@ -1,59 +1,47 @@
 //! Writing safetensors.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use burn::{
     module::Module,
-    tensor::{DType, f16},
+    tensor::{DType, bf16, f16},
 };
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, bridge, burn_pack};
-use neuroinspect_core::{NamedTensor, write_safetensors};
-use serde::{Deserialize, Serialize};
+use neuroinspect_core::{
+    Precision,
+    io::{NamedTensor, write_safetensors},
+};
 
 use super::module::settle;
 use crate::{Error, Result};
 
-/// The number format of weights in a file; they are read back to `f32` either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Precision {
-    /// As they are.
-    #[default]
-    F32,
-    /// Rounded to half precision: half the size, 11 significant bits, magnitudes up to 65504.
-    F16,
+/// The value as it will be read back.
+fn rounded(precision: Precision, value: f32) -> f32 {
+    match precision {
+        Precision::Bf16 => bf16::from_f32(value).to_f32(),
+        Precision::F16 => f16::from_f32(value).to_f32(),
+        _ => value,
+    }
 }
 
-impl Precision {
-    fn dtype(self) -> DType {
-        match self {
-            Self::F32 => DType::F32,
-            Self::F16 => DType::F16,
+/// The number format that values are written in, and their bytes.
+fn bytes(precision: Precision, values: &[f32]) -> (DType, Vec<u8>) {
+    let values = values.iter().copied();
+    match precision {
+        Precision::Bf16 => {
+            let bytes = values.flat_map(|it| bf16::from_f32(it).to_le_bytes());
+            (DType::BF16, bytes.collect())
         }
-    }
-
-    /// The value as it will be read back.
-    fn round(self, value: f32) -> f32 {
-        match self {
-            Self::F32 => value,
-            Self::F16 => f16::from_f32(value).to_f32(),
+        Precision::F16 => {
+            let bytes = values.flat_map(|it| f16::from_f32(it).to_le_bytes());
+            (DType::F16, bytes.collect())
         }
-    }
-
-    fn bytes(self, values: &[f32]) -> Vec<u8> {
-        match self {
-            Self::F32 => values.iter().flat_map(|it| it.to_le_bytes()).collect(),
-            Self::F16 => {
-                let half = values.iter().map(|&it| f16::from_f32(it));
-                half.flat_map(f16::to_le_bytes).collect()
-            }
-        }
+        _ => (DType::F32, values.flat_map(f32::to_le_bytes).collect()),
     }
 }
 
 /// Writes a module's parameters and buffers as safetensors, under PyTorch's names and in its layout,
-/// with `metadata` beside them; floats as `f32`, integers and booleans as they are. The running
+/// with a text under one key of the metadata beside them; floats as `f32`, integers and booleans as they are. The running
 /// statistics of batch normalisations are those after the last training step.
 ///
 /// # Errors
@@ -63,20 +51,21 @@ impl Precision {
 /// [`Error::Core`] when the file cannot be written. What stood there before is then untouched.
 pub fn save(
     module: &impl Module,
-    metadata: &BTreeMap<String, String>,
+    metadata: Option<(&str, &str)>,
     path: impl AsRef<Path>,
 ) -> Result<()> {
     save_as(module, metadata, Precision::F32, path)
 }
 
-/// [`save`] in a number format of choice.
+/// [`save`] in a number format of choice, to which floats are rounded; they are read back to `f32`
+/// either way.
 ///
 /// # Errors
 ///
 /// As [`save`].
 pub fn save_as(
     module: &impl Module,
-    metadata: &BTreeMap<String, String>,
+    metadata: Option<(&str, &str)>,
     precision: Precision,
     path: impl AsRef<Path>,
 ) -> Result<()> {
@@ -109,7 +98,7 @@ fn stored(tensor: burn_pack::Tensor, precision: Precision, file: &str) -> Result
             let values: Vec<f32> = data
                 .try_into_vec_as()
                 .map_err(|error| unreadable(format!("{error:?}")))?;
-            let finite = |&value: &f32| precision.round(value).is_finite();
+            let finite = |&value: &f32| rounded(precision, value).is_finite();
             if let Some(index) = values.iter().position(|value| !finite(value)) {
                 return Err(Error::NotFinite {
                     file: file.to_owned(),
@@ -118,7 +107,7 @@ fn stored(tensor: burn_pack::Tensor, precision: Precision, file: &str) -> Result
                     value: values[index],
                 });
             }
-            (precision.dtype(), precision.bytes(&values))
+            bytes(precision, &values)
         }
     };
     Ok(NamedTensor::new(name, dtype, shape, bytes)?)

@@ -6,8 +6,8 @@ use burn::tensor::Device;
 use neuroinspect_core::{InputSpec, Interpolation, ResizeRule};
 use serde::{Deserialize, Serialize};
 
-use super::{Clip, Gelu, file, tokenizer::VOCABULARY};
-use crate::{Error, Result};
+use super::{Clip, file, tokenizer::VOCABULARY};
+use crate::{Error, Result, graph::Function};
 
 /// Ending of a preset's name that asks for [`Gelu::Quick`].
 const QUICK: &str = "-quickgelu";
@@ -44,6 +44,40 @@ pub struct ClipConfig {
     /// The pixels the image tower wants, where they are not CLIP's own: see
     /// [`input`](Self::input()). `preprocess_cfg` beside the config in JSON.
     pub input: Option<InputSpec>,
+}
+
+/// Which form of the Gaussian error linear unit a CLIP was trained with.
+///
+/// In open_clip's JSON it is the flag `quick_gelu`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "bool", into = "bool")]
+pub enum Gelu {
+    /// `x * Phi(x)` with the normal distribution function: LAION-2B's and DataComp's weights.
+    #[default]
+    Exact,
+    /// `x * sigmoid(1.702 x)`: weights of OpenAI, MetaCLIP and DFN, and some of LAION-400M.
+    Quick,
+}
+
+impl From<bool> for Gelu {
+    fn from(quick: bool) -> Self {
+        if quick { Self::Quick } else { Self::Exact }
+    }
+}
+
+impl From<Gelu> for bool {
+    fn from(gelu: Gelu) -> Self {
+        gelu == Gelu::Quick
+    }
+}
+
+impl From<Gelu> for Function {
+    fn from(gelu: Gelu) -> Self {
+        match gelu {
+            Gelu::Exact => Self::Gelu,
+            Gelu::Quick => Self::QuickGelu,
+        }
+    }
 }
 
 /// The shape of the image tower. The defaults are open_clip's: those of ViT-B-16.
@@ -216,7 +250,7 @@ impl ClipConfig {
     /// As [`validate`](Self::validate).
     pub fn init(&self, device: &Device) -> Result<Clip> {
         self.validate()?;
-        Ok(Clip::init(self, device))
+        Clip::init(self, device)
     }
 
     /// Checks that a CLIP of this shape can be built.

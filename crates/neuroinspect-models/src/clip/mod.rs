@@ -9,11 +9,12 @@
 //! `exp(logit_scale)`.
 //!
 //! Parameters carry open_clip's names, so its safetensors and PyTorch checkpoints load as they
-//! are. [`ClipConfig`] is open_clip's model config.
+//! are, and so do the layers of the image tower, which can be listed and read. [`ClipConfig`] is
+//! open_clip's model config.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
-//! use neuroinspect_core::ImageTextEncoder;
+//! use neuroinspect_core::{ImageTextEncoder, LayerValues};
 //! use neuroinspect_models::clip::{ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,6 +37,12 @@
 //! let images = clip.encode_images(Tensor::zeros([2, 3, 16, 16], &device));
 //! let texts = clip.encode_texts(&["a photo of a steak.".into()])?;
 //! assert_eq!((images.dims(), texts.dims()), ([2, 16], [1, 16]));
+//!
+//! // The class token and four patches of two images, after the first block's attention.
+//! let layers = ["visual.transformer.resblocks.0.attn"];
+//! let values = clip.activations_at(Tensor::zeros([2, 3, 16, 16], &device), &layers)?;
+//! let LayerValues::Tokens(tokens) = &values[0] else { panic!("attention is of tokens") };
+//! assert_eq!(tokens.dims(), [2, 5, 16]);
 //! # Ok(())
 //! # }
 //! ```
@@ -43,81 +50,53 @@
 mod config;
 mod file;
 mod tokenizer;
-mod transformer;
-mod vision;
+mod towers;
 mod weights;
 
-pub use config::{ClipConfig, ClipTextConfig, ClipVisionConfig};
+pub use config::{ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu};
 pub use tokenizer::tokenize;
-pub use transformer::Gelu;
 
-use burn::{
-    module::{Module, Param},
-    nn::{Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig},
-    tensor::{Device, Int, Tensor, TensorData},
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use neuroinspect_core::{ImageTextEncoder, InputSpec, LayerInfo, LayerValues};
+
+use crate::{
+    Error, Result,
+    families::IMAGES,
+    graph::{Network, Value, ValueId, module_of_network, passes::only_tokens_read},
+    layers::Layers,
 };
-use neuroinspect_core::{ImageTextEncoder, InputSpec};
-
-use crate::Result;
-use config::hidden_width;
-use transformer::{BlockWeights, Transformer, TransformerConfig, normal};
-use vision::VisionTransformer;
+use towers::{LOGIT_SCALE, TOKENS, Towers, VISUAL};
 
 /// A CLIP: two towers and the scale of their similarities.
-#[derive(Module, Debug)]
+///
+/// Both towers are one graph ([`network`](Self::network)), of which a call computes what it needs.
+#[derive(Clone, Debug)]
 pub struct Clip {
-    visual: VisionTransformer,
-    transformer: Transformer,
-    token_embedding: Embedding,
-    positional_embedding: Param<Tensor<2>>,
-    ln_final: LayerNorm,
-    text_projection: Param<Tensor<2>>,
-    logit_scale: Param<Tensor<1>>,
-    #[module(skip)]
+    network: Network,
+    /// What comes out of the towers.
+    image: ValueId,
+    text: ValueId,
+    logit_scale: ValueId,
     name: String,
-    #[module(skip)]
     config: ClipConfig,
-    #[module(skip)]
     input: InputSpec,
 }
 
+module_of_network!(Clip, network);
+
 impl Clip {
     /// `config` is valid.
-    fn init(config: &ClipConfig, device: &Device) -> Self {
-        let text = &config.text;
-        let width = text.width;
-        let attention = (width as f64).powf(-0.5);
-        let projection = attention * (2.0 * text.layers as f64).powf(-0.5);
-        let transformer = TransformerConfig {
-            layers: text.layers,
-            width,
-            heads: text.heads,
-            hidden: hidden_width(width, text.mlp_ratio),
-            gelu: config.gelu,
-            weights: BlockWeights {
-                in_proj: normal(attention),
-                out_proj: normal(projection),
-                c_fc: normal((2.0 * width as f64).powf(-0.5)),
-                c_proj: normal(projection),
-            },
-        };
-        Self {
-            visual: VisionTransformer::init(config, device),
-            transformer: Transformer::init(&transformer, device),
-            token_embedding: EmbeddingConfig::new(text.vocab_size, width)
-                .with_initializer(normal(0.02))
-                .init(device),
-            positional_embedding: normal(0.01).init([text.context_length, width], device),
-            ln_final: LayerNormConfig::new(width).init(device),
-            text_projection: normal(attention).init([width, config.embed_dim], device),
-            logit_scale: Initializer::Constant {
-                value: (1.0f64 / 0.07).ln(),
-            }
-            .init([1], device),
+    fn init(config: &ClipConfig, device: &Device) -> Result<Self> {
+        let Towers { graph, image, text } = Towers::new(config)?;
+        Ok(Self {
+            logit_scale: graph.find(LOGIT_SCALE)?,
+            network: Network::new(graph, device)?,
+            image,
+            text,
             name: "clip".to_owned(),
             config: config.clone(),
             input: config.input(),
-        }
+        })
     }
 
     /// The shape of the model.
@@ -146,13 +125,23 @@ impl Clip {
         Ok(self)
     }
 
+    /// Both towers as a graph, with their weights.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// Embeds images, as [`ImageTextEncoder::encode_images`]; not normalised.
     ///
     /// # Shapes
     ///
     /// Normalised images `[N, 3, S, S]` to `[N, E]`.
+    ///
+    /// # Panics
+    ///
+    /// For images of another size, as Burn's operations do.
+    #[track_caller]
     pub fn image_features(&self, images: Tensor<4>) -> Tensor<2> {
-        self.visual.forward(images)
+        self.value(self.image, vec![(IMAGES, images.into())], Value::rank2)
     }
 
     /// Embeds texts given as tokens, for instance of [`tokens`](Self::tokens); not normalised.
@@ -164,23 +153,13 @@ impl Clip {
     /// # Shapes
     ///
     /// Tokens `[T, L]`, `L` at most the context length, to `[T, E]`.
+    ///
+    /// # Panics
+    ///
+    /// For texts of more tokens, as Burn's operations do.
+    #[track_caller]
     pub fn text_features(&self, tokens: Tensor<2, Int>) -> Tensor<2> {
-        let [texts, length] = tokens.dims();
-        let width = self.config.text.width;
-        let end = tokens.clone().argmax(1);
-        let x = self.token_embedding.forward(tokens)
-            + self
-                .positional_embedding
-                .val()
-                .narrow(0, 0, length)
-                .unsqueeze();
-        // Minus infinity above the diagonal: a token sees itself and those before it.
-        let device = x.device().without_autodiff();
-        let mask = Tensor::full([length, length], f32::NEG_INFINITY, &device).triu(1);
-        let x = self.transformer.forward(x, Some(&mask));
-        let end = end.unsqueeze_dim::<3>(2).expand([texts, 1, width]);
-        let x = x.gather(1, end).reshape([texts, width]);
-        self.ln_final.forward(x).matmul(self.text_projection.val())
+        self.value(self.text, vec![(TOKENS, tokens.into())], Value::rank2)
     }
 
     /// Tokens of texts, zeros after the shorter ones.
@@ -199,13 +178,68 @@ impl Clip {
                 *token = id.into();
             }
         }
-        let device = self.visual.device();
-        Tensor::from_data(TensorData::new(tokens, [rows.len(), length]), &device)
+        let tokens = TensorData::new(tokens, [rows.len(), length]);
+        Tensor::from_data(tokens, &ImageTextEncoder::device(self))
     }
 
     /// Logarithm of the factor on cosine similarities in training: `[1]`.
     pub fn logit_scale(&self) -> Tensor<1> {
-        self.logit_scale.val()
+        self.value(self.logit_scale, vec![], Value::rank1)
+    }
+
+    /// The modules of the image tower, in the order in which they are computed, under open_clip's
+    /// names: `visual.transformer.resblocks.3.attn`.
+    pub fn layers(&self) -> Vec<LayerInfo> {
+        self.image_layers().list()
+    }
+
+    /// Values of some of the [`layers`](Self::layers), in one pass.
+    ///
+    /// Tokens are those of the class, then of the patches, row by row.
+    ///
+    /// # Shapes
+    ///
+    /// Normalised images `[N, 3, S, S]`; each layer's values as [`LayerInfo::kind`] says.
+    ///
+    /// # Errors
+    ///
+    /// [`neuroinspect_core::Error::UnknownLayer`] for a name that is no layer of the image tower,
+    /// [`neuroinspect_core::Error::Shape`] for images of another size.
+    pub fn activations_at(
+        &self,
+        images: Tensor<4>,
+        layers: &[&str],
+    ) -> neuroinspect_core::Result<Vec<LayerValues>> {
+        self.image_layers().read(images, layers)
+    }
+
+    fn image_layers(&self) -> Layers<'_> {
+        Layers {
+            model: &self.name,
+            network: &self.network,
+            within: VISUAL,
+        }
+    }
+
+    /// One value of the graph, of the rank that `ranked` takes it for.
+    #[track_caller]
+    #[expect(
+        clippy::panic,
+        reason = "Burn's operations panic on shapes, and embedding is such an operation"
+    )]
+    fn value<T>(
+        &self,
+        tap: ValueId,
+        inputs: Vec<(&str, Value)>,
+        ranked: impl Fn(Value) -> Result<T, String>,
+    ) -> T {
+        let name = &self.network.graph().node(tap).name;
+        let value = self.network.evaluate(inputs, &[tap]).and_then(|values| {
+            let value = values.into_iter().next();
+            let missing = || Error::node(name, "it has no value");
+            ranked(value.ok_or_else(missing)?).map_err(|reason| Error::node(name, reason))
+        });
+        value.unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 }
 
@@ -224,16 +258,30 @@ impl ImageTextEncoder for Clip {
 
     fn encode_texts(&self, texts: &[String]) -> neuroinspect_core::Result<Tensor<2>> {
         if texts.is_empty() {
-            return Err(neuroinspect_core::Error::shape(
-                "texts to embed",
-                "at least 1",
-                0,
-            ));
+            return Err(neuroinspect_core::Error::empty("texts to embed"));
         }
         Ok(self.text_features(self.tokens(texts)))
     }
 
     fn device(&self) -> Device {
-        self.visual.device()
+        self.logit_scale().device()
+    }
+
+    /// Computes of the image tower's last block no more than its class token needs.
+    fn fold(&mut self) {
+        let graph = self.network.graph();
+        let names = [self.image, self.text, self.logit_scale].map(|id| graph.node(id).name.clone());
+        // The names are the graph's own; were the pass not to know them, the network stays as it is.
+        let attempt = || {
+            let network = only_tokens_read(&self.network, &names.each_ref().map(String::as_str))?;
+            let [image, text, scale] = &names;
+            let find = |name: &str| network.graph().find(name);
+            let places = (find(image)?, find(text)?, find(scale)?);
+            Ok::<_, Error>((network, places))
+        };
+        if let Ok((network, places)) = attempt() {
+            self.network = network;
+            (self.image, self.text, self.logit_scale) = places;
+        }
     }
 }

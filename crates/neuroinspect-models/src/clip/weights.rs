@@ -1,6 +1,6 @@
 //! A CLIP's weights in files, under open_clip's names.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use burn::tensor::Device;
 
@@ -70,7 +70,11 @@ impl Clip {
     ///
     /// As [`save_as`].
     pub fn save(&self, path: impl AsRef<Path>, precision: Precision) -> Result<()> {
-        let metadata = BTreeMap::from([(CONFIG.to_owned(), self.config.to_json())]);
-        save_as(self, &metadata, precision, path)
+        save_as(
+            self,
+            Some((CONFIG, &self.config.to_json())),
+            precision,
+            path,
+        )
     }
 }

@@ -89,7 +89,7 @@ pub fn class_embeddings(
 ) -> Result<Tensor<2>> {
     config.validate()?;
     if class_texts.is_empty() {
-        return Err(CoreError::shape("class texts to embed", "at least 1", 0).into());
+        return Err(CoreError::empty("class texts to embed").into());
     }
     // Whole classes per batch, as many as fit; a class of more prompts than that is split.
     let classes_at_once = (config.batch_size / templates.as_slice().len()).max(1);

@@ -2,15 +2,17 @@
 
 use image::RgbImage;
 use maud::{Markup, html};
+use neuroinspect_counterfactual::RankedNeuron;
+use neuroinspect_illusion::{Objective, Pair};
 
 use super::{
     neurons::Blame,
     parts::{bar, percent, pixels, thumbnail, value},
 };
 use crate::{
-    ContextResponse, DebugSummary, IllusionPictures, NeuronPictures, RankedNeuron, Result, Sample,
-    Visualization,
+    ContextEffect, Findings, NeuronImages, NeuronPicture, RealImage, Result,
     picture::{Upscale, data_uri, fit},
+    report::Shown,
 };
 
 /// Longer side of an embedded visualization, in pixels: twice its size on the page.
@@ -19,96 +21,114 @@ const ILLUSION: u32 = 448;
 const STRIP: usize = 6;
 
 /// The card of a neuron.
-pub(super) fn card(summary: &DebugSummary, pictures: &NeuronPictures) -> Result<Markup> {
-    let NeuronPictures {
-        neuron,
-        class,
-        illusion,
+pub(super) fn card(findings: &Findings, images: &NeuronImages) -> Result<Markup> {
+    let NeuronImages {
+        pair: Pair { neuron, class },
         top_of_class,
         top_overall,
-    } = pictures;
-    let name = summary.name(*class);
+    } = images;
+    let name = findings.name_of(*class);
     let of_class = format!("Real images of \u{201c}{name}\u{201d} that activate it most");
     let overall = "Real images of any class that activate it most";
-    let visualization = visualization(summary, pictures);
-    let objective = visualization
-        .and_then(|visualization| visualization.objective.as_deref())
-        .unwrap_or("the visualization");
-    let caption = match visualization {
-        Some(&Visualization {
-            steps,
-            steps_planned,
-            ..
-        }) if steps < steps_planned => {
-            format!("{objective}, stopped at step {steps} of {steps_planned}")
-        }
-        _ => objective.to_owned(),
-    };
-    let illusion = match illusion {
-        Some(illusion) => {
+    let figures = match findings.picture(images.pair) {
+        Some(picture) => {
             let of = format!("neuron {neuron} for {name}");
-            Some(figures(illusion, &caption, &of)?)
+            Some(figures(picture, &caption(findings, picture), &of)?)
         }
         None => None,
     };
-    let edit = summary.edit.as_ref();
+    let edit = findings.edit.as_ref();
     Ok(html! {
         article class="card" id={ "neuron-" (neuron) "-" (class) } {
             header {
                 h3 { "Neuron " (neuron) }
-                @for (blame, _) in roles(summary, pictures) {
+                @for (blame, _) in roles(findings, images) {
                     span class={ "badge " (blame.word()) } { (blame.word()) }
                 }
                 @if edit.is_some_and(|edit| edit.neurons.contains(neuron)) {
                     span class="badge edited" { "edited" }
                 }
-                @if *class != summary.class {
+                @if *class != findings.class {
                     span class="soft" { "pictured within \u{201c}" (name) "\u{201d}" }
                 }
             }
-            div class={ "sight" @if illusion.is_none() { " blind" } } {
-                @if let Some(illusion) = &illusion { (illusion) }
-                (facts(summary, pictures))
+            div class={ "sight" @if figures.is_none() { " blind" } } {
+                @if let Some(figures) = &figures { (figures) }
+                (facts(findings, images))
             }
             @if !top_of_class.is_empty() || !top_overall.is_empty() {
                 div class="strips" {
-                    (strip(summary, &of_class, top_of_class)?)
-                    (strip(summary, overall, top_overall)?)
+                    (strip(findings, &of_class, top_of_class)?)
+                    (strip(findings, overall, top_overall)?)
                 }
             }
         }
     })
 }
 
+/// What a picture was optimised for, and how far.
+fn caption(findings: &Findings, picture: &NeuronPicture) -> String {
+    let objective = objective_name(&findings.recipe.objective);
+    let (steps, planned) = (picture.illusion.steps, findings.recipe.steps);
+    match steps < planned {
+        true => format!("{objective}, stopped at step {steps} of {planned}"),
+        false => objective,
+    }
+}
+
+/// What pictures optimised for an objective are called; an unusual one by itself.
+fn objective_name(objective: &Objective) -> String {
+    let is = |other: &Objective| objective == other;
+    match objective {
+        Objective::Neuron => "feature visualization".to_owned(),
+        Objective::Product(factors) => match factors.as_slice() {
+            [Objective::Sum(guided), rest]
+                if matches!(
+                    guided.as_slice(),
+                    [Objective::Similarity, Objective::Constant(_)]
+                ) && is_conditional(rest) =>
+            {
+                "CLIP-Illusion".to_owned()
+            }
+            _ => objective.to_string(),
+        },
+        _ if is(&Objective::feature_visualization(0.1)) => "feature visualization".to_owned(),
+        _ if is_conditional(objective) => "neuron and class, without CLIP".to_owned(),
+        _ => objective.to_string(),
+    }
+}
+
+/// Whether an objective is the neuron and, with some weight, its class.
+fn is_conditional(objective: &Objective) -> bool {
+    let Objective::Sum(terms) = objective else {
+        return false;
+    };
+    let [Objective::Neuron, Objective::Scale(_, of)] = terms.as_slice() else {
+        return false;
+    };
+    matches!(**of, Objective::ClassLogit)
+}
+
 /// Where a neuron stands in the ranking; both lists may hold it.
 fn roles<'a>(
-    summary: &'a DebugSummary,
-    pictures: &NeuronPictures,
+    findings: &'a Findings,
+    images: &NeuronImages,
 ) -> impl Iterator<Item = (Blame, &'a RankedNeuron)> {
-    let ranking = &summary.ranking;
+    let ranking = &findings.ranking;
     let insufficient = ranking.insufficient.iter();
     let excessive = ranking.excessive.iter();
+    let neuron = images.pair.neuron;
     insufficient
         .map(|ranked| (Blame::Insufficient, ranked))
         .chain(excessive.map(|ranked| (Blame::Excessive, ranked)))
-        .filter(move |(_, ranked)| ranked.neuron == pictures.neuron)
+        .filter(move |(_, ranked)| ranked.neuron == neuron)
 }
 
-/// What the summary says of a neuron's picture.
-fn visualization<'a>(
-    summary: &'a DebugSummary,
-    pictures: &NeuronPictures,
-) -> Option<&'a Visualization> {
-    let key = (pictures.neuron, pictures.class);
-    let mut visualizations = summary.visualizations.iter();
-    visualizations.find(|picture| (picture.neuron, picture.class) == key)
-}
-
-fn facts(summary: &DebugSummary, pictures: &NeuronPictures) -> Markup {
-    let ranked = roles(summary, pictures).next().map(|(_, ranked)| ranked);
+fn facts(findings: &Findings, images: &NeuronImages) -> Markup {
+    let ranked = roles(findings, images).next().map(|(_, ranked)| ranked);
     html! {
         dl class="facts" {
-            @for (blame, ranked) in roles(summary, pictures) {
+            @for (blame, ranked) in roles(findings, images) {
                 div {
                     dt { "prec@5, " (blame.word()) b { (percent(ranked.prec_at_5)) } }
                     dd { (bar(ranked.prec_at_5, blame.word())) }
@@ -119,48 +139,48 @@ fn facts(summary: &DebugSummary, pictures: &NeuronPictures) -> Markup {
                     dt { "importance" b { (value(ranked.importance)) } }
                     dd {
                         small {
-                            "probability of \u{201c}" (summary.class_name)
+                            "probability of \u{201c}" (findings.class_name())
                             "\u{201d} over the same with the neuron silenced"
                         }
                     }
                 }
             }
-            @if let Some(visualization) = visualization(summary, pictures) {
-                (scores(visualization))
+            @if let Some(picture) = findings.picture(images.pair) {
+                (scores(picture))
             }
-            @if let Some(response) = ranked.and_then(|ranked| ranked.context_response.as_ref()) {
-                (context(response))
+            @if let Some(effect) = findings.context_effects.get(images.pair.neuron.0) {
+                (context(effect))
             }
         }
     }
 }
 
-fn scores(visualization: &Visualization) -> Markup {
-    let activation = f64::from(visualization.activation);
+fn scores(picture: &NeuronPicture) -> Markup {
+    let activation = f64::from(picture.illusion.activation);
     html! {
         div {
             dt { "activation on its picture" b { (value(activation)) } }
-            @if let Some(real) = visualization.top_real_activation.map(f64::from) {
+            @if let Some(real) = picture.top_real_activation.map(f64::from) {
                 dd {
                     (bars(activation, real))
                     small { (value(real)) " on the strongest real image" }
                 }
             }
         }
-        @if let Some(similarity) = visualization.clip_similarity {
+        @if let Some(similarity) = picture.illusion.clip_similarity {
             div { dt { "CLIP similarity" b { (format!("{similarity:.3}")) } } }
         }
-        @if let Some(relevance) = visualization.core_relevance {
+        @if let Some(relevance) = picture.core_relevance {
             div { dt { "core relevance (a hint)" b { (format!("{relevance:.3}")) } } }
         }
     }
 }
 
-fn context(response: &ContextResponse) -> Markup {
-    let (present, absent) = (f64::from(response.present), f64::from(response.absent));
+fn context(effect: &ContextEffect) -> Markup {
+    let (present, absent) = (f64::from(effect.present), f64::from(effect.absent));
     html! {
         div {
-            dt { "mean activation with " (response.context) b { (value(present)) } }
+            dt { "mean activation with " (effect.context) b { (value(present)) } }
             dd {
                 (bars(present, absent))
                 small { (value(absent)) " in the same scenes without it" }
@@ -176,10 +196,10 @@ fn bars(first: f64, second: f64) -> Markup {
     html! { (bar(share(first), "plain")) (bar(share(second), "faint")) }
 }
 
-fn strip(summary: &DebugSummary, title: &str, samples: &[Sample]) -> Result<Markup> {
+fn strip(findings: &Findings, title: &str, samples: &[RealImage]) -> Result<Markup> {
     let samples = samples.iter().take(STRIP);
     let thumbnails: Vec<_> = samples
-        .map(|sample| thumbnail(summary, sample))
+        .map(|sample| thumbnail(findings, sample))
         .collect::<Result<_>>()?;
     Ok(html! {
         @if !thumbnails.is_empty() {
@@ -191,12 +211,17 @@ fn strip(summary: &DebugSummary, title: &str, samples: &[Sample]) -> Result<Mark
     })
 }
 
-fn figures(pictures: &IllusionPictures, caption: &str, of: &str) -> Result<Markup> {
+fn figures(picture: &NeuronPicture, caption: &str, of: &str) -> Result<Markup> {
+    let shown = Shown::new(picture)?;
     let alt = format!("visualization of {of}");
     let alt_masked = format!("visualization of {of}, dimmed where the neuron is not active");
+    let masked = shown
+        .masked_image
+        .map(|masked| figure(&masked, "where the neuron is active", &alt_masked))
+        .transpose()?;
     Ok(html! {
-        (figure(&pictures.image, caption, &alt)?)
-        (figure(&pictures.masked_image, "where the neuron is active", &alt_masked)?)
+        (figure(&shown.image, caption, &alt)?)
+        @if let Some(masked) = masked { (masked) }
     })
 }
 

@@ -11,7 +11,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use neuroinspect_core::Metrics;
 
 use self::parts::{change, count, percent, thumbnail};
-use crate::{DebugSummary, Report, Result};
+use crate::{Findings, Report, Result};
 
 const STYLE: &str = include_str!("style.css");
 /// Says to the browser what the tests say to us: nothing is loaded, nothing runs.
@@ -20,8 +20,8 @@ const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inlin
 const MISTAKES: usize = 24;
 
 /// The page of a report that has been found valid.
-pub(crate) fn page(report: &Report) -> Result<Markup> {
-    let summary = &report.summary;
+pub(crate) fn page(report: &Report<'_>) -> Result<Markup> {
+    let findings = report.findings;
     Ok(html! {
         (DOCTYPE)
         html lang="en" {
@@ -29,60 +29,64 @@ pub(crate) fn page(report: &Report) -> Result<Markup> {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
-                title { "neuroinspect: " (summary.class_name) }
+                title { "neuroinspect: " (findings.class_name()) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                (header(summary))
+                (header(report))
                 main {
                     (mistakes(report)?)
                     (neurons::section(report)?)
-                    (outcome::section(summary))
-                    (run::section(summary)?)
+                    (outcome::section(findings))
+                    (run::section(findings)?)
                 }
             }
         }
     })
 }
 
-fn header(summary: &DebugSummary) -> Markup {
-    let name = &summary.class_name;
+fn header(report: &Report<'_>) -> Markup {
+    let findings = report.findings;
+    let name = findings.class_name();
+    let run = &findings.run;
     html! {
         header {
-            p class="overline" { "neuroinspect \u{b7} " (summary.run.model) " on " (summary.run.data) }
+            p class="overline" { "neuroinspect \u{b7} " (run.model) " on " (run.data) }
             h1 { "What goes wrong with \u{201c}" (name) "\u{201d}" }
-            p class="lede" { (headline::finding(summary)) }
-            @if let Some(edit) = &summary.edit {
-                @let (verdict, sentence) = headline::outcome(summary, edit);
-                p class={ "verdict " (verdict.class()) } {
-                    strong { (verdict.words(name)) }
-                    (sentence)
+            p class="lede" { (headline::finding(findings)) }
+            @if let Some(edit) = &findings.edit && let Some(verdict) = &edit.verdict {
+                p class={ "verdict " (headline::style(verdict.conclusion)) } {
+                    strong { (verdict.headline(name)) }
+                    (headline::effect(findings, edit, verdict))
                 }
             }
-            (shortfall(summary))
+            (shortfall(report))
             dl class="tiles" {
-                @match &summary.edit {
-                    Some(edit) => (tiles(summary, &edit.before, Some(&edit.after))),
-                    None => (tiles(summary, &summary.metrics, None)),
+                @match &findings.edit {
+                    Some(edit) => {
+                        (tiles(findings, &edit.comparison.before, Some(&edit.comparison.after)))
+                    }
+                    None => (tiles(findings, &findings.metrics, None)),
                 }
             }
-            @if let Some(edit) = &summary.edit {
-                p class="more" { "Before and after on " (edit.evaluated_on) "." }
+            @if let Some(edit) = &findings.edit {
+                p class="more" { "Before and after on " (edit.measured_on()) "." }
             }
         }
     }
 }
 
 /// What is missing, and why: said before anything that might be read without it.
-fn shortfall(summary: &DebugSummary) -> Markup {
+fn shortfall(report: &Report<'_>) -> Markup {
+    let failures = report.findings.failures.iter();
     html! {
-        @if summary.interrupted {
+        @if report.findings.interrupted {
             p class="verdict failed" {
                 strong { "Stopped before the end" }
                 "What is not here was not come to."
             }
         }
-        @for failure in &summary.failures {
+        @for failure in failures.chain(&report.images.failures) {
             p class="verdict failed" {
                 strong { "Failed: " (failure.stage) }
                 (failure.reason)
@@ -91,8 +95,8 @@ fn shortfall(summary: &DebugSummary) -> Markup {
     }
 }
 
-fn tiles(summary: &DebugSummary, before: &Metrics, after: Option<&Metrics>) -> Markup {
-    let class = |metrics: &Metrics| metrics.class_accuracy[summary.class.0];
+fn tiles(findings: &Findings, before: &Metrics, after: Option<&Metrics>) -> Markup {
+    let class = |metrics: &Metrics| metrics.class_accuracy[findings.class.0];
     let tile = |name: &str, accuracy: &dyn Fn(&Metrics) -> Option<f64>| {
         let Some(old) = accuracy(before) else {
             return html! {};
@@ -111,37 +115,39 @@ fn tiles(summary: &DebugSummary, before: &Metrics, after: Option<&Metrics>) -> M
         }
     };
     html! {
-        (tile(&format!("Accuracy of \u{201c}{}\u{201d}", summary.class_name), &class))
+        (tile(&format!("Accuracy of \u{201c}{}\u{201d}", findings.class_name()), &class))
         (tile("Average accuracy", &|metrics| Some(metrics.accuracy)))
         (tile("Worst class", &|metrics| Some(metrics.worst_class_accuracy)))
         (tile("Worst group", &|metrics| metrics.worst_group_accuracy))
     }
 }
 
-fn mistakes(report: &Report) -> Result<Markup> {
-    let summary = &report.summary;
+fn mistakes(report: &Report<'_>) -> Result<Markup> {
+    let findings = report.findings;
+    let (mistakes, confusions) = (findings.mistakes(), findings.explanation.confusions());
     let shown: Vec<_> = report
+        .images
         .mistakes
         .iter()
         .take(MISTAKES)
-        .map(|sample| thumbnail(summary, sample))
+        .map(|sample| thumbnail(findings, sample))
         .collect::<Result<_>>()?;
-    let more = summary.mistakes.saturating_sub(shown.len());
+    let more = mistakes.saturating_sub(shown.len());
     Ok(html! {
         section {
             h2 { "The mistakes" }
-            @if summary.mistakes == 0 {
+            @if mistakes == 0 {
                 p class="about" { "There are none." }
             } @else {
                 p class="about" {
-                    (count(summary.mistakes, "sample")) " of \u{201c}" (summary.class_name)
-                    "\u{201d} predicted as something else, of " (summary.samples) "."
+                    (count(mistakes, "sample")) " of \u{201c}" (findings.class_name())
+                    "\u{201d} predicted as something else, of " (findings.samples) "."
                 }
             }
-            @if !summary.confusions.is_empty() {
+            @if !confusions.is_empty() {
                 ul class="chips" {
-                    @for confusion in &summary.confusions {
-                        li { (summary.name(confusion.class)) " \u{d7}\u{202f}" (confusion.count) }
+                    @for confusion in &confusions {
+                        li { (findings.name_of(confusion.class)) " \u{d7}\u{202f}" (confusion.count) }
                     }
                 }
             }

@@ -1,12 +1,13 @@
 //! The neurons behind the mistakes: a card for each one shown, tables of all.
 
 use maud::{Markup, html};
+use neuroinspect_counterfactual::RankedNeuron;
 
 use super::{
     card::card,
     parts::{bar, count, percent, value},
 };
-use crate::{DebugSummary, RankedNeuron, Report, Result};
+use crate::{Findings, Report, Result};
 
 /// Which list of the ranking a neuron stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,16 +26,17 @@ impl Blame {
     }
 }
 
-pub(super) fn section(report: &Report) -> Result<Markup> {
-    let summary = &report.summary;
+pub(super) fn section(report: &Report<'_>) -> Result<Markup> {
+    let findings = report.findings;
     let cards: Vec<_> = report
+        .images
         .neurons
         .iter()
-        .map(|pictures| card(summary, pictures))
+        .map(|images| card(findings, images))
         .collect::<Result<_>>()?;
-    let ranking = &summary.ranking;
+    let ranking = &findings.ranking;
     let ranked = ranking.insufficient.len() + ranking.excessive.len();
-    let scored = summary.visualizations.iter();
+    let scored = findings.pictures.iter();
     let relevance = scored.filter_map(|picture| picture.core_relevance).count() > 0;
     Ok(html! {
         section {
@@ -44,8 +46,8 @@ pub(super) fn section(report: &Report) -> Result<Markup> {
                  is insufficient when it should have been more active, and excessive when it should \
                  have been less; prec@5 is the share of mistakes in whose five largest changes it \
                  stands."
-                @if summary.unflipped > 0 {
-                    " No change was found for " (count(summary.unflipped, "mistake")) "."
+                @if ranking.unflipped > 0 {
+                    " No change was found for " (count(ranking.unflipped, "mistake")) "."
                 }
             }
             @for card in &cards { (card) }
@@ -61,8 +63,8 @@ pub(super) fn section(report: &Report) -> Result<Markup> {
                 details open[cards.is_empty()] {
                     summary { "All " (count(ranked, "ranked neuron")) }
                     div class="pair" {
-                        (table(summary, Blame::Insufficient, &ranking.insufficient))
-                        (table(summary, Blame::Excessive, &ranking.excessive))
+                        (table(findings, Blame::Insufficient, &ranking.insufficient))
+                        (table(findings, Blame::Excessive, &ranking.excessive))
                     }
                 }
             }
@@ -70,8 +72,8 @@ pub(super) fn section(report: &Report) -> Result<Markup> {
     })
 }
 
-fn table(summary: &DebugSummary, blame: Blame, neurons: &[RankedNeuron]) -> Markup {
-    let edited = summary.edit.as_ref().map_or(&[][..], |edit| &edit.neurons);
+fn table(findings: &Findings, blame: Blame, neurons: &[RankedNeuron]) -> Markup {
+    let edited = findings.edit.as_ref().map_or(&[][..], |edit| &edit.neurons);
     html! {
         @if !neurons.is_empty() {
             table {

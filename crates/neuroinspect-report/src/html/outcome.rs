@@ -3,8 +3,10 @@
 use maud::{Markup, html};
 use neuroinspect_core::{ClassId, Metrics};
 
-use super::parts::{Direction, change, count, percent, value};
-use crate::{DebugSummary, Edit};
+use neuroinspect_editing::{Change, EditResult};
+
+use super::parts::{change, count, percent, style, value};
+use crate::Findings;
 
 /// More classes than this are cut to those that changed most.
 const CLASSES: usize = 40;
@@ -21,13 +23,13 @@ struct Row {
 
 impl Row {
     /// A row of what `accuracy` reads off the metrics.
-    fn new(name: String, edit: &Edit, accuracy: impl Fn(&Metrics) -> Option<f64>) -> Self {
+    fn new(name: String, edit: &EditResult, accuracy: impl Fn(&Metrics) -> Option<f64>) -> Self {
         Self {
             name,
             note: None,
-            before: accuracy(&edit.before),
-            after: accuracy(&edit.after),
-            control: edit.control.as_ref().and_then(accuracy),
+            before: accuracy(&edit.comparison.before),
+            after: accuracy(&edit.comparison.after),
+            control: edit.control_metrics().and_then(accuracy),
         }
     }
 
@@ -37,28 +39,28 @@ impl Row {
     }
 }
 
-pub(super) fn section(summary: &DebugSummary) -> Markup {
-    let Some(edit) = &summary.edit else {
+pub(super) fn section(findings: &Findings) -> Markup {
+    let Some(edit) = &findings.edit else {
         return html! {};
     };
-    let (classes, left_out) = class_rows(summary, edit);
-    let groups = group_rows(summary, edit);
+    let (classes, left_out) = class_rows(findings, edit);
+    let groups = group_rows(findings, edit);
     html! {
         section {
             h2 { "Before and after" }
             p class="about" {
-                "The decision layer was trained for " (count(edit.epochs, "epoch")) " with the objective "
-                "\u{201c}" (edit.objective) "\u{201d}"
-                @if let Some(target) = edit.target { ", aimed at a ratio of " (value(target)) }
-                "; the backbone is untouched. Accuracies on " (edit.evaluated_on)
+                "The decision layer was trained for " (count(edit.epochs.len(), "epoch")) " with the objective "
+                "\u{201c}" (edit.recipe.method.name.replace('_', " ")) "\u{201d}"
+                @if let Some(target) = edit.derived("target") { ", aimed at a ratio of " (value(target)) }
+                "; the backbone is untouched. Accuracies on " (edit.measured_on())
                 ", changes in percentage points."
-                @if edit.control.is_some() {
+                @if edit.control_metrics().is_some() {
                     " \u{201c}Control\u{201d} is the same training without that objective: what it \
                      reaches too, training alone would have brought."
                 }
             }
             (legend())
-            div class="panel" { (table("Overall", &overall_rows(summary, edit))) }
+            div class="panel" { (table("Overall", &overall_rows(findings, edit))) }
             @if !groups.is_empty() { div class="panel" { (table("By group", &groups)) } }
             div class="panel" {
                 (table("By class", &classes))
@@ -72,14 +74,14 @@ pub(super) fn section(summary: &DebugSummary) -> Markup {
     }
 }
 
-fn overall_rows(summary: &DebugSummary, edit: &Edit) -> Vec<Row> {
-    let (before, after) = (&edit.before, &edit.after);
-    let class = summary.class.0;
-    let worst = |metrics: &Metrics| summary.name(metrics.worst_class).to_owned();
+fn overall_rows(findings: &Findings, edit: &EditResult) -> Vec<Row> {
+    let (before, after) = (&edit.comparison.before, &edit.comparison.after);
+    let class = findings.class.0;
+    let worst = |metrics: &Metrics| findings.name_of(metrics.worst_class).to_owned();
     let mut rows = vec![
         Row::new("Average".into(), edit, |metrics| Some(metrics.accuracy)),
         Row::new(
-            format!("\u{201c}{}\u{201d}", summary.class_name),
+            format!("\u{201c}{}\u{201d}", findings.class_name()),
             edit,
             |metrics| metrics.class_accuracy[class],
         ),
@@ -92,7 +94,7 @@ fn overall_rows(summary: &DebugSummary, edit: &Edit) -> Vec<Row> {
         let worst = |metrics: &Metrics| {
             let group = metrics
                 .worst_group
-                .and_then(|group| summary.group_names.get(group));
+                .and_then(|group| findings.group_names.get(group));
             group.cloned().unwrap_or_default()
         };
         rows.push(
@@ -106,16 +108,16 @@ fn overall_rows(summary: &DebugSummary, edit: &Edit) -> Vec<Row> {
 }
 
 /// Rows of the classes that changed most, in the order of the classes, and how many are left out.
-fn class_rows(summary: &DebugSummary, edit: &Edit) -> (Vec<Row>, usize) {
+fn class_rows(findings: &Findings, edit: &EditResult) -> (Vec<Row>, usize) {
     let size = |row: &Row| {
         let ends = row.before.zip(row.after);
         ends.map_or(0.0, |(before, after)| (after - before).abs())
     };
     let row = |class: usize| {
-        let name = summary.name(ClassId(class)).to_owned();
+        let name = findings.name_of(ClassId(class)).to_owned();
         Row::new(name, edit, |metrics| metrics.class_accuracy[class])
     };
-    let mut rows: Vec<(usize, Row)> = (0..summary.class_names.len())
+    let mut rows: Vec<(usize, Row)> = (0..findings.class_names.len())
         .map(row)
         .enumerate()
         .collect();
@@ -126,8 +128,8 @@ fn class_rows(summary: &DebugSummary, edit: &Edit) -> (Vec<Row>, usize) {
     (rows.into_iter().map(|(_, row)| row).collect(), left_out)
 }
 
-fn group_rows(summary: &DebugSummary, edit: &Edit) -> Vec<Row> {
-    if edit.before.group_accuracy.is_none() {
+fn group_rows(findings: &Findings, edit: &EditResult) -> Vec<Row> {
+    if edit.comparison.before.group_accuracy.is_none() {
         return Vec::new();
     }
     let row = |(group, name): (usize, &String)| {
@@ -136,7 +138,7 @@ fn group_rows(summary: &DebugSummary, edit: &Edit) -> Vec<Row> {
             accuracy.get(group).copied().flatten()
         })
     };
-    summary.group_names.iter().enumerate().map(row).collect()
+    findings.group_names.iter().enumerate().map(row).collect()
 }
 
 fn then(before: String, after: String) -> String {
@@ -190,7 +192,7 @@ fn dumbbell(row: &Row) -> Markup {
     let (Some(before), Some(after)) = (row.before, row.after) else {
         return html! {};
     };
-    let class = Direction::of(before, after).class();
+    let class = style(Change { before, after }.direction());
     let (from, to) = (percent(before), percent(after));
     html! {
         svg class="dumbbell" width="100%" height="18" aria-hidden="true" {

@@ -2,9 +2,10 @@
 
 use image::RgbImage;
 use maud::{Markup, html};
+use neuroinspect_editing::{Change, Direction};
 
 use crate::{
-    DebugSummary, Result, Sample,
+    Findings, RealImage, Result,
     picture::{SMALL, Upscale, data_uri, fit},
 };
 
@@ -16,49 +17,26 @@ pub(super) fn percent(share: f64) -> String {
     format!("{:.1}%", share * 100.0)
 }
 
-/// Which way a value went, as far as can be seen in [`percent`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
-    Up,
-    Down,
-    Level,
-}
-
-impl Direction {
-    pub(super) fn of(before: f64, after: f64) -> Self {
-        match gain(before, after) {
-            1.. => Self::Up,
-            0 => Self::Level,
-            _ => Self::Down,
-        }
+/// The style sheet's class for a direction.
+pub(super) fn style(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Up => "up",
+        Direction::Down => "down",
+        Direction::Level => "level",
     }
-
-    /// The style sheet's class for it.
-    pub(super) fn class(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Down => "down",
-            Self::Level => "level",
-        }
-    }
-}
-
-/// By how many tenths of a percentage point an accuracy rose, of the tenths that are shown.
-pub(super) fn gain(before: f64, after: f64) -> i64 {
-    let tenths = |share: f64| (share * 1000.0).round() as i64;
-    tenths(after) - tenths(before)
 }
 
 /// A change between accuracies, in percentage points, always with a sign.
 pub(super) fn change(before: f64, after: f64) -> Markup {
-    let tenths = gain(before, after);
-    let sign = match Direction::of(before, after) {
+    let change = Change { before, after };
+    let direction = change.direction();
+    let sign = match direction {
         Direction::Up => "+",
         Direction::Down => "\u{2212}",
         Direction::Level => "\u{b1}",
     };
-    let class = Direction::of(before, after).class();
-    html! { span class=(class) { (sign) (format!("{:.1}", tenths.abs() as f64 / 10.0)) } }
+    let points = format!("{:.1}", change.tenths().abs() as f64 / 10.0);
+    html! { span class=(style(direction)) { (sign) (points) } }
 }
 
 /// A horizontal bar filled to `share`, which is cut to `[0, 1]`.
@@ -101,11 +79,11 @@ pub(super) fn pixels(picture: &RgbImage) -> Option<&'static str> {
 }
 
 /// A real image with what became of it.
-pub(super) fn thumbnail(summary: &DebugSummary, sample: &Sample) -> Result<Markup> {
+pub(super) fn thumbnail(findings: &Findings, sample: &RealImage) -> Result<Markup> {
     let picture = fit(&sample.image, THUMBNAIL, Upscale::No);
     let uri = data_uri(&format!("the image of sample '{}'", sample.id), &picture)?;
-    let label = summary.name(sample.label);
-    let prediction = summary.name(sample.prediction);
+    let label = findings.name_of(sample.label);
+    let prediction = findings.name_of(sample.prediction);
     let alt = if sample.label == sample.prediction {
         format!("a sample of {label}, predicted right")
     } else {
@@ -138,9 +116,6 @@ mod tests {
 
     #[test]
     fn what_looks_the_same_did_not_change() {
-        assert_eq!(Direction::of(0.8464, 0.8466), Direction::Up);
-        assert_eq!(Direction::of(0.8466, 0.8467), Direction::Level);
-        assert_eq!(Direction::of(0.5, 0.4), Direction::Down);
         assert_eq!(
             change(1.0 / 3.0, 7.0 / 12.0).into_string(),
             "<span class=\"up\">+25.0</span>"

@@ -3,14 +3,20 @@
 use maud::{Markup, html};
 
 use super::parts::count;
-use crate::{DebugSummary, Result};
+use crate::{Error, Findings, Result};
 
-pub(super) fn section(summary: &DebugSummary) -> Result<Markup> {
-    let run = &summary.run;
+pub(super) fn section(findings: &Findings) -> Result<Markup> {
+    let run = &findings.run;
     let configs: Vec<_> = run
         .configs
         .iter()
-        .map(|(stage, config)| Ok((stage, serde_json::to_string_pretty(config)?)))
+        .map(|(stage, config)| {
+            let config = serde_json::to_string_pretty(config).map_err(|source| Error::Json {
+                schema: "options of a stage",
+                source,
+            })?;
+            Ok((stage, config))
+        })
         .collect::<Result<_>>()?;
     Ok(html! {
         section {
@@ -28,24 +34,24 @@ pub(super) fn section(summary: &DebugSummary) -> Result<Markup> {
                     dt { "neuroinspect" } dd { (run.version) }
                     @if !run.timings.is_empty() {
                         dt { "Time" }
-                        dd {
+                        dd id="timings" {
                             @for (index, timing) in run.timings.iter().enumerate() {
                                 @if index > 0 { ", " }
                                 (timing.stage) " " (format!("{:.1} s", timing.seconds))
                             }
                         }
                     }
-                    @if let Some(edit) = &summary.edit {
-                        @if let Some(file) = &edit.file { dt { "Edit file" } dd { code { (file) } } }
-                        @if let Some(hash) = &edit.layer_sha256 {
-                            dt { "Layer edited, SHA-256" } dd { code { (hash) } }
-                        }
+                    @if let Some(file) = &findings.edit_file {
+                        dt { "Edit file" } dd { code { (file.path) } }
+                    }
+                    @if let Some(edit) = &findings.edit {
+                        dt { "Layer edited, SHA-256" } dd { code { (edit.layer_sha256) } }
                     }
                 }
                 @if let Some(command) = &run.command {
                     (listing("Command", command))
                 }
-                @if let Some(how) = summary.edit.as_ref().and_then(|edit| edit.how_to_apply.as_ref()) {
+                @if let Some(how) = findings.edit_file.as_ref().and_then(|file| file.how_to_apply.as_ref()) {
                     (listing("To apply the edit", how))
                 }
                 @for (stage, config) in &configs {

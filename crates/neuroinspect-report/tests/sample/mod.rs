@@ -3,110 +3,217 @@
 use std::f32::consts::TAU;
 
 use image::{Rgb, RgbImage};
+use ndarray::{Array2, Array3};
 use neuroinspect_core::{ClassId, Groups, Metrics, NeuronId, Seed};
+use neuroinspect_counterfactual::{Counterfactual, Explanation, RankedNeuron, Ranking};
+use neuroinspect_editing::{
+    Comparison, Control, EditResult, EpochRecord, MethodRecord, RatioEdit, Recipe as EditRecipe,
+    Verdict,
+};
+use neuroinspect_illusion::{Illusion, Pair, Recipe};
 use neuroinspect_report::{
-    Confusion, ContextResponse, DebugSummary, Edit, IllusionPictures, NeuronPictures, RankedNeuron,
-    Ranking, Report, Run, Sample, SkippedImage, Timing, Visualization,
+    ContextEffect, EditFile, Findings, NeuronImages, NeuronPicture, RealImage, RealImages, Report,
+    Run, SkippedImage, Timing,
 };
 use serde_json::json;
 
 const CLASSES: [&str; 6] = ["boat", "car", "plane", "bicycle", "train", "horse"];
 const SAMPLES_PER_CLASS: usize = 60;
 
+/// Findings and images.
+#[derive(Clone)]
+pub(crate) struct Sample {
+    pub(crate) findings: Findings,
+    pub(crate) images: RealImages,
+}
+
+impl Sample {
+    pub(crate) fn report(&self) -> Report<'_> {
+        Report {
+            findings: &self.findings,
+            images: self.images.clone(),
+        }
+    }
+
+    pub(crate) fn html(&self) -> neuroinspect_report::Result<String> {
+        self.report().html()
+    }
+
+    /// The edit, which is there.
+    pub(crate) fn edit(&mut self) -> &mut EditResult {
+        self.findings.edit.as_mut().unwrap()
+    }
+
+    /// Judges the edit by its metrics as they are now.
+    pub(crate) fn judge(&mut self) {
+        let class = self.findings.class;
+        let edit = self.edit();
+        let verdict = Verdict::new(class, &edit.comparison, edit.control_metrics());
+        edit.verdict = Some(verdict);
+    }
+}
+
 /// Everything a report can hold.
-pub(crate) fn full() -> Report {
+pub(crate) fn full() -> Sample {
     let class = ClassId(0);
-    let visualization = |neuron, activation, real, similarity, relevance| Visualization {
-        objective: Some("CLIP-Illusion".into()),
-        steps: 450,
-        steps_planned: 450,
+    let picture = |neuron, activation, real, similarity, relevance| NeuronPicture {
         top_real_activation: Some(real),
-        clip_similarity: Some(similarity),
         core_relevance: Some(relevance),
-        ..Visualization::new(NeuronId(neuron), class, activation)
+        ..NeuronPicture::new(illusion(neuron, activation, similarity))
     };
-    let visualizations = vec![
-        visualization(41, 18.25, 6.5, 0.3125, 0.75),
-        visualization(7, 9.5, 5.25, 0.28125, 0.96875),
-        visualization(23, 12.75, 13.5, 0.25, 1.0625),
-    ];
-    let summary = DebugSummary {
+    let findings = Findings {
         class,
-        class_name: CLASSES[0].into(),
         class_names: CLASSES.map(String::from).to_vec(),
         group_names: ["on water", "on land"].map(String::from).to_vec(),
         samples: SAMPLES_PER_CLASS,
-        mistakes: 27,
-        confusions: [(1, 14), (4, 9), (5, 4)]
-            .map(|(class, count)| Confusion {
-                class: ClassId(class),
-                count,
-            })
-            .to_vec(),
-        unflipped: 1,
         metrics: metrics([33, 52, 57, 49, 50, 55]),
+        explanation: explanation(),
         ranking: Ranking {
+            class,
+            top: 5,
+            mistakes: 27,
+            unflipped: 1,
             insufficient: vec![
-                ranked(41, 0.875, 1.5, Some((4.5, 0.75))),
-                ranked(23, 0.5, 1.125, Some((1.75, 1.5))),
-                ranked(102, 0.125, 1.03125, None),
+                ranked(41, 24, 1.5),
+                ranked(23, 14, 1.125),
+                ranked(102, 3, 1.03125),
             ],
-            excessive: vec![
-                ranked(7, 0.625, 0.8125, Some((0.25, 2.125))),
-                ranked(88, 0.0625, 0.96875, None),
-            ],
+            excessive: vec![ranked(7, 17, 0.8125), ranked(88, 2, 0.96875)],
         },
-        visualizations,
-        edit: Some(Edit {
-            neurons: vec![NeuronId(41), NeuronId(7)],
-            objective: "probability ratio".into(),
-            target: Some(1.0),
-            epochs: 14,
-            evaluated_on: "scenes/test".into(),
-            also_trained_on: 0,
-            chosen_from: 27,
-            before: metrics([33, 52, 57, 49, 50, 55]),
-            after: metrics([48, 51, 57, 50, 49, 55]),
-            control: Some(metrics([36, 52, 57, 49, 50, 55])),
-            file: Some("edit.safetensors".into()),
+        neurons: vec![NeuronId(41), NeuronId(7)],
+        edit: Some(edit()),
+        patch: None,
+        edit_file: Some(EditFile {
+            path: "edit.safetensors".into(),
             how_to_apply: Some(
                 "neuroinspect evaluate model.safetensors scenes/test --edit edit.safetensors"
                     .into(),
             ),
-            layer_sha256: Some(
-                "fb8e20fc2e4c3f248c60c39bd652f3c1347298bb977b8b4d5903b85055620603".into(),
-            ),
         }),
+        pairs: [41, 7, 23]
+            .map(|neuron| Pair {
+                neuron: NeuronId(neuron),
+                class,
+            })
+            .to_vec(),
+        recipe: Recipe::new(),
+        pictures: vec![
+            picture(41, 18.25, 6.5, 0.3125, 0.75),
+            picture(7, 9.5, 5.25, 0.28125, 0.96875),
+            picture(23, 12.75, 13.5, 0.25, 1.0625),
+        ],
+        pictures_reused: 0,
+        context_effects: (0..128).map(context_effect).collect(),
         interrupted: false,
         failures: vec![],
         run: run(),
     };
-    let neurons = summary.visualizations.iter().map(pictures).collect();
-    Report {
+    let images = RealImages {
         mistakes: (0..12).map(mistake).collect(),
-        neurons,
-        summary,
-    }
+        neurons: findings.pictures.iter().map(images).collect(),
+        failures: vec![],
+    };
+    let mut sample = Sample { findings, images };
+    sample.judge();
+    sample
 }
 
 /// The least a report can hold: a class without mistakes.
-pub(crate) fn empty() -> Report {
-    let mut report = full();
-    let summary = &mut report.summary;
-    summary.mistakes = 0;
-    summary.unflipped = 0;
-    summary.confusions.clear();
-    summary.group_names.clear();
-    summary.metrics.group_accuracy = None;
-    summary.metrics.worst_group_accuracy = None;
-    summary.metrics.worst_group = None;
-    summary.ranking = Ranking::default();
-    summary.visualizations.clear();
-    summary.edit = None;
-    summary.run = Run::new("toy", "scenes/test", "flex", Seed(0));
-    report.mistakes.clear();
-    report.neurons.clear();
-    report
+pub(crate) fn empty() -> Sample {
+    let mut sample = full();
+    let findings = &mut sample.findings;
+    findings.explanation.counterfactuals.clear();
+    findings.explanation.shifts = Array2::zeros((0, 128));
+    findings.group_names.clear();
+    findings.metrics.group_accuracy = None;
+    findings.metrics.worst_group_accuracy = None;
+    findings.metrics.worst_group = None;
+    findings.ranking.mistakes = 0;
+    findings.ranking.unflipped = 0;
+    findings.ranking.insufficient.clear();
+    findings.ranking.excessive.clear();
+    findings.neurons.clear();
+    findings.pairs.clear();
+    findings.pictures.clear();
+    findings.context_effects.clear();
+    findings.edit = None;
+    findings.edit_file = None;
+    findings.run = Run::new("toy", "scenes/test", "flex", Seed(0));
+    sample.images = RealImages::default();
+    sample
+}
+
+/// 27 mistakes: 14 for cars, 9 for trains, 4 for horses.
+fn explanation() -> Explanation {
+    let predicted = [(1, 14), (4, 9), (5, 4)];
+    let predicted = predicted
+        .iter()
+        .flat_map(|&(class, count)| vec![class; count]);
+    let counterfactual = |(sample, class)| Counterfactual {
+        sample,
+        predicted: ClassId(class),
+        steps: 12,
+        flipped: sample > 0,
+    };
+    Explanation {
+        class: ClassId(0),
+        counterfactuals: predicted.enumerate().map(counterfactual).collect(),
+        shifts: Array2::from_elem((27, 128), 0.25),
+    }
+}
+
+fn edit() -> EditResult {
+    let epoch = |epoch| EpochRecord {
+        epoch,
+        loss: 0.5,
+        penalty: 0.25,
+        validation_penalty: 0.25,
+        validation_accuracy: 0.75,
+        validation_worst_class: 0.5,
+        validation_worst_group: None,
+    };
+    let mut recipe = EditRecipe::new(
+        "scenes-cnn",
+        MethodRecord {
+            name: RatioEdit::NAME.into(),
+            options: Default::default(),
+            derived: [("target".to_owned(), 1.0)].into(),
+            kept_epoch: Some(14),
+        },
+    );
+    // The version would change the snapshots with every release.
+    recipe.version = "0.0.0".into();
+    EditResult {
+        neurons: vec![NeuronId(41), NeuronId(7)],
+        recipe,
+        layer_sha256: "fb8e20fc2e4c3f248c60c39bd652f3c1347298bb977b8b4d5903b85055620603".into(),
+        epochs: (1..=14).map(epoch).collect(),
+        stopped_early: false,
+        comparison: Comparison {
+            before: metrics([33, 52, 57, 49, 50, 55]),
+            after: metrics([48, 51, 57, 50, 49, 55]),
+        },
+        control: Some(Control::Measured(metrics([36, 52, 57, 49, 50, 55]))),
+        also_trained_on: 0,
+        chosen_from: 27,
+        verdict: None,
+    }
+}
+
+/// Neurons 41, 7 and 23 answer to the water, each in its way.
+fn context_effect(neuron: usize) -> ContextEffect {
+    let (present, absent) = match neuron {
+        41 => (4.5, 0.75),
+        7 => (0.25, 2.125),
+        23 => (1.75, 1.5),
+        _ => (1.0, 1.0),
+    };
+    ContextEffect {
+        context: "water".into(),
+        present,
+        absent,
+        effect: (present - absent) / 2.0,
+    }
 }
 
 /// Metrics of `right` hits per class; every class's first half is in the first group.
@@ -126,10 +233,8 @@ pub(crate) fn metrics(right: [usize; 6]) -> Metrics {
             of_sample.push(usize::from(sample >= SAMPLES_PER_CLASS / 2));
         }
     }
-    let groups = Groups {
-        names: ["on water", "on land"].map(String::from).to_vec(),
-        of_sample,
-    };
+    let names = ["on water", "on land"].map(String::from).to_vec();
+    let groups = Groups::new(names, of_sample).unwrap();
     Metrics::new(&labels, &predictions, CLASSES.len(), Some(&groups)).unwrap()
 }
 
@@ -161,26 +266,44 @@ pub(crate) fn run() -> Run {
     run
 }
 
-fn ranked(
-    neuron: usize,
-    prec_at_5: f64,
-    importance: f64,
-    response: Option<(f32, f32)>,
-) -> RankedNeuron {
+fn ranked(neuron: usize, votes: usize, importance: f64) -> RankedNeuron {
     RankedNeuron {
         neuron: NeuronId(neuron),
-        prec_at_5,
+        prec_at_5: votes as f64 / 27.0,
+        votes,
         importance,
-        context_response: response.map(|(present, absent)| ContextResponse {
-            context: "water".into(),
-            present,
-            absent,
-        }),
     }
 }
 
-fn mistake(index: usize) -> Sample {
-    Sample {
+/// Active in a disc.
+fn illusion(neuron: usize, activation: f32, similarity: f32) -> Illusion {
+    let waves = waves(224, neuron as f32);
+    let value = |(channel, y, x)| {
+        let Rgb(pixel) = *waves.get_pixel(x as u32, y as u32);
+        f32::from(pixel[channel]) / 255.0
+    };
+    let mask = |(y, x)| {
+        let inside = (x as f32 - 90.0).hypot(y as f32 - 120.0) < 70.0;
+        if inside { 1.0 } else { 0.5 }
+    };
+    Illusion {
+        pair: Pair {
+            neuron: NeuronId(neuron),
+            class: ClassId(0),
+        },
+        image: Array3::from_shape_fn((3, 224, 224), value),
+        mask: Some(Array2::from_shape_fn((224, 224), mask)),
+        activation,
+        logit: 8.5,
+        probability: 0.875,
+        clip_similarity: Some(similarity),
+        steps: Recipe::new().steps,
+        trace: vec![],
+    }
+}
+
+fn mistake(index: usize) -> RealImage {
+    RealImage {
         id: format!("scenes/validation/boat/{index:04}.png"),
         label: ClassId(0),
         prediction: ClassId([1, 1, 4, 5][index % 4]),
@@ -189,30 +312,19 @@ fn mistake(index: usize) -> Sample {
     }
 }
 
-fn pictures(visualization: &Visualization) -> NeuronPictures {
-    let neuron = visualization.neuron;
-    let image = waves(224, neuron.0 as f32);
-    let masked_image = RgbImage::from_fn(224, 224, |x, y| {
-        let inside = (f64::from(x) - 90.0).hypot(f64::from(y) - 120.0) < 70.0;
-        let Rgb(pixel) = *image.get_pixel(x, y);
-        Rgb(pixel.map(|value| if inside { value } else { value / 2 }))
-    });
-    let top = |index: usize, label: usize| Sample {
+fn images(picture: &NeuronPicture) -> NeuronImages {
+    let pair = picture.illusion.pair;
+    let top = |index: usize, label: usize| RealImage {
         id: format!("scenes/validation/{}/{index:04}.png", CLASSES[label]),
         label: ClassId(label),
         prediction: ClassId(if index == 2 { 1 } else { label }),
-        activation: visualization
+        activation: picture
             .top_real_activation
             .map(|top| top - index as f32 / 4.0),
-        image: waves(32, neuron.0 as f32 + index as f32 / 4.0),
+        image: waves(32, pair.neuron.0 as f32 + index as f32 / 4.0),
     };
-    NeuronPictures {
-        neuron,
-        class: visualization.class,
-        illusion: Some(IllusionPictures {
-            image,
-            masked_image,
-        }),
+    NeuronImages {
+        pair,
         top_of_class: (0..5).map(|index| top(index, 0)).collect(),
         top_overall: (0..5).map(|index| top(index, index % 3)).collect(),
     }

@@ -1,0 +1,169 @@
+//! Options that several commands share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use neuroinspect::core::DeviceName;
+
+use super::values::{
+    KeepName, ObjectiveName, OnCorruptName, PrecisionName, RatioName, TargetName, at_least_1,
+    not_negative, positive,
+};
+
+/// Options every command takes.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "General")]
+pub(crate) struct Common {
+    /// Where to compute: flex, tch, tch:cuda:0, wgpu, wgpu:discrete:0, cuda:0, ... as built in
+    #[arg(long, global = true, value_name = "NAME", default_value_t)]
+    pub(crate) device: DeviceName,
+    /// Seed of all random numbers; 0 unless given
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Folder for results; made if missing
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "neuroinspect-out"
+    )]
+    pub(crate) out: PathBuf,
+    /// Options by stage, in JSON or (FILE.toml) TOML: an output file of an earlier run, or what one
+    /// has under run.configs. Options of the command line come before it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print the result as JSON on standard output instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// Which classifier.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct ModelArgs {
+    /// Model name, as `neuroinspect models` lists it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: String,
+    /// Checkpoint: safetensors, or PyTorch (.pt, .pth, .th)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: PathBuf,
+    /// How images are prepared, instead of what is known of the model: JSON as `run.configs.input` of
+    /// every output file has it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// Accept a checkpoint with missing, unused or mis-shaped tensors; what is missing is drawn at
+    /// random from --seed
+    #[arg(long)]
+    pub(crate) partial: bool,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+/// What networks compute in.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct FormatArgs {
+    /// Number format that networks compute in, where the device has it; f32 unless given
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) precision: Option<PrecisionName>,
+}
+
+/// Which images.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Images")]
+pub(crate) struct DataArgs {
+    /// Folder of images, one folder per class
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+}
+
+/// How image folders are read.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Images")]
+pub(crate) struct ReadingArgs {
+    /// What the class folders are called: a name a line for the folders in byte order, or lines
+    /// of `folder<TAB>name` or `index<TAB>folder<TAB>name`
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub(crate) class_names: Option<PathBuf>,
+    /// The model's classes in its order, a folder or a name a line, where there are folders for
+    /// some of them only or their byte order is another
+    #[arg(long, value_name = "FILE")]
+    pub(crate) classes: Option<PathBuf>,
+    /// What to do with an image that cannot be read; fail unless given
+    #[arg(long, value_enum)]
+    pub(crate) on_corrupt: Option<OnCorruptName>,
+    /// Images per batch; 64 unless given
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    pub(crate) batch_size: Option<usize>,
+}
+
+/// Which image-text encoder guides the visualizations.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "CLIP")]
+pub(crate) struct ClipArgs {
+    /// CLIP by open_clip's name (ViT-B-32, ...), or an open_clip config file; not needed when the
+    /// weight file carries its config
+    #[arg(long, value_name = "NAME", requires = "clip_weights")]
+    pub(crate) clip: Option<String>,
+    /// CLIP checkpoint in open_clip's names; without it, neurons are visualized without CLIP
+    #[arg(long, value_name = "FILE")]
+    pub(crate) clip_weights: Option<PathBuf>,
+    /// What kind of thing the classes are: puts "flower, " before each class name
+    #[arg(long, value_name = "WORD", requires = "clip_weights")]
+    pub(crate) domain: Option<String>,
+    /// Prompt templates, one a line with {} for the class, instead of the built-in 32
+    #[arg(long, value_name = "FILE", requires = "clip_weights")]
+    pub(crate) prompts: Option<PathBuf>,
+}
+
+/// How visualizations are optimised.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Visualization")]
+pub(crate) struct IllusionArgs {
+    /// Optimisation steps per picture; 450 unless given
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    pub(crate) iterations: Option<usize>,
+    /// What is maximised; `clip`, which needs --clip-weights, or else `class` unless given
+    #[arg(long, value_enum)]
+    pub(crate) objective: Option<ObjectiveName>,
+    /// Weight of the class's logit beside the neuron's activation; 0.5 unless given; not with
+    /// `--objective feature`
+    #[arg(long, value_name = "X")]
+    pub(crate) class_gamma: Option<f64>,
+    /// Side of the pictures in pixels; the model's input size unless given
+    #[arg(long, value_name = "N")]
+    pub(crate) size: Option<usize>,
+    /// Pictures optimised at once; 8 unless given
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    pub(crate) picture_batch: Option<usize>,
+}
+
+/// How the decision layer is edited.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Edit")]
+pub(crate) struct EditingArgs {
+    /// Probability ratio aimed at, at least 1; 1 removes the neurons' influence; `auto`, which holds
+    /// unless given, leaves a third of the least influence among them
+    #[arg(long, value_name = "X|auto")]
+    pub(crate) target: Option<TargetName>,
+    /// Of what the probability ratio is taken when there are several neurons; joint unless given
+    #[arg(long, value_enum)]
+    pub(crate) ratio: Option<RatioName>,
+    /// Weight of the ratio beside the cross entropy; 0.01 unless given
+    #[arg(long, value_name = "X", value_parser = not_negative)]
+    pub(crate) lambda: Option<f64>,
+    /// Epochs at most; 20 unless given
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    pub(crate) epochs: Option<usize>,
+    /// Stop after so many epochs without a better validation accuracy; 5 unless given; with `--keep
+    /// accuracy` or `--keep worst-class` alone
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    pub(crate) patience: Option<usize>,
+    /// Learning rate of Adam; 0.001 unless given
+    #[arg(long, value_name = "X", value_parser = positive)]
+    pub(crate) learning_rate: Option<f64>,
+    /// Which epoch is kept; last unless given
+    #[arg(long, value_enum)]
+    pub(crate) keep: Option<KeepName>,
+}

@@ -1,0 +1,271 @@
+//! The command line.
+
+mod groups;
+mod values;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use groups::{
+    ClipArgs, Common, DataArgs, EditingArgs, FormatArgs, IllusionArgs, ModelArgs, ReadingArgs,
+};
+use values::at_least_1;
+pub(crate) use values::{NeuronList, ObjectiveName};
+
+/// Why an image classifier is wrong, what its neurons mean, and how to correct it.
+///
+/// Implements NeuroInspect (arXiv 2310.07184). Start with `neuroinspect demo`.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 something was not as needed (see the message); \
+                        2 command line not understood; 130 stopped by Ctrl-C, finished work kept."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show all three stages on the built-in scenes with a planted false correlation
+    Demo(DemoArgs),
+    /// Explain a class's mistakes, edit the decision layer, visualize the neurons, write a report
+    #[command(
+        after_help = "Example: neuroinspect debug --model resnet50 --weights resnet50.pth \
+                            --data photos/val --train photos/train --class heron\n\
+                            The same command after it was stopped or killed goes on: what was \
+                            visualized by then is not made again."
+    )]
+    Debug(DebugArgs),
+    /// Measure accuracy: average, per class, worst class
+    #[command(
+        after_help = "Example: neuroinspect evaluate --model resnet50 --weights resnet50.pth \
+                            --data photos/val"
+    )]
+    Evaluate(EvaluateArgs),
+    /// Rank the neurons behind a class's mistakes
+    #[command(
+        after_help = "Example: neuroinspect explain --model resnet50 --weights resnet50.pth \
+                            --data photos/val --class heron"
+    )]
+    Explain(ExplainArgs),
+    /// Visualize neurons within classes
+    #[command(
+        after_help = "Example: neuroinspect visualize --model resnet50 --weights resnet50.pth \
+                            --data photos/val --neurons 17,240 --class heron"
+    )]
+    Visualize(VisualizeArgs),
+    /// Edit the decision layer so that given neurons influence a class, or all classes, less
+    #[command(
+        after_help = "Example: neuroinspect edit --model resnet50 --weights resnet50.pth \
+                            --data photos/val --train photos/train --neurons 17,240 --class heron\n\
+                            Without --class, the mean of the probability ratios of all classes is \
+                            brought to the target, as the paper does where all classes share the \
+                            false correlation (Waterbirds); ratios of classes that a neuron speaks \
+                            for and against can cancel in it."
+    )]
+    Edit(EditArgs),
+    /// Apply an edit file to a checkpoint, revert it, or show what it holds
+    #[command(
+        after_help = "Example: neuroinspect apply --edit neuroinspect-out/report-edit.safetensors \
+                            --model resnet50 --weights resnet50.pth"
+    )]
+    Apply(ApplyArgs),
+    /// List the devices of this build, and whether they answer
+    Devices,
+    /// List the models that checkpoints can be loaded for, or the layers of one
+    Models(ModelsArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// Optimisation steps per picture; 400 unless given
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    pub(crate) iterations: Option<usize>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DebugArgs {
+    /// The class whose mistakes are debugged: name or index
+    #[arg(long, value_name = "NAME_OR_INDEX")]
+    pub(crate) class: String,
+    /// Images to edit on; without it, half of --data edits and the other half measures
+    #[arg(long, value_name = "DIR")]
+    pub(crate) train: Option<PathBuf>,
+    /// Neurons to edit and visualize; `auto`, which holds unless given, takes the first --count of
+    /// the ranking: both lists merged, those in the top 5 of most mistakes first, among equals the
+    /// insufficient one, then the lower number; `all` takes the whole ranking
+    #[arg(long, value_name = "auto|all|N,N,..")]
+    pub(crate) neurons: Option<NeuronList>,
+    /// How many neurons `--neurons auto` takes; 5 unless given
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    pub(crate) count: Option<usize>,
+    /// How many of the neurons, from the first, are visualized; all unless given
+    #[arg(long, value_name = "N")]
+    pub(crate) pictures: Option<usize>,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) clip: ClipArgs,
+    #[command(flatten)]
+    pub(crate) illusion: IllusionArgs,
+    #[command(flatten)]
+    pub(crate) editing: EditingArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct EvaluateArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExplainArgs {
+    /// The class whose mistakes are explained: name or index
+    #[arg(long, value_name = "NAME_OR_INDEX")]
+    pub(crate) class: String,
+    /// Reproduce the original code's counterfactuals and votes
+    #[arg(long)]
+    pub(crate) original: bool,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct VisualizeArgs {
+    /// Neurons; `auto` takes those of largest weight for --class
+    #[arg(long, value_name = "auto|N,N,..", default_value = "auto")]
+    pub(crate) neurons: NeuronList,
+    /// Class, by name or index; without it, each neuron is visualized in the classes it speaks for
+    /// most
+    #[arg(long, value_name = "NAME_OR_INDEX")]
+    pub(crate) class: Option<String>,
+    /// How many neurons `auto` takes, or how many classes a neuron is visualized in without --class;
+    /// 4 unless given
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    pub(crate) count: Option<usize>,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// Folder of images: gives class names, and the real images to compare with
+    #[arg(long, value_name = "DIR", help_heading = "Images")]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+    #[command(flatten)]
+    pub(crate) clip: ClipArgs,
+    #[command(flatten)]
+    pub(crate) illusion: IllusionArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct EditArgs {
+    /// Images to edit on; without it, half of --data edits and the other half measures
+    #[arg(long, value_name = "DIR")]
+    pub(crate) train: Option<PathBuf>,
+    /// Class whose probability the neurons are to influence less: name or index; without it, the
+    /// mean of all classes' ratios is brought to the target
+    #[arg(long, value_name = "NAME_OR_INDEX")]
+    pub(crate) class: Option<String>,
+    /// The neurons
+    #[arg(long, value_name = "N,N,..", value_delimiter = ',', required = true)]
+    pub(crate) neurons: Vec<usize>,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) editing: EditingArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ApplyArgs {
+    /// Edit file, as `edit`, `debug` or `demo` wrote it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) edit: PathBuf,
+    /// Model name of the checkpoint; without it, the edit file is only shown
+    #[arg(long, value_name = "NAME", requires = "weights")]
+    pub(crate) model: Option<String>,
+    /// Checkpoint to apply the edit to
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub(crate) weights: Option<PathBuf>,
+    /// How images are prepared, to be saved with the weights: see `debug`
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub(crate) input: Option<PathBuf>,
+    /// Accept a checkpoint with unused tensors
+    #[arg(long, requires = "model")]
+    pub(crate) partial: bool,
+    /// Take the edit back instead
+    #[arg(long, requires = "model")]
+    pub(crate) revert: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ModelsArgs {
+    /// List the layers of this model instead, in the order of computation: name, kind and channels
+    #[arg(long, value_name = "NAME")]
+    pub(crate) layers: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use neuroinspect::{
+        core::{Precision, Seed},
+        datasets::{LoaderConfig, OnCorrupt},
+        editing::{EditConfig, Keep, RatioForm, Target},
+        illusion::{Execution, Recipe},
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    /// Defaults are the library's, and options have none: `--config` comes between the two.
+    #[test]
+    fn defaults_are_described_as_they_are() {
+        let command = Cli::command();
+        let debug = command.find_subcommand("debug").unwrap();
+        let described = |option: &str, default: &str| {
+            let mut arguments = debug.get_arguments().chain(command.get_arguments());
+            let argument = arguments.find(|argument| argument.get_long() == Some(option));
+            let argument = argument.unwrap_or_else(|| panic!("no --{option}"));
+            assert!(argument.get_default_values().is_empty(), "--{option}");
+            let help = argument.get_help().unwrap().to_string();
+            let expected = format!("{default} unless given");
+            assert!(help.contains(&expected), "--{option}: {help}");
+        };
+        let (recipe, execution) = (Recipe::new(), Execution::default());
+        let (editing, loader) = (EditConfig::default(), LoaderConfig::default());
+        described("iterations", &recipe.steps.to_string());
+        described("picture-batch", &execution.batch_size.to_string());
+        described("lambda", &editing.lambda3.to_string());
+        described("epochs", &editing.training.epochs.to_string());
+        described("learning-rate", &editing.training.learning_rate.to_string());
+        described("patience", &editing.training.patience.unwrap().to_string());
+        described("batch-size", &loader.batch_size.to_string());
+        described("seed", &Seed::default().0.to_string());
+        for (option, default, is_default) in [
+            ("keep", "last", editing.training.keep == Keep::Last),
+            ("ratio", "joint", editing.ratio_form == RatioForm::Joint),
+            ("on-corrupt", "fail", loader.on_corrupt == OnCorrupt::Fail),
+            ("precision", "f32", Precision::default() == Precision::F32),
+        ] {
+            described(option, default);
+            assert!(is_default, "--{option}");
+        }
+        assert_eq!(editing.target, Target::Auto);
+    }
+}

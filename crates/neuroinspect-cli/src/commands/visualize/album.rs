@@ -1,0 +1,156 @@
+//! The pictures that have been made, written as they come.
+
+use std::fmt;
+
+use anyhow::Result;
+use image::RgbImage;
+use neuroinspect::{
+    RunFolder,
+    core::FeatureTable,
+    illusion::{Diverged, Illusion, Pair, Shortfall},
+    report::{Run, contact_sheet, save_png, to_rgb_image},
+};
+use serde::Serialize;
+
+use super::SCHEMA;
+
+const RECORD_FILE: &str = "visualizations.json";
+/// Not `neurons.png`, which `debug` writes into the same folder.
+const SHEET_FILE: &str = "visualizations.png";
+
+/// `visualizations.json`.
+#[derive(Serialize)]
+pub(super) struct Record {
+    pub(super) visualizations: Vec<Visualization>,
+    /// Whether the work was stopped before its end.
+    pub(super) interrupted: bool,
+    /// Pairs without a picture, because their optimisation left the finite numbers.
+    pub(super) diverged: Vec<Diverged>,
+    /// How it was made.
+    run: Run,
+}
+
+impl Record {
+    pub(super) fn new(run: Run) -> Self {
+        Self {
+            visualizations: Vec::new(),
+            interrupted: true,
+            diverged: Vec::new(),
+            run,
+        }
+    }
+}
+
+/// A picture, and where it is.
+#[derive(Serialize)]
+pub(super) struct Visualization {
+    #[serde(flatten)]
+    illusion: Illusion,
+    class_name: Option<String>,
+    /// Activation on the real image that activates the neuron most, and which that is.
+    top_real_activation: Option<f32>,
+    top_real_image: Option<String>,
+    /// Optimisation steps it was to have.
+    steps_planned: usize,
+    image: String,
+    masked_image: Option<String>,
+}
+
+/// The pictures so far, written batch by batch: a run that is killed leaves those it has made.
+pub(super) struct Album<'a> {
+    pub(super) folder: &'a RunFolder,
+    pub(super) table: Option<&'a FeatureTable>,
+    pub(super) names: Option<&'a [String]>,
+    pub(super) steps_planned: usize,
+    /// Whole, and masked where there is a mask.
+    pub(super) pictures: Vec<Vec<RgbImage>>,
+    pub(super) record: Record,
+}
+
+impl Album<'_> {
+    pub(super) fn add(&mut self, batch: &[Illusion]) -> Result<()> {
+        for illusion in batch {
+            self.add_one(illusion)?;
+        }
+        // An earlier run's record stands until there is something to put in its place.
+        match self.pictures.is_empty() {
+            true => Ok(()),
+            false => self.write(),
+        }
+    }
+
+    /// Writes the record of all that there is.
+    pub(super) fn finish(&mut self, shortfall: Shortfall) -> Result<()> {
+        self.record.interrupted = shortfall.interrupted;
+        self.record.diverged = shortfall.diverged;
+        self.write()
+    }
+
+    /// Writes what there is beside the pictures themselves.
+    fn write(&self) -> Result<()> {
+        match self.pictures.is_empty() {
+            true => self.folder.remove(&[SHEET_FILE])?,
+            false => save_png(self.folder.join(SHEET_FILE), &contact_sheet(&self.pictures))?,
+        }
+        Ok(self.folder.write_json(RECORD_FILE, SCHEMA, &self.record)?)
+    }
+
+    fn add_one(&mut self, illusion: &Illusion) -> Result<()> {
+        let Pair { neuron, class } = illusion.pair;
+        let image = format!("neuron-{neuron}-class-{class}.png");
+        let mut pictures = vec![to_rgb_image(illusion.image.view())?];
+        save_png(self.folder.join(&image), &pictures[0])?;
+        let masked_image = match illusion.masked_image() {
+            Some(masked) => {
+                let name = format!("neuron-{neuron}-class-{class}-masked.png");
+                let masked = to_rgb_image(masked.view())?;
+                save_png(self.folder.join(&name), &masked)?;
+                pictures.push(masked);
+                Some(name)
+            }
+            None => None,
+        };
+        self.pictures.push(pictures);
+        let top = match self.table {
+            Some(table) => {
+                let rows = table.top_activating(neuron, None, 1)?;
+                rows.first().map(|&row| (row, table))
+            }
+            None => None,
+        };
+        self.record.visualizations.push(Visualization {
+            illusion: illusion.clone(),
+            class_name: self.names.map(|names| names[class.0].clone()),
+            top_real_activation: top.map(|(row, table)| table.features()[[row, neuron.0]]),
+            top_real_image: top.map(|(row, table)| table.sample_ids()[row].clone()),
+            steps_planned: self.steps_planned,
+            image,
+            masked_image,
+        });
+        Ok(())
+    }
+}
+
+impl fmt::Display for Visualization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Illusion {
+            pair: Pair { neuron, class },
+            activation,
+            steps,
+            ..
+        } = &self.illusion;
+        write!(f, "neuron {neuron} in ")?;
+        match &self.class_name {
+            Some(name) => write!(f, "{name}")?,
+            None => write!(f, "{class}")?,
+        }
+        write!(f, ": activation {activation:.2}")?;
+        if let Some(top) = self.top_real_activation {
+            write!(f, ", {top:.2} on the top real image")?;
+        }
+        if *steps < self.steps_planned {
+            write!(f, ", stopped at step {steps} of {}", self.steps_planned)?;
+        }
+        writeln!(f, ": {}", self.image)
+    }
+}

@@ -1,0 +1,69 @@
+//! The pairs of neuron and class that are asked for.
+
+use anyhow::{Result, bail};
+use neuroinspect::{
+    core::{ClassId, DecisionLayer, class_by_name_or_index},
+    illusion::{Pair, classes_of_neuron, neurons_of_class},
+};
+
+use crate::{
+    args::{NeuronList, VisualizeArgs},
+    options::neurons,
+};
+
+/// Neurons of a class, or classes of a neuron, that are visualized.
+const COUNT: usize = 4;
+
+/// Given neurons in a class, a class's own neurons, or neurons in the classes each speaks for most.
+pub(super) fn of(
+    args: &VisualizeArgs,
+    layer: &DecisionLayer,
+    names: Option<&[String]>,
+) -> Result<Vec<Pair>> {
+    let class = args
+        .class
+        .as_deref()
+        .map(|text| class_id(text, layer, names))
+        .transpose()?;
+    let count = args.count.unwrap_or(COUNT);
+    Ok(match (&args.neurons, class) {
+        (NeuronList::All, _) => bail!("there is no ranking here: name the neurons"),
+        (NeuronList::Auto, None) => bail!("give --class, --neurons, or both"),
+        (NeuronList::Given(_), Some(_)) if args.count.is_some() => {
+            bail!("--count does nothing where both neurons and class are given")
+        }
+        (NeuronList::Auto, Some(class)) => neurons_of_class(layer, class, count)?
+            .into_iter()
+            .map(|neuron| Pair { neuron, class })
+            .collect(),
+        (NeuronList::Given(numbers), Some(class)) => neurons(numbers, layer)?
+            .into_iter()
+            .map(|neuron| Pair { neuron, class })
+            .collect(),
+        (NeuronList::Given(numbers), None) => {
+            let mut pairs = Vec::new();
+            for neuron in neurons(numbers, layer)? {
+                let classes = classes_of_neuron(layer, neuron, count)?;
+                pairs.extend(classes.into_iter().map(|class| Pair { neuron, class }));
+            }
+            pairs
+        }
+    })
+}
+
+/// The class by its name, where there are names, or by its index in the model.
+fn class_id(text: &str, layer: &DecisionLayer, names: Option<&[String]>) -> Result<ClassId> {
+    if let Some(names) = names {
+        let class = class_by_name_or_index(names, text)?;
+        layer.check_class(class)?;
+        return Ok(class);
+    }
+    let Ok(index) = text.strip_prefix("index:").unwrap_or(text).parse() else {
+        bail!(
+            "nothing names class '{text}': give an index, --data DIR, whose folders do, or \
+             --classes FILE"
+        );
+    };
+    layer.check_class(ClassId(index))?;
+    Ok(ClassId(index))
+}

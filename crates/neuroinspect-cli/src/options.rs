@@ -1,0 +1,295 @@
+//! The options of the stages: those a command has by itself, those that `--config` gives, and those
+//! of the command line; the later ones come before the earlier.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use neuroinspect::{
+    DebugConfig, NeuronChoice,
+    core::{DecisionLayer, InputSpec, NeuronId, Precision, Seed},
+    counterfactual::{CounterfactualConfig, RankingConfig},
+    datasets::LoaderConfig,
+    editing::{EditConfig, Keep},
+    illusion::{Execution, Objective, Recipe},
+    models::prompts::PromptTemplates,
+};
+
+use crate::{
+    args::{
+        ClipArgs, Common, EditingArgs, FormatArgs, IllusionArgs, NeuronList, ObjectiveName,
+        ReadingArgs,
+    },
+    config::{Config, Prompts},
+};
+
+/// Weight of the class's logit in the program's objectives.
+const CLASS_GAMMA: f64 = 0.5;
+/// What is added to the similarity in CLIP-Illusion.
+const DOMAIN_EPS: f64 = 0.05;
+/// Neurons that `debug` takes of the ranking.
+const COUNT: usize = 5;
+
+/// The options of a run.
+#[derive(Debug)]
+pub(crate) struct Options {
+    config: Config,
+    /// `--seed`.
+    given_seed: Option<Seed>,
+    /// The seed of all that has none of its own.
+    pub(crate) seed: Seed,
+}
+
+impl Options {
+    /// Reads the file that `--config` names.
+    pub(crate) fn open(common: &Common) -> Result<Self> {
+        let config = Config::open(common.config.as_deref())?;
+        let given_seed = common.seed.map(Seed);
+        Ok(Self {
+            seed: given_seed.or(config.seed).unwrap_or_default(),
+            given_seed,
+            config,
+        })
+    }
+
+    /// What networks compute in.
+    pub(crate) fn precision(&self, args: &FormatArgs) -> Precision {
+        let given = args.precision.map(Precision::from);
+        given.or(self.config.precision).unwrap_or_default()
+    }
+
+    /// How images are prepared: from `--input`, or the configuration.
+    pub(crate) fn input(&self, file: Option<&Path>) -> Result<Option<InputSpec>> {
+        let Some(file) = file else {
+            return Ok(self.config.input.clone());
+        };
+        let json = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read '{}'", file.display()))?;
+        serde_json::from_str(&json)
+            .with_context(|| format!("'{}' holds no model input", file.display()))
+    }
+
+    /// How images are read.
+    pub(crate) fn loader(&self, args: &ReadingArgs) -> Result<LoaderConfig> {
+        let mut loader = self.config.section("loader", LoaderConfig::default())?;
+        if let Some(size) = args.batch_size {
+            loader.batch_size = size;
+        }
+        if let Some(on_corrupt) = args.on_corrupt {
+            loader.on_corrupt = on_corrupt.into();
+        }
+        Ok(loader)
+    }
+
+    /// What the image-text encoder is asked with.
+    pub(crate) fn prompts(&self, args: &ClipArgs) -> Result<Prompts> {
+        let mut prompts = self.config.section("prompts", Prompts::default())?;
+        if let Some(domain) = &args.domain {
+            prompts.domain = Some(domain.clone());
+        }
+        if let Some(file) = &args.prompts {
+            prompts.templates = PromptTemplates::from_file(file)?;
+        }
+        Ok(prompts)
+    }
+
+    /// Options of explanation and ranking; the original's are all its own.
+    pub(crate) fn explaining(
+        &self,
+        original: bool,
+    ) -> Result<(CounterfactualConfig, RankingConfig)> {
+        if original {
+            return Ok((CounterfactualConfig::original(), RankingConfig::original()));
+        }
+        Ok((
+            self.config
+                .section("counterfactual", CounterfactualConfig::default())?,
+            self.config.section("ranking", RankingConfig::default())?,
+        ))
+    }
+
+    /// Options of editing.
+    pub(crate) fn editing(&self, args: &EditingArgs) -> Result<EditConfig> {
+        let mut config = self.stage_of_edit(EditConfig::default())?;
+        if let Some(target) = args.target {
+            config = config.with_target(target.0);
+        }
+        if let Some(ratio) = args.ratio {
+            config.ratio_form = ratio.into();
+        }
+        if let Some(lambda) = args.lambda {
+            config = config.with_lambda3(lambda);
+        }
+        let training = &mut config.training;
+        if let Some(epochs) = args.epochs {
+            training.epochs = epochs;
+        }
+        if let Some(rate) = args.learning_rate {
+            training.learning_rate = rate;
+        }
+        if let Some(keep) = args.keep {
+            training.keep = keep.into();
+        }
+        if let Some(patience) = args.patience {
+            if training.keep == Keep::Last {
+                bail!(
+                    "--patience does nothing where the last epoch is kept, as it is unless --keep \
+                     says otherwise: all epochs are run"
+                );
+            }
+            training.patience = Some(patience);
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn stage_of_edit(&self, mut base: EditConfig) -> Result<EditConfig> {
+        base.training.seed = self.seed;
+        let mut config = self.config.section("editing", base)?;
+        if let Some(seed) = self.given_seed {
+            config.training.seed = seed;
+        }
+        Ok(config)
+    }
+
+    /// Options of visualization. Without a guide, the objective by default is the one that needs
+    /// none.
+    pub(crate) fn illusion(
+        &self,
+        args: &IllusionArgs,
+        guided: bool,
+        precision: Precision,
+    ) -> Result<(Recipe, Execution)> {
+        let base = match args.objective {
+            Some(ObjectiveName::Feature) => Recipe::feature_visualization(),
+            _ => Recipe::new(),
+        };
+        let mut recipe = self.recipe(base, precision)?;
+        if let Some(objective) = self.objective(args, guided)? {
+            recipe = recipe.with_objective(objective);
+        }
+        if recipe.objective.needs_guide() && !guided {
+            bail!(
+                "the objective {} needs --clip-weights FILE",
+                recipe.objective
+            );
+        }
+        if let Some(steps) = args.iterations {
+            recipe = recipe.with_steps(steps);
+        }
+        if let Some(size) = args.size {
+            recipe = recipe.with_size(size);
+        }
+        recipe.validate()?;
+        let mut execution = self.config.section("execution", Execution::default())?;
+        if let Some(size) = args.picture_batch {
+            execution.batch_size = size;
+        }
+        execution.validate()?;
+        Ok((recipe, execution))
+    }
+
+    fn recipe(&self, base: Recipe, precision: Precision) -> Result<Recipe> {
+        let base = base.with_seed(self.seed).with_precision(precision);
+        let recipe = self
+            .config
+            .section("recipe", base)?
+            .with_precision(precision);
+        Ok(match self.given_seed {
+            Some(seed) => recipe.with_seed(seed),
+            None => recipe,
+        })
+    }
+
+    /// The objective of the command line, or the one by default; `None` where the configuration's
+    /// holds.
+    fn objective(&self, args: &IllusionArgs, guided: bool) -> Result<Option<Objective>> {
+        let name = match args.objective {
+            Some(ObjectiveName::Clip) if !guided => {
+                bail!("--objective clip needs --clip-weights FILE")
+            }
+            Some(ObjectiveName::Feature) if args.class_gamma.is_some() => bail!(
+                "--class-gamma does nothing with --objective feature: feature visualization weighs \
+                 the class's logit by a constant of its own"
+            ),
+            Some(name) => name,
+            None if self.config.get("recipe", "objective").is_some() => {
+                if args.class_gamma.is_some() {
+                    bail!(
+                        "--class-gamma belongs to the objectives of --objective, but --config gives \
+                         one: give --objective, too, or change the weight in the file"
+                    );
+                }
+                return Ok(None);
+            }
+            None if guided => ObjectiveName::Clip,
+            None => ObjectiveName::Class,
+        };
+        let gamma = args.class_gamma.unwrap_or(CLASS_GAMMA);
+        Ok(match name {
+            ObjectiveName::Clip => Some(Objective::clip_illusion(gamma, DOMAIN_EPS)),
+            ObjectiveName::Class => Some(Objective::without_clip(gamma)),
+            ObjectiveName::Feature => Some(Recipe::feature_visualization().objective),
+        })
+    }
+
+    /// Which neurons are edited, and how many of them are visualized.
+    pub(crate) fn neurons(
+        &self,
+        list: Option<&NeuronList>,
+        count: Option<usize>,
+        layer: &DecisionLayer,
+    ) -> Result<NeuronChoice> {
+        let by_config = self.config.section("debug", DebugConfig::new())?.neurons;
+        let auto = match by_config {
+            NeuronChoice::Auto { count } => count,
+            _ => COUNT,
+        };
+        Ok(match (list, by_config) {
+            (Some(NeuronList::Auto), _) | (None, NeuronChoice::Auto { .. }) => NeuronChoice::Auto {
+                count: count.unwrap_or(auto),
+            },
+            _ if count.is_some() => bail!("--count goes with --neurons auto alone"),
+            (Some(NeuronList::All), _) => NeuronChoice::Listed,
+            (Some(NeuronList::Given(numbers)), _) => NeuronChoice::Given(neurons(numbers, layer)?),
+            (None, choice) => choice,
+        })
+    }
+
+    /// Options of the three stages, by themselves and by the configuration.
+    pub(crate) fn stages(&self, base: DebugConfig, precision: Precision) -> Result<DebugConfig> {
+        let base = self.config.section("debug", base)?;
+        Ok(DebugConfig {
+            counterfactual: self.config.section("counterfactual", base.counterfactual)?,
+            ranking: self.config.section("ranking", base.ranking)?,
+            editing: self.stage_of_edit(base.editing)?,
+            recipe: self.recipe(base.recipe, precision)?,
+            execution: self.config.section("execution", base.execution)?,
+            ..base
+        })
+    }
+}
+
+/// The neurons of a list, all of them there in the model.
+pub(crate) fn neurons(numbers: &[usize], layer: &DecisionLayer) -> Result<Vec<NeuronId>> {
+    let neurons: Vec<_> = numbers.iter().copied().map(NeuronId).collect();
+    for &neuron in &neurons {
+        layer.check_neuron(neuron)?;
+    }
+    Ok(neurons)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The program's objectives are the library's where nothing else is said.
+    #[test]
+    fn objectives_are_those_of_the_recipes() {
+        let ours = Objective::clip_illusion(CLASS_GAMMA, DOMAIN_EPS);
+        assert_eq!(ours, Recipe::new().objective);
+        assert_eq!(
+            ours.without_guide(),
+            Some(Objective::without_clip(CLASS_GAMMA))
+        );
+    }
+}

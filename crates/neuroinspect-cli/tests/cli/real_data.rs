@@ -1,0 +1,183 @@
+//! The program on real weights and images: `NEUROINSPECT_SHARED` names the folder with `data/`.
+//!
+//! What PyTorch measures on the same files stands in that folder's README.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command as System,
+    sync::Mutex,
+};
+
+use assert_cmd::Command;
+use neuroinspect_testing::real_data;
+use serde_json::Value;
+
+/// The folder an archive holds, unpacked once.
+fn unpacked(archive: &str, folder: &str) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    if !target.exists() {
+        let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let mut tar = System::new("tar");
+        tar.arg("-xf")
+            .arg(real_data::path(archive))
+            .arg("-C")
+            .arg(scratch.path());
+        assert!(tar.status().unwrap().success());
+        let inside = scratch.path().join(folder);
+        let made = if inside.exists() {
+            inside
+        } else {
+            scratch.path().to_owned()
+        };
+        fs::rename(made, &target).unwrap();
+    }
+    target
+}
+
+fn cifar() -> PathBuf {
+    unpacked("cifar10-jpeg.tar.gz", "cifar10-jpeg")
+}
+
+fn summary(out: &Path) -> Value {
+    serde_json::from_slice(&fs::read(out.join("summary.json")).unwrap()).unwrap()
+}
+
+/// `evaluate`, held to PyTorch's accuracy within 0.2 points: decoders of JPEG differ by a level or
+/// two of 255, which turns a few images in ten thousand.
+fn evaluates_to(model: &str, weights: &str, expected: f64, data: &Path, names: Option<PathBuf>) {
+    let out = tempfile::tempdir().unwrap();
+    let mut command = Command::cargo_bin("neuroinspect").unwrap();
+    command
+        .args(["evaluate", "--model", model, "--weights"])
+        .arg(real_data::path(weights));
+    command.arg("--data").arg(data).arg("--out").arg(out.path());
+    if let Some(names) = names {
+        command.arg("--class-names").arg(names);
+    }
+    command.assert().success();
+    let found = summary(out.path())["accuracy"].as_f64().unwrap();
+    assert!(
+        (found - expected).abs() <= 0.002 + 1e-9,
+        "{model}: {found}, PyTorch {expected}"
+    );
+}
+
+#[test]
+#[ignore = "needs real weights"]
+fn cifar_resnets_reach_the_accuracy_of_pytorch() {
+    let data = cifar().join("test");
+    for (model, weights, accuracy) in [
+        ("cifar_resnet20", "weights/resnet20-12fca82f.th", 0.8103),
+        ("cifar_resnet32", "weights/resnet32-d509ac18.th", 0.8256),
+        ("cifar_resnet44", "weights/resnet44-014dd654.th", 0.8267),
+        ("cifar_resnet56", "weights/resnet56-4bfd9763.th", 0.8320),
+    ] {
+        evaluates_to(model, weights, accuracy, &data, None);
+    }
+}
+
+#[test]
+#[ignore = "needs real weights"]
+fn efficientnet_reaches_the_accuracy_of_timm() {
+    let data = unpacked("imagenet-sample-256.tar", "imagenet-sample-256");
+    let weights = "weights/tf_efficientnet_lite0.safetensors";
+    let names = real_data::path("imagenet-classes.tsv");
+    evaluates_to("tf_efficientnet_lite0", weights, 0.873, &data, Some(names));
+}
+
+#[test]
+#[ignore = "needs real weights"]
+fn a_real_class_is_debugged_from_end_to_end() {
+    let out = tempfile::tempdir().unwrap();
+    let mut command = Command::cargo_bin("neuroinspect").unwrap();
+    command.args([
+        "debug",
+        "--model",
+        "cifar_resnet20",
+        "--class",
+        "bird",
+        "--iterations",
+        "150",
+    ]);
+    command
+        .arg("--weights")
+        .arg(real_data::path("weights/resnet20-12fca82f.th"));
+    command
+        .arg("--clip-weights")
+        .arg(real_data::path("weights/mini_clip_cifar10.safetensors"));
+    command
+        .arg("--data")
+        .arg(cifar().join("test"))
+        .arg("--train")
+        .arg(cifar().join("train"));
+    command.arg("--out").arg(out.path()).assert().success();
+
+    let summary = summary(out.path());
+    // 0.680 of 1000 birds are right by PyTorch.
+    let mistakes = summary["ranking"]["mistakes"].as_f64().unwrap();
+    assert!((mistakes - 320.0).abs() <= 5.0, "{mistakes}");
+    assert_eq!(summary["samples"], 1000);
+    let pictures = summary["pictures"].as_array().unwrap();
+    assert_eq!(pictures.len(), 5);
+    for picture in pictures {
+        let similarity = picture["clip_similarity"].as_f64().unwrap();
+        assert!(similarity > 0.2, "{picture}");
+    }
+    // The first neuron was insufficient for birds, and is visualized within them.
+    assert_eq!(pictures[0]["pair"]["class"], 2);
+    let of_first = |key: &str| pictures[0][key].as_f64().unwrap();
+    assert!(of_first("activation") > 0.5 * of_first("top_real_activation"));
+    let edit = &summary["edit"];
+    let side = |side: &str| edit["comparison"][side].clone();
+    let bird = |name: &str| side(name)["class_accuracy"][2].as_f64().unwrap();
+    let average = |name: &str| side(name)["accuracy"].as_f64().unwrap();
+    assert!((bird("before") - 0.680).abs() <= 0.005);
+    assert!(bird("after") > bird("before"), "{}", bird("after"));
+    assert!(
+        average("after") >= average("before") - 0.02,
+        "{}",
+        average("after")
+    );
+    assert!(fs::metadata(out.path().join("report.html")).unwrap().len() > 50_000);
+
+    // Here the control does as much for birds, and the report says so.
+    let control = &edit["control"]["measured"];
+    let control = control["class_accuracy"][2].as_f64().unwrap();
+    assert!((control - bird("after")).abs() < 0.02, "{control}");
+    let html = fs::read_to_string(out.path().join("report.html")).unwrap();
+    assert!(html.contains("hardly more, if at all, than plain retraining does, at a cost"));
+
+    // What the ratio is for it does all the same: it comes near its target, and stays away from it
+    // where only its weight is taken away. The features are those of above.
+    let distance = |options: &[&str]| {
+        let mut edit = Command::cargo_bin("neuroinspect").unwrap();
+        edit.args(["edit", "--model", "cifar_resnet20", "--class", "bird"]);
+        edit.arg("--weights")
+            .arg(real_data::path("weights/resnet20-12fca82f.th"));
+        edit.arg("--data").arg(cifar().join("test"));
+        edit.arg("--train").arg(cifar().join("train"));
+        edit.args([
+            "--neurons",
+            "53,50,48,49,57",
+            "--target",
+            "1",
+            "--keep",
+            "last",
+        ]);
+        edit.args(options).arg("--out").arg(out.path());
+        edit.assert().success();
+        let record = fs::read(out.path().join("edit.json")).unwrap();
+        let record: Value = serde_json::from_slice(&record).unwrap();
+        let epochs = record["edit"]["epochs"].as_array().unwrap();
+        let last = epochs.last().unwrap();
+        last["validation_penalty"].as_f64().unwrap()
+    };
+    let (with, without) = (distance(&[]), distance(&["--lambda", "0"]));
+    assert!(
+        with < 0.5 * without,
+        "{with} with the ratio, {without} without"
+    );
+}

@@ -1,0 +1,140 @@
+//! A run that is killed is taken up again by the same command.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    process::Command,
+    thread::sleep,
+    time::{Instant, SystemTime},
+};
+
+use neuroinspect::core::Seed;
+use rand::RngExt;
+
+use crate::{
+    fixture::Fixture,
+    running::{Running, start},
+};
+
+const OPTIONS: [&str; 8] = [
+    "--class=owl",
+    "--count=5",
+    "--iterations=25",
+    "--picture-batch=1",
+    "--epochs=2",
+    "--seed=3",
+    "--size=32",
+    "--json",
+];
+
+/// Runs the command to its end; how many pictures it says to have taken from the folder.
+fn run(fixture: &Fixture) -> usize {
+    let (succeeded, message) = wait(start(fixture, "debug", &OPTIONS));
+    assert!(succeeded, "{message}");
+    let taken = message
+        .lines()
+        .find_map(|line| line.split_once(" pictures taken from"));
+    taken.map_or(0, |(count, _)| count.parse().unwrap())
+}
+
+/// Whether the command succeeded, and its messages.
+fn wait(mut running: Running) -> (bool, String) {
+    let mut message = String::new();
+    let mut stderr = running.0.stderr.take().unwrap();
+    std::io::Read::read_to_string(&mut stderr, &mut message).unwrap();
+    (running.0.wait().unwrap().success(), message)
+}
+
+/// The records of finished pictures, with the times they were written.
+fn records(fixture: &Fixture) -> BTreeMap<String, SystemTime> {
+    let Ok(files) = fs::read_dir(fixture.path("out/illusions")) else {
+        return BTreeMap::new();
+    };
+    files
+        .map(|file| {
+            let file = file.unwrap();
+            let modified = file.metadata().unwrap().modified().unwrap();
+            (file.file_name().into_string().unwrap(), modified)
+        })
+        .filter(|(name, _)| name.ends_with(".safetensors"))
+        .collect()
+}
+
+/// Killed at ten random moments, one in each tenth of its time, a run goes on with the pictures it
+/// had finished, and ends with the very bytes of a run left alone.
+#[test]
+fn a_killed_run_goes_on_where_it_was() {
+    let fixture = Fixture::new();
+    let begin = Instant::now();
+    assert_eq!(run(&fixture), 0);
+    let whole = begin.elapsed();
+    let alone = fixture.results("out");
+    assert_eq!(records(&fixture).len(), 5, "a picture a batch");
+
+    let mut taken = 0;
+    for tenth in 0..10_u32 {
+        fs::remove_dir_all(fixture.path("out")).unwrap();
+        let within: f64 = Seed(11).rng("moment", &[tenth.into()]).random();
+        let mut running = start(&fixture, "debug", &OPTIONS);
+        sleep(whole.mul_f64((f64::from(tenth) + within) / 10.0));
+        running.0.kill().unwrap();
+        running.0.wait().unwrap();
+
+        let finished = records(&fixture);
+        assert_eq!(run(&fixture), finished.len(), "killed in tenth {tenth}");
+        let after = records(&fixture);
+        for (name, written) in &finished {
+            assert_eq!(after.get(name), Some(written), "{name} was made again");
+        }
+        taken += finished.len();
+        let results = fixture.results("out");
+        let names = |results: &BTreeMap<String, _>| results.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&results), names(&alone));
+        for (name, bytes) in &alone {
+            assert!(results[name] == *bytes, "{name}, killed in tenth {tenth}");
+        }
+    }
+    assert!(taken > 0, "no kill came while pictures were made");
+}
+
+/// Another recipe is another picture: what lies there of the first does not pass for it.
+#[test]
+fn pictures_of_another_recipe_are_not_taken() {
+    let fixture = Fixture::new();
+    let debug = |options: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_neuroinspect"));
+        command.args(["debug", "--model", "cifar_resnet20", "--weights"]);
+        command.arg(fixture.path("model.safetensors"));
+        command.arg("--data").arg(fixture.path("images"));
+        command.args(["--class", "owl", "--count", "2"]);
+        command.arg("--out").arg(fixture.path("out")).args(options);
+        let output = command.output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{message}");
+        message.contains("2 pictures taken from")
+    };
+    let first = ["--iterations", "2"];
+    assert!(!debug(&first));
+    assert!(debug(&first));
+    assert!(!debug(&["--iterations", "3"]));
+    assert!(!debug(&["--iterations", "3", "--seed", "1"]));
+    assert!(!debug(&[
+        "--iterations",
+        "3",
+        "--seed",
+        "1",
+        "--class-gamma",
+        "0.25"
+    ]));
+    // The edit is made anew each time: pictures do not depend on it.
+    assert!(debug(&[
+        "--iterations",
+        "3",
+        "--seed",
+        "1",
+        "--class-gamma",
+        "0.25",
+        "--epochs",
+        "2"
+    ]));
+}

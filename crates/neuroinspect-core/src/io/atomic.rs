@@ -1,0 +1,79 @@
+//! Writing files whole or not at all.
+
+use std::{
+    io::{self, BufWriter, Write},
+    path::Path,
+};
+
+use tempfile::NamedTempFile;
+
+use crate::{Error, Result};
+
+/// Writes a file through a temporary one beside it, renamed into place at the end.
+///
+/// When anything fails, a full disk included, what stood at `path` before is untouched. Missing
+/// parent folders are made.
+///
+/// # Errors
+///
+/// [`Error::Write`] with the path and the cause.
+pub fn write_atomically(
+    path: impl AsRef<Path>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    through_temporary(path.as_ref(), |file| {
+        let mut out = BufWriter::new(file.as_file());
+        write(&mut out)?;
+        out.flush()
+    })
+}
+
+/// Fills a temporary file beside `path` and renames it into place.
+pub(super) fn through_temporary(
+    path: &Path,
+    fill: impl FnOnce(&NamedTempFile) -> io::Result<()>,
+) -> Result<()> {
+    let attempt = || -> io::Result<()> {
+        let folder = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        std::fs::create_dir_all(folder)?;
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // Like any file a program makes; the default of a temporary file is owner-only.
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let file = builder.tempfile_in(folder)?;
+        fill(&file)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    attempt().map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/er/file");
+        write_atomically(&path, |out| out.write_all(b"old")).unwrap();
+        let failed = write_atomically(&path, |out| {
+            out.write_all(b"half of the new")?;
+            Err(io::Error::other("disk full"))
+        });
+        assert!(matches!(failed, Err(Error::Write { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        let names = std::fs::read_dir(path.parent().unwrap()).unwrap().count();
+        assert_eq!(names, 1, "the temporary file is gone");
+    }
+}

@@ -1,0 +1,54 @@
+//! Opening files that can be read to an end.
+
+use std::{
+    fs::File,
+    io::{self, ErrorKind},
+    path::Path,
+};
+
+use crate::{Error, Result};
+
+/// Opens a regular file for reading.
+///
+/// A folder, a device or a named pipe is refused before it is opened: opening a pipe waits until
+/// somebody writes into it.
+///
+/// # Errors
+///
+/// [`Error::Read`] with the path and the cause.
+pub fn open_regular(path: impl AsRef<Path>) -> Result<File> {
+    let path = path.as_ref();
+    let attempt = || -> io::Result<File> {
+        if !std::fs::metadata(path)?.is_file() {
+            let reason = "it is no regular file but a folder, a pipe or a device";
+            return Err(io::Error::new(ErrorKind::InvalidInput, reason));
+        }
+        File::open(path)
+    };
+    attempt().map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_without_waiting_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        for path in [folder.path(), &pipe] {
+            let Err(Error::Read { source, .. }) = open_regular(path) else {
+                panic!("{}", path.display())
+            };
+            assert!(source.to_string().starts_with("it is no regular file"));
+        }
+        assert!(open_regular(folder.path().join("none")).is_err());
+        std::fs::write(folder.path().join("file"), b"content").unwrap();
+        assert!(open_regular(folder.path().join("file")).is_ok());
+    }
+}

@@ -1,0 +1,315 @@
+//! Safetensors files that are the same, byte for byte, whenever their content is.
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    io,
+    path::Path,
+};
+
+use burn::tensor::DType;
+use safetensors::{Dtype, View};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{TensorFormat, atomic::through_temporary};
+use crate::{Error, Result};
+
+/// The name of a header's entry that is no tensor.
+const METADATA: &str = "__metadata__";
+
+/// A tensor as it goes into a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedTensor {
+    name: String,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    /// Row-major, little-endian.
+    bytes: Vec<u8>,
+}
+
+impl NamedTensor {
+    /// A tensor of values that are bytes already: in row-major order, little-endian, a boolean one
+    /// byte.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for a number format that safetensors do not have: Burn's quantized ones.
+    /// Whether there are as many bytes as the shape says is looked at when they are
+    /// [written](write_safetensors).
+    pub fn new(
+        name: impl Into<String>,
+        dtype: DType,
+        shape: impl Into<Vec<usize>>,
+        bytes: Vec<u8>,
+    ) -> Result<Self> {
+        let name = name.into();
+        let dtype = match dtype {
+            DType::F64 => Dtype::F64,
+            DType::F32 | DType::Flex32 => Dtype::F32,
+            DType::F16 => Dtype::F16,
+            DType::BF16 => Dtype::BF16,
+            DType::I64 => Dtype::I64,
+            DType::I32 => Dtype::I32,
+            DType::I16 => Dtype::I16,
+            DType::I8 => Dtype::I8,
+            DType::U64 => Dtype::U64,
+            DType::U32 => Dtype::U32,
+            DType::U16 => Dtype::U16,
+            DType::U8 => Dtype::U8,
+            DType::Bool(_) => Dtype::BOOL,
+            other => {
+                let what = format!("number format of tensor '{name}'");
+                let expected = "floats, integers or booleans, not quantized";
+                return Err(Error::shape(what, expected, other));
+            }
+        };
+        let shape = shape.into();
+        Ok(Self {
+            name,
+            dtype,
+            shape,
+            bytes,
+        })
+    }
+
+    /// A tensor of 32-bit floats in row-major order.
+    pub fn f32(
+        name: impl Into<String>,
+        shape: impl Into<Vec<usize>>,
+        values: impl IntoIterator<Item = f32>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            dtype: Dtype::F32,
+            shape: shape.into(),
+            bytes: values.into_iter().flat_map(f32::to_le_bytes).collect(),
+        }
+    }
+
+    /// A tensor of one axis of indices, as 64-bit integers.
+    pub fn indices(name: impl Into<String>, values: impl IntoIterator<Item = usize>) -> Self {
+        let values = values.into_iter().map(|value| value as i64);
+        let bytes: Vec<u8> = values.flat_map(i64::to_le_bytes).collect();
+        Self {
+            name: name.into(),
+            dtype: Dtype::I64,
+            shape: vec![bytes.len() / size_of::<i64>()],
+            bytes,
+        }
+    }
+
+    /// Bytes that the shape and the number format ask for; none when they are beyond counting.
+    fn length(&self) -> Option<usize> {
+        let bits = self.dtype.bitsize();
+        let bits = self.shape.iter().try_fold(bits, |a, &b| a.checked_mul(b));
+        bits.map(|bits| bits / 8)
+    }
+}
+
+impl View for &NamedTensor {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// Writes tensors as a file of one of neuroinspect's formats, whole or not at all: `description`, a
+/// JSON object, stands with the format's name and version in the file's metadata.
+///
+/// # Errors
+///
+/// As [`write_safetensors`], and [`Error::Write`] when `description` is no JSON object.
+pub fn write_tensors(
+    path: impl AsRef<Path>,
+    format: &TensorFormat,
+    tensors: &[NamedTensor],
+    description: &impl Serialize,
+) -> Result<()> {
+    let path = path.as_ref();
+    let refuse = |source| Error::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let Value::Object(description) =
+        serde_json::to_value(description).map_err(|error| refuse(error.into()))?
+    else {
+        return Err(refuse(io::Error::other(
+            "its description is no JSON object",
+        )));
+    };
+    let mut all = Map::from_iter([
+        ("format".to_owned(), format.name.into()),
+        ("version".to_owned(), format.version.into()),
+    ]);
+    all.extend(description);
+    let text = Value::Object(all).to_string();
+    write_safetensors(path, tensors, Some((TensorFormat::KEY, &text)))
+}
+
+/// Writes tensors, and a text under one metadata key beside them, as a safetensors file, whole or
+/// not at all.
+///
+/// There is one key because the `safetensors` crate writes several in the random order of a hash
+/// map: so, equal content makes equal bytes.
+///
+/// # Errors
+///
+/// [`Error::Write`], naming the tensor, when one does not have as many bytes as its shape and type
+/// say, or its name is that of another or the format's own `__metadata__`; when the names and texts
+/// are too long for a header, or the file cannot be written. What stood at `path` before is then
+/// untouched.
+pub fn write_safetensors(
+    path: impl AsRef<Path>,
+    tensors: &[NamedTensor],
+    metadata: Option<(&str, &str)>,
+) -> Result<()> {
+    through_temporary(path.as_ref(), |file| {
+        check(tensors)?;
+        let views = tensors.iter().map(|tensor| (&*tensor.name, tensor));
+        let metadata = metadata.map(|(key, text)| HashMap::from([(key.into(), text.into())]));
+        safetensors::serialize_to_file(views, metadata, file.path()).map_err(io::Error::other)
+    })
+}
+
+/// What the `safetensors` crate would write without a word, and nobody could read.
+fn check(tensors: &[NamedTensor]) -> io::Result<()> {
+    let mut names = HashSet::new();
+    for tensor in tensors {
+        let refuse = |reason: &str| {
+            let name = &tensor.name;
+            Err(io::Error::other(format!("tensor '{name}' {reason}")))
+        };
+        if tensor.name == METADATA {
+            return refuse("bears the name of the texts beside the tensors; rename it");
+        }
+        if !names.insert(&tensor.name) {
+            return refuse("is there twice; name each tensor differently");
+        }
+        let found = tensor.bytes.len();
+        if tensor.length() != Some(found) {
+            let (dtype, shape) = (tensor.dtype, &tensor.shape);
+            return refuse(&format!(
+                "has {found} bytes, which is not {dtype:?} {shape:?}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use safetensors::SafeTensors;
+
+    use super::*;
+
+    fn tensors() -> Vec<NamedTensor> {
+        vec![
+            NamedTensor::f32("b", [2, 1], [0.5, -2.0]),
+            NamedTensor::indices("a", [7, 8, 9]),
+        ]
+    }
+
+    fn written(tensors: &[NamedTensor], metadata: Option<(&str, &str)>) -> Result<Vec<u8>> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.safetensors");
+        write_safetensors(&path, tensors, metadata)?;
+        Ok(std::fs::read(path).unwrap())
+    }
+
+    #[test]
+    fn equal_content_makes_equal_bytes() {
+        let text = "\"quoted\" \u{1f980}\n".repeat(20);
+        let metadata = Some(("key", &*text));
+        let first = written(&tensors(), metadata).unwrap();
+        for _ in 0..20 {
+            assert_eq!(written(&tensors(), metadata).unwrap(), first);
+        }
+        let (_, contents) = SafeTensors::read_metadata(&first).unwrap();
+        assert_eq!(contents.metadata().clone().unwrap()["key"], text);
+        let file = SafeTensors::deserialize(&first).unwrap();
+        assert_eq!(file.tensor("b").unwrap().shape(), [2, 1]);
+        assert_eq!(
+            file.tensor("b").unwrap().data()[4..],
+            (-2.0f32).to_le_bytes()
+        );
+        assert_eq!(file.tensor("a").unwrap().data()[16..], 9i64.to_le_bytes());
+    }
+
+    #[test]
+    fn either_part_may_be_empty() {
+        for (tensors, metadata) in [
+            (tensors(), None),
+            (vec![], Some(("key", "text"))),
+            (vec![], None),
+        ] {
+            let bytes = written(&tensors, metadata).unwrap();
+            let file = SafeTensors::deserialize(&bytes).unwrap();
+            assert_eq!(file.len(), tensors.len());
+            let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+            let found = header.metadata().clone().unwrap_or_default();
+            assert_eq!(
+                found.get("key").map(String::as_str),
+                metadata.map(|it| it.1)
+            );
+        }
+    }
+    #[test]
+    fn tensors_that_make_no_file_are_refused_by_name() {
+        let float = |name: &str, shape: &[usize]| NamedTensor::f32(name, shape, [1.0]);
+        for (tensors, reason) in [
+            (
+                vec![float("a", &[3])],
+                "tensor 'a' has 4 bytes, which is not F32 [3]",
+            ),
+            (
+                vec![float("a", &[usize::MAX, 2])],
+                "tensor 'a' has 4 bytes, which is not F32 [18446744073709551615, 2]",
+            ),
+            (
+                vec![float("a", &[1]), NamedTensor::indices("a", [1])],
+                "tensor 'a' is there twice; name each tensor differently",
+            ),
+            (
+                vec![float("__metadata__", &[1])],
+                "tensor '__metadata__' bears the name of the texts beside the tensors; rename it",
+            ),
+        ] {
+            let Error::Write { source, .. } = written(&tensors, None).unwrap_err() else {
+                panic!("{reason}")
+            };
+            assert_eq!(source.to_string(), reason);
+        }
+    }
+
+    #[test]
+    fn every_number_format_but_quantized_ones_can_be_written() {
+        use burn::tensor::BoolStore;
+
+        for (dtype, bytes) in [
+            (DType::F64, 8),
+            (DType::F32, 4),
+            (DType::F16, 2),
+            (DType::BF16, 2),
+            (DType::I64, 8),
+            (DType::U32, 4),
+            (DType::I16, 2),
+            (DType::U8, 1),
+            (DType::Bool(BoolStore::Native), 1),
+        ] {
+            let tensor = NamedTensor::new("a", dtype, [3], vec![0; 3 * bytes]).unwrap();
+            written(&[tensor], None).unwrap();
+        }
+    }
+}

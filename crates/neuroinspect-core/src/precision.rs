@@ -1,0 +1,91 @@
+//! The number format that a network computes in.
+
+use std::fmt;
+
+use burn::{
+    module::{Module, ModuleMapper, Param},
+    tensor::{DType, Device, FloatDType, Tensor},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// The number format of a network's weights and activations.
+///
+/// Images, optimiser state and what is read back are 32-bit floats in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// bfloat16: the range of `f32`, 8 significant bits.
+    Bf16,
+    /// Half precision: 11 significant bits, magnitudes up to 65504.
+    F16,
+}
+
+impl Precision {
+    /// The number format in Burn.
+    pub fn dtype(self) -> FloatDType {
+        match self {
+            Self::F32 => FloatDType::F32,
+            Self::Bf16 => FloatDType::BF16,
+            Self::F16 => FloatDType::F16,
+        }
+    }
+
+    /// Checks that a device computes in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Precision`] when it does not.
+    pub fn check(self, device: &Device) -> Result<()> {
+        match self == Self::F32 || device.supports_dtype(DType::from(self.dtype())) {
+            true => Ok(()),
+            false => Err(Error::Precision { precision: self }),
+        }
+    }
+
+    /// A tensor in this number format.
+    pub fn cast<const R: usize>(self, tensor: Tensor<R>) -> Tensor<R> {
+        tensor.cast(self.dtype())
+    }
+
+    /// A copy of a module in evaluation state, on a device without autodiff, with all its
+    /// floating-point parameters and buffers in this number format. It shares no running statistics
+    /// with the original.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn copy_of<M: Module>(self, module: &M, device: &Device) -> Result<M> {
+        self.check(device)?;
+        // `valid` makes running statistics of its own; `clone` and `to_device` share them.
+        let copy = module.valid().to_device(&device.clone().without_autodiff());
+        Ok(match self {
+            Self::F32 => copy,
+            _ => copy.map(&mut Cast(self)),
+        })
+    }
+}
+
+/// Casts every floating-point parameter and buffer.
+struct Cast(Precision);
+
+impl ModuleMapper for Cast {
+    fn map_float<const R: usize>(&mut self, param: Param<Tensor<R>>) -> Param<Tensor<R>> {
+        param.map(|tensor| self.0.cast(tensor))
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! The activations of one layer.
+
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+
+use super::Provenance;
+use crate::{Error, Result};
+
+/// The activations of a layer's channels or neurons for each sample of a data set, computed once.
+///
+/// Every value is finite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActivationTable {
+    values: Array2<f32>,
+    sample_ids: Vec<String>,
+    provenance: Provenance,
+}
+
+impl ActivationTable {
+    /// A table of `values` `[N, D]`, whose samples are called `"0"`, `"1"`, ...
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFinite`] for a value that is not finite.
+    pub fn new(values: Array2<f32>, provenance: Provenance) -> Result<Self> {
+        let sample_ids = (0..values.nrows()).map(|index| index.to_string());
+        Self::of_samples(sample_ids.collect(), values, provenance)
+    }
+
+    /// [`new`](Self::new) with what each sample is called, e.g. its path below the data set's
+    /// folder, which errors then name.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), and [`Error::Length`] when there is not one id for each sample.
+    pub fn of_samples(
+        sample_ids: Vec<String>,
+        values: Array2<f32>,
+        provenance: Provenance,
+    ) -> Result<Self> {
+        check_ids(&sample_ids, values.nrows())?;
+        // The test of all values at once is quick; the search for the culprit need not be.
+        if !values.iter().all(|value| value.is_finite()) {
+            for ((sample, neuron), &value) in values.indexed_iter() {
+                if !value.is_finite() {
+                    let sample = &sample_ids[sample];
+                    let what = format!("activation of neuron {neuron} on sample '{sample}'");
+                    return Err(Error::NotFinite { what, value });
+                }
+            }
+        }
+        let values = match values.is_standard_layout() {
+            true => values,
+            false => values.as_standard_layout().into_owned(),
+        };
+        Ok(Self {
+            values,
+            sample_ids,
+            provenance,
+        })
+    }
+
+    /// Sets what each sample is called.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when there is not one id for each sample.
+    pub fn with_sample_ids(mut self, sample_ids: Vec<String>) -> Result<Self> {
+        check_ids(&sample_ids, self.len())?;
+        self.sample_ids = sample_ids;
+        Ok(self)
+    }
+
+    /// Number of samples `N`.
+    pub fn len(&self) -> usize {
+        self.values.nrows()
+    }
+
+    /// Whether there are no samples.
+    pub fn is_empty(&self) -> bool {
+        self.values.nrows() == 0
+    }
+
+    /// Number of channels or neurons `D`.
+    pub fn width(&self) -> usize {
+        self.values.ncols()
+    }
+
+    /// The activations `[N, D]`, in standard layout.
+    pub fn values(&self) -> ArrayView2<'_, f32> {
+        self.values.view()
+    }
+
+    /// The activations for one sample: `[D]`.
+    ///
+    /// # Panics
+    ///
+    /// When `sample` is not below [`len`](Self::len).
+    pub fn of_sample(&self, sample: usize) -> ArrayView1<'_, f32> {
+        self.values.row(sample)
+    }
+
+    /// What each sample is called.
+    pub fn sample_ids(&self) -> &[String] {
+        &self.sample_ids
+    }
+
+    /// Where the table came from.
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    /// The rows at `samples`, in that order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`] for a sample that does not exist.
+    pub fn select(&self, samples: &[usize]) -> Result<Self> {
+        let length = self.len();
+        if let Some(&index) = samples.iter().find(|&&sample| sample >= length) {
+            let what = "sample".to_owned();
+            return Err(Error::OutOfRange {
+                what,
+                index,
+                length,
+            });
+        }
+        let ids = samples
+            .iter()
+            .map(|&sample| self.sample_ids[sample].clone());
+        Ok(Self {
+            values: self.values.select(Axis(0), samples),
+            sample_ids: ids.collect(),
+            provenance: self.provenance.clone(),
+        })
+    }
+
+    /// The `count` samples of `among` with the highest activation of a column, the highest first
+    /// and the earlier sample first among equals.
+    pub(super) fn highest(&self, column: usize, mut among: Vec<usize>, count: usize) -> Vec<usize> {
+        let activation = |sample: usize| self.values[[sample, column]];
+        among.sort_by(|&a, &b| activation(b).total_cmp(&activation(a)).then(a.cmp(&b)));
+        among.truncate(count);
+        among
+    }
+}
+
+fn check_ids(sample_ids: &[String], samples: usize) -> Result<()> {
+    match sample_ids.len() == samples {
+        true => Ok(()),
+        false => Err(Error::length("sample ids", samples, sample_ids.len())),
+    }
+}

@@ -1,0 +1,276 @@
+//! What of a layer is looked at.
+
+use std::fmt;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, LayerValues, NeuronId, Result};
+
+/// Something within a named layer that has an activation: a channel, one position of it, a feature,
+/// or a direction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unit {
+    /// Name of the layer.
+    pub layer: String,
+    /// What of the layer.
+    pub kind: UnitKind,
+}
+
+/// What of a layer a [`Unit`] is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum UnitKind {
+    /// A channel of a map or of tokens; its activation is the mean over positions.
+    Channel(usize),
+    /// A channel at one position of a map.
+    Position {
+        /// The channel.
+        channel: usize,
+        /// The row, from the top.
+        row: usize,
+        /// The column, from the left.
+        column: usize,
+    },
+    /// A neuron of a layer of features, such as the penultimate one.
+    Feature(NeuronId),
+    /// A direction among the channels: the activation is the inner product with their means.
+    Direction(Vec<f32>),
+}
+
+impl Unit {
+    /// A unit of a layer.
+    pub fn new(layer: impl Into<String>, kind: UnitKind) -> Self {
+        let layer = layer.into();
+        Self { layer, kind }
+    }
+
+    /// The unit's activation for each image: `[N]`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unit`] when a layer with these values does not have the unit.
+    pub fn activation(&self, values: &LayerValues) -> Result<Tensor<1>> {
+        self.check(values)?;
+        let one = |values: Tensor<2>, channel| values.narrow(1, channel, 1).squeeze_dim::<1>(1);
+        Ok(match (&self.kind, values) {
+            (
+                UnitKind::Position {
+                    row,
+                    column,
+                    channel,
+                },
+                LayerValues::Map(map),
+            ) => map
+                .clone()
+                .narrow(1, *channel, 1)
+                .narrow(2, *row, 1)
+                .narrow(3, *column, 1)
+                .reshape([map.dims()[0]]),
+            (UnitKind::Direction(direction), values) => {
+                let pooled = values.pooled();
+                let direction = vector(direction, &pooled.device());
+                (pooled * direction).sum_dim(1).squeeze_dim(1)
+            }
+            (kind, values) => one(values.pooled(), kind.channel()),
+        })
+    }
+
+    /// Where the unit is active: `[N, h, w]`; none for a layer without positions in the image.
+    ///
+    /// Of a position it is the map of its channel.
+    ///
+    /// # Errors
+    ///
+    /// As [`activation`](Self::activation).
+    pub fn map(&self, values: &LayerValues) -> Result<Option<Tensor<3>>> {
+        self.check(values)?;
+        let LayerValues::Map(map) = values else {
+            return Ok(None);
+        };
+        let map = match &self.kind {
+            UnitKind::Direction(direction) => {
+                let direction = vector(direction, &map.device());
+                let channels = direction.dims()[1];
+                (map.clone() * direction.reshape([1, channels, 1, 1])).sum_dim(1)
+            }
+            kind => map.clone().narrow(1, kind.channel(), 1),
+        };
+        Ok(Some(map.squeeze_dim(1)))
+    }
+
+    fn check(&self, values: &LayerValues) -> Result<()> {
+        let refuse = |reason: String| {
+            Err(Error::Unit {
+                unit: self.kind.to_string(),
+                layer: self.layer.clone(),
+                reason,
+            })
+        };
+        let (kind, channels) = (values.kind(), values.channels());
+        match (&self.kind, values) {
+            (UnitKind::Position { row, column, .. }, LayerValues::Map(map)) => {
+                let [_, _, height, width] = map.dims();
+                if *row >= height || *column >= width {
+                    return refuse(format!("its map has {height} rows and {width} columns"));
+                }
+            }
+            (UnitKind::Position { .. }, _) => {
+                return refuse(format!("it is {kind}, which has no positions"));
+            }
+            (UnitKind::Feature(_), LayerValues::Map(_) | LayerValues::Tokens(_)) => {
+                return refuse(format!("it is {kind}; name a channel"));
+            }
+            (UnitKind::Direction(direction), _) if direction.len() != channels => {
+                let length = direction.len();
+                return refuse(format!(
+                    "it has {channels} channels, the direction {length}"
+                ));
+            }
+            _ => {}
+        }
+        let direction = matches!(self.kind, UnitKind::Direction(_));
+        match !direction && self.kind.channel() >= channels {
+            true => refuse(format!("it has {channels} channels, counted from 0")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl UnitKind {
+    /// The channel it belongs to; 0 for a direction, which belongs to all.
+    fn channel(&self) -> usize {
+        match *self {
+            Self::Channel(channel) | Self::Position { channel, .. } => channel,
+            Self::Feature(neuron) => neuron.0,
+            Self::Direction(_) => 0,
+        }
+    }
+}
+
+fn vector(values: &[f32], device: &Device) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(values.to_vec(), [1, values.len()]), device)
+}
+
+impl fmt::Display for UnitKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Channel(channel) => write!(f, "channel {channel}"),
+            Self::Position {
+                channel,
+                row,
+                column,
+            } => {
+                write!(f, "channel {channel} at row {row}, column {column}")
+            }
+            Self::Feature(neuron) => write!(f, "neuron {neuron}"),
+            Self::Direction(direction) => write!(f, "direction of {} channels", direction.len()),
+        }
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of layer {}", self.kind, self.layer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map() -> LayerValues {
+        let values: Vec<f32> = (0..8).map(|value| value as f32).collect();
+        let data = TensorData::new(values, [1, 2, 2, 2]);
+        LayerValues::Map(Tensor::from_data(data, &Device::flex()))
+    }
+
+    fn features() -> LayerValues {
+        LayerValues::Features(Tensor::from_data([[1.0, 2.0], [3.0, 5.0]], &Device::flex()))
+    }
+
+    fn position(channel: usize, row: usize, column: usize) -> UnitKind {
+        UnitKind::Position {
+            channel,
+            row,
+            column,
+        }
+    }
+
+    #[test]
+    fn activations_by_hand() {
+        for (kind, values, expected) in [
+            (UnitKind::Channel(1), map(), vec![5.5]),
+            (position(1, 1, 0), map(), vec![6.0]),
+            (
+                UnitKind::Direction(vec![2.0, -1.0]),
+                map(),
+                vec![2.0 * 1.5 - 5.5],
+            ),
+            (UnitKind::Feature(NeuronId(1)), features(), vec![2.0, 5.0]),
+            (
+                UnitKind::Direction(vec![1.0, 1.0]),
+                features(),
+                vec![3.0, 8.0],
+            ),
+        ] {
+            let activation = Unit::new("layer", kind).activation(&values).unwrap();
+            assert_eq!(activation.try_into_vec_as::<f32>().unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn maps_by_hand() {
+        let of = |kind, values| Unit::new("layer", kind).map(&values).unwrap();
+        let channel = of(UnitKind::Channel(1), map()).unwrap();
+        assert_eq!(
+            channel.try_into_vec_as::<f32>().unwrap(),
+            [4.0, 5.0, 6.0, 7.0]
+        );
+        let direction = of(UnitKind::Direction(vec![1.0, -1.0]), map()).unwrap();
+        assert_eq!(direction.try_into_vec_as::<f32>().unwrap(), [-4.0; 4]);
+        assert!(of(UnitKind::Feature(NeuronId(0)), features()).is_none());
+    }
+
+    #[test]
+    fn units_that_a_layer_does_not_have_are_refused_by_name() {
+        for (kind, values, reason) in [
+            (
+                UnitKind::Channel(2),
+                map(),
+                "it has 2 channels, counted from 0",
+            ),
+            (position(0, 2, 0), map(), "its map has 2 rows and 2 columns"),
+            (
+                position(0, 0, 0),
+                features(),
+                "it is features [N, D], which has no positions",
+            ),
+            (
+                UnitKind::Feature(NeuronId(0)),
+                map(),
+                "it is map [N, C, h, w]; name a channel",
+            ),
+            (
+                UnitKind::Feature(NeuronId(7)),
+                features(),
+                "it has 2 channels, counted from 0",
+            ),
+            (
+                UnitKind::Direction(vec![1.0]),
+                map(),
+                "it has 2 channels, the direction 1",
+            ),
+        ] {
+            let unit = Unit::new("layer3.conv1", kind);
+            let error = unit.activation(&values).unwrap_err().to_string();
+            let expected = format!(
+                "unit {} cannot be read from layer 'layer3.conv1': {reason}",
+                unit.kind
+            );
+            assert_eq!(error, expected);
+            assert!(unit.map(&values).is_err());
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Samples on a device, in batches.
+
+use std::{fmt, ops::Range, sync::OnceLock};
+
+use burn::{
+    module::Param,
+    nn::Linear,
+    tensor::{Device, Int, Tensor, TensorData},
+};
+use ndarray::Array1;
+use neuroinspect_core::{ClassId, DecisionLayer, Groups, Metrics, NeuronId, read_back};
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, Samples};
+
+/// Where features are kept while a decision layer learns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Storage {
+    /// All of them on the device: `4 N D` bytes there, and a batch is gathered there.
+    #[default]
+    Device,
+    /// On the host, where their table is: each batch goes to the device when its turn comes. For
+    /// features that the device's memory does not hold; and, where the device is the CPU, for those
+    /// that memory would not hold twice. The results are the same.
+    Host,
+}
+
+/// Samples of a feature table, ready to be computed with on a device.
+pub struct DeviceTable {
+    samples: Samples,
+    labels: Vec<ClassId>,
+    groups: Option<Groups>,
+    device: Device,
+    /// `[N, D]`, where they are kept on the device.
+    features: Option<Tensor<2>>,
+    /// `labels`: `[N, 1]`.
+    labels_on_device: Tensor<2, Int>,
+    /// Every class once: `[1, K]`.
+    every_class: Tensor<2, Int>,
+    mean: OnceLock<Array1<f32>>,
+}
+
+/// Some samples on a device.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Their features: `[B, D]`.
+    pub features: Tensor<2>,
+    /// Their classes: `[B, 1]`.
+    pub labels: Tensor<2, Int>,
+    /// Which samples of the table they are: `[B]`. With these an objective picks out of whatever
+    /// else it keeps for each sample.
+    pub samples: Tensor<1, Int>,
+    every_class: Tensor<2, Int>,
+}
+
+/// A decision layer's tensors on a device.
+#[derive(Clone, Debug)]
+pub struct LayerTensors {
+    /// `W`: `[K, D]`.
+    pub weight: Tensor<2>,
+    /// `b`: `[K]`.
+    pub bias: Tensor<1>,
+}
+
+impl DeviceTable {
+    /// Elements that a chunk's logits, and its features where they are kept on the host, have at
+    /// most: large enough for matrix products to be quick, small enough to stay in a cache.
+    const CHUNK: usize = 1 << 20;
+
+    /// Samples on a device.
+    ///
+    /// # Errors
+    ///
+    /// As [`Samples::groups`].
+    pub fn new(samples: impl Into<Samples>, device: &Device, storage: Storage) -> Result<Self> {
+        let samples = samples.into();
+        let labels = samples.labels();
+        let ids = labels.iter().map(|label| label.0 as i64).collect();
+        let ids = TensorData::new::<i64, _>(ids, [labels.len(), 1]);
+        let classes = samples.table().classes() as i64;
+        let mut table = Self {
+            groups: samples.groups()?,
+            labels,
+            device: device.clone(),
+            features: None,
+            labels_on_device: Tensor::from_data(ids, device),
+            every_class: Tensor::<1, Int>::arange(0..classes, device).unsqueeze(),
+            mean: OnceLock::new(),
+            samples,
+        };
+        if storage == Storage::Device {
+            table.features = Some(table.upload(0..table.len()));
+        }
+        Ok(table)
+    }
+
+    /// The samples.
+    pub fn samples(&self) -> &Samples {
+        &self.samples
+    }
+
+    /// Number of samples `N`.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Number of classes `K`.
+    pub fn classes(&self) -> usize {
+        self.samples.table().classes()
+    }
+
+    /// The true class of each sample.
+    pub fn labels(&self) -> &[ClassId] {
+        &self.labels
+    }
+
+    /// The group of each sample, where there are groups.
+    pub fn groups(&self) -> Option<&Groups> {
+        self.groups.as_ref()
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Mean activation of each neuron: `[D]`; computed once.
+    ///
+    /// # Errors
+    ///
+    /// When there are no samples.
+    pub fn mean_features(&self) -> Result<&Array1<f32>> {
+        if let Some(mean) = self.mean.get() {
+            return Ok(mean);
+        }
+        let mean = self.samples.mean_features()?;
+        Ok(self.mean.get_or_init(|| mean))
+    }
+
+    /// The samples given by their indices, in that order.
+    ///
+    /// # Panics
+    ///
+    /// When one is not below [`len`](Self::len).
+    pub fn batch(&self, samples: &[usize]) -> Batch {
+        let indices = samples.iter().map(|&sample| sample as i64).collect();
+        let data = TensorData::new::<i64, _>(indices, [samples.len()]);
+        let indices = Tensor::<1, Int>::from_data(data, &self.device);
+        Batch {
+            features: match &self.features {
+                Some(all) => all.clone().select(0, indices.clone()),
+                None => self.upload(samples.iter().copied()),
+            },
+            labels: self.labels_on_device.clone().select(0, indices.clone()),
+            samples: indices,
+            every_class: self.every_class.clone(),
+        }
+    }
+
+    /// All samples in order, in chunks that fit a cache.
+    pub fn chunks(&self) -> impl Iterator<Item = Batch> {
+        self.ranges().map(|range| self.chunk(range))
+    }
+
+    /// Activations of some neurons for all samples: `[N, S]`.
+    ///
+    /// # Panics
+    ///
+    /// When a neuron is not one of the table's.
+    pub fn columns(&self, neurons: &[NeuronId]) -> Tensor<2> {
+        if let Some(all) = &self.features {
+            return all.clone().select(1, indices(neurons, &self.device));
+        }
+        let values = (0..self.len()).flat_map(|sample| {
+            let features = self.samples.feature(sample);
+            neurons.iter().map(move |neuron| features[neuron.0])
+        });
+        let data = TensorData::new::<f32, _>(values.collect(), [self.len(), neurons.len()]);
+        Tensor::from_data(data, &self.device)
+    }
+
+    /// Metrics of the classes of largest logit, out of the logits `[C, K]` of each
+    /// [chunk](Self::chunks); read back at once.
+    ///
+    /// # Errors
+    ///
+    /// When the device does not give them back.
+    pub fn metrics(&self, logits: impl Iterator<Item = Tensor<2>>) -> Result<Metrics> {
+        let predictions = Tensor::cat(logits.map(predictions).collect(), 0);
+        self.metrics_of(&read_back(predictions, "predictions")?)
+    }
+
+    /// Metrics of predictions as they are read from the device.
+    pub(crate) fn metrics_of(&self, predictions: &[f32]) -> Result<Metrics> {
+        // Whole numbers up to 2^24 are exact in f32.
+        let predictions = predictions.iter().map(|&class| ClassId(class as usize));
+        let predictions: Vec<ClassId> = predictions.collect();
+        let (labels, groups) = (&self.labels, self.groups.as_ref());
+        Ok(Metrics::new(labels, &predictions, self.classes(), groups)?)
+    }
+
+    /// The samples of each chunk.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let width = match self.features {
+            Some(_) => self.classes(),
+            None => self.classes().max(self.samples.table().neurons()),
+        };
+        let (samples, rows) = (self.len(), (Self::CHUNK / width.max(1)).max(64));
+        (0..samples)
+            .step_by(rows)
+            .map(move |start| start..samples.min(start + rows))
+    }
+
+    fn chunk(&self, range: Range<usize>) -> Batch {
+        let indices = range.start as i64..range.end as i64;
+        let labels = self.labels_on_device.clone();
+        Batch {
+            features: match &self.features {
+                Some(all) => all.clone().slice_dim(0, range.clone()),
+                None => self.upload(range.clone()),
+            },
+            labels: labels.slice_dim(0, range),
+            samples: Tensor::arange(indices, &self.device),
+            every_class: self.every_class.clone(),
+        }
+    }
+
+    /// The features of samples, from the host.
+    fn upload(&self, samples: impl ExactSizeIterator<Item = usize>) -> Tensor<2> {
+        let (count, neurons) = (samples.len(), self.samples.table().neurons());
+        let mut values: Vec<f32> = Vec::with_capacity(count * neurons);
+        for sample in samples {
+            let row = self.samples.feature(sample);
+            match row.as_slice() {
+                Some(row) => values.extend_from_slice(row),
+                None => values.extend(row),
+            }
+        }
+        Tensor::from_data(TensorData::new(values, [count, neurons]), &self.device)
+    }
+}
+
+impl fmt::Debug for DeviceTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceTable")
+            .field("samples", &self.len())
+            .field("device", &self.device)
+            .field("on_device", &self.features.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Batch {
+    /// 1 where the class is the label, else 0: `[B, K]`.
+    pub fn one_hot(&self) -> Tensor<2> {
+        let shape = [self.labels.dims()[0], self.every_class.dims()[1]];
+        let labels = self.labels.clone().expand(shape);
+        labels.equal(self.every_class.clone().expand(shape)).float()
+    }
+
+    /// Number of samples `B`.
+    pub fn len(&self) -> usize {
+        self.labels.dims()[0]
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl LayerTensors {
+    /// A layer's tensors on a device.
+    pub fn of(layer: &DecisionLayer, device: &Device) -> Self {
+        Self {
+            weight: layer.weight_on(device),
+            bias: layer.bias_on(device),
+        }
+    }
+
+    /// The logits `W f + b` of features `[B, D]`: `[B, K]`.
+    pub fn logits(&self, features: Tensor<2>) -> Tensor<2> {
+        features.matmul(self.weight.clone().transpose()) + self.bias.clone().unsqueeze()
+    }
+
+    /// The layer, read back.
+    ///
+    /// # Errors
+    ///
+    /// When a value is not finite, or the device does not give it back.
+    pub fn read_back(&self) -> Result<DecisionLayer> {
+        Ok(DecisionLayer::from_linear(&Linear {
+            weight: Param::from_tensor(self.weight.clone().transpose()),
+            bias: Some(Param::from_tensor(self.bias.clone())),
+        })?)
+    }
+
+    /// 1 when all values are finite, else 0: `[1]`.
+    pub(crate) fn is_finite(&self) -> Tensor<1> {
+        let weight = self.weight.clone().is_finite().all().float();
+        weight * self.bias.clone().is_finite().all().float()
+    }
+}
+
+/// The class of largest logit: `[B, K]` to `[B]`, as floats to be read back with others.
+pub(crate) fn predictions(logits: Tensor<2>) -> Tensor<1> {
+    logits.argmax(1).squeeze_dim::<1>(1).float()
+}
+
+/// Neurons as indices on a device: `[S]`.
+pub(crate) fn indices(neurons: &[NeuronId], device: &Device) -> Tensor<1, Int> {
+    let indices: Vec<i64> = neurons.iter().map(|neuron| neuron.0 as i64).collect();
+    Tensor::from_data(TensorData::new(indices, [neurons.len()]), device)
+}

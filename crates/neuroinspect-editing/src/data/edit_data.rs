@@ -1,0 +1,144 @@
+//! Samples to edit on, to choose on and to measure on.
+
+use std::collections::HashMap;
+
+use ndarray::ArrayView1;
+use neuroinspect_core::{Error as CoreError, Seed, check_same_classes};
+
+use crate::{Result, Samples};
+
+/// Samples for an edit, by the same classifier and of the same classes.
+///
+/// What is measured should not have been trained on; [`also_trained_on`](Self::also_trained_on)
+/// counts what was.
+#[derive(Clone, Debug)]
+pub struct EditData {
+    train: Samples,
+    validation: Samples,
+    evaluation: Samples,
+}
+
+impl EditData {
+    /// Share of the training samples that are held out for validation.
+    pub const VALIDATION_SHARE: f64 = 0.15;
+
+    /// Samples for each purpose.
+    ///
+    /// # Errors
+    ///
+    /// When a part is empty, or they are of other classes, or by another classifier, than each
+    /// other.
+    pub fn of_parts(
+        train: impl Into<Samples>,
+        validation: impl Into<Samples>,
+        evaluation: impl Into<Samples>,
+    ) -> Result<Self> {
+        let data = Self {
+            train: train.into(),
+            validation: validation.into(),
+            evaluation: evaluation.into(),
+        };
+        for (what, samples) in [
+            ("samples to edit on", &data.train),
+            ("samples to validate an edit on", &data.validation),
+            ("samples to measure an edit on", &data.evaluation),
+        ] {
+            if samples.is_empty() {
+                return Err(CoreError::empty(what).into());
+            }
+            // Sizes alone do not tell one classifier's features, or one order of classes, from
+            // another's.
+            data.train.table().check_alike(samples.table())?;
+        }
+        Ok(data)
+    }
+
+    /// Edit on `training` samples, 15 % of each class held out for validation, and measure on
+    /// `evaluation`.
+    ///
+    /// # Errors
+    ///
+    /// As [`of_parts`](Self::of_parts).
+    pub fn new(
+        training: impl Into<Samples>,
+        evaluation: impl Into<Samples>,
+        seed: Seed,
+    ) -> Result<Self> {
+        let [validation, train] = training.into().split(Self::VALIDATION_SHARE, seed)?;
+        Self::of_parts(train, validation, evaluation)
+    }
+
+    /// Where there is only one set of samples: edit on one half of each class, measure on the
+    /// other.
+    ///
+    /// # Errors
+    ///
+    /// When a part comes out empty.
+    pub fn halves(samples: impl Into<Samples>, seed: Seed) -> Result<Self> {
+        let [training, evaluation] = samples.into().split(0.5, seed)?;
+        Self::new(training, evaluation, seed)
+    }
+
+    /// Checks that data sets to edit on and to measure on have the same classes in the same order,
+    /// before features are computed from them.
+    ///
+    /// # Errors
+    ///
+    /// [`DifferentTables`](CoreError::DifferentTables) naming the first difference.
+    pub fn check_class_names(training: &[String], evaluation: &[String]) -> Result<()> {
+        Ok(check_same_classes(training, evaluation)?)
+    }
+
+    /// The decision layer learns from these.
+    pub fn train(&self) -> &Samples {
+        &self.train
+    }
+
+    /// What is chosen while it learns, the epoch above all, is chosen on these.
+    pub fn validation(&self) -> &Samples {
+        &self.validation
+    }
+
+    /// Metrics before and after are measured on these.
+    pub fn evaluation(&self) -> &Samples {
+        &self.evaluation
+    }
+
+    /// How many of the samples measured on are also trained or validated on: they bear the same id
+    /// there and have the same features. Folders of other images may use the same ids.
+    pub fn also_trained_on(&self) -> usize {
+        let parts = [&self.train, &self.validation];
+        self.evaluated_among(parts.into_iter().flat_map(|samples| {
+            (0..samples.len()).map(|sample| (samples.id(sample), samples.feature(sample)))
+        }))
+    }
+
+    /// How many of the samples measured on are among these, given by id and features `[D]`.
+    pub fn evaluated_among<'a>(
+        &self,
+        samples: impl IntoIterator<Item = (&'a str, ArrayView1<'a, f32>)>,
+    ) -> usize {
+        let mut namesakes: HashMap<&str, Vec<ArrayView1<'_, f32>>> = HashMap::new();
+        for (id, features) in samples {
+            namesakes.entry(id).or_default().push(features);
+        }
+        let known = |sample: usize| {
+            let features = self.evaluation.feature(sample);
+            let namesakes = namesakes.get(self.evaluation.id(sample));
+            namesakes.is_some_and(|rows| rows.iter().any(|row| is_near(features, *row)))
+        };
+        (0..self.evaluation.len())
+            .filter(|&sample| known(sample))
+            .count()
+    }
+}
+
+/// Whether two vectors of features are of one image: but for the last bits, which an image's place
+/// in its batch may change.
+fn is_near(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> bool {
+    let largest = a.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+    a.len() == b.len()
+        && a.iter()
+            .zip(&b)
+            .all(|(a, b)| (a - b).abs() <= 1e-4 * largest)
+}

@@ -1,0 +1,10 @@
+//! What a decision layer is edited and measured on.
+
+mod device_table;
+mod edit_data;
+mod samples;
+
+pub use device_table::{Batch, DeviceTable, LayerTensors, Storage};
+pub(crate) use device_table::{indices, predictions};
+pub use edit_data::EditData;
+pub use samples::Samples;

@@ -1,0 +1,182 @@
+//! Samples of a table that several parties share.
+
+use std::sync::Arc;
+
+use ndarray::{Array1, ArrayView1};
+use neuroinspect_core::{ClassId, Error as CoreError, FeatureTable, Groups, Seed, Split};
+
+use crate::Result;
+
+/// All samples of a feature table, or some of its rows.
+///
+/// The table is shared and never copied: those of ImageNet's training images are 10 GB, and what is
+/// held out of them for validation is rows, not another table.
+///
+/// ```
+/// use std::sync::Arc;
+/// use neuroinspect_editing::Samples;
+/// # use neuroinspect_core::{ActivationTable, ClassId, FeatureTable, InputSpec, Provenance};
+/// # let activations = ActivationTable::new(ndarray::array![[1.0], [2.0]], Provenance::new("toy", InputSpec::new(8)))?;
+/// # let table = FeatureTable::new(activations, vec![ClassId(0); 2], vec!["cat".into()])?;
+/// let table = Arc::new(table);
+/// let all = Samples::from(&table);
+/// let second = Samples::of_rows(&table, vec![1])?;
+/// assert_eq!((all.len(), second.len()), (2, 1));
+/// assert_eq!(second.feature(0), table.feature(1));
+/// # Ok::<(), neuroinspect_editing::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Samples {
+    table: Arc<FeatureTable>,
+    /// The rows, where it is not all of them.
+    rows: Option<Arc<[usize]>>,
+}
+
+impl Samples {
+    /// Some rows of a table, in the order given.
+    ///
+    /// # Errors
+    ///
+    /// When the table has no such row.
+    pub fn of_rows(table: &Arc<FeatureTable>, rows: Vec<usize>) -> Result<Self> {
+        let length = table.len();
+        if let Some(&index) = rows.iter().find(|&&row| row >= length) {
+            let what = "sample".to_owned();
+            return Err(CoreError::OutOfRange {
+                what,
+                index,
+                length,
+            }
+            .into());
+        }
+        Ok(Self {
+            table: Arc::clone(table),
+            rows: Some(rows.into()),
+        })
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.rows
+            .as_ref()
+            .map_or(self.table.len(), |rows| rows.len())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The table.
+    pub fn table(&self) -> &Arc<FeatureTable> {
+        &self.table
+    }
+
+    /// Row of a sample in the table.
+    ///
+    /// # Panics
+    ///
+    /// Where there are only some rows: when `sample` is not below [`len`](Self::len).
+    pub fn row(&self, sample: usize) -> usize {
+        self.rows.as_ref().map_or(sample, |rows| rows[sample])
+    }
+
+    /// Whether these are all samples of the table, in its order.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.rows.is_none()
+    }
+
+    /// What a sample is called.
+    ///
+    /// # Panics
+    ///
+    /// When `sample` is not below [`len`](Self::len).
+    pub fn id(&self, sample: usize) -> &str {
+        &self.table.sample_ids()[self.row(sample)]
+    }
+
+    /// Activations of a sample: `[D]`.
+    ///
+    /// # Panics
+    ///
+    /// When `sample` is not below [`len`](Self::len).
+    pub fn feature(&self, sample: usize) -> ArrayView1<'_, f32> {
+        self.table.feature(self.row(sample))
+    }
+
+    /// The true class of each sample.
+    pub fn labels(&self) -> Vec<ClassId> {
+        self.of_each(self.table.labels())
+    }
+
+    /// The groups of the samples, where the table has groups.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: the groups come out of a table that has them.
+    pub fn groups(&self) -> Result<Option<Groups>> {
+        let groups = self.table.groups();
+        let select = |groups: &Groups| {
+            Groups::new(groups.names().to_vec(), self.of_each(groups.of_sample()))
+        };
+        Ok(groups.map(select).transpose()?)
+    }
+
+    /// Mean activation of each neuron: `[D]`.
+    ///
+    /// # Errors
+    ///
+    /// When there are no samples.
+    pub fn mean_features(&self) -> Result<Array1<f32>> {
+        if self.is_whole() {
+            return Ok(self.table.mean_features()?);
+        }
+        if self.is_empty() {
+            return Err(CoreError::empty("samples to average").into());
+        }
+        let mut sum = Array1::<f64>::zeros(self.table.neurons());
+        for sample in 0..self.len() {
+            sum.zip_mut_with(&self.feature(sample), |sum, &value| {
+                *sum += f64::from(value)
+            });
+        }
+        Ok((sum / self.len() as f64).mapv(|value| value as f32))
+    }
+
+    /// Two parts, the first with `share` of each class.
+    pub(crate) fn split(&self, share: f64, seed: Seed) -> Result<[Self; 2]> {
+        let parts = [("first", share), ("second", 1.0 - share)];
+        let split = Split::stratified(&self.labels(), &parts, seed)?;
+        let part = |name: &str| -> Result<Self> {
+            let samples = split.samples_of(name)?.into_iter();
+            let rows = samples.map(|sample| self.row(sample)).collect();
+            Self::of_rows(&self.table, rows)
+        };
+        Ok([part("first")?, part("second")?])
+    }
+
+    /// Of values for each row of the table, those of the samples.
+    fn of_each<T: Copy>(&self, of_row: &[T]) -> Vec<T> {
+        (0..self.len())
+            .map(|sample| of_row[self.row(sample)])
+            .collect()
+    }
+}
+
+impl From<Arc<FeatureTable>> for Samples {
+    fn from(table: Arc<FeatureTable>) -> Self {
+        Self { table, rows: None }
+    }
+}
+
+impl From<&Arc<FeatureTable>> for Samples {
+    fn from(table: &Arc<FeatureTable>) -> Self {
+        Arc::clone(table).into()
+    }
+}
+
+impl From<FeatureTable> for Samples {
+    fn from(table: FeatureTable) -> Self {
+        Arc::new(table).into()
+    }
+}

@@ -1,0 +1,185 @@
+//! The ratio edit: the paper's own method.
+
+mod config;
+mod objective;
+
+use std::collections::HashSet;
+
+use ndarray::Axis;
+use neuroinspect_core::{ClassId, NeuronId, Observer};
+use neuroinspect_counterfactual::importances;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use self::config::{EditConfig, EditScope, RatioForm, RatioNorm, Target};
+
+use self::objective::{EPSILON, RatioObjective};
+use crate::{
+    Citation, DecisionMethod, Error, Fitted, LabelsUsed, MethodInput, Result, Retrain, Shuffled,
+    Training, options_of, train,
+};
+
+/// Trains a decision layer until chosen neurons no longer decide a class: the probability ratio of
+/// Eq. 7 is pulled to a target while the predictions stay right (Eq. 8).
+///
+/// As a what-if: these neurons, that target, that strength, that form.
+///
+/// ```
+/// use neuroinspect_core::{ClassId, NeuronId};
+/// use neuroinspect_editing::{EditConfig, EditScope, RatioEdit, Target};
+///
+/// let water = vec![NeuronId(6), NeuronId(915)];
+/// let config = EditConfig::default().with_target(Target::Fixed(1.0)).with_lambda3(0.1);
+/// let edit = RatioEdit::new(water, EditScope::Class(ClassId(1))).with_config(config);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RatioEdit {
+    /// The neurons corrected.
+    pub neurons: Vec<NeuronId>,
+    /// Whose probability they are to stop deciding.
+    pub scope: EditScope,
+    /// The options.
+    pub config: EditConfig,
+}
+
+impl RatioEdit {
+    /// The name it is recorded under.
+    pub const NAME: &'static str = "probability_ratio";
+
+    /// The number that [`Fitted::derived`] holds of it: the probability ratio `o` aimed at.
+    pub const TARGET: &'static str = "target";
+
+    const STAGE: &'static str = "editing";
+
+    /// With default options.
+    pub fn new(neurons: Vec<NeuronId>, scope: EditScope) -> Self {
+        Self {
+            neurons,
+            scope,
+            config: EditConfig::default(),
+        }
+    }
+
+    /// Sets the options.
+    pub fn with_config(mut self, config: EditConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The ratio to aim at; see [`Target`].
+    fn target(&self, input: &MethodInput<'_>) -> Result<f64> {
+        if let Target::Fixed(ratio) = self.config.target {
+            return Ok(ratio);
+        }
+        let layer = input.layer();
+        let mean = input.validation().mean_features()?;
+        let classes: Vec<ClassId> = match self.scope {
+            EditScope::Class(class) => vec![class],
+            EditScope::AllClasses => (0..layer.classes()).map(ClassId).collect(),
+        };
+        let importances = importances(layer, mean.view(), &classes, &self.neurons)?;
+        // Importances have no epsilon: the target must not be beyond what a ratio with it can be.
+        let importances = importances.mapv(|importance| importance.min(EPSILON.recip()));
+        let means = importances.sum_axis(Axis(0)) / classes.len() as f64;
+        let least = means.fold(f64::INFINITY, |least, &mean| least.min(mean));
+        Ok((1.0 + (least - 1.0) / 3.0).max(1.0))
+    }
+
+    fn check(&self, input: &MethodInput<'_>) -> Result<()> {
+        self.config.validate()?;
+        check_neurons(&self.neurons, input.layer())?;
+        if let EditScope::Class(class) = self.scope {
+            input.layer().check_class(class)?;
+            if !input.train().labels().contains(&class) {
+                let names = input.train().samples().table().class_names();
+                let name = names[class.0].clone();
+                return Err(neuroinspect_core::Error::EmptyClass { class, name }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl DecisionMethod for RatioEdit {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn citation(&self) -> Option<Citation> {
+        Some(Citation {
+            text: "Ju et al., NeuroInspect: Interpretable Neuron-based Debugging Framework through \
+                   Class-conditional Visualizations, 2023",
+            url: "https://arxiv.org/abs/2310.07184",
+        })
+    }
+
+    fn labels(&self) -> LabelsUsed {
+        LabelsUsed::Class
+    }
+
+    fn options(&self) -> Result<Map<String, Value>> {
+        options_of(self)
+    }
+
+    fn describe(&self) -> String {
+        let names: Vec<String> = self.neurons.iter().map(ToString::to_string).collect();
+        let scope = match self.scope {
+            EditScope::Class(class) => format!("class {class}"),
+            EditScope::AllClasses => "all classes".to_owned(),
+        };
+        format!(
+            "corrects neurons {} for {scope} by the probability ratio, with seed {}",
+            names.join(", "),
+            self.config.training.seed.0
+        )
+    }
+
+    fn neurons(&self) -> &[NeuronId] {
+        &self.neurons
+    }
+
+    fn class(&self) -> Option<ClassId> {
+        match self.scope {
+            EditScope::Class(class) => Some(class),
+            EditScope::AllClasses => None,
+        }
+    }
+
+    fn control(&self) -> Option<Retrain> {
+        Some(Retrain::new(self.config.training.clone()))
+    }
+
+    fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
+        self.check(input)?;
+        let target = self.target(input)?;
+        let training = Training {
+            input,
+            objective: &mut RatioObjective::new(self, target, input.device()),
+            sampling: &Shuffled {
+                samples: input.train().len(),
+            },
+            config: &self.config.training,
+            stage: Self::STAGE,
+        };
+        Ok(train(training, observer)?.with_derived(Self::TARGET, target))
+    }
+}
+
+/// Checks that there are neurons, each named once, all of them in the layer.
+pub(crate) fn check_neurons(
+    neurons: &[NeuronId],
+    layer: &neuroinspect_core::DecisionLayer,
+) -> Result<()> {
+    if neurons.is_empty() {
+        return Err(Error::NoNeurons);
+    }
+    let mut seen = HashSet::new();
+    for &neuron in neurons {
+        layer.check_neuron(neuron)?;
+        if !seen.insert(neuron) {
+            return Err(Error::DuplicateNeuron { neuron });
+        }
+    }
+    Ok(())
+}

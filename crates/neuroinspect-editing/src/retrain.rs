@@ -1,0 +1,71 @@
+//! Plain retraining of the decision layer.
+
+use neuroinspect_core::Observer;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    Citation, CrossEntropy, DecisionMethod, Fitted, LabelsUsed, MethodInput, Result, Shuffled,
+    Training, TrainingConfig, options_of, train,
+};
+
+/// The decision layer trained on by cross-entropy alone (empirical risk minimisation on the head): a
+/// method of its own, and the control of those that add something to it.
+///
+/// With the [training](TrainingConfig) of another method, under [`Keep::Last`](crate::Keep::Last),
+/// it takes the same steps on the same batches; under another rule each keeps the epoch that is best
+/// of its own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retrain {
+    /// How it is trained.
+    pub training: TrainingConfig,
+}
+
+impl Retrain {
+    /// The name it is recorded under.
+    pub const NAME: &'static str = "retrain";
+
+    const STAGE: &'static str = "retraining";
+
+    /// Trained so.
+    pub fn new(training: TrainingConfig) -> Self {
+        Self { training }
+    }
+}
+
+impl DecisionMethod for Retrain {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn citation(&self) -> Option<Citation> {
+        None
+    }
+
+    fn labels(&self) -> LabelsUsed {
+        LabelsUsed::Class
+    }
+
+    fn options(&self) -> Result<Map<String, Value>> {
+        options_of(self)
+    }
+
+    fn describe(&self) -> String {
+        let seed = self.training.seed.0;
+        format!("retrains the decision layer, with seed {seed}")
+    }
+
+    fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
+        let training = Training {
+            input,
+            objective: &mut CrossEntropy,
+            sampling: &Shuffled {
+                samples: input.train().len(),
+            },
+            config: &self.training,
+            stage: Self::STAGE,
+        };
+        train(training, observer)
+    }
+}

@@ -1,0 +1,258 @@
+//! Editing over and over on the same samples.
+
+mod result;
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Instant,
+};
+
+use burn::tensor::{Device, Tensor};
+use neuroinspect_core::{DecisionLayer, Metrics, NeuronId, Observer, is_cancellation};
+use serde::{Deserialize, Serialize};
+
+pub use self::result::{EditResult, Edited};
+
+use crate::{
+    Comparison, Control, DecisionMethod, DeviceTable, EditData, Fitted, LayerPatch, LayerTensors,
+    MethodInput, Recipe, Result, Retrain, Samples, Storage, TrainingConfig, Verdict, data::indices,
+    ratio::check_neurons,
+};
+
+/// Samples and a decision layer on a device, to try one edit after another.
+///
+/// Features, labels and the logits of the samples measured on, `4 E K` bytes, stay on the device, so
+/// that a question costs what is new in it: [`preview`](Self::preview) one small product,
+/// [`edit`](Self::edit) the training. The control of a training is trained once. Sessions can be
+/// shared between threads.
+pub struct EditSession {
+    data: EditData,
+    layer: DecisionLayer,
+    train: DeviceTable,
+    validation: DeviceTable,
+    evaluation: DeviceTable,
+    /// The layer's logits of each chunk of `evaluation`: `[C, K]`.
+    logits: Vec<Tensor<2>>,
+    before: Metrics,
+    also_trained_on: OnceLock<usize>,
+    /// What controls came to, by their training.
+    controls: Mutex<Vec<(TrainingConfig, Metrics)>>,
+}
+
+/// What silencing neurons would do: their activations set to 0, the layer left as it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preview {
+    /// The neurons.
+    pub neurons: Vec<NeuronId>,
+    /// Metrics with and without them.
+    pub comparison: Comparison,
+    /// How long it took.
+    pub milliseconds: f64,
+}
+
+impl EditSession {
+    /// Puts samples and layer on a device, features included.
+    ///
+    /// # Errors
+    ///
+    /// When the layer does not fit the samples, or the device fails.
+    pub fn new(data: EditData, layer: &DecisionLayer, device: &Device) -> Result<Self> {
+        Self::with_storage(data, layer, device, Storage::Device)
+    }
+
+    /// [`new`](Self::new), with features kept where `storage` says.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_storage(
+        data: EditData,
+        layer: &DecisionLayer,
+        device: &Device,
+        storage: Storage,
+    ) -> Result<Self> {
+        data.train().table().check_layer(layer)?;
+        let table = |samples: &Samples| DeviceTable::new(samples.clone(), device, storage);
+        let evaluation = table(data.evaluation())?;
+        let tensors = LayerTensors::of(layer, device);
+        let logits: Vec<_> = logits(&evaluation, &tensors).collect();
+        Ok(Self {
+            before: evaluation.metrics(logits.iter().cloned())?,
+            train: table(data.train())?,
+            validation: table(data.validation())?,
+            layer: layer.clone(),
+            evaluation,
+            logits,
+            also_trained_on: OnceLock::new(),
+            controls: Mutex::default(),
+            data,
+        })
+    }
+
+    /// The samples.
+    pub fn data(&self) -> &EditData {
+        &self.data
+    }
+
+    /// The layer to be edited.
+    pub fn layer(&self) -> &DecisionLayer {
+        &self.layer
+    }
+
+    /// Metrics of that layer.
+    pub fn before(&self) -> &Metrics {
+        &self.before
+    }
+
+    /// What methods work on.
+    ///
+    /// # Errors
+    ///
+    /// As [`MethodInput::new`].
+    pub fn input(&self) -> Result<MethodInput<'_>> {
+        MethodInput::new(&self.train, &self.validation, &self.layer)
+    }
+
+    /// Metrics of another layer on the same samples.
+    ///
+    /// # Errors
+    ///
+    /// When the layer does not fit the samples, or the device fails.
+    pub fn measure(&self, layer: &DecisionLayer) -> Result<Metrics> {
+        self.evaluation.samples().table().check_layer(layer)?;
+        let layer = LayerTensors::of(layer, self.evaluation.device());
+        self.evaluation.metrics(logits(&self.evaluation, &layer))
+    }
+
+    /// What silencing neurons would do, from the logits alone: `z - F_S W_S^T`.
+    ///
+    /// # Errors
+    ///
+    /// When there are no neurons, one is out of range or named twice, or the device fails.
+    pub fn preview(&self, neurons: &[NeuronId]) -> Result<Preview> {
+        let start = Instant::now();
+        check_neurons(neurons, &self.layer)?;
+        let device = self.evaluation.device();
+        let weight = self.layer.weight_on(device);
+        let weight = weight.select(1, indices(neurons, device)).transpose();
+        let columns = self.evaluation.columns(neurons);
+        let chunks = self.logits.iter().zip(self.evaluation.ranges());
+        let silenced = chunks.map(|(logits, range)| {
+            let columns = columns.clone().slice_dim(0, range);
+            logits.clone() - columns.matmul(weight.clone())
+        });
+        let after = self.evaluation.metrics(silenced)?;
+        Ok(Preview {
+            neurons: neurons.to_vec(),
+            comparison: self.compared_to(after),
+            milliseconds: start.elapsed().as_secs_f64() * 1e3,
+        })
+    }
+
+    /// Makes a layer by a method, measures it, and trains the method's control where this session
+    /// has not done so.
+    ///
+    /// The edit stands whatever becomes of the control.
+    ///
+    /// # Errors
+    ///
+    /// As [`DecisionMethod::fit`], also when the observer asks to stop before the edit is done.
+    pub fn edit(&self, method: &dyn DecisionMethod, observer: &mut dyn Observer) -> Result<Edited> {
+        let fitted = method.fit(&self.input()?, observer)?;
+        let comparison = self.compared_to(self.measure(&fitted.layer)?);
+        let recipe = Recipe::of(self.model(), method, &fitted)?;
+        let patch = LayerPatch::between(&self.layer, &fitted.layer, recipe.clone())?;
+        let control = method
+            .control()
+            .map(|control| self.control(&control.training, observer));
+        let Fitted {
+            layer,
+            epochs,
+            stopped_early,
+            ..
+        } = fitted;
+        let measured = control.as_ref().and_then(Control::metrics);
+        let verdict = method
+            .class()
+            .map(|class| Verdict::new(class, &comparison, measured));
+        let result = EditResult {
+            neurons: method.neurons().to_vec(),
+            recipe,
+            layer_sha256: patch.sha256_after().to_owned(),
+            epochs,
+            stopped_early,
+            comparison,
+            control,
+            also_trained_on: *self
+                .also_trained_on
+                .get_or_init(|| self.data.also_trained_on()),
+            chosen_from: 0,
+            verdict,
+        };
+        Ok(Edited {
+            layer,
+            patch,
+            result,
+        })
+    }
+
+    /// What plain retraining comes to: trained once for each training, then remembered.
+    pub fn control(&self, training: &TrainingConfig, observer: &mut dyn Observer) -> Control {
+        let known = self.controls().iter().find_map(|(config, metrics)| {
+            (config == training).then(|| Control::Measured(metrics.clone()))
+        });
+        if let Some(known) = known {
+            return known;
+        }
+        // Not under the lock: an edit on another thread need not wait for this one's control.
+        let mut retrain = || {
+            let fitted = Retrain::new(training.clone()).fit(&self.input()?, observer)?;
+            self.measure(&fitted.layer)
+        };
+        match retrain() {
+            Ok(metrics) => {
+                self.controls().push((training.clone(), metrics.clone()));
+                Control::Measured(metrics)
+            }
+            Err(error) if is_cancellation(&error) => Control::Stopped,
+            Err(error) => Control::Failed(with_causes(&error)),
+        }
+    }
+
+    fn controls(&self) -> MutexGuard<'_, Vec<(TrainingConfig, Metrics)>> {
+        self.controls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn compared_to(&self, after: Metrics) -> Comparison {
+        let before = self.before.clone();
+        Comparison { before, after }
+    }
+
+    /// Name of the classifier.
+    fn model(&self) -> &str {
+        &self.data.train().table().provenance().model
+    }
+}
+
+impl fmt::Debug for EditSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EditSession")
+            .field("train", &self.train)
+            .field("validation", &self.validation)
+            .field("evaluation", &self.evaluation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The logits of each chunk of a table.
+fn logits(table: &DeviceTable, layer: &LayerTensors) -> impl Iterator<Item = Tensor<2>> {
+    table.chunks().map(|batch| layer.logits(batch.features))
+}
+
+/// An error and what caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    causes.join(": ")
+}

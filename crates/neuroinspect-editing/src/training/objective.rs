@@ -1,0 +1,121 @@
+//! What a decision layer is trained for.
+
+use burn::tensor::{Tensor, activation::log_softmax};
+
+use crate::{Batch, LayerTensors};
+
+/// The loss of a batch, with its gradient in closed form.
+///
+/// An objective that keeps something over batches, as the group weights of group DRO, keeps it on
+/// the device: a value read back in the middle of an epoch makes every step wait. What it needs of
+/// each sample, it finds by [`Batch::samples`].
+///
+/// ```
+/// use burn::tensor::{Tensor, activation::log_softmax};
+/// use neuroinspect_editing::{Batch, Evaluation, LayerTensors, Objective};
+///
+/// /// `sum(w_y CE) / sum(w_y)`, as PyTorch weights classes.
+/// struct ClassWeighting {
+///     /// `w`: `[1, K]`.
+///     weights: Tensor<2>,
+/// }
+///
+/// impl Objective for ClassWeighting {
+///     fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> Evaluation {
+///         let one_hot = batch.one_hot();
+///         let log_p = log_softmax(layer.logits(batch.features.clone()), 1);
+///         let weight = (one_hot.clone() * self.weights.clone()).sum_dim(1); // [B, 1]
+///         let share = weight.clone() / weight.sum().unsqueeze();
+///         let loss = -(log_p.clone() * one_hot.clone() * share.clone()).sum();
+///         Evaluation::through_logits(loss, (log_p.exp() - one_hot) * share, &batch.features)
+///     }
+/// }
+/// ```
+pub trait Objective: Send {
+    /// The loss of a batch, and its gradient.
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> Evaluation;
+
+    /// Weight of the penalty in the loss. At 0, as where there is no penalty, it is reported but
+    /// chooses no epoch.
+    fn penalty_weight(&self) -> f64 {
+        0.0
+    }
+
+    /// What a batch adds to the sum that [`penalty_of`](Self::penalty_of) makes the penalty of:
+    /// `[1]`. `logits` `[B, K]` are the layer's. `None` where there is no penalty.
+    fn penalty_sum(
+        &self,
+        layer: &LayerTensors,
+        batch: &Batch,
+        logits: &Tensor<2>,
+    ) -> Option<Tensor<1>> {
+        let _ = (layer, batch, logits);
+        None
+    }
+
+    /// The penalty over a whole table, out of the sum over its samples.
+    fn penalty_of(&self, sum: f64, samples: usize) -> f64 {
+        sum / samples as f64
+    }
+}
+
+/// The loss of a batch, and its gradient.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Evaluation {
+    /// The loss, penalties and all: `[1]`.
+    pub loss: Tensor<1>,
+    /// The penalty in it, before it is weighted: `[1]`; 0 where there is none.
+    pub penalty: Tensor<1>,
+    /// Gradient of the loss with respect to `W`: `[K, D]`.
+    pub weight: Tensor<2>,
+    /// The same with respect to `b`: `[K]`.
+    pub bias: Tensor<1>,
+}
+
+impl Evaluation {
+    /// A loss that depends on `W` and `b` through the logits alone, `gradient` `[B, K]` being that
+    /// with respect to them.
+    pub fn through_logits(loss: Tensor<1>, gradient: Tensor<2>, features: &Tensor<2>) -> Self {
+        Self {
+            penalty: loss.zeros_like(),
+            loss,
+            weight: gradient.clone().transpose().matmul(features.clone()),
+            bias: gradient.sum_dim(0).squeeze_dim(0),
+        }
+    }
+}
+
+/// The mean cross-entropy: plain retraining.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CrossEntropy;
+
+impl Objective for CrossEntropy {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> Evaluation {
+        let terms = CrossEntropyTerms::new(layer.logits(batch.features.clone()), batch);
+        Evaluation::through_logits(terms.loss, terms.gradient, &batch.features)
+    }
+}
+
+/// The mean cross-entropy of a batch, and what others build on it.
+pub(crate) struct CrossEntropyTerms {
+    /// The loss: `[1]`.
+    pub(crate) loss: Tensor<1>,
+    /// `softmax` of the logits: `[B, K]`.
+    pub(crate) p: Tensor<2>,
+    /// The gradient with respect to the logits: `[B, K]`.
+    pub(crate) gradient: Tensor<2>,
+}
+
+impl CrossEntropyTerms {
+    pub(crate) fn new(logits: Tensor<2>, batch: &Batch) -> Self {
+        let (samples, one_hot) = (batch.len() as f64, batch.one_hot());
+        let log_p = log_softmax(logits, 1);
+        let p = log_p.clone().exp();
+        Self {
+            loss: -(log_p * one_hot.clone()).sum() / samples,
+            gradient: (p.clone() - one_hot) / samples,
+            p,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+use burn::tensor::{Device, Tensor};
+use neuroinspect_testing::{assert_close, reference::original};
+
+use super::*;
+
+#[test]
+fn adam_is_that_of_pytorch() {
+    let device = Device::flex();
+    let tensor = |values: [f32; 3]| Tensor::<1>::from_data(values, &device);
+    let mut parameter = tensor([0.5, -1.0, 2.0]);
+    let mut adam = Adam::new();
+    // torch.optim.Adam(lr=0.1, weight_decay=0.01) of PyTorch 2.9 on the same gradients.
+    for (gradient, expected) in [
+        ([1.0, -0.5, 0.0], [0.4, -0.9, 1.9000001]),
+        ([0.2, 0.3, -1e-3], [0.3195246, -0.8787013, 1.8004124]),
+        ([-2.0, 0.1, 4.0], [0.3479645, -0.8722469, 1.7360173_f32]),
+    ] {
+        parameter = adam.step(parameter, tensor(gradient), 0.1, 0.01);
+        // A few roundings in single precision of values near 1.
+        assert_close(&parameter, expected, 0.0, 5e-7);
+    }
+}
+
+#[test]
+fn the_warmup_curve_is_that_of_the_original() {
+    let rate = |step: usize| warmup(1e-3, step as f64 / 100.0);
+    let rates: Vec<f64> = (0..100).map(rate).collect();
+    // The reference is in single precision: half a unit in its last place.
+    assert_close(rates, original().values("editing.warmup_lr"), 0.0, 6e-11);
+}
+
+#[test]
+fn the_warmup_rises_stays_and_falls() {
+    let rates: Vec<f64> = (0..1000)
+        .map(|step| Schedule::Warmup.rate(2.0, step, 50, 20))
+        .collect();
+    // Half a step in, of a rise over 50 steps, and half a step before the end of the fall.
+    assert!((rates[0] - 0.02).abs() < 1e-12);
+    assert!(rates[..50].is_sorted());
+    assert!(rates[50..750].iter().all(|&rate| rate == 2.0));
+    assert!(rates[750..].is_sorted_by(|a, b| a >= b));
+    assert!((rates[874] + rates[875] - 2.0).abs() < 1e-12, "half-way");
+    assert!(rates[999] > 0.0 && rates[999] < 1e-4);
+}
+
+#[test]
+fn the_originals_warmup_is_a_sawtooth() {
+    // 20 epochs of 100 steps, base rate 1e-3: each epoch spans 1/20 of the curve, its rise.
+    let rate = |epoch: usize, step: usize| {
+        Schedule::OriginalWarmup.rate(1e-3, epoch * 100 + step, 100, 20)
+    };
+    assert_eq!(rate(0, 0), 1e-3, "the very first step has the full rate");
+    for epoch in 0..20 {
+        if epoch > 0 {
+            assert!(
+                (rate(epoch, 0) - 0.99e-3).abs() < 1e-12,
+                "the last rate of the epoch before"
+            );
+        }
+        assert_eq!(rate(epoch, 1), 0.0);
+        assert!((rate(epoch, 51) - 0.5e-3).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,195 @@
+//! Whether an edit did what it was for.
+
+mod words;
+
+use neuroinspect_core::{ClassId, Metrics};
+use serde::{Deserialize, Serialize};
+
+use crate::Comparison;
+
+/// Whether an edit helped the class that it was for, and what that rests on.
+///
+/// The rule, on accuracies in whole tenths of a percentage point, as they are shown:
+///
+/// 1. Where the class has no samples among those measured, nothing can be said.
+/// 2. Where its accuracy did not rise, the edit failed.
+/// 3. Where the control is a point or more ahead on the class, or where neither the class nor the
+///    worst group is a point or more ahead of the control, plain retraining does as much. A small
+///    group that gains is more than retraining, though its class hardly shows it.
+/// 4. Otherwise the edit helped.
+///
+/// It did so at a cost where the average, the worst class or the worst group fell, or another class
+/// by a point or more: of many classes, some always lose a little.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The class that the edit was to help.
+    pub class: ClassId,
+    /// Whether it did.
+    pub conclusion: Conclusion,
+    /// Accuracy of the class; `None` where it has no samples.
+    pub accuracy: Option<Change>,
+    /// The same after the control; `None` where there was none.
+    pub control: Option<f64>,
+    /// Accuracy over all samples.
+    pub average: Change,
+    /// Accuracy of the worst class; `None` where that is the class itself, before and after.
+    pub worst_class: Option<Change>,
+    /// Accuracy of the worst group; `None` where there are no groups.
+    pub worst_group: Option<Change>,
+    /// Of the other classes the one that lost most; `None` where none lost.
+    pub largest_loss: Option<ClassChange>,
+}
+
+/// What an edit came to; see [`Verdict`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Conclusion {
+    /// The class gained, more than by the control, and nothing else lost.
+    Helped,
+    /// The class gained, more than by the control, and something else lost.
+    HelpedAtACost,
+    /// The class gained, but plain retraining does as much for it.
+    NoMoreThanRetraining,
+    /// The class gained, but plain retraining does as much for it; and something else lost.
+    NoMoreThanRetrainingAtACost,
+    /// The class did not gain.
+    Failed,
+    /// The class has no samples in the data that was measured on.
+    Unmeasured,
+}
+
+/// An accuracy before and after an edit, in `[0, 1]`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Before.
+    pub before: f64,
+    /// After.
+    pub after: f64,
+}
+
+/// What became of a class.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClassChange {
+    /// The class.
+    pub class: ClassId,
+    /// Its accuracy.
+    pub accuracy: Change,
+}
+
+/// Which way an accuracy went, as far as a tenth of a percentage point shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// It rose.
+    Up,
+    /// It fell.
+    Down,
+    /// It stayed.
+    Level,
+}
+
+impl Change {
+    /// From one to the other.
+    pub fn new(before: f64, after: f64) -> Self {
+        Self { before, after }
+    }
+
+    /// By how many tenths of a percentage point it rose, of the tenths that are shown.
+    pub fn tenths(&self) -> i64 {
+        let tenths = |share: f64| (share * 1000.0).round() as i64;
+        tenths(self.after) - tenths(self.before)
+    }
+
+    /// Which way it went.
+    pub fn direction(&self) -> Direction {
+        match self.tenths() {
+            1.. => Direction::Up,
+            0 => Direction::Level,
+            _ => Direction::Down,
+        }
+    }
+
+    fn of(before: Option<f64>, after: Option<f64>) -> Option<Self> {
+        Some(Self::new(before?, after?))
+    }
+}
+
+impl Verdict {
+    /// What is less than this, a percentage point in tenths, is no gain over the control, and of one
+    /// class among many no loss that an edit is judged by.
+    pub const NOTABLE: i64 = 10;
+
+    /// The verdict on an edit that was to help `class`; `control` is what its control came to, where
+    /// there is one.
+    pub fn new(class: ClassId, comparison: &Comparison, control: Option<&Metrics>) -> Self {
+        let Comparison { before, after } = comparison;
+        let of_class = |metrics: &Metrics| metrics.class_accuracy.get(class.0).copied().flatten();
+        let worst_class = (before.worst_class, after.worst_class) != (class, class);
+        let mut verdict = Self {
+            class,
+            conclusion: Conclusion::Unmeasured,
+            accuracy: Change::of(of_class(before), of_class(after)),
+            control: control.and_then(of_class),
+            average: Change::new(before.accuracy, after.accuracy),
+            worst_class: worst_class
+                .then(|| Change::new(before.worst_class_accuracy, after.worst_class_accuracy)),
+            worst_group: Change::of(before.worst_group_accuracy, after.worst_group_accuracy),
+            largest_loss: largest_loss(class, comparison),
+        };
+        let group = control.and_then(|control| control.worst_group_accuracy);
+        verdict.conclusion = verdict.conclude(control.is_some(), group);
+        verdict
+    }
+
+    fn conclude(&self, controlled: bool, group_of_control: Option<f64>) -> Conclusion {
+        let Some(accuracy) = self.accuracy else {
+            return Conclusion::Unmeasured;
+        };
+        if accuracy.direction() != Direction::Up {
+            return Conclusion::Failed;
+        }
+        let beyond = |control: Option<f64>, after: f64| {
+            control.is_some_and(|control| Change::new(control, after).tenths() >= Self::NOTABLE)
+        };
+        let behind = self
+            .control
+            .is_some_and(|control| Change::new(accuracy.after, control).tenths() >= Self::NOTABLE);
+        let ahead = beyond(self.control, accuracy.after)
+            || (self.worst_group).is_some_and(|group| beyond(group_of_control, group.after));
+        let retrained = controlled && (behind || !ahead);
+        match (retrained, self.is_at_a_cost()) {
+            (false, false) => Conclusion::Helped,
+            (false, true) => Conclusion::HelpedAtACost,
+            (true, false) => Conclusion::NoMoreThanRetraining,
+            (true, true) => Conclusion::NoMoreThanRetrainingAtACost,
+        }
+    }
+
+    /// Whether something else lost.
+    fn is_at_a_cost(&self) -> bool {
+        let others = [Some(self.average), self.worst_class, self.worst_group];
+        let mut others = others.into_iter().flatten();
+        let loss = self
+            .largest_loss
+            .is_some_and(|loss| -loss.accuracy.tenths() >= Self::NOTABLE);
+        loss || others.any(|change| change.direction() == Direction::Down)
+    }
+}
+
+/// The class that lost most of those that lost visibly, but for the class edited for.
+fn largest_loss(edited: ClassId, comparison: &Comparison) -> Option<ClassChange> {
+    let Comparison { before, after } = comparison;
+    let accuracies = before.class_accuracy.iter().zip(&after.class_accuracy);
+    accuracies
+        .enumerate()
+        .filter_map(|(class, (before, after))| {
+            let (class, accuracy) = (ClassId(class), Change::of(*before, *after)?);
+            let lost = class != edited && accuracy.direction() == Direction::Down;
+            lost.then_some(ClassChange { class, accuracy })
+        })
+        .max_by(|a, b| {
+            let loss = |change: &ClassChange| change.accuracy.before - change.accuracy.after;
+            let shown = b.accuracy.tenths().cmp(&a.accuracy.tenths());
+            shown.then(loss(a).total_cmp(&loss(b)))
+        })
+}

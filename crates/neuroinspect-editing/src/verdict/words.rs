@@ -1,0 +1,78 @@
+//! A verdict in words: the same on the page, in the terminal and wherever else it is shown.
+
+use neuroinspect_core::ClassId;
+
+use super::{Change, Conclusion, Direction, Verdict};
+
+impl Verdict {
+    /// The verdict in a few words, the class by its name.
+    pub fn headline(&self, class_name: &str) -> String {
+        let name = quoted(class_name);
+        let retraining = "hardly more, if at all, than plain retraining does";
+        match self.conclusion {
+            Conclusion::Helped => format!("The edit helped {name}"),
+            Conclusion::HelpedAtACost => format!("The edit helped {name}, at a cost"),
+            Conclusion::NoMoreThanRetraining => format!("The edit helped {name} {retraining}"),
+            Conclusion::NoMoreThanRetrainingAtACost => {
+                format!("The edit helped {name} {retraining}, at a cost")
+            }
+            Conclusion::Failed => format!("The edit did not help {name}"),
+            Conclusion::Unmeasured => format!("The edit was not measured on {name}"),
+        }
+    }
+
+    /// What the edit did, in a sentence that hides no loss, without its subject: "raised its
+    /// accuracy from 55.0% to 80.0%; the average rose from 82.2% to 86.4%, ...".
+    pub fn effect(&self, class_names: &[String]) -> String {
+        let name = |class: ClassId| {
+            let name = class_names.get(class.0);
+            name.map_or_else(|| format!("class {class}"), |name| quoted(name))
+        };
+        let effect = match self.accuracy {
+            None => "was not measured on a sample of it".to_owned(),
+            Some(accuracy) => {
+                let (from, to) = (percent(accuracy.before), percent(accuracy.after));
+                match accuracy.direction() {
+                    Direction::Up => format!("raised its accuracy from {from} to {to}"),
+                    Direction::Down => format!("lowered its accuracy from {from} to {to}"),
+                    Direction::Level => format!("left its accuracy at {to}"),
+                }
+            }
+        };
+        let mut clauses = vec![clause("the average", self.average)];
+        let worst = [
+            ("the worst class", self.worst_class),
+            ("the worst group", self.worst_group),
+        ];
+        for (what, change) in worst {
+            clauses.extend(change.map(|change| clause(what, change)));
+        }
+        if let Some(loss) = self.largest_loss {
+            let what = format!("of the other classes {}", name(loss.class));
+            clauses.push(clause(&what, loss.accuracy));
+        }
+        if let Some(control) = self.control {
+            let (name, control) = (name(self.class), percent(control));
+            clauses.push(format!("plain retraining brings {name} to {control}"));
+        }
+        format!("{effect}; {}", clauses.join(", "))
+    }
+}
+
+/// Accuracies are shown to a tenth of a per cent, and told apart no finer than that.
+fn percent(share: f64) -> String {
+    format!("{:.1}%", share * 100.0)
+}
+
+fn quoted(name: &str) -> String {
+    format!("\u{201c}{name}\u{201d}")
+}
+
+fn clause(what: &str, change: Change) -> String {
+    let (from, to) = (percent(change.before), percent(change.after));
+    match change.direction() {
+        Direction::Up => format!("{what} rose from {from} to {to}"),
+        Direction::Down => format!("{what} fell from {from} to {to}"),
+        Direction::Level => format!("{what} stayed at {to}"),
+    }
+}

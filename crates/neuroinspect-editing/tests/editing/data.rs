@@ -1,0 +1,115 @@
+//! Samples, and what is edited and measured on.
+
+use std::sync::Arc;
+
+use ndarray::Array2;
+use neuroinspect_core::{Error as CoreError, FeatureTable, Groups, Seed};
+use neuroinspect_editing::{EditData, Error, Samples};
+use neuroinspect_testing::{
+    assert_close,
+    tables::{random_layer, random_table, table},
+};
+
+fn samples(name: &str, count: usize) -> Arc<FeatureTable> {
+    Arc::new(random_table(name, count, &random_layer(4, 6)))
+}
+
+#[test]
+fn parts_of_a_table_are_rows_of_it() {
+    let table = samples("a", 40);
+    let data = EditData::new(&table, samples("b", 12), Seed(3)).unwrap();
+    let (train, validation) = (data.train(), data.validation());
+    for part in [train, validation] {
+        assert!(Arc::ptr_eq(part.table(), &table), "nothing is copied");
+    }
+    // 15 % of the ten samples of each class, rounded.
+    assert_eq!((train.len(), validation.len()), (32, 8));
+    let mut rows: Vec<usize> = [train, validation]
+        .iter()
+        .flat_map(|part| (0..part.len()).map(|sample| part.row(sample)))
+        .collect();
+    rows.sort_unstable();
+    assert_eq!(rows, (0..40).collect::<Vec<_>>());
+    for sample in 0..train.len() {
+        let row = train.row(sample);
+        assert_eq!(train.labels()[sample], table.labels()[row]);
+        assert_eq!(train.id(sample), table.sample_ids()[row]);
+        assert_eq!(train.feature(sample), table.feature(row));
+    }
+    let again = EditData::new(&table, samples("b", 12), Seed(3)).unwrap();
+    assert_eq!(again.validation().labels(), validation.labels());
+    let selected = (0..train.len()).map(|sample| train.row(sample));
+    let selected = table.select(&selected.collect::<Vec<_>>()).unwrap();
+    let expected = selected.mean_features().unwrap();
+    // In double precision here, in single there.
+    assert_close(train.mean_features().unwrap(), expected, 0.0, 1e-6);
+}
+
+#[test]
+fn groups_go_with_their_samples() {
+    let names = vec!["even".into(), "odd".into()];
+    let of_sample = (0..8).map(|sample| sample % 2).collect();
+    let table = table(Array2::zeros((8, 1)), &[0; 8], 1)
+        .with_groups(Groups::new(names, of_sample).unwrap())
+        .unwrap();
+    let some = Samples::of_rows(&Arc::new(table), vec![7, 2, 4]).unwrap();
+    assert_eq!(some.groups().unwrap().unwrap().of_sample(), [1, 0, 0]);
+}
+
+#[test]
+fn one_table_is_halved_and_halved_again() {
+    let data = EditData::halves(samples("a", 80), Seed(0)).unwrap();
+    let sizes = [data.train(), data.validation(), data.evaluation()].map(Samples::len);
+    assert_eq!(sizes, [32, 8, 40]);
+    assert_eq!(data.also_trained_on(), 0);
+}
+
+#[test]
+fn samples_trained_on_and_measured_on_are_counted() {
+    let table = samples("a", 40);
+    let all = EditData::new(&table, &table, Seed(0)).unwrap();
+    assert_eq!(all.also_trained_on(), 40);
+    let some = Samples::of_rows(&table, vec![3, 4, 5]).unwrap();
+    let some = EditData::of_parts(some, &table, &table).unwrap();
+    assert_eq!(some.also_trained_on(), 40, "validated on");
+    // Other images under the same ids.
+    let other = EditData::new(&table, samples("b", 40), Seed(0)).unwrap();
+    assert_eq!(other.also_trained_on(), 0);
+    let among = [1, 2].map(|row| (table.sample_ids()[row].as_str(), table.feature(row)));
+    assert_eq!(all.evaluated_among(among), 2);
+}
+
+#[test]
+fn what_cannot_be_edited_on_is_refused() {
+    let table = samples("a", 40);
+    let none = Samples::of_rows(&table, vec![]).unwrap();
+    for (data, what) in [
+        (
+            EditData::of_parts(none.clone(), &table, &table),
+            "to edit on",
+        ),
+        (
+            EditData::of_parts(&table, none.clone(), &table),
+            "to validate",
+        ),
+        (EditData::of_parts(&table, &table, none), "to measure"),
+    ] {
+        let error = data.unwrap_err();
+        assert!(matches!(error, Error::Core(CoreError::Empty { .. })));
+        assert!(error.to_string().contains(what), "{error}");
+    }
+    let narrow = Arc::new(random_table("a", 8, &random_layer(4, 5)));
+    let error = EditData::new(&table, narrow, Seed(0)).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Core(CoreError::DifferentTables { .. })
+    ));
+    assert!(matches!(
+        Samples::of_rows(&table, vec![40]),
+        Err(Error::Core(CoreError::OutOfRange { index: 40, .. }))
+    ));
+    let names = |names: [&str; 2]| names.map(String::from);
+    let (one, other) = (names(["cat", "dog"]), names(["dog", "cat"]));
+    assert!(EditData::check_class_names(&one, &one).is_ok());
+    assert!(EditData::check_class_names(&one, &other).is_err());
+}

@@ -1,0 +1,218 @@
+//! Rival methods on the shared loop: a loss or a sampling each, as any user of the crate could write
+//! them, against the authors' values where there are some.
+
+use burn::tensor::{Device, Tensor, TensorData, activation::log_softmax};
+use ndarray::{Array2, array};
+use neuroinspect_core::{DecisionLayer, Observer, Seed, Silent};
+use neuroinspect_editing::{
+    Batch, Citation, CrossEntropy, DecisionMethod, DeviceTable, Evaluation, Fitted, LabelsUsed,
+    LayerTensors, MethodInput, Objective, Recipe, Result, Sampling, Storage, Training,
+    TrainingConfig, Weighted, options_of, train,
+};
+use neuroinspect_testing::{
+    assert_close,
+    reference::{Reference, original},
+    tables::table,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{fit, settled};
+
+/// `sum(w_y CE) / sum(w_y)`.
+struct ClassWeighting {
+    weights: Tensor<2>,
+}
+
+impl Objective for ClassWeighting {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> Evaluation {
+        let one_hot = batch.one_hot();
+        let log_p = log_softmax(layer.logits(batch.features.clone()), 1);
+        let weight = (one_hot.clone() * self.weights.clone()).sum_dim(1);
+        let share = weight.clone() / weight.sum().unsqueeze();
+        let loss = -(log_p.clone() * one_hot.clone() * share.clone()).sum();
+        Evaluation::through_logits(loss, (log_p.exp() - one_hot) * share, &batch.features)
+    }
+}
+
+/// The mean of `w_y (1 - p_y)^2 CE`; the weight of a sample counts as a constant in the authors'
+/// gradient.
+struct Focal {
+    weights: Tensor<2>,
+}
+
+impl Objective for Focal {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> Evaluation {
+        let one_hot = batch.one_hot();
+        let log_p = log_softmax(layer.logits(batch.features.clone()), 1);
+        let p = log_p.clone().exp();
+        let of_label = |values: Tensor<2>| (values * one_hot.clone()).sum_dim(1);
+        let doubt = of_label(p.clone()).neg() + 1.0;
+        let weight = of_label(one_hot.clone() * self.weights.clone());
+        let weight = weight * doubt.square() / batch.len() as f64;
+        let loss = -(of_label(log_p) * weight.clone()).sum();
+        Evaluation::through_logits(loss, (p - one_hot) * weight, &batch.features)
+    }
+}
+
+/// The layer and the samples of the reference, with its weights: 0.9, and 1 for class 3.
+fn reference_batch() -> (Reference, LayerTensors, Batch, Tensor<2>) {
+    let reference = original();
+    let device = Device::flex();
+    let layer = LayerTensors::of(&reference.decision_layer(), &device);
+    let features: Array2<f32> = reference.array("counterfactual.features");
+    let labels = reference.indices("editing.labels");
+    let samples = table(features, &labels, 10);
+    let samples = DeviceTable::new(samples, &device, Storage::Device).unwrap();
+    let all: Vec<usize> = (0..samples.len()).collect();
+    let mut weights = vec![0.9_f32; 10];
+    weights[3] = 1.0;
+    let weights = Tensor::from_data(TensorData::new(weights, [1, 10]), &device);
+    (reference, layer, samples.batch(&all), weights)
+}
+
+#[test]
+fn class_weighting_and_focal_loss_are_those_of_the_original() {
+    let (reference, layer, batch, weights) = reference_batch();
+    let class_weighting = ClassWeighting {
+        weights: weights.clone(),
+    };
+    for (name, mut objective) in [
+        (
+            "class_weighting",
+            Box::new(class_weighting) as Box<dyn Objective>,
+        ),
+        ("focal", Box::new(Focal { weights })),
+    ] {
+        let theirs = reference.values(&format!("editing.{name}"));
+        // Single precision on both sides, of values near 1.
+        assert_close(objective.evaluate(&layer, &batch).loss, theirs, 0.0, 1e-6);
+    }
+}
+
+#[test]
+fn the_gradient_of_class_weighting_is_that_of_its_loss() {
+    let (_, layer, batch, weights) = reference_batch();
+    let mut objective = ClassWeighting { weights };
+    let result = objective.evaluate(&layer, &batch);
+    // Along its own gradient a loss falls by the square of its length, at first.
+    let squares = result.weight.clone().square().sum() + result.bias.clone().square().sum();
+    let square: f32 = squares.into_scalar();
+    let step = 1e-3;
+    let moved = LayerTensors {
+        weight: layer.weight.clone() - result.weight * step,
+        bias: layer.bias.clone() - result.bias * step,
+    };
+    let fallen = result.loss - objective.evaluate(&moved, &batch).loss;
+    let fallen: f32 = fallen.into_scalar();
+    let expected = step as f32 * square;
+    assert!(
+        (fallen / expected - 1.0).abs() < 0.02,
+        "{fallen} for {expected}"
+    );
+}
+
+/// Upweighting what the layer gets wrong, JTT's second stage on the head.
+#[derive(Debug, Serialize, Deserialize)]
+struct Upweighted {
+    factor: f64,
+    training: TrainingConfig,
+}
+
+impl DecisionMethod for Upweighted {
+    fn name(&self) -> &'static str {
+        "upweighted"
+    }
+
+    fn citation(&self) -> Option<Citation> {
+        Some(Citation {
+            text: "Liu et al., Just Train Twice, ICML 2021",
+            url: "https://arxiv.org/abs/2107.09044",
+        })
+    }
+
+    fn labels(&self) -> LabelsUsed {
+        LabelsUsed::Class
+    }
+
+    fn options(&self) -> Result<Map<String, Value>> {
+        options_of(self)
+    }
+
+    fn describe(&self) -> String {
+        format!("draws mistakes {} times as often", self.factor)
+    }
+
+    fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
+        let samples = input.train().samples();
+        let predicted = samples.table().predicted_by(input.layer())?;
+        let weights = samples.labels().into_iter().enumerate();
+        let weights = weights.map(|(sample, label)| {
+            let right = predicted.predictions()[samples.row(sample)] == label;
+            if right { 1.0 } else { self.factor }
+        });
+        let training = Training {
+            input,
+            objective: &mut CrossEntropy,
+            sampling: &Weighted::new(weights.collect())?,
+            config: &self.training,
+            stage: "editing",
+        };
+        train(training, observer)
+    }
+}
+
+#[test]
+fn upweighted_mistakes_are_learnt_first() {
+    // One sample in ten is of class 1 and predicted as class 0.
+    let labels: Vec<usize> = (0..100).map(|index| usize::from(index % 10 == 0)).collect();
+    let features = Array2::from_shape_fn((100, 1), |(row, _)| labels[row] as f32);
+    let samples = table(features, &labels, 2);
+    let layer = DecisionLayer::new(array![[0.0], [0.0]], array![1.0, -1.0]).unwrap();
+    let learnt = |factor| {
+        let training = TrainingConfig::default()
+            .with_learning_rate(0.03)
+            .with_epochs(25, None);
+        let method = Upweighted { factor, training };
+        let fitted = fit(&method, [&samples, &samples], &layer, &mut Silent).unwrap();
+        let accuracy = samples
+            .predicted_by(&fitted.layer)
+            .unwrap()
+            .metrics()
+            .unwrap();
+        accuracy.class_accuracy[1].unwrap()
+    };
+    assert_eq!((learnt(1.0), learnt(50.0)), (0.0, 1.0));
+}
+
+#[test]
+fn draws_follow_the_weights_and_the_seed() {
+    let weights: Vec<f64> = (0..1000).map(|sample| f64::from(sample % 4)).collect();
+    let sampling = Weighted::new(weights).unwrap();
+    let order = sampling.order(Seed(1), 1);
+    assert_eq!(order.len(), 1000);
+    let count = |rest| order.iter().filter(|&&sample| sample % 4 == rest).count();
+    assert_eq!(count(0), 0);
+    // A sixth, a third and a half of 1000 draws, within five standard deviations.
+    for (rest, expected) in [(1, 167.0), (2, 333.0), (3, 500.0_f64)] {
+        let deviation = (expected * (1.0 - expected / 1000.0)).sqrt();
+        assert!((count(rest) as f64 - expected).abs() < 5.0 * deviation);
+    }
+    assert_eq!(sampling.order(Seed(1), 1), order);
+    assert_ne!(sampling.order(Seed(1), 2), order);
+}
+
+#[test]
+fn a_method_nobody_knows_is_recorded_and_used() {
+    let (samples, layer) = settled();
+    let method = Upweighted {
+        factor: 2.0,
+        training: TrainingConfig::default().with_epochs(1, None),
+    };
+    let fitted = fit(&method, [&samples, &samples], &layer, &mut Silent).unwrap();
+    let recipe = Recipe::of("toy", &method, &fitted).unwrap();
+    assert!(recipe.method.known().is_none());
+    let parsed: Upweighted = recipe.method.parse().unwrap();
+    assert_eq!((parsed.factor, recipe.method.kept_epoch), (2.0, Some(1)));
+    assert!(recipe.method.to_string().contains("'upweighted'"));
+}

@@ -1,0 +1,279 @@
+//! Editing over and over on the same samples.
+
+use std::{ops::ControlFlow, sync::Arc, thread};
+
+use burn::tensor::Device;
+use ndarray::{Array1, Array2};
+use neuroinspect_core::{
+    ClassId, DecisionLayer, Error as CoreError, FeatureTable, Metrics, NeuronId, Progress, Seed,
+    Silent,
+};
+use neuroinspect_editing::{
+    Comparison, Control, EditData, EditResult, EditScope, EditSession, Error, Keep, Preview,
+    RatioEdit, Retrain, Storage, TrainingConfig, Verdict,
+};
+use neuroinspect_testing::tables::{random_layer, random_table};
+
+use crate::{ratio_edit, training};
+
+const CLASSES: usize = 4;
+const NEURONS: usize = 6;
+
+fn data(layer: &DecisionLayer) -> EditData {
+    let table = |name, samples| Arc::new(random_table(name, samples, layer));
+    EditData::new(table("train", 120), table("evaluation", 50), Seed(2)).unwrap()
+}
+
+fn session() -> EditSession {
+    let layer = random_layer(CLASSES, NEURONS);
+    EditSession::new(data(&layer), &layer, &Device::flex()).unwrap()
+}
+
+fn edit(neurons: &[usize]) -> RatioEdit {
+    let config = training(|it| it.with_epochs(3, None));
+    ratio_edit(neurons, EditScope::Class(ClassId(1)), &config)
+}
+
+/// A layer's metrics on the samples measured on, on the host.
+fn on_host(session: &EditSession, layer: &DecisionLayer) -> Metrics {
+    let table = session.data().evaluation().table();
+    table.predicted_by(layer).unwrap().metrics().unwrap()
+}
+
+#[test]
+fn layers_are_measured_as_on_the_host() {
+    let session = session();
+    assert_eq!(session.before(), &on_host(&session, session.layer()));
+    let other = DecisionLayer::new(
+        random_layer(CLASSES, NEURONS)
+            .weight()
+            .mapv(|weight| -weight),
+        Array1::zeros(CLASSES),
+    )
+    .unwrap();
+    assert_eq!(session.measure(&other).unwrap(), on_host(&session, &other));
+    let narrow = random_layer(CLASSES, NEURONS - 1);
+    assert!(matches!(
+        session.measure(&narrow),
+        Err(Error::Core(CoreError::Shape { .. }))
+    ));
+}
+
+#[test]
+fn a_preview_is_the_layer_without_the_neurons() {
+    let session = session();
+    let neurons = [NeuronId(4), NeuronId(1)];
+    let preview = session.preview(&neurons).unwrap();
+    let mut weight = session.layer().weight().to_owned();
+    for neuron in neurons {
+        weight.column_mut(neuron.0).fill(0.0);
+    }
+    let silenced = DecisionLayer::new(weight, session.layer().bias().to_owned()).unwrap();
+    assert_eq!(preview.comparison.before, *session.before());
+    assert_eq!(preview.comparison.after, on_host(&session, &silenced));
+    assert_ne!(preview.comparison.after, preview.comparison.before);
+    assert!(preview.milliseconds > 0.0);
+    let json = serde_json::to_string(&preview).unwrap();
+    let read: Preview = serde_json::from_str(&json).unwrap();
+    assert_eq!(read.comparison, preview.comparison);
+
+    assert!(matches!(session.preview(&[]), Err(Error::NoNeurons)));
+    assert!(matches!(
+        session.preview(&[NeuronId(1), NeuronId(1)]),
+        Err(Error::DuplicateNeuron { .. })
+    ));
+    assert!(matches!(
+        session.preview(&[NeuronId(NEURONS)]),
+        Err(Error::Core(CoreError::NeuronOutOfRange { .. }))
+    ));
+}
+
+#[test]
+fn an_edit_says_what_it_did_and_what_retraining_does() {
+    let session = session();
+    let edited = session.edit(&edit(&[0, 2]), &mut Silent).unwrap();
+    let result = &edited.result;
+    assert_eq!(edited.patch.apply(session.layer()).unwrap(), edited.layer);
+    assert_eq!(edited.patch.recipe(), &result.recipe);
+    assert_eq!(result.layer_sha256, edited.layer.sha256());
+    assert_eq!(result.neurons, [0, 2].map(NeuronId));
+    assert_eq!(result.recipe.model, "toy");
+    assert_eq!(result.recipe.method.kept_epoch, Some(3));
+    assert!(result.derived("target").unwrap() >= 1.0);
+    assert_eq!(result.comparison.before, *session.before());
+    assert_eq!(result.comparison.after, on_host(&session, &edited.layer));
+    assert_eq!((result.also_trained_on, result.chosen_from), (0, 0));
+    assert_eq!(result.measured_on(), "50 samples not trained on");
+
+    let retrain = Retrain::new(training(|it| it.with_epochs(3, None)).training);
+    let retrained = session.edit(&retrain, &mut Silent).unwrap();
+    let after = &retrained.result.comparison.after;
+    assert_eq!(result.control_metrics(), Some(after));
+    assert_eq!(retrained.result.control, None, "it is the control itself");
+    assert_eq!(retrained.result.verdict, None, "it is for no class");
+    let verdict = Verdict::new(ClassId(1), &result.comparison, Some(after));
+    assert_eq!(result.verdict.as_ref(), Some(&verdict));
+
+    let json = serde_json::to_string(result).unwrap();
+    let read: EditResult = serde_json::from_str(&json).unwrap();
+    assert_eq!(read.comparison, result.comparison);
+    assert_eq!(read.verdict.unwrap().conclusion, verdict.conclusion);
+    assert_eq!(read.recipe.method.options, result.recipe.method.options);
+}
+
+#[test]
+fn what_it_was_measured_on_hides_nothing() {
+    let mut result = session().edit(&edit(&[0]), &mut Silent).unwrap().result;
+    (result.also_trained_on, result.chosen_from) = (20, 3);
+    assert_eq!(
+        result.measured_on(),
+        "50 samples, 20 of which were trained on as well (among them 3 of the mistakes that the \
+         neurons were chosen from)"
+    );
+    (result.also_trained_on, result.chosen_from) = (50, 0);
+    assert_eq!(
+        result.measured_on(),
+        "50 samples, all of them trained on as well"
+    );
+}
+
+/// Counts epochs by what is going on.
+#[derive(Default)]
+struct Epochs {
+    editing: usize,
+    retraining: usize,
+}
+
+impl Epochs {
+    fn count(&mut self) -> impl FnMut(Progress<'_>) -> ControlFlow<()> {
+        |progress: Progress<'_>| {
+            match progress.stage {
+                "editing" => self.editing += 1,
+                stage => {
+                    assert_eq!(stage, "retraining");
+                    self.retraining += 1;
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+#[test]
+fn a_control_is_trained_once_for_each_training() {
+    let session = session();
+    let mut epochs = Epochs::default();
+    let first = session.edit(&edit(&[0]), &mut epochs.count()).unwrap();
+    assert_eq!((epochs.editing, epochs.retraining), (3, 3));
+    // Other neurons, another class, another strength: the same control.
+    let config = training(|it| it.with_epochs(3, None)).with_lambda3(0.5);
+    let other = ratio_edit(&[1, 2], EditScope::AllClasses, &config);
+    let second = session.edit(&other, &mut epochs.count()).unwrap();
+    assert_eq!((epochs.editing, epochs.retraining), (6, 3));
+    assert_eq!(first.result.control, second.result.control);
+    // Another training has its own.
+    let config = training(|it| it.with_epochs(2, None));
+    let third = ratio_edit(&[0], EditScope::Class(ClassId(1)), &config);
+    session.edit(&third, &mut epochs.count()).unwrap();
+    assert_eq!((epochs.editing, epochs.retraining), (8, 5));
+}
+
+#[test]
+fn an_edit_stands_whatever_becomes_of_its_control() {
+    let session = session();
+    let mut stop_the_control = |progress: Progress<'_>| match progress.stage {
+        "retraining" => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let stopped = session.edit(&edit(&[0]), &mut stop_the_control).unwrap();
+    assert_eq!(stopped.result.control, Some(Control::Stopped));
+    assert_eq!(stopped.result.control_metrics(), None);
+    // It is not remembered: the next edit trains it.
+    let whole = session.edit(&edit(&[0]), &mut Silent).unwrap();
+    assert!(whole.result.control_metrics().is_some());
+    assert_eq!(whole.layer, stopped.layer);
+    // Choosing by groups that are not there: the control fails by itself.
+    let training = TrainingConfig::default().with_keep(Keep::WorstGroup);
+    let Control::Failed(reason) = session.control(&training, &mut Silent) else {
+        panic!("the samples have no groups")
+    };
+    assert!(reason.contains("groups"), "{reason}");
+}
+
+#[test]
+fn edits_from_several_threads_are_those_of_one() {
+    let session = Arc::new(session());
+    let neurons: [&[usize]; 3] = [&[0], &[1, 2], &[5]];
+    let expected = neurons.map(|neurons| session.edit(&edit(neurons), &mut Silent).unwrap());
+    let threads = neurons.map(|neurons| {
+        let session = Arc::clone(&session);
+        thread::spawn(move || session.edit(&edit(neurons), &mut Silent).unwrap())
+    });
+    for (thread, expected) in threads.into_iter().zip(expected) {
+        assert_eq!(thread.join().unwrap(), expected);
+    }
+}
+
+#[test]
+fn features_kept_on_the_host_give_the_same() {
+    let layer = random_layer(CLASSES, NEURONS);
+    let on_host =
+        EditSession::with_storage(data(&layer), &layer, &Device::flex(), Storage::Host).unwrap();
+    let on_device = session();
+    let edits = [&on_host, &on_device].map(|it| it.edit(&edit(&[0, 3]), &mut Silent).unwrap());
+    assert_eq!(edits[0], edits[1]);
+    let previews = [&on_host, &on_device].map(|it| it.preview(&[NeuronId(2)]).unwrap());
+    assert_eq!(previews[0].comparison, previews[1].comparison);
+}
+
+/// More samples than one chunk has, and a validation table of several chunks.
+#[test]
+fn large_tables_are_measured_chunk_by_chunk() {
+    let classes = 700;
+    let layer = random_layer(classes, 3);
+    // 2^20 logits a chunk: 1497 samples.
+    let table = |name, samples| Arc::new(random_table(name, samples, &layer));
+    let data = EditData::of_parts(table("a", 700), table("b", 3200), table("c", 3500)).unwrap();
+    let session = EditSession::new(data, &layer, &Device::flex()).unwrap();
+    assert_eq!(session.before(), &on_host(&session, &layer));
+    let config = training(|it| it.with_epochs(1, None));
+    let method = ratio_edit(&[0], EditScope::AllClasses, &config);
+    let edited = session.edit(&method, &mut Silent).unwrap();
+    let record = edited.result.epochs[0];
+    let validation: &FeatureTable = session.data().validation().table();
+    let compared = Comparison::new(validation, &layer, &edited.layer).unwrap();
+    assert_eq!(compared.after.accuracy, record.validation_accuracy);
+    // The mean ratio's distance from the target, over all chunks, by its definition.
+    let probabilities = |features: &Array2<f32>| {
+        let logits = edited
+            .layer
+            .logits(features.view())
+            .unwrap()
+            .mapv(f64::from);
+        let mut odds = logits.mapv(f64::exp);
+        for mut row in odds.rows_mut() {
+            row /= row.sum();
+        }
+        odds
+    };
+    let features = validation.features().to_owned();
+    let mut zeroed = features.clone();
+    zeroed.column_mut(0).fill(0.0);
+    let ratios = probabilities(&features) / (probabilities(&zeroed) + 1e-9);
+    let target = edited.result.derived("target").unwrap();
+    let expected = (ratios.mean().unwrap() - target).abs();
+    // A mean of 2 million ratios, summed in single precision.
+    assert!(
+        (record.validation_penalty - expected).abs() < 1e-4 * ratios.mean().unwrap(),
+        "{} for {expected}",
+        record.validation_penalty
+    );
+}
+
+#[test]
+fn a_layer_of_another_size_has_no_session() {
+    let layer = random_layer(CLASSES, NEURONS);
+    let other = random_layer(CLASSES + 1, NEURONS);
+    let session = EditSession::new(data(&layer), &other, &Device::flex());
+    assert!(matches!(session, Err(Error::Core(CoreError::Shape { .. }))));
+}

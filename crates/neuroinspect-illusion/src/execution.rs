@@ -1,0 +1,75 @@
+//! How pictures are computed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// How pictures are computed, which does not decide what they show: see [`Recipe`](crate::Recipe)
+/// for what does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Execution {
+    /// Pairs optimised at once; memory grows with it. Pictures do not depend on it, but for the
+    /// last bits where a device's kernels sum in another order, and except under
+    /// [`WholeBatch`](crate::Coupling::WholeBatch) coupling. Default 8.
+    pub batch_size: usize,
+    /// Steps between two points of the trace, at least 1; each is one small read from the device.
+    /// Default 10.
+    pub trace_every: usize,
+    /// Steps whose random geometry is made before they begin, on a thread of its own, so that the
+    /// device does not wait for it; each takes some 2 MB at 224 pixels. 0 makes it when it is
+    /// needed. Default 2.
+    pub augmentations_ahead: usize,
+}
+
+impl Default for Execution {
+    fn default() -> Self {
+        Self {
+            batch_size: 8,
+            trace_every: 10,
+            augmentations_ahead: 2,
+        }
+    }
+}
+
+impl Execution {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the number of pairs optimised at once.
+    pub fn with_batch_size(mut self, batch_size: usize) -> Self {
+        self.batch_size = batch_size;
+        self
+    }
+
+    /// Sets the steps between two points of the trace.
+    pub fn with_trace_every(mut self, steps: usize) -> Self {
+        self.trace_every = steps;
+        self
+    }
+
+    /// Sets the steps whose random geometry is made before they begin.
+    pub fn with_augmentations_ahead(mut self, steps: usize) -> Self {
+        self.augmentations_ahead = steps;
+        self
+    }
+
+    /// Checks every option against its range.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOption`](neuroinspect_core::Error::InvalidOption), naming the option.
+    pub fn validate(&self) -> Result<()> {
+        for (option, value) in [
+            ("batch_size", self.batch_size),
+            ("trace_every", self.trace_every),
+        ] {
+            if value == 0 {
+                return Err(Error::option(option, value, "at least 1"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! What has become of the pictures of a batch.
+
+use std::mem;
+
+use burn::tensor::{Tensor, TensorData};
+use ndarray::{Array3, ArrayView2};
+use neuroinspect_core::read_back;
+
+use crate::{
+    Error, Illusion, Pair, Result, TracePoint, activation_mask,
+    batch::{Batch, OfPair},
+};
+
+impl Batch<'_> {
+    /// Looks at the pictures of the pairs that have not diverged, without augmentation.
+    pub(crate) fn finish(
+        &self,
+        parameter: Tensor<4>,
+        steps: usize,
+        mut traces: Vec<OfPair<Vec<TracePoint>>>,
+    ) -> Result<Vec<OfPair<Illusion>>> {
+        let mut images = self.context.pictures.images(parameter.clone());
+        let whole = finite_rows(parameter)?
+            .into_iter()
+            .zip(finite_rows(images.clone())?)
+            .map(|(parameter, image)| parameter && image);
+        for (index, (of_pair, whole)) in traces.iter_mut().zip(whole).enumerate() {
+            if of_pair.is_ok() && !whole {
+                *of_pair = Err(self.diverged(index, steps));
+            }
+        }
+        let mut kept = Vec::new();
+        let mut kept_traces = Vec::new();
+        for (index, of_pair) in traces.iter_mut().enumerate() {
+            if let Ok(trace) = of_pair {
+                kept.push(index);
+                kept_traces.push(mem::take(trace));
+            }
+        }
+        let finished = match kept.len() {
+            0 => Vec::new(),
+            all if all == self.pairs.len() => self.look(images, steps, kept_traces)?,
+            some => {
+                let rows = kept.iter().map(|&index| index as i32).collect();
+                let rows = TensorData::new::<i32, _>(rows, [some]);
+                images = images.select(0, Tensor::from_data(rows, self.context.device()));
+                let pairs: Vec<Pair> = kept.iter().map(|&index| self.pairs[index]).collect();
+                Batch::new(self.context, &pairs)?.look(images, steps, kept_traces)?
+            }
+        };
+        let mut finished = finished.into_iter();
+        let all = traces.into_iter().filter_map(|of_pair| match of_pair {
+            Ok(_) => finished.next(),
+            Err(diverged) => Some(Err(diverged)),
+        });
+        Ok(all.collect())
+    }
+
+    /// Looks at pictures `[N, 3, S, S]`; a picture that the networks make no numbers of has
+    /// diverged.
+    fn look(
+        &self,
+        images: Tensor<4>,
+        steps: usize,
+        traces: Vec<Vec<TracePoint>>,
+    ) -> Result<Vec<OfPair<Illusion>>> {
+        let (context, recipe) = (self.context, &self.context.request.recipe);
+        let (layer, size) = (context.layer(), context.pictures.size());
+        let n = self.pairs.len();
+        let input = context.classifier_input.apply(images.clone());
+        let activations = context.networks.classifier.activations(input);
+        let similarities = match self.similarity(images.clone()) {
+            Some(similarity) => read_back(similarity, "the similarities")?
+                .into_iter()
+                .map(Some)
+                .collect(),
+            None => vec![None; n],
+        };
+        let (maps, width) = match activations.map {
+            Some(map) => {
+                let [_, neurons, _, width] = map.dims();
+                let one_hot = self.neuron.clone().reshape([n, neurons, 1, 1]);
+                (
+                    read_back((map * one_hot).sum_dim(1), "the feature maps")?,
+                    width,
+                )
+            }
+            None => (Vec::new(), 0),
+        };
+        let map_pixels = maps.len() / n;
+        let features = read_back(activations.features, "the features")?;
+        let images = read_back(images, "the pictures")?;
+        let logits = layer.logits(rows_of(&features, layer.neurons())?)?;
+
+        let pixels = 3 * size * size;
+        let mut finished = Vec::with_capacity(n);
+        for (index, (&pair, trace)) in self.pairs.iter().zip(traces).enumerate() {
+            let image = images[index * pixels..(index + 1) * pixels].to_vec();
+            let map = &maps[index * map_pixels..(index + 1) * map_pixels];
+            let activation = features[index * layer.neurons() + pair.neuron.0];
+            let logit = logits[[index, pair.class.0]];
+            let clip_similarity = similarities[index];
+            let scores = [activation, logit, clip_similarity.unwrap_or_default()];
+            let mut values = image.iter().chain(map).copied().chain(scores);
+            if !values.all(f32::is_finite) {
+                finished.push(Err(self.diverged(index, steps)));
+                continue;
+            }
+            let mask = |map| {
+                let (threshold, reduction) = (recipe.mask_threshold, recipe.mask_reduction);
+                activation_mask(map, size, threshold, reduction)
+            };
+            let map = (!map.is_empty()).then(|| rows_of(map, width)).transpose()?;
+            finished.push(Ok(Illusion {
+                pair,
+                image: Array3::from_shape_vec((3, size, size), image)
+                    .map_err(|_| Error::shape("a picture", [3, size, size], pixels))?,
+                mask: map.map(mask),
+                activation,
+                logit,
+                probability: logits
+                    .row(index)
+                    .iter()
+                    .map(|other| (other - logit).exp())
+                    .sum::<f32>()
+                    .recip(),
+                clip_similarity,
+                steps,
+                trace,
+            }));
+        }
+        Ok(finished)
+    }
+}
+
+/// Which rows of `[N, ..]` hold finite numbers alone.
+fn finite_rows(tensor: Tensor<4>) -> Result<Vec<bool>> {
+    let [n, channels, height, width] = tensor.dims();
+    let finite = tensor.is_finite().float();
+    let least = finite.reshape([n, channels * height * width]).min_dim(1);
+    let least = read_back(least, "which pictures are finite")?;
+    Ok(least.into_iter().map(|least| least > 0.0).collect())
+}
+
+/// Rows of `width` values.
+fn rows_of(values: &[f32], width: usize) -> Result<ArrayView2<'_, f32>> {
+    let rows = values.len().checked_div(width).unwrap_or(0);
+    ArrayView2::from_shape((rows, width), values)
+        .map_err(|_| Error::shape("values read back", [rows, width], values.len()))
+}

@@ -1,0 +1,480 @@
+//! Copies of networks, and what is refused before a picture is made with them.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex},
+};
+
+use burn::{
+    module::{Module, Param},
+    nn::{
+        BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig,
+        conv::{Conv2d, Conv2dConfig},
+    },
+    tensor::{Device, Tensor, TensorData},
+};
+use ndarray::Array2;
+use neuroinspect_core::{
+    Activations, Classifier, CopyClassifier, DecisionLayer, Error as CoreError, ImageTextEncoder,
+    InputSpec, LayerInfo, LayerKind, LayerValues, Precision, Result, Silent, Unit, UnitKind,
+};
+use neuroinspect_testing::{
+    fill, largest_difference,
+    networks::{TinyClassifier, TinyEncoder},
+};
+
+use super::{
+    CLASSES, NEURONS, SIZE, class_embeddings, device, guided, guided_recipe, pairs, plain_recipe,
+    request, tensor, values,
+};
+use crate::{
+    Error, Guide, Illusion, Networks, Objective, PreparedClassifier, PreparedGuide, visualize,
+};
+
+/// What a [`Watched`] network does otherwise than its tiny classifier.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) enum Quirk {
+    #[default]
+    None,
+    /// Its features pass no gradient.
+    Detached,
+    /// It has one neuron more than its decision layer.
+    WideFeatures,
+    /// Its map has one channel more than its decision layer.
+    WideMap,
+    /// Its map has no pixels.
+    EmptyMap,
+    /// It has no map.
+    NoMap,
+    /// What can be differentiated is a little brighter.
+    Brighter(f32),
+    /// Its features are no numbers.
+    NoNumbers,
+}
+
+/// A tiny classifier that counts its forward passes, as do its copies, and offers its map as a
+/// layer.
+#[derive(Clone)]
+pub(super) struct Watched {
+    net: TinyClassifier,
+    pub(super) input: InputSpec,
+    pub(super) quirk: Quirk,
+    /// How many images each look was at.
+    looks: Arc<Mutex<Vec<usize>>>,
+    /// How many looks there had been when it was folded.
+    folded_after: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Watched {
+    pub(super) fn new(size: usize) -> Self {
+        let net = TinyClassifier::new(size, &device());
+        Self {
+            input: net.input().clone(),
+            net,
+            quirk: Quirk::None,
+            looks: Arc::default(),
+            folded_after: Arc::default(),
+        }
+    }
+
+    pub(super) fn with(quirk: Quirk) -> Self {
+        Self {
+            quirk,
+            ..Self::new(SIZE)
+        }
+    }
+
+    /// The looks since the last call.
+    pub(super) fn take_looks(&self) -> Vec<usize> {
+        mem::take(&mut self.looks.lock().unwrap())
+    }
+}
+
+impl CopyClassifier for Watched {
+    fn evaluation_copy(&self, _: &Device, _: Precision) -> Result<Box<dyn Classifier>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Classifier for Watched {
+    fn name(&self) -> &str {
+        "watched"
+    }
+    fn input(&self) -> &InputSpec {
+        &self.input
+    }
+    fn activations(&self, images: Tensor<4>) -> Activations {
+        self.looks.lock().unwrap().push(images.dims()[0]);
+        let images = match self.quirk {
+            Quirk::Brighter(by) if images.is_tracked() => images + by,
+            _ => images,
+        };
+        let Activations { features, map } = self.net.activations(images);
+        let wider = |map: Tensor<4>| Tensor::cat(vec![map.clone().narrow(1, 0, 1), map], 1);
+        let (features, map) = match self.quirk {
+            Quirk::Detached => (features.detach(), map),
+            Quirk::WideFeatures => (
+                Tensor::cat(vec![features.clone().narrow(1, 0, 1), features], 1),
+                map,
+            ),
+            Quirk::WideMap => (features, map.map(wider)),
+            Quirk::EmptyMap => {
+                let [n, channels, _, width] = map.map_or([0; 4], |map| map.dims());
+                (features, Some(tensor(vec![], [n, channels, 0, width])))
+            }
+            Quirk::NoMap => (features, None),
+            Quirk::NoNumbers => (features / 0.0 * 0.0, map),
+            Quirk::None | Quirk::Brighter(_) => (features, map),
+        };
+        Activations { features, map }
+    }
+    fn decision_layer(&self) -> Result<DecisionLayer> {
+        self.net.decision_layer()
+    }
+    fn set_decision_layer(&mut self, layer: &DecisionLayer) -> Result<()> {
+        self.net.set_decision_layer(layer)
+    }
+    fn device(&self) -> Device {
+        self.net.device()
+    }
+    fn fold(&mut self) {
+        let looks = self.looks.lock().unwrap().len();
+        self.folded_after.lock().unwrap().push(looks);
+    }
+    fn layers(&self) -> Result<Vec<LayerInfo>> {
+        let layer = |name: &str, kind| LayerInfo {
+            name: name.to_owned(),
+            kind,
+            channels: NEURONS,
+        };
+        Ok(vec![
+            layer("features", LayerKind::Features),
+            layer("conv", LayerKind::Map),
+        ])
+    }
+    fn activations_at(&self, images: Tensor<4>, layers: &[&str]) -> Result<Vec<LayerValues>> {
+        let Activations { features, map } = self.activations(images);
+        let values = layers.iter().map(|&layer| match (layer, &map) {
+            ("features", _) => Ok(LayerValues::Features(features.clone())),
+            ("conv", Some(map)) => Ok(LayerValues::Map(map.clone())),
+            _ => Err(neuroinspect_core::unknown_layer(
+                "watched",
+                layer,
+                ["features", "conv"],
+            )),
+        });
+        values.collect()
+    }
+}
+
+fn refusal(quirk: Quirk) -> Error {
+    Networks::of(&Watched::with(quirk), None).unwrap_err()
+}
+
+#[test]
+fn networks_that_cannot_be_optimised_through_are_refused() {
+    let error = refusal(Quirk::Detached);
+    assert!(matches!(error, Error::NoGradient { network } if network == "watched"));
+    let error = refusal(Quirk::Brighter(0.1)).to_string();
+    let cause = "'watched' computes something else when its input can be differentiated";
+    assert!(error.starts_with(cause), "{error}");
+    assert!(error.contains("`Module::valid`"), "{error}");
+    // Rounding is not a difference.
+    Networks::of(&Watched::with(Quirk::Brighter(1e-6)), None).unwrap();
+    assert!(matches!(
+        refusal(Quirk::NoNumbers),
+        Error::Core(CoreError::NotFinite { .. })
+    ));
+}
+
+/// Folded before it is tried, and never again.
+#[test]
+fn networks_are_folded_once() {
+    let net = Watched::new(SIZE);
+    let networks = Networks::of(&net, None).unwrap();
+    let request = request(pairs([(0, 1), (2, 3)]), &plain_recipe());
+    visualize(&networks, &request, &mut Silent).unwrap();
+    assert_eq!(*net.folded_after.lock().unwrap(), [0]);
+    assert_eq!(net.take_looks()[..2], [2, 2], "plain and differentiable");
+}
+
+#[test]
+fn widths_are_checked_before_the_first_step() {
+    let expected = [
+        (
+            Quirk::WideFeatures,
+            "features of classifier 'watched': expected [2, 6], found [2, 7]",
+        ),
+        (
+            Quirk::WideMap,
+            "feature map of classifier 'watched': expected [2, 6, height, width], found [2, 7, 6, 6]",
+        ),
+        (
+            Quirk::EmptyMap,
+            "feature map of classifier 'watched': expected [2, 6, height, width], found [2, 6, 0, 6]",
+        ),
+    ];
+    for (quirk, message) in expected {
+        assert_eq!(refusal(quirk).to_string(), message);
+    }
+    let guide = Guide {
+        encoder: &TinyEncoder::new(8, &device()),
+        class_embeddings: class_embeddings(CLASSES, TinyEncoder::WIDTH + 1),
+    };
+    let error = PreparedGuide::new(&guide, &device(), Precision::F32).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "image embeddings of encoder 'tiny encoder': expected [2, 6], found [2, 5]"
+    );
+}
+
+#[test]
+fn a_network_with_an_impossible_input_is_refused() {
+    let refused = |net: &Watched| match Networks::of(net, None).unwrap_err() {
+        Error::Core(CoreError::InvalidOption { option, .. }) => option,
+        other => panic!("{other}"),
+    };
+    let mut net = Watched::new(SIZE);
+    net.input.std[1] = 0.0;
+    assert_eq!(refused(&net), "std");
+    net.input.size = 0;
+    assert_eq!(refused(&net), "input size");
+}
+
+#[test]
+fn without_a_map_there_is_no_mask() {
+    let networks = Networks::of(&Watched::with(Quirk::NoMap), None).unwrap();
+    let request = request(pairs([(0, 1), (2, 3)]), &plain_recipe());
+    let illusions = visualize(&networks, &request, &mut Silent).unwrap();
+    assert_eq!(illusions.finished.len(), 2);
+    for illusion in illusions.finished {
+        assert_eq!(illusion.mask, None);
+        assert_eq!(illusion.masked_image(), None);
+    }
+}
+
+/// The channel of the map is the neuron: its picture is the neuron's.
+#[test]
+fn units_of_other_layers_are_read_in_the_same_pass() {
+    let net = Watched::new(SIZE);
+    let networks = Networks::of(&net, None).unwrap();
+    let picture = |objective| {
+        let recipe = plain_recipe().with_objective(objective);
+        let request = request(pairs([(2, 0)]), &recipe);
+        net.take_looks();
+        let picture = visualize(&networks, &request, &mut Silent).unwrap();
+        (picture.finished[0].image.clone(), net.take_looks().len())
+    };
+    let unit = |layer: &str, channel| Objective::Unit(Unit::new(layer, UnitKind::Channel(channel)));
+    let (neuron, looks) = picture(Objective::Neuron);
+    let (channel, more_looks) = picture(unit("conv", 2));
+    // The one more is at images that the unit is tried on.
+    assert_eq!((looks, more_looks), (13, 14));
+    assert!(largest_difference(&neuron, &channel) < 1e-5);
+    assert!(largest_difference(&neuron, picture(unit("conv", 3)).0) > 1e-2);
+
+    for (layer, channel) in [("conv1", 2), ("conv", NEURONS)] {
+        let recipe = plain_recipe().with_objective(unit(layer, channel));
+        let request = request(pairs([(2, 0)]), &recipe);
+        net.take_looks();
+        let error = visualize(&networks, &request, &mut Silent).unwrap_err();
+        assert!(matches!(
+            error,
+            Error::Core(CoreError::UnknownLayer { .. } | CoreError::Unit { .. })
+        ));
+        assert!(net.take_looks().len() <= 1, "no step was taken");
+    }
+}
+
+/// bfloat16 has 8 bits: outputs agree to a few parts in a hundred, and a picture of few steps looks
+/// the same.
+#[test]
+fn networks_in_half_precision_make_nearly_the_same_picture() {
+    let pairs = pairs([(0, 1)]);
+    let expected = guided(&pairs, &guided_recipe()).remove(0);
+    let guide = Guide {
+        encoder: &TinyEncoder::new(8, &device()),
+        class_embeddings: class_embeddings(CLASSES, TinyEncoder::WIDTH),
+    };
+    let net = TinyClassifier::new(SIZE, &device());
+    for (precision, tolerance) in [(Precision::Bf16, 0.1), (Precision::F16, 0.05)] {
+        let networks = Networks::new(&net, Some(&guide), &device(), precision).unwrap();
+        let recipe = guided_recipe().with_precision(precision);
+        let made = visualize(&networks, &request(pairs, &recipe), &mut Silent).unwrap();
+        let Illusion {
+            image, activation, ..
+        } = &made.finished[0];
+        let apart = largest_difference(image, &expected.image);
+        assert!(apart > 0.0, "{precision} is not f32");
+        assert!(apart < tolerance, "{precision}: {apart}");
+        assert!((activation - expected.activation).abs() < 0.05);
+
+        let error = visualize(&networks, &request(pairs, &guided_recipe()), &mut Silent);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            format!(
+                "the recipe asks for f32 and the networks were prepared in {precision}; prepare \
+                 them in the recipe's precision"
+            )
+        );
+    }
+}
+
+/// A network as a user writes it, in the state that training left it in.
+#[derive(Module, Debug)]
+struct Own {
+    conv: Conv2d,
+    norm: BatchNorm,
+    dropout: Dropout,
+    head: Linear,
+    #[module(skip)]
+    input: InputSpec,
+}
+
+impl Own {
+    fn new(device: &Device) -> Self {
+        let weights = |name: &str, shape: &[usize]| {
+            let values = fill::normal(name, shape.iter().product());
+            TensorData::new(values, shape.to_vec())
+        };
+        let mut conv = Conv2dConfig::new([3, NEURONS], [3, 3]).init(device);
+        conv.weight = Param::from_data(weights("conv", &[NEURONS, 3, 3, 3]), device);
+        let layer = Array2::from_shape_vec((CLASSES, NEURONS), fill::normal("head", 24)).unwrap();
+        let layer = DecisionLayer::new(layer, fill::normal("bias", CLASSES).into()).unwrap();
+        let mut head = LinearConfig::new(NEURONS, CLASSES).init(device);
+        layer.replace(&mut head).unwrap();
+        Self {
+            conv,
+            norm: BatchNormConfig::new(NEURONS).init(device),
+            dropout: DropoutConfig::new(0.5).init(),
+            head,
+            input: InputSpec::imagenet(SIZE),
+        }
+    }
+
+    fn running_mean(&self) -> Vec<f32> {
+        values(self.norm.running_mean.value())
+    }
+}
+
+impl Classifier for Own {
+    fn name(&self) -> &str {
+        "own"
+    }
+    fn input(&self) -> &InputSpec {
+        &self.input
+    }
+    fn activations(&self, images: Tensor<4>) -> Activations {
+        let map = self.norm.forward(self.conv.forward(images));
+        Activations::pooled(self.dropout.forward(map))
+    }
+    fn decision_layer(&self) -> Result<DecisionLayer> {
+        DecisionLayer::from_linear(&self.head)
+    }
+    fn set_decision_layer(&mut self, layer: &DecisionLayer) -> Result<()> {
+        layer.replace(&mut self.head)
+    }
+    fn device(&self) -> Device {
+        self.head.weight.val().device()
+    }
+}
+
+/// Batch normalisation and dropout in training state change neither the model nor its pictures.
+#[test]
+fn a_model_in_training_state_stays_as_it_is() {
+    for device in [device(), device().autodiff()] {
+        let net = Own::new(&device);
+        let before = net.running_mean();
+        let recipe = plain_recipe().with_steps(20);
+        let request = request(pairs([(0, 1), (3, 2)]), &recipe);
+        let pictures = |net: &Own| {
+            let networks = Networks::of(net, None).unwrap();
+            visualize(&networks, &request, &mut Silent).unwrap()
+        };
+        let made = pictures(&net);
+        assert_eq!(net.running_mean(), before);
+        assert_eq!(made, pictures(&net.clone().valid()));
+        assert_eq!(net.running_mean(), before);
+    }
+}
+
+/// A copy that is none: what the test above would come to without the evaluation state.
+struct Uncopied(Own);
+
+impl CopyClassifier for Uncopied {
+    fn evaluation_copy(&self, _: &Device, _: Precision) -> Result<Box<dyn Classifier>> {
+        Ok(Box::new(Self(self.0.clone())))
+    }
+}
+
+impl Classifier for Uncopied {
+    fn name(&self) -> &str {
+        "uncopied"
+    }
+    fn input(&self) -> &InputSpec {
+        self.0.input()
+    }
+    fn activations(&self, images: Tensor<4>) -> Activations {
+        self.0.activations(images)
+    }
+    fn decision_layer(&self) -> Result<DecisionLayer> {
+        self.0.decision_layer()
+    }
+    fn set_decision_layer(&mut self, layer: &DecisionLayer) -> Result<()> {
+        self.0.set_decision_layer(layer)
+    }
+    fn device(&self) -> Device {
+        self.0.device()
+    }
+}
+
+#[test]
+fn a_copy_in_training_state_is_refused() {
+    let net = Uncopied(Own::new(&device()));
+    let error = PreparedClassifier::new(&net, &device(), Precision::F32).unwrap_err();
+    assert!(matches!(error, Error::DiffersWhenTracked { network, .. } if network == "uncopied"));
+}
+
+/// An encoder is held to the same as a classifier.
+#[derive(Clone)]
+struct Blinking(TinyEncoder);
+
+impl neuroinspect_core::CopyEncoder for Blinking {
+    fn encoder_copy(&self, _: &Device, _: Precision) -> Result<Box<dyn ImageTextEncoder>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl ImageTextEncoder for Blinking {
+    fn name(&self) -> &str {
+        "blinking"
+    }
+    fn input(&self) -> &InputSpec {
+        self.0.input()
+    }
+    fn encode_images(&self, images: Tensor<4>) -> Tensor<2> {
+        let tracked = images.is_tracked();
+        let embeddings = self.0.encode_images(images);
+        if tracked {
+            embeddings * 2.0
+        } else {
+            embeddings
+        }
+    }
+    fn encode_texts(&self, texts: &[String]) -> Result<Tensor<2>> {
+        self.0.encode_texts(texts)
+    }
+    fn device(&self) -> Device {
+        self.0.device()
+    }
+}
+
+#[test]
+fn an_encoder_that_differs_when_tracked_is_refused() {
+    let guide = Guide {
+        encoder: &Blinking(TinyEncoder::new(8, &device())),
+        class_embeddings: class_embeddings(CLASSES, TinyEncoder::WIDTH),
+    };
+    let error = PreparedGuide::new(&guide, &device(), Precision::F32).unwrap_err();
+    assert!(matches!(error, Error::DiffersWhenTracked { network, .. } if network == "blinking"));
+}

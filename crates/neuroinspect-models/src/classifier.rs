@@ -1,0 +1,292 @@
+//! Classifiers that are graphs.
+
+use burn::{
+    module::Param,
+    nn::Linear,
+    tensor::{Device, Tensor},
+};
+use neuroinspect_core::{
+    Activations, Classifier, DecisionLayer, InputSpec, LayerInfo, LayerValues, unknown_layer,
+};
+
+use crate::{
+    Error, Result,
+    families::IMAGES,
+    graph::{
+        Graph, Network, Node, Op, Parameter, Value, ValueId, module_of_network,
+        passes::fold_batch_norm,
+    },
+    layers::Layers,
+};
+
+/// A classifier whose network is a [`Graph`]: every network of the registry, and any graph of images
+/// whose last linear layer gives the logits.
+///
+/// The decision layer is the last linear layer, its neurons are the numbers it reads, and the map, where
+/// there is one, is what the spatial mean before it reads. Every module of the network is a layer that
+/// can be looked at, under its name in timm.
+///
+/// It is a Burn [`Module`](burn::module::Module), to be trained with
+/// [`forward`](Self::forward); as a [`Classifier`] it always goes by running statistics.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use neuroinspect_core::Classifier;
+/// use neuroinspect_models::init_classifier;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let device = Device::flex();
+/// let model = init_classifier("cifar_resnet20", 10, &device)?;
+/// let layers = model.layers()?;
+/// assert!(layers.iter().any(|layer| layer.name == "layer2.0.conv1" && layer.channels == 32));
+///
+/// let images = Tensor::zeros([1, 3, 32, 32], &device);
+/// let values = model.activations_at(images, &["layer1", "layer2.0.conv1"])?;
+/// assert_eq!(values[1].channels(), 32);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct GraphClassifier {
+    network: Network,
+    name: String,
+    input: InputSpec,
+    ends: Ends,
+}
+
+module_of_network!(GraphClassifier, network);
+
+/// Where a classifier ends, by places in the graph.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends {
+    head: ValueId,
+    features: ValueId,
+    map: Option<ValueId>,
+}
+
+impl Ends {
+    pub(crate) fn of(graph: &Graph) -> Result<Self> {
+        let linear = |node: &Node| matches!(node.op, Op::Linear(_));
+        let head = graph.nodes().iter().rposition(linear).map(ValueId);
+        let head = head.filter(|head| graph.shape(*head).len() == 2);
+        let features = head.and_then(|head| graph.node(head).inputs.first());
+        let (Some(head), Some(&features)) = (head, features) else {
+            let reason = "its last linear layer is no decision layer [N, D] to [N, K]";
+            return Err(Error::node("the graph", reason));
+        };
+        let mut pooled = features;
+        while let (Op::Identity(_), [input]) =
+            (&graph.node(pooled).op, &graph.node(pooled).inputs[..])
+        {
+            pooled = *input;
+        }
+        let map = match (&graph.node(pooled).op, &graph.node(pooled).inputs[..]) {
+            (Op::GlobalMean(_), [map]) => Some(*map),
+            _ => None,
+        };
+        Ok(Self {
+            head,
+            features,
+            map,
+        })
+    }
+
+    /// Number of neurons.
+    pub(crate) fn neurons(&self, graph: &Graph) -> usize {
+        graph.shape(self.features)[1]
+    }
+}
+
+impl GraphClassifier {
+    /// A graph as a classifier with random weights, drawn when first used.
+    ///
+    /// Its input is named `images`, `[N, 3, S, S]`; its last linear layer is the decision layer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Node`] for a graph without such a layer, or one that cannot take images of the input's
+    /// size; and as [`InputSpec::validate`].
+    pub fn new(
+        name: impl Into<String>,
+        graph: Graph,
+        input: InputSpec,
+        device: &Device,
+    ) -> Result<Self> {
+        let ends = Ends::of(&graph)?;
+        let classifier = Self {
+            network: Network::new(graph, device)?,
+            name: name.into(),
+            input: input.clone(),
+            ends,
+        };
+        classifier.with_input(input)
+    }
+
+    /// Sets which pixels the model wants to see.
+    ///
+    /// # Errors
+    ///
+    /// As [`InputSpec::validate`], and [`Error::Node`] naming the layer that cannot take images of this
+    /// size.
+    pub fn with_input(mut self, input: InputSpec) -> Result<Self> {
+        input.validate()?;
+        let shape = [1, 3, input.size, input.size];
+        self.network.graph().shapes(&[(IMAGES, &shape)])?;
+        self.input = input;
+        Ok(self)
+    }
+
+    /// The network: its graph and its weights.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The logits, for training: batch normalisation goes by the statistics of the batch where the
+    /// images are on a device that differentiates and training is enabled, and by the running ones
+    /// elsewhere.
+    ///
+    /// # Shapes
+    ///
+    /// Normalised images `[N, 3, S, S]` to `[N, K]`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Node`] naming the layer that cannot take the images.
+    pub fn forward(&self, images: Tensor<4>) -> Result<Tensor<2>> {
+        let values = self
+            .network
+            .forward(vec![(IMAGES, images.into())], &[self.ends.head])?;
+        let reason = |reason| Error::node(&self.head().name, reason);
+        last(values).and_then(Value::rank2).map_err(reason)
+    }
+
+    /// The decision layer.
+    pub(crate) fn head(&self) -> &Node {
+        self.network.graph().node(self.ends.head)
+    }
+
+    fn modules(&self) -> Layers<'_> {
+        Layers {
+            model: &self.name,
+            network: &self.network,
+            within: "",
+        }
+    }
+
+    fn ends_at(&self, images: Tensor<4>) -> Result<Activations, String> {
+        let taps: Vec<_> = self
+            .ends
+            .map
+            .into_iter()
+            .chain([self.ends.features])
+            .collect();
+        let values = self.network.evaluate(vec![(IMAGES, images.into())], &taps);
+        let mut values = values.map_err(|error| error.to_string())?;
+        let features = last(values.split_off(values.len().saturating_sub(1)))?.rank2()?;
+        let map = values.pop().map(Value::rank4).transpose()?;
+        Ok(Activations { features, map })
+    }
+
+    /// The decision layer as Burn has it, with the weight `[D, K]`.
+    fn linear(&self) -> neuroinspect_core::Result<Linear> {
+        let parameter = |index: usize| {
+            let name = self.head().parameters.get(index)?;
+            self.network.parameter(name)
+        };
+        let Some(Parameter::Rank2(weight)) = parameter(0) else {
+            return Err(unknown_layer(&self.name, &self.head().name, []));
+        };
+        let bias = match parameter(1) {
+            Some(Parameter::Rank1(bias)) => Some(bias.clone()),
+            _ => None,
+        };
+        let weight = transposed(weight.clone());
+        Ok(Linear { weight, bias })
+    }
+}
+
+/// A parameter with its axes exchanged, otherwise as it is.
+fn transposed(weight: Param<Tensor<2>>) -> Param<Tensor<2>> {
+    weight.map(|weight| {
+        let requires = weight.is_require_grad();
+        weight.transpose().detach().set_require_grad(requires)
+    })
+}
+
+fn last(mut values: Vec<Value>) -> Result<Value, String> {
+    values
+        .pop()
+        .ok_or_else(|| "no value was computed".to_owned())
+}
+
+impl Classifier for GraphClassifier {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn input(&self) -> &InputSpec {
+        &self.input
+    }
+
+    /// # Panics
+    ///
+    /// On images of a shape that the network cannot take, as Burn does.
+    fn activations(&self, images: Tensor<4>) -> Activations {
+        match self.ends_at(images) {
+            Ok(activations) => activations,
+            #[allow(
+                clippy::panic,
+                reason = "the trait has no error for it, and Burn panics"
+            )]
+            Err(reason) => panic!("{}: {reason}", self.name),
+        }
+    }
+
+    fn decision_layer(&self) -> neuroinspect_core::Result<DecisionLayer> {
+        DecisionLayer::from_linear(&self.linear()?)
+    }
+
+    fn set_decision_layer(&mut self, layer: &DecisionLayer) -> neuroinspect_core::Result<()> {
+        let mut linear = self.linear()?;
+        layer.replace(&mut linear)?;
+        let weight = transposed(linear.weight);
+        let network = self
+            .network
+            .with_linear(self.ends.head, weight, linear.bias);
+        let sizes = [layer.classes(), layer.neurons()];
+        self.network = network.map_err(|error| {
+            neuroinspect_core::Error::shape("decision layer", sizes, error.to_string())
+        })?;
+        Ok(())
+    }
+
+    fn device(&self) -> Device {
+        match self.network.device() {
+            Some(device) => device,
+            None => unreachable!("the decision layer has a weight"),
+        }
+    }
+
+    fn penultimate(&self) -> &str {
+        &self.network.graph().node(self.ends.features).name
+    }
+
+    fn layers(&self) -> neuroinspect_core::Result<Vec<LayerInfo>> {
+        Ok(self.modules().list())
+    }
+
+    fn activations_at(
+        &self,
+        images: Tensor<4>,
+        layers: &[&str],
+    ) -> neuroinspect_core::Result<Vec<LayerValues>> {
+        self.modules().read(images, layers)
+    }
+
+    fn fold(&mut self) {
+        // Shapes that fitted still do; were they not to, the network stays as it is.
+        if let Ok(folded) = fold_batch_norm(&self.network) {
+            self.network = folded;
+        }
+    }
+}

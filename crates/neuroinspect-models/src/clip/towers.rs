@@ -1,0 +1,163 @@
+//! The two towers as one graph, under open_clip's names.
+
+use burn::nn::Initializer;
+
+use super::{ClipConfig, ClipTextConfig, config::hidden_width};
+use crate::{
+    Result,
+    families::{
+        IMAGES,
+        transformer::{Block, BlockNames, BlockStart},
+    },
+    graph::{
+        AddPositions, Attention, Concat, Conv2d, Embedding, Expand, Flatten, Graph, GraphBuilder,
+        LayerNorm, MatMul, Padding, Permute, Reshape, RowAtHighestId, ValueId, pytorch_uniform,
+    },
+};
+
+/// What goes into the text tower: tokens `[T, L]`.
+pub(super) const TOKENS: &str = "tokens";
+/// Logarithm of the factor on similarities, a parameter of neither tower.
+pub(super) const LOGIT_SCALE: &str = "logit_scale";
+/// What comes out of the image tower, and what the names of its layers start with.
+pub(super) const VISUAL: &str = "visual";
+
+/// A graph of both towers, and what comes out of each.
+pub(super) struct Towers {
+    pub(super) graph: Graph,
+    /// `[N, E]`.
+    pub(super) image: ValueId,
+    /// `[T, E]`.
+    pub(super) text: ValueId,
+}
+
+impl Towers {
+    pub(super) fn new(config: &ClipConfig) -> Result<Self> {
+        let mut g = GraphBuilder::new();
+        let image = image_tower(&mut g, config);
+        let text = text_tower(&mut g, config);
+        g.parameter(LOGIT_SCALE, [1]);
+        let value = (1.0f64 / 0.07).ln();
+        g.initialize(LOGIT_SCALE, Initializer::Constant { value });
+        let graph = g.finish()?;
+        Ok(Self { graph, image, text })
+    }
+}
+
+/// open_clip's `VisionTransformer` with its defaults: learned positions, class-token pooling.
+fn image_tower(g: &mut GraphBuilder, config: &ClipConfig) -> ValueId {
+    let vision = &config.vision;
+    let (width, patch, size) = (vision.width, vision.patch_size, vision.image_size);
+    let tokens = (size / patch).pow(2) + 1;
+    let scaled = normal((width as f64).powf(-0.5));
+
+    let images = g.input(IMAGES, [3, size, size]);
+    let patches = Conv2d::new(width, patch)
+        .with_stride(patch)
+        .with_padding(Padding::both(0));
+    let x = g.layer("visual.conv1", patches, [images]);
+    g.initialize("visual.conv1.weight", pytorch_uniform());
+    let x = patch_tokens(g, x);
+    let class = own(g, "visual.class_embedding", [width], &scaled);
+    let x = with_class_token(g, class, x);
+    // Images of another size than `S` have more or fewer tokens than there are positions: an error.
+    let positions = own(g, "visual.positional_embedding", [tokens, width], &scaled);
+    let x = g.add(x, positions);
+    let x = g.layer("visual.ln_pre", LayerNorm::default(), [x]);
+    let block = Block {
+        attention: Attention::new(width / vision.head_width),
+        hidden: hidden_width(width, vision.mlp_ratio),
+        function: config.gelu.into(),
+        norm: LayerNorm::default(),
+        names: BlockNames::OPEN_CLIP,
+        start: BlockStart {
+            heads: Initializer::XavierUniform { gain: 1.0 },
+            mixed: pytorch_uniform(),
+            hidden: pytorch_uniform(),
+            output: pytorch_uniform(),
+        },
+    };
+    let x = blocks(g, &block, "visual.transformer", vision.layers, x);
+    let x = g.layer("visual.ln_post", LayerNorm::default(), [x]);
+    let x = g.select(1, 0, x);
+    let projection = own(g, "visual.proj", [width, config.embed_dim], &scaled);
+    let x = g.step(MatMul {}, [x, projection]);
+    g.module(VISUAL, x)
+}
+
+/// open_clip's text tower with its defaults: causal attention, read at the end of text.
+fn text_tower(g: &mut GraphBuilder, config: &ClipConfig) -> ValueId {
+    let text = &config.text;
+    let &ClipTextConfig { width, .. } = text;
+    let attention = (width as f64).powf(-0.5);
+    let projection = normal(attention * (2.0 * text.layers as f64).powf(-0.5));
+
+    let tokens = g.input(TOKENS, [text.context_length]);
+    let table = Embedding {
+        rows: text.vocab_size,
+        width,
+    };
+    let x = g.layer("token_embedding", table, [tokens]);
+    g.initialize("token_embedding.weight", normal(0.02));
+    let positions = AddPositions::new(text.context_length);
+    let x = g.layer("positional_embedding", positions, [x]);
+    g.initialize("positional_embedding", normal(0.01));
+    let block = Block {
+        attention: Attention::new(text.heads).with_causal(true),
+        hidden: hidden_width(width, text.mlp_ratio),
+        function: config.gelu.into(),
+        norm: LayerNorm::default(),
+        names: BlockNames::OPEN_CLIP,
+        start: BlockStart {
+            heads: normal(attention),
+            mixed: projection.clone(),
+            hidden: normal((2.0 * width as f64).powf(-0.5)),
+            output: projection,
+        },
+    };
+    let x = blocks(g, &block, "transformer", text.layers, x);
+    let x = g.layer("ln_final", LayerNorm::default(), [x]);
+    let x = g.step(RowAtHighestId {}, [x, tokens]);
+    let shape = [width, config.embed_dim];
+    let projection = own(g, "text_projection", shape, &normal(attention));
+    g.step(MatMul {}, [x, projection])
+}
+
+/// A map `[N, W, h, w]` as tokens, row by row: `[N, h * w, W]`.
+fn patch_tokens(g: &mut GraphBuilder, map: ValueId) -> ValueId {
+    let x = g.step(Flatten { from: 2, to: 3 }, [map]);
+    let axes = vec![0, 2, 1];
+    g.step(Permute { axes }, [x])
+}
+
+/// A token `[W]` before those of every image: `[N, T, W]` to `[N, T + 1, W]`.
+fn with_class_token(g: &mut GraphBuilder, class: ValueId, x: ValueId) -> ValueId {
+    let shape = vec![1, 1, -1];
+    let class = g.step(Reshape { shape }, [class]);
+    let class = g.step(Expand {}, [class, x]);
+    g.step(Concat { axis: 1 }, [class, x])
+}
+
+/// `count` blocks after each other, as open_clip's `Transformer`.
+fn blocks(g: &mut GraphBuilder, block: &Block, path: &str, count: usize, x: ValueId) -> ValueId {
+    let emit = |x, index| block.emit(g, &format!("{path}.resblocks.{index}"), x);
+    let x = (0..count).fold(x, emit);
+    g.module(path, x)
+}
+
+/// A parameter as a value, with its first values.
+fn own(
+    g: &mut GraphBuilder,
+    name: &str,
+    shape: impl Into<Vec<usize>>,
+    start: &Initializer,
+) -> ValueId {
+    let value = g.parameter(name, shape);
+    g.initialize(name, start.clone());
+    value
+}
+
+/// Normal of mean 0.
+fn normal(std: f64) -> Initializer {
+    Initializer::Normal { mean: 0.0, std }
+}

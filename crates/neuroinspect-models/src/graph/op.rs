@@ -1,0 +1,156 @@
+//! What a node does.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Start, Value,
+    ops::{
+        Activation, AddPositions, Attention, AvgPool2d, BatchNorm, Binary, Concat, Conv2d,
+        Embedding, Expand, Flatten, GlobalMean, GroupNorm, Identity, LayerNorm, Linear, MatMul,
+        MaxPool2d, Pad, ParameterValue, Permute, Reshape, RowAtHighestId, Scale, Select, Slice,
+        Softmax,
+    },
+    run::Bound,
+};
+
+/// A parameter that an operation needs: its name within the node, its shape, its first values.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Slot {
+    /// What follows the node's name, as `weight`.
+    pub(super) suffix: &'static str,
+    /// Shape as PyTorch lays it out.
+    pub(super) shape: Vec<usize>,
+    /// Its values before any are loaded.
+    pub(super) start: Start,
+}
+
+impl Slot {
+    /// A parameter `suffix` of this shape.
+    pub(super) fn new(suffix: &'static str, shape: impl Into<Vec<usize>>, start: Start) -> Self {
+        Self {
+            suffix,
+            shape: shape.into(),
+            start,
+        }
+    }
+}
+
+/// One kind of operation: its parameters, the shape of its value, and the value.
+///
+/// Errors are texts that say what was expected and found; who calls adds the node's name.
+pub(super) trait Operation {
+    /// The parameters it needs for inputs of these shapes, in the order in which it reads them.
+    fn parameters(&self, _inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
+        Ok(Vec::new())
+    }
+
+    /// The shape of its value for inputs of these shapes.
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String>;
+
+    /// Its value.
+    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String>;
+}
+
+/// Makes the enumeration of operations, each a structure of its configuration.
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a node does: the operation with its configuration, as data.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "op", rename_all = "snake_case")]
+        #[non_exhaustive]
+        pub enum Op {
+            /// What goes into the graph, under the node's name.
+            Input(Input),
+            $($(#[$doc])* $name($name),)*
+        }
+
+        $(impl From<$name> for Op {
+            fn from(operation: $name) -> Self {
+                Self::$name(operation)
+            }
+        })*
+
+        impl Op {
+            /// The operation; none of what goes into the graph.
+            pub(super) fn operation(&self) -> Option<&dyn Operation> {
+                match self {
+                    Self::Input(_) => None,
+                    $(Self::$name(operation) => Some(operation),)*
+                }
+            }
+
+            /// Its name in lower case, as `conv2d`.
+            pub fn kind(&self) -> String {
+                match self {
+                    Self::Input(_) => "input".to_owned(),
+                    $(Self::$name(_) => stringify!($name).to_lowercase(),)*
+                }
+            }
+        }
+    };
+}
+
+/// What goes into the graph: images or tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// Sizes along the axes as the graph was built, without the first: how many images or texts
+    /// there are is free.
+    pub shape: Vec<usize>,
+}
+
+operations! {
+    /// Convolution over height and width.
+    Conv2d,
+    /// A linear layer over the last axis.
+    Linear,
+    /// Batch normalisation.
+    BatchNorm,
+    /// Layer normalisation over the last axis.
+    LayerNorm,
+    /// Group normalisation.
+    GroupNorm,
+    /// Self-attention of several heads.
+    Attention,
+    /// A function of each number by itself.
+    Activation,
+    /// Softmax along an axis.
+    Softmax,
+    /// Largest value of a window.
+    MaxPool2d,
+    /// Mean of a window.
+    AvgPool2d,
+    /// Mean over height and width.
+    GlobalMean,
+    /// Sum, difference, product or quotient of two values.
+    Binary,
+    /// A value times a number.
+    Scale,
+    /// Product of matrices.
+    MatMul,
+    /// Values side by side along an axis.
+    Concat,
+    /// Zeros around a value.
+    Pad,
+    /// The same numbers in another shape.
+    Reshape,
+    /// Axes joined to one.
+    Flatten,
+    /// Axes in another order.
+    Permute,
+    /// Part of an axis.
+    Slice,
+    /// One index of an axis, which goes.
+    Select,
+    /// A value repeated along its first axis, once for each image.
+    Expand,
+    /// Rows of a table, by number.
+    Embedding,
+    /// A table of positions added to tokens.
+    AddPositions,
+    /// Of each text the row where its tokens are highest.
+    RowAtHighestId,
+    /// A parameter as a value.
+    ParameterValue,
+    /// A value under another name.
+    Identity,
+}

@@ -1,0 +1,72 @@
+//! Activations.
+
+use burn::tensor::activation::{gelu, relu, relu6, sigmoid, silu, softmax, tanh};
+use serde::{Deserialize, Serialize};
+
+use super::{axis, one, value};
+use crate::graph::{Value, op::Operation, run::Bound, value::each_rank};
+
+/// A function of each number by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activation {
+    /// Which.
+    pub function: Function,
+}
+
+/// The functions there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Function {
+    /// `max(x, 0)`.
+    Relu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+    /// `x Phi(x)`, by the normal distribution function.
+    Gelu,
+    /// `x sigmoid(1.702 x)`.
+    QuickGelu,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// `x sigmoid(x)`.
+    Silu,
+    /// The hyperbolic tangent.
+    Tanh,
+}
+
+impl Operation for Activation {
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        Ok(one(inputs)?.to_vec())
+    }
+
+    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+        each_rank!(value(inputs)?, x => match self.function {
+            Function::Relu => relu(x),
+            Function::Relu6 => relu6(x),
+            Function::Gelu => gelu(x),
+            Function::QuickGelu => x.clone() * sigmoid(x * 1.702),
+            Function::Sigmoid => sigmoid(x),
+            Function::Silu => silu(x),
+            Function::Tanh => tanh(x),
+        })
+    }
+}
+
+/// Softmax along an axis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Softmax {
+    /// The axis.
+    pub axis: usize,
+}
+
+impl Operation for Softmax {
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let input = one(inputs)?;
+        axis(input, self.axis)?;
+        Ok(input.to_vec())
+    }
+
+    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+        each_rank!(value(inputs)?, x => softmax(x, self.axis))
+    }
+}

@@ -1,0 +1,120 @@
+//! Arithmetic of values.
+
+use serde::{Deserialize, Serialize};
+
+use super::{one, two, value, values};
+use crate::graph::{Value, op::Operation, run::Bound, value::each_rank};
+
+/// Two values combined number by number; an axis of size 1 is repeated, and one missing in front
+/// counts as such.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binary {
+    /// How.
+    pub arithmetic: Arithmetic,
+}
+
+/// How two numbers are combined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arithmetic {
+    /// `a + b`.
+    Add,
+    /// `a - b`.
+    Subtract,
+    /// `a b`.
+    Multiply,
+    /// `a / b`.
+    Divide,
+}
+
+impl Operation for Binary {
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let [a, b] = two(inputs)?;
+        let rank = a.len().max(b.len());
+        let padded = |shape: &[usize]| [vec![1; rank - shape.len()], shape.to_vec()].concat();
+        let sizes = padded(a).into_iter().zip(padded(b));
+        sizes
+            .map(|sizes| match sizes {
+                (a, b) if a == b || b == 1 => Ok(a),
+                (1, b) => Ok(b),
+                _ => Err(format!("values of shapes {a:?} and {b:?}")),
+            })
+            .collect()
+    }
+
+    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+        let [a, b] = values(inputs)?;
+        let rank = a.dims().len().max(b.dims().len());
+        let (a, b) = (a.with_rank(rank)?, b.with_rank(rank)?);
+        macro_rules! combine {
+            ($($rank:ident)*) => {
+                match (a, b) {
+                    $((Value::$rank(a), Value::$rank(b)) => Ok(match self.arithmetic {
+                        Arithmetic::Add => a + b,
+                        Arithmetic::Subtract => a - b,
+                        Arithmetic::Multiply => a * b,
+                        Arithmetic::Divide => a / b,
+                    }.into()),)*
+                    (a, b) => Err(format!("values of shapes {:?} and {:?}", a.dims(), b.dims())),
+                }
+            };
+        }
+        combine!(Rank1 Rank2 Rank3 Rank4 Rank5 Rank6)
+    }
+}
+
+/// A value times a number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scale {
+    /// The number.
+    pub factor: f64,
+}
+
+impl Operation for Scale {
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        Ok(one(inputs)?.to_vec())
+    }
+
+    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+        each_rank!(value(inputs)?, x => x * self.factor)
+    }
+}
+
+/// Product of matrices, the last two axes of values of one rank, or of a value and a matrix.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MatMul {}
+
+impl Operation for MatMul {
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let [a, b] = two(inputs)?;
+        let wrong = || format!("a product of matrices of shapes {a:?} and {b:?}");
+        let ([before @ .., _, inner], [others @ .., rows, columns]) = (a, b) else {
+            return Err(wrong());
+        };
+        if inner != rows || !(others.is_empty() || others == before) {
+            return Err(wrong());
+        }
+        let mut shape = a.to_vec();
+        if let Some(last) = shape.last_mut() {
+            *last = *columns;
+        }
+        Ok(shape)
+    }
+
+    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+        let [a, b] = values(inputs)?;
+        let b = b.with_rank(a.dims().len())?;
+        match (a, b) {
+            (Value::Rank2(a), Value::Rank2(b)) => Ok(a.matmul(b).into()),
+            (Value::Rank3(a), Value::Rank3(b)) => Ok(a.matmul(b).into()),
+            (Value::Rank4(a), Value::Rank4(b)) => Ok(a.matmul(b).into()),
+            (Value::Rank5(a), Value::Rank5(b)) => Ok(a.matmul(b).into()),
+            (Value::Rank6(a), Value::Rank6(b)) => Ok(a.matmul(b).into()),
+            (a, b) => Err(format!(
+                "values of shapes {:?} and {:?}",
+                a.dims(),
+                b.dims()
+            )),
+        }
+    }
+}

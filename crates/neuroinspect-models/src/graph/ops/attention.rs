@@ -1,0 +1,107 @@
+//! Self-attention.
+
+use burn::{
+    nn::Initializer,
+    tensor::{Tensor, module::attention, ops::AttentionModuleOptions},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{linear::affine, tokens, value};
+use crate::graph::{Slot, Start, Value, op::Operation, run::Bound};
+
+/// Self-attention of several heads (Vaswani et al. 2017): `[N, T, W]` to `[N, T, W]`.
+///
+/// Parameters as PyTorch's `MultiheadAttention` has them: `in_proj_weight` `[3 W, W]` (query, key and
+/// value stacked), `in_proj_bias` `[3 W]`, `out_proj.weight` `[W, W]`, `out_proj.bias` `[W]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attention {
+    /// Number of heads, a divisor of the width.
+    pub heads: usize,
+    /// Whether a token sees only itself and those before it.
+    pub causal: bool,
+    /// How many tokens, counted from the first, ask; all where there is none. The value then has as
+    /// many.
+    pub queries: Option<usize>,
+}
+
+impl Attention {
+    /// Attention in which every token sees all.
+    pub fn new(heads: usize) -> Self {
+        Self {
+            heads,
+            causal: false,
+            queries: None,
+        }
+    }
+
+    /// Sets whether a token sees only itself and those before it.
+    pub fn with_causal(mut self, causal: bool) -> Self {
+        self.causal = causal;
+        self
+    }
+}
+
+impl Operation for Attention {
+    fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
+        let [_, tokens, width] = tokens(inputs)?;
+        if self.heads == 0 || !width.is_multiple_of(self.heads) {
+            return Err(format!("{} heads for a width of {width}", self.heads));
+        }
+        if let Some(queries) = self.queries
+            && (queries == 0 || queries > tokens)
+        {
+            return Err(format!("{queries} of {tokens} tokens ask"));
+        }
+        let start =
+            |outputs| Start::drawn(Initializer::XavierUniform { gain: 1.0 }, width, outputs);
+        Ok(vec![
+            Slot::new("in_proj_weight", [3 * width, width], start(3 * width)),
+            Slot::new("in_proj_bias", [3 * width], Start::zeros()),
+            Slot::new("out_proj.weight", [width, width], start(width)),
+            Slot::new("out_proj.bias", [width], Start::zeros()),
+        ])
+    }
+
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let [images, tokens, width] = tokens(inputs)?;
+        Ok(vec![images, self.queries.unwrap_or(tokens), width])
+    }
+
+    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
+        let x = value(inputs)?.rank3()?;
+        let [images, length, width] = x.dims();
+        let head = width / self.heads;
+        let (weight, bias) = (parameters.rank2(0)?, parameters.rank1(1)?);
+        let project = |x: Tensor<3>, start: usize, parts: usize| {
+            let weight = weight.clone().narrow(0, start * width, parts * width);
+            let bias = bias.clone().narrow(0, start * width, parts * width);
+            affine(x, weight, Some(bias))
+        };
+        // [N, T, W] to [N, heads, T, head].
+        let split = |x: Tensor<3>, part: usize| {
+            let [_, length, _] = x.dims();
+            let x = x.narrow(2, part * width, width);
+            x.reshape([images, length, self.heads, head])
+                .swap_dims(1, 2)
+        };
+        let (asking, [query, key, value]) = match self.queries {
+            None => {
+                let all = project(x, 0, 3);
+                (length, [0, 1, 2].map(|part| split(all.clone(), part)))
+            }
+            Some(asking) => {
+                let query = split(project(x.clone().narrow(1, 0, asking), 0, 1), 0);
+                let seen = project(x, 1, 2);
+                (asking, [query, split(seen.clone(), 0), split(seen, 1)])
+            }
+        };
+        let options = AttentionModuleOptions {
+            is_causal: self.causal,
+            ..Default::default()
+        };
+        let mixed = attention(query, key, value, None, None, options);
+        let mixed = mixed.swap_dims(1, 2).reshape([images, asking, width]);
+        let (weight, bias) = (parameters.rank2(2)?, parameters.rank1(3)?);
+        Ok(affine(mixed, weight, Some(bias)).into())
+    }
+}

@@ -1,0 +1,201 @@
+//! Convolution.
+
+use burn::tensor::{module::conv2d, ops::ConvOptions};
+use serde::{Deserialize, Serialize};
+
+use super::{map, value};
+use crate::graph::{Slot, Start, Value, he_normal, op::Operation, pytorch_uniform, run::Bound};
+
+/// How many zeros lie around a map before a window slides over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Padding {
+    /// `(before, after)` of height and width.
+    Explicit([(usize, usize); 2]),
+    /// TensorFlow's: as many as make `ceil(size / stride)` outputs, the odd one at the end.
+    Same,
+}
+
+impl Padding {
+    /// As many zeros before as after, along both axes.
+    pub fn both(size: usize) -> Self {
+        Self::Explicit([(size, size); 2])
+    }
+
+    /// The zeros around a map of this size.
+    pub(super) fn around(
+        self,
+        size: [usize; 2],
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        dilation: [usize; 2],
+    ) -> [(usize, usize); 2] {
+        match self {
+            Self::Explicit(padding) => padding,
+            Self::Same => [0, 1].map(|axis| {
+                let reach = dilation[axis] * (kernel[axis] - 1) + 1;
+                let outputs = size[axis].div_ceil(stride[axis]);
+                let covered = (outputs.max(1) - 1) * stride[axis] + reach;
+                let total = covered.saturating_sub(size[axis]);
+                (total / 2, total - total / 2)
+            }),
+        }
+    }
+}
+
+/// How many positions a window has along one axis.
+pub(super) fn positions(
+    size: usize,
+    (before, after): (usize, usize),
+    kernel: usize,
+    stride: usize,
+    dilation: usize,
+) -> Result<usize, String> {
+    let reach = dilation * kernel.saturating_sub(1) + 1;
+    let padded = size + before + after;
+    if kernel == 0 || stride == 0 || dilation == 0 || reach > padded {
+        return Err(format!(
+            "a window of {kernel} (stride {stride}, dilation {dilation}) on {padded} pixels, padding included"
+        ));
+    }
+    Ok((padded - reach) / stride + 1)
+}
+
+/// Convolution over height and width: `[N, C, h, w]` to `[N, channels, h', w']`.
+///
+/// Parameters: `weight` `[channels, C / groups, kernel, kernel]`, and `bias` `[channels]` where it has
+/// one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conv2d {
+    /// Channels of its value.
+    pub channels: usize,
+    /// Height and width of its window.
+    pub kernel: [usize; 2],
+    /// Pixels between windows.
+    pub stride: [usize; 2],
+    /// Zeros around the map.
+    pub padding: Padding,
+    /// Pixels between a window's weights.
+    pub dilation: [usize; 2],
+    /// Into how many groups the channels are divided.
+    pub groups: usize,
+    /// Whether it has a bias.
+    pub bias: bool,
+}
+
+impl Conv2d {
+    /// A square window, stride 1, half the window as padding, no bias.
+    pub fn new(channels: usize, kernel: usize) -> Self {
+        Self {
+            channels,
+            kernel: [kernel; 2],
+            stride: [1; 2],
+            padding: Padding::both(kernel / 2),
+            dilation: [1; 2],
+            groups: 1,
+            bias: false,
+        }
+    }
+
+    /// Sets the stride of both axes.
+    pub fn with_stride(mut self, stride: usize) -> Self {
+        self.stride = [stride; 2];
+        self
+    }
+
+    /// Sets the padding.
+    pub fn with_padding(mut self, padding: Padding) -> Self {
+        self.padding = padding;
+        self
+    }
+
+    /// Sets the number of groups.
+    pub fn with_groups(mut self, groups: usize) -> Self {
+        self.groups = groups;
+        self
+    }
+
+    /// Sets whether there is a bias.
+    pub fn with_bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
+
+    fn padding_around(&self, height: usize, width: usize) -> [(usize, usize); 2] {
+        let size = [height, width];
+        self.padding
+            .around(size, self.kernel, self.stride, self.dilation)
+    }
+}
+
+impl Operation for Conv2d {
+    fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
+        let [_, channels_in, ..] = map(inputs)?;
+        let (groups, channels) = (self.groups, self.channels);
+        if groups == 0 || !channels_in.is_multiple_of(groups) || !channels.is_multiple_of(groups) {
+            return Err(format!(
+                "{groups} groups of {channels_in} channels in and {channels} out"
+            ));
+        }
+        let [height, width] = self.kernel;
+        let window = height * width;
+        let (fan_in, fan_out) = (channels_in / groups * window, channels / groups * window);
+        let shape = [channels, channels_in / groups, height, width];
+        let weight = Slot::new("weight", shape, Start::drawn(he_normal(), fan_in, fan_out));
+        let start = || Start::drawn(pytorch_uniform(), fan_in, fan_out);
+        let bias = self.bias.then(|| Slot::new("bias", [channels], start()));
+        Ok([weight].into_iter().chain(bias).collect())
+    }
+
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let [images, _, height, width] = map(inputs)?;
+        let padding = self.padding_around(height, width);
+        let mut shape = vec![images, self.channels];
+        for (axis, size) in [height, width].into_iter().enumerate() {
+            let (kernel, stride) = (self.kernel[axis], self.stride[axis]);
+            let dilation = self.dilation[axis];
+            shape.push(positions(size, padding[axis], kernel, stride, dilation)?);
+        }
+        Ok(shape)
+    }
+
+    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
+        let x = value(inputs)?.rank4()?;
+        let [_, _, height, width] = x.dims();
+        let options = ConvOptions {
+            padding: self.padding_around(height, width),
+            ..ConvOptions::new(self.stride, [0, 0], self.dilation, self.groups)
+        };
+        let bias = match self.bias {
+            true => Some(parameters.rank1(1)?),
+            false => None,
+        };
+        Ok(conv2d(x, parameters.rank4(0)?, bias, options).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_padding_is_tensorflows() {
+        // (size, kernel, stride) -> what tf.nn.conv2d(padding="SAME") pads.
+        let same = |size, kernel, stride| {
+            Padding::Same.around([size; 2], [kernel; 2], [stride; 2], [1; 2])[0]
+        };
+        assert_eq!(same(224, 3, 2), (0, 1));
+        assert_eq!(same(225, 3, 2), (1, 1));
+        assert_eq!(same(56, 5, 2), (1, 2));
+        assert_eq!(same(28, 5, 1), (2, 2));
+        assert_eq!(same(7, 1, 1), (0, 0));
+    }
+
+    #[test]
+    fn a_window_larger_than_the_map_is_refused() {
+        assert_eq!(positions(8, (1, 1), 3, 2, 1), Ok(4));
+        assert_eq!(positions(2, (0, 0), 2, 1, 1), Ok(1));
+        assert!(positions(2, (0, 0), 3, 1, 1).is_err());
+        assert!(positions(2, (0, 0), 1, 0, 1).is_err());
+    }
+}

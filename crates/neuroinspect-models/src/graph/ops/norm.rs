@@ -1,0 +1,156 @@
+//! Normalisations.
+
+use burn::tensor::module::{batch_norm, batch_norm_train, layer_norm};
+use serde::{Deserialize, Serialize};
+
+use super::{axis, map, one, value};
+use crate::graph::{Slot, Start, Value, op::Operation, run::Bound, value::each_rank};
+
+/// Batch normalisation of the second axis (Ioffe and Szegedy 2015): by the running statistics, or in
+/// training by those of the batch, which then move the running ones.
+///
+/// Parameters: `weight`, `bias`, and the buffers `running_mean` and `running_var`, each `[C]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BatchNorm {
+    /// Added to the variance.
+    pub epsilon: f64,
+    /// How far the running statistics move towards those of a batch.
+    pub momentum: f64,
+}
+
+impl Default for BatchNorm {
+    fn default() -> Self {
+        Self {
+            epsilon: 1e-5,
+            momentum: 0.1,
+        }
+    }
+}
+
+impl BatchNorm {
+    /// Sets what is added to the variance.
+    pub fn with_epsilon(mut self, epsilon: f64) -> Self {
+        self.epsilon = epsilon;
+        self
+    }
+}
+
+impl Operation for BatchNorm {
+    fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
+        let channels = axis(one(inputs)?, 1)?;
+        let running = |value| Start::Buffer { value };
+        Ok(vec![
+            Slot::new("weight", [channels], Start::ones()),
+            Slot::new("bias", [channels], Start::zeros()),
+            Slot::new("running_mean", [channels], running(0.0)),
+            Slot::new("running_var", [channels], running(1.0)),
+        ])
+    }
+
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        Ok(one(inputs)?.to_vec())
+    }
+
+    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
+        let x = value(inputs)?;
+        let (weight, bias) = (parameters.rank1(0)?, parameters.rank1(1)?);
+        let (mean, variance) = (parameters.running(2)?, parameters.running(3)?);
+        if !parameters.trains_on(&x.device()) {
+            let (mean, variance) = (mean.value_sync(), variance.value_sync());
+            return each_rank!(x, x => batch_norm(x, weight, bias, mean, variance, self.epsilon));
+        }
+        each_rank!(x, x => {
+            let batch = batch_norm_train(x, weight, bias, self.epsilon);
+            for (running, now) in [(mean, batch.mean), (variance, batch.variance)] {
+                let kept = running.value_sync() * (1.0 - self.momentum);
+                running.update((kept + now.detach() * self.momentum).detach());
+            }
+            batch.output
+        })
+    }
+}
+
+/// Layer normalisation over the last axis (Ba et al. 2016).
+///
+/// Parameters: `weight` and `bias`, each of the axis's size.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerNorm {
+    /// Added to the variance.
+    pub epsilon: f64,
+}
+
+impl Default for LayerNorm {
+    fn default() -> Self {
+        Self { epsilon: 1e-5 }
+    }
+}
+
+impl Operation for LayerNorm {
+    fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
+        let Some(&width) = one(inputs)?.last() else {
+            return Err("a value without axes".to_owned());
+        };
+        Ok(vec![
+            Slot::new("weight", [width], Start::ones()),
+            Slot::new("bias", [width], Start::zeros()),
+        ])
+    }
+
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        Ok(one(inputs)?.to_vec())
+    }
+
+    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
+        let (weight, bias) = (parameters.rank1(0)?, parameters.rank1(1)?);
+        each_rank!(value(inputs)?, x => layer_norm(x, weight, Some(bias), self.epsilon))
+    }
+}
+
+/// Group normalisation of a map's channels (Wu and He 2018).
+///
+/// Parameters: `weight` and `bias`, each `[C]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupNorm {
+    /// Number of groups the channels are divided into.
+    pub groups: usize,
+    /// Added to the variance.
+    pub epsilon: f64,
+}
+
+impl GroupNorm {
+    /// PyTorch's constant for a number of groups.
+    pub fn new(groups: usize) -> Self {
+        let epsilon = 1e-5;
+        Self { groups, epsilon }
+    }
+}
+
+impl Operation for GroupNorm {
+    fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
+        let [_, channels, ..] = map(inputs)?;
+        if self.groups == 0 || !channels.is_multiple_of(self.groups) {
+            return Err(format!("{} groups of {channels} channels", self.groups));
+        }
+        Ok(vec![
+            Slot::new("weight", [channels], Start::ones()),
+            Slot::new("bias", [channels], Start::zeros()),
+        ])
+    }
+
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        Ok(one(inputs)?.to_vec())
+    }
+
+    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
+        let x = value(inputs)?.rank4()?;
+        let [images, channels, height, width] = x.dims();
+        let rows = x.reshape([images, self.groups, channels / self.groups * height * width]);
+        let centred = rows.clone() - rows.mean_dim(2);
+        let variance = centred.clone().square().mean_dim(2);
+        let x =
+            (centred / (variance + self.epsilon).sqrt()).reshape([images, channels, height, width]);
+        let [weight, bias] = [parameters.rank1(0)?, parameters.rank1(1)?]
+            .map(|parameter| parameter.reshape([1, channels, 1, 1]));
+        Ok((x * weight + bias).into())
+    }
+}

@@ -1,0 +1,123 @@
+//! Tokens of texts, and positions.
+
+use burn::{nn::Initializer, tensor::module::embedding};
+use serde::{Deserialize, Serialize};
+
+use super::{one, tokens, two, value, values};
+use crate::graph::{Slot, Start, Value, op::Operation, run::Bound};
+
+/// Rows of a table, by number: `[T, L]` integers to `[T, L, width]`.
+///
+/// Parameter: `weight` `[rows, width]`. The integers must be less than `rows`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Embedding {
+    /// Rows of the table.
+    pub rows: usize,
+    /// Length of a row.
+    pub width: usize,
+}
+
+impl Operation for Embedding {
+    fn parameters(&self, _: &[&[usize]]) -> Result<Vec<Slot>, String> {
+        let normal = Initializer::Normal {
+            mean: 0.0,
+            std: 1.0,
+        };
+        let start = Start::drawn(normal, self.rows, self.width);
+        Ok(vec![Slot::new("weight", [self.rows, self.width], start)])
+    }
+
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        match *one(inputs)? {
+            [texts, length] => Ok(vec![texts, length, self.width]),
+            ref other => Err(format!("expected tokens of texts [T, L], found {other:?}")),
+        }
+    }
+
+    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
+        let ids = value(inputs)?.ids()?;
+        Ok(embedding(parameters.rank2(0)?, ids).into())
+    }
+}
+
+/// A table of learned positions added to tokens, `[N, T, C]`, as many of its rows as there are.
+///
+/// Its parameter is the node's name itself, `[rows, C]` (or, with [`batched`](Self::batched), as timm
+/// has it, `[1, rows, C]`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddPositions {
+    /// Rows of the table: most tokens there can be.
+    pub rows: usize,
+    /// Whether the table has an axis of size 1 in front.
+    pub batched: bool,
+}
+
+impl AddPositions {
+    /// A table `[rows, C]`.
+    pub fn new(rows: usize) -> Self {
+        let batched = false;
+        Self { rows, batched }
+    }
+}
+
+impl Operation for AddPositions {
+    fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
+        let [.., width] = tokens(inputs)?;
+        let normal = Initializer::Normal {
+            mean: 0.0,
+            std: 0.02,
+        };
+        let start = Start::drawn(normal, self.rows, width);
+        Ok(vec![match self.batched {
+            true => Slot::new("", [1, self.rows, width], start),
+            false => Slot::new("", [self.rows, width], start),
+        }])
+    }
+
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let [_, count, _] = tokens(inputs)?;
+        if count > self.rows {
+            return Err(format!("{count} tokens for {} positions", self.rows));
+        }
+        Ok(one(inputs)?.to_vec())
+    }
+
+    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
+        let x = value(inputs)?.rank3()?;
+        let [_, count, _] = x.dims();
+        let table = match self.batched {
+            true => parameters.rank3(0)?,
+            false => parameters.rank2(0)?.unsqueeze(),
+        };
+        Ok((x + table.narrow(1, 0, count)).into())
+    }
+}
+
+/// Of each text the row at its token of highest number, CLIP's end of text: `[T, L, C]` and the
+/// tokens `[T, L]` to `[T, C]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowAtHighestId {}
+
+impl Operation for RowAtHighestId {
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        match two(inputs)? {
+            [&[texts, length, width], &[also_texts, also_length]]
+                if texts == also_texts && length == also_length =>
+            {
+                Ok(vec![texts, width])
+            }
+            [rows, ids] => Err(format!(
+                "rows of shape {rows:?} for tokens of shape {ids:?}"
+            )),
+        }
+    }
+
+    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+        let [rows, ids] = values(inputs)?;
+        let rows = rows.rank3()?;
+        let [texts, _, width] = rows.dims();
+        let end = ids.ids()?.argmax(1);
+        let end = end.unsqueeze_dim::<3>(2).expand([texts, 1, width]);
+        Ok(rows.gather(1, end).reshape([texts, width]).into())
+    }
+}

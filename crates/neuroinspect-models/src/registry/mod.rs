@@ -1,0 +1,400 @@
+//! The classifiers by name.
+
+mod table;
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use neuroinspect_core::{InputSpec, Precision, nearest_name};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Checkpoint, Error, GraphClassifier, LoadReport, PretrainedClassifier, Result, Strictness,
+    classifier::Ends,
+    families::{Pretrained, Size, check_classes, inputs},
+    pretrained::Saved,
+};
+use table::{ROWS, Row, Usual};
+
+/// What is known of a registered classifier.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelInfo {
+    /// Name, as [`load_classifier`] takes it.
+    pub name: &'static str,
+    /// The kind of network.
+    pub family: &'static str,
+    /// Number of neurons `D`.
+    pub neurons: usize,
+    /// Number of classes of the data set that weights are usually of.
+    pub classes: usize,
+    /// The pixels it wants to see unless told otherwise.
+    pub input: InputSpec,
+    /// Whose implementation it computes the same as, and whose checkpoints it reads.
+    pub source: &'static str,
+    /// timm's published weights, whose input is known: [`load_classifier`] takes `name.tag`, too. Others
+    /// are loaded by the name alone, with an [input](LoadConfig::input) of one's own.
+    pub tags: Vec<ModelTag>,
+}
+
+/// Published weights of a classifier, by timm's tag.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelTag {
+    /// The tag, what follows the dot in timm's names: `a1_in1k` of `resnet50.a1_in1k`.
+    pub tag: &'static str,
+    /// The pixels a network with these weights wants to see.
+    pub input: InputSpec,
+}
+
+/// How to load a classifier.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoadConfig {
+    /// What to do about weights that do not fit; strict by default.
+    pub strictness: Strictness,
+    /// The number of classes the checkpoint must have; by default whatever it has.
+    pub classes: Option<usize>,
+    /// The pixels the model wants to see, if not those of its name's tag ([`ModelTag::input`]) or,
+    /// without a tag, those [saved](PretrainedClassifier::save) with the weights or, without any,
+    /// [`ModelInfo::input`].
+    pub input: Option<InputSpec>,
+    /// The number format of the weights, to which they are rounded; what is saved is `f32` in any case.
+    pub precision: Precision,
+}
+
+impl LoadConfig {
+    /// Sets what to do about weights that do not fit.
+    pub fn with_strictness(mut self, strictness: Strictness) -> Self {
+        self.strictness = strictness;
+        self
+    }
+
+    /// Sets the number of classes the checkpoint must have.
+    pub fn with_classes(mut self, classes: usize) -> Self {
+        self.classes = Some(classes);
+        self
+    }
+
+    /// Sets the pixels the model wants to see.
+    pub fn with_input(mut self, input: InputSpec) -> Self {
+        self.input = Some(input);
+        self
+    }
+
+    /// Sets the number format of the weights.
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// Checks the options.
+    ///
+    /// # Errors
+    ///
+    /// [`neuroinspect_core::Error::InvalidOption`] for no classes, or an input that cannot be
+    /// followed.
+    pub fn validate(&self) -> Result<()> {
+        if let Some(classes) = self.classes {
+            check_classes(classes)?;
+        }
+        if let Some(input) = &self.input {
+            input.validate()?;
+        }
+        Ok(())
+    }
+}
+
+/// A classifier fresh from its checkpoint.
+pub struct LoadedClassifier {
+    /// The classifier.
+    pub model: Box<dyn PretrainedClassifier>,
+    /// What of the checkpoint went into it.
+    pub report: LoadReport,
+    /// SHA-256 of the checkpoint, for provenance.
+    pub weights_sha256: String,
+}
+
+impl std::fmt::Debug for LoadedClassifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoadedClassifier")
+            .field("model", &self.model.name())
+            .field("report", &self.report)
+            .field("weights_sha256", &self.weights_sha256)
+            .finish()
+    }
+}
+
+/// All registered classifiers.
+///
+/// # Errors
+///
+/// [`Error::Node`] when a row of the table makes no graph; none does.
+pub fn classifiers() -> Result<Vec<ModelInfo>> {
+    ROWS.iter().map(Row::info).collect()
+}
+
+/// A classifier by its name, as in [`load_classifier`], with random weights for a number of classes:
+/// to be trained, or loaded into.
+///
+/// # Errors
+///
+/// [`Error::UnknownModel`], [`Error::UnknownTag`], and
+/// [`neuroinspect_core::Error::InvalidOption`] for no classes.
+pub fn init_classifier(name: &str, classes: usize, device: &Device) -> Result<GraphClassifier> {
+    let Named { row, input } = Named::parse(name)?;
+    row.init(Some(classes), input, device)
+}
+
+/// Loads a classifier from a safetensors or PyTorch file.
+///
+/// The number of classes is the checkpoint's. With timm's tag after the name, as
+/// `resnet50.a1_in1k`, the model gets the input that these weights were evaluated with; without, the
+/// one that was [saved](PretrainedClassifier::save) with them, if it was.
+///
+/// # Errors
+///
+/// [`Error::UnknownModel`] for a name that is not registered, [`Error::UnknownTag`] for a tag that is
+/// none of its [tags](ModelInfo::tags), [`Error::ClassCount`] when the
+/// checkpoint has another number of classes than [`LoadConfig::classes`], [`Error::SavedInput`] when
+/// the input saved with it is needed and wrong, and as
+/// [`LoadConfig::validate`], [`Checkpoint::open`] and [`Checkpoint::apply`];
+/// [`neuroinspect_core::Error::Precision`] where the device does not compute in the precision.
+pub fn load_classifier(
+    name: &str,
+    weights: impl AsRef<Path>,
+    config: &LoadConfig,
+    device: &Device,
+) -> Result<LoadedClassifier> {
+    let named = Named::parse(name)?;
+    named.load(&Checkpoint::open(weights)?, config, device)
+}
+
+/// Loads a classifier from safetensors in memory.
+///
+/// # Errors
+///
+/// As [`load_classifier`].
+pub fn load_classifier_from_bytes(
+    name: &str,
+    weights: &[u8],
+    config: &LoadConfig,
+    device: &Device,
+) -> Result<LoadedClassifier> {
+    let named = Named::parse(name)?;
+    let label = format!("weights of {name} in memory");
+    named.load(&Checkpoint::from_bytes(label, weights)?, config, device)
+}
+
+/// What a name stands for.
+struct Named {
+    row: &'static Row,
+    /// The input that goes with the name's tag, where it has one.
+    input: Option<InputSpec>,
+}
+
+impl Named {
+    fn parse(name: &str) -> Result<Self> {
+        let (base, tag) = match name.split_once('.') {
+            Some((base, tag)) => (base, Some(tag)),
+            None => (name, None),
+        };
+        let row = ROWS.iter().find(|row| row.name == base);
+        let row = row.ok_or_else(|| unknown(name, base))?;
+        let input = tag.map(|tag| row.input_of(tag)).transpose()?;
+        Ok(Self { row, input })
+    }
+
+    fn load(
+        self,
+        checkpoint: &Checkpoint,
+        config: &LoadConfig,
+        device: &Device,
+    ) -> Result<LoadedClassifier> {
+        config.validate()?;
+        config.precision.check(device)?;
+        let row = self.row;
+        let input = match config.input.clone().or(self.input) {
+            Some(input) => Some(input),
+            None => Saved::input_in(checkpoint, row.name)?,
+        };
+        let found = row.classes_in(checkpoint, device)?;
+        let classes = match (config.classes, found) {
+            (Some(expected), Some(found)) if expected != found.classes => {
+                return Err(Error::ClassCount {
+                    file: checkpoint.file().to_owned(),
+                    tensor: found.tensor,
+                    expected,
+                    found: found.classes,
+                });
+            }
+            (expected, found) => found.map(|it| it.classes).or(expected),
+        };
+        let mut model = row.init(classes, input, device)?;
+        let report = model
+            .load(checkpoint, config.strictness)
+            .map_err(|error| with_look_alike(error, checkpoint, device))?;
+        if config.precision != Precision::F32 {
+            model = config.precision.copy_of(&model, device)?;
+        }
+        Ok(LoadedClassifier {
+            model: Box::new(model),
+            report,
+            weights_sha256: checkpoint.sha256().to_owned(),
+        })
+    }
+}
+
+/// The refusal of a name whose part before the tag is `base`.
+fn unknown(name: &str, base: &str) -> Error {
+    let names: Vec<_> = ROWS.iter().map(|row| row.name).collect();
+    Error::UnknownModel {
+        name: name.to_owned(),
+        nearest: nearest_name(base, names.iter().copied()).map(str::to_owned),
+        known: names.join(", "),
+    }
+}
+
+/// The decision layer in a checkpoint.
+struct FoundHead {
+    /// Its weight's name.
+    tensor: String,
+    classes: usize,
+}
+
+impl Row {
+    fn info(&self) -> Result<ModelInfo> {
+        let classes = self.usual_classes();
+        let input = self.usual_input();
+        let graph = (self.graph)(Size {
+            classes,
+            image: input.size,
+        })?;
+        let tags = inputs(self.name);
+        Ok(ModelInfo {
+            name: self.name,
+            family: self.family.name,
+            neurons: Ends::of(&graph)?.neurons(&graph),
+            classes,
+            input,
+            source: self.family.source,
+            tags: tags
+                .map(|(tag, pretrained)| ModelTag {
+                    tag,
+                    input: pretrained.input(),
+                })
+                .collect(),
+        })
+    }
+
+    fn usual(&self) -> Option<&'static Pretrained> {
+        let Usual::Tag(usual) = self.usual else {
+            return None;
+        };
+        let mut tags = inputs(self.name);
+        tags.find_map(|(tag, pretrained)| (tag == usual).then_some(pretrained))
+    }
+
+    fn usual_input(&self) -> InputSpec {
+        match (self.usual(), self.usual) {
+            (Some(pretrained), _) => pretrained.input(),
+            (None, Usual::Own { size, .. }) => InputSpec::imagenet(size),
+            (None, Usual::Tag(_)) => InputSpec::imagenet(224),
+        }
+    }
+
+    /// Number of classes of the data set the weights are usually of.
+    fn usual_classes(&self) -> usize {
+        match (self.usual(), self.usual) {
+            (Some(pretrained), _) => pretrained.num_classes,
+            (None, Usual::Own { classes, .. }) => classes,
+            (None, Usual::Tag(_)) => 1000,
+        }
+    }
+
+    /// The input that goes with a tag.
+    ///
+    /// An unknown tag is not answered with another one like it: weights by another recipe load just
+    /// as well, and want other images.
+    fn input_of(&self, tag: &str) -> Result<InputSpec> {
+        let found = inputs(self.name).find(|(known, _)| *known == tag);
+        found
+            .map(|(_, pretrained)| pretrained.input())
+            .ok_or_else(|| {
+                let known: Vec<_> = inputs(self.name).map(|(tag, _)| tag).collect();
+                Error::UnknownTag {
+                    model: self.name,
+                    tag: tag.to_owned(),
+                    known: match known.is_empty() {
+                        true => "none".to_owned(),
+                        false => known.join(", "),
+                    },
+                }
+            })
+    }
+
+    /// The checkpoint's decision layer, if it has one of this network's name and number of neurons.
+    fn classes_in(&self, checkpoint: &Checkpoint, device: &Device) -> Result<Option<FoundHead>> {
+        let model = self.init(None, None, device)?;
+        let report = model.compare(checkpoint);
+        let Some(head) = model.head().parameters.first() else {
+            return Ok(None);
+        };
+        let found = |classes| {
+            let tensor = head.clone();
+            FoundHead { tensor, classes }
+        };
+        if report.applied.contains(head) {
+            return Ok(Some(found(self.usual_classes())));
+        }
+        let mismatch = report.mismatched.iter().find(|it| it.name == *head);
+        Ok(
+            mismatch.and_then(|it| match (&it.found[..], &it.expected[..]) {
+                (&[classes, width], &[_, neurons]) if classes > 0 && width == neurons => {
+                    Some(found(classes))
+                }
+                _ => None,
+            }),
+        )
+    }
+
+    /// The classifier with random weights; the usual classes and input where none are given.
+    fn init(
+        &self,
+        classes: Option<usize>,
+        input: Option<InputSpec>,
+        device: &Device,
+    ) -> Result<GraphClassifier> {
+        let input = input.unwrap_or_else(|| self.usual_input());
+        input.validate()?;
+        let graph = (self.graph)(Size {
+            classes: classes.unwrap_or_else(|| self.usual_classes()),
+            image: input.size,
+        })?;
+        GraphClassifier::new(self.name, graph, input, device)
+    }
+}
+
+/// Adds to [`Error::WeightsDoNotFit`] the registered model that they do fit.
+fn with_look_alike(error: Error, checkpoint: &Checkpoint, device: &Device) -> Error {
+    let fits = |row: &Row| {
+        let found = row.classes_in(checkpoint, device).ok()??;
+        let model = row.init(Some(found.classes), None, device).ok()?;
+        Some(model.compare(checkpoint).is_complete())
+    };
+    match error {
+        Error::WeightsDoNotFit {
+            file,
+            model,
+            report,
+            ..
+        } => Error::WeightsDoNotFit {
+            file,
+            model,
+            looks_like: ROWS
+                .iter()
+                .find(|row| fits(row) == Some(true))
+                .map(|row| row.name),
+            report,
+        },
+        other => other,
+    }
+}

@@ -1,0 +1,224 @@
+//! CLIP against open_clip; `tools/golden_clip.py` writes the golden values.
+
+use std::collections::BTreeMap;
+
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor, TensorData},
+};
+use neuroinspect_core::ImageTextEncoder;
+use neuroinspect_models::{
+    Checkpoint,
+    checkpoint::parameter_shapes,
+    clip::{Clip, ClipConfig, Gelu, tokenize},
+};
+use neuroinspect_testing::real_data;
+use safetensors::{Dtype, tensor::TensorView};
+use serde::Deserialize;
+
+type Rows = Vec<Vec<f32>>;
+
+#[derive(Deserialize)]
+pub(crate) struct Golden {
+    pub(crate) config: ClipConfig,
+    pub(crate) prompts: Vec<String>,
+    exact: Features,
+    quick: Features,
+    parameters: BTreeMap<String, usize>,
+    tokens: Vec<(String, Vec<u16>)>,
+}
+
+#[derive(Deserialize)]
+struct Features {
+    image: Rows,
+    text: Rows,
+}
+
+#[derive(Deserialize)]
+struct MiniClip {
+    prompts: Vec<String>,
+    image: Rows,
+    text: Rows,
+}
+
+pub(crate) fn golden() -> Golden {
+    serde_json::from_str(include_str!("../golden/clip.json")).unwrap()
+}
+
+/// The script's `fill`: `count` numbers in `[-0.5, 0.5)`.
+pub(crate) fn fill(count: usize, key: usize) -> Vec<f32> {
+    let value = |i: usize| (i * i * 7919 + i * key * 31 + key * 104_729) % 10_007;
+    (0..count)
+        .map(|i| (value(i) as f64 / 10_007.0 - 0.5) as f32)
+        .collect()
+}
+
+/// A CLIP whose parameters, numbered by name, follow the script's formula.
+pub(crate) fn filled(config: &ClipConfig) -> Clip {
+    let device = Device::flex();
+    let shapes = parameter_shapes(&config.init(&device).unwrap());
+    let tensors: Vec<_> = (0..)
+        .zip(shapes)
+        .map(|(key, (name, shape))| {
+            let norm = ["1", "2", "pre", "post", "final"]
+                .iter()
+                .any(|which| name.ends_with(&format!("ln_{which}.weight")));
+            let center = if norm { 1.0 } else { 0.0 };
+            let bytes: Vec<u8> = fill(shape.iter().product(), key)
+                .iter()
+                .flat_map(|value| (0.5 * value + center).to_le_bytes())
+                .collect();
+            (name, shape, bytes)
+        })
+        .collect();
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap();
+        (name, view)
+    });
+    let bytes = safetensors::serialize(views, None).unwrap();
+    let checkpoint = Checkpoint::from_bytes("filled", bytes).unwrap();
+    Clip::from_checkpoint(&checkpoint, Some(config), &device).unwrap()
+}
+
+pub(crate) fn images(size: usize, device: &Device) -> Tensor<4> {
+    let values: Vec<_> = fill(2 * 3 * size * size, 1000)
+        .iter()
+        .map(|value| 4.0 * value)
+        .collect();
+    Tensor::from_data(TensorData::new(values, [2, 3, size, size]), device)
+}
+
+fn rows(tensor: Tensor<2>) -> Rows {
+    let [_, width] = tensor.dims();
+    let values = tensor.try_into_vec_as::<f32>().unwrap();
+    values.chunks(width).map(<[f32]>::to_vec).collect()
+}
+
+fn largest_difference(found: &Rows, expected: &Rows) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    found
+        .iter()
+        .zip(expected)
+        .flat_map(|(found, expected)| {
+            assert_eq!(found.len(), expected.len());
+            found.iter().zip(expected).map(|(a, b)| (a - b).abs())
+        })
+        .fold(0.0, f32::max)
+}
+
+/// Both compute in f32 with sums in another order: some 100 roundings of 6e-8 of values up to 2.
+const TOLERANCE: f32 = 1e-5;
+
+#[test]
+fn features_are_those_of_open_clip() {
+    let golden = golden();
+    for (gelu, expected) in [(Gelu::Exact, &golden.exact), (Gelu::Quick, &golden.quick)] {
+        let clip = filled(&golden.config.clone().with_gelu(gelu));
+        let images = images(clip.input().size, &clip.device());
+        let image = rows(clip.encode_images(images));
+        let text = rows(clip.encode_texts(&golden.prompts).unwrap());
+        let difference = largest_difference(&image, &expected.image);
+        assert!(difference < TOLERANCE, "{gelu:?} images: {difference}");
+        let difference = largest_difference(&text, &expected.text);
+        assert!(difference < TOLERANCE, "{gelu:?} texts: {difference}");
+    }
+    // The two activations are told apart by far more than the tolerance.
+    let apart = largest_difference(&golden.exact.image, &golden.quick.image);
+    assert!(apart > 100.0 * TOLERANCE, "{apart}");
+}
+
+#[test]
+fn tokens_are_those_of_open_clip() {
+    for (text, expected) in golden().tokens {
+        let mut found = tokenize(&text, 77);
+        found.resize(77, 0);
+        assert_eq!(found, expected, "{text:?}");
+    }
+}
+
+#[test]
+fn padding_does_not_change_a_text() {
+    let golden = golden();
+    let clip = filled(&golden.config);
+    let alone = rows(clip.encode_texts(&golden.prompts[2..3]).unwrap());
+    let among = rows(clip.encode_texts(&golden.prompts).unwrap());
+    let difference = largest_difference(&alone, &among[2..3].to_vec());
+    // Masked tokens have weight exactly 0; only the grouping of the sums can differ.
+    assert!(difference < TOLERANCE, "{difference}");
+}
+
+#[test]
+fn presets_have_as_many_parameters_as_open_clips() {
+    let parameters = golden().parameters;
+    assert_eq!(parameters.len(), 3);
+    for (name, expected) in parameters {
+        // Parameters are allocated when first used: none here.
+        let count = |name: &str| {
+            let config = ClipConfig::preset(name).unwrap();
+            config.init(&Device::flex()).unwrap().num_params()
+        };
+        assert_eq!(count(&name), expected, "{name}");
+        assert_eq!(count(&format!("{name}-quickgelu")), expected, "{name}");
+    }
+}
+
+/// Directional derivative of a random combination of features, by autodiff and by central
+/// differences.
+#[test]
+fn image_gradient_agrees_with_finite_differences() {
+    let golden = golden();
+    for gelu in [Gelu::Exact, Gelu::Quick] {
+        let clip = filled(&golden.config.clone().with_gelu(gelu));
+        let device = clip.device();
+        let images = images(clip.input().size, &device);
+        let tensor = |values: Vec<f32>, shape: [usize; 2]| {
+            Tensor::<2>::from_data(TensorData::new(values, shape), &device)
+        };
+        let weights = tensor(fill(2 * 24, 2000), [2, 24]);
+        let direction = tensor(fill(2 * 3 * 24 * 24, 3000), [6, 24 * 24]).reshape([2, 3, 24, 24]);
+
+        let tracked = images.clone().autodiff().require_grad();
+        let weighted = clip.image_features(tracked.clone()) * weights.clone();
+        let gradients = weighted.sum().backward();
+        let gradient = tracked.grad(&gradients).unwrap();
+        let analytic = (gradient * direction.clone())
+            .sum()
+            .try_into_scalar::<f32>()
+            .unwrap();
+
+        let step = 1e-2;
+        let at = |offset: f32| {
+            let moved = images.clone() + direction.clone() * offset;
+            let weighted = clip.image_features(moved) * weights.clone();
+            weighted.sum().try_into_scalar::<f32>().unwrap()
+        };
+        let numeric = (at(step) - at(-step)) / (2.0 * step);
+        // f32 rounding of the sums (1e-6) over twice the step, and the third derivative times the
+        // step's square.
+        let tolerance = 5e-4;
+        assert!(
+            (analytic - numeric).abs() < tolerance,
+            "{gelu:?}: {analytic} and {numeric}"
+        );
+        assert!(
+            analytic.abs() > 0.05,
+            "a gradient worth comparing: {analytic}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs real weights"]
+fn mini_clip_gives_the_features_of_open_clip() {
+    let path = real_data::path("weights/mini_clip_cifar10.safetensors");
+    let clip = Clip::load(path, None, &Device::flex()).unwrap();
+    assert_eq!(clip.name(), "mini_clip_cifar10");
+    let golden: MiniClip = serde_json::from_str(include_str!("../golden/mini_clip.json")).unwrap();
+    let text = rows(clip.encode_texts(&golden.prompts).unwrap());
+    let image = rows(clip.encode_images(images(32, &clip.device())));
+    // Larger sums than the small model's (values up to 5 over 512 hidden units).
+    for (found, expected) in [(&text, &golden.text), (&image, &golden.image)] {
+        let difference = largest_difference(found, expected);
+        assert!(difference < 5e-5, "{difference}");
+    }
+}

@@ -1,0 +1,200 @@
+//! Layers by name, and their values against PyTorch's hooks.
+
+use std::collections::BTreeMap;
+
+use neuroinspect_core::{Classifier, Error, LayerKind, LayerValues};
+use neuroinspect_models::classifiers;
+use serde::Deserialize;
+
+use crate::{
+    classifiers_golden::{CLASSES, made_up},
+    support::{golden, images},
+};
+
+/// Largest difference allowed, relative to the largest golden value of the layer.
+const TOLERANCE: f32 = 1e-4;
+
+/// Layers of one model.
+#[derive(Deserialize)]
+pub(crate) struct Golden {
+    pub(crate) size: usize,
+    pub(crate) layers: BTreeMap<String, Layer>,
+}
+
+/// What a hook of PyTorch has seen.
+#[derive(Deserialize)]
+pub(crate) struct Layer {
+    shape: Vec<usize>,
+    norm: f64,
+    /// Every how many values there is one of these.
+    stride: usize,
+    values: Vec<f32>,
+}
+
+fn values(layer: &LayerValues) -> (Vec<usize>, Vec<f32>) {
+    let (shape, data) = match layer {
+        LayerValues::Map(x) => (x.dims().to_vec(), x.to_data()),
+        LayerValues::Tokens(x) => (x.dims().to_vec(), x.to_data()),
+        LayerValues::Features(x) => (x.dims().to_vec(), x.to_data()),
+    };
+    (shape, data.try_into_vec_as().unwrap())
+}
+
+impl Layer {
+    /// Compares what was found of `what` with it.
+    pub(crate) fn check(&self, found: &LayerValues, what: &str) {
+        let (shape, found) = values(found);
+        assert_eq!(shape, self.shape, "{what}");
+        let squares = found.iter().map(|&it| f64::from(it).powi(2));
+        let norm = squares.sum::<f64>().sqrt();
+        let error = (norm / self.norm - 1.0).abs();
+        assert!(error <= f64::from(TOLERANCE), "{what}: norm {norm}");
+        let scale = self.values.iter().fold(0f32, |a, b| a.max(b.abs()));
+        for (index, expected) in self.values.iter().enumerate() {
+            let found = found[index * self.stride % found.len()];
+            let difference = (found - expected).abs();
+            assert!(
+                difference <= TOLERANCE * scale,
+                "{what}, value {index}: {found}, expected {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn layers_have_the_values_of_pytorchs_modules() {
+    let mut checked = BTreeMap::new();
+    for model in classifiers().unwrap() {
+        let Ok(text) = std::fs::read_to_string(golden(&format!("layers/{}.json", model.name)))
+        else {
+            continue;
+        };
+        let golden: Golden = serde_json::from_str(&text).unwrap();
+        let mut network = made_up(model.name);
+        let names: Vec<_> = golden.layers.keys().map(String::as_str).collect();
+        let images = images(golden.size, &network.device());
+        let plain = network.activations_at(images.clone(), &names).unwrap();
+        network.fold();
+        let folded = network.activations_at(images, &names).unwrap();
+        for found in [plain, folded] {
+            for (name, found) in names.iter().zip(&found) {
+                golden.layers[*name].check(found, &format!("{}, {name}", model.name));
+            }
+        }
+        *checked.entry(model.family).or_insert(0) += names.len();
+    }
+    // At least three layers of each family.
+    assert_eq!(checked.len(), 3, "{checked:?}");
+    assert!(checked.values().all(|&layers| layers >= 3), "{checked:?}");
+}
+
+/// Modules that hold others, the pooling and the decision layer among them.
+#[test]
+fn layers_go_by_timms_names() {
+    let listed = |name: &str| -> Vec<String> {
+        let model = made_up(name);
+        let layers = model.layers().unwrap();
+        layers.into_iter().map(|layer| layer.name).collect()
+    };
+    let resnet18 = listed("resnet18");
+    let start = [
+        "conv1",
+        "bn1",
+        "act1",
+        "maxpool",
+        "layer1.0.conv1",
+        "layer1.0.bn1",
+    ];
+    assert_eq!(resnet18[..6], start);
+    for name in [
+        "layer1",
+        "layer3.1.act2",
+        "layer2.0.downsample.1",
+        "global_pool",
+        "fc",
+    ] {
+        assert!(resnet18.iter().any(|it| it == name), "{name}");
+    }
+    // 20 convolutions and as many normalisations, 17 rectifiers, pooling, 8 blocks, 4 stages, 3
+    // shortcuts, the mean and the decision layer.
+    assert_eq!(resnet18.len(), 20 + 20 + 17 + 1 + 8 + 4 + 3 + 2);
+    let lite0 = listed("tf_efficientnet_lite0");
+    for name in [
+        "conv_stem",
+        "bn1",
+        "blocks.0.0.conv_dw",
+        "blocks.6",
+        "bn2",
+        "classifier",
+    ] {
+        assert!(lite0.iter().any(|it| it == name), "{name}");
+    }
+    let cifar = listed("cifar_resnet20");
+    for name in ["layer1.2.bn2", "layer2.0.shortcut", "features", "linear"] {
+        assert!(cifar.iter().any(|it| it == name), "{name}");
+    }
+}
+
+/// What is listed can be read, all of it in one pass, with the kind and channels it is listed with; of
+/// the deep ones that can be seen without running them.
+#[test]
+fn every_layer_of_every_model_can_be_listed_and_read() {
+    for info in classifiers().unwrap() {
+        let model = made_up(info.name);
+        let layers = model.layers().unwrap();
+        let names: Vec<_> = layers.iter().map(|layer| layer.name.as_str()).collect();
+        assert!(names.contains(&model.penultimate()), "{}", info.name);
+        let deep = ["resnet101", "resnet152", "wide_resnet50_2"].contains(&info.name);
+        if deep {
+            continue;
+        }
+        let values = model
+            .activations_at(images(32, &model.device()), &names)
+            .unwrap();
+        for (layer, values) in layers.iter().zip(&values) {
+            let found = (values.kind(), values.channels());
+            assert_eq!(
+                found,
+                (layer.kind, layer.channels),
+                "{}: {}",
+                info.name,
+                layer.name
+            );
+        }
+        let [.., logits] = &values[..] else { panic!() };
+        assert_eq!(
+            (logits.kind(), logits.channels()),
+            (LayerKind::Features, CLASSES)
+        );
+    }
+}
+
+#[test]
+fn an_unknown_layer_brings_the_nearest() {
+    let model = made_up("cifar_resnet20");
+    let images = images(32, &model.device());
+    let error = model
+        .activations_at(images.clone(), &["layer1.0.conv3"])
+        .unwrap_err();
+    assert!(matches!(error, Error::UnknownLayer { .. }), "{error:?}");
+    assert!(
+        error.to_string().contains("did you mean 'layer1.0.conv"),
+        "{error}"
+    );
+    // What lies between modules is none of the layers.
+    assert!(model.activations_at(images, &["add_0"]).is_err());
+}
+
+#[test]
+fn images_that_do_not_fit_are_an_error_that_names_the_layer() {
+    let model = made_up("resnet18");
+    let grey = burn::tensor::Tensor::zeros([1, 1, 32, 32], &model.device());
+    let error = model
+        .activations_at(grey, &["layer1"])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("'resnet18'") && error.contains("conv1"),
+        "{error}"
+    );
+}

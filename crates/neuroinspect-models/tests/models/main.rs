@@ -1,0 +1,26 @@
+//! The tests of the models crate, one program for all.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod checkpoints;
+mod classifiers_golden;
+mod clip_config;
+mod clip_files;
+mod clip_golden;
+mod clip_layers;
+mod clip_prompts;
+mod graphs;
+mod inputs;
+mod layers_golden;
+mod operations;
+mod own_network;
+mod passes;
+mod published_weights;
+mod registry;
+mod support;
+mod training;

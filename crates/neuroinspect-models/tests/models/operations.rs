@@ -1,0 +1,145 @@
+//! Operations one by one, on numbers that can be followed by hand.
+
+use burn::tensor::{Device, Tensor};
+use neuroinspect_models::graph::{
+    Activation, Arithmetic, AvgPool2d, Binary, Concat, Function, GraphBuilder, GroupNorm,
+    MaxPool2d, Network, Op, Pad, Padding, Permute, Reshape, Scale, Select, Slice, Softmax,
+};
+
+use crate::graphs::read;
+
+/// The value of one operation on a map `[1, channels, height, width]`.
+fn apply(op: impl Into<Op>, shape: [usize; 4], values: &[f32]) -> Vec<f32> {
+    let device = Device::flex();
+    let mut g = GraphBuilder::new();
+    let x = g.input("images", shape[1..].to_vec());
+    g.layer("it", op, [x]);
+    let network = Network::new(g.finish().unwrap(), &device).unwrap();
+    let x = Tensor::<1>::from_data(values, &device).reshape(shape);
+    let value = read(&network, vec![("images", x.into())], &["it"]);
+    value.into_iter().next().unwrap()
+}
+
+fn close(found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{found:?} {expected:?}");
+    for (a, b) in found.iter().zip(expected) {
+        assert!((a - b).abs() < 1e-5, "{found:?} {expected:?}");
+    }
+}
+
+#[test]
+fn functions_have_their_closed_forms() {
+    let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
+    let inputs = [-2.0f32, -0.5, 0.0, 1.0, 7.0];
+    // The normal distribution function at these points.
+    let phi = [0.022_750_13, 0.308_537_54, 0.5, 0.841_344_7, 1.0];
+    for (function, expected) in [
+        (Function::Relu, inputs.map(|x| x.max(0.0))),
+        (Function::Relu6, inputs.map(|x| x.clamp(0.0, 6.0))),
+        (Function::Sigmoid, inputs.map(sigmoid)),
+        (Function::Silu, inputs.map(|x| x * sigmoid(x))),
+        (Function::QuickGelu, inputs.map(|x| x * sigmoid(1.702 * x))),
+        (Function::Tanh, inputs.map(f32::tanh)),
+        (Function::Gelu, [0, 1, 2, 3, 4].map(|i| inputs[i] * phi[i])),
+    ] {
+        close(
+            &apply(Activation { function }, [1, 1, 1, 5], &inputs),
+            &expected,
+        );
+    }
+}
+
+#[test]
+fn windows_are_read_as_written() {
+    let map = [1.0, 2.0, 3.0, -1.0, 5.0, 0.0];
+    let pool = |pool: MaxPool2d| apply(pool, [1, 1, 2, 3], &map);
+    close(&pool(MaxPool2d::new(2, 1)), &[5.0, 5.0]);
+    // Padded at the end, where nothing is larger than what is there.
+    let same = MaxPool2d::new(2, 2).with_padding(Padding::Same);
+    close(&pool(same.clone()), &[5.0, 3.0]);
+    close(
+        &apply(same, [1, 1, 2, 3], &map.map(|x| x - 9.0)),
+        &[-4.0, -6.0],
+    );
+    let mean = |counts| {
+        let pool = AvgPool2d::new(2, 2).with_padding(Padding::Same, counts);
+        apply(pool, [1, 1, 2, 3], &map)
+    };
+    close(&mean(true), &[1.75, 0.75]);
+    close(&mean(false), &[1.75, 1.5]);
+    close(
+        &apply(AvgPool2d::new(1, 2), [1, 1, 2, 3], &map),
+        &[1.0, 3.0],
+    );
+}
+
+#[test]
+fn groups_are_normalised_by_themselves() {
+    // Two groups of two channels of one pixel: mean 2 and deviation 1, mean 0 and deviation 3.
+    let found = apply(GroupNorm::new(2), [1, 4, 1, 1], &[1.0, 3.0, -3.0, 3.0]);
+    let expected = [-1.0, 1.0, -1.0, 1.0].map(|x: f32| x * (1.0f32 / (1.0 + 1e-5)).sqrt());
+    close(&found, &expected);
+}
+
+#[test]
+fn numbers_are_moved_as_written() {
+    let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+    let of = |op: Op| apply(op, [1, 3, 1, 2], &values);
+    close(&of(Reshape { shape: vec![0, -1] }.into()), &values);
+    close(
+        &of(Permute {
+            axes: vec![0, 3, 2, 1],
+        }
+        .into()),
+        &[1.0, 3.0, 5.0, 2.0, 4.0, 6.0],
+    );
+    let slice = Slice {
+        axis: 1,
+        start: 1,
+        length: 2,
+    };
+    close(&of(slice.into()), &[3.0, 4.0, 5.0, 6.0]);
+    close(&of(Select { axis: 1, index: 2 }.into()), &[5.0, 6.0]);
+    let pad = Pad {
+        axis: 1,
+        before: 1,
+        after: 0,
+    };
+    close(&of(pad.into()), &[0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    close(
+        &of(Scale { factor: -2.0 }.into()),
+        &values.map(|x| -2.0 * x),
+    );
+    let exp = [1.0f32, 3.0, 5.0].map(f32::exp);
+    let sum: f32 = exp.iter().sum();
+    let found = of(Softmax { axis: 1 }.into());
+    close(&[found[0], found[2], found[4]], &exp.map(|x| x / sum));
+}
+
+#[test]
+fn two_values_are_combined_with_axes_of_one_repeated() {
+    let device = Device::flex();
+    let mut g = GraphBuilder::new();
+    let map = g.input("map", [2, 1, 2]);
+    let factors = g.input("factors", [2, 1, 1]);
+    for (name, arithmetic) in [
+        ("sum", Arithmetic::Add),
+        ("difference", Arithmetic::Subtract),
+        ("product", Arithmetic::Multiply),
+        ("quotient", Arithmetic::Divide),
+    ] {
+        g.layer(name, Binary { arithmetic }, [map, factors]);
+    }
+    g.layer("both", Concat { axis: 3 }, [map, factors]);
+    let network = Network::new(g.finish().unwrap(), &device).unwrap();
+    let map = Tensor::<4>::from_data([[[[1.0f32, 2.0]], [[3.0, 4.0]]]], &device);
+    let factors = Tensor::<4>::from_data([[[[2.0f32]], [[-1.0]]]], &device);
+    let inputs = vec![("map", map.into()), ("factors", factors.into())];
+    let names = ["sum", "difference", "product", "quotient", "both"];
+    let found = read(&network, inputs, &names);
+    close(&found[0], &[3.0, 4.0, 2.0, 3.0]);
+    close(&found[1], &[-1.0, 0.0, 4.0, 5.0]);
+    close(&found[2], &[2.0, 4.0, -3.0, -4.0]);
+    close(&found[3], &[0.5, 1.0, -3.0, -4.0]);
+    close(&found[4], &[1.0, 2.0, 2.0, 3.0, 4.0, -1.0]);
+}

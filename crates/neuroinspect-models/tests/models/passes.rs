@@ -1,0 +1,157 @@
+//! Passes: the values are the same.
+
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor},
+};
+use neuroinspect_core::{Classifier, CopyClassifier, Precision};
+use neuroinspect_models::graph::{
+    Network, Op, Value,
+    passes::{fold_batch_norm, only_tokens_read, without_unused},
+};
+
+use crate::{
+    classifiers_golden::made_up,
+    graphs::{read, tower_network},
+    support::images,
+};
+
+fn close(found: &[Vec<f32>], expected: &[Vec<f32>], tolerance: f32) {
+    for (found, expected) in found.iter().zip(expected) {
+        assert_eq!(found.len(), expected.len());
+        let scale = expected.iter().fold(0f32, |a, b| a.max(b.abs()));
+        for (a, b) in found.iter().zip(expected) {
+            assert!((a - b).abs() <= tolerance * scale, "{a} {b} of {scale}");
+        }
+    }
+}
+
+fn batch_norms(network: &Network) -> usize {
+    let nodes = network.graph().nodes().iter();
+    nodes
+        .filter(|node| matches!(node.op, Op::BatchNorm(_)))
+        .count()
+}
+
+#[test]
+fn folding_keeps_every_value_and_its_name() {
+    for name in ["cifar_resnet20", "resnet18", "tf_efficientnet_lite0"] {
+        let model = made_up(name);
+        let network = model.network();
+        let folded = fold_batch_norm(network).unwrap();
+        assert!(batch_norms(network) > 0);
+        assert_eq!(batch_norms(&folded), 0, "{name}");
+        let layers: Vec<_> = model
+            .layers()
+            .unwrap()
+            .into_iter()
+            .map(|it| it.name)
+            .collect();
+        let layers: Vec<_> = layers.iter().map(String::as_str).collect();
+        let inputs = || vec![("images", Value::from(images(32, &Device::flex())))];
+        close(
+            &read(&folded, inputs(), &layers),
+            &read(network, inputs(), &layers),
+            2e-5,
+        );
+        // Once is enough.
+        let twice = fold_batch_norm(&folded).unwrap();
+        assert_eq!(twice.graph(), folded.graph());
+    }
+}
+
+/// A bias before the normalisation goes through it.
+#[test]
+fn the_bias_of_a_convolution_is_folded_too() {
+    let network = Network::new(crate::graphs::small().unwrap(), &Device::flex()).unwrap();
+    let inputs = || vec![("images", Value::from(images(8, &Device::flex())))];
+    let before = read(&network, inputs(), &["bn2", "fc"]);
+    let folded = fold_batch_norm(&network).unwrap();
+    close(&read(&folded, inputs(), &["bn2", "fc"]), &before, 1e-5);
+}
+
+#[test]
+fn what_no_value_needs_goes_with_its_weights() {
+    let model = made_up("resnet18");
+    let taps = ["layer3", "layer1.0.act1"];
+    let part = without_unused(&fold_batch_norm(model.network()).unwrap(), &taps).unwrap();
+    let inputs = || vec![("images", Value::from(images(32, &Device::flex())))];
+    close(
+        &read(&part, inputs(), &taps),
+        &read(model.network(), inputs(), &taps),
+        2e-5,
+    );
+    let names: Vec<_> = part
+        .graph()
+        .parameters()
+        .iter()
+        .map(|it| &it.name)
+        .collect();
+    assert!(
+        names
+            .iter()
+            .all(|name| name.ends_with(".weight") || name.ends_with(".bias"))
+    );
+    assert!(
+        !names
+            .iter()
+            .any(|name| name.starts_with("layer4") || name.starts_with("fc"))
+    );
+    assert!(part.num_params() * 2 < model.num_params());
+    assert!(part.graph().find("layer4").is_err());
+}
+
+#[test]
+fn of_the_last_block_only_the_class_token_is_computed() {
+    let network = tower_network();
+    let narrow = only_tokens_read(&network, &["image"]).unwrap();
+    let inputs = || vec![("images", Value::from(images(8, &Device::flex())))];
+    close(
+        &read(&narrow, inputs(), &["image"]),
+        &read(&network, inputs(), &["image"]),
+        1e-5,
+    );
+    let shape = |network: &Network, name: &str| {
+        let graph = network.graph();
+        graph.shape(graph.find(name).unwrap()).to_vec()
+    };
+    for name in ["visual.attn", "visual.mlp.c_fc", "visual.block"] {
+        assert_eq!(shape(&network, name)[1], 5, "{name}");
+        assert_eq!(shape(&narrow, name)[1], 1, "{name}");
+    }
+    // Where the block is looked at, all of it is there.
+    let whole = only_tokens_read(&network, &["image", "visual.block"]).unwrap();
+    assert_eq!(shape(&whole, "visual.block")[1], 5);
+    let names = ["image", "visual.block"];
+    close(
+        &read(&whole, inputs(), &names),
+        &read(&network, inputs(), &names),
+        1e-5,
+    );
+}
+
+/// A copy in another precision computes in it, and gives what it is given.
+#[test]
+fn a_copy_in_bf16_is_near() {
+    let model = made_up("cifar_resnet20");
+    let images = images(32, &model.device());
+    let exact = model.activations(images.clone()).features;
+    let mut copy = model
+        .evaluation_copy(&model.device(), Precision::Bf16)
+        .unwrap();
+    for fold in [false, true] {
+        if fold {
+            copy.fold();
+        }
+        let given = Precision::Bf16.cast(images.clone());
+        let found = copy.activations(given).features;
+        assert_eq!(found.dtype(), burn::tensor::DType::BF16);
+        let found: Tensor<2> = Precision::F32.cast(found);
+        let mean = |x: Tensor<2>| x.abs().mean().into_scalar::<f32>();
+        let difference = mean(found - exact.clone()) / mean(exact.clone());
+        assert!(difference > 0.0 && difference < 0.05, "{difference}");
+        // And of f32, f32.
+        let found = copy.activations(images.clone()).features;
+        assert_eq!(found.dtype(), burn::tensor::DType::F32);
+    }
+}

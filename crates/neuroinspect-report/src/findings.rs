@@ -1,0 +1,225 @@
+//! What the three stages found and did.
+
+use std::error::Error as StdError;
+
+use neuroinspect_core::{ClassId, Metrics, NeuronId};
+use neuroinspect_counterfactual::{Explanation, Ranking};
+use neuroinspect_editing::{EditResult, LayerPatch};
+use neuroinspect_illusion::{Illusion, Pair, Recipe};
+use serde::{Deserialize, Serialize};
+
+use crate::{Run, StageFailure};
+
+/// What debugging a class found and did: the results of the stages as they are.
+///
+/// As JSON it holds everything but arrays: neither the counterfactual shifts nor pixels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Findings {
+    /// The class debugged.
+    pub class: ClassId,
+    /// Names of the `K` classes.
+    pub class_names: Vec<String>,
+    /// Names of the groups, where the samples have groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub group_names: Vec<String>,
+    /// How many samples of the class were looked at.
+    pub samples: usize,
+    /// The classifier as it came, on all samples looked at.
+    pub metrics: Metrics,
+    /// The counterfactual of each mistake.
+    pub explanation: Explanation,
+    /// The neurons that recur in them.
+    pub ranking: Ranking,
+    /// The neurons edited, or to be edited.
+    pub neurons: Vec<NeuronId>,
+    /// What editing the decision layer did, where there was data to edit on and the edit ran to its
+    /// end.
+    pub edit: Option<EditResult>,
+    /// The edit itself, to be saved, applied and reverted.
+    #[serde(skip)]
+    pub patch: Option<LayerPatch>,
+    /// Where the edit is and how it is applied, where it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit_file: Option<EditFile>,
+    /// The neurons pictured, or to be pictured, with the class each is pictured within: the class
+    /// debugged where the neuron is listed as insufficient for it, and the class that it pulled the
+    /// mistakes to where it is listed as excessive. In both lists, the one with more votes decides;
+    /// in neither, the sum of its shifts.
+    pub pairs: Vec<Pair>,
+    /// What decided the pictures.
+    pub recipe: Recipe,
+    /// The pictures, in the order of the pairs. Pairs that diverged have none, nor those that the
+    /// work did not come to; those under way when it was stopped have had fewer
+    /// [`steps`](Illusion::steps) than the recipe asks for.
+    pub pictures: Vec<NeuronPicture>,
+    /// How many of the pictures had been made by an earlier run.
+    #[serde(skip)]
+    pub pictures_reused: usize,
+    /// How each of `D` neurons answers to a context that was planted, where one was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub context_effects: Vec<ContextEffect>,
+    /// Whether there is more to come: the work was stopped, or goes on.
+    #[serde(default)]
+    pub interrupted: bool,
+    /// The stages that failed after the ranking was there, with the reason: what is not here may be
+    /// missing for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<StageFailure>,
+    /// How it was made.
+    pub run: Run,
+}
+
+/// The picture of a neuron within a class, and what it is worth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NeuronPicture {
+    /// The picture and what the networks see in it.
+    #[serde(flatten)]
+    pub illusion: Illusion,
+    /// The largest activation of the neuron on a real image; `None` when none was looked at.
+    #[serde(default)]
+    pub top_real_activation: Option<f32>,
+    /// Core relevance score; low where the neuron's feature is not core to the class. `None` where it
+    /// is not defined or not measured yet.
+    #[serde(default)]
+    pub core_relevance: Option<f32>,
+    /// PNG of the picture, relative to the JSON.
+    pub file: String,
+    /// PNG of the picture times the neuron's mask, where there is a mask.
+    #[serde(default)]
+    pub masked_file: Option<String>,
+}
+
+/// Where an edit file is and how it is applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EditFile {
+    /// Its path, relative to the JSON.
+    pub path: String,
+    /// A command or a line of code that applies it, where it can be applied so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub how_to_apply: Option<String>,
+}
+
+/// How a neuron answers when a context is put behind the same scenes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContextEffect {
+    /// What the context is: "water".
+    pub context: String,
+    /// Mean activation with it.
+    pub present: f32,
+    /// Mean activation without it.
+    pub absent: f32,
+    /// Their difference in standard deviations of the neuron's activation over all these scenes
+    /// (Cohen's d).
+    pub effect: f32,
+}
+
+impl ContextEffect {
+    /// Whether the neuron responds to the context: an effect beyond 0.5 either way, which Cohen
+    /// calls medium.
+    pub fn responds(&self) -> bool {
+        self.effect.abs() > 0.5
+    }
+}
+
+impl NeuronPicture {
+    /// Folder of the pictures, within that of the JSON.
+    pub const FOLDER: &str = "neurons";
+
+    /// A picture with the usual file names, its neuron compared with no real image yet.
+    pub fn new(illusion: Illusion) -> Self {
+        let Pair { neuron, class } = illusion.pair;
+        let name = format!("{}/neuron-{neuron}-class-{class}", Self::FOLDER);
+        Self {
+            masked_file: illusion
+                .mask
+                .is_some()
+                .then(|| format!("{name}-masked.png")),
+            file: format!("{name}.png"),
+            illusion,
+            top_real_activation: None,
+            core_relevance: None,
+        }
+    }
+
+    /// Whether a file in [`FOLDER`](Self::FOLDER) is called as pictures are:
+    /// `neuron-3-class-7.png`, or `neuron-3-class-7-masked.png`.
+    pub fn is_file_name(name: &str) -> bool {
+        let numbers = |name: &str| {
+            let (neuron, class) = name.strip_prefix("neuron-")?.split_once("-class-")?;
+            let class = class.strip_suffix("-masked").unwrap_or(class);
+            Some(neuron.parse::<usize>().is_ok() && class.parse::<usize>().is_ok())
+        };
+        name.strip_suffix(".png").and_then(numbers) == Some(true)
+    }
+}
+
+impl Findings {
+    /// Name of the file of the findings themselves.
+    pub const JSON_FILE: &str = "summary.json";
+    /// Name of the file of the report for people.
+    pub const HTML_FILE: &str = "report.html";
+    /// Name of the file of the contact sheet of all neurons.
+    pub const SHEET_FILE: &str = "neurons.png";
+
+    /// Name of the class debugged.
+    ///
+    /// # Panics
+    ///
+    /// As [`name_of`](Self::name_of).
+    pub fn class_name(&self) -> &str {
+        self.name_of(self.class)
+    }
+
+    /// Name of a class.
+    ///
+    /// # Panics
+    ///
+    /// When the class has no name, which [`validate`](Self::validate) finds.
+    pub fn name_of(&self, class: ClassId) -> &str {
+        &self.class_names[class.0]
+    }
+
+    /// How many samples of the class the classifier gets wrong.
+    pub fn mistakes(&self) -> usize {
+        self.explanation.counterfactuals.len()
+    }
+
+    /// The picture of a pair.
+    pub fn picture(&self, pair: Pair) -> Option<&NeuronPicture> {
+        self.pictures.iter().find(|it| it.illusion.pair == pair)
+    }
+
+    /// Notes that a stage failed: shown in the report, beside what the other stages found.
+    pub fn fail(&mut self, stage: &str, reason: &str) {
+        self.failures.push(StageFailure {
+            stage: stage.to_owned(),
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// [`fail`](Self::fail), for the reason that an error and its causes give.
+    pub fn fail_with(&mut self, stage: &str, error: &dyn StdError) {
+        self.failures.push(StageFailure::of(stage, error));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pictures_of_neurons_are_called_so() {
+        for name in ["neuron-3-class-7.png", "neuron-30-class-12-masked.png"] {
+            assert!(NeuronPicture::is_file_name(name), "{name}");
+        }
+        for name in [
+            "neuron-3-best.png",
+            "neuron-3-class-cat.png",
+            "neuron-3-class-7.jpg",
+            "my-neuron-3-class-7.png",
+            "neurons.png",
+        ] {
+            assert!(!NeuronPicture::is_file_name(name), "{name}");
+        }
+    }
+}

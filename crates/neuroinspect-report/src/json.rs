@@ -1,0 +1,69 @@
+//! JSON that says what it is.
+
+use std::path::Path;
+
+use neuroinspect_core::io::write_atomically;
+use serde::Serialize;
+
+use crate::{Error, Result};
+
+/// Which kind of JSON a file holds, and in which version.
+///
+/// The version rises when what was there is named differently or means something else; what is added
+/// leaves it as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Schema {
+    /// Its name.
+    #[serde(rename = "schema")]
+    pub name: &'static str,
+    /// Its version.
+    #[serde(rename = "schema_version")]
+    pub version: u32,
+}
+
+impl Schema {
+    /// [`Findings`](crate::Findings).
+    pub const FINDINGS: Self = Self::new("neuroinspect.findings", 2);
+    /// An [`Evaluation`](crate::Evaluation).
+    pub const EVALUATION: Self = Self::new("neuroinspect.evaluation", 2);
+
+    /// A kind of JSON.
+    pub const fn new(name: &'static str, version: u32) -> Self {
+        Self { name, version }
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a, T> {
+    #[serde(flatten)]
+    schema: Schema,
+    #[serde(flatten)]
+    value: &'a T,
+}
+
+/// A value as indented JSON, `schema` and `schema_version` before its own keys.
+///
+/// # Errors
+///
+/// [`Error::Json`] when the value is not an object in JSON.
+pub fn to_json<T: Serialize>(schema: Schema, value: &T) -> Result<String> {
+    let mut json = serde_json::to_string_pretty(&Document { schema, value }).map_err(|source| {
+        Error::Json {
+            schema: schema.name,
+            source,
+        }
+    })?;
+    json.push('\n');
+    Ok(json)
+}
+
+/// Writes a value as [`to_json`] gives it, whole or not at all.
+///
+/// # Errors
+///
+/// As [`to_json`], and when the file cannot be written.
+pub fn write_json<T: Serialize>(path: impl AsRef<Path>, schema: Schema, value: &T) -> Result<()> {
+    let json = to_json(schema, value)?;
+    write_atomically(path, |out| out.write_all(json.as_bytes()))?;
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! The real images that go into a report.
+
+use std::collections::HashMap;
+
+use image::RgbImage;
+use neuroinspect_core::{DecisionLayer, Error as CoreError, NeuronId};
+use neuroinspect_datasets::{ImageDataset, thumbnail};
+use neuroinspect_illusion::Pair;
+use neuroinspect_report::{Findings, NeuronImages, RealImage, RealImages, Report, StageFailure};
+
+use crate::{DebugInputs, ImageSource, Result};
+
+/// Mistakes shown in a report.
+const MISTAKES_SHOWN: usize = 24;
+/// Real images shown beside a neuron's picture, of the class and of all classes.
+const TOP_SHOWN: usize = 4;
+/// Side of a real image in a report, in pixels; a smaller image is shown as it is.
+const THUMBNAIL: u32 = 192;
+
+impl DebugInputs<'_> {
+    /// A report of what was found with these inputs, ready to be written into a folder.
+    ///
+    /// An image that can no longer be read is left out, and stands among the images' failures.
+    ///
+    /// # Errors
+    ///
+    /// When the findings are not of these inputs, or the decision layer cannot be read.
+    pub fn report<'f>(&self, findings: &'f Findings) -> Result<Report<'f>> {
+        Ok(Report {
+            findings,
+            images: self.real_images(findings)?,
+        })
+    }
+
+    /// The real images of a report.
+    ///
+    /// # Errors
+    ///
+    /// As [`report`](Self::report).
+    pub fn real_images(&self, findings: &Findings) -> Result<RealImages> {
+        self.check(findings)?;
+        let Some(source) = self.images else {
+            let alone = |&pair: &Pair| NeuronImages {
+                pair,
+                top_of_class: Vec::new(),
+                top_overall: Vec::new(),
+            };
+            return Ok(RealImages {
+                neurons: findings.pairs.iter().map(alone).collect(),
+                ..RealImages::default()
+            });
+        };
+        let mut reader = Reader {
+            inputs: self,
+            source,
+            layer: self.classifier.decision_layer()?,
+            read: HashMap::new(),
+            failures: Vec::new(),
+        };
+        let mistakes = findings.explanation.counterfactuals.iter();
+        let shown: Vec<usize> = mistakes
+            .take(MISTAKES_SHOWN)
+            .map(|counterfactual| counterfactual.sample)
+            .collect();
+        let pairs = findings.pairs.iter();
+        let neurons = pairs
+            .map(|&pair| reader.neuron(pair))
+            .collect::<Result<_>>()?;
+        Ok(RealImages {
+            neurons,
+            mistakes: reader.samples(&shown, None)?,
+            failures: reader.failures,
+        })
+    }
+
+    /// Checks that what is to be shown together was found together.
+    fn check(&self, findings: &Findings) -> Result<()> {
+        let table = self.table;
+        table.check_class(findings.class)?;
+        let neurons = findings.explanation.shifts.ncols();
+        if neurons != table.neurons() {
+            let what = "neurons of the features that the findings are shown with";
+            return Err(CoreError::length(what, neurons, table.neurons()).into());
+        }
+        let mistakes = findings.explanation.counterfactuals.iter();
+        if let Some(strange) = mistakes.map(|it| it.sample).find(|&it| it >= table.len()) {
+            return Err(CoreError::OutOfRange {
+                what: "a mistake in the findings, among the samples they are shown with: sample"
+                    .to_owned(),
+                index: strange,
+                length: table.len(),
+            }
+            .into());
+        }
+        if let Some(source) = self.images
+            && source.indices.len() != table.len()
+        {
+            let what = "samples of the images that the findings are shown with";
+            return Err(CoreError::length(what, table.len(), source.indices.len()).into());
+        }
+        Ok(())
+    }
+}
+
+/// Reads real images as a report shows them, each once.
+struct Reader<'a> {
+    inputs: &'a DebugInputs<'a>,
+    source: ImageSource<'a>,
+    layer: DecisionLayer,
+    read: HashMap<usize, Option<RgbImage>>,
+    failures: Vec<StageFailure>,
+}
+
+impl Reader<'_> {
+    fn neuron(&mut self, pair: Pair) -> Result<NeuronImages> {
+        let table = self.inputs.table;
+        let neuron = pair.neuron;
+        let of_class = table.top_activating(neuron, Some(pair.class), TOP_SHOWN)?;
+        let overall = table.top_activating(neuron, None, TOP_SHOWN)?;
+        Ok(NeuronImages {
+            pair,
+            top_of_class: self.samples(&of_class, Some(neuron))?,
+            top_overall: self.samples(&overall, Some(neuron))?,
+        })
+    }
+
+    /// The samples of these rows whose images can be read.
+    fn samples(&mut self, rows: &[usize], neuron: Option<NeuronId>) -> Result<Vec<RealImage>> {
+        let table = self.inputs.table;
+        let predictions = self.layer.predict(table.select(rows)?.features())?;
+        let mut samples = Vec::with_capacity(rows.len());
+        for (&row, prediction) in rows.iter().zip(predictions) {
+            if let Some(image) = self.image(row) {
+                samples.push(RealImage {
+                    id: table.sample_ids()[row].clone(),
+                    label: table.labels()[row],
+                    prediction,
+                    activation: neuron.map(|neuron| table.features()[[row, neuron.0]]),
+                    image,
+                });
+            }
+        }
+        Ok(samples)
+    }
+
+    /// The image of a row; `None`, and a note of why, when it cannot be read.
+    fn image(&mut self, row: usize) -> Option<RgbImage> {
+        let ImageSource { dataset, indices } = self.source;
+        let read = self.read.entry(row).or_insert_with(|| {
+            small_image(dataset, indices[row])
+                .map_err(|error| {
+                    let failure = StageFailure::of("showing real images", &error);
+                    self.failures.push(failure);
+                })
+                .ok()
+        });
+        read.clone()
+    }
+}
+
+fn small_image(
+    dataset: &dyn ImageDataset,
+    index: usize,
+) -> Result<RgbImage, neuroinspect_datasets::Error> {
+    let image = dataset.image(index)?;
+    match image.width().max(image.height()) <= THUMBNAIL {
+        true => Ok(image),
+        false => thumbnail(&image, THUMBNAIL),
+    }
+}

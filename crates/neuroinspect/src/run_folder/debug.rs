@@ -1,0 +1,71 @@
+//! Findings written into a run's folder as they come.
+
+use std::{cell::Cell, ops::ControlFlow, time::Instant};
+
+use neuroinspect_core::{ClassId, Observer, Progress};
+use neuroinspect_report::{Findings, Report};
+
+use super::RunFolder;
+use crate::{DebugConfig, DebugInputs, Result, debug_each};
+
+/// Writing takes at most this share of the time, as one to so many.
+const REST: u32 = 10;
+
+impl RunFolder {
+    /// [`debug`](crate::debug()), its findings written into the folder as they come: page, JSON,
+    /// pictures, and the edit where the inputs [say](DebugInputs::edit_file).
+    ///
+    /// What an earlier run left is cleared as soon as there is something in its place; when it cannot
+    /// be cleared, the work stops. A run that is killed leaves what it has written. Real images that
+    /// cannot be read stand among the findings' failures.
+    ///
+    /// # Errors
+    ///
+    /// As [`debug`](crate::debug()), and when the folder cannot be cleared or, at the end, written
+    /// into.
+    pub fn debug(
+        &self,
+        inputs: &DebugInputs<'_>,
+        class: ClassId,
+        config: &DebugConfig,
+        observer: &mut dyn Observer,
+    ) -> Result<Findings> {
+        let mut cleared = None;
+        let stop = Cell::new(false);
+        let mut next = Instant::now();
+        let mut keep = |findings: &Findings| {
+            let cleared = cleared.get_or_insert_with(|| self.clear_findings());
+            stop.set(cleared.is_err());
+            let start = Instant::now();
+            if findings.pictures.is_empty() || start >= next {
+                // What cannot be written now is complained of at the end.
+                let _ = self.write(inputs, findings);
+                next = Instant::now() + REST * start.elapsed();
+            }
+        };
+        let mut watched = |progress: Progress<'_>| match stop.get() {
+            true => ControlFlow::Break(()),
+            false => observer.update(progress),
+        };
+        let mut findings = debug_each(inputs, class, config, &mut watched, &mut keep)?;
+        let images = inputs.real_images(&findings)?;
+        findings.failures.extend(images.failures);
+        self.write(inputs, &findings)?;
+        cleared.unwrap_or(Ok(()))?;
+        Ok(findings)
+    }
+
+    /// Writes what has been found.
+    fn write(&self, inputs: &DebugInputs<'_>, findings: &Findings) -> Result<()> {
+        if let (Some(patch), Some(file)) = (&findings.patch, &findings.edit_file) {
+            patch.save(self.join(&file.path))?;
+        }
+        let mut report: Report<'_> = inputs.report(findings)?;
+        let known = &findings.failures;
+        report
+            .images
+            .failures
+            .retain(|failure| !known.contains(failure));
+        Ok(report.write(self.path())?)
+    }
+}

@@ -1,0 +1,165 @@
+//! Features that an earlier run left in its folder, taken up again.
+//!
+//! A table alone does not say which state of which files it was computed from. A record beside it
+//! does; when anything in it is not as it is now, the features are computed again. So they are when
+//! an image could not be read: what hindered that leaves no trace in the file.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use neuroinspect_core::{
+    DeviceName, FeatureTable, Observer, Provenance,
+    io::{sha256_of_bytes, sha256_of_file, write_atomically},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{RunFolder, program_state, remove};
+use crate::{Extracted, Extraction, Result, extract_features};
+
+/// Where features are kept, and what decides besides the [`Extraction`] whether they are taken up
+/// again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeatureRequest {
+    /// Name of the file in the folder, such as `features.safetensors`.
+    pub file: String,
+    /// The device that the classifier is on: devices differ in the last bits.
+    pub device: DeviceName,
+    /// Whether all of the classifier's weights are known by their hash. Features of a model that
+    /// was partly loaded, its other weights drawn at random, are not taken up again.
+    pub complete: bool,
+}
+
+/// Features, and whether an earlier run had computed them.
+#[derive(Clone, Debug)]
+pub struct FolderFeatures {
+    /// The features.
+    pub extracted: Extracted,
+    /// Whether they were taken from the folder.
+    pub reused: bool,
+    /// Where they are.
+    pub path: PathBuf,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+/// What a table of features was computed from and by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Origin {
+    /// Another build of the program may decode or resize in another way.
+    program: String,
+    device: DeviceName,
+    /// Batches of another size may differ in the last bits.
+    batch_size: usize,
+    /// With it the fingerprint of the data set.
+    provenance: Provenance,
+    /// Which samples of the data set.
+    samples: Option<String>,
+}
+
+/// The record beside a table.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    origin: Origin,
+    /// Ties the record to one file: a run may have been killed between writing the two.
+    table_sha256: String,
+}
+
+impl RunFolder {
+    /// The features of an extraction: those that an earlier run left in the folder, if they would
+    /// come out the same, and otherwise computed and kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`extract_features`], and when they cannot be written.
+    pub fn features(
+        &self,
+        extraction: &Extraction<'_>,
+        request: &FeatureRequest,
+        observer: &mut dyn Observer,
+    ) -> Result<FolderFeatures> {
+        let start = Instant::now();
+        let path = self.join(&request.file);
+        let origin = Origin::of(extraction, request);
+        let found = origin.as_ref().and_then(|origin| load(&path, origin));
+        let reused = found.is_some();
+        let extracted = match found {
+            Some(table) => Extracted {
+                indices: match extraction.indices {
+                    Some(indices) => indices.to_vec(),
+                    None => (0..table.len()).collect(),
+                },
+                table,
+                skipped: Vec::new(),
+            },
+            None => {
+                let extracted = extract_features(extraction, observer)?;
+                save(&path, &extracted, origin)?;
+                extracted
+            }
+        };
+        Ok(FolderFeatures {
+            extracted,
+            reused,
+            path,
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+}
+
+impl Origin {
+    /// The origin of features computed now; to be called before they are, so that an image changed
+    /// meanwhile is noticed the next time.
+    ///
+    /// `None` when they cannot be told from others.
+    fn of(extraction: &Extraction<'_>, request: &FeatureRequest) -> Option<Self> {
+        let provenance = extraction.provenance(extraction.classifier.penultimate());
+        let told = provenance.weights_sha256.is_some() && provenance.dataset_sha256.is_some();
+        if !request.complete || !told {
+            return None;
+        }
+        let samples = |indices: &[usize]| {
+            let bytes: Vec<u8> = indices.iter().flat_map(|it| it.to_le_bytes()).collect();
+            sha256_of_bytes(&bytes)
+        };
+        Some(Self {
+            program: program_state()?,
+            device: request.device,
+            batch_size: extraction.loader.batch_size,
+            provenance,
+            samples: extraction.indices.map(samples),
+        })
+    }
+}
+
+/// The features at `path` if they are of that origin.
+fn load(path: &Path, origin: &Origin) -> Option<FeatureTable> {
+    let record = fs::read(record_path(path)).ok()?;
+    let record: Record = serde_json::from_slice(&record).ok()?;
+    if record.origin != *origin || sha256_of_file(path).ok()? != record.table_sha256 {
+        return None;
+    }
+    let table = FeatureTable::load(path).ok()?;
+    (table.provenance() == &origin.provenance).then_some(table)
+}
+
+/// Writes features, and a record of their origin if they can be taken up again.
+fn save(path: &Path, extracted: &Extracted, origin: Option<Origin>) -> Result<()> {
+    extracted.table.save(path)?;
+    let Some(origin) = origin.filter(|_| extracted.skipped.is_empty()) else {
+        return remove(&record_path(path));
+    };
+    let record = serde_json::json!(Record {
+        origin,
+        table_sha256: sha256_of_file(path)?,
+    });
+    let record = record.to_string();
+    write_atomically(record_path(path), |out| out.write_all(record.as_bytes()))?;
+    Ok(())
+}
+
+fn record_path(table: &Path) -> PathBuf {
+    table.with_extension("origin.json")
+}

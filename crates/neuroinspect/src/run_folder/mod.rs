@@ -1,0 +1,225 @@
+//! The folder that a run writes into.
+//!
+//! A run holds its folder alone ([`RunFolder::open`]), takes up again what an earlier one left there
+//! and would make anew, be it killed or ended, and clears what is no longer true.
+
+#[cfg(feature = "report")]
+mod debug;
+#[cfg(feature = "datasets")]
+mod features;
+mod lock;
+mod pictures;
+
+use std::{
+    env, fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use neuroinspect_report::{Findings, NeuronPicture, Schema, write_json};
+use serde::Serialize;
+
+#[cfg(feature = "datasets")]
+pub use self::features::{FeatureRequest, FolderFeatures};
+use self::lock::Lock;
+pub use self::{
+    lock::FolderHolder,
+    pictures::{Kept, PictureFolder, PictureOrigin},
+};
+use crate::{Error, Result};
+
+/// The folder that results are written into, held by one run alone.
+///
+/// ```
+/// use neuroinspect::{Error, RunFolder};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = tempfile::tempdir()?;
+/// let held = RunFolder::open(&folder, Some("my program".into()))?;
+/// let error = RunFolder::open(&folder, None).unwrap_err();
+/// assert!(matches!(error, Error::FolderHeld { .. }));
+/// assert!(error.to_string().contains("(my program)"));
+/// drop(held);
+/// RunFolder::open(&folder, None)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl RunFolder {
+    /// Usual name of the file of an edit that a report is about.
+    pub const EDIT_FILE: &str = "report-edit.safetensors";
+
+    /// Makes the folder if it is missing, tries to write into it, and holds it until the value is
+    /// dropped or the process ends, in whichever way.
+    ///
+    /// `command` is what another program is told that wants the folder meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FolderHeld`] when another run holds it, in this process or another;
+    /// [`Error::Folder`] when it cannot be made, written into or locked.
+    pub fn open(path: impl AsRef<Path>, command: Option<String>) -> Result<Self> {
+        let path = path.as_ref();
+        let refuse = |source| Error::Folder {
+            path: path.to_owned(),
+            source,
+        };
+        fs::create_dir_all(path).map_err(refuse)?;
+        tempfile::tempfile_in(path).map_err(refuse)?;
+        Ok(Self {
+            _lock: Lock::acquire(path, command)?,
+            path: path.to_owned(),
+        })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file in it.
+    pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Writes a value as [`to_json`](neuroinspect_report::to_json) gives it, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn write_json<T: Serialize>(&self, name: &str, schema: Schema, value: &T) -> Result<()> {
+        Ok(write_json(self.join(name), schema, value)?)
+    }
+
+    /// Removes files of an earlier run, where they are there: they would pass for this one's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Remove`] for the first that cannot be removed.
+    pub fn remove(&self, names: &[&str]) -> Result<()> {
+        names.iter().try_for_each(|name| remove(&self.join(name)))
+    }
+
+    /// Removes the findings that an earlier run left: page, JSON, pictures of neurons, and the edit
+    /// under its [usual name](Self::EDIT_FILE). Features and kept pictures stay, to be taken up
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// As [`remove`](Self::remove).
+    pub fn clear_findings(&self) -> Result<()> {
+        self.remove(&[
+            Self::EDIT_FILE,
+            Findings::JSON_FILE,
+            Findings::HTML_FILE,
+            Findings::SHEET_FILE,
+        ])?;
+        remove_from(&self.join(NeuronPicture::FOLDER), |name| {
+            NeuronPicture::is_file_name(name)
+        })
+    }
+}
+
+/// Removes a file, where it is there.
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(Error::Remove {
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the files of a folder whose names are to go, where the folder is there.
+fn remove_from(folder: &Path, goes: impl Fn(&str) -> bool) -> Result<()> {
+    let refuse = |source| Error::Remove {
+        path: folder.to_owned(),
+        source,
+    };
+    let files = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        files => files.map_err(refuse)?,
+    };
+    for file in files {
+        let file = file.map_err(refuse)?;
+        if file.file_name().to_str().is_some_and(&goes) {
+            remove(&file.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// What tells this program from others and from other builds of it, which may compute in another way
+/// though their version is the same: path, length and time of change of its file. `None` when it
+/// cannot be told.
+fn program_state() -> Option<String> {
+    let path = env::current_exe().ok()?;
+    let metadata = fs::metadata(&path).ok()?;
+    let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(format!(
+        "{}\0{}\0{}",
+        path.display(),
+        metadata.len(),
+        changed.as_nanos()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_are_cleared_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = RunFolder::open(&root, None).unwrap();
+        let stays = [
+            "features.safetensors",
+            "neurons/mine.png",
+            "edit.safetensors",
+        ];
+        let goes = [
+            "summary.json",
+            "report.html",
+            "neurons.png",
+            "report-edit.safetensors",
+            "neurons/neuron-3-class-7.png",
+            "neurons/neuron-3-class-7-masked.png",
+        ];
+        fs::create_dir(folder.join("neurons")).unwrap();
+        for name in stays.iter().chain(&goes) {
+            fs::write(folder.join(name), "content").unwrap();
+        }
+        folder.clear_findings().unwrap();
+        for name in stays {
+            assert!(folder.join(name).exists(), "{name}");
+        }
+        for name in goes {
+            assert!(!folder.join(name).exists(), "{name}");
+        }
+        // Of nothing there is nothing to clear.
+        folder.clear_findings().unwrap();
+
+        fs::create_dir(folder.join("summary.json")).unwrap();
+        let error = folder.clear_findings().unwrap_err();
+        assert!(error.to_string().contains("summary.json"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_into_is_refused_by_name() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        fs::write(&file, "in the way").unwrap();
+        let error = RunFolder::open(&file, None).unwrap_err();
+        assert!(
+            matches!(&error, Error::Folder { path, .. } if *path == file),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,137 @@
+//! Features.
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+
+use neuroinspect::{
+    Extraction, FeatureRequest, RunFolder,
+    core::Silent,
+    datasets::{ImageFolder, ImageFolderConfig, LoaderConfig, OnCorrupt},
+    extract_features,
+};
+use neuroinspect_testing::networks::TinyClassifier;
+use tempfile::TempDir;
+
+use crate::{device, model};
+
+fn request(file: &str) -> FeatureRequest {
+    FeatureRequest {
+        file: file.to_owned(),
+        device: device(),
+        complete: true,
+    }
+}
+
+/// What is asked for otherwise.
+type Change = for<'a> fn(Extraction<'a>) -> Extraction<'a>;
+
+fn same(extraction: Extraction<'_>) -> Extraction<'_> {
+    extraction
+}
+
+struct Features {
+    _root: TempDir,
+    images: PathBuf,
+    folder: RunFolder,
+    model: TinyClassifier,
+}
+
+impl Features {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let folder = RunFolder::open(root.path().join("out"), None).unwrap();
+        let images = root.path().join("images");
+        crate::images(&images);
+        Self {
+            images,
+            folder,
+            model: model(),
+            _root: root,
+        }
+    }
+
+    /// Whether features were taken from the folder; they are what they would be anew in any case.
+    fn reused(&self, request: &FeatureRequest, change: Change) -> bool {
+        let images = ImageFolder::open(&self.images, &ImageFolderConfig::default()).unwrap();
+        let loader = LoaderConfig::default().with_on_corrupt(OnCorrupt::Skip);
+        let extraction = Extraction::new(&self.model, &images)
+            .with_weights_sha256("weights")
+            .with_loader(loader);
+        let extraction = change(extraction);
+        let found = self
+            .folder
+            .features(&extraction, request, &mut Silent)
+            .unwrap();
+        let anew = extract_features(&extraction, &mut Silent).unwrap();
+        assert_eq!(found.extracted, anew);
+        assert_eq!(found.path, self.folder.join(&request.file));
+        found.reused
+    }
+}
+
+#[test]
+fn features_are_taken_up_again_while_nothing_has_changed() {
+    let bench = Features::new();
+    let file = request("features.safetensors");
+    assert!(!bench.reused(&file, same));
+    assert!(bench.reused(&file, same));
+    assert!(!bench.reused(&request("others.safetensors"), same));
+
+    let changes: [Change; 3] = [
+        |it| it.with_weights_sha256("others"),
+        |it| it.with_indices(&[3, 1]),
+        |it| it.with_loader(LoaderConfig::default().with_batch_size(5)),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        assert!(!bench.reused(&file, change), "change {number}");
+        assert!(bench.reused(&file, change), "change {number}");
+    }
+    assert!(!bench.reused(&file, same));
+
+    // Another time of change is another image.
+    let image = fs::File::options()
+        .append(true)
+        .open(bench.images.join("class-2/3.png"))
+        .unwrap();
+    image
+        .set_modified(SystemTime::now() - Duration::from_secs(1000))
+        .unwrap();
+    assert!(!bench.reused(&file, same));
+    assert!(bench.reused(&file, same));
+}
+
+#[test]
+fn what_cannot_be_told_from_others_is_computed_again() {
+    let bench = Features::new();
+    let file = request("features.safetensors");
+    let partly = FeatureRequest {
+        complete: false,
+        ..file.clone()
+    };
+    assert!(!bench.reused(&partly, same));
+    assert!(
+        !bench.reused(&file, same),
+        "an unknown table is not trusted"
+    );
+    assert!(bench.reused(&file, same));
+    assert!(!bench.reused(&partly, same));
+
+    // A table that is not the record's.
+    assert!(
+        !bench.reused(&file, same),
+        "what was partly loaded left no record"
+    );
+    let path = bench.folder.join("features.safetensors");
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&path, bytes).unwrap();
+    assert!(!bench.reused(&file, same));
+
+    // An image that is left out leaves no trace in the table.
+    fs::write(bench.images.join("class-1/2.png"), "no image").unwrap();
+    assert!(!bench.reused(&file, same));
+    assert!(!bench.reused(&file, same));
+}
