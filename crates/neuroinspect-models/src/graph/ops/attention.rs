@@ -14,6 +14,7 @@ use crate::graph::{Slot, Start, Value, op::Operation, run::Bound};
 /// Parameters as PyTorch's `MultiheadAttention` has them: `in_proj_weight` `[3 W, W]` (query, key and
 /// value stacked), `in_proj_bias` `[3 W]`, `out_proj.weight` `[W, W]`, `out_proj.bias` `[W]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Attention {
     /// Number of heads, a divisor of the width.
     pub heads: usize,
@@ -45,12 +46,15 @@ impl Operation for Attention {
     fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
         let [_, tokens, width] = tokens(inputs)?;
         if self.heads == 0 || !width.is_multiple_of(self.heads) {
-            return Err(format!("{} heads for a width of {width}", self.heads));
+            return Err(format!(
+                "expected a number of heads that divides the width {width}, found {}",
+                self.heads
+            ));
         }
         if let Some(queries) = self.queries
             && (queries == 0 || queries > tokens)
         {
-            return Err(format!("{queries} of {tokens} tokens ask"));
+            return Err(format!("expected 1 to {tokens} queries, found {queries}"));
         }
         let start =
             |outputs| Start::drawn(Initializer::XavierUniform { gain: 1.0 }, width, outputs);
@@ -69,6 +73,12 @@ impl Operation for Attention {
 
     fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
         let x = value(inputs)?.rank3()?;
+        // The first tokens see none of those after them, which are left out; with fewer queries than
+        // keys, Burn's causal mask would be that of the last tokens.
+        let (x, queries) = match self.queries {
+            Some(queries) if self.causal => (x.narrow(1, 0, queries), None),
+            queries => (x, queries),
+        };
         let [images, length, width] = x.dims();
         let head = width / self.heads;
         let (weight, bias) = (parameters.rank2(0)?, parameters.rank1(1)?);
@@ -84,7 +94,7 @@ impl Operation for Attention {
             x.reshape([images, length, self.heads, head])
                 .swap_dims(1, 2)
         };
-        let (asking, [query, key, value]) = match self.queries {
+        let (asking, [query, key, value]) = match queries {
             None => {
                 let all = project(x, 0, 3);
                 (length, [0, 1, 2].map(|part| split(all.clone(), part)))
@@ -99,9 +109,9 @@ impl Operation for Attention {
             is_causal: self.causal,
             ..Default::default()
         };
-        let mixed = attention(query, key, value, None, None, options);
-        let mixed = mixed.swap_dims(1, 2).reshape([images, asking, width]);
+        let heads = attention(query, key, value, None, None, options);
+        let heads = heads.swap_dims(1, 2).reshape([images, asking, width]);
         let (weight, bias) = (parameters.rank2(2)?, parameters.rank1(3)?);
-        Ok(affine(mixed, weight, Some(bias)).into())
+        Ok(affine(heads, weight, Some(bias)).into())
     }
 }

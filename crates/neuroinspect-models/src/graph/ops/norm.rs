@@ -9,8 +9,12 @@ use crate::graph::{Slot, Start, Value, op::Operation, run::Bound, value::each_ra
 /// Batch normalisation of the second axis (Ioffe and Szegedy 2015): by the running statistics, or in
 /// training by those of the batch, which then move the running ones.
 ///
+/// As in Burn, the running variance moves towards the batch's biased one, the mean square over its `n`
+/// values; PyTorch takes `n / (n - 1)` times that.
+///
 /// Parameters: `weight`, `bias`, and the buffers `running_mean` and `running_var`, each `[C]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BatchNorm {
     /// Added to the variance.
     pub epsilon: f64,
@@ -55,14 +59,17 @@ impl Operation for BatchNorm {
         let x = value(inputs)?;
         let (weight, bias) = (parameters.rank1(0)?, parameters.rank1(1)?);
         let (mean, variance) = (parameters.running(2)?, parameters.running(3)?);
-        if !parameters.trains_on(&x.device()) {
-            let (mean, variance) = (mean.value_sync(), variance.value_sync());
+        // Clones on several devices share the statistics, which are on the device of the last update.
+        let device = x.device();
+        if !parameters.trains_on(&device) {
+            let [mean, variance] =
+                [mean, variance].map(|running| running.value_sync().to_device(&device));
             return each_rank!(x, x => batch_norm(x, weight, bias, mean, variance, self.epsilon));
         }
         each_rank!(x, x => {
             let batch = batch_norm_train(x, weight, bias, self.epsilon);
             for (running, now) in [(mean, batch.mean), (variance, batch.variance)] {
-                let kept = running.value_sync() * (1.0 - self.momentum);
+                let kept = running.value_sync().to_device(&device) * (1.0 - self.momentum);
                 running.update((kept + now.detach() * self.momentum).detach());
             }
             batch.output
@@ -74,6 +81,7 @@ impl Operation for BatchNorm {
 ///
 /// Parameters: `weight` and `bias`, each of the axis's size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LayerNorm {
     /// Added to the variance.
     pub epsilon: f64,
@@ -88,7 +96,7 @@ impl Default for LayerNorm {
 impl Operation for LayerNorm {
     fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
         let Some(&width) = one(inputs)?.last() else {
-            return Err("a value without axes".to_owned());
+            return Err("expected a value with axes, found none".to_owned());
         };
         Ok(vec![
             Slot::new("weight", [width], Start::ones()),
@@ -110,6 +118,7 @@ impl Operation for LayerNorm {
 ///
 /// Parameters: `weight` and `bias`, each `[C]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupNorm {
     /// Number of groups the channels are divided into.
     pub groups: usize,
@@ -129,7 +138,10 @@ impl Operation for GroupNorm {
     fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
         let [_, channels, ..] = map(inputs)?;
         if self.groups == 0 || !channels.is_multiple_of(self.groups) {
-            return Err(format!("{} groups of {channels} channels", self.groups));
+            return Err(format!(
+                "expected a number of groups that divides {channels} channels, found {}",
+                self.groups
+            ));
         }
         Ok(vec![
             Slot::new("weight", [channels], Start::ones()),
