@@ -68,11 +68,18 @@ impl Ends {
     pub(crate) fn of(graph: &Graph) -> Result<Self> {
         let linear = |node: &Node| matches!(node.op, Op::Linear(_));
         let head = graph.nodes().iter().rposition(linear).map(ValueId);
-        let head = head.filter(|head| graph.shape(*head).len() == 2);
-        let features = head.and_then(|head| graph.node(head).inputs.first());
+        let features = head
+            .filter(|head| graph.shape(*head).len() == 2)
+            .and_then(|head| graph.node(head).inputs.first());
         let (Some(head), Some(&features)) = (head, features) else {
-            let reason = "its last linear layer is no decision layer [N, D] to [N, K]";
-            return Err(Error::node("the graph", reason));
+            let reason = match head {
+                Some(head) => format!(
+                    "expected a decision layer [N, D] to [N, K] as its last linear layer, found one to {:?}",
+                    graph.shape(head)
+                ),
+                None => "expected a linear layer as decision layer, found none".to_owned(),
+            };
+            return Err(Error::Graph { reason });
         };
         let mut pooled = features;
         while let (Op::Identity(_), [input]) =
@@ -104,8 +111,9 @@ impl GraphClassifier {
     ///
     /// # Errors
     ///
-    /// [`Error::Node`] for a graph without such a layer, or one that cannot take images of the input's
-    /// size; and as [`InputSpec::validate`].
+    /// [`Error::Graph`] for a graph without such a layer, or one that is not computed of the images alone;
+    /// [`Error::Node`] for one that cannot take images of the input's size; and as
+    /// [`InputSpec::validate`].
     pub fn new(
         name: impl Into<String>,
         graph: Graph,
@@ -126,12 +134,28 @@ impl GraphClassifier {
     ///
     /// # Errors
     ///
-    /// As [`InputSpec::validate`], and [`Error::Node`] naming the layer that cannot take images of this
+    /// As [`InputSpec::validate`], [`Error::Graph`] for logits that are not of the images alone, and
+    /// [`Error::Node`] naming the layer that cannot take images of this
     /// size.
     pub fn with_input(mut self, input: InputSpec) -> Result<Self> {
         input.validate()?;
         let shape = [1, 3, input.size, input.size];
-        self.network.graph().shapes(&[(IMAGES, &shape)])?;
+        let shapes = self.network.graph().shapes(&[(IMAGES, &shape)])?;
+        let found = &shapes[self.ends.head.0];
+        if !matches!(found[..], [1, _]) {
+            let reason = match found.is_empty() {
+                true => {
+                    let inputs = self.network.graph().nodes().iter();
+                    let inputs = inputs.filter(|node| matches!(node.op, Op::Input(_)));
+                    let inputs: Vec<_> = inputs.map(|node| node.name.as_str()).collect();
+                    format!(
+                        "expected logits that need the input '{IMAGES}' alone, found the inputs {inputs:?}"
+                    )
+                }
+                false => format!("expected logits [1, K] of one image, found {found:?}"),
+            };
+            return Err(Error::Graph { reason });
+        }
         self.input = input;
         Ok(self)
     }

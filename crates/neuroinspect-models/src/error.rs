@@ -42,14 +42,25 @@ pub enum Error {
         /// What was expected and found.
         reason: String,
     },
-    /// A layer that a network does not have.
-    #[error("the network has no layer '{layer}';{} its layers() lists all", meant(.nearest))]
-    UnknownLayer {
+    /// A graph that cannot be what it is taken for.
+    #[error("the graph: {reason}")]
+    Graph {
+        /// What was expected and found.
+        reason: String,
+    },
+    /// A node that a graph does not have.
+    #[error("the graph has no node '{node}';{} its nodes() lists all", meant(.nearest))]
+    UnknownNode {
         /// The name given.
-        layer: String,
-        /// The layer's name most like it, if one is like enough to be meant.
+        node: String,
+        /// The node's name most like it, if one is like enough to be meant.
         nearest: Option<String>,
     },
+    /// A network whose weights a pass has replaced or dropped, to be trained, loaded or saved.
+    #[error(
+        "the network was rewritten for evaluation (fold, graph::passes), and its weights are no longer those that are trained, loaded and saved; use the network it was made of"
+    )]
+    Rewritten,
     /// A file that holds no weights, or is damaged.
     #[error("'{file}' is not a checkpoint that can be read: {reason}")]
     NotACheckpoint {
@@ -110,7 +121,7 @@ pub enum Error {
     },
     /// A file says how its network's images are prepared, and not in a way that can be followed.
     #[error(
-        "'input' in the metadata of '{file}' cannot be followed: {reason}; give an input (--input FILE of the program, LoadConfig::with_input in code)"
+        "the input in the metadata of '{file}' cannot be followed: {reason}; give an input (--input FILE of the program, LoadConfig::with_input in code)"
     )]
     SavedInput {
         /// The file.

@@ -34,7 +34,7 @@ use neuroinspect_core::io::{open_regular, sha256_of_bytes, sha256_of_file};
 use serde::{Deserialize, Serialize};
 
 pub use module::parameter_shapes;
-use module::{Kind, settle, slots};
+use module::{Kind, check_weights, settle, slots};
 use names::{Reading, Readings};
 pub use report::{LoadReport, Mismatch};
 pub use save::{save, save_as};
@@ -216,13 +216,15 @@ impl Checkpoint {
     /// [`Error::WeightsDoNotFit`] when nothing fits or, if strict, when anything does not;
     /// [`Error::UnreadableTensor`] when a tensor's bytes are damaged or it holds floats where the
     /// module has integers or booleans, or the other way round; [`Error::NotFinite`] when a float is
-    /// NaN, infinite, or too large for `f32`.
+    /// NaN, infinite, or too large for `f32`; [`Error::Rewritten`] for a network rewritten by
+    /// [passes](crate::graph::passes).
     pub fn apply<M: Module>(
         &self,
         module: &mut M,
         model: &str,
         strictness: Strictness,
     ) -> Result<LoadReport> {
+        check_weights(module)?;
         let slots = slots(module);
         let expected = module::shapes(&slots);
         let reading = self.reading_for(&expected);

@@ -8,6 +8,8 @@ use burn::{
 };
 use burn_store::{BurnToPyTorchAdapter, ModuleAdapter, ModuleContext, burn_pack};
 
+use crate::{Error, Result, graph::REWRITTEN};
+
 /// Shape of every parameter and buffer of a module under PyTorch's name, without initialising any.
 pub fn parameter_shapes(module: &impl Module) -> BTreeMap<String, Vec<usize>> {
     shapes(&slots(module))
@@ -42,6 +44,16 @@ pub(super) fn slots(module: &impl Module) -> BTreeMap<String, Slot> {
     visitor.slots
 }
 
+/// Checks that a module has the weights that are loaded and saved: one rewritten by passes has others.
+pub(super) fn check_weights(module: &impl Module) -> Result<()> {
+    let mut visitor = Slots::default();
+    module.visit(&mut visitor);
+    match visitor.rewritten {
+        true => Err(Error::Rewritten),
+        false => Ok(()),
+    }
+}
+
 /// Writes into the running statistics of batch normalisations what training has put aside for them.
 ///
 /// Burn keeps a thread's last update apart until its next one, and a visitor or mapper does not see
@@ -71,6 +83,7 @@ struct Slots {
     path: Vec<String>,
     containers: Vec<String>,
     slots: BTreeMap<String, Slot>,
+    rewritten: bool,
 }
 
 impl Slots {
@@ -96,6 +109,7 @@ impl ModuleVisitor for Slots {
         if !container.starts_with("Enum:") {
             self.path.push(name.to_owned());
         }
+        self.rewritten |= container == REWRITTEN;
         self.containers.push(container.to_owned());
     }
 

@@ -12,7 +12,7 @@ use neuroinspect_core::{
     io::{NamedTensor, write_safetensors},
 };
 
-use super::module::settle;
+use super::module::{check_weights, settle};
 use crate::{Error, Result};
 
 /// The value as it will be read back.
@@ -48,6 +48,7 @@ fn bytes(precision: Precision, values: &[f32]) -> (DType, Vec<u8>) {
 ///
 /// [`Error::UnreadableTensor`] when a parameter cannot be read from the device,
 /// [`Error::NotFinite`] when one is NaN, infinite, or too large for the number format,
+/// [`Error::Rewritten`] for a network rewritten by [passes](crate::graph::passes),
 /// [`Error::Core`] when the file cannot be written. What stood there before is then untouched.
 pub fn save(
     module: &impl Module,
@@ -71,6 +72,7 @@ pub fn save_as(
 ) -> Result<()> {
     let path = path.as_ref();
     let file = path.display().to_string();
+    check_weights(module)?;
     settle(module);
     let tensors = module
         .collect(None, Some(Box::new(BurnToPyTorchAdapter)), true)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::nn::Initializer;
 
 use super::{
-    Activation, Arithmetic, BatchNorm, Binary, Function, Graph, IMAGES, Identity, Input, Linear,
+    Activation, Arithmetic, BatchNorm, Binary, Function, CHECKED_IMAGES, Graph, Identity, Input, Linear,
     Node, Op, ParameterSpec, Select, Start, ValueId, slots,
 };
 use crate::{Error, Result};
@@ -219,7 +219,7 @@ impl GraphBuilder {
     ) -> Result<(Vec<usize>, Vec<ParameterSpec>)> {
         let Some(operation) = node.op.operation() else {
             let shape = match &node.op {
-                Op::Input(input) => [&[IMAGES], &input.shape[..]].concat(),
+                Op::Input(input) => [&[CHECKED_IMAGES], &input.shape[..]].concat(),
                 _ => Vec::new(),
             };
             return Ok((shape, Vec::new()));

@@ -66,9 +66,10 @@ use serde::{Deserialize, Serialize};
 
 pub use builder::GraphBuilder;
 pub use network::Network;
-pub(crate) use network::module_of_network;
+pub(crate) use network::{REWRITTEN, module_of_network};
 use op::Slot;
 pub use op::{Input, Op};
+use ops::product;
 pub use ops::*;
 pub(crate) use parameters::Parameter;
 pub use parameters::{ParameterSpec, Start, he_normal, pytorch_uniform};
@@ -77,7 +78,7 @@ pub use value::Value;
 use crate::{Error, Result};
 
 /// How many images a graph is checked with; 2, as 1 would be taken for an axis that is repeated.
-const IMAGES: usize = 2;
+const CHECKED_IMAGES: usize = 2;
 
 /// Which node's value: its place in the list of [nodes](Graph::nodes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -109,7 +110,7 @@ pub struct Node {
 pub struct Graph {
     nodes: Vec<Node>,
     parameters: Vec<ParameterSpec>,
-    /// Shapes of all values for [`IMAGES`] inputs of the size the graph was made with.
+    /// Shapes of all values for [`CHECKED_IMAGES`] inputs of the size the graph was made with.
     shapes: Vec<Vec<usize>>,
     /// Where a parameter is in the list.
     places: BTreeMap<String, usize>,
@@ -148,7 +149,7 @@ impl Graph {
     ///
     /// [`Error::Node`] naming the first node that cannot be: its name is there already, it reads a
     /// value that is not before it, its inputs have other shapes than it can take, or a parameter is
-    /// missing or of another shape.
+    /// missing, of another shape, of no elements or more than can be addressed, or read by no node.
     pub fn new(nodes: Vec<Node>, parameters: Vec<ParameterSpec>) -> Result<Self> {
         let mut places = BTreeMap::new();
         for (place, spec) in parameters.iter().enumerate() {
@@ -158,6 +159,18 @@ impl Graph {
                     "a parameter of this name is there already",
                 ));
             }
+        }
+        for spec in &parameters {
+            spec.check()
+                .map_err(|reason| Error::node(&spec.name, reason))?;
+        }
+        let read = nodes.iter().flat_map(|node| &node.parameters);
+        let read: BTreeSet<&str> = read.map(String::as_str).collect();
+        if let Some(spec) = parameters
+            .iter()
+            .find(|spec| !read.contains(&spec.name[..]))
+        {
+            return Err(Error::node(&spec.name, "no node reads this parameter"));
         }
         let mut names = BTreeSet::new();
         for (index, node) in nodes.iter().enumerate() {
@@ -175,7 +188,7 @@ impl Graph {
             }
         }
         let given = |node: &Node| match &node.op {
-            Op::Input(input) => Some([&[IMAGES], &input.shape[..]].concat()),
+            Op::Input(input) => Some([&[CHECKED_IMAGES], &input.shape[..]].concat()),
             _ => None,
         };
         let mut graph = Self {
@@ -193,17 +206,26 @@ impl Graph {
         &self.nodes
     }
 
-    /// What parameters there must be, in the order of the nodes that read them.
+    /// What parameters there must be, each read by a node. Those of a [`GraphBuilder`]'s graph are in the
+    /// order of the nodes that read them.
     pub fn parameters(&self) -> &[ParameterSpec] {
         &self.parameters
     }
 
     /// A node.
+    ///
+    /// # Panics
+    ///
+    /// For a value of another graph, of which this one has no node.
     pub fn node(&self, id: ValueId) -> &Node {
         &self.nodes[id.0]
     }
 
     /// Shape of a value for two images of the size the graph was made with.
+    ///
+    /// # Panics
+    ///
+    /// As [`node`](Self::node).
     pub fn shape(&self, id: ValueId) -> &[usize] {
         &self.shapes[id.0]
     }
@@ -212,14 +234,13 @@ impl Graph {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownLayer`] when there is none.
+    /// [`Error::UnknownNode`] when there is none.
     pub fn find(&self, name: &str) -> Result<ValueId> {
         let position = self.nodes.iter().position(|node| node.name == name);
         position.map(ValueId).ok_or_else(|| {
-            let modules = self.nodes.iter().filter(|node| node.module);
-            let names = modules.map(|node| node.name.as_str());
-            Error::UnknownLayer {
-                layer: name.to_owned(),
+            let names = self.nodes.iter().map(|node| node.name.as_str());
+            Error::UnknownNode {
+                node: name.to_owned(),
                 nearest: nearest_name(name, names).map(str::to_owned),
             }
         })
@@ -265,6 +286,7 @@ impl Graph {
                 }
                 None => given(node).ok_or_else(|| "this input was not given".to_owned()),
             };
+            let shape = shape.and_then(checked);
             shapes.push(shape.map_err(|reason| Error::node(&node.name, reason))?);
         }
         Ok(shapes)
@@ -295,6 +317,15 @@ impl Graph {
             }
         }
         Ok(())
+    }
+}
+
+/// The shape of a value, if it can be computed: with elements, and no more than can be addressed.
+fn checked(shape: Vec<usize>) -> Result<Vec<usize>, String> {
+    product(shape.iter().copied())?;
+    match shape.contains(&0) {
+        true => Err(format!("expected axes of at least 1, found {shape:?}")),
+        false => Ok(shape),
     }
 }
 

@@ -19,6 +19,8 @@ use crate::{Error, Result};
 /// What burn-store is told that every part of a name is. It knows no such module, and leaves names and
 /// layouts as they are: they are PyTorch's already.
 const CONTAINER: &str = "Struct:Network";
+/// What it is told instead where the weights are no longer those of the network as it was built.
+pub(crate) const REWRITTEN: &str = "Struct:RewrittenNetwork";
 
 /// A [`Graph`] with its weights on a device: a Burn [`Module`] whose parameters go by the names they
 /// have in checkpoints.
@@ -32,6 +34,9 @@ pub struct Network {
     /// The names of the parameters, then those of the flags, in the order of the nodes.
     order: Arc<[String]>,
     pub(super) parameters: BTreeMap<String, Parameter>,
+    /// Whether a pass has put other weights in place of its own, so that it is neither trained, nor
+    /// loaded, nor saved.
+    pub(super) rewritten: bool,
 }
 
 impl std::fmt::Debug for Network {
@@ -80,6 +85,20 @@ impl Network {
             graph: Arc::new(graph),
             order: order.into(),
             parameters,
+            rewritten: false,
+        }
+    }
+
+    /// The network as one that a pass has made of another, with other weights.
+    pub(super) fn rewritten(mut self) -> Self {
+        self.rewritten = true;
+        self
+    }
+
+    fn container(&self) -> &'static str {
+        match self.rewritten {
+            true => REWRITTEN,
+            false => CONTAINER,
         }
     }
 
@@ -93,7 +112,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// [`Error::Node`] when the node is no linear layer, or the shapes are others.
+    /// [`Error::Node`] when the node is no linear layer, or a weight or bias has another shape.
     pub(crate) fn with_linear(
         &self,
         id: ValueId,
@@ -107,6 +126,22 @@ impl Network {
         let (Op::Linear(linear), Some(name)) = (&mut node.op, node.parameters.first()) else {
             return Err(Error::node(&node.name, "expected a linear layer"));
         };
+        let outputs = linear.outputs;
+        let expected = specs.iter().find(|spec| spec.name == *name);
+        let expected = expected.map_or(&[][..], |spec| &spec.shape);
+        let unfit = |what: &str, expected: &[usize], found: &[usize]| {
+            let reason = format!("expected a {what} of shape {expected:?}, found {found:?}");
+            Err(Error::node(&node.name, reason))
+        };
+        let found = weight.lazy_shape();
+        if found.as_slice() != expected {
+            return unfit("weight", expected, found.as_slice());
+        }
+        if let Some(found) = bias.as_ref().map(Param::lazy_shape)
+            && found.as_slice() != [outputs]
+        {
+            return unfit("bias", &[outputs], found.as_slice());
+        }
         parameters.insert(name.clone(), Parameter::Rank2(weight));
         if let Some(bias) = bias {
             if !linear.bias {
@@ -121,7 +156,11 @@ impl Network {
             }
             parameters.insert(node.parameters[1].clone(), Parameter::Rank1(bias));
         }
-        Ok(Self::of(Graph::new(nodes, specs)?, parameters))
+        let network = Self::of(Graph::new(nodes, specs)?, parameters);
+        Ok(Self {
+            rewritten: self.rewritten,
+            ..network
+        })
     }
 
     /// The graph.
@@ -198,27 +237,29 @@ impl Module for Network {
     }
 
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        let container = self.container();
         for name in self.order.iter() {
             if let Some(parameter) = self.parameters.get(name) {
                 for part in name.split('.') {
-                    visitor.enter_module(part, CONTAINER);
+                    visitor.enter_module(part, container);
                 }
                 each_parameter!(parameter, x => x.visit(visitor));
                 for part in name.rsplit('.') {
-                    visitor.exit_module(part, CONTAINER);
+                    visitor.exit_module(part, container);
                 }
             }
         }
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        let container = self.container();
         self.map_each(|name, parameter| {
             for part in name.split('.') {
-                mapper.enter_module(part, CONTAINER);
+                mapper.enter_module(part, container);
             }
             let mapped = map_parameter!(parameter, x => Module::map(x, mapper));
             for part in name.rsplit('.') {
-                mapper.exit_module(part, CONTAINER);
+                mapper.exit_module(part, container);
             }
             mapped
         })

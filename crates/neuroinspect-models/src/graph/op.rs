@@ -79,19 +79,32 @@ macro_rules! operations {
                 }
             }
 
-            /// Its name in lower case, as `conv2d`.
+            /// Its name in snake case, as in files: `conv2d`, `layer_norm`.
             pub fn kind(&self) -> String {
-                match self {
-                    Self::Input(_) => "input".to_owned(),
-                    $(Self::$name(_) => stringify!($name).to_lowercase(),)*
-                }
+                snake_case(match self {
+                    Self::Input(_) => "Input",
+                    $(Self::$name(_) => stringify!($name),)*
+                })
             }
         }
     };
 }
 
+/// A name in camel case as serde writes it in snake case.
+fn snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
+}
+
 /// What goes into the graph: images or tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Input {
     /// Sizes along the axes as the graph was built, without the first: how many images or texts
     /// there are is free.
@@ -153,4 +166,23 @@ operations! {
     ParameterValue,
     /// A value under another name.
     Identity,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_called_as_in_files() {
+        let operations: [Op; 4] = [
+            LayerNorm::default().into(),
+            MaxPool2d::new(2, 2).into(),
+            MatMul {}.into(),
+            Identity {}.into(),
+        ];
+        for (op, expected) in operations.iter().zip(["layer_norm", "max_pool2d", "mat_mul", "identity"]) {
+            assert_eq!(op.kind(), expected);
+            assert_eq!(serde_json::json!(op)["op"], expected);
+        }
+    }
 }

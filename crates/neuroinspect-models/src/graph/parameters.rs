@@ -7,9 +7,12 @@ use burn::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::ops::{MOST_ELEMENTS, product};
+
 /// What a graph needs of a parameter before there is one: its name in checkpoints, its shape as
 /// PyTorch lays it out, and its values before anything is loaded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ParameterSpec {
     /// Name in checkpoints: the module path, then what it is there, as in `layer1.0.conv1.weight`.
     pub name: String,
@@ -21,7 +24,7 @@ pub struct ParameterSpec {
 
 /// The values of a parameter before any are loaded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Start {
     /// Drawn from the device's generator when first used.
     Drawn {
@@ -38,6 +41,25 @@ pub enum Start {
         value: f64,
     },
 }
+
+impl ParameterSpec {
+    /// Checks that such a parameter can be made.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let elements = product(self.shape.iter().copied())?;
+        let most = match self.start {
+            // A buffer is allocated at once.
+            Start::Buffer { .. } => MOST_IN_BUFFER,
+            Start::Drawn { .. } => MOST_ELEMENTS,
+        };
+        match (1..=most).contains(&elements) {
+            true => Ok(()),
+            false => Err(wrong_shape(self, &format!("1 to {most} elements"))),
+        }
+    }
+}
+
+/// Most elements of a buffer, far above the number of channels of any network.
+const MOST_IN_BUFFER: usize = 1 << 24;
 
 impl Start {
     /// Drawn from a distribution that depends on the number of inputs and outputs.
@@ -156,5 +178,5 @@ impl Parameter {
 
 fn wrong_shape(spec: &ParameterSpec, expected: &str) -> String {
     let ParameterSpec { name, shape, .. } = spec;
-    format!("parameter '{name}' has shape {shape:?}, expected {expected}")
+    format!("parameter '{name}': expected {expected}, found shape {shape:?}")
 }

@@ -42,8 +42,12 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// As [`evaluate`](Self::evaluate).
+    /// As [`evaluate`](Self::evaluate), and [`Error::Rewritten`] for a network without the weights of
+    /// the one it was made of.
     pub fn forward(&self, inputs: Vec<(&str, Value)>, taps: &[ValueId]) -> Result<Vec<Value>> {
+        if self.rewritten {
+            return Err(Error::Rewritten);
+        }
         self.run(inputs, taps, Mode::Training, |_| {})
     }
 
@@ -196,10 +200,6 @@ impl Bound<'_> {
 
     pub(super) fn rank2(&self, index: usize) -> Result<Tensor<2>, String> {
         self.value(index)?.rank2()
-    }
-
-    pub(super) fn rank3(&self, index: usize) -> Result<Tensor<3>, String> {
-        self.value(index)?.rank3()
     }
 
     pub(super) fn rank4(&self, index: usize) -> Result<Tensor<4>, String> {

@@ -6,15 +6,15 @@ use burn::{
     tensor::{Device, Int, Tensor},
 };
 use neuroinspect_models::{
-    Error, GraphClassifier, Result,
+    Checkpoint, Error, GraphClassifier, Result, Strictness,
     graph::{
         AddPositions, Attention, Concat, Conv2d, Embedding, Expand, Flatten, Function, GlobalMean,
-        Graph, GraphBuilder, GroupNorm, LayerNorm, Linear, MatMul, Network, Padding, Permute,
-        Reshape, RowAtHighestId, Value,
+        Graph, GraphBuilder, GroupNorm, LayerNorm, Linear, MatMul, MaxPool2d, Network, Padding, Permute,
+        Reshape, RowAtHighestId, Slice, Value,
     },
 };
 
-use crate::support::images;
+use crate::support::{images, made_up_weights, safetensors_of};
 
 /// Two convolutions and a decision layer.
 pub(crate) fn small() -> Result<Graph> {
@@ -67,34 +67,34 @@ fn node_error(result: Result<Graph>) -> (String, String) {
 #[test]
 fn a_layer_that_cannot_take_its_input_is_named() {
     type Emit = fn(&mut GraphBuilder);
-    let cases: [(&str, &str, Emit); 9] = [
+    let cases: [(&str, &str, Emit); 15] = [
         ("conv", "expected a map", |g| {
             let x = g.input("features", [5]);
             g.layer("conv", Conv2d::new(4, 3), [x]);
         }),
-        ("grouped", "2 groups of 3 channels", |g| {
+        ("grouped", "divides 3 channels in and 4 out, found 2", |g| {
             let x = g.input("images", [3, 8, 8]);
             g.layer("grouped", Conv2d::new(4, 3).with_groups(2), [x]);
         }),
-        ("wide", "a window of 9", |g| {
+        ("wide", "at most 4 pixels, padding included, found one of 9", |g| {
             let x = g.input("images", [3, 4, 4]);
             let conv = Conv2d::new(4, 9).with_padding(Padding::both(0));
             g.layer("wide", conv, [x]);
         }),
-        ("add_0", "values of shapes", |g| {
+        ("add_0", "expected axes of the same size", |g| {
             let x = g.input("images", [3, 8, 8]);
             let y = g.layer("conv", Conv2d::new(4, 3), [x]);
             g.add(x, y);
         }),
-        ("attn", "3 heads for a width of 8", |g| {
+        ("attn", "divides the width 8, found 3", |g| {
             let x = g.input("tokens", [5, 8]);
             g.layer("attn", Attention::new(3), [x]);
         }),
-        ("positions", "5 tokens for 4 positions", |g| {
+        ("positions", "at most 4 tokens, found 5", |g| {
             let x = g.input("tokens", [5, 8]);
             g.layer("positions", AddPositions::new(4), [x]);
         }),
-        ("norm", "5 groups of 8 channels", |g| {
+        ("norm", "divides 8 channels, found 5", |g| {
             let x = g.input("images", [8, 2, 2]);
             g.layer("norm", GroupNorm::new(5), [x]);
         }),
@@ -102,6 +102,34 @@ fn a_layer_that_cannot_take_its_input_is_named() {
             let x = g.input("features", [5]);
             g.relu("twice", x);
             g.relu("twice", x);
+        }),
+        ("still", "stride and dilation of at least 1", |g| {
+            let x = g.input("images", [3, 8, 8]);
+            let conv = Conv2d::new(4, 3).with_padding(Padding::Same);
+            g.layer("still", conv.with_stride(0), [x]);
+        }),
+        ("pool", "a window, stride and dilation of at least 1", |g| {
+            let x = g.input("images", [3, 8, 8]);
+            let pool = MaxPool2d::new(0, 2).with_padding(Padding::Same);
+            g.layer("pool", pool, [x]);
+        }),
+        ("alone", "an axis below 3", |g| {
+            let x = g.input("tokens", [5, 8]);
+            g.layer("alone", Concat { axis: 3 }, [x]);
+        }),
+        ("slice", "expected sizes of at most", |g| {
+            let x = g.input("tokens", [5, 8]);
+            let (start, length) = (usize::MAX, 2);
+            let axis = 1;
+            g.layer("slice", Slice { axis, start, length }, [x]);
+        }),
+        ("huge.weight", "expected sizes of at most", |g| {
+            let x = g.input("features", [5]);
+            g.linear("huge", usize::MAX / 2, x);
+        }),
+        ("empty.weight", "elements, found shape [0, 5]", |g| {
+            let x = g.input("features", [5]);
+            g.linear("empty", 0, x);
         }),
         ("nowhere.weight", "no such parameter", |g| {
             g.input("features", [5]);
@@ -133,8 +161,30 @@ fn a_graph_is_data_and_checked_when_read() {
         error.contains("'conv2'") && error.contains("[4, 4, 3, 3]"),
         "{error}"
     );
-    let unknown = json.replace(r#""op":"global_mean""#, r#""op":"global_max""#);
-    assert!(serde_json::from_str::<Graph>(&unknown).is_err());
+    let refused = |from: &str, to: &str| {
+        let changed = json.replacen(from, to, 1);
+        assert_ne!(changed, json, "{from}");
+        let error = serde_json::from_str::<Graph>(&changed).unwrap_err();
+        error.to_string()
+    };
+    refused(r#""op":"global_mean""#, r#""op":"global_max""#);
+    // A misspelt option, of an operation and of a parameter.
+    let error = refused(r#""epsilon":"#, r#""epsilom":"#);
+    assert!(error.contains("epsilom"), "{error}");
+    let error = refused(r#""start":"#, r#""stort":"#);
+    assert!(error.contains("stort"), "{error}");
+    // A parameter that no node reads, and running statistics that no memory holds.
+    let unread = r#""parameters":[{"name":"other","shape":[2],"start":{"buffer":{"value":0.0}}},{"name":"conv1.weight","#;
+    let error = refused(r#""parameters":[{"name":"conv1.weight","#, unread);
+    assert!(
+        error.contains("'other'") && error.contains("no node reads"),
+        "{error}"
+    );
+    let error = refused(
+        r#"{"name":"bn1.running_mean","shape":[4]"#,
+        r#"{"name":"bn1.running_mean","shape":[400000000000]"#,
+    );
+    assert!(error.contains("'bn1.running_mean'"), "{error}");
 }
 
 #[test]
@@ -343,10 +393,76 @@ fn parameters_are_visited_under_their_names_and_flags_by_their_nodes() {
 
 #[test]
 fn a_graph_without_a_decision_layer_is_no_classifier() {
-    let mut g = GraphBuilder::new();
-    let x = g.input("images", [3, 8, 8]);
-    g.layer("conv", Conv2d::new(4, 3), [x]);
-    let input = neuroinspect_core::InputSpec::new(8);
-    let error = GraphClassifier::new("none", g.finish().unwrap(), input, &Device::flex());
-    assert!(error.unwrap_err().to_string().contains("decision layer"));
+    let refused = |emit: fn(&mut GraphBuilder)| {
+        let mut g = GraphBuilder::new();
+        emit(&mut g);
+        let input = neuroinspect_core::InputSpec::new(8);
+        let graph = g.finish().unwrap();
+        let error = GraphClassifier::new("none", graph, input, &Device::flex()).unwrap_err();
+        assert!(matches!(error, Error::Graph { .. }), "{error:?}");
+        error.to_string()
+    };
+    let none = refused(|g| {
+        let x = g.input("images", [3, 8, 8]);
+        g.layer("conv", Conv2d::new(4, 3), [x]);
+    });
+    assert!(none.contains("decision layer"), "{none}");
+    let of_tokens = refused(|g| {
+        let x = g.input("images", [3, 8, 8]);
+        let x = g.step(Flatten { from: 2, to: 3 }, [x]);
+        g.linear("fc", 2, x);
+    });
+    assert!(of_tokens.contains("[2, 3, 2]"), "{of_tokens}");
+    let of_others = refused(|g| {
+        let x = g.input("pictures", [3, 8, 8]);
+        let x = g.layer("pool", GlobalMean {}, [x]);
+        g.linear("fc", 2, x);
+    });
+    assert!(of_others.contains(r#"["pictures"]"#), "{of_others}");
+    let of_two = refused(|g| {
+        let x = g.input("images", [3, 8, 8]);
+        let x = g.layer("pool", GlobalMean {}, [x]);
+        let y = g.input("more", [3]);
+        let x = g.add(x, y);
+        g.linear("fc", 2, x);
+    });
+    assert!(of_two.contains(r#"["images", "more"]"#), "{of_two}");
+}
+
+/// A token that sees itself and those before it, asked for alone.
+#[test]
+fn causal_attention_of_the_first_tokens_is_that_of_all() {
+    let attention = |queries| Attention {
+        queries,
+        ..Attention::new(2).with_causal(true)
+    };
+    let graph = |queries| {
+        let mut g = GraphBuilder::new();
+        let x = g.input("tokens", [5, 8]);
+        g.layer("attn", attention(queries), [x]);
+        g.finish().unwrap()
+    };
+    let mut all = network(graph(None));
+    let weights = safetensors_of(&made_up_weights(&all));
+    let checkpoint = Checkpoint::from_bytes("weights", weights.clone()).unwrap();
+    checkpoint.apply(&mut all, "all", Strictness::Strict).unwrap();
+    let values = images(8, &Device::flex()).reshape([384]);
+    let tokens = values.narrow(0, 0, 80).reshape([2, 5, 8]);
+    let read = |network: &Network, tokens: Tensor<3>| {
+        let tap = [network.graph().find("attn").unwrap()];
+        let values = network.evaluate(vec![("tokens", tokens.into())], &tap);
+        values.unwrap().remove(0).rank3().unwrap()
+    };
+    for queries in [1, 3] {
+        let mut some = Network::new(graph(Some(queries)), &Device::flex()).unwrap();
+        let weights = Checkpoint::from_bytes("weights", weights.clone()).unwrap();
+        weights.apply(&mut some, "some", Strictness::Strict).unwrap();
+        for tokens in [tokens.clone(), tokens.clone().autodiff().require_grad()] {
+            let expected = read(&all, tokens.clone()).narrow(1, 0, queries);
+            let found = read(&some, tokens);
+            assert_eq!(found.dims(), [2, queries, 8]);
+            let difference: f32 = (found - expected).abs().max().into_scalar();
+            assert!(difference < 1e-5, "{queries} queries: {difference}");
+        }
+    }
 }

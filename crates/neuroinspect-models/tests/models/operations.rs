@@ -1,8 +1,11 @@
 //! Operations one by one, on numbers that can be followed by hand.
 
-use burn::tensor::{Device, Tensor};
+use burn::{
+    nn::Initializer,
+    tensor::{Device, Tensor},
+};
 use neuroinspect_models::graph::{
-    Activation, Arithmetic, AvgPool2d, Binary, Concat, Function, GraphBuilder, GroupNorm,
+    Activation, Arithmetic, AvgPool2d, Binary, Concat, Conv2d, Function, GraphBuilder, GroupNorm,
     MaxPool2d, Network, Op, Pad, Padding, Permute, Reshape, Scale, Select, Slice, Softmax,
 };
 
@@ -71,6 +74,22 @@ fn windows_are_read_as_written() {
         &apply(AvgPool2d::new(1, 2), [1, 1, 2, 3], &map),
         &[1.0, 3.0],
     );
+}
+
+/// Of a row 1 to 5, every second pixel of three.
+#[test]
+fn a_dilated_window_leaves_pixels_out() {
+    let device = Device::flex();
+    let mut g = GraphBuilder::new();
+    let x = g.input("images", [1, 5, 5]);
+    let conv = Conv2d::new(1, 3).with_padding(Padding::both(0));
+    g.layer("it", conv.with_dilation(2), [x]);
+    g.initialize("it.weight", Initializer::Ones);
+    let network = Network::new(g.finish().unwrap(), &device).unwrap();
+    let x = Tensor::<1>::from_data([1.0f32, 2.0, 3.0, 4.0, 5.0], &device);
+    let x = x.reshape([1, 1, 1, 5]).expand([1, 1, 5, 5]);
+    let found = read(&network, vec![("images", x.into())], &["it"]);
+    close(&found[0], &[3.0 * (1.0 + 3.0 + 5.0)]);
 }
 
 #[test]

@@ -5,15 +5,18 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use neuroinspect_core::{Classifier, CopyClassifier, Precision};
-use neuroinspect_models::graph::{
-    Network, Op, Value,
-    passes::{fold_batch_norm, only_tokens_read, without_unused},
+use neuroinspect_models::{
+    Checkpoint, Error, PretrainedClassifier, Strictness,
+    graph::{
+        Attention, BatchNorm, Conv2d, Graph, GraphBuilder, LayerNorm, Network, Node, Op, Value,
+        passes::{fold_batch_norm, only_tokens_read, without_unused},
+    },
 };
 
 use crate::{
     classifiers_golden::made_up,
     graphs::{read, tower_network},
-    support::images,
+    support::{images, made_up_weights, safetensors_of},
 };
 
 fn close(found: &[Vec<f32>], expected: &[Vec<f32>], tolerance: f32) {
@@ -63,11 +66,108 @@ fn folding_keeps_every_value_and_its_name() {
 /// A bias before the normalisation goes through it.
 #[test]
 fn the_bias_of_a_convolution_is_folded_too() {
-    let network = Network::new(crate::graphs::small().unwrap(), &Device::flex()).unwrap();
+    let mut network = Network::new(crate::graphs::small().unwrap(), &Device::flex()).unwrap();
+    // Statistics and biases that are none of those a network starts with.
+    let weights = safetensors_of(&made_up_weights(&network));
+    let weights = Checkpoint::from_bytes("made-up weights", weights).unwrap();
+    weights
+        .apply(&mut network, "small", Strictness::Strict)
+        .unwrap();
     let inputs = || vec![("images", Value::from(images(8, &Device::flex())))];
     let before = read(&network, inputs(), &["bn2", "fc"]);
     let folded = fold_batch_norm(&network).unwrap();
     close(&read(&folded, inputs(), &["bn2", "fc"]), &before, 1e-5);
+}
+
+/// Two normalisations of the same parameters, of which one follows a convolution.
+#[test]
+fn parameters_that_a_normalisation_shares_stay() {
+    let mut g = GraphBuilder::new();
+    let x = g.input("images", [3, 8, 8]);
+    let x = g.layer("conv", Conv2d::new(3, 3), [x]);
+    let x = g.batch_norm("bn", x);
+    let x = g.relu("act", x);
+    let parameters = ["weight", "bias", "running_mean", "running_var"];
+    let parameters = parameters.map(|part| format!("bn.{part}"));
+    let graph = g.finish().unwrap();
+    let mut nodes = graph.nodes().to_vec();
+    nodes.push(Node {
+        name: "again".to_owned(),
+        op: BatchNorm::default().into(),
+        inputs: vec![x],
+        parameters: parameters.to_vec(),
+        module: true,
+    });
+    let graph = Graph::new(nodes, graph.parameters().to_vec()).unwrap();
+    let mut network = Network::new(graph, &Device::flex()).unwrap();
+    let weights = safetensors_of(&made_up_weights(&network));
+    let weights = Checkpoint::from_bytes("made-up weights", weights).unwrap();
+    weights
+        .apply(&mut network, "shared", Strictness::Strict)
+        .unwrap();
+    let folded = fold_batch_norm(&network).unwrap();
+    assert_eq!(batch_norms(&folded), 1);
+    let inputs = || vec![("images", Value::from(images(8, &Device::flex())))];
+    let names = ["bn", "again"];
+    close(
+        &read(&folded, inputs(), &names),
+        &read(&network, inputs(), &names),
+        1e-5,
+    );
+}
+
+/// Its weights are others, under other names.
+#[test]
+fn a_folded_network_is_neither_trained_nor_saved_nor_loaded() {
+    let model = made_up("cifar_resnet20");
+    let mut folded = model.clone();
+    folded.fold();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("folded.safetensors");
+    let error = folded.save(&path).unwrap_err();
+    assert!(matches!(error, Error::Rewritten), "{error:?}");
+    assert!(!path.exists());
+    let weights = safetensors_of(&made_up_weights(&model));
+    let weights = Checkpoint::from_bytes("made-up weights", weights).unwrap();
+    let error = folded.load(&weights, Strictness::Partial).unwrap_err();
+    assert!(matches!(error, Error::Rewritten), "{error:?}");
+    let images = images(32, &model.device());
+    let error = folded.forward(images.clone()).unwrap_err();
+    assert!(matches!(error, Error::Rewritten), "{error:?}");
+    // A copy of it is one too; the model it was made of is not.
+    assert!(folded.valid().forward(images.clone()).is_err());
+    model.save(&path).unwrap();
+    model.forward(images).unwrap();
+}
+
+/// The first token of a text sees itself alone.
+#[test]
+fn of_a_causal_block_only_the_token_read_is_computed() {
+    let mut g = GraphBuilder::new();
+    let x = g.input("tokens", [5, 8]);
+    let y = g.layer("ln_1", LayerNorm::default(), [x]);
+    let y = g.layer("attn", Attention::new(2).with_causal(true), [y]);
+    let x = g.add(x, y);
+    let x = g.module("block", x);
+    let x = g.select(1, 0, x);
+    g.linear("fc", 3, x);
+    let mut network = Network::new(g.finish().unwrap(), &Device::flex()).unwrap();
+    let weights = safetensors_of(&made_up_weights(&network));
+    let weights = Checkpoint::from_bytes("made-up weights", weights).unwrap();
+    weights
+        .apply(&mut network, "block", Strictness::Strict)
+        .unwrap();
+    let narrow = only_tokens_read(&network, &["fc"]).unwrap();
+    let attention = narrow.graph().find("attn").unwrap();
+    assert_eq!(narrow.graph().shape(attention)[1], 1);
+    let values = images(8, &Device::flex()).reshape([384]).narrow(0, 0, 80);
+    let tokens = values.reshape([2, 5, 8]);
+    let inputs = || vec![("tokens", Value::from(tokens.clone()))];
+    close(
+        &read(&narrow, inputs(), &["fc"]),
+        &read(&network, inputs(), &["fc"]),
+        1e-5,
+    );
 }
 
 #[test]

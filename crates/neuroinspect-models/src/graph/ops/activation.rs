@@ -8,6 +8,7 @@ use crate::graph::{Value, op::Operation, run::Bound, value::each_rank};
 
 /// A function of each number by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Activation {
     /// Which.
     pub function: Function,
@@ -54,6 +55,7 @@ impl Operation for Activation {
 
 /// Softmax along an axis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Softmax {
     /// The axis.
     pub axis: usize,

@@ -8,6 +8,7 @@ use crate::graph::{Value, op::Operation, run::Bound, value::each_rank};
 /// Two values combined number by number; an axis of size 1 is repeated, and one missing in front
 /// counts as such.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Binary {
     /// How.
     pub arithmetic: Arithmetic,
@@ -37,7 +38,9 @@ impl Operation for Binary {
             .map(|sizes| match sizes {
                 (a, b) if a == b || b == 1 => Ok(a),
                 (1, b) => Ok(b),
-                _ => Err(format!("values of shapes {a:?} and {b:?}")),
+                _ => Err(format!(
+                    "expected axes of the same size, or of size 1, as in {a:?}, found {b:?}"
+                )),
             })
             .collect()
     }
@@ -55,7 +58,11 @@ impl Operation for Binary {
                         Arithmetic::Multiply => a * b,
                         Arithmetic::Divide => a / b,
                     }.into()),)*
-                    (a, b) => Err(format!("values of shapes {:?} and {:?}", a.dims(), b.dims())),
+                    (a, b) => Err(format!(
+                        "expected floats of one rank, found shapes {:?} and {:?}",
+                        a.dims(),
+                        b.dims()
+                    )),
                 }
             };
         }
@@ -65,6 +72,7 @@ impl Operation for Binary {
 
 /// A value times a number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scale {
     /// The number.
     pub factor: f64,
@@ -82,12 +90,14 @@ impl Operation for Scale {
 
 /// Product of matrices, the last two axes of values of one rank, or of a value and a matrix.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MatMul {}
 
 impl Operation for MatMul {
     fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let [a, b] = two(inputs)?;
-        let wrong = || format!("a product of matrices of shapes {a:?} and {b:?}");
+        let wrong =
+            || format!("expected a matrix of as many rows as {a:?} has columns, found {b:?}");
         let ([before @ .., _, inner], [others @ .., rows, columns]) = (a, b) else {
             return Err(wrong());
         };
@@ -111,7 +121,7 @@ impl Operation for MatMul {
             (Value::Rank5(a), Value::Rank5(b)) => Ok(a.matmul(b).into()),
             (Value::Rank6(a), Value::Rank6(b)) => Ok(a.matmul(b).into()),
             (a, b) => Err(format!(
-                "values of shapes {:?} and {:?}",
+                "expected floats of one rank, found shapes {:?} and {:?}",
                 a.dims(),
                 b.dims()
             )),

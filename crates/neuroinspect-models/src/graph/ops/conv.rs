@@ -3,7 +3,7 @@
 use burn::tensor::{module::conv2d, ops::ConvOptions};
 use serde::{Deserialize, Serialize};
 
-use super::{map, value};
+use super::{map, product, sum, value};
 use crate::graph::{Slot, Start, Value, he_normal, op::Operation, pytorch_uniform, run::Bound};
 
 /// How many zeros lie around a map before a window slides over it.
@@ -23,24 +23,38 @@ impl Padding {
     }
 
     /// The zeros around a map of this size.
+    ///
+    /// # Errors
+    ///
+    /// For a window, stride or dilation of 0, or one out of all bounds.
     pub(super) fn around(
         self,
         size: [usize; 2],
         kernel: [usize; 2],
         stride: [usize; 2],
         dilation: [usize; 2],
-    ) -> [(usize, usize); 2] {
-        match self {
-            Self::Explicit(padding) => padding,
-            Self::Same => [0, 1].map(|axis| {
-                let reach = dilation[axis] * (kernel[axis] - 1) + 1;
-                let outputs = size[axis].div_ceil(stride[axis]);
-                let covered = (outputs.max(1) - 1) * stride[axis] + reach;
-                let total = covered.saturating_sub(size[axis]);
-                (total / 2, total - total / 2)
-            }),
-        }
+    ) -> Result<[(usize, usize); 2], String> {
+        let padding = match self {
+            Self::Explicit(padding) => return Ok(padding),
+            Self::Same => |axis: usize| {
+                let reach = reach(kernel[axis], stride[axis], dilation[axis])?;
+                let before_last = size[axis].saturating_sub(1) / stride[axis] * stride[axis];
+                let total = sum([before_last, reach])?.saturating_sub(size[axis]);
+                Ok::<_, String>((total / 2, total - total / 2))
+            },
+        };
+        Ok([padding(0)?, padding(1)?])
     }
+}
+
+/// How many pixels a window reaches over, from its first to its last.
+fn reach(kernel: usize, stride: usize, dilation: usize) -> Result<usize, String> {
+    if kernel == 0 || stride == 0 || dilation == 0 {
+        return Err(format!(
+            "expected a window, stride and dilation of at least 1, found {kernel}, {stride} and {dilation}"
+        ));
+    }
+    sum([product([dilation, kernel - 1])?, 1])
 }
 
 /// How many positions a window has along one axis.
@@ -51,11 +65,11 @@ pub(super) fn positions(
     stride: usize,
     dilation: usize,
 ) -> Result<usize, String> {
-    let reach = dilation * kernel.saturating_sub(1) + 1;
-    let padded = size + before + after;
-    if kernel == 0 || stride == 0 || dilation == 0 || reach > padded {
+    let reach = reach(kernel, stride, dilation)?;
+    let padded = sum([size, before, after])?;
+    if reach > padded {
         return Err(format!(
-            "a window of {kernel} (stride {stride}, dilation {dilation}) on {padded} pixels, padding included"
+            "expected a window of at most {padded} pixels, padding included, found one of {reach} (kernel {kernel}, dilation {dilation})"
         ));
     }
     Ok((padded - reach) / stride + 1)
@@ -66,6 +80,7 @@ pub(super) fn positions(
 /// Parameters: `weight` `[channels, C / groups, kernel, kernel]`, and `bias` `[channels]` where it has
 /// one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Conv2d {
     /// Channels of its value.
     pub channels: usize,
@@ -109,6 +124,12 @@ impl Conv2d {
         self
     }
 
+    /// Sets the pixels between a window's weights.
+    pub fn with_dilation(mut self, dilation: usize) -> Self {
+        self.dilation = [dilation; 2];
+        self
+    }
+
     /// Sets the number of groups.
     pub fn with_groups(mut self, groups: usize) -> Self {
         self.groups = groups;
@@ -121,7 +142,7 @@ impl Conv2d {
         self
     }
 
-    fn padding_around(&self, height: usize, width: usize) -> [(usize, usize); 2] {
+    fn padding_around(&self, height: usize, width: usize) -> Result<[(usize, usize); 2], String> {
         let size = [height, width];
         self.padding
             .around(size, self.kernel, self.stride, self.dilation)
@@ -134,12 +155,13 @@ impl Operation for Conv2d {
         let (groups, channels) = (self.groups, self.channels);
         if groups == 0 || !channels_in.is_multiple_of(groups) || !channels.is_multiple_of(groups) {
             return Err(format!(
-                "{groups} groups of {channels_in} channels in and {channels} out"
+                "expected a number of groups that divides {channels_in} channels in and {channels} out, found {groups}"
             ));
         }
         let [height, width] = self.kernel;
-        let window = height * width;
-        let (fan_in, fan_out) = (channels_in / groups * window, channels / groups * window);
+        let window = product([height, width])?;
+        let fan_in = product([channels_in / groups, window])?;
+        let fan_out = product([channels / groups, window])?;
         let shape = [channels, channels_in / groups, height, width];
         let weight = Slot::new("weight", shape, Start::drawn(he_normal(), fan_in, fan_out));
         let start = || Start::drawn(pytorch_uniform(), fan_in, fan_out);
@@ -149,7 +171,7 @@ impl Operation for Conv2d {
 
     fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let [images, _, height, width] = map(inputs)?;
-        let padding = self.padding_around(height, width);
+        let padding = self.padding_around(height, width)?;
         let mut shape = vec![images, self.channels];
         for (axis, size) in [height, width].into_iter().enumerate() {
             let (kernel, stride) = (self.kernel[axis], self.stride[axis]);
@@ -163,7 +185,7 @@ impl Operation for Conv2d {
         let x = value(inputs)?.rank4()?;
         let [_, _, height, width] = x.dims();
         let options = ConvOptions {
-            padding: self.padding_around(height, width),
+            padding: self.padding_around(height, width)?,
             ..ConvOptions::new(self.stride, [0, 0], self.dilation, self.groups)
         };
         let bias = match self.bias {
@@ -182,7 +204,8 @@ mod tests {
     fn same_padding_is_tensorflows() {
         // (size, kernel, stride) -> what tf.nn.conv2d(padding="SAME") pads.
         let same = |size, kernel, stride| {
-            Padding::Same.around([size; 2], [kernel; 2], [stride; 2], [1; 2])[0]
+            let padding = Padding::Same.around([size; 2], [kernel; 2], [stride; 2], [1; 2]);
+            padding.unwrap()[0]
         };
         assert_eq!(same(224, 3, 2), (0, 1));
         assert_eq!(same(225, 3, 2), (1, 1));
@@ -192,10 +215,20 @@ mod tests {
     }
 
     #[test]
+    fn zeros_are_refused_before_padding() {
+        for [kernel, stride, dilation] in [[0, 1, 1], [3, 0, 1], [3, 1, 0]] {
+            let found = Padding::Same.around([8; 2], [kernel; 2], [stride; 2], [dilation; 2]);
+            assert!(found.unwrap_err().contains("at least 1"));
+        }
+    }
+
+    #[test]
     fn a_window_larger_than_the_map_is_refused() {
         assert_eq!(positions(8, (1, 1), 3, 2, 1), Ok(4));
         assert_eq!(positions(2, (0, 0), 2, 1, 1), Ok(1));
         assert!(positions(2, (0, 0), 3, 1, 1).is_err());
         assert!(positions(2, (0, 0), 1, 0, 1).is_err());
+        assert!(positions(2, (usize::MAX, 0), 1, 1, 1).is_err());
+        assert!(positions(2, (0, 0), 2, 1, usize::MAX).is_err());
     }
 }

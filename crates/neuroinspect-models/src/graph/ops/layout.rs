@@ -3,12 +3,13 @@
 use burn::tensor::{Tensor, ops::PadMode};
 use serde::{Deserialize, Serialize};
 
-use super::{axis, one, two, value, values};
+use super::{axis, one, product, sum, two, value, values};
 use crate::graph::{Value, op::Operation, run::Bound, value::each_rank};
 
 /// The same numbers in another shape; 0 keeps the size of the axis at its place, and -1, at most
 /// once, takes what is left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Reshape {
     /// The sizes.
     pub shape: Vec<i64>,
@@ -17,8 +18,11 @@ pub struct Reshape {
 impl Operation for Reshape {
     fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let input = one(inputs)?;
-        let wrong = || format!("a value of shape {input:?} to {:?}", self.shape);
-        let total: usize = input.iter().product();
+        let wrong = || {
+            let shape = &self.shape;
+            format!("expected a shape of as many elements as {input:?} has, found {shape:?}")
+        };
+        let total = product(input.iter().copied())?;
         let mut shape = Vec::with_capacity(self.shape.len());
         let mut free = None;
         for (index, &size) in self.shape.iter().enumerate() {
@@ -31,11 +35,11 @@ impl Operation for Reshape {
                 size => usize::try_from(size).map_err(|_| wrong())?,
             });
         }
-        let known: usize = shape.iter().product();
+        let known = product(shape.iter().copied())?;
         if let Some(free) = free {
             shape[free] = total.checked_div(known).ok_or_else(wrong)?;
         }
-        match shape.iter().product::<usize>() == total {
+        match product(shape.iter().copied())? == total {
             true => Ok(shape),
             false => Err(wrong()),
         }
@@ -50,6 +54,7 @@ impl Operation for Reshape {
 
 /// Axes `from` to `to`, both included, joined to one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Flatten {
     /// The first axis.
     pub from: usize,
@@ -62,9 +67,9 @@ impl Operation for Flatten {
         let (input, Self { from, to }) = (one(inputs)?, self);
         axis(input, *to)?;
         if from > to {
-            return Err(format!("axes {from} to {to}"));
+            return Err(format!("expected a first axis of at most {to}, found {from}"));
         }
-        let joined = input[*from..=*to].iter().product();
+        let joined = product(input[*from..=*to].iter().copied())?;
         Ok([&input[..*from], &[joined], &input[to + 1..]].concat())
     }
 
@@ -77,6 +82,7 @@ impl Operation for Flatten {
 
 /// Axes in another order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Permute {
     /// Which axis of the input each one is.
     pub axes: Vec<usize>,
@@ -89,7 +95,7 @@ impl Operation for Permute {
         sorted.sort_unstable();
         if !sorted.into_iter().eq(0..input.len()) {
             return Err(format!(
-                "axes {:?} of a value of shape {input:?}",
+                "expected each axis of the shape {input:?} once, found {:?}",
                 self.axes
             ));
         }
@@ -109,6 +115,7 @@ impl Operation for Permute {
 
 /// Part of an axis: `length` from `start`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Slice {
     /// The axis.
     pub axis: usize,
@@ -123,9 +130,9 @@ impl Operation for Slice {
         let mut shape = one(inputs)?.to_vec();
         let size = axis(&shape, self.axis)?;
         let Self { start, length, .. } = *self;
-        if length == 0 || start + length > size {
+        if length == 0 || sum([start, length])? > size {
             return Err(format!(
-                "{length} from {start} of {size} along axis {}",
+                "expected at least 1 and at most {size} along axis {}, found {length} from {start}",
                 self.axis
             ));
         }
@@ -140,6 +147,7 @@ impl Operation for Slice {
 
 /// One index of an axis, which goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Select {
     /// The axis.
     pub axis: usize,
@@ -152,7 +160,10 @@ impl Operation for Select {
         let mut shape = one(inputs)?.to_vec();
         let size = axis(&shape, self.axis)?;
         if self.index >= size || shape.len() == 1 {
-            return Err(format!("index {} of shape {shape:?}", self.index));
+            return Err(format!(
+                "expected more than one axis, and an index below {size} on axis {}, found {} of shape {shape:?}",
+                self.axis, self.index
+            ));
         }
         shape.remove(self.axis);
         Ok(shape)
@@ -167,6 +178,7 @@ impl Operation for Select {
 
 /// Values side by side along an axis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Concat {
     /// The axis.
     pub axis: usize,
@@ -175,21 +187,21 @@ pub struct Concat {
 impl Operation for Concat {
     fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let [first, rest @ ..] = inputs else {
-            return Err("nothing to put side by side".to_owned());
+            return Err("expected at least 1 input, found none".to_owned());
         };
         let mut shape = first.to_vec();
+        let mut total = axis(first, self.axis)?;
         for other in rest {
-            let along = axis(other, self.axis)?;
-            let mut like = other.to_vec();
-            like[self.axis] = axis(first, self.axis)?;
-            if like != **first {
+            total = sum([total, axis(other, self.axis)?])?;
+            shape[self.axis] = other[self.axis];
+            if shape != **other {
                 return Err(format!(
-                    "shapes {first:?} and {other:?} along axis {}",
+                    "expected the shape {first:?} but for axis {}, found {other:?}",
                     self.axis
                 ));
             }
-            shape[self.axis] += along;
         }
+        shape[self.axis] = total;
         Ok(shape)
     }
 
@@ -215,6 +227,7 @@ impl Operation for Concat {
 
 /// Zeros before and after an axis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pad {
     /// The axis.
     pub axis: usize,
@@ -227,7 +240,7 @@ pub struct Pad {
 impl Operation for Pad {
     fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let mut shape = one(inputs)?.to_vec();
-        shape[self.axis] = axis(&shape, self.axis)? + self.before + self.after;
+        shape[self.axis] = sum([axis(&shape, self.axis)?, self.before, self.after])?;
         Ok(shape)
     }
 
@@ -245,22 +258,23 @@ impl Operation for Pad {
 /// A value whose first axis has size 1, repeated as often as the first axis of another is long: a
 /// learned token put before those of every image.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Expand {}
 
 impl Operation for Expand {
     fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let [input, like] = two(inputs)?;
+        let [input, other] = two(inputs)?;
         if axis(input, 0)? != 1 {
             return Err(format!("expected a first axis of size 1, found {input:?}"));
         }
         let mut shape = input.to_vec();
-        shape[0] = axis(like, 0)?;
+        shape[0] = axis(other, 0)?;
         Ok(shape)
     }
 
     fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
-        let [x, like] = values(inputs)?;
-        let times = like.dims().first().copied().unwrap_or(1);
+        let [x, other] = values(inputs)?;
+        let times = other.dims().first().copied().unwrap_or(1);
         each_rank!(x, x => {
             let mut shape = x.dims();
             shape[0] = times;

@@ -13,6 +13,7 @@ use crate::graph::{
 ///
 /// Parameters: `weight` `[outputs, inputs]`, and `bias` `[outputs]` where it has one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Linear {
     /// Size of the last axis of its value.
     pub outputs: usize,
@@ -37,7 +38,7 @@ impl Linear {
 impl Operation for Linear {
     fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
         let Some(&inputs) = one(inputs)?.last() else {
-            return Err("a value without axes".to_owned());
+            return Err("expected a value with axes, found none".to_owned());
         };
         let start = || Start::drawn(pytorch_uniform(), inputs, self.outputs);
         let weight = Slot::new("weight", [self.outputs, inputs], start());

@@ -61,7 +61,33 @@ fn tokens(inputs: &[&[usize]]) -> Result<[usize; 3], String> {
 /// Checks that an axis exists.
 fn axis(input: &[usize], axis: usize) -> Result<usize, String> {
     let size = input.get(axis).copied();
-    size.ok_or_else(|| format!("axis {axis} of a value of shape {input:?}"))
+    size.ok_or_else(|| {
+        let rank = input.len();
+        format!("expected an axis below {rank} of the shape {input:?}, found {axis}")
+    })
+}
+
+/// Most elements of a tensor: as many 32-bit numbers as there are addresses.
+pub(super) const MOST_ELEMENTS: usize = isize::MAX as usize / size_of::<f32>();
+
+/// The sum of sizes, which may be out of a file.
+pub(super) fn sum(sizes: impl IntoIterator<Item = usize>) -> Result<usize, String> {
+    within_bounds(sizes, 0, usize::checked_add)
+}
+
+/// The product of sizes, which may be out of a file.
+pub(super) fn product(sizes: impl IntoIterator<Item = usize>) -> Result<usize, String> {
+    within_bounds(sizes, 1, usize::checked_mul)
+}
+
+fn within_bounds(
+    sizes: impl IntoIterator<Item = usize>,
+    start: usize,
+    combine: impl Fn(usize, usize) -> Option<usize>,
+) -> Result<usize, String> {
+    let total = sizes.into_iter().try_fold(start, combine);
+    let total = total.filter(|total| *total <= MOST_ELEMENTS);
+    total.ok_or_else(|| format!("expected sizes of at most {MOST_ELEMENTS} elements, found more"))
 }
 
 /// The only input's value.

@@ -8,6 +8,7 @@ use crate::graph::{Slot, Start, Value, op::Operation, run::Bound};
 
 /// A parameter as a value; its name is the node's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ParameterValue {
     /// Its shape, of 1 to 4 axes.
     pub shape: Vec<usize>,
@@ -45,6 +46,7 @@ impl Operation for ParameterValue {
 
 /// A value under another name: what a module that holds others puts out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Identity {}
 
 impl Operation for Identity {

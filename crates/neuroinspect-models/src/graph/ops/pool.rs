@@ -11,17 +11,19 @@ use crate::graph::{Value, op::Operation, run::Bound};
 
 /// Largest value of each window of a map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MaxPool2d {
     /// Height and width of the window.
     pub kernel: [usize; 2],
     /// Pixels between windows.
     pub stride: [usize; 2],
-    /// Around the map; padding never is the largest.
+    /// Around the map, where nothing is: what is there is never the largest.
     pub padding: Padding,
 }
 
 /// Mean of each window of a map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AvgPool2d {
     /// Height and width of the window.
     pub kernel: [usize; 2],
@@ -35,6 +37,7 @@ pub struct AvgPool2d {
 
 /// Mean over height and width: `[N, C, h, w]` to `[N, C]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GlobalMean {}
 
 impl MaxPool2d {
@@ -80,7 +83,7 @@ fn pooled(
 ) -> Result<Vec<usize>, String> {
     let [images, channels, height, width] = map(inputs)?;
     let size = [height, width];
-    let padding = padding.around(size, kernel, stride, [1; 2]);
+    let padding = padding.around(size, kernel, stride, [1; 2])?;
     let mut shape = vec![images, channels];
     for axis in 0..2 {
         let (kernel, stride) = (kernel[axis], stride[axis]);
@@ -98,7 +101,7 @@ impl Operation for MaxPool2d {
         let x = value(inputs)?.rank4()?;
         let [_, _, height, width] = x.dims();
         let size = [height, width];
-        let padding = self.padding.around(size, self.kernel, self.stride, [1; 2]);
+        let padding = self.padding.around(size, self.kernel, self.stride, [1; 2])?;
         let mut options = MaxPoolOptions::new(self.kernel).with_stride(self.stride);
         options.padding = padding;
         Ok(max_pool2d(x, options).into())
@@ -114,7 +117,7 @@ impl Operation for AvgPool2d {
         let mut x = value(inputs)?.rank4()?;
         let [_, _, height, width] = x.dims();
         let size = [height, width];
-        let padding = self.padding.around(size, self.kernel, self.stride, [1; 2]);
+        let padding = self.padding.around(size, self.kernel, self.stride, [1; 2])?;
         let mut options = AvgPoolOptions::new(self.kernel).with_stride(self.stride);
         if self.count_padding && padding != [(0, 0); 2] {
             x = x.pad(padding, PadMode::Constant(0.0));

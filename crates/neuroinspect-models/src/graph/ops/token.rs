@@ -10,6 +10,7 @@ use crate::graph::{Slot, Start, Value, op::Operation, run::Bound};
 ///
 /// Parameter: `weight` `[rows, width]`. The integers must be less than `rows`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Embedding {
     /// Rows of the table.
     pub rows: usize,
@@ -42,21 +43,18 @@ impl Operation for Embedding {
 
 /// A table of learned positions added to tokens, `[N, T, C]`, as many of its rows as there are.
 ///
-/// Its parameter is the node's name itself, `[rows, C]` (or, with [`batched`](Self::batched), as timm
-/// has it, `[1, rows, C]`).
+/// Its parameter is the node's name itself, `[rows, C]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AddPositions {
     /// Rows of the table: most tokens there can be.
     pub rows: usize,
-    /// Whether the table has an axis of size 1 in front.
-    pub batched: bool,
 }
 
 impl AddPositions {
     /// A table `[rows, C]`.
     pub fn new(rows: usize) -> Self {
-        let batched = false;
-        Self { rows, batched }
+        Self { rows }
     }
 }
 
@@ -68,16 +66,16 @@ impl Operation for AddPositions {
             std: 0.02,
         };
         let start = Start::drawn(normal, self.rows, width);
-        Ok(vec![match self.batched {
-            true => Slot::new("", [1, self.rows, width], start),
-            false => Slot::new("", [self.rows, width], start),
-        }])
+        Ok(vec![Slot::new("", [self.rows, width], start)])
     }
 
     fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let [_, count, _] = tokens(inputs)?;
         if count > self.rows {
-            return Err(format!("{count} tokens for {} positions", self.rows));
+            return Err(format!(
+                "expected at most {} tokens, found {count}",
+                self.rows
+            ));
         }
         Ok(one(inputs)?.to_vec())
     }
@@ -85,17 +83,15 @@ impl Operation for AddPositions {
     fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
         let x = value(inputs)?.rank3()?;
         let [_, count, _] = x.dims();
-        let table = match self.batched {
-            true => parameters.rank3(0)?,
-            false => parameters.rank2(0)?.unsqueeze(),
-        };
-        Ok((x + table.narrow(1, 0, count)).into())
+        let table = parameters.rank2(0)?.narrow(0, 0, count);
+        Ok((x + table.unsqueeze()).into())
     }
 }
 
 /// Of each text the row at its token of highest number, CLIP's end of text: `[T, L, C]` and the
 /// tokens `[T, L]` to `[T, C]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RowAtHighestId {}
 
 impl Operation for RowAtHighestId {
@@ -107,7 +103,7 @@ impl Operation for RowAtHighestId {
                 Ok(vec![texts, width])
             }
             [rows, ids] => Err(format!(
-                "rows of shape {rows:?} for tokens of shape {ids:?}"
+                "expected rows [T, L, C] and tokens [T, L], found {rows:?} and {ids:?}"
             )),
         }
     }

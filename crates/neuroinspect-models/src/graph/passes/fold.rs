@@ -1,12 +1,11 @@
 //! Batch normalisation folded into the convolution before it.
 
-use std::collections::BTreeMap;
-
 use burn::{
     module::{Param, ParamId},
     tensor::{DType, Tensor},
 };
 
+use super::read_by;
 use crate::{
     Result,
     graph::{BatchNorm, Conv2d, Graph, Network, Node, Op, Parameter, ParameterSpec, Start},
@@ -19,6 +18,9 @@ use crate::{
 /// the weights and of bias `(b - mean) s + beta`, which saves a pass over the activations, and two with
 /// a gradient. The scale is computed in `f32`, whatever the format of the weights.
 ///
+/// The result is for evaluation alone: its weights are no longer those that are trained and saved, and
+/// it refuses both ([`Error::Rewritten`](crate::Error::Rewritten)).
+///
 /// No value goes: the normalisation's node becomes the folded convolution, and the convolution by
 /// itself stays and is computed only where it is asked for.
 /// [`without_unused`](super::without_unused) drops it and its weights.
@@ -29,7 +31,7 @@ use crate::{
 pub fn fold_batch_norm(network: &Network) -> Result<Network> {
     let graph = network.graph();
     let mut parameters = network.parameters.clone();
-    let mut folded: BTreeMap<&str, [ParameterSpec; 2]> = BTreeMap::new();
+    let mut folded: Vec<[ParameterSpec; 2]> = Vec::new();
     let mut nodes = graph.nodes().to_vec();
     for (node, new) in graph.nodes().iter().zip(&mut nodes) {
         let Some((norm, conv, options)) = convolution_before(graph, node) else {
@@ -55,17 +57,16 @@ pub fn fold_batch_norm(network: &Network) -> Result<Network> {
             parameters: vec![weight_name, bias_name],
             ..node.clone()
         };
-        folded.insert(&node.name, specs);
+        folded.push(specs);
     }
-    let gone = |name: &str| {
-        let of = |node: &&Node| folded.contains_key(node.name.as_str());
-        let mut nodes = graph.nodes().iter().filter(of);
-        nodes.any(|node| node.parameters.iter().any(|parameter| parameter == name))
-    };
-    let kept = graph.parameters().iter().filter(|spec| !gone(&spec.name));
-    let specs = kept.cloned().chain(folded.values().flatten().cloned());
-    let graph = Graph::new(nodes, specs.collect())?;
-    Ok(Network::of(graph, parameters))
+    if folded.is_empty() {
+        return Ok(network.clone());
+    }
+    let specs = graph.parameters().iter().chain(folded.iter().flatten());
+    // Normalisations may share their parameters with others that are not folded.
+    let specs = read_by(&nodes, specs);
+    let graph = Graph::new(nodes, specs)?;
+    Ok(Network::of(graph, parameters).rewritten())
 }
 
 /// The normalisation that a node is, and the convolution whose value it reads.

@@ -7,9 +7,25 @@
 //! casts any Burn module, and [`Network::evaluate`](super::Network::evaluate) casts what goes in and
 //! comes out.
 
+use std::collections::BTreeSet;
+
 mod fold;
 mod tokens;
 mod unused;
+
+use super::{Node, ParameterSpec};
+
+/// The parameters that one of these nodes reads.
+fn read_by<'a>(
+    nodes: &[Node],
+    specs: impl IntoIterator<Item = &'a ParameterSpec>,
+) -> Vec<ParameterSpec> {
+    let names = nodes.iter().flat_map(|node| &node.parameters);
+    let names: BTreeSet<&String> = names.collect();
+    let specs = specs.into_iter();
+    let read = specs.filter(|spec| names.contains(&spec.name));
+    read.cloned().collect()
+}
 
 pub use fold::fold_batch_norm;
 pub use tokens::only_tokens_read;

@@ -28,7 +28,7 @@ enum Read {
 ///
 /// # Errors
 ///
-/// [`Error::UnknownLayer`](crate::Error::UnknownLayer) for a name that no node has.
+/// [`Error::UnknownNode`](crate::Error::UnknownNode) for a name that no node has.
 pub fn only_tokens_read(network: &Network, taps: &[&str]) -> Result<Network> {
     let graph = network.graph();
     let read = tokens_read(graph, taps)?;
@@ -59,7 +59,9 @@ pub fn only_tokens_read(network: &Network, taps: &[&str]) -> Result<Network> {
         rewriting.push(node, first);
     }
     let graph = Graph::new(rewriting.nodes, graph.parameters().to_vec())?;
-    Ok(Network::of(graph, network.parameters.clone()))
+    let mut narrow = Network::of(graph, network.parameters.clone());
+    narrow.rewritten = network.rewritten;
+    Ok(narrow)
 }
 
 /// How much of each node's value is read.

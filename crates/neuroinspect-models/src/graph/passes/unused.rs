@@ -1,5 +1,6 @@
 //! What nobody asks for dropped.
 
+use super::read_by;
 use crate::{
     Result,
     graph::{Graph, Network, Node, ValueId, run::uses},
@@ -7,9 +8,12 @@ use crate::{
 
 /// Keeps the nodes that these values need, by their names, and their weights.
 ///
+/// The result is for evaluation alone: without all weights it is neither trained nor saved
+/// ([`Error::Rewritten`](crate::Error::Rewritten)).
+///
 /// # Errors
 ///
-/// [`Error::UnknownLayer`](crate::Error::UnknownLayer) for a name that no node has.
+/// [`Error::UnknownNode`](crate::Error::UnknownNode) for a name that no node has.
 pub fn without_unused(network: &Network, taps: &[&str]) -> Result<Network> {
     let graph = network.graph();
     let taps = taps.iter().map(|name| graph.find(name));
@@ -27,9 +31,7 @@ pub fn without_unused(network: &Network, taps: &[&str]) -> Result<Network> {
             ..node.clone()
         });
     }
-    let read = |name: &String| nodes.iter().any(|node| node.parameters.contains(name));
-    let specs = graph.parameters().iter();
-    let specs = specs.filter(|spec| read(&spec.name)).cloned().collect();
+    let specs = read_by(&nodes, graph.parameters());
     let graph = Graph::new(nodes, specs)?;
-    Ok(Network::of(graph, network.parameters.clone()))
+    Ok(Network::of(graph, network.parameters.clone()).rewritten())
 }
