@@ -116,7 +116,11 @@ fn train_classifier(device: &Device) -> Result<GraphClassifier> {
     let scenes = Scenes::new(Demo::training_scenes())?;
     let mut model = CifarResNetConfig::new(20, scenes.class_names().len()).init(device)?;
     // All but the decision layer, which has other classes.
-    model.load(&Checkpoint::open(&checkpoint)?, Strictness::Partial)?;
+    let report = model.load(&Checkpoint::open(&checkpoint)?, Strictness::Partial)?;
+    let others = report.mismatched.iter().map(|it| it.name.as_str());
+    if !others.eq(["linear.bias", "linear.weight"]) || !report.missing.is_empty() {
+        return Err(format!("expected all but the decision layer to load, found {report}").into());
+    }
     let layer = train_decision_layer(&model, &scenes)?;
     model.set_decision_layer(&layer)?;
     Ok(model)
