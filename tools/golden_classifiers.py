@@ -5,6 +5,7 @@ Writes, under crates/neuroinspect-models/tests/golden:
 - classifiers.json: of each network, one a line, how many tensors its state dict has, the SHA-256
   of their names and shapes, and the image sizes of its golden values (none for the deeper members
   of a family); the versions everything was made with;
+- modules.json: the paths of the modules of each network, one network a line, separated by spaces;
 - classifiers/NAME.safetensors: what timm's networks, and akamaster's CIFAR ResNets as defined
   below, make of formula-made weights and images, in evaluation mode. `SIZE.features`,
   `SIZE.logits`, `SIZE.map` (the feature map summed over channels) and `SIZE.gradient` (that of a
@@ -19,7 +20,7 @@ Weights are made by `formula`, which neuroinspect-testing has too, so none need 
 Run: python tools/golden_classifiers.py [NAME ...] (needs torch, timm, safetensors)
 
 With names, writes the values of these networks alone, and leaves other files as they are but for
-the lines of classifiers.json.
+the lines of classifiers.json and modules.json.
 """
 
 import hashlib
@@ -194,7 +195,7 @@ def layers(name, model, size, names, versions):
 
 
 def classifiers(chosen, versions):
-    lines = []
+    lines, modules = [], []
     for name, model, sizes, layer_names in networks():
         model.eval()
         shapes = {k: list(v.shape) for k, v in sorted(state(model).items())}
@@ -202,14 +203,17 @@ def classifiers(chosen, versions):
         digest = hashlib.sha256(text.encode()).hexdigest()
         entry = {"count": len(shapes), "sha256": digest, "sizes": sizes}
         lines.append(f"    {json.dumps(name)}: {json.dumps(entry)}")
+        paths = " ".join(path for path, _ in model.named_modules() if path)
+        modules.append(f"    {json.dumps(name)}: {json.dumps(paths)}")
         if sizes and (not chosen or name in chosen):
             made = {k: weight(k, tuple(shape)) for k, shape in shapes.items()}
             model.load_state_dict(made, strict=False)
             values(name, model, sizes)
             layers(name, model, sizes[0], layer_names, versions)
     head = f'  "versions": {json.dumps(versions)},\n  "models": {{\n'
-    text = "{\n" + head + ",\n".join(lines) + "\n  }\n}\n"
-    (GOLDEN / "classifiers.json").write_text(text)
+    for file, entries in {"classifiers.json": lines, "modules.json": modules}.items():
+        text = "{\n" + head + ",\n".join(entries) + "\n  }\n}\n"
+        (GOLDEN / file).write_text(text)
 
 
 def checkpoints(folder):
