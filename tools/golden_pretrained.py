@@ -3,8 +3,7 @@
 Writes, under crates/neuroinspect-models:
 
 - src/families/pretrained_cfg.json: of every tag of every registered architecture, the fields of
-  timm's `pretrained_cfg` that decide the input, and the architecture's default tag; the crate
-  carries it and resolves the input itself;
+  timm's `pretrained_cfg` that decide the input; the crate carries it and resolves the input itself;
 - tests/golden/pretrained_transforms.json: what timm itself makes of the same: `create_transform`
   for evaluation after `resolve_data_config` with `use_test_size`. The crate's own resolution is
   compared with it.
@@ -31,7 +30,6 @@ ARCHITECTURES = (
     "wide_resnet50_2",
 )
 FIELDS = (
-    "crop_mode",
     "crop_pct",
     "input_size",
     "interpolation",
@@ -81,8 +79,9 @@ def main():
             tag: json.dumps({field: getattr(cfg, field) for field in FIELDS})
             for tag, cfg in cfgs.items()
         }
-        default = json.dumps(timm.get_pretrained_cfg(architecture).tag)
-        entry = {"default_tag": default, "tags": lines(fields, " " * 8)}
+        # The crate crops the centre.
+        assert all(cfg.crop_mode == "center" for cfg in cfgs.values()), architecture
+        entry = {"tags": lines(fields, " " * 8)}
         dumped[architecture] = lines(entry, " " * 6)
         for tag, cfg in cfgs.items():
             transforms[f"{architecture}.{tag}"] = json.dumps(transform(cfg))

@@ -34,6 +34,15 @@ pub enum Error {
         /// The model's tags that are known.
         known: String,
     },
+    /// timm's configurations of published weights, which the crate carries, are damaged or lack those that
+    /// a row of the registry's table names.
+    #[error(
+        "timm's configurations of published weights (families/pretrained_cfg.json, made by tools/golden_pretrained.py): {reason}"
+    )]
+    PretrainedConfig {
+        /// What was expected and found.
+        reason: String,
+    },
     /// A node of a graph that cannot be, or cannot take its inputs.
     #[error("node '{node}': {reason}")]
     Node {

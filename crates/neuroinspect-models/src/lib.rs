@@ -58,9 +58,10 @@
 //! timm's module paths.
 //!
 //! A family is one file of `families/` that emits a graph. A new member of a family is a row in the
-//! registry's table (`registry/table.rs`: name, family, arguments, which weights the name stands for) and
-//! an entry of golden values (`tools/golden_classifiers.py`); a new family is that file, its rows and
-//! their entries. An operation that is missing is a structure in `graph/ops/` and a line in
+//! registry's table (`registry/table.rs`: name, family, arguments, which weights the name stands for), an
+//! entry of timm's configurations where these weights are timm's (its name in
+//! `tools/golden_pretrained.py`, which writes `families/pretrained_cfg.json`) and one of golden values (its
+//! name in `tools/golden_classifiers.py`); a new family is that file, its rows and their entries. An operation that is missing is a structure in `graph/ops/` and a line in
 //! [`Op`](graph::Op)'s list.
 //!
 //! # Checkpoints

@@ -12,7 +12,7 @@ pub(crate) mod transformer;
 pub use cifar_resnet::CifarResNetConfig;
 pub(crate) use cifar_resnet::cifar_resnet;
 pub(crate) use efficientnet::efficientnet_lite0;
-pub(crate) use pretrained::{Pretrained, inputs};
+pub(crate) use pretrained::pretrained;
 pub(crate) use resnet::{Block, ResNetConfig};
 
 use crate::Result;

@@ -5,27 +5,35 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use neuroinspect_core::{InputSpec, Interpolation, ResizeRule};
 use serde::Deserialize;
 
+use crate::{Error, Result};
+
 /// timm's `pretrained_cfg` of every tag of every architecture here, by `tools/golden_pretrained.py`.
 const DUMP: &str = include_str!("pretrained_cfg.json");
 
-static PRETRAINED: LazyLock<BTreeMap<String, Architecture>> = LazyLock::new(|| {
-    // The dump is the crate's own, and its tests read it: an empty table is never seen.
+static PRETRAINED: LazyLock<Result<BTreeMap<String, Architecture>, String>> = LazyLock::new(|| {
     let dump: Result<Dump, _> = serde_json::from_str(DUMP);
-    dump.map(|dump| dump.architectures).unwrap_or_default()
+    dump.map(|dump| dump.architectures)
+        .map_err(|error| error.to_string())
 });
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Dump {
+    /// timm's version.
+    #[serde(rename = "timm")]
+    _timm: String,
     architectures: BTreeMap<String, Architecture>,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Architecture {
     tags: BTreeMap<String, Pretrained>,
 }
 
 /// How timm prepares images for published weights: the part of its `pretrained_cfg` that says so.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Pretrained {
     input_size: [usize; 3],
     test_input_size: Option<[usize; 3]>,
@@ -52,11 +60,19 @@ impl Pretrained {
 }
 
 /// The published weights of an architecture by timm's tags; none where timm has none.
-pub(crate) fn inputs(
+///
+/// # Errors
+///
+/// [`Error::PretrainedConfig`] where the dump is damaged.
+pub(crate) fn pretrained(
     architecture: &str,
-) -> impl Iterator<Item = (&'static str, &'static Pretrained)> {
-    let tags = PRETRAINED.get(architecture).map(|it| &it.tags);
-    tags.into_iter()
-        .flatten()
-        .map(|(tag, pretrained)| (tag.as_str(), pretrained))
+) -> Result<impl Iterator<Item = (&'static str, &'static Pretrained)>> {
+    let architectures = PRETRAINED
+        .as_ref()
+        .map_err(|reason| Error::PretrainedConfig {
+            reason: reason.clone(),
+        })?;
+    let tags = architectures.get(architecture).map(|it| &it.tags);
+    let tags = tags.into_iter().flatten();
+    Ok(tags.map(|(tag, pretrained)| (tag.as_str(), pretrained)))
 }

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Checkpoint, Error, GraphClassifier, LoadReport, PretrainedClassifier, Result, Strictness,
     classifier::Ends,
-    families::{Pretrained, Size, check_classes, inputs},
+    families::{Size, check_classes, pretrained},
     pretrained::Saved,
 };
-use table::{ROWS, Row, Usual};
+use table::{DefaultWeights, ROWS, Row};
 
 /// What is known of a registered classifier.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -57,7 +57,9 @@ pub struct LoadConfig {
     /// without a tag, those [saved](PretrainedClassifier::save) with the weights or, without any,
     /// [`ModelInfo::input`].
     pub input: Option<InputSpec>,
-    /// The number format of the weights, to which they are rounded; what is saved is `f32` in any case.
+    /// The number format of the weights, to which they are rounded; what is saved is `f32` in any case. In
+    /// another format than `f32` the model is a copy for evaluation, on the device without autodiff, and is
+    /// not to be trained.
     pub precision: Precision,
 }
 
@@ -127,7 +129,8 @@ impl std::fmt::Debug for LoadedClassifier {
 ///
 /// # Errors
 ///
-/// [`Error::Node`] when a row of the table makes no graph; none does.
+/// [`Error::PretrainedConfig`] or [`Error::Node`] when a row of the table names weights that are not
+/// known or makes no graph; none does.
 pub fn classifiers() -> Result<Vec<ModelInfo>> {
     ROWS.iter().map(Row::info).collect()
 }
@@ -168,14 +171,14 @@ pub fn load_classifier(
     named.load(&Checkpoint::open(weights)?, config, device)
 }
 
-/// Loads a classifier from safetensors in memory.
+/// Loads a classifier from safetensors in memory; bytes given as a vector are not copied.
 ///
 /// # Errors
 ///
 /// As [`load_classifier`].
 pub fn load_classifier_from_bytes(
     name: &str,
-    weights: &[u8],
+    weights: impl Into<Vec<u8>>,
     config: &LoadConfig,
     device: &Device,
 ) -> Result<LoadedClassifier> {
@@ -262,13 +265,12 @@ struct FoundHead {
 
 impl Row {
     fn info(&self) -> Result<ModelInfo> {
-        let classes = self.usual_classes();
-        let input = self.usual_input();
+        let (input, classes) = self.defaults()?;
         let graph = (self.graph)(Size {
             classes,
             image: input.size,
         })?;
-        let tags = inputs(self.name);
+        let tags = pretrained(self.name)?;
         Ok(ModelInfo {
             name: self.name,
             family: self.family.name,
@@ -285,28 +287,18 @@ impl Row {
         })
     }
 
-    fn usual(&self) -> Option<&'static Pretrained> {
-        let Usual::Tag(usual) = self.usual else {
-            return None;
-        };
-        let mut tags = inputs(self.name);
-        tags.find_map(|(tag, pretrained)| (tag == usual).then_some(pretrained))
-    }
-
-    fn usual_input(&self) -> InputSpec {
-        match (self.usual(), self.usual) {
-            (Some(pretrained), _) => pretrained.input(),
-            (None, Usual::Own { size, .. }) => InputSpec::imagenet(size),
-            (None, Usual::Tag(_)) => InputSpec::imagenet(224),
-        }
-    }
-
-    /// Number of classes of the data set the weights are usually of.
-    fn usual_classes(&self) -> usize {
-        match (self.usual(), self.usual) {
-            (Some(pretrained), _) => pretrained.num_classes,
-            (None, Usual::Own { classes, .. }) => classes,
-            (None, Usual::Tag(_)) => 1000,
+    /// What goes with the weights that the name alone stands for: the input and the number of classes.
+    fn defaults(&self) -> Result<(InputSpec, usize)> {
+        match self.weights {
+            DefaultWeights::Own { size, classes } => Ok((InputSpec::imagenet(size), classes)),
+            DefaultWeights::Tag(tag) => {
+                let mut tags = pretrained(self.name)?;
+                let found = tags.find(|(known, _)| *known == tag);
+                let (_, found) = found.ok_or_else(|| Error::PretrainedConfig {
+                    reason: format!("expected an entry of '{}.{tag}', found none", self.name),
+                })?;
+                Ok((found.input(), found.num_classes))
+            }
         }
     }
 
@@ -315,20 +307,21 @@ impl Row {
     /// An unknown tag is not answered with another one like it: weights by another recipe load just
     /// as well, and want other images.
     fn input_of(&self, tag: &str) -> Result<InputSpec> {
-        let found = inputs(self.name).find(|(known, _)| *known == tag);
-        found
-            .map(|(_, pretrained)| pretrained.input())
-            .ok_or_else(|| {
-                let known: Vec<_> = inputs(self.name).map(|(tag, _)| tag).collect();
-                Error::UnknownTag {
-                    model: self.name,
-                    tag: tag.to_owned(),
-                    known: match known.is_empty() {
-                        true => "none".to_owned(),
-                        false => known.join(", "),
-                    },
-                }
-            })
+        let mut known = Vec::new();
+        for (other, pretrained) in pretrained(self.name)? {
+            if other == tag {
+                return Ok(pretrained.input());
+            }
+            known.push(other);
+        }
+        Err(Error::UnknownTag {
+            model: self.name,
+            tag: tag.to_owned(),
+            known: match known.is_empty() {
+                true => "none".to_owned(),
+                false => known.join(", "),
+            },
+        })
     }
 
     /// The checkpoint's decision layer, if it has one of this network's name and number of neurons.
@@ -343,7 +336,8 @@ impl Row {
             FoundHead { tensor, classes }
         };
         if report.applied.contains(head) {
-            return Ok(Some(found(self.usual_classes())));
+            let (_, classes) = self.defaults()?;
+            return Ok(Some(found(classes)));
         }
         let mismatch = report.mismatched.iter().find(|it| it.name == *head);
         Ok(
@@ -356,17 +350,18 @@ impl Row {
         )
     }
 
-    /// The classifier with random weights; the usual classes and input where none are given.
+    /// The classifier with random weights; the default classes and input where none are given.
     fn init(
         &self,
         classes: Option<usize>,
         input: Option<InputSpec>,
         device: &Device,
     ) -> Result<GraphClassifier> {
-        let input = input.unwrap_or_else(|| self.usual_input());
+        let (default_input, default_classes) = self.defaults()?;
+        let input = input.unwrap_or(default_input);
         input.validate()?;
         let graph = (self.graph)(Size {
-            classes: classes.unwrap_or_else(|| self.usual_classes()),
+            classes: classes.unwrap_or(default_classes),
             image: input.size,
         })?;
         GraphClassifier::new(self.name, graph, input, device)
@@ -396,5 +391,23 @@ fn with_look_alike(error: Error, checkpoint: &Checkpoint, device: &Device) -> Er
             report,
         },
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_that_are_not_in_the_dump_are_an_error() {
+        let row = ROWS.iter().find(|row| row.name == "resnet18").unwrap();
+        assert!(row.defaults().is_ok());
+        let other = Row {
+            weights: DefaultWeights::Tag("tv_in21k"),
+            ..*row
+        };
+        let error = other.init(None, None, &Device::flex()).unwrap_err();
+        assert!(matches!(error, Error::PretrainedConfig { .. }), "{error:?}");
+        assert!(error.to_string().contains("'resnet18.tv_in21k'"), "{error}");
     }
 }

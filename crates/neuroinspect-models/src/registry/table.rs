@@ -17,12 +17,12 @@ pub(super) struct Row {
     /// Emits its graph.
     pub(super) graph: fn(Size) -> Result<Graph>,
     /// The weights that the name alone stands for.
-    pub(super) usual: Usual,
+    pub(super) weights: DefaultWeights,
 }
 
 /// Which weights of a classifier are meant where nothing else is said.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Usual {
+pub(super) enum DefaultWeights {
     /// Those of a tag of timm's, which says their input and classes.
     Tag(&'static str),
     /// Of a network that timm does not have: for images of a size, normalised as ImageNet's, and a
@@ -39,7 +39,7 @@ pub(super) struct Family {
     pub(super) source: &'static str,
 }
 
-use Usual::Tag;
+use DefaultWeights::Tag;
 
 const CIFAR: Family = Family {
     name: "CIFAR ResNet",
@@ -55,18 +55,18 @@ const LITE: Family = Family {
 };
 
 macro_rules! rows {
-    ($($name:literal: $family:ident, $graph:expr, $usual:expr;)*) => {
+    ($($name:literal: $family:ident, $graph:expr, $weights:expr;)*) => {
         &[$(Row {
             name: $name,
             family: &$family,
             graph: $graph,
-            usual: $usual,
+            weights: $weights,
         }),*]
     };
 }
 
 /// The weights of akamaster's networks.
-const CIFAR10: Usual = Usual::Own {
+const CIFAR10: DefaultWeights = DefaultWeights::Own {
     size: 32,
     classes: 10,
 };

@@ -77,10 +77,10 @@ fn a_tag_brings_the_input_of_its_weights() {
         ("resnet50.a3_in1k", input_in_timm("resnet50.a3_in1k")),
     ] {
         let config = LoadConfig::default();
-        let loaded = load_classifier_from_bytes(name, &bytes, &config, &device).unwrap();
+        let loaded = load_classifier_from_bytes(name, &bytes[..], &config, &device).unwrap();
         assert_eq!(loaded.model.input(), &expected, "{name}");
         let config = config.with_input(InputSpec::new(8));
-        let loaded = load_classifier_from_bytes(name, &bytes, &config, &device).unwrap();
+        let loaded = load_classifier_from_bytes(name, &bytes[..], &config, &device).unwrap();
         assert_eq!(loaded.model.input(), &InputSpec::new(8), "{name}");
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn load(
     config: &LoadConfig,
 ) -> Result<Box<dyn PretrainedClassifier>, Error> {
     let bytes = safetensors_of(weights);
-    let loaded = load_classifier_from_bytes(NAME, &bytes, config, &Device::flex())?;
+    let loaded = load_classifier_from_bytes(NAME, &bytes[..], config, &Device::flex())?;
     assert_eq!(
         loaded.weights_sha256,
         neuroinspect_core::io::sha256_of_bytes(&bytes)
@@ -225,7 +225,7 @@ fn a_checkpoint_without_a_head_loads_partially() {
         .with_strictness(Strictness::Partial)
         .with_classes(4);
     let loaded =
-        load_classifier_from_bytes(NAME, &safetensors_of(&headless), &config, &Device::flex());
+        load_classifier_from_bytes(NAME, safetensors_of(&headless), &config, &Device::flex());
     let loaded = loaded.unwrap();
     assert_eq!(loaded.report.missing, ["linear.bias", "linear.weight"]);
     assert_eq!(loaded.model.decision_layer().unwrap().classes(), 4);
@@ -350,6 +350,6 @@ fn the_input_saved_by_earlier_versions_is_followed() {
     });
     let bytes = safetensors::serialize(views, Some(metadata.into())).unwrap();
     let config = LoadConfig::default();
-    let loaded = load_classifier_from_bytes(NAME, &bytes, &config, &Device::flex()).unwrap();
+    let loaded = load_classifier_from_bytes(NAME, &bytes[..], &config, &Device::flex()).unwrap();
     assert_eq!(loaded.model.input(), &input);
 }
