@@ -28,7 +28,9 @@ mod save;
 use std::{collections::BTreeMap, io::Read, path::Path};
 
 use burn::{module::Module, tensor::TensorData};
-use burn_store::{ModuleSnapshot, PyTorchToBurnAdapter, bridge, burn_pack};
+use burn_store::{
+    ModuleSnapshot, PyTorchToBurnAdapter, bridge, burn_pack, burn_pack::Error as PackError,
+};
 pub use neuroinspect_core::Precision;
 use neuroinspect_core::io::{open_regular, sha256_of_bytes, sha256_of_file};
 use serde::{Deserialize, Serialize};
@@ -178,7 +180,7 @@ impl Checkpoint {
     /// [`Error::NotFinite`] when a value is NaN, infinite, or too large for `f32`.
     pub fn read(&self, name: &str) -> Result<Vec<f32>> {
         match self.plain.tensors.get(name) {
-            Some(tensor) => self.floats(name, tensor),
+            Some(tensor) => floats(&self.file, name, tensor),
             None => Err(self.unreadable(name, "there is no such tensor")),
         }
     }
@@ -247,8 +249,18 @@ impl Checkpoint {
                 continue;
             };
             if report.applied.binary_search(name).is_ok() {
-                let data = self.data(name, tensor, slot.kind)?;
-                tensors.push(bridge::from_data(data, name.clone(), None));
+                // Decoded twice, here to see that all tensors can be, so that they are never in memory
+                // together.
+                let decoded = data(&self.file, name, tensor, slot.kind)?;
+                let (dtype, shape) = (decoded.dtype(), decoded.shape().clone());
+                drop(decoded);
+                let (file, tensor, kind) = (self.file.clone(), tensor.clone(), slot.kind);
+                let label = name.clone();
+                let decode = move || {
+                    data(&file, &label, &tensor, kind)
+                        .map_err(|error| PackError::TensorBytesSizeMismatch(error.to_string()))
+                };
+                tensors.push(bridge::deferred(name.clone(), dtype, shape, None, decode));
             }
         }
         settle(module);
@@ -273,51 +285,55 @@ impl Checkpoint {
         best.unwrap_or_else(|| self.plain.clone())
     }
 
-    /// The values of a tensor for a parameter that holds this kind.
-    fn data(&self, name: &str, tensor: &burn_pack::Tensor, kind: Kind) -> Result<TensorData> {
-        // Burn has no scalars: a parameter of rank 0 is one of shape [1].
-        let shape = match &tensor.shape[..] {
-            [] => vec![1],
-            shape => shape.to_vec(),
-        };
-        let dtype = tensor.dtype;
-        let (fits, kind) = match kind {
-            Kind::Float => return Ok(TensorData::new(self.floats(name, tensor)?, shape)),
-            Kind::Int => (dtype.is_int() || dtype.is_uint(), "integers"),
-            Kind::Bool => (dtype.is_bool(), "booleans"),
-        };
-        if !fits {
-            let reason = format!("it holds {dtype:?} where the module has {kind}");
-            return Err(self.unreadable(name, reason));
-        }
-        let data = bridge::to_data(tensor).map_err(|error| self.unreadable(name, error))?;
-        TensorData::try_from_bytes(data.into_bytes(), shape, dtype)
-            .map_err(|error| self.unreadable(name, format!("{error:?}")))
-    }
-
-    /// The values of a tensor as finite `f32`.
-    fn floats(&self, name: &str, tensor: &burn_pack::Tensor) -> Result<Vec<f32>> {
-        let values: Vec<f32> = bridge::to_data(tensor)
-            .map_err(|error| self.unreadable(name, error))?
-            .try_into_vec_as()
-            .map_err(|error| self.unreadable(name, format!("{error:?}")))?;
-        match values.iter().position(|value| !value.is_finite()) {
-            None => Ok(values),
-            Some(index) => Err(Error::NotFinite {
-                file: self.file.clone(),
-                tensor: name.to_owned(),
-                index,
-                value: values[index],
-            }),
-        }
-    }
-
     fn unreadable(&self, tensor: &str, reason: impl std::fmt::Display) -> Error {
-        Error::UnreadableTensor {
-            file: self.file.clone(),
-            tensor: tensor.to_owned(),
-            reason: reason.to_string(),
-        }
+        unreadable(&self.file, tensor, reason)
+    }
+}
+
+/// The values of a file's tensor for a parameter that holds this kind.
+fn data(file: &str, name: &str, tensor: &burn_pack::Tensor, kind: Kind) -> Result<TensorData> {
+    // Burn has no scalars: a parameter of rank 0 is one of shape [1].
+    let shape = match &tensor.shape[..] {
+        [] => vec![1],
+        shape => shape.to_vec(),
+    };
+    let dtype = tensor.dtype;
+    let (fits, kind) = match kind {
+        Kind::Float => return Ok(TensorData::new(floats(file, name, tensor)?, shape)),
+        Kind::Int => (dtype.is_int() || dtype.is_uint(), "integers"),
+        Kind::Bool => (dtype.is_bool(), "booleans"),
+    };
+    if !fits {
+        let reason = format!("it holds {dtype:?} where the module has {kind}");
+        return Err(unreadable(file, name, reason));
+    }
+    let data = bridge::to_data(tensor).map_err(|error| unreadable(file, name, error))?;
+    TensorData::try_from_bytes(data.into_bytes(), shape, dtype)
+        .map_err(|error| unreadable(file, name, format!("{error:?}")))
+}
+
+/// The values of a file's tensor as finite `f32`.
+fn floats(file: &str, name: &str, tensor: &burn_pack::Tensor) -> Result<Vec<f32>> {
+    let values: Vec<f32> = bridge::to_data(tensor)
+        .map_err(|error| unreadable(file, name, error))?
+        .try_into_vec_as()
+        .map_err(|error| unreadable(file, name, format!("{error:?}")))?;
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(values),
+        Some(index) => Err(Error::NotFinite {
+            file: file.to_owned(),
+            tensor: name.to_owned(),
+            index,
+            value: values[index],
+        }),
+    }
+}
+
+fn unreadable(file: &str, tensor: &str, reason: impl std::fmt::Display) -> Error {
+    Error::UnreadableTensor {
+        file: file.to_owned(),
+        tensor: tensor.to_owned(),
+        reason: reason.to_string(),
     }
 }
 
