@@ -57,7 +57,7 @@ pub use config::{ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu};
 pub use tokenizer::tokenize;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use neuroinspect_core::{ImageTextEncoder, InputSpec, LayerInfo, LayerValues};
+use neuroinspect_core::{ImageTextEncoder, InputSpec, LayerInfo, LayerValues, Precision};
 
 use crate::{
     Error, Result,
@@ -125,6 +125,19 @@ impl Clip {
         Ok(self)
     }
 
+    /// The model in another number format, to which its weights are rounded: a copy for evaluation, on the
+    /// device without autodiff, and not to be trained.
+    ///
+    /// # Errors
+    ///
+    /// [`neuroinspect_core::Error::Precision`] where the device does not compute in it.
+    pub fn with_precision(self, precision: Precision) -> Result<Self> {
+        match precision {
+            Precision::F32 => Ok(self),
+            _ => Ok(precision.copy_of(&self, &ImageTextEncoder::device(&self))?),
+        }
+    }
+
     /// Both towers as a graph, with their weights.
     pub fn network(&self) -> &Network {
         &self.network
@@ -144,7 +157,8 @@ impl Clip {
         self.value(self.image, vec![(IMAGES, images.into())], Value::rank2)
     }
 
-    /// Embeds texts given as tokens, for instance of [`tokens`](Self::tokens); not normalised.
+    /// Embeds texts given as tokens, for instance of [`tokens`](Self::tokens); not normalised, and in the
+    /// number format of the weights.
     ///
     /// A text is read at its token of highest id, the end of text. What follows is padding, and
     /// as no token sees those after it, the padding may be left out: `L` need not be the model's

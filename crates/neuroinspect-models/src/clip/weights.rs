@@ -18,7 +18,8 @@ impl Clip {
     /// shape, and nothing else.
     ///
     /// The config is the one given or, without, the one in the file's metadata under `config`,
-    /// where [`save`](Self::save) puts it. The model is named after the file.
+    /// where [`save`](Self::save) puts it. The model is named after the file. It computes in `f32`;
+    /// [`with_precision`](Self::with_precision) makes one of another number format of it.
     ///
     /// # Errors
     ///

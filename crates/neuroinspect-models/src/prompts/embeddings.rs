@@ -1,7 +1,7 @@
 //! From class texts to class embeddings, and from those to predictions.
 
 use burn::tensor::Tensor;
-use neuroinspect_core::{ClassId, Error as CoreError, ImageTextEncoder};
+use neuroinspect_core::{ClassId, Error as CoreError, ImageTextEncoder, Precision};
 use serde::{Deserialize, Serialize};
 
 use super::PromptTemplates;
@@ -71,7 +71,7 @@ impl ClassEmbeddingConfig {
 /// Mean over the templates of the unit-normalised embeddings of each class (method of arXiv
 /// 2310.07184, section 3; the equation stands at [the module](super)).
 ///
-/// The result is on the encoder's device and has no gradient to the encoder's weights where the
+/// The result is in `f32`, whatever the encoder computes in; it is on the encoder's device and has no gradient to the encoder's weights where the
 /// encoder is on a plain device.
 ///
 /// # Shapes
@@ -142,7 +142,10 @@ pub fn zero_shot(images: Tensor<2>, classes: Tensor<2>) -> Result<Vec<ClassId>> 
         );
     }
     // An image's own length does not move the maximum of its row.
-    let nearest = images.matmul(unit(classes).transpose()).argmax(1);
+    let nearest = Precision::F32
+        .cast(images)
+        .matmul(unit(classes).transpose())
+        .argmax(1);
     let nearest = nearest
         .try_into_vec_as::<i64>()
         .map_err(|error| CoreError::Device {
@@ -155,8 +158,12 @@ pub fn zero_shot(images: Tensor<2>, classes: Tensor<2>) -> Result<Vec<ClassId>> 
         .collect())
 }
 
-/// Rows scaled to unit length; a row of zeros stays.
+/// Rows scaled to unit length, in `f32`; a row of zeros stays.
+///
+/// An encoder of texts gives the number format of its weights, in which squares may overflow and the
+/// smallest length is 0.
 fn unit(rows: Tensor<2>) -> Tensor<2> {
+    let rows = Precision::F32.cast(rows);
     let length = rows.clone().square().sum_dim(1).sqrt();
     rows / length.clamp_min(1e-12)
 }

@@ -69,6 +69,14 @@ fn a_saved_clip_comes_back_with_its_config() {
     assert_eq!(back.config(), clip.config());
     assert_eq!(values(back.encode_texts(&texts).unwrap()), expected);
 
+    // Computed in another number format than it was saved in.
+    let rounded = back.with_precision(Precision::Bf16).unwrap();
+    let found = rounded.encode_texts(&texts).unwrap();
+    assert_eq!(found.dtype(), burn::tensor::DType::BF16);
+    for (found, expected) in values(Precision::F32.cast(found)).iter().zip(&expected) {
+        assert!((found - expected).abs() < 0.1, "{found} {expected}");
+    }
+
     clip.save(&path, Precision::F16).unwrap();
     let half = std::fs::metadata(&path).unwrap().len();
     // Two bytes saved per parameter.

@@ -38,6 +38,55 @@ impl CopyEncoder for Lengths {
     }
 }
 
+/// One that computes in half precision, in which the squares of its values are infinite.
+struct InHalf(Lengths);
+
+impl CopyEncoder for InHalf {
+    fn encoder_copy(
+        &self,
+        _: &Device,
+        precision: Precision,
+    ) -> Result<Box<dyn ImageTextEncoder>, CoreError> {
+        Err(CoreError::Precision { precision })
+    }
+}
+
+impl ImageTextEncoder for InHalf {
+    fn name(&self) -> &str {
+        "half"
+    }
+    fn input(&self) -> &InputSpec {
+        self.0.input()
+    }
+    fn encode_images(&self, images: Tensor<4>) -> Tensor<2> {
+        self.0.encode_images(images)
+    }
+    fn encode_texts(&self, texts: &[String]) -> neuroinspect_core::Result<Tensor<2>> {
+        let embeddings = self.0.encode_texts(texts)? * 1024.0;
+        Ok(Precision::F16.cast(embeddings))
+    }
+    fn device(&self) -> Device {
+        self.0.device()
+    }
+}
+
+/// A length of `[10 * 1024, 1024]` is none of half precision.
+#[test]
+fn embeddings_in_half_precision_are_averaged_in_single() {
+    let templates = PromptTemplates::parts32();
+    let texts = ["cat".to_owned()];
+    let config = ClassEmbeddingConfig::default();
+    let embeddings = |encoder: &dyn ImageTextEncoder| {
+        let found = class_embeddings(encoder, &templates, &texts, &config).unwrap();
+        assert_eq!(found.dtype(), burn::tensor::DType::F32);
+        found
+    };
+    let expected = embeddings(&Lengths::new());
+    let found = embeddings(&InHalf(Lengths::new()));
+    let difference: f32 = (found - expected).abs().max().into_scalar();
+    assert!(difference < 1e-3, "{difference}");
+}
+
 impl ImageTextEncoder for Lengths {
     fn name(&self) -> &str {
         "lengths"
