@@ -24,7 +24,8 @@ impl Network {
     /// Values of the graph, by running statistics, in the order of `taps`.
     ///
     /// Keeps the gradient to the inputs, and to weights that require one, on a device that
-    /// differentiates. Inputs are cast to the number format of the weights, and values to that of the inputs.
+    /// differentiates. Inputs of floats are cast to the number format of the weights, and values to that of
+    /// the inputs; values of integers alone, as those of texts, are in the format of the weights.
     ///
     /// # Errors
     ///
@@ -57,7 +58,7 @@ impl Network {
         inputs: Vec<(&str, Value)>,
         taps: &[ValueId],
         mode: Mode,
-        mut held: impl FnMut(usize),
+        mut after_node: impl FnMut(usize),
     ) -> Result<Vec<Value>> {
         let graph = self.graph();
         let mut uses = uses(graph, taps)?;
@@ -68,7 +69,7 @@ impl Network {
         graph.infer(|index| uses[index] > 0, given)?;
 
         let dtype = self.dtype();
-        let outside = inputs.iter().find_map(|(_, value)| dtype_of(value));
+        let outside = inputs.iter().find_map(|(_, value)| value.dtype());
         let mut inputs = inputs;
         let mut values: Vec<Option<Value>> = vec![None; graph.nodes().len()];
         for (index, node) in graph.nodes().iter().enumerate() {
@@ -99,7 +100,7 @@ impl Network {
                 }
             };
             values[index] = Some(value);
-            held(values.iter().flatten().count());
+            after_node(values.iter().flatten().count());
         }
         let gone = |tap: &ValueId| Error::node(&graph.node(*tap).name, "its value is gone");
         taps.iter()
@@ -144,22 +145,9 @@ fn take(values: &mut [Option<Value>], uses: &mut [usize], id: ValueId) -> Option
     }
 }
 
-/// The number format of floats.
-fn dtype_of(value: &Value) -> Option<DType> {
-    match value {
-        Value::Rank1(x) => Some(x.dtype()),
-        Value::Rank2(x) => Some(x.dtype()),
-        Value::Rank3(x) => Some(x.dtype()),
-        Value::Rank4(x) => Some(x.dtype()),
-        Value::Rank5(x) => Some(x.dtype()),
-        Value::Rank6(x) => Some(x.dtype()),
-        Value::Ids(_) => None,
-    }
-}
-
 /// A value of floats in a number format; integers as they are.
 fn cast(value: Value, dtype: DType) -> Value {
-    match dtype_of(&value) {
+    match value.dtype() {
         Some(found) if found != dtype => {
             let cast: Result<Value, String> = each_rank!(value.clone(), x => x.cast(dtype));
             cast.unwrap_or(value)

@@ -1,6 +1,6 @@
 //! What flows along the edges of a graph.
 
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{DType, Device, Int, Tensor};
 
 /// A tensor of whatever rank: one value of a graph.
 #[derive(Clone, Debug)]
@@ -21,20 +21,30 @@ pub enum Value {
     Ids(Tensor<2, Int>),
 }
 
+/// Evaluates one expression of a float tensor of any rank, another of integers.
+macro_rules! any_rank {
+    ($value:expr, $x:ident => $floats:expr, $ids:ident => $integers:expr) => {
+        match $value {
+            $crate::graph::Value::Rank1($x) => $floats,
+            $crate::graph::Value::Rank2($x) => $floats,
+            $crate::graph::Value::Rank3($x) => $floats,
+            $crate::graph::Value::Rank4($x) => $floats,
+            $crate::graph::Value::Rank5($x) => $floats,
+            $crate::graph::Value::Rank6($x) => $floats,
+            $crate::graph::Value::Ids($ids) => $integers,
+        }
+    };
+}
+pub(super) use any_rank;
+
 /// Applies an expression to a float tensor of any rank, and wraps what comes out.
 macro_rules! each_rank {
     ($value:expr, $x:ident => $body:expr) => {
-        match $value {
-            $crate::graph::Value::Rank1($x) => Ok($crate::graph::Value::from($body)),
-            $crate::graph::Value::Rank2($x) => Ok($crate::graph::Value::from($body)),
-            $crate::graph::Value::Rank3($x) => Ok($crate::graph::Value::from($body)),
-            $crate::graph::Value::Rank4($x) => Ok($crate::graph::Value::from($body)),
-            $crate::graph::Value::Rank5($x) => Ok($crate::graph::Value::from($body)),
-            $crate::graph::Value::Rank6($x) => Ok($crate::graph::Value::from($body)),
-            $crate::graph::Value::Ids(_) => {
-                Err("expected floats, found the integers of tokens".to_owned())
-            }
-        }
+        $crate::graph::value::any_rank!(
+            $value,
+            $x => Ok($crate::graph::Value::from($body)),
+            _ids => Err("expected floats, found the integers of tokens".to_owned())
+        )
     };
 }
 pub(super) use each_rank;
@@ -58,41 +68,26 @@ macro_rules! reshaped {
 impl Value {
     /// The sizes along the axes.
     pub fn dims(&self) -> Vec<usize> {
-        match self {
-            Self::Rank1(x) => x.dims().to_vec(),
-            Self::Rank2(x) => x.dims().to_vec(),
-            Self::Rank3(x) => x.dims().to_vec(),
-            Self::Rank4(x) => x.dims().to_vec(),
-            Self::Rank5(x) => x.dims().to_vec(),
-            Self::Rank6(x) => x.dims().to_vec(),
-            Self::Ids(x) => x.dims().to_vec(),
-        }
+        any_rank!(self, x => x.dims().to_vec(), ids => ids.dims().to_vec())
     }
 
     /// The device it is on.
     pub fn device(&self) -> Device {
-        match self {
-            Self::Rank1(x) => x.device(),
-            Self::Rank2(x) => x.device(),
-            Self::Rank3(x) => x.device(),
-            Self::Rank4(x) => x.device(),
-            Self::Rank5(x) => x.device(),
-            Self::Rank6(x) => x.device(),
-            Self::Ids(x) => x.device(),
-        }
+        any_rank!(self, x => x.device(), ids => ids.device())
+    }
+
+    /// The number format of floats; none of integers.
+    pub(super) fn dtype(&self) -> Option<DType> {
+        any_rank!(self, x => Some(x.dtype()), _ids => None)
     }
 
     /// The same numbers in another shape, of 1 to 6 axes and as many elements.
     pub(super) fn reshape(self, shape: &[usize]) -> Result<Self, String> {
-        match self {
-            Self::Rank1(x) => reshaped!(x, shape),
-            Self::Rank2(x) => reshaped!(x, shape),
-            Self::Rank3(x) => reshaped!(x, shape),
-            Self::Rank4(x) => reshaped!(x, shape),
-            Self::Rank5(x) => reshaped!(x, shape),
-            Self::Rank6(x) => reshaped!(x, shape),
-            Self::Ids(_) => Err("expected floats, found the integers of tokens".to_owned()),
-        }
+        any_rank!(
+            self,
+            x => reshaped!(x, shape),
+            _ids => Err("expected floats, found the integers of tokens".to_owned())
+        )
     }
 
     /// With axes of size 1 in front, so that there are `rank`.
