@@ -51,20 +51,20 @@ pub struct GraphClassifier {
     network: Network,
     name: String,
     input: InputSpec,
-    ends: Ends,
+    head: Head,
 }
 
 module_of_network!(GraphClassifier, network);
 
-/// Where a classifier ends, by places in the graph.
+/// The decision layer of a classifier and what it reads, by places in the graph.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ends {
-    head: ValueId,
+pub(crate) struct Head {
+    layer: ValueId,
     features: ValueId,
     map: Option<ValueId>,
 }
 
-impl Ends {
+impl Head {
     pub(crate) fn of(graph: &Graph) -> Result<Self> {
         let linear = |node: &Node| matches!(node.op, Op::Linear(_));
         let head = graph.nodes().iter().rposition(linear).map(ValueId);
@@ -92,7 +92,7 @@ impl Ends {
             _ => None,
         };
         Ok(Self {
-            head,
+            layer: head,
             features,
             map,
         })
@@ -120,12 +120,12 @@ impl GraphClassifier {
         input: InputSpec,
         device: &Device,
     ) -> Result<Self> {
-        let ends = Ends::of(&graph)?;
+        let head = Head::of(&graph)?;
         let classifier = Self {
             network: Network::new(graph, device)?,
             name: name.into(),
             input: input.clone(),
-            ends,
+            head,
         };
         classifier.with_input(input)
     }
@@ -141,7 +141,7 @@ impl GraphClassifier {
         input.validate()?;
         let shape = [1, 3, input.size, input.size];
         let shapes = self.network.graph().shapes(&[(IMAGES, &shape)])?;
-        let found = &shapes[self.ends.head.0];
+        let found = &shapes[self.head.layer.0];
         if !matches!(found[..], [1, _]) {
             let reason = match found.is_empty() {
                 true => {
@@ -179,14 +179,14 @@ impl GraphClassifier {
     pub fn forward(&self, images: Tensor<4>) -> Result<Tensor<2>> {
         let values = self
             .network
-            .forward(vec![(IMAGES, images.into())], &[self.ends.head])?;
+            .forward(vec![(IMAGES, images.into())], &[self.head.layer])?;
         let reason = |reason| Error::node(&self.head().name, reason);
         last(values).and_then(Value::rank2).map_err(reason)
     }
 
     /// The decision layer.
     pub(crate) fn head(&self) -> &Node {
-        self.network.graph().node(self.ends.head)
+        self.network.graph().node(self.head.layer)
     }
 
     fn modules(&self) -> Layers<'_> {
@@ -197,12 +197,12 @@ impl GraphClassifier {
         }
     }
 
-    fn ends_at(&self, images: Tensor<4>) -> Result<Activations, String> {
+    fn head_values(&self, images: Tensor<4>) -> Result<Activations, String> {
         let taps: Vec<_> = self
-            .ends
+            .head
             .map
             .into_iter()
-            .chain([self.ends.features])
+            .chain([self.head.features])
             .collect();
         let values = self.network.evaluate(vec![(IMAGES, images.into())], &taps);
         let mut values = values.map_err(|error| error.to_string())?;
@@ -256,7 +256,7 @@ impl Classifier for GraphClassifier {
     ///
     /// On images of a shape that the network cannot take, as Burn does.
     fn activations(&self, images: Tensor<4>) -> Activations {
-        match self.ends_at(images) {
+        match self.head_values(images) {
             Ok(activations) => activations,
             #[allow(
                 clippy::panic,
@@ -276,7 +276,7 @@ impl Classifier for GraphClassifier {
         let weight = transposed(linear.weight);
         let network = self
             .network
-            .with_linear(self.ends.head, weight, linear.bias);
+            .with_linear(self.head.layer, weight, linear.bias);
         let sizes = [layer.classes(), layer.neurons()];
         self.network = network.map_err(|error| {
             neuroinspect_core::Error::shape("decision layer", sizes, error.to_string())
@@ -292,7 +292,7 @@ impl Classifier for GraphClassifier {
     }
 
     fn penultimate(&self) -> &str {
-        &self.network.graph().node(self.ends.features).name
+        &self.network.graph().node(self.head.features).name
     }
 
     fn layers(&self) -> neuroinspect_core::Result<Vec<LayerInfo>> {

@@ -36,7 +36,7 @@ use neuroinspect_core::io::{open_regular, sha256_of_bytes, sha256_of_file};
 use serde::{Deserialize, Serialize};
 
 pub use module::parameter_shapes;
-use module::{Kind, check_weights, settle, slots};
+use module::{Kind, check_weights, synchronize_statistics, targets};
 use names::{Reading, Readings};
 pub use report::{LoadReport, Mismatch};
 pub use save::{save, save_as};
@@ -103,7 +103,7 @@ impl Checkpoint {
         };
         let sha256 = sha256_of_file(path)?;
         let readings = Readings::new(tensors);
-        let plain = readings.barest();
+        let plain = readings.unwrapped();
         Self::new(label, sha256, BTreeMap::new(), readings, plain)
     }
 
@@ -227,8 +227,8 @@ impl Checkpoint {
         strictness: Strictness,
     ) -> Result<LoadReport> {
         check_weights(module)?;
-        let slots = slots(module);
-        let expected = module::shapes(&slots);
+        let targets = targets(module);
+        let expected = module::shapes(&targets);
         let reading = self.reading_for(&expected);
         let report = report_of(&reading, &expected);
         let acceptable = match strictness {
@@ -244,17 +244,17 @@ impl Checkpoint {
             });
         }
         let mut tensors = Vec::with_capacity(report.applied.len());
-        for (name, slot) in &slots {
+        for (name, target) in &targets {
             let Some(tensor) = reading.tensors.get(name) else {
                 continue;
             };
             if report.applied.binary_search(name).is_ok() {
                 // Decoded twice, here to see that all tensors can be, so that they are never in memory
                 // together.
-                let decoded = data(&self.file, name, tensor, slot.kind)?;
+                let decoded = data(&self.file, name, tensor, target.kind)?;
                 let (dtype, shape) = (decoded.dtype(), decoded.shape().clone());
                 drop(decoded);
-                let (file, tensor, kind) = (self.file.clone(), tensor.clone(), slot.kind);
+                let (file, tensor, kind) = (self.file.clone(), tensor.clone(), target.kind);
                 let label = name.clone();
                 let decode = move || {
                     data(&file, &label, &tensor, kind)
@@ -263,7 +263,7 @@ impl Checkpoint {
                 tensors.push(bridge::deferred(name.clone(), dtype, shape, None, decode));
             }
         }
-        settle(module);
+        synchronize_statistics(module);
         let mut loaded = module.clone();
         let result = loaded.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
         if let Some(error) = result.errors.first() {

@@ -12,19 +12,19 @@ use crate::{Error, Result, graph::REWRITTEN};
 
 /// Shape of every parameter and buffer of a module under PyTorch's name, without initialising any.
 pub fn parameter_shapes(module: &impl Module) -> BTreeMap<String, Vec<usize>> {
-    shapes(&slots(module))
+    shapes(&targets(module))
 }
 
 /// The shapes of parameters by their names.
-pub(super) fn shapes(slots: &BTreeMap<String, Slot>) -> BTreeMap<String, Vec<usize>> {
-    let slots = slots.iter();
-    slots
-        .map(|(name, slot)| (name.clone(), slot.shape.clone()))
+pub(super) fn shapes(targets: &BTreeMap<String, Target>) -> BTreeMap<String, Vec<usize>> {
+    let targets = targets.iter();
+    targets
+        .map(|(name, target)| (name.clone(), target.shape.clone()))
         .collect()
 }
 
 /// What a tensor goes into.
-pub(super) struct Slot {
+pub(super) struct Target {
     pub(super) shape: Vec<usize>,
     pub(super) kind: Kind,
 }
@@ -38,15 +38,15 @@ pub(super) enum Kind {
 }
 
 /// Every parameter and buffer of a module under PyTorch's name, without initialising any.
-pub(super) fn slots(module: &impl Module) -> BTreeMap<String, Slot> {
-    let mut visitor = Slots::default();
+pub(super) fn targets(module: &impl Module) -> BTreeMap<String, Target> {
+    let mut visitor = Targets::default();
     module.visit(&mut visitor);
-    visitor.slots
+    visitor.targets
 }
 
 /// Checks that a module has the weights that are loaded and saved: one rewritten by passes has others.
 pub(super) fn check_weights(module: &impl Module) -> Result<()> {
-    let mut visitor = Slots::default();
+    let mut visitor = Targets::default();
     module.visit(&mut visitor);
     match visitor.rewritten {
         true => Err(Error::Rewritten),
@@ -58,7 +58,7 @@ pub(super) fn check_weights(module: &impl Module) -> Result<()> {
 ///
 /// Burn keeps a thread's last update apart until its next one, and a visitor or mapper does not see
 /// it: saved, the statistics would be a step behind, and loaded ones would be overwritten by it.
-pub(super) fn settle(module: &impl Module) {
+pub(super) fn synchronize_statistics(module: &impl Module) {
     // There is no other way in. To go it draws the initial weights of a module not used yet, which
     // is for nothing if others are to be loaded, and such a module has not been trained.
     let mut used = Used(false);
@@ -79,14 +79,14 @@ impl ModuleVisitor for Used {
 
 /// Follows the path through a module as burn-store does, and leaves names and layout to it.
 #[derive(Default)]
-struct Slots {
+struct Targets {
     path: Vec<String>,
     containers: Vec<String>,
-    slots: BTreeMap<String, Slot>,
+    targets: BTreeMap<String, Target>,
     rewritten: bool,
 }
 
-impl Slots {
+impl Targets {
     fn add(&mut self, shape: Shape, kind: Kind) {
         let values = shape.num_elements();
         let tensor = burn_pack::Tensor::deferred(
@@ -99,11 +99,11 @@ impl Slots {
         );
         let tensor = BurnToPyTorchAdapter.adapt(tensor, ModuleContext::new(&self.containers));
         let shape = tensor.shape.to_vec();
-        self.slots.insert(tensor.name, Slot { shape, kind });
+        self.targets.insert(tensor.name, Target { shape, kind });
     }
 }
 
-impl ModuleVisitor for Slots {
+impl ModuleVisitor for Targets {
     fn enter_module(&mut self, name: &str, container: &str) {
         // The variant of an enum is no part of the name.
         if !container.starts_with("Enum:") {

@@ -44,8 +44,8 @@ pub(super) struct Readings<T> {
     set_aside: Vec<String>,
     /// What each reading takes off the names; those without it are set aside.
     prefixes: Vec<String>,
-    /// Which of these leaves the barest names of the wrapper with the most tensors.
-    barest: usize,
+    /// Which of these leaves the unwrapped names of the wrapper with the most tensors.
+    unwrapped: usize,
 }
 
 impl<T: Clone> Readings<T> {
@@ -73,19 +73,19 @@ impl<T: Clone> Readings<T> {
             wrapped.push(("", under("")));
         }
         let mut prefixes = vec![String::new()];
-        let (mut barest, mut most) = (0, 0);
+        let (mut unwrapped, mut most) = (0, 0);
         for (wrapper, names) in wrapped {
             let count = names.len();
             prefixes.extend(unwrapping(wrapper, names));
             if count > most {
-                (barest, most) = (prefixes.len() - 1, count);
+                (unwrapped, most) = (prefixes.len() - 1, count);
             }
         }
         Self {
             tensors,
             set_aside,
             prefixes,
-            barest,
+            unwrapped,
         }
     }
 
@@ -95,7 +95,7 @@ impl<T: Clone> Readings<T> {
             tensors: reading.tensors,
             set_aside: reading.set_aside,
             prefixes: vec![String::new()],
-            barest: 0,
+            unwrapped: 0,
         }
     }
 
@@ -105,8 +105,8 @@ impl<T: Clone> Readings<T> {
     }
 
     /// The names without wrapper and prefixes; of several wrappers, under that with most tensors.
-    pub(super) fn barest(&self) -> Reading<T> {
-        self.without(&self.prefixes[self.barest])
+    pub(super) fn unwrapped(&self) -> Reading<T> {
+        self.without(&self.prefixes[self.unwrapped])
     }
 
     /// The reading with most of the names that are `expected`, the first and least unwrapped of
@@ -188,7 +188,7 @@ mod tests {
 
     /// The names when all wrappers and prefixes are gone.
     fn bare(of: &[&str]) -> Vec<String> {
-        names(readings(of).barest())
+        names(readings(of).unwrapped())
     }
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
         ] {
             assert_eq!(names(of.with_most(|name| name == one).unwrap()), all);
         }
-        assert_eq!(of.barest().set_aside, ["epoch"]);
+        assert_eq!(of.unwrapped().set_aside, ["epoch"]);
         assert!(of.with_most(|name| name == "c").is_none());
         assert_eq!(bare(&["a"]), ["a"]);
         assert!(bare(&[]).is_empty());
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn averaged_weights_go_first() {
         let of = readings(&["state_dict.a", "state_dict_ema.a"]);
-        for reading in [of.barest(), of.with_most(|name| name == "a").unwrap()] {
+        for reading in [of.unwrapped(), of.with_most(|name| name == "a").unwrap()] {
             assert_eq!(reading.set_aside, ["state_dict.a"]);
             assert_eq!(names(reading), ["a"]);
         }
@@ -240,7 +240,7 @@ mod tests {
     fn every_wrapper_is_tried() {
         let of = readings(&["model.module.a", "model.module.b", "model_ema.decay"]);
         let chosen = of.with_most(|name| ["a", "b"].contains(&name)).unwrap();
-        for reading in [of.barest(), chosen] {
+        for reading in [of.unwrapped(), chosen] {
             assert_eq!(reading.set_aside, ["model_ema.decay"]);
             assert_eq!(names(reading), ["a", "b"]);
         }
@@ -253,7 +253,7 @@ mod tests {
         let hostile = "module.".repeat(150_000) + "x";
         let of = readings(&[&hostile]);
         assert_eq!(of.prefixes.len(), 2 + MOST_PREFIXES);
-        let left = names(of.barest()).remove(0);
+        let left = names(of.unwrapped()).remove(0);
         assert_eq!(left.len(), hostile.len() - MOST_PREFIXES * "module.".len());
     }
 

@@ -12,7 +12,7 @@ use neuroinspect_core::{
     io::{NamedTensor, write_safetensors},
 };
 
-use super::module::{check_weights, settle};
+use super::module::{check_weights, synchronize_statistics};
 use crate::{Error, Result};
 
 /// The value as it will be read back.
@@ -73,7 +73,7 @@ pub fn save_as(
     let path = path.as_ref();
     let file = path.display().to_string();
     check_weights(module)?;
-    settle(module);
+    synchronize_statistics(module);
     let tensors = module
         .collect(None, Some(Box::new(BurnToPyTorchAdapter)), true)
         .into_iter()

@@ -7,11 +7,11 @@ use crate::{
     Result,
     families::{
         IMAGES,
-        transformer::{Block, BlockNames, BlockStart},
+        transformer::{BlockInitial, BlockNames, TransformerBlock},
     },
     graph::{
-        AddPositions, Attention, Concat, Conv2d, Embedding, Expand, Flatten, Graph, GraphBuilder,
-        LayerNorm, MatMul, Padding, Permute, Reshape, RowAtHighestId, ValueId, pytorch_uniform,
+        AddPositions, ArgmaxPool, Attention, Concat, Conv2d, Embedding, Expand, Flatten, Graph,
+        GraphBuilder, LayerNorm, MatMul, Padding, Permute, Reshape, ValueId, pytorch_uniform,
     },
 };
 
@@ -64,15 +64,15 @@ fn image_tower(g: &mut GraphBuilder, config: &ClipConfig) -> ValueId {
     let positions = own(g, "visual.positional_embedding", [tokens, width], &scaled);
     let x = g.add(x, positions);
     let x = g.layer("visual.ln_pre", LayerNorm::default(), [x]);
-    let block = Block {
+    let block = TransformerBlock {
         attention: Attention::new(width / vision.head_width),
         hidden: hidden_width(width, vision.mlp_ratio),
         function: config.gelu.into(),
         norm: LayerNorm::default(),
         names: BlockNames::OPEN_CLIP,
-        start: BlockStart {
+        initial: BlockInitial {
             heads: Initializer::XavierUniform { gain: 1.0 },
-            mixed: pytorch_uniform(),
+            projection: pytorch_uniform(),
             hidden: pytorch_uniform(),
             output: pytorch_uniform(),
         },
@@ -102,22 +102,22 @@ fn text_tower(g: &mut GraphBuilder, config: &ClipConfig) -> ValueId {
     let positions = AddPositions::new(text.context_length);
     let x = g.layer("positional_embedding", positions, [x]);
     g.initialize("positional_embedding", normal(0.01));
-    let block = Block {
+    let block = TransformerBlock {
         attention: Attention::new(text.heads).with_causal(true),
         hidden: hidden_width(width, text.mlp_ratio),
         function: config.gelu.into(),
         norm: LayerNorm::default(),
         names: BlockNames::OPEN_CLIP,
-        start: BlockStart {
+        initial: BlockInitial {
             heads: normal(attention),
-            mixed: projection.clone(),
+            projection: projection.clone(),
             hidden: normal((2.0 * width as f64).powf(-0.5)),
             output: projection,
         },
     };
     let x = blocks(g, &block, "transformer", text.layers, x);
     let x = g.layer("ln_final", LayerNorm::default(), [x]);
-    let x = g.step(RowAtHighestId {}, [x, tokens]);
+    let x = g.step(ArgmaxPool {}, [x, tokens]);
     let shape = [width, config.embed_dim];
     let projection = own(g, "text_projection", shape, &normal(attention));
     g.step(MatMul {}, [x, projection])
@@ -139,7 +139,13 @@ fn with_class_token(g: &mut GraphBuilder, class: ValueId, x: ValueId) -> ValueId
 }
 
 /// `count` blocks after each other, as open_clip's `Transformer`.
-fn blocks(g: &mut GraphBuilder, block: &Block, path: &str, count: usize, x: ValueId) -> ValueId {
+fn blocks(
+    g: &mut GraphBuilder,
+    block: &TransformerBlock,
+    path: &str,
+    count: usize,
+    x: ValueId,
+) -> ValueId {
     let emit = |x, index| block.emit(g, &format!("{path}.resblocks.{index}"), x);
     let x = (0..count).fold(x, emit);
     g.module(path, x)

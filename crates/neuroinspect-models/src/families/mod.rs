@@ -13,7 +13,7 @@ pub use cifar_resnet::CifarResNetConfig;
 pub(crate) use cifar_resnet::cifar_resnet;
 pub(crate) use efficientnet::efficientnet_lite0;
 pub(crate) use pretrained::pretrained;
-pub(crate) use resnet::{Block, ResNetConfig};
+pub(crate) use resnet::{BlockKind, ResNetConfig};
 
 use crate::Result;
 

@@ -17,7 +17,7 @@ const WIDTHS: [usize; 4] = [64, 128, 256, 512];
 /// torchvision have them; names are timm's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ResNetConfig {
-    block: Block,
+    block: BlockKind,
     /// Blocks in each stage.
     blocks: [usize; 4],
     /// Groups of a bottleneck's 3 x 3 convolution, timm's `cardinality`.
@@ -28,7 +28,7 @@ pub(crate) struct ResNetConfig {
 
 /// What a stage is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Block {
+pub(crate) enum BlockKind {
     /// Two 3 x 3 convolutions.
     Basic,
     /// A 1 x 1, a 3 x 3 and another 1 x 1 convolution, the last to four times the channels.
@@ -37,7 +37,7 @@ pub(crate) enum Block {
 
 impl ResNetConfig {
     /// As many blocks in each stage.
-    pub(crate) fn new(block: Block, blocks: [usize; 4]) -> Self {
+    pub(crate) fn new(block: BlockKind, blocks: [usize; 4]) -> Self {
         Self {
             block,
             blocks,
@@ -84,11 +84,11 @@ impl ResNetConfig {
     ) -> ValueId {
         let inside = width * self.width / 64 * self.groups;
         let (convolutions, channels) = match self.block {
-            Block::Basic => {
+            BlockKind::Basic => {
                 let first = Conv2d::new(width, 3).with_stride(stride);
                 (vec![first, Conv2d::new(width, 3)], width)
             }
-            Block::Bottleneck => {
+            BlockKind::Bottleneck => {
                 let middle = Conv2d::new(inside, 3).with_stride(stride);
                 let middle = middle.with_groups(self.groups);
                 let out = 4 * width;

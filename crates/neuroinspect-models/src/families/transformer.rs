@@ -46,11 +46,11 @@ impl BlockNames {
 
 /// How the matrices of a block start. Biases of attention start at zero, those of the linear layers as
 /// PyTorch's.
-pub(crate) struct BlockStart {
+pub(crate) struct BlockInitial {
     /// Query, key and value of attention.
     pub(crate) heads: Initializer,
     /// What follows the heads.
-    pub(crate) mixed: Initializer,
+    pub(crate) projection: Initializer,
     /// The first linear layer.
     pub(crate) hidden: Initializer,
     /// The second linear layer.
@@ -59,7 +59,7 @@ pub(crate) struct BlockStart {
 
 /// A transformer block with normalisation before its parts (Vaswani et al. 2017; Xiong et al. 2020):
 /// `x + attention(norm(x))`, then `x + mlp(norm(x))`.
-pub(crate) struct Block {
+pub(crate) struct TransformerBlock {
     /// The attention.
     pub(crate) attention: Attention,
     /// Width of the hidden layer.
@@ -71,13 +71,13 @@ pub(crate) struct Block {
     /// What the parts are called.
     pub(crate) names: BlockNames,
     /// How the matrices start.
-    pub(crate) start: BlockStart,
+    pub(crate) initial: BlockInitial,
 }
 
-impl Block {
+impl TransformerBlock {
     /// Emits the block at a module path: tokens `[N, T, W]` to tokens `[N, T, W]`.
     pub(crate) fn emit(&self, g: &mut GraphBuilder, path: &str, x: ValueId) -> ValueId {
-        let Self { names, start, .. } = self;
+        let Self { names, initial, .. } = self;
         let width = g.shape(x).last().copied().unwrap_or_default();
         let named = |part: &str| format!("{path}.{part}");
 
@@ -87,8 +87,8 @@ impl Block {
             .map(|parameter| format!("{attention}.{parameter}"));
         let y = g.layer(named(names.attention_norm), self.norm.clone(), [x]);
         let y = g.layer_of(&attention, self.attention.clone(), [y], &parameters);
-        g.initialize(&parameters[0], start.heads.clone());
-        g.initialize(&parameters[2], start.mixed.clone());
+        g.initialize(&parameters[0], initial.heads.clone());
+        g.initialize(&parameters[2], initial.projection.clone());
         let x = g.add(x, y);
 
         let mlp = named(names.mlp);
@@ -98,8 +98,8 @@ impl Block {
         let y = g.linear(&hidden, self.hidden, y);
         let y = g.activation(function, self.function, y);
         let y = g.linear(&output, width, y);
-        for (layer, start) in [(hidden, &start.hidden), (output, &start.output)] {
-            g.initialize(&format!("{layer}.weight"), start.clone());
+        for (layer, initial) in [(hidden, &initial.hidden), (output, &initial.output)] {
+            g.initialize(&format!("{layer}.weight"), initial.clone());
         }
         let y = g.module(mlp, y);
         let x = g.add(x, y);

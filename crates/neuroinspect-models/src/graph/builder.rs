@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use burn::nn::Initializer;
 
 use super::{
-    Activation, Arithmetic, BatchNorm, Binary, Function, CHECKED_IMAGES, Graph, Identity, Input, Linear,
-    Node, Op, ParameterSpec, Select, Start, ValueId, slots,
+    Activation, Arithmetic, BatchNorm, Binary, CHECKED_IMAGES, Function, Graph, Identity, Initial,
+    Input, Linear, Node, Op, ParameterSpec, Select, ValueId, slots,
 };
 use crate::{Error, Result};
 
@@ -149,11 +149,11 @@ impl GraphBuilder {
     pub fn initialize(&mut self, parameter: &str, initializer: Initializer) {
         let mut parameters = self.parameters.iter_mut();
         match parameters.find(|spec| spec.name == parameter) {
-            Some(spec) => match &mut spec.start {
-                Start::Drawn {
+            Some(spec) => match &mut spec.initial {
+                Initial::Random {
                     initializer: old, ..
                 } => *old = initializer,
-                Start::Buffer { .. } => self.fail(parameter, "a buffer is not drawn"),
+                Initial::Buffer { .. } => self.fail(parameter, "a buffer is not drawn"),
             },
             None => self.fail(parameter, "there is no such parameter to initialise"),
         }
@@ -243,7 +243,7 @@ impl GraphBuilder {
         let specs = specs.map(|(slot, name)| ParameterSpec {
             name,
             shape: slot.shape,
-            start: slot.start,
+            initial: slot.initial,
         });
         Ok((shape, specs.collect()))
     }

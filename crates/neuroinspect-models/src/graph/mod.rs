@@ -72,7 +72,7 @@ pub use op::{Input, Op};
 use ops::product;
 pub use ops::*;
 pub(crate) use parameters::Parameter;
-pub use parameters::{ParameterSpec, Start, he_normal, pytorch_uniform};
+pub use parameters::{Initial, ParameterSpec, he_normal, pytorch_uniform};
 pub use value::Value;
 
 use crate::{Error, Result};
@@ -183,7 +183,7 @@ impl Graph {
             if node.inputs.iter().any(|input| input.0 >= index) {
                 return Err(Error::node(
                     &node.name,
-                    "it reads a value that is not before it",
+                    "expected inputs of nodes before it, found a later one",
                 ));
             }
         }

@@ -11,7 +11,7 @@ use burn::{
 };
 
 use super::{
-    Graph, Op, Parameter, ParameterSpec, Start, ValueId,
+    Graph, Initial, Op, Parameter, ParameterSpec, ValueId,
     parameters::{each_parameter, map_parameter},
 };
 use crate::{Error, Result};
@@ -151,7 +151,7 @@ impl Network {
                 specs.push(ParameterSpec {
                     name,
                     shape: vec![linear.outputs],
-                    start: Start::zeros(),
+                    initial: Initial::zeros(),
                 });
             }
             parameters.insert(node.parameters[1].clone(), Parameter::Rank1(bias));

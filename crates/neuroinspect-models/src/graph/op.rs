@@ -3,14 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Start, Value,
+    Initial, Value,
     ops::{
-        Activation, AddPositions, Attention, AvgPool2d, BatchNorm, Binary, Concat, Conv2d,
-        Embedding, Expand, Flatten, GlobalMean, GroupNorm, Identity, LayerNorm, Linear, MatMul,
-        MaxPool2d, Pad, ParameterValue, Permute, Reshape, RowAtHighestId, Scale, Select, Slice,
-        Softmax,
+        Activation, AddPositions, ArgmaxPool, Attention, AvgPool2d, BatchNorm, Binary, Concat,
+        Conv2d, Embedding, Expand, Flatten, GlobalMean, GroupNorm, Identity, LayerNorm, Linear,
+        MatMul, MaxPool2d, Pad, ParameterValue, Permute, Reshape, Scale, Select, Slice, Softmax,
     },
-    run::Bound,
+    run::NodeParameters,
 };
 
 /// A parameter that an operation needs: its name within the node, its shape, its first values.
@@ -21,16 +20,20 @@ pub(super) struct Slot {
     /// Shape as PyTorch lays it out.
     pub(super) shape: Vec<usize>,
     /// Its values before any are loaded.
-    pub(super) start: Start,
+    pub(super) initial: Initial,
 }
 
 impl Slot {
     /// A parameter `suffix` of this shape.
-    pub(super) fn new(suffix: &'static str, shape: impl Into<Vec<usize>>, start: Start) -> Self {
+    pub(super) fn new(
+        suffix: &'static str,
+        shape: impl Into<Vec<usize>>,
+        initial: Initial,
+    ) -> Self {
         Self {
             suffix,
             shape: shape.into(),
-            start,
+            initial,
         }
     }
 }
@@ -48,7 +51,7 @@ pub(super) trait Operation {
     fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String>;
 
     /// Its value.
-    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String>;
+    fn apply(&self, inputs: Vec<Value>, parameters: &NodeParameters<'_>) -> Result<Value, String>;
 }
 
 /// Makes the enumeration of operations, each a structure of its configuration.
@@ -161,7 +164,7 @@ operations! {
     /// A table of positions added to tokens.
     AddPositions,
     /// Of each text the row where its tokens are highest.
-    RowAtHighestId,
+    ArgmaxPool,
     /// A parameter as a value.
     ParameterValue,
     /// A value under another name.
@@ -180,7 +183,11 @@ mod tests {
             MatMul {}.into(),
             Identity {}.into(),
         ];
-        for (op, expected) in operations.iter().zip(["layer_norm", "max_pool2d", "mat_mul", "identity"]) {
+        for (op, expected) in
+            operations
+                .iter()
+                .zip(["layer_norm", "max_pool2d", "mat_mul", "identity"])
+        {
             assert_eq!(op.kind(), expected);
             assert_eq!(serde_json::json!(op)["op"], expected);
         }

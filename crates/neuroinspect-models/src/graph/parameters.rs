@@ -19,15 +19,15 @@ pub struct ParameterSpec {
     /// Shape, of 1 to 4 axes.
     pub shape: Vec<usize>,
     /// The values it starts with.
-    pub start: Start,
+    pub initial: Initial,
 }
 
 /// The values of a parameter before any are loaded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Start {
+pub enum Initial {
     /// Drawn from the device's generator when first used.
-    Drawn {
+    Random {
         /// From what distribution.
         initializer: Initializer,
         /// Inputs that go into one output.
@@ -46,10 +46,10 @@ impl ParameterSpec {
     /// Checks that such a parameter can be made.
     pub(super) fn check(&self) -> Result<(), String> {
         let elements = product(self.shape.iter().copied())?;
-        let most = match self.start {
+        let most = match self.initial {
             // A buffer is allocated at once.
-            Start::Buffer { .. } => MOST_IN_BUFFER,
-            Start::Drawn { .. } => MOST_ELEMENTS,
+            Initial::Buffer { .. } => MOST_IN_BUFFER,
+            Initial::Random { .. } => MOST_ELEMENTS,
         };
         match (1..=most).contains(&elements) {
             true => Ok(()),
@@ -61,10 +61,10 @@ impl ParameterSpec {
 /// Most elements of a buffer, far above the number of channels of any network.
 const MOST_IN_BUFFER: usize = 1 << 24;
 
-impl Start {
+impl Initial {
     /// Drawn from a distribution that depends on the number of inputs and outputs.
-    pub fn drawn(initializer: Initializer, fan_in: usize, fan_out: usize) -> Self {
-        Self::Drawn {
+    pub fn random(initializer: Initializer, fan_in: usize, fan_out: usize) -> Self {
+        Self::Random {
             initializer,
             fan_in,
             fan_out,
@@ -73,12 +73,12 @@ impl Start {
 
     /// All ones.
     pub fn ones() -> Self {
-        Self::drawn(Initializer::Ones, 1, 1)
+        Self::random(Initializer::Ones, 1, 1)
     }
 
     /// All zeros.
     pub fn zeros() -> Self {
-        Self::drawn(Initializer::Zeros, 1, 1)
+        Self::random(Initializer::Zeros, 1, 1)
     }
 }
 
@@ -146,11 +146,11 @@ impl Parameter {
     ///
     /// What is wrong with the shape: more than four axes, or a buffer of more than one.
     pub(super) fn new(spec: &ParameterSpec, device: &Device) -> Result<Self, String> {
-        let Start::Drawn {
+        let Initial::Random {
             initializer,
             fan_in,
             fan_out,
-        } = &spec.start
+        } = &spec.initial
         else {
             return Self::buffer(spec, device);
         };
@@ -167,8 +167,8 @@ impl Parameter {
     }
 
     fn buffer(spec: &ParameterSpec, device: &Device) -> Result<Self, String> {
-        match (&spec.start, &spec.shape[..]) {
-            (&Start::Buffer { value }, &[length]) => Ok(Self::Buffer(RunningState::new(
+        match (&spec.initial, &spec.shape[..]) {
+            (&Initial::Buffer { value }, &[length]) => Ok(Self::Buffer(RunningState::new(
                 Tensor::full([length], value, device),
             ))),
             _ => Err(wrong_shape(spec, "one axis")),

@@ -91,7 +91,7 @@ impl Network {
                         .collect::<Option<Vec<_>>>()
                         .ok_or_else(|| failed("a value it reads is gone".to_owned()))?;
                     let network = self;
-                    let bound = Bound {
+                    let bound = NodeParameters {
                         network,
                         node,
                         mode,
@@ -121,8 +121,10 @@ pub(super) fn uses(graph: &Graph, taps: &[ValueId]) -> Result<Vec<usize>> {
     let mut uses = vec![0; nodes.len()];
     for tap in taps {
         let count = uses.get_mut(tap.0).ok_or_else(|| {
-            let reason = format!("the graph has {} values", nodes.len());
-            Error::node(&format!("value {}", tap.0), reason)
+            let (expected, found) = (nodes.len(), tap.0);
+            Error::Graph {
+                reason: format!("expected one of its {expected} values, found value {found}"),
+            }
         })?;
         *count += 1;
     }
@@ -157,13 +159,13 @@ fn cast(value: Value, dtype: DType) -> Value {
 }
 
 /// The parameters of one node while it is run.
-pub(super) struct Bound<'a> {
+pub(super) struct NodeParameters<'a> {
     network: &'a Network,
     node: &'a Node,
     mode: Mode,
 }
 
-impl Bound<'_> {
+impl NodeParameters<'_> {
     fn parameter(&self, index: usize) -> Result<&Parameter, String> {
         let name = self.node.parameters.get(index);
         let parameter = name.and_then(|name| self.network.parameters.get(name));
@@ -216,7 +218,7 @@ mod tests {
     use crate::init_classifier;
 
     /// How many values are held after each node that is run.
-    fn held(model: &str, taps: &[&str]) -> Vec<usize> {
+    fn live_values(model: &str, taps: &[&str]) -> Vec<usize> {
         let device = Device::flex();
         let model = init_classifier(model, 2, &device).unwrap();
         let network = model.network();
@@ -225,24 +227,27 @@ mod tests {
             .map(|tap| network.graph().find(tap).unwrap())
             .collect();
         let images = Tensor::<4>::zeros([1, 3, 32, 32], &device);
-        let mut held = Vec::new();
-        let count = |values| held.push(values);
+        let mut counts = Vec::new();
+        let count = |values| counts.push(values);
         let inputs = vec![("images", images.into())];
         network.run(inputs, &taps, Mode::Evaluation, count).unwrap();
-        held
+        counts
     }
 
     #[test]
     fn a_value_is_freed_after_its_last_use_and_nothing_runs_after_the_last_tap() {
-        let whole = held("resnet18", &["fc"]);
+        let whole = live_values("resnet18", &["fc"]);
         assert!(whole.len() > 80, "{}", whole.len());
         // The shortcut, what a block is at, and for a moment what the next operation makes of it.
         assert_eq!(whole.iter().max(), Some(&2), "{whole:?}");
         assert_eq!(whole.last(), Some(&1));
-        let start = held("resnet18", &["layer1.0.conv1"]);
+        let start = live_values("resnet18", &["layer1.0.conv1"]);
         // The images, conv1, bn1, act1, maxpool, and the layer itself.
         assert_eq!(start.len(), 6);
         // What is asked for is held until the end.
-        assert_eq!(held("resnet18", &["conv1", "bn1", "fc"]).last(), Some(&3));
+        assert_eq!(
+            live_values("resnet18", &["conv1", "bn1", "fc"]).last(),
+            Some(&3)
+        );
     }
 }

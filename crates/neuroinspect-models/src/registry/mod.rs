@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Checkpoint, Error, GraphClassifier, LoadReport, PretrainedClassifier, Result, Strictness,
-    classifier::Ends,
+    classifier::Head,
     families::{Size, check_classes, pretrained},
     pretrained::Saved,
 };
@@ -274,7 +274,7 @@ impl Row {
         Ok(ModelInfo {
             name: self.name,
             family: self.family.name,
-            neurons: Ends::of(&graph)?.neurons(&graph),
+            neurons: Head::of(&graph)?.neurons(&graph),
             classes,
             input,
             source: self.family.source,

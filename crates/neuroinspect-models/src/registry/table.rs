@@ -3,7 +3,7 @@
 use crate::{
     Result,
     families::{
-        Block::{Basic, Bottleneck},
+        BlockKind::{Basic, Bottleneck},
         ResNetConfig, Size, cifar_resnet, efficientnet_lite0,
     },
     graph::Graph,

@@ -8,9 +8,9 @@ use burn::{
 use neuroinspect_models::{
     Checkpoint, Error, GraphClassifier, Result, Strictness,
     graph::{
-        AddPositions, Attention, Concat, Conv2d, Embedding, Expand, Flatten, Function, GlobalMean,
-        Graph, GraphBuilder, GroupNorm, LayerNorm, Linear, MatMul, MaxPool2d, Network, Padding, Permute,
-        Reshape, RowAtHighestId, Slice, Value,
+        AddPositions, ArgmaxPool, Attention, Concat, Conv2d, Embedding, Expand, Flatten, Function,
+        GlobalMean, Graph, GraphBuilder, GroupNorm, LayerNorm, Linear, MatMul, MaxPool2d, Network,
+        Padding, Permute, Reshape, Slice, Value,
     },
 };
 
@@ -76,11 +76,15 @@ fn a_layer_that_cannot_take_its_input_is_named() {
             let x = g.input("images", [3, 8, 8]);
             g.layer("grouped", Conv2d::new(4, 3).with_groups(2), [x]);
         }),
-        ("wide", "at most 4 pixels, padding included, found one of 9", |g| {
-            let x = g.input("images", [3, 4, 4]);
-            let conv = Conv2d::new(4, 9).with_padding(Padding::both(0));
-            g.layer("wide", conv, [x]);
-        }),
+        (
+            "wide",
+            "at most 4 pixels, padding included, found one of 9",
+            |g| {
+                let x = g.input("images", [3, 4, 4]);
+                let conv = Conv2d::new(4, 9).with_padding(Padding::both(0));
+                g.layer("wide", conv, [x]);
+            },
+        ),
         ("add_0", "expected axes of the same size", |g| {
             let x = g.input("images", [3, 8, 8]);
             let y = g.layer("conv", Conv2d::new(4, 3), [x]);
@@ -121,7 +125,15 @@ fn a_layer_that_cannot_take_its_input_is_named() {
             let x = g.input("tokens", [5, 8]);
             let (start, length) = (usize::MAX, 2);
             let axis = 1;
-            g.layer("slice", Slice { axis, start, length }, [x]);
+            g.layer(
+                "slice",
+                Slice {
+                    axis,
+                    start,
+                    length,
+                },
+                [x],
+            );
         }),
         ("huge.weight", "expected sizes of at most", |g| {
             let x = g.input("features", [5]);
@@ -171,10 +183,10 @@ fn a_graph_is_data_and_checked_when_read() {
     // A misspelt option, of an operation and of a parameter.
     let error = refused(r#""epsilon":"#, r#""epsilom":"#);
     assert!(error.contains("epsilom"), "{error}");
-    let error = refused(r#""start":"#, r#""stort":"#);
-    assert!(error.contains("stort"), "{error}");
+    let error = refused(r#""initial":"#, r#""initail":"#);
+    assert!(error.contains("initail"), "{error}");
     // A parameter that no node reads, and running statistics that no memory holds.
-    let unread = r#""parameters":[{"name":"other","shape":[2],"start":{"buffer":{"value":0.0}}},{"name":"conv1.weight","#;
+    let unread = r#""parameters":[{"name":"other","shape":[2],"initial":{"buffer":{"value":0.0}}},{"name":"conv1.weight","#;
     let error = refused(r#""parameters":[{"name":"conv1.weight","#, unread);
     assert!(
         error.contains("'other'") && error.contains("no node reads"),
@@ -278,7 +290,7 @@ fn towers() -> Graph {
     let y = g.layer("ln_1", LayerNorm::default(), [x]);
     let y = g.layer("attn", Attention::new(2).with_causal(true), [y]);
     let x = g.add(x, y);
-    let end = g.step(RowAtHighestId {}, [x, texts]);
+    let end = g.step(ArgmaxPool {}, [x, texts]);
     let projection = g.parameter("text_projection", [8, 3]);
     let text = g.step(MatMul {}, [end, projection]);
     g.module("text", text);
@@ -445,7 +457,9 @@ fn causal_attention_of_the_first_tokens_is_that_of_all() {
     let mut all = network(graph(None));
     let weights = safetensors_of(&made_up_weights(&all));
     let checkpoint = Checkpoint::from_bytes("weights", weights.clone()).unwrap();
-    checkpoint.apply(&mut all, "all", Strictness::Strict).unwrap();
+    checkpoint
+        .apply(&mut all, "all", Strictness::Strict)
+        .unwrap();
     let values = images(8, &Device::flex()).reshape([384]);
     let tokens = values.narrow(0, 0, 80).reshape([2, 5, 8]);
     let read = |network: &Network, tokens: Tensor<3>| {
@@ -456,7 +470,9 @@ fn causal_attention_of_the_first_tokens_is_that_of_all() {
     for queries in [1, 3] {
         let mut some = Network::new(graph(Some(queries)), &Device::flex()).unwrap();
         let weights = Checkpoint::from_bytes("weights", weights.clone()).unwrap();
-        weights.apply(&mut some, "some", Strictness::Strict).unwrap();
+        weights
+            .apply(&mut some, "some", Strictness::Strict)
+            .unwrap();
         for tokens in [tokens.clone(), tokens.clone().autodiff().require_grad()] {
             let expected = read(&all, tokens.clone()).narrow(1, 0, queries);
             let found = read(&some, tokens);

@@ -4,7 +4,7 @@ use burn::tensor::activation::{gelu, relu, relu6, sigmoid, silu, softmax, tanh};
 use serde::{Deserialize, Serialize};
 
 use super::{axis, one, value};
-use crate::graph::{Value, op::Operation, run::Bound, value::each_rank};
+use crate::graph::{Value, op::Operation, run::NodeParameters, value::each_rank};
 
 /// A function of each number by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ impl Operation for Activation {
         Ok(one(inputs)?.to_vec())
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         each_rank!(value(inputs)?, x => match self.function {
             Function::Relu => relu(x),
             Function::Relu6 => relu6(x),
@@ -68,7 +68,7 @@ impl Operation for Softmax {
         Ok(input.to_vec())
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         each_rank!(value(inputs)?, x => softmax(x, self.axis))
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{one, two, value, values};
-use crate::graph::{Value, op::Operation, run::Bound, value::each_rank};
+use crate::graph::{Value, op::Operation, run::NodeParameters, value::each_rank};
 
 /// Two values combined number by number; an axis of size 1 is repeated, and one missing in front
 /// counts as such.
@@ -45,7 +45,7 @@ impl Operation for Binary {
             .collect()
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         let [a, b] = values(inputs)?;
         let rank = a.dims().len().max(b.dims().len());
         let (a, b) = (a.with_rank(rank)?, b.with_rank(rank)?);
@@ -83,7 +83,7 @@ impl Operation for Scale {
         Ok(one(inputs)?.to_vec())
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         each_rank!(value(inputs)?, x => x * self.factor)
     }
 }
@@ -111,7 +111,7 @@ impl Operation for MatMul {
         Ok(shape)
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         let [a, b] = values(inputs)?;
         let b = b.with_rank(a.dims().len())?;
         match (a, b) {

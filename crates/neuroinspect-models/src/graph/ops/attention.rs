@@ -7,7 +7,7 @@ use burn::{
 use serde::{Deserialize, Serialize};
 
 use super::{linear::affine, tokens, value};
-use crate::graph::{Slot, Start, Value, op::Operation, run::Bound};
+use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters};
 
 /// Self-attention of several heads (Vaswani et al. 2017): `[N, T, W]` to `[N, T, W]`.
 ///
@@ -57,12 +57,12 @@ impl Operation for Attention {
             return Err(format!("expected 1 to {tokens} queries, found {queries}"));
         }
         let start =
-            |outputs| Start::drawn(Initializer::XavierUniform { gain: 1.0 }, width, outputs);
+            |outputs| Initial::random(Initializer::XavierUniform { gain: 1.0 }, width, outputs);
         Ok(vec![
             Slot::new("in_proj_weight", [3 * width, width], start(3 * width)),
-            Slot::new("in_proj_bias", [3 * width], Start::zeros()),
+            Slot::new("in_proj_bias", [3 * width], Initial::zeros()),
             Slot::new("out_proj.weight", [width, width], start(width)),
-            Slot::new("out_proj.bias", [width], Start::zeros()),
+            Slot::new("out_proj.bias", [width], Initial::zeros()),
         ])
     }
 
@@ -71,7 +71,7 @@ impl Operation for Attention {
         Ok(vec![images, self.queries.unwrap_or(tokens), width])
     }
 
-    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, parameters: &NodeParameters<'_>) -> Result<Value, String> {
         let x = value(inputs)?.rank3()?;
         // The first tokens see none of those after them, which are left out; with fewer queries than
         // keys, Burn's causal mask would be that of the last tokens.

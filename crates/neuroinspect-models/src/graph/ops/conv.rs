@@ -4,7 +4,9 @@ use burn::tensor::{module::conv2d, ops::ConvOptions};
 use serde::{Deserialize, Serialize};
 
 use super::{map, product, sum, value};
-use crate::graph::{Slot, Start, Value, he_normal, op::Operation, pytorch_uniform, run::Bound};
+use crate::graph::{
+    Initial, Slot, Value, he_normal, op::Operation, pytorch_uniform, run::NodeParameters,
+};
 
 /// How many zeros lie around a map before a window slides over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,8 +165,12 @@ impl Operation for Conv2d {
         let fan_in = product([channels_in / groups, window])?;
         let fan_out = product([channels / groups, window])?;
         let shape = [channels, channels_in / groups, height, width];
-        let weight = Slot::new("weight", shape, Start::drawn(he_normal(), fan_in, fan_out));
-        let start = || Start::drawn(pytorch_uniform(), fan_in, fan_out);
+        let weight = Slot::new(
+            "weight",
+            shape,
+            Initial::random(he_normal(), fan_in, fan_out),
+        );
+        let start = || Initial::random(pytorch_uniform(), fan_in, fan_out);
         let bias = self.bias.then(|| Slot::new("bias", [channels], start()));
         Ok([weight].into_iter().chain(bias).collect())
     }
@@ -181,7 +187,7 @@ impl Operation for Conv2d {
         Ok(shape)
     }
 
-    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, parameters: &NodeParameters<'_>) -> Result<Value, String> {
         let x = value(inputs)?.rank4()?;
         let [_, _, height, width] = x.dims();
         let options = ConvOptions {

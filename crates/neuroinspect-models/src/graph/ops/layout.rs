@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, ops::PadMode};
 use serde::{Deserialize, Serialize};
 
 use super::{axis, one, product, sum, two, value, values};
-use crate::graph::{Value, op::Operation, run::Bound, value::each_rank};
+use crate::graph::{Value, op::Operation, run::NodeParameters, value::each_rank};
 
 /// The same numbers in another shape; 0 keeps the size of the axis at its place, and -1, at most
 /// once, takes what is left.
@@ -45,7 +45,7 @@ impl Operation for Reshape {
         }
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         let x = value(inputs)?;
         let shape = self.shape(&[&x.dims()])?;
         x.reshape(&shape)
@@ -67,13 +67,15 @@ impl Operation for Flatten {
         let (input, Self { from, to }) = (one(inputs)?, self);
         axis(input, *to)?;
         if from > to {
-            return Err(format!("expected a first axis of at most {to}, found {from}"));
+            return Err(format!(
+                "expected a first axis of at most {to}, found {from}"
+            ));
         }
         let joined = product(input[*from..=*to].iter().copied())?;
         Ok([&input[..*from], &[joined], &input[to + 1..]].concat())
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         let x = value(inputs)?;
         let shape = self.shape(&[&x.dims()])?;
         x.reshape(&shape)
@@ -102,7 +104,7 @@ impl Operation for Permute {
         Ok(self.axes.iter().map(|&axis| input[axis]).collect())
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         fn permuted<const D: usize>(x: Tensor<D>, axes: &[usize]) -> Result<Tensor<D>, String> {
             let axes: [usize; D] = axes
                 .try_into()
@@ -140,7 +142,7 @@ impl Operation for Slice {
         Ok(shape)
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         each_rank!(value(inputs)?, x => x.narrow(self.axis, self.start, self.length))
     }
 }
@@ -169,7 +171,7 @@ impl Operation for Select {
         Ok(shape)
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         let x = value(inputs)?;
         let shape = self.shape(&[&x.dims()])?;
         each_rank!(x, x => x.narrow(self.axis, self.index, 1))?.reshape(&shape)
@@ -205,7 +207,7 @@ impl Operation for Concat {
         Ok(shape)
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         let mut inputs = inputs.into_iter();
         macro_rules! concat {
             ($($rank:ident $getter:ident)*) => {
@@ -244,7 +246,7 @@ impl Operation for Pad {
         Ok(shape)
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         let x = value(inputs)?;
         // Burn takes pairs of the last axes.
         let mut padding = vec![(0, 0); x.dims().len().saturating_sub(self.axis)];
@@ -272,7 +274,7 @@ impl Operation for Expand {
         Ok(shape)
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         let [x, other] = values(inputs)?;
         let times = other.dims().first().copied().unwrap_or(1);
         each_rank!(x, x => {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{one, value};
 use crate::graph::{
-    Slot, Start, Value, op::Operation, pytorch_uniform, run::Bound, value::each_rank,
+    Initial, Slot, Value, op::Operation, pytorch_uniform, run::NodeParameters, value::each_rank,
 };
 
 /// A linear layer over the last axis: `[.., inputs]` to `[.., outputs]`.
@@ -40,7 +40,7 @@ impl Operation for Linear {
         let Some(&inputs) = one(inputs)?.last() else {
             return Err("expected a value with axes, found none".to_owned());
         };
-        let start = || Start::drawn(pytorch_uniform(), inputs, self.outputs);
+        let start = || Initial::random(pytorch_uniform(), inputs, self.outputs);
         let weight = Slot::new("weight", [self.outputs, inputs], start());
         let bias = self
             .bias
@@ -56,7 +56,7 @@ impl Operation for Linear {
         Ok(shape)
     }
 
-    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, parameters: &NodeParameters<'_>) -> Result<Value, String> {
         let weight = parameters.rank2(0)?;
         let bias = match self.bias {
             true => Some(parameters.rank1(1)?),

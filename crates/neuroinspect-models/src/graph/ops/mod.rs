@@ -24,7 +24,7 @@ pub use linear::Linear;
 pub use norm::{BatchNorm, GroupNorm, LayerNorm};
 pub use parameter::{Identity, ParameterValue};
 pub use pool::{AvgPool2d, GlobalMean, MaxPool2d};
-pub use token::{AddPositions, Embedding, RowAtHighestId};
+pub use token::{AddPositions, ArgmaxPool, Embedding};
 
 /// The only input's shape.
 fn one<'a>(inputs: &[&'a [usize]]) -> Result<&'a [usize], String> {

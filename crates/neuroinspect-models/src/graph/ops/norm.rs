@@ -4,7 +4,7 @@ use burn::tensor::module::{batch_norm, batch_norm_train, layer_norm};
 use serde::{Deserialize, Serialize};
 
 use super::{axis, map, one, value};
-use crate::graph::{Slot, Start, Value, op::Operation, run::Bound, value::each_rank};
+use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters, value::each_rank};
 
 /// Batch normalisation of the second axis (Ioffe and Szegedy 2015): by the running statistics, or in
 /// training by those of the batch, which then move the running ones.
@@ -42,10 +42,10 @@ impl BatchNorm {
 impl Operation for BatchNorm {
     fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
         let channels = axis(one(inputs)?, 1)?;
-        let running = |value| Start::Buffer { value };
+        let running = |value| Initial::Buffer { value };
         Ok(vec![
-            Slot::new("weight", [channels], Start::ones()),
-            Slot::new("bias", [channels], Start::zeros()),
+            Slot::new("weight", [channels], Initial::ones()),
+            Slot::new("bias", [channels], Initial::zeros()),
             Slot::new("running_mean", [channels], running(0.0)),
             Slot::new("running_var", [channels], running(1.0)),
         ])
@@ -55,7 +55,7 @@ impl Operation for BatchNorm {
         Ok(one(inputs)?.to_vec())
     }
 
-    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, parameters: &NodeParameters<'_>) -> Result<Value, String> {
         let x = value(inputs)?;
         let (weight, bias) = (parameters.rank1(0)?, parameters.rank1(1)?);
         let (mean, variance) = (parameters.running(2)?, parameters.running(3)?);
@@ -99,8 +99,8 @@ impl Operation for LayerNorm {
             return Err("expected a value with axes, found none".to_owned());
         };
         Ok(vec![
-            Slot::new("weight", [width], Start::ones()),
-            Slot::new("bias", [width], Start::zeros()),
+            Slot::new("weight", [width], Initial::ones()),
+            Slot::new("bias", [width], Initial::zeros()),
         ])
     }
 
@@ -108,7 +108,7 @@ impl Operation for LayerNorm {
         Ok(one(inputs)?.to_vec())
     }
 
-    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, parameters: &NodeParameters<'_>) -> Result<Value, String> {
         let (weight, bias) = (parameters.rank1(0)?, parameters.rank1(1)?);
         each_rank!(value(inputs)?, x => layer_norm(x, weight, Some(bias), self.epsilon))
     }
@@ -144,8 +144,8 @@ impl Operation for GroupNorm {
             ));
         }
         Ok(vec![
-            Slot::new("weight", [channels], Start::ones()),
-            Slot::new("bias", [channels], Start::zeros()),
+            Slot::new("weight", [channels], Initial::ones()),
+            Slot::new("bias", [channels], Initial::zeros()),
         ])
     }
 
@@ -153,7 +153,7 @@ impl Operation for GroupNorm {
         Ok(one(inputs)?.to_vec())
     }
 
-    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, parameters: &NodeParameters<'_>) -> Result<Value, String> {
         let x = value(inputs)?.rank4()?;
         let [images, channels, height, width] = x.dims();
         let rows = x.reshape([images, self.groups, channels / self.groups * height * width]);

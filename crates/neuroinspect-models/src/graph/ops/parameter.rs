@@ -4,7 +4,7 @@ use burn::nn::Initializer;
 use serde::{Deserialize, Serialize};
 
 use super::{one, value};
-use crate::graph::{Slot, Start, Value, op::Operation, run::Bound};
+use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters};
 
 /// A parameter as a value; its name is the node's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ impl Operation for ParameterValue {
             mean: 0.0,
             std: 0.02,
         };
-        let start = Start::drawn(normal, 1, 1);
+        let start = Initial::random(normal, 1, 1);
         Ok(vec![Slot::new("", self.shape.clone(), start)])
     }
 
@@ -39,7 +39,7 @@ impl Operation for ParameterValue {
         }
     }
 
-    fn apply(&self, _: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, _: Vec<Value>, parameters: &NodeParameters<'_>) -> Result<Value, String> {
         parameters.value(0)
     }
 }
@@ -54,7 +54,7 @@ impl Operation for Identity {
         Ok(one(inputs)?.to_vec())
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         value(inputs)
     }
 }

@@ -7,7 +7,7 @@ use burn::tensor::{
 use serde::{Deserialize, Serialize};
 
 use super::{conv::Padding, conv::positions, map, value};
-use crate::graph::{Value, op::Operation, run::Bound};
+use crate::graph::{Value, op::Operation, run::NodeParameters};
 
 /// Largest value of each window of a map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,11 +97,13 @@ impl Operation for MaxPool2d {
         pooled(inputs, [self.kernel, self.stride], self.padding)
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         let x = value(inputs)?.rank4()?;
         let [_, _, height, width] = x.dims();
         let size = [height, width];
-        let padding = self.padding.around(size, self.kernel, self.stride, [1; 2])?;
+        let padding = self
+            .padding
+            .around(size, self.kernel, self.stride, [1; 2])?;
         let mut options = MaxPoolOptions::new(self.kernel).with_stride(self.stride);
         options.padding = padding;
         Ok(max_pool2d(x, options).into())
@@ -113,11 +115,13 @@ impl Operation for AvgPool2d {
         pooled(inputs, [self.kernel, self.stride], self.padding)
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         let mut x = value(inputs)?.rank4()?;
         let [_, _, height, width] = x.dims();
         let size = [height, width];
-        let padding = self.padding.around(size, self.kernel, self.stride, [1; 2])?;
+        let padding = self
+            .padding
+            .around(size, self.kernel, self.stride, [1; 2])?;
         let mut options = AvgPoolOptions::new(self.kernel).with_stride(self.stride);
         if self.count_padding && padding != [(0, 0); 2] {
             x = x.pad(padding, PadMode::Constant(0.0));
@@ -135,7 +139,7 @@ impl Operation for GlobalMean {
         Ok(vec![images, channels])
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         let x = value(inputs)?.rank4()?;
         let [images, channels, height, width] = x.dims();
         let rows = x.reshape([images, channels, height * width]);

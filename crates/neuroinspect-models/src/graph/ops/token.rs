@@ -4,7 +4,7 @@ use burn::{nn::Initializer, tensor::module::embedding};
 use serde::{Deserialize, Serialize};
 
 use super::{one, tokens, two, value, values};
-use crate::graph::{Slot, Start, Value, op::Operation, run::Bound};
+use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters};
 
 /// Rows of a table, by number: `[T, L]` integers to `[T, L, width]`.
 ///
@@ -24,7 +24,7 @@ impl Operation for Embedding {
             mean: 0.0,
             std: 1.0,
         };
-        let start = Start::drawn(normal, self.rows, self.width);
+        let start = Initial::random(normal, self.rows, self.width);
         Ok(vec![Slot::new("weight", [self.rows, self.width], start)])
     }
 
@@ -35,7 +35,7 @@ impl Operation for Embedding {
         }
     }
 
-    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, parameters: &NodeParameters<'_>) -> Result<Value, String> {
         let ids = value(inputs)?.ids()?;
         Ok(embedding(parameters.rank2(0)?, ids).into())
     }
@@ -65,7 +65,7 @@ impl Operation for AddPositions {
             mean: 0.0,
             std: 0.02,
         };
-        let start = Start::drawn(normal, self.rows, width);
+        let start = Initial::random(normal, self.rows, width);
         Ok(vec![Slot::new("", [self.rows, width], start)])
     }
 
@@ -80,7 +80,7 @@ impl Operation for AddPositions {
         Ok(one(inputs)?.to_vec())
     }
 
-    fn apply(&self, inputs: Vec<Value>, parameters: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, parameters: &NodeParameters<'_>) -> Result<Value, String> {
         let x = value(inputs)?.rank3()?;
         let [_, count, _] = x.dims();
         let table = parameters.rank2(0)?.narrow(0, 0, count);
@@ -92,9 +92,9 @@ impl Operation for AddPositions {
 /// tokens `[T, L]` to `[T, C]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RowAtHighestId {}
+pub struct ArgmaxPool {}
 
-impl Operation for RowAtHighestId {
+impl Operation for ArgmaxPool {
     fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         match two(inputs)? {
             [&[texts, length, width], &[also_texts, also_length]]
@@ -108,7 +108,7 @@ impl Operation for RowAtHighestId {
         }
     }
 
-    fn apply(&self, inputs: Vec<Value>, _: &Bound<'_>) -> Result<Value, String> {
+    fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         let [rows, ids] = values(inputs)?;
         let rows = rows.rank3()?;
         let [texts, _, width] = rows.dims();

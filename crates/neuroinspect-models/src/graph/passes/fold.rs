@@ -8,7 +8,7 @@ use burn::{
 use super::read_by;
 use crate::{
     Result,
-    graph::{BatchNorm, Conv2d, Graph, Network, Node, Op, Parameter, ParameterSpec, Start},
+    graph::{BatchNorm, Conv2d, Graph, Initial, Network, Node, Op, Parameter, ParameterSpec},
 };
 
 /// Folds each batch normalisation whose input is a convolution into that convolution.
@@ -43,7 +43,7 @@ pub fn fold_batch_norm(network: &Network) -> Result<Network> {
         let spec = |part: &str, shape: &[usize]| ParameterSpec {
             name: format!("{}.folded.{part}", node.name),
             shape: shape.to_vec(),
-            start: Start::zeros(),
+            initial: Initial::zeros(),
         };
         let specs = [spec("weight", &weight.dims()), spec("bias", &bias.dims())];
         let [weight_name, bias_name] = specs.each_ref().map(|spec| spec.name.clone());
