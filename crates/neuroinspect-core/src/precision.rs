@@ -64,10 +64,7 @@ impl Precision {
         self.check(device)?;
         // `valid` makes running statistics of its own; `clone` and `to_device` share them.
         let copy = module.valid().to_device(&device.clone().without_autodiff());
-        Ok(match self {
-            Self::F32 => copy,
-            _ => copy.map(&mut Cast(self)),
-        })
+        Ok(copy.map(&mut Cast(self)))
     }
 }
 
@@ -87,5 +84,30 @@ impl fmt::Display for Precision {
             Self::Bf16 => "bf16",
             Self::F16 => "f16",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::{Linear, LinearConfig};
+
+    use super::*;
+
+    /// Casts without asking whether the device computes in the format.
+    fn cast(linear: Linear, precision: Precision) -> Linear {
+        linear.map(&mut Cast(precision))
+    }
+
+    #[test]
+    fn a_copy_is_in_the_format_asked_for_whatever_the_models() {
+        let device = Device::flex();
+        let linear: Linear = LinearConfig::new(3, 2).init(&device);
+        for of_model in [Precision::F32, Precision::Bf16, Precision::F16] {
+            let model = cast(linear.clone(), of_model);
+            assert_eq!(model.weight.val().dtype(), DType::from(of_model.dtype()));
+            let copy = Precision::F32.copy_of(&model, &device).unwrap();
+            assert_eq!(copy.weight.val().dtype(), DType::F32, "{of_model}");
+            assert_eq!(copy.bias.unwrap().val().dtype(), DType::F32, "{of_model}");
+        }
     }
 }
