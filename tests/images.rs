@@ -118,7 +118,7 @@ fn a_table_says_what_it_is_of() {
     let provenance = table.provenance();
     assert_eq!(provenance.model, model.name());
     assert_eq!(provenance.weights_sha256.as_deref(), Some("ab"));
-    assert_eq!(provenance.layer, model.penultimate());
+    assert_eq!(provenance.layer.as_deref(), Some(model.penultimate()));
     assert_eq!(provenance.precision, Precision::F32);
     assert_eq!(provenance.dataset.as_deref(), Some("shades"));
     assert_eq!(provenance.dataset_sha256, shades.fingerprint());
@@ -139,7 +139,7 @@ fn any_layer_can_be_extracted() {
         .unwrap()
         .table;
     assert_eq!(found.values().dim(), (2, 16));
-    assert_eq!(found.provenance().layer, layer);
+    assert_eq!(found.provenance().layer.as_deref(), Some(layer));
     assert_eq!(found.sample_ids(), ["shade 5", "shade 2"]);
     // The mean over positions of what the layer gives.
     let device = Device::flex();

@@ -1,5 +1,7 @@
 //! Samples in named groups and named parts.
 
+use std::collections::BTreeMap;
+
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
@@ -32,14 +34,20 @@ impl Partition {
         }
     }
 
-    fn select(&self, samples: &[usize]) -> Self {
-        Self {
+    fn select(&self, samples: &[usize]) -> Result<Self> {
+        let length = self.of_sample.len();
+        let of_sample = samples.iter().map(|&index| {
+            let found = self.of_sample.get(index).copied();
+            found.ok_or_else(|| Error::OutOfRange {
+                what: "sample".to_owned(),
+                index,
+                length,
+            })
+        });
+        Ok(Self {
             names: self.names.clone(),
-            of_sample: samples
-                .iter()
-                .map(|&sample| self.of_sample[sample])
-                .collect(),
-        }
+            of_sample: of_sample.collect::<Result<_>>()?,
+        })
     }
 }
 
@@ -96,9 +104,13 @@ impl Groups {
         &self.0.of_sample
     }
 
-    /// The groups of some samples, which must exist.
-    pub(crate) fn select(&self, samples: &[usize]) -> Self {
-        Self(self.0.select(samples))
+    /// The groups of some samples, in that order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`] for a sample that does not exist.
+    pub fn select(&self, samples: &[usize]) -> Result<Self> {
+        self.0.select(samples).map(Self)
     }
 }
 
@@ -129,13 +141,12 @@ impl Split {
                 expected: "numbers from 0 to 1 that add up to 1",
             });
         }
-        let classes = labels.iter().map(|label| label.0 + 1).max().unwrap_or(0);
-        let mut by_class = vec![Vec::new(); classes];
+        let mut by_class = BTreeMap::<usize, Vec<usize>>::new();
         for (sample, label) in labels.iter().enumerate() {
-            by_class[label.0].push(sample);
+            by_class.entry(label.0).or_default().push(sample);
         }
         let mut of_sample = vec![parts.len().saturating_sub(1); labels.len()];
-        for (class, samples) in by_class.iter_mut().enumerate() {
+        for (class, mut samples) in by_class {
             samples.shuffle(&mut seed.rng("split", &[class as u64]));
             let mut share_so_far = 0.0;
             let mut taken = 0;
@@ -184,9 +195,13 @@ impl Split {
         Ok(of_part.map(|(sample, _)| sample).collect())
     }
 
-    /// The parts of some samples, which must exist.
-    pub(crate) fn select(&self, samples: &[usize]) -> Self {
-        Self(self.0.select(samples))
+    /// The parts of some samples, in that order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`] for a sample that does not exist.
+    pub fn select(&self, samples: &[usize]) -> Result<Self> {
+        self.0.select(samples).map(Self)
     }
 }
 
@@ -266,6 +281,26 @@ mod tests {
             split.samples_of("tset"),
             Err(Error::UnknownPart { .. })
         ));
+    }
+
+    #[test]
+    fn samples_are_selected_in_the_order_given() {
+        let groups = Groups::new(names(&["a", "b"]), vec![0, 1, 1]).unwrap();
+        assert_eq!(groups.select(&[2, 0]).unwrap().of_sample(), [1, 0]);
+        let error = groups.select(&[3]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "sample 3 is out of range: there are 3, counted from 0"
+        );
+    }
+
+    #[test]
+    fn a_label_however_large_takes_no_room() {
+        let labels = [usize::MAX, 7, usize::MAX, 7].map(ClassId);
+        let split = Split::stratified(&labels, &[("a", 0.5), ("b", 0.5)], Seed(0)).unwrap();
+        for part in ["a", "b"] {
+            assert_eq!(split.samples_of(part).unwrap().len(), 2);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The activations of one layer.
 
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 use super::Provenance;
 use crate::{Error, Result};
@@ -109,20 +109,35 @@ impl ActivationTable {
         &self.provenance
     }
 
+    /// Mean activation over some samples, summed in double precision: `[D]`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`] when there are no samples, [`Error::OutOfRange`] for one that does not exist.
+    pub fn mean_of(&self, samples: impl IntoIterator<Item = usize>) -> Result<Array1<f32>> {
+        let mut sum = Array1::<f64>::zeros(self.width());
+        let mut count = 0_usize;
+        for sample in samples {
+            self.check_sample(sample)?;
+            sum.zip_mut_with(&self.of_sample(sample), |sum, &value| {
+                *sum += f64::from(value);
+            });
+            count += 1;
+        }
+        match count {
+            0 => Err(Error::empty("samples to average")),
+            count => Ok((sum / count as f64).mapv(|mean| mean as f32)),
+        }
+    }
+
     /// The rows at `samples`, in that order.
     ///
     /// # Errors
     ///
     /// [`Error::OutOfRange`] for a sample that does not exist.
     pub fn select(&self, samples: &[usize]) -> Result<Self> {
-        let length = self.len();
-        if let Some(&index) = samples.iter().find(|&&sample| sample >= length) {
-            let what = "sample".to_owned();
-            return Err(Error::OutOfRange {
-                what,
-                index,
-                length,
-            });
+        for &sample in samples {
+            self.check_sample(sample)?;
         }
         let ids = samples
             .iter()
@@ -132,6 +147,18 @@ impl ActivationTable {
             sample_ids: ids.collect(),
             provenance: self.provenance.clone(),
         })
+    }
+
+    fn check_sample(&self, index: usize) -> Result<()> {
+        let length = self.len();
+        match index < length {
+            true => Ok(()),
+            false => Err(Error::OutOfRange {
+                what: "sample".to_owned(),
+                index,
+                length,
+            }),
+        }
     }
 
     /// The `count` samples of `among` with the highest activation of a column, the highest first

@@ -1,42 +1,40 @@
-//! Whether feature tables can be used together.
+//! Whether tables can be used together.
 
-use crate::{Error, FeatureTable, Result};
+use super::Provenance;
+use crate::{ActivationTable, Error, FeatureTable, Result};
 
-impl FeatureTable {
-    /// Checks that two tables can be used together: the same class names in the same order, and
-    /// features by the same classifier. Mixed up, they would be used for one class under another's
-    /// name, or with features that a decision layer has never seen the like of. The data sets may
-    /// differ.
+impl ActivationTable {
+    /// Checks that two tables can be used together: activations of one layer by one classifier.
+    /// Mixed up, what was learnt from the one would be used on activations that it has never seen
+    /// the like of. A layer that was not written down may be any. The data sets may differ.
     ///
     /// # Errors
     ///
     /// [`Error::DifferentTables`] naming the first difference.
     pub fn check_alike(&self, other: &Self) -> Result<()> {
-        check_same_classes(self.class_names(), other.class_names())?;
-        let same = |what: &str, value: &dyn Fn(&Self) -> String| {
-            let (one, two) = (value(self), value(other));
-            match one == two {
-                true => Ok(()),
-                false => Err(Error::DifferentTables {
-                    what: what.to_owned(),
-                    one: self.in_its_data(&one),
-                    other: other.in_its_data(&two),
-                }),
-            }
+        let same = |what: &str, value: &dyn Fn(&Provenance) -> String| {
+            let (one, two) = (value(self.provenance()), value(other.provenance()));
+            same(
+                what,
+                self.in_its_data(&one),
+                other.in_its_data(&two),
+                one == two,
+            )
         };
-        same("model", &|table| table.provenance().model.clone())?;
-        same("SHA-256 of the weights", &|table| {
-            let sha256 = table.provenance().weights_sha256.clone();
+        same("model", &|of| of.model.clone())?;
+        same("SHA-256 of the weights", &|of| {
+            let sha256 = of.weights_sha256.clone();
             sha256.unwrap_or_else(|| "unknown".into())
         })?;
-        same("model input", &|table| {
-            format!("{:?}", table.provenance().input)
-        })?;
-        same("layer", &|table| table.provenance().layer.clone())?;
-        same("precision", &|table| {
-            table.provenance().precision.to_string()
-        })?;
-        same("number of neurons", &|table| table.neurons().to_string())
+        same("model input", &|of| format!("{:?}", of.input))?;
+        if self.provenance().layer.is_some() && other.provenance().layer.is_some() {
+            same("layer", &|of| of.layer.clone().unwrap_or_default())?;
+        }
+        same("precision", &|of| of.precision.to_string())?;
+        let (one, two) = (self.width(), other.width());
+        let in_data = |table: &Self, width: usize| table.in_its_data(&width.to_string());
+        let (shown, other) = (in_data(self, one), in_data(other, two));
+        self::same("number of neurons", shown, other, one == two)
     }
 
     /// A value with the data set it is of, where that is known.
@@ -48,6 +46,21 @@ impl FeatureTable {
     }
 }
 
+impl FeatureTable {
+    /// Checks that two tables can be used together: the same class names in the same order, without
+    /// which they would be used for one class under another's name, and
+    /// [activations](ActivationTable::check_alike) of one layer by one classifier. The data sets may
+    /// differ.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DifferentTables`] naming the first difference.
+    pub fn check_alike(&self, other: &Self) -> Result<()> {
+        check_same_classes(self.class_names(), other.class_names())?;
+        self.activations().check_alike(other.activations())
+    }
+}
+
 /// Checks that two lists of class names are the same, in the same order: what
 /// [`FeatureTable::check_alike`] asks of tables can be asked of data sets before features are
 /// computed from them.
@@ -56,17 +69,19 @@ impl FeatureTable {
 ///
 /// [`Error::DifferentTables`] naming the first difference.
 pub fn check_same_classes(one: &[String], other: &[String]) -> Result<()> {
-    let count = |names: &[String]| names.len().to_string();
-    same("number of classes", count(one), count(other))?;
+    let (count, counts) = (one.len(), other.len());
+    let what = "number of classes";
+    same(what, count.to_string(), counts.to_string(), count == counts)?;
     for (class, (one, other)) in one.iter().zip(other).enumerate() {
         let what = format!("name of class {class}");
-        same(&what, format!("'{one}'"), format!("'{other}'"))?;
+        let is_same = one == other;
+        same(&what, format!("'{one}'"), format!("'{other}'"), is_same)?;
     }
     Ok(())
 }
 
-fn same(what: &str, one: String, other: String) -> Result<()> {
-    if one == other {
+fn same(what: &str, one: String, other: String, is_same: bool) -> Result<()> {
+    if is_same {
         return Ok(());
     }
     Err(Error::DifferentTables {

@@ -1,4 +1,4 @@
-//! Feature tables as safetensors files.
+//! Tables as safetensors files.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{ActivationTable, Provenance};
 use crate::{
-    ClassId, FeatureTable, Groups, Result, Split,
+    ClassId, Error, FeatureTable, Groups, Result, Split,
     io::{NamedTensor, TensorFile, TensorFormat, write_tensors},
 };
 
@@ -17,16 +17,87 @@ const FORMAT: TensorFormat = TensorFormat {
     expected: "a feature table written by neuroinspect",
 };
 
+/// Later than version 1 as those of all formats are that never had a key for each part.
+const ACTIVATIONS: TensorFormat = TensorFormat {
+    name: "neuroinspect.activation_table",
+    version: 2,
+    expected: "an activation table written by neuroinspect",
+};
+
+/// What a file of activations says beside them.
+#[derive(Serialize)]
+struct Origin<'a> {
+    sample_ids: &'a [String],
+    provenance: &'a Provenance,
+}
+
 /// What a file says beside its tensors.
 #[derive(Serialize)]
 struct Description<'a> {
     class_names: &'a [String],
-    sample_ids: &'a [String],
-    provenance: &'a Provenance,
+    #[serde(flatten)]
+    origin: Origin<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     group_names: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     split_names: Option<&'a [String]>,
+}
+
+impl ActivationTable {
+    /// Writes the table as safetensors: `activations` `[N, D]` f32, ids and provenance as JSON in the
+    /// metadata.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`]; what stood at `path` before is then untouched.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let tensors = [self.tensor("activations")];
+        write_tensors(path, &ACTIVATIONS, &tensors, &self.origin())
+    }
+
+    /// Reads a table written by [`save`](Self::save).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], or [`Error::Format`] saying what is wrong with the file: truncated, not a
+    /// table, a value not finite.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let file = TensorFile::read(path, &ACTIVATIONS)?;
+        Self::of_file(&file, "activations").map_err(|error| in_file(&file, error))
+    }
+
+    fn tensor(&self, name: &str) -> NamedTensor {
+        let shape = [self.len(), self.width()];
+        NamedTensor::f32(name, shape, self.values().iter().copied())
+    }
+
+    fn origin(&self) -> Origin<'_> {
+        Origin {
+            sample_ids: self.sample_ids(),
+            provenance: self.provenance(),
+        }
+    }
+
+    /// Reads the activations, out of the tensor of that name.
+    fn of_file(file: &TensorFile, name: &str) -> Result<Self> {
+        let &[samples, width] = file.shape(name)? else {
+            let found = file.shape(name)?;
+            let expected = "expected [samples, neurons]";
+            return Err(file.refuse(format!("'{name}' have shape {found:?}, {expected}")));
+        };
+        let values = file.f32(name, &[samples, width])?;
+        let values =
+            Array2::from_shape_vec((samples, width), values).map_err(|error| file.refuse(error))?;
+        Self::of_samples(file.json("sample_ids")?, values, file.json("provenance")?)
+    }
+}
+
+/// What is wrong with a table as what is wrong with its file.
+fn in_file(file: &TensorFile, error: Error) -> Error {
+    match error {
+        already @ (Error::Format { .. } | Error::Read { .. }) => already,
+        error => file.refuse(error),
+    }
 }
 
 impl FeatureTable {
@@ -35,12 +106,10 @@ impl FeatureTable {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`](crate::Error::Write); what stood at `path` before is then untouched.
+    /// [`Error::Write`]; what stood at `path` before is then untouched.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let features = self.features();
-        let shape = [self.len(), self.neurons()];
         let mut tensors = vec![
-            NamedTensor::f32("features", shape, features.iter().copied()),
+            self.activations.tensor("features"),
             NamedTensor::indices("labels", self.labels.iter().map(|class| class.0)),
         ];
         for (name, of_sample) in [
@@ -53,8 +122,7 @@ impl FeatureTable {
         }
         let description = Description {
             class_names: &self.class_names,
-            sample_ids: self.sample_ids(),
-            provenance: self.provenance(),
+            origin: self.activations.origin(),
             group_names: self.groups.as_ref().map(Groups::names),
             split_names: self.split.as_ref().map(Split::names),
         };
@@ -66,30 +134,16 @@ impl FeatureTable {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`](crate::Error::Read), or [`Error::Format`](crate::Error::Format) saying what
-    /// is wrong with the file: truncated, not a table, an id out of range, a value not finite.
+    /// [`Error::Read`], or [`Error::Format`] saying what is wrong with the file: truncated, not a
+    /// table, an id out of range, a value not finite.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let file = TensorFile::read(path, &FORMAT)?;
-        let &[samples, neurons] = file.shape("features")? else {
-            return Err(file.refuse(format!(
-                "'features' have shape {:?}, expected [samples, neurons]",
-                file.shape("features")?
-            )));
-        };
-        let features = file.f32("features", &[samples, neurons])?;
-        let features = Array2::from_shape_vec((samples, neurons), features)
-            .map_err(|error| file.refuse(error))?;
-        let labels = file.indices("labels")?.into_iter().map(ClassId).collect();
-        let table = Self::of_file(&file, features, labels).map_err(|error| match error {
-            already @ crate::Error::Format { .. } => already,
-            error => file.refuse(error),
-        })?;
-        Ok(table)
+        Self::of_file(&file).map_err(|error| in_file(&file, error))
     }
 
-    fn of_file(file: &TensorFile, features: Array2<f32>, labels: Vec<ClassId>) -> Result<Self> {
-        let (ids, provenance) = (file.json("sample_ids")?, file.json("provenance")?);
-        let activations = ActivationTable::of_samples(ids, features, provenance)?;
+    fn of_file(file: &TensorFile) -> Result<Self> {
+        let activations = ActivationTable::of_file(file, "features")?;
+        let labels = file.indices("labels")?.into_iter().map(ClassId).collect();
         let mut table = Self::new(activations, labels, file.json("class_names")?)?;
         if file.has_tensor("groups") || file.has("group_names") {
             let groups = Groups::new(file.json("group_names")?, file.indices("groups")?)?;

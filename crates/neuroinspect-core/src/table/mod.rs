@@ -34,6 +34,12 @@ pub struct FeatureTable {
 impl FeatureTable {
     /// A table of activations with a label for each sample.
     ///
+    /// The activations are to be those of the layer that the decision layer reads
+    /// ([`Classifier::penultimate`](crate::Classifier::penultimate)). A table does not know which
+    /// that is: of those of another layer it is only noticed, by
+    /// [`predicted_by`](Self::predicted_by), that there are more or fewer than the decision layer
+    /// has neurons. [`Provenance::layer`] says what they are of.
+    ///
     /// # Errors
     ///
     /// [`Error::Length`] when there is not one label for each sample,
@@ -184,8 +190,12 @@ impl FeatureTable {
             activations: self.activations.select(samples)?,
             labels: samples.iter().map(|&sample| self.labels[sample]).collect(),
             class_names: self.class_names.clone(),
-            groups: self.groups.as_ref().map(|groups| groups.select(samples)),
-            split: self.split.as_ref().map(|split| split.select(samples)),
+            groups: (self.groups.as_ref())
+                .map(|groups| groups.select(samples))
+                .transpose()?,
+            split: (self.split.as_ref())
+                .map(|split| split.select(samples))
+                .transpose()?,
         })
     }
 

@@ -4,11 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{InputSpec, Precision};
 
-/// Name of the layer that tables of earlier versions are of.
-fn penultimate() -> String {
-    "features".to_owned()
-}
-
 /// Where activations came from. Tables of different models, inputs, layers or precisions are not
 /// used together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,9 +14,10 @@ pub struct Provenance {
     pub weights_sha256: Option<String>,
     /// How images were prepared for it.
     pub input: InputSpec,
-    /// The layer whose activations these are.
-    #[serde(default = "penultimate")]
-    pub layer: String,
+    /// The layer whose activations these are; `None` where that was not written down, as before
+    /// there were other layers than the penultimate one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<String>,
     /// The number format they were computed in.
     #[serde(default)]
     pub precision: Precision,
@@ -33,13 +29,13 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// Provenance of a classifier's features in `f32`, weights and data set unknown.
+    /// Provenance of a classifier's activations in `f32`; layer, weights and data set unknown.
     pub fn new(model: impl Into<String>, input: InputSpec) -> Self {
         Self {
             model: model.into(),
             weights_sha256: None,
             input,
-            layer: penultimate(),
+            layer: None,
             precision: Precision::F32,
             dataset: None,
             dataset_sha256: None,
@@ -54,7 +50,7 @@ impl Provenance {
 
     /// Sets the layer.
     pub fn with_layer(mut self, layer: impl Into<String>) -> Self {
-        self.layer = layer.into();
+        self.layer = Some(layer.into());
         self
     }
 

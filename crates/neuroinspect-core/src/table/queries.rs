@@ -1,6 +1,6 @@
 //! What a feature table says of classes and neurons.
 
-use ndarray::{Array1, Axis};
+use ndarray::Array1;
 
 use crate::{ClassId, Error, FeatureTable, NeuronId, Result};
 
@@ -23,9 +23,7 @@ impl FeatureTable {
     ///
     /// When the table is empty.
     pub fn mean_features(&self) -> Result<Array1<f32>> {
-        self.features()
-            .mean_axis(Axis(0))
-            .ok_or_else(|| Error::empty("samples to average"))
+        self.activations.mean_of(0..self.len())
     }
 
     /// Mean activation of each neuron over the samples of a class: `[D]`.
@@ -35,10 +33,10 @@ impl FeatureTable {
     /// When the class is out of range, or has no samples.
     pub fn class_mean(&self, class: ClassId) -> Result<Array1<f32>> {
         let samples = self.samples_of(class)?;
-        self.features()
-            .select(Axis(0), &samples)
-            .mean_axis(Axis(0))
-            .ok_or_else(|| self.empty_class(class))
+        if samples.is_empty() {
+            return Err(self.empty_class(class));
+        }
+        self.activations.mean_of(samples)
     }
 
     /// The `count` samples that activate a neuron most, the strongest first; with a class, only

@@ -28,7 +28,7 @@ fn of(
 
 fn table() -> FeatureTable {
     let features = array![[1.0, 0.0], [0.0, 1.0], [0.2, 0.9], [3.0, 0.5]];
-    let provenance = origin().with_dataset("by hand");
+    let provenance = origin().with_dataset("by hand").with_layer("features");
     of(features, &[0, 1, 0, 0], &["cat", "dog", "cow"], provenance).unwrap()
 }
 
@@ -308,12 +308,29 @@ const VERSION_2: &[u8] = include_bytes!("../../tests/data/table.v2.safetensors")
 
 #[test]
 fn tables_of_both_versions_are_read_and_the_later_one_is_written_as_ever() {
-    for bytes in [VERSION_1, VERSION_2] {
-        read_and_written_as_ever(bytes);
+    let written = |table: &FeatureTable| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        table.save(file.path()).unwrap();
+        std::fs::read(file.path()).unwrap()
+    };
+    let earlier = read(VERSION_1, None);
+    assert_eq!(written(&read(VERSION_2, Some("features"))), VERSION_2);
+    assert_eq!(read(&written(&earlier), None), earlier);
+
+    // Version 1 did not write down the layer: it may be the one that a later table is of.
+    let values = ActivationTable::new(array![[1.0, 2.0]], earlier.provenance().clone()).unwrap();
+    for (layer, other) in [("global_pool", "features"), ("features", "global_pool")] {
+        let with = |layer: &str| {
+            let provenance = earlier.provenance().clone().with_layer(layer);
+            ActivationTable::new(array![[1.0, 2.0]], provenance).unwrap()
+        };
+        values.check_alike(&with(layer)).unwrap();
+        with(layer).check_alike(&values).unwrap();
+        assert!(with(layer).check_alike(&with(other)).is_err());
     }
 }
 
-fn read_and_written_as_ever(bytes: &[u8]) {
+fn read(bytes: &[u8], layer: Option<&str>) -> FeatureTable {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
     let table = FeatureTable::load(file.path()).unwrap();
@@ -334,13 +351,44 @@ fn read_and_written_as_ever(bytes: &[u8]) {
         resize: ResizeRule::ShorterSide { to: 256 },
         interpolation: Interpolation::Bicubic,
     };
-    let provenance = Provenance::new("toy", input)
+    let mut provenance = Provenance::new("toy", input)
         .with_weights_sha256("ab")
         .with_dataset("by hand");
+    provenance.layer = layer.map(str::to_owned);
     assert_eq!(table.provenance(), &provenance);
+    table
+}
 
+#[test]
+fn activations_have_a_file_of_their_own() {
+    let provenance = origin().with_layer("layer3").with_precision(Precision::F16);
+    let values = array![[1.0, -0.5], [0.25, 3.0]];
+    let ids = vec!["a.png".into(), "sub/b.png".into()];
+    let table = ActivationTable::of_samples(ids, values, provenance).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
     table.save(file.path()).unwrap();
-    assert_eq!(std::fs::read(file.path()).unwrap(), VERSION_2);
+    assert_eq!(ActivationTable::load(file.path()).unwrap(), table);
+    let error = FeatureTable::load(file.path()).unwrap_err().to_string();
+    assert!(
+        error.ends_with("does not say format = neuroinspect.feature_table"),
+        "{error}"
+    );
+    grouped().save(file.path()).unwrap();
+    let error = ActivationTable::load(file.path()).unwrap_err().to_string();
+    assert!(error.contains("is not an activation table"), "{error}");
+}
+
+/// In single precision the 3 would be lost between the large values.
+#[test]
+fn means_are_taken_in_double_precision() {
+    let small = ActivationTable::new(array![[1.0e8_f32], [3.0], [-1.0e8]], origin()).unwrap();
+    assert_eq!(small.mean_of(0..3).unwrap(), array![1.0]);
+    assert_eq!(small.mean_of([1, 1]).unwrap(), array![3.0]);
+    assert!(matches!(small.mean_of([]), Err(Error::Empty { .. })));
+    assert!(matches!(
+        small.mean_of([3]),
+        Err(Error::OutOfRange { index: 3, .. })
+    ));
 }
 
 /// A file of `grouped()` that is put together wrongly.
