@@ -21,6 +21,17 @@ pub enum Error {
         /// The shape it has.
         found: String,
     },
+    /// A tensor in a number format that files of tensors do not have.
+    #[error(
+        "tensor '{tensor}' is {found}, which a safetensors file cannot hold; convert it to floats, \
+         integers or booleans"
+    )]
+    NumberFormat {
+        /// Which tensor.
+        tensor: String,
+        /// Its number format.
+        found: String,
+    },
     /// A list of another length than what it goes with.
     #[error("{what}: expected {expected}, found {found}")]
     Length {

@@ -227,8 +227,13 @@ fn description(
     let found = description.get("version").and_then(Value::as_u64);
     match found {
         Some(found) if (2..=version).contains(&found) => Ok(description),
-        Some(found) => Err(format!(
+        Some(found) if found > version => Err(format!(
             "it is of version {found} of {name}, this program reads 1 to {version}; use a newer one"
+        )),
+        // Version 1 had a metadata key for each part, and there was none before it.
+        Some(found) => Err(format!(
+            "it claims to be of version {found} of {name} but is not laid out like that; write it \
+             again"
         )),
         None => Err(format!("its metadata does not say which version of {name}")),
     }

@@ -34,7 +34,7 @@ impl NamedTensor {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for a number format that safetensors do not have: Burn's quantized ones.
+    /// [`Error::NumberFormat`] for one that safetensors do not have: Burn's quantized ones.
     /// Whether there are as many bytes as the shape says is looked at when they are
     /// [written](write_safetensors).
     pub fn new(
@@ -59,9 +59,10 @@ impl NamedTensor {
             DType::U8 => Dtype::U8,
             DType::Bool(_) => Dtype::BOOL,
             other => {
-                let what = format!("number format of tensor '{name}'");
-                let expected = "floats, integers or booleans, not quantized";
-                return Err(Error::shape(what, expected, other));
+                return Err(Error::NumberFormat {
+                    tensor: name,
+                    found: format!("{other:?}"),
+                });
             }
         };
         let shape = shape.into();
@@ -130,7 +131,8 @@ impl View for &NamedTensor {
 ///
 /// # Errors
 ///
-/// As [`write_safetensors`], and [`Error::Write`] when `description` is no JSON object.
+/// As [`write_safetensors`], and [`Error::Write`] when `description` is no JSON object or has a
+/// `format` or a `version` of its own.
 pub fn write_tensors(
     path: impl AsRef<Path>,
     format: &TensorFormat,
@@ -153,6 +155,10 @@ pub fn write_tensors(
         ("format".to_owned(), format.name.into()),
         ("version".to_owned(), format.version.into()),
     ]);
+    if let Some(key) = all.keys().find(|&key| description.contains_key(key)) {
+        let reason = format!("its description has a '{key}' of its own; rename it");
+        return Err(refuse(io::Error::other(reason)));
+    }
     all.extend(description);
     let text = Value::Object(all).to_string();
     write_safetensors(path, tensors, Some((TensorFormat::KEY, &text)))
@@ -265,6 +271,26 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn a_description_cannot_pass_for_another_format() {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        let format = TensorFormat {
+            name: "test",
+            version: 2,
+            expected: "a test",
+        };
+        for key in ["format", "version"] {
+            let description = serde_json::json!({ key: "another" });
+            let error = write_tensors(path.path(), &format, &[], &description).unwrap_err();
+            let Error::Write { source, .. } = error else {
+                panic!("{error:?}")
+            };
+            let reason = format!("its description has a '{key}' of its own; rename it");
+            assert_eq!(source.to_string(), reason);
+        }
+    }
+
     #[test]
     fn tensors_that_make_no_file_are_refused_by_name() {
         let float = |name: &str, shape: &[usize]| NamedTensor::f32(name, shape, [1.0]);
