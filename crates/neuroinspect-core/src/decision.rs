@@ -5,7 +5,7 @@ use burn::{
     nn::Linear,
     tensor::{Device, Tensor, TensorData},
 };
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use sha2::{Digest, Sha256};
 
 use crate::{ClassId, Error, NeuronId, Result, io::hexadecimal, read_back};
@@ -21,6 +21,9 @@ pub struct DecisionLayer {
 }
 
 impl DecisionLayer {
+    /// Logits that [`predict`](Self::predict) holds at a time.
+    const LOGITS_AT_ONCE: usize = 1 << 20;
+
     /// A layer from `weight` `[K, D]` and `bias` `[K]`, as PyTorch lays them out.
     ///
     /// # Errors
@@ -167,6 +170,11 @@ impl DecisionLayer {
     ///
     /// When the features have another width than `D`.
     pub fn logits(&self, features: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+        self.check_width(features)?;
+        Ok(features.dot(&self.weight.t()) + &self.bias)
+    }
+
+    fn check_width(&self, features: ArrayView2<'_, f32>) -> Result<()> {
         if features.ncols() != self.neurons() {
             return Err(Error::shape(
                 "features",
@@ -174,7 +182,7 @@ impl DecisionLayer {
                 features.shape(),
             ));
         }
-        Ok(features.dot(&self.weight.t()) + &self.bias)
+        Ok(())
     }
 
     /// The class of largest logit for each row; the lowest index among equals.
@@ -183,7 +191,14 @@ impl DecisionLayer {
     ///
     /// As [`logits`](Self::logits).
     pub fn predict(&self, features: ArrayView2<'_, f32>) -> Result<Vec<ClassId>> {
-        Ok(Self::classes_of(self.logits(features)?.view()))
+        // Logits of all samples at once would be `4 N K` bytes.
+        let rows = (Self::LOGITS_AT_ONCE / self.classes()).max(64);
+        let mut classes = Vec::with_capacity(features.nrows());
+        self.check_width(features)?;
+        for chunk in features.axis_chunks_iter(Axis(0), rows) {
+            classes.extend(Self::classes_of(self.logits(chunk)?.view()));
+        }
+        Ok(classes)
     }
 
     /// The class of largest logit for each row of [`logits`](Self::logits); the lowest index among

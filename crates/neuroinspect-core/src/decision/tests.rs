@@ -137,3 +137,18 @@ fn the_hash_tells_layers_apart() {
     assert_eq!(one.sha256(), one.clone().sha256());
     assert_ne!(one.sha256(), two.sha256());
 }
+
+#[test]
+fn predictions_of_many_samples_are_those_of_each() {
+    // More logits than are held at a time.
+    let classes = DecisionLayer::LOGITS_AT_ONCE / 100;
+    let weight = Array2::from_shape_fn((classes, 1), |(class, _)| class as f32);
+    let layer = DecisionLayer::new(weight, Array1::zeros(classes)).unwrap();
+    let sign = |sample: usize| if sample.is_multiple_of(3) { 1.0 } else { -1.0 };
+    let features = Array2::from_shape_fn((250, 1), |(sample, _)| sign(sample));
+    let expected: Vec<ClassId> = (0..250)
+        .map(|sample| ClassId(if sign(sample) > 0.0 { classes - 1 } else { 0 }))
+        .collect();
+    assert_eq!(layer.predict(features.view()).unwrap(), expected);
+    assert!(layer.predict(Array2::zeros((0, 2)).view()).is_err());
+}
