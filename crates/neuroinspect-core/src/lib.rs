@@ -5,7 +5,7 @@
 //! vector to `K` logits. A *neuron* is one of the `D` coordinates, and its *activation* the value
 //! of that coordinate.
 //!
-//! - [`Classifier`] is what a model implements to be explained, pictured and mended, and
+//! - [`Classifier`] is what a model implements to be explained, pictured and edited, and
 //!   [`ImageTextEncoder`] what a CLIP-like model implements to guide the pictures. Both can be
 //!   boxed.
 //! - [`DecisionLayer`] is `h_t`, held on the host, where it can be read, edited and hashed.

@@ -70,7 +70,7 @@ impl Unit {
                 .reshape([map.dims()[0]]),
             (UnitKind::Direction(direction), values) => {
                 let pooled = values.pooled();
-                let direction = vector(direction, &pooled.device());
+                let direction = vector(direction, &pooled.device()).cast(pooled.dtype());
                 (pooled * direction).sum_dim(1).squeeze_dim(1)
             }
             (kind, values) => one(values.pooled(), kind.channel()),
@@ -91,7 +91,7 @@ impl Unit {
         };
         let map = match &self.kind {
             UnitKind::Direction(direction) => {
-                let direction = vector(direction, &map.device());
+                let direction = vector(direction, &map.device()).cast(map.dtype());
                 let channels = direction.dims()[1];
                 (map.clone() * direction.reshape([1, channels, 1, 1])).sum_dim(1)
             }
@@ -127,6 +127,11 @@ impl Unit {
                 return refuse(format!(
                     "it has {channels} channels, the direction {length}"
                 ));
+            }
+            (UnitKind::Direction(direction), _) => {
+                if let Some(value) = direction.iter().find(|value| !value.is_finite()) {
+                    return refuse(format!("the direction holds {value}, which is not finite"));
+                }
             }
             _ => {}
         }
@@ -178,7 +183,10 @@ impl fmt::Display for Unit {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::DType;
+
     use super::*;
+    use crate::Precision;
 
     fn map() -> LayerValues {
         let values: Vec<f32> = (0..8).map(|value| value as f32).collect();
@@ -234,6 +242,19 @@ mod tests {
     }
 
     #[test]
+    fn a_direction_takes_the_number_format_of_the_values() {
+        let half = |values: Tensor<2>| Precision::F16.cast(values);
+        let LayerValues::Features(values) = features() else {
+            unreachable!()
+        };
+        let values = LayerValues::Features(half(values));
+        let unit = Unit::new("layer", UnitKind::Direction(vec![1.0, 1.0]));
+        let activation = unit.activation(&values).unwrap();
+        assert_eq!(activation.dtype(), DType::F16);
+        assert_eq!(activation.try_into_vec_as::<f32>().unwrap(), [3.0, 8.0]);
+    }
+
+    #[test]
     fn units_that_a_layer_does_not_have_are_refused_by_name() {
         for (kind, values, reason) in [
             (
@@ -261,6 +282,11 @@ mod tests {
                 UnitKind::Direction(vec![1.0]),
                 map(),
                 "it has 2 channels, the direction 1",
+            ),
+            (
+                UnitKind::Direction(vec![1.0, f32::NAN]),
+                map(),
+                "the direction holds NaN, which is not finite",
             ),
         ] {
             let unit = Unit::new("layer3.conv1", kind);
