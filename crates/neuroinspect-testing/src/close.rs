@@ -105,6 +105,8 @@ pub enum Difference {
         /// The shape of the expected values.
         expected: Vec<usize>,
     },
+    /// Neither has a value: a comparison that could not fail.
+    Empty,
     /// A value is further off than allowed.
     Element {
         /// Where the first such value is; empty for a single number.
@@ -127,6 +129,7 @@ pub enum Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Empty => f.write_str("there are no values to compare"),
             Self::Shape { ours, expected } => write!(f, "shape {ours:?} instead of {expected:?}"),
             Self::Element {
                 index,
@@ -154,7 +157,8 @@ impl std::error::Error for Difference {}
 ///
 /// # Errors
 ///
-/// The first element that is further off, or the shapes where they differ.
+/// The first element that is further off, or the shapes where they differ; [`Difference::Empty`]
+/// where there is nothing to compare.
 pub fn compare(
     ours: impl Values,
     expected: impl Values,
@@ -169,6 +173,9 @@ pub fn compare(
             ours: shapes.0,
             expected: shapes.1,
         });
+    }
+    if ours.is_empty() {
+        return Err(Difference::Empty);
     }
     let allowed = |position: usize| absolute + relative * expected[position].abs();
     let within = |position: &usize| {
@@ -297,6 +304,9 @@ mod tests {
             Ok(())
         );
         assert!(compare([1.0, 2.0], [1.0, 2.0, 3.0], 0.0, 9.0).is_err());
+        let nothing: [f32; 0] = [];
+        let difference = compare(nothing, nothing, 0.0, 9.0).unwrap_err();
+        assert_eq!(difference.to_string(), "there are no values to compare");
         assert_eq!(largest_difference([1.0], [1.0, 2.0]), f64::INFINITY);
     }
 
