@@ -25,6 +25,15 @@ pub enum Error {
         /// The class.
         class: ClassId,
     },
+    /// An explanation without its shifts, as one that was read from JSON is.
+    #[error(
+        "the explanation of class {class} has no shifts, which its JSON leaves out; explain the \
+         mistakes again"
+    )]
+    NoShifts {
+        /// The class.
+        class: ClassId,
+    },
     /// The descent ran off to infinity.
     #[error(
         "the counterfactual of sample {sample} for class {class} diverged; lower learning_rate or momentum"

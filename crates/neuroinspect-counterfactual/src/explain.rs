@@ -19,7 +19,8 @@ pub struct Explanation {
     /// How the search went for each sample; one for each row of `shifts`.
     pub counterfactuals: Vec<Counterfactual>,
     /// The shifts `w`, `[M, D]`. Above 0: the neuron's activation was insufficient for the class;
-    /// below 0: excessive. Not part of its JSON, which would be as long as a table of features.
+    /// below 0: excessive. Not part of its JSON, which would be as long as a table of features; an
+    /// explanation read from there has none (`[0, 0]`) and cannot be [ranked](crate::rank).
     #[serde(skip)]
     pub shifts: Array2<f32>,
 }
@@ -105,7 +106,8 @@ impl Explainer {
 
     /// Explains every mistake that a decision layer makes on a table's samples of a class.
     ///
-    /// The observer hears of samples done, and can stop the work every few steps.
+    /// The observer hears of samples done, and can stop the work every few steps, until the last
+    /// sample is done.
     ///
     /// # Errors
     ///
@@ -204,7 +206,13 @@ impl Explainer {
                     done += 1;
                 }
                 let stage = STAGE;
-                observer.proceed(Progress { stage, done, total })?;
+                let progress = Progress { stage, done, total };
+                if done < total {
+                    observer.proceed(progress)?;
+                } else {
+                    // There is nothing left to stop.
+                    let _ = observer.update(progress);
+                }
             }
         }
         Ok(())

@@ -28,8 +28,9 @@ pub struct Ranking {
 pub struct RankedNeuron {
     /// The neuron.
     pub neuron: NeuronId,
-    /// Share of the mistakes that have it among their top 5 (or what
-    /// [`top`](RankingConfig::top) says), in `[0, 1]`.
+    /// Share of the mistakes that have it among their top 5, in `[0, 1]`. Of another
+    /// [`top`](RankingConfig::top) it is that one's precision: the name is the paper's, whatever
+    /// [`Ranking::top`] says.
     pub prec_at_5: f64,
     /// The same as a number of mistakes.
     pub votes: usize,
@@ -45,7 +46,8 @@ pub struct RankedNeuron {
 ///
 /// # Errors
 ///
-/// [`Error::NothingToRank`] when no sample was a mistake; when the explanation, the layer and the
+/// [`Error::NothingToRank`] when no sample was a mistake, [`Error::NoShifts`] for an explanation that
+/// was read from JSON; when the explanation, the layer and the
 /// mean features do not fit each other, or an option is out of range.
 pub fn rank(
     explanation: &Explanation,
@@ -55,6 +57,9 @@ pub fn rank(
 ) -> Result<Ranking> {
     config.validate()?;
     let class = explanation.class;
+    if explanation.shifts.is_empty() && !explanation.counterfactuals.is_empty() {
+        return Err(Error::NoShifts { class });
+    }
     let expected = (explanation.counterfactuals.len(), layer.neurons());
     if explanation.shifts.dim() != expected {
         let found = explanation.shifts.dim();

@@ -6,7 +6,9 @@ use ndarray::{Array1, Array2, ArrayView1, array};
 use neuroinspect_core::{
     ClassId, DecisionLayer, Error as CoreError, FeatureTable, Progress, Silent, is_cancellation,
 };
-use neuroinspect_counterfactual::{CounterfactualConfig, Error, Explanation, PenaltyScale};
+use neuroinspect_counterfactual::{
+    CounterfactualConfig, Error, Explanation, PenaltyScale, RankingConfig, rank,
+};
 use neuroinspect_testing::tables::{layer, table as labelled};
 use proptest::{collection::vec, prelude::*};
 
@@ -329,6 +331,12 @@ fn the_observer_counts_samples_and_can_stop() {
     let mut stop = |_: Progress<'_>| ControlFlow::Break(());
     let stopped = explain_with(&table, &layer, &config, &mut stop);
     assert!(is_cancellation(&stopped.unwrap_err()));
+    // Of work that is done there is nothing left to stop.
+    let mut stop_at_the_end = |progress: Progress<'_>| match progress.done == progress.total {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    };
+    explain_with(&table, &layer, &config, &mut stop_at_the_end).unwrap();
 }
 
 /// As text, shifts would be as long as a table of features.
@@ -338,8 +346,10 @@ fn an_explanation_survives_json_but_for_its_shifts() {
     let mut explanation = explain(&table, &layer).unwrap();
     let json = serde_json::to_string(&explanation).unwrap();
     explanation.shifts = Default::default();
-    assert_eq!(
-        serde_json::from_str::<Explanation>(&json).unwrap(),
-        explanation
-    );
+    let read: Explanation = serde_json::from_str(&json).unwrap();
+    assert_eq!(read, explanation);
+    let mean = table.mean_features().unwrap();
+    let error = rank(&read, &layer, mean.view(), &RankingConfig::default()).unwrap_err();
+    assert!(matches!(error, Error::NoShifts { class: ClassId(0) }));
+    assert!(error.to_string().ends_with("explain the mistakes again"));
 }
