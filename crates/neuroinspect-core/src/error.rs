@@ -362,6 +362,35 @@ impl Error {
     }
 }
 
+/// Checks an option: `allowed` says whether its value is, `expected` which are.
+///
+/// # Errors
+///
+/// [`Error::InvalidOption`] when it is not.
+///
+/// ```
+/// use neuroinspect_core::check_option;
+///
+/// let steps = 0;
+/// let error = check_option("steps", steps, steps > 0, "at least 1").unwrap_err();
+/// assert_eq!(error.to_string(), "steps = 0: expected at least 1");
+/// ```
+pub fn check_option(
+    option: &'static str,
+    value: impl ToString,
+    allowed: bool,
+    expected: &'static str,
+) -> Result<()> {
+    match allowed {
+        true => Ok(()),
+        false => Err(Error::InvalidOption {
+            option,
+            value: value.to_string(),
+            expected,
+        }),
+    }
+}
+
 /// The first classes of a list, and how many more there are.
 fn listed(classes: &[ClassId]) -> String {
     const SHOWN: usize = 10;

@@ -1,6 +1,6 @@
 //! Options of explanation and ranking.
 
-use neuroinspect_core::Error::InvalidOption;
+use neuroinspect_core::check_option;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -99,7 +99,7 @@ impl CounterfactualConfig {
     ///
     /// # Errors
     ///
-    /// [`InvalidOption`] naming the option.
+    /// [`InvalidOption`](neuroinspect_core::Error::InvalidOption) naming the option.
     pub fn validate(&self) -> Result<()> {
         check("lambda1", self.lambda1, not_negative, NOT_NEGATIVE)?;
         check("lambda2", self.lambda2, not_negative, NOT_NEGATIVE)?;
@@ -217,7 +217,7 @@ impl RankingConfig {
     ///
     /// # Errors
     ///
-    /// [`InvalidOption`] naming the option.
+    /// [`InvalidOption`](neuroinspect_core::Error::InvalidOption) naming the option.
     pub fn validate(&self) -> Result<()> {
         check("top", self.top, |n| n > 0, AT_LEAST_ONE)?;
         let share = |share: f64| (0.0..1.0).contains(&share);
@@ -244,14 +244,5 @@ fn check<T: Copy + ToString>(
     allowed: impl Fn(T) -> bool,
     expected: &'static str,
 ) -> Result<()> {
-    if allowed(value) {
-        return Ok(());
-    }
-    let value = value.to_string();
-    Err(InvalidOption {
-        option,
-        value,
-        expected,
-    }
-    .into())
+    Ok(check_option(option, value, allowed(value), expected)?)
 }
