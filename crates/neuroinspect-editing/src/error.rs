@@ -30,6 +30,18 @@ pub enum Error {
          give them groups or keep another epoch"
     )]
     NoGroups,
+    /// Training samples without groups, for a method that learns from them.
+    #[error(
+        "the training samples have no groups, and this method learns from them; give them groups or \
+         choose a method that needs none"
+    )]
+    NoTrainingGroups,
+    /// A table that is not split, whose parts were asked for by name.
+    #[error(
+        "the samples are not split into parts; give their table a split, or the parts as tables of \
+         their own"
+    )]
+    NoSplit,
     /// Options of a method that cannot be recorded.
     #[error("the options of the method cannot be recorded: {reason}")]
     Options {

@@ -34,7 +34,7 @@
 //!
 //! The difference between the layers is a [`LayerPatch`]: a file that is applied to exactly the layer
 //! it was made for, and reverted bit by bit. It holds every changed row twice, before and after: up to
-//! `2 K (D + 1)` numbers, 16 MB for 1000 classes over 2048 neurons. Its [`Recipe`] says by which
+//! `2 K (D + 1)` numbers, 16 MB for 1000 classes over 2048 neurons. Its [`EditRecord`] says by which
 //! method it was made, with which options.
 //!
 //! # Methods
@@ -44,6 +44,23 @@
 //! [`fit`](DecisionMethod::fit). What learns by batches shares the loop, [`train`], and brings an
 //! [`Objective`], a loss with its gradient, or a [`Sampling`]; [`TrainingConfig`] has optimiser,
 //! schedule and the choice of the epoch, alike for all.
+//!
+//! Outside this crate that is all: a session [makes](EditSession::edit) layers by it, their patches
+//! are written, read, applied and reverted as any, and [`MethodRecord::parse`] gives the method back
+//! out of its record. A method that names no [control](DecisionMethod::control) can claim no more than
+//! that a class gained, not compared with retraining; one that names no
+//! [class](DecisionMethod::class) gets no verdict.
+//!
+//! To become a part of this crate a method needs, with `src/retrain.rs` as the template:
+//!
+//! 1. a file of its own, with a `NAME` that no other method has and that never changes, as files hold
+//!    it, and `#[serde(deny_unknown_fields)]` on its options;
+//! 2. `mod` and `pub use` in `src/lib.rs`;
+//! 3. an arm in [`MethodRecord::known`], and its name among those that its `Display` knows
+//!    (`src/patch/record.rs`);
+//! 4. a line in `tests/editing/autotraits.rs`;
+//! 5. a test in `tests/editing` against its authors' values, or against a value by hand, as those in
+//!    `rivals.rs`.
 //!
 //! # Options, and when to prefer them
 //!
@@ -157,12 +174,12 @@ pub use comparison::{Comparison, Control};
 pub use data::{Batch, DeviceTable, EditData, LayerTensors, Samples, Storage};
 pub use error::{Error, Result};
 pub use method::{Citation, DecisionMethod, Fitted, LabelsUsed, MethodInput, options_of};
-pub use patch::{LayerPatch, MethodRecord, Recipe};
+pub use patch::{EditRecord, LayerPatch, MethodRecord};
 pub use ratio::{EditConfig, EditScope, RatioEdit, RatioForm, RatioNorm, Target};
 pub use retrain::Retrain;
 pub use session::{EditResult, EditSession, Edited, Preview};
 pub use training::{
-    CrossEntropy, EpochRecord, Evaluation, Keep, Objective, Sampling, Schedule, Shuffled, Ties,
-    Training, TrainingConfig, Weighted, train,
+    CrossEntropy, EpochRecord, Keep, LossAndGradient, Objective, Sampling, Schedule, Shuffled,
+    Ties, Training, TrainingConfig, Weighted, train,
 };
 pub use verdict::{Change, ClassChange, Conclusion, Direction, Verdict};

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use burn::tensor::Device;
-use neuroinspect_core::{ClassId, DecisionLayer, NeuronId, Observer};
+use neuroinspect_core::{ClassId, DecisionLayer, Groups, NeuronId, Observer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -37,7 +37,7 @@ use crate::{DeviceTable, EpochRecord, Error, Result, Retrain};
 ///     }
 ///     fn labels(&self) -> LabelsUsed { LabelsUsed::Class }
 ///     fn options(&self) -> Result<serde_json::Map<String, serde_json::Value>> { options_of(self) }
-///     fn describe(&self) -> String { format!("adjusts logits by {} times the prior", self.tau) }
+///     fn describe(&self) -> String { format!("adjusts logits by {} times the log prior", self.tau) }
 ///     fn fit(&self, input: &MethodInput<'_>, _: &mut dyn Observer) -> Result<Fitted> {
 ///         let train = input.train();
 ///         let mut bias = input.layer().bias().to_owned();
@@ -61,7 +61,7 @@ pub trait DecisionMethod: fmt::Debug + Send + Sync {
     /// Which labels it learns from.
     fn labels(&self) -> LabelsUsed;
 
-    /// Its options, all of them, as they are recorded in a [`Recipe`](crate::Recipe): what is needed
+    /// Its options, all of them, as they are recorded in a [`EditRecord`](crate::EditRecord): what is needed
     /// to do the same again. [`options_of`] makes them of a type that is `Serialize`.
     ///
     /// # Errors
@@ -77,13 +77,15 @@ pub trait DecisionMethod: fmt::Debug + Send + Sync {
         &[]
     }
 
-    /// The class it is to help; `None` where that is no single one.
+    /// The class it is to help; `None` where that is no single one: there is then no
+    /// [`Verdict`](crate::Verdict), which is on a class, and what was gained is read off the metrics.
     fn class(&self) -> Option<ClassId> {
         None
     }
 
     /// The same training without what is the method's own: what it gains too, the method cannot
-    /// claim. `None` where there is no such training.
+    /// claim. `None` where there is no such training: the best that a verdict then says of a gain is
+    /// that it was not compared with retraining.
     fn control(&self) -> Option<Retrain> {
         None
     }
@@ -184,6 +186,16 @@ impl<'a> MethodInput<'a> {
     /// The samples to choose on: epochs, strengths. Never those that an edit is measured on.
     pub fn validation(&self) -> &'a DeviceTable {
         self.validation
+    }
+
+    /// The groups of the samples to learn from, for methods that use
+    /// [them](LabelsUsed::GroupsOfTraining).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoTrainingGroups`] when they have none.
+    pub fn training_groups(&self) -> Result<&'a Groups> {
+        self.train.groups().ok_or(Error::NoTrainingGroups)
     }
 
     /// The layer to begin with.

@@ -44,7 +44,7 @@ impl DecisionMethod for Retrain {
     }
 
     fn labels(&self) -> LabelsUsed {
-        LabelsUsed::Class
+        self.training.labels()
     }
 
     fn options(&self) -> Result<Map<String, Value>> {

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use neuroinspect::{
     core::ClassId,
-    editing::{LayerPatch, Recipe},
+    editing::{LayerPatch, EditRecord},
     report::Schema,
 };
 use serde::Serialize;
@@ -22,7 +22,7 @@ const APPLIED: Schema = Schema::new("neuroinspect.applied", 1);
 /// What an edit file holds, but for the values.
 #[derive(Serialize)]
 struct Shown<'a> {
-    recipe: &'a Recipe,
+    recipe: &'a EditRecord,
     /// Classes and neurons of the layer it is for.
     shape: [usize; 2],
     changed_classes: &'a [ClassId],

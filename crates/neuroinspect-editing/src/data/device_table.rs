@@ -30,7 +30,6 @@ pub enum Storage {
 pub struct DeviceTable {
     samples: Samples,
     labels: Vec<ClassId>,
-    groups: Option<Groups>,
     device: Device,
     /// `[N, D]`, where they are kept on the device.
     features: Option<Tensor<2>>,
@@ -48,8 +47,10 @@ pub struct Batch {
     pub features: Tensor<2>,
     /// Their classes: `[B, 1]`.
     pub labels: Tensor<2, Int>,
-    /// Which samples of the table they are: `[B]`. With these an objective picks out of whatever
-    /// else it keeps for each sample.
+    /// Which samples they are: `[B]`, indices into the table that the batch is of, which is the
+    /// training table in [`Objective::evaluate`](crate::Objective::evaluate) and the validation table
+    /// in [`Objective::penalty_sum`](crate::Objective::penalty_sum). With these an objective picks out
+    /// of whatever else it keeps for each sample.
     pub samples: Tensor<1, Int>,
     every_class: Tensor<2, Int>,
 }
@@ -69,18 +70,13 @@ impl DeviceTable {
     const CHUNK: usize = 1 << 20;
 
     /// Samples on a device.
-    ///
-    /// # Errors
-    ///
-    /// As [`Samples::groups`].
-    pub fn new(samples: impl Into<Samples>, device: &Device, storage: Storage) -> Result<Self> {
+    pub fn new(samples: impl Into<Samples>, device: &Device, storage: Storage) -> Self {
         let samples = samples.into();
         let labels = samples.labels();
         let ids = labels.iter().map(|label| label.0 as i64).collect();
         let ids = TensorData::new::<i64, _>(ids, [labels.len(), 1]);
         let classes = samples.table().classes() as i64;
         let mut table = Self {
-            groups: samples.groups()?,
             labels,
             device: device.clone(),
             features: None,
@@ -92,7 +88,7 @@ impl DeviceTable {
         if storage == Storage::Device {
             table.features = Some(table.upload(0..table.len()));
         }
-        Ok(table)
+        table
     }
 
     /// The samples.
@@ -122,7 +118,7 @@ impl DeviceTable {
 
     /// The group of each sample, where there are groups.
     pub fn groups(&self) -> Option<&Groups> {
-        self.groups.as_ref()
+        self.samples.groups()
     }
 
     /// The device.
@@ -186,7 +182,8 @@ impl DeviceTable {
     }
 
     /// Metrics of the classes of largest logit, out of the logits `[C, K]` of each
-    /// [chunk](Self::chunks); read back at once.
+    /// [chunk](Self::chunks); read back at once. Of equal logits it is the device that takes one: the
+    /// first on the CPU, as [`DecisionLayer::predict`] does.
     ///
     /// # Errors
     ///
@@ -201,7 +198,7 @@ impl DeviceTable {
         // Whole numbers up to 2^24 are exact in f32.
         let predictions = predictions.iter().map(|&class| ClassId(class as usize));
         let predictions: Vec<ClassId> = predictions.collect();
-        let (labels, groups) = (&self.labels, self.groups.as_ref());
+        let (labels, groups) = (&self.labels, self.groups());
         Ok(Metrics::new(labels, &predictions, self.classes(), groups)?)
     }
 

@@ -1,11 +1,11 @@
 //! Samples to edit on, to choose on and to measure on.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use ndarray::ArrayView1;
-use neuroinspect_core::{Error as CoreError, Seed, check_same_classes};
+use neuroinspect_core::{Error as CoreError, FeatureTable, Seed, check_same_classes};
 
-use crate::{Result, Samples};
+use crate::{Error, Result, Samples};
 
 /// Samples for an edit, by the same classifier and of the same classes.
 ///
@@ -66,6 +66,22 @@ impl EditData {
     ) -> Result<Self> {
         let [validation, train] = training.into().split(Self::VALIDATION_SHARE, seed)?;
         Self::of_parts(train, validation, evaluation)
+    }
+
+    /// The parts of one table by the names they have in its [split](FeatureTable::split): those to
+    /// edit on, to validate on and to measure on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSplit`] when the table is not split; when it has no part of a name, or one comes
+    /// out empty.
+    pub fn of_split(
+        table: &Arc<FeatureTable>,
+        [train, validation, evaluation]: [&str; 3],
+    ) -> Result<Self> {
+        let split = table.split().ok_or(Error::NoSplit)?;
+        let part = |name: &str| Samples::of_rows(table, split.samples_of(name)?);
+        Self::of_parts(part(train)?, part(validation)?, part(evaluation)?)
     }
 
     /// Where there is only one set of samples: edit on one half of each class, measure on the

@@ -30,6 +30,8 @@ pub struct Samples {
     table: Arc<FeatureTable>,
     /// The rows, where it is not all of them.
     rows: Option<Arc<[usize]>>,
+    /// The groups of the rows, where there are both.
+    groups: Option<Arc<Groups>>,
 }
 
 impl Samples {
@@ -49,9 +51,11 @@ impl Samples {
             }
             .into());
         }
+        let groups = table.groups().map(|groups| groups.select(&rows));
         Ok(Self {
             table: Arc::clone(table),
             rows: Some(rows.into()),
+            groups: groups.transpose()?.map(Arc::new),
         })
     }
 
@@ -81,11 +85,6 @@ impl Samples {
         self.rows.as_ref().map_or(sample, |rows| rows[sample])
     }
 
-    /// Whether these are all samples of the table, in its order.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.rows.is_none()
-    }
-
     /// What a sample is called.
     ///
     /// # Panics
@@ -106,20 +105,18 @@ impl Samples {
 
     /// The true class of each sample.
     pub fn labels(&self) -> Vec<ClassId> {
-        self.of_each(self.table.labels())
+        let labels = self.table.labels();
+        (0..self.len())
+            .map(|sample| labels[self.row(sample)])
+            .collect()
     }
 
     /// The groups of the samples, where the table has groups.
-    ///
-    /// # Errors
-    ///
-    /// None in practice: the groups come out of a table that has them.
-    pub fn groups(&self) -> Result<Option<Groups>> {
-        let groups = self.table.groups();
-        let select = |groups: &Groups| {
-            Groups::new(groups.names().to_vec(), self.of_each(groups.of_sample()))
-        };
-        Ok(groups.map(select).transpose()?)
+    pub fn groups(&self) -> Option<&Groups> {
+        match self.rows {
+            None => self.table.groups(),
+            Some(_) => self.groups.as_deref(),
+        }
     }
 
     /// Mean activation of each neuron: `[D]`.
@@ -128,19 +125,8 @@ impl Samples {
     ///
     /// When there are no samples.
     pub fn mean_features(&self) -> Result<Array1<f32>> {
-        if self.is_whole() {
-            return Ok(self.table.mean_features()?);
-        }
-        if self.is_empty() {
-            return Err(CoreError::empty("samples to average").into());
-        }
-        let mut sum = Array1::<f64>::zeros(self.table.neurons());
-        for sample in 0..self.len() {
-            sum.zip_mut_with(&self.feature(sample), |sum, &value| {
-                *sum += f64::from(value)
-            });
-        }
-        Ok((sum / self.len() as f64).mapv(|value| value as f32))
+        let rows = (0..self.len()).map(|sample| self.row(sample));
+        Ok(self.table.activations().mean_of(rows)?)
     }
 
     /// Two parts, the first with `share` of each class.
@@ -154,18 +140,15 @@ impl Samples {
         };
         Ok([part("first")?, part("second")?])
     }
-
-    /// Of values for each row of the table, those of the samples.
-    fn of_each<T: Copy>(&self, of_row: &[T]) -> Vec<T> {
-        (0..self.len())
-            .map(|sample| of_row[self.row(sample)])
-            .collect()
-    }
 }
 
 impl From<Arc<FeatureTable>> for Samples {
     fn from(table: Arc<FeatureTable>) -> Self {
-        Self { table, rows: None }
+        Self {
+            table,
+            rows: None,
+            groups: None,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use neuroinspect_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{LayerPatch, Recipe, Rows};
+use super::{EditRecord, LayerPatch, Rows};
 use crate::Result;
 
 /// Version 2 describes methods by name and options; version 1 knew the ratio edit alone.
@@ -27,7 +27,7 @@ struct Description {
 
 #[derive(Serialize, Deserialize)]
 struct Header {
-    recipe: Recipe,
+    recipe: EditRecord,
     classes: usize,
     neurons: usize,
     sha256_before: String,

@@ -1,14 +1,14 @@
 //! A patch of a decision layer: what changed, what it applies to, and how it was made.
 
 mod io;
-mod recipe;
+mod record;
 
 use std::fmt;
 
 use ndarray::{Array1, Array2, Axis};
 use neuroinspect_core::{ClassId, DecisionLayer};
 
-pub use self::recipe::{MethodRecord, Recipe};
+pub use self::record::{EditRecord, MethodRecord};
 
 use crate::{Error, Result};
 
@@ -19,7 +19,7 @@ use crate::{Error, Result};
 /// alone, and reverting it brings back the exact bits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerPatch {
-    recipe: Recipe,
+    recipe: EditRecord,
     classes: usize,
     neurons: usize,
     sha256_before: String,
@@ -45,7 +45,11 @@ impl LayerPatch {
     /// # Errors
     ///
     /// When the layers differ in shape.
-    pub fn between(before: &DecisionLayer, after: &DecisionLayer, recipe: Recipe) -> Result<Self> {
+    pub fn between(
+        before: &DecisionLayer,
+        after: &DecisionLayer,
+        recipe: EditRecord,
+    ) -> Result<Self> {
         if before.weight().dim() != after.weight().dim() {
             let what = "[classes, neurons] of the edited layer";
             let (expected, found) = (before.weight().dim(), after.weight().dim());
@@ -121,7 +125,7 @@ impl LayerPatch {
     }
 
     /// How it was made.
-    pub fn recipe(&self) -> &Recipe {
+    pub fn recipe(&self) -> &EditRecord {
         &self.recipe
     }
 
@@ -160,7 +164,7 @@ impl LayerPatch {
 /// A summary of a few lines, for people.
 impl fmt::Display for LayerPatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Recipe {
+        let EditRecord {
             model,
             version,
             method,

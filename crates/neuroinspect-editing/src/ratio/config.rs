@@ -1,9 +1,9 @@
 //! Options of the ratio edit.
 
-use neuroinspect_core::ClassId;
+use neuroinspect_core::{ClassId, check_option};
 use serde::{Deserialize, Serialize};
 
-use crate::{Keep, Result, Schedule, Ties, TrainingConfig, training::check};
+use crate::{Keep, Result, Schedule, Ties, TrainingConfig};
 
 /// Whose probability the neurons are to stop deciding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,11 +210,11 @@ impl EditConfig {
     pub fn validate(&self) -> Result<()> {
         if let Target::Fixed(target) = self.target {
             let allowed = target >= 1.0 && target.is_finite();
-            check("target", target, allowed, "a number from 1, or automatic")?;
+            check_option("target", target, allowed, "a number from 1, or automatic")?;
         }
         let lambda3 = self.lambda3;
         let allowed = lambda3 >= 0.0 && lambda3.is_finite();
-        check("lambda3", lambda3, allowed, "0 or a positive number")?;
+        check_option("lambda3", lambda3, allowed, "0 or a positive number")?;
         self.training.validate()
     }
 }

@@ -115,7 +115,7 @@ impl DecisionMethod for RatioEdit {
     }
 
     fn labels(&self) -> LabelsUsed {
-        LabelsUsed::Class
+        self.config.training.labels()
     }
 
     fn options(&self) -> Result<Map<String, Value>> {

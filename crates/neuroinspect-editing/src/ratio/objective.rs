@@ -4,7 +4,7 @@ use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, activation::softmax};
 
 use super::{EditScope, RatioEdit, RatioForm, RatioNorm};
 use crate::{
-    Batch, Evaluation, LayerTensors, Objective, data::indices, training::CrossEntropyTerms,
+    Batch, LayerTensors, LossAndGradient, Objective, data::indices, training::CrossEntropyTerms,
 };
 
 /// Keeps the quotient of Eq. 7 finite: no probability ratio is above `1 / EPSILON`.
@@ -50,7 +50,7 @@ impl Objective for RatioObjective {
     /// `W` is `G^T f + G_S^T f^S`. Because `f^S` is `f` but for a few columns, two products of full
     /// width do for any number of groups: one for the logits, and one for the gradient,
     /// `(G + G_S)^T f`, from which the columns `S` of `G_S^T f` are taken off.
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> Evaluation {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
         let logits = layer.logits(batch.features.clone());
         let CrossEntropyTerms { loss, p, gradient } = CrossEntropyTerms::new(logits.clone(), batch);
         let ratios = self.ratios(layer, &batch.features, logits, p.clone());
@@ -58,8 +58,8 @@ impl Objective for RatioObjective {
         // At a weight of 0 the penalty is only reported: 0 times its gradient is no number where
         // that is infinite, and work for nothing where it is not.
         if self.lambda3 == 0.0 {
-            let result = Evaluation::through_logits(loss, gradient, &batch.features);
-            return Evaluation {
+            let result = LossAndGradient::through_logits(loss, gradient, &batch.features);
+            return LossAndGradient {
                 penalty: penalty.value,
                 ..result
             };
@@ -75,12 +75,12 @@ impl Objective for RatioObjective {
 
         let loss = loss + penalty.value.clone() * self.lambda3;
         let total = gradient + (with + without.clone()).sum_dim(0).squeeze_dim::<2>(0);
-        let result = Evaluation::through_logits(loss, total, &batch.features);
+        let result = LossAndGradient::through_logits(loss, total, &batch.features);
         // [G, K, s] to [K, G s]
         let zeroed = without.swap_dims(1, 2).matmul(ratios.activations);
         let zeroed = zeroed.swap_dims(0, 1).flatten::<2>(1, 2);
         let (neurons, add) = (self.neurons.clone(), IndexingUpdateOp::Add);
-        Evaluation {
+        LossAndGradient {
             penalty: penalty.value,
             weight: result.weight.select_assign(1, neurons, -zeroed, add),
             ..result

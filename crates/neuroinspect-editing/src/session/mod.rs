@@ -4,19 +4,19 @@ mod result;
 
 use std::{
     fmt,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Instant,
 };
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use neuroinspect_core::{DecisionLayer, Metrics, NeuronId, Observer, is_cancellation};
 use serde::{Deserialize, Serialize};
 
 pub use self::result::{EditResult, Edited};
 
 use crate::{
-    Comparison, Control, DecisionMethod, DeviceTable, EditData, Fitted, LayerPatch, LayerTensors,
-    MethodInput, Recipe, Result, Retrain, Samples, Storage, TrainingConfig, Verdict, data::indices,
+    Comparison, Control, DecisionMethod, DeviceTable, EditData, EditRecord, Fitted, LayerPatch,
+    LayerTensors, MethodInput, Result, Retrain, Samples, Storage, TrainingConfig, Verdict,
     ratio::check_neurons,
 };
 
@@ -37,8 +37,11 @@ pub struct EditSession {
     before: Metrics,
     also_trained_on: OnceLock<usize>,
     /// What controls came to, by their training.
-    controls: Mutex<Vec<(TrainingConfig, Metrics)>>,
+    controls: Mutex<Vec<(TrainingConfig, TrainedOnce)>>,
 }
+
+/// Metrics of a control, once it is trained; locked while it is.
+type TrainedOnce = Arc<Mutex<Option<Metrics>>>;
 
 /// What silencing neurons would do: their activations set to 0, the layer left as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,13 +77,13 @@ impl EditSession {
     ) -> Result<Self> {
         data.train().table().check_layer(layer)?;
         let table = |samples: &Samples| DeviceTable::new(samples.clone(), device, storage);
-        let evaluation = table(data.evaluation())?;
+        let evaluation = table(data.evaluation());
         let tensors = LayerTensors::of(layer, device);
         let logits: Vec<_> = logits(&evaluation, &tensors).collect();
         Ok(Self {
             before: evaluation.metrics(logits.iter().cloned())?,
-            train: table(data.train())?,
-            validation: table(data.validation())?,
+            train: table(data.train()),
+            validation: table(data.validation()),
             layer: layer.clone(),
             evaluation,
             logits,
@@ -134,8 +137,11 @@ impl EditSession {
         let start = Instant::now();
         check_neurons(neurons, &self.layer)?;
         let device = self.evaluation.device();
-        let weight = self.layer.weight_on(device);
-        let weight = weight.select(1, indices(neurons, device)).transpose();
+        let shape = [neurons.len(), self.layer.classes()];
+        let weight = neurons
+            .iter()
+            .flat_map(|neuron| self.layer.weight().column(neuron.0).to_vec());
+        let weight = Tensor::<2>::from_data(TensorData::new(weight.collect(), shape), device);
         let columns = self.evaluation.columns(neurons);
         let chunks = self.logits.iter().zip(self.evaluation.ranges());
         let silenced = chunks.map(|(logits, range)| {
@@ -161,7 +167,7 @@ impl EditSession {
     pub fn edit(&self, method: &dyn DecisionMethod, observer: &mut dyn Observer) -> Result<Edited> {
         let fitted = method.fit(&self.input()?, observer)?;
         let comparison = self.compared_to(self.measure(&fitted.layer)?);
-        let recipe = Recipe::of(self.model(), method, &fitted)?;
+        let recipe = EditRecord::of(self.model(), method, &fitted)?;
         let patch = LayerPatch::between(&self.layer, &fitted.layer, recipe.clone())?;
         let control = method
             .control()
@@ -172,10 +178,9 @@ impl EditSession {
             stopped_early,
             ..
         } = fitted;
-        let measured = control.as_ref().and_then(Control::metrics);
         let verdict = method
             .class()
-            .map(|class| Verdict::new(class, &comparison, measured));
+            .map(|class| Verdict::new(class, &comparison, control.as_ref()));
         let result = EditResult {
             neurons: method.neurons().to_vec(),
             recipe,
@@ -198,21 +203,23 @@ impl EditSession {
     }
 
     /// What plain retraining comes to: trained once for each training, then remembered.
+    ///
+    /// Of two threads that ask for the same at once, one trains and the other waits for it, without
+    /// its observer being called; where the first is stopped or fails, the other trains.
     pub fn control(&self, training: &TrainingConfig, observer: &mut dyn Observer) -> Control {
-        let known = self.controls().iter().find_map(|(config, metrics)| {
-            (config == training).then(|| Control::Measured(metrics.clone()))
-        });
-        if let Some(known) = known {
-            return known;
+        // The list is free again at once: another control need not wait for this one.
+        let of_training = self.control_of(training);
+        let mut known = locked(&of_training);
+        if let Some(metrics) = &*known {
+            return Control::Measured(metrics.clone());
         }
-        // Not under the lock: an edit on another thread need not wait for this one's control.
         let mut retrain = || {
             let fitted = Retrain::new(training.clone()).fit(&self.input()?, observer)?;
             self.measure(&fitted.layer)
         };
         match retrain() {
             Ok(metrics) => {
-                self.controls().push((training.clone(), metrics.clone()));
+                *known = Some(metrics.clone());
                 Control::Measured(metrics)
             }
             Err(error) if is_cancellation(&error) => Control::Stopped,
@@ -220,8 +227,16 @@ impl EditSession {
         }
     }
 
-    fn controls(&self) -> MutexGuard<'_, Vec<(TrainingConfig, Metrics)>> {
-        self.controls.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Where the control of a training is remembered.
+    fn control_of(&self, training: &TrainingConfig) -> TrainedOnce {
+        let mut controls = locked(&self.controls);
+        let known = controls.iter().find(|(config, _)| config == training);
+        if let Some((_, known)) = known {
+            return Arc::clone(known);
+        }
+        let new = TrainedOnce::default();
+        controls.push((training.clone(), Arc::clone(&new)));
+        new
     }
 
     fn compared_to(&self, after: Metrics) -> Comparison {
@@ -248,6 +263,11 @@ impl fmt::Debug for EditSession {
 /// The logits of each chunk of a table.
 fn logits(table: &DeviceTable, layer: &LayerTensors) -> impl Iterator<Item = Tensor<2>> {
     table.chunks().map(|batch| layer.logits(batch.features))
+}
+
+/// What a thread that panicked has left is whole: it is written in one step.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An error and what caused it, in one line.

@@ -3,7 +3,7 @@
 use neuroinspect_core::{DecisionLayer, Metrics, NeuronId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Comparison, Control, EpochRecord, LayerPatch, Recipe, Verdict};
+use crate::{Comparison, Control, EditRecord, EpochRecord, LayerPatch, Verdict};
 
 /// An edited decision layer, and what it is worth.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub struct EditResult {
     /// The neurons corrected; none where the method corrects none.
     pub neurons: Vec<NeuronId>,
     /// How it was made.
-    pub recipe: Recipe,
+    pub recipe: EditRecord,
     /// SHA-256 of the layer, in hexadecimal: what applying its patch gives.
     pub layer_sha256: String,
     /// What happened in each epoch.
@@ -40,7 +40,8 @@ pub struct EditResult {
     /// How many of the samples measured on are mistakes that the neurons were chosen from; 0 where
     /// they came from elsewhere. A session does not know: who chose them says so.
     pub chosen_from: usize,
-    /// Whether it did what it was for; `None` where it was for no single class.
+    /// Whether it did what it was for; `None` where it was for no single class, as an edit for all of
+    /// them is: `comparison` and `control` then have to be read side by side.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
 }

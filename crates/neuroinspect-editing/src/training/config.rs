@@ -1,9 +1,9 @@
 //! Options of training.
 
-use neuroinspect_core::{Error::InvalidOption, Seed};
+use neuroinspect_core::{Seed, check_option};
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
+use crate::{LabelsUsed, Result};
 
 /// Which epoch's layer is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,43 +161,36 @@ impl TrainingConfig {
         self
     }
 
+    /// Which labels it learns from: classes, and the validation samples' groups where the worst of
+    /// them chooses the epoch.
+    pub fn labels(&self) -> LabelsUsed {
+        match self.keep {
+            Keep::WorstGroup => LabelsUsed::GroupsOfValidation,
+            _ => LabelsUsed::Class,
+        }
+    }
+
     /// Checks every option.
     ///
     /// # Errors
     ///
-    /// [`InvalidOption`] naming the option.
+    /// [`InvalidOption`](neuroinspect_core::Error::InvalidOption) naming the option.
     pub fn validate(&self) -> Result<()> {
         let rate = self.learning_rate;
         let allowed = rate > 0.0 && rate.is_finite();
-        check("learning_rate", rate, allowed, "a number above 0")?;
+        check_option("learning_rate", rate, allowed, "a number above 0")?;
         let decay = self.weight_decay;
         let allowed = decay >= 0.0 && decay.is_finite();
-        check("weight_decay", decay, allowed, "0 or a positive number")?;
+        check_option("weight_decay", decay, allowed, "0 or a positive number")?;
         let count = "at least 1";
-        check("batch_size", self.batch_size, self.batch_size > 0, count)?;
-        check("epochs", self.epochs, self.epochs > 0, count)?;
+        check_option("batch_size", self.batch_size, self.batch_size > 0, count)?;
+        check_option("epochs", self.epochs, self.epochs > 0, count)?;
         let patience = self.patience.unwrap_or(1);
-        check("patience", patience, patience > 0, "at least 1, or none")?;
+        check_option("patience", patience, patience > 0, "at least 1, or none")?;
         let skipped = self.skipped_epochs;
         let expected = "fewer than there are epochs";
-        check("skipped_epochs", skipped, skipped < self.epochs, expected)
+        let allowed = skipped < self.epochs;
+        check_option("skipped_epochs", skipped, allowed, expected)?;
+        Ok(())
     }
-}
-
-pub(crate) fn check<T: ToString>(
-    option: &'static str,
-    value: T,
-    allowed: bool,
-    expected: &'static str,
-) -> Result<()> {
-    if allowed {
-        return Ok(());
-    }
-    let value = value.to_string();
-    Err(InvalidOption {
-        option,
-        value,
-        expected,
-    }
-    .into())
 }

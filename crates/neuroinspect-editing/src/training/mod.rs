@@ -14,10 +14,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::objective::CrossEntropyTerms;
 pub use self::{
     config::{Keep, Schedule, Ties, TrainingConfig},
-    objective::{CrossEntropy, Evaluation, Objective},
+    objective::{CrossEntropy, LossAndGradient, Objective},
     sampling::{Sampling, Shuffled, Weighted},
 };
-pub(crate) use config::check;
 
 use self::optimizer::Adam;
 use crate::{
@@ -73,7 +72,8 @@ pub struct Training<'a> {
 /// accurate: the validation samples usually have the same false correlation as the training samples,
 /// and by its accuracy no edit would ever be chosen. Among equals [`Ties`] decides.
 ///
-/// The observer hears of epochs, and can stop the work between two of them.
+/// The observer hears of epochs, and can stop the work between two of them; after the last there is
+/// nothing left to stop.
 ///
 /// # Errors
 ///
@@ -111,17 +111,20 @@ pub fn train(training: Training<'_>, observer: &mut dyn Observer) -> Result<Fitt
         if record.validation_accuracy > most_accurate.1 {
             most_accurate = (epoch, record.validation_accuracy);
         }
-        observer.proceed(Progress {
+        let waited = epoch - most_accurate.0;
+        let impatient = patience.is_some_and(|patience| waited >= patience);
+        stopped_early = epoch < config.epochs && kept.is_some() && impatient;
+        let progress = Progress {
             stage,
             done: epoch,
             total: config.epochs,
-        })?;
-        let waited = epoch - most_accurate.0;
-        let impatient = patience.is_some_and(|patience| waited >= patience);
-        if epoch < config.epochs && kept.is_some() && impatient {
-            stopped_early = true;
+        };
+        if stopped_early || epoch == config.epochs {
+            // There is nothing left to stop.
+            let _ = observer.update(progress);
             break;
         }
+        observer.proceed(progress)?;
     }
     // `validate` has seen to it that not all epochs are skipped.
     let (record, layer) = kept.ok_or_else(|| CoreError::empty("epochs to keep"))?;

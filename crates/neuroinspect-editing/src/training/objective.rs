@@ -12,7 +12,7 @@ use crate::{Batch, LayerTensors};
 ///
 /// ```
 /// use burn::tensor::{Tensor, activation::log_softmax};
-/// use neuroinspect_editing::{Batch, Evaluation, LayerTensors, Objective};
+/// use neuroinspect_editing::{Batch, LossAndGradient, LayerTensors, Objective};
 ///
 /// /// `sum(w_y CE) / sum(w_y)`, as PyTorch weights classes.
 /// struct ClassWeighting {
@@ -21,19 +21,19 @@ use crate::{Batch, LayerTensors};
 /// }
 ///
 /// impl Objective for ClassWeighting {
-///     fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> Evaluation {
+///     fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
 ///         let one_hot = batch.one_hot();
 ///         let log_p = log_softmax(layer.logits(batch.features.clone()), 1);
 ///         let weight = (one_hot.clone() * self.weights.clone()).sum_dim(1); // [B, 1]
 ///         let share = weight.clone() / weight.sum().unsqueeze();
 ///         let loss = -(log_p.clone() * one_hot.clone() * share.clone()).sum();
-///         Evaluation::through_logits(loss, (log_p.exp() - one_hot) * share, &batch.features)
+///         LossAndGradient::through_logits(loss, (log_p.exp() - one_hot) * share, &batch.features)
 ///     }
 /// }
 /// ```
 pub trait Objective: Send {
-    /// The loss of a batch, and its gradient.
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> Evaluation;
+    /// The loss of a batch of the training table, and its gradient.
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient;
 
     /// Weight of the penalty in the loss. At 0, as where there is no penalty, it is reported but
     /// chooses no epoch.
@@ -41,8 +41,9 @@ pub trait Objective: Send {
         0.0
     }
 
-    /// What a batch adds to the sum that [`penalty_of`](Self::penalty_of) makes the penalty of:
-    /// `[1]`. `logits` `[B, K]` are the layer's. `None` where there is no penalty.
+    /// What a chunk of the validation table adds to the sum that [`penalty_of`](Self::penalty_of)
+    /// makes the penalty of: `[1]`. `logits` `[B, K]` are the layer's; [`Batch::samples`] are indices
+    /// into the validation table, not the training table. `None` where there is no penalty.
     fn penalty_sum(
         &self,
         layer: &LayerTensors,
@@ -53,7 +54,7 @@ pub trait Objective: Send {
         None
     }
 
-    /// The penalty over a whole table, out of the sum over its samples.
+    /// The penalty over the whole validation table, out of the sum over its samples.
     fn penalty_of(&self, sum: f64, samples: usize) -> f64 {
         sum / samples as f64
     }
@@ -62,7 +63,7 @@ pub trait Objective: Send {
 /// The loss of a batch, and its gradient.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Evaluation {
+pub struct LossAndGradient {
     /// The loss, penalties and all: `[1]`.
     pub loss: Tensor<1>,
     /// The penalty in it, before it is weighted: `[1]`; 0 where there is none.
@@ -73,7 +74,7 @@ pub struct Evaluation {
     pub bias: Tensor<1>,
 }
 
-impl Evaluation {
+impl LossAndGradient {
     /// A loss that depends on `W` and `b` through the logits alone, `gradient` `[B, K]` being that
     /// with respect to them.
     pub fn through_logits(loss: Tensor<1>, gradient: Tensor<2>, features: &Tensor<2>) -> Self {
@@ -91,9 +92,9 @@ impl Evaluation {
 pub struct CrossEntropy;
 
 impl Objective for CrossEntropy {
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> Evaluation {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
         let terms = CrossEntropyTerms::new(layer.logits(batch.features.clone()), batch);
-        Evaluation::through_logits(terms.loss, terms.gradient, &batch.features)
+        LossAndGradient::through_logits(terms.loss, terms.gradient, &batch.features)
     }
 }
 

@@ -33,8 +33,8 @@ impl<const R: usize> Adam<R> {
 
     /// The parameter after a step along its gradient.
     ///
-    /// A tensor that nobody else holds is overwritten where it lies: the moments are taken out for
-    /// that, and clones come last.
+    /// Moments that nobody else holds are overwritten where they lie: they are taken out for that,
+    /// and clones come last. The parameter, which the layer still holds, is not.
     pub(crate) fn step(
         &mut self,
         parameter: Tensor<R>,

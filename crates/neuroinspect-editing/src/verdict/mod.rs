@@ -5,7 +5,7 @@ mod words;
 use neuroinspect_core::{ClassId, Metrics};
 use serde::{Deserialize, Serialize};
 
-use crate::Comparison;
+use crate::{Comparison, Control};
 
 /// Whether an edit helped the class that it was for, and what that rests on.
 ///
@@ -13,10 +13,12 @@ use crate::Comparison;
 ///
 /// 1. Where the class has no samples among those measured, nothing can be said.
 /// 2. Where its accuracy did not rise, the edit failed.
-/// 3. Where the control is a point or more ahead on the class, or where neither the class nor the
+/// 3. Where there is no control to compare with, it gained, and no more can be said: plain retraining
+///    might have done as much.
+/// 4. Where the control is a point or more ahead on the class, or where neither the class nor the
 ///    worst group is a point or more ahead of the control, plain retraining does as much. A small
 ///    group that gains is more than retraining, though its class hardly shows it.
-/// 4. Otherwise the edit helped.
+/// 5. Otherwise the edit helped.
 ///
 /// It did so at a cost where the average, the worst class or the worst group fell, or another class
 /// by a point or more: of many classes, some always lose a little.
@@ -28,7 +30,7 @@ pub struct Verdict {
     pub conclusion: Conclusion,
     /// Accuracy of the class; `None` where it has no samples.
     pub accuracy: Option<Change>,
-    /// The same after the control; `None` where there was none.
+    /// The same after the control; `None` where there was none, or it did not run to its end.
     pub control: Option<f64>,
     /// Accuracy over all samples.
     pub average: Change,
@@ -52,6 +54,10 @@ pub enum Conclusion {
     NoMoreThanRetraining,
     /// The class gained, but plain retraining does as much for it; and something else lost.
     NoMoreThanRetrainingAtACost,
+    /// The class gained; whether plain retraining does as much is not known.
+    Uncompared,
+    /// The class gained; whether plain retraining does as much is not known. Something else lost.
+    UncomparedAtACost,
     /// The class did not gain.
     Failed,
     /// The class has no samples in the data that was measured on.
@@ -96,7 +102,6 @@ impl Change {
 
     /// By how many tenths of a percentage point it rose, of the tenths that are shown.
     pub fn tenths(&self) -> i64 {
-        let tenths = |share: f64| (share * 1000.0).round() as i64;
         tenths(self.after) - tenths(self.before)
     }
 
@@ -119,9 +124,10 @@ impl Verdict {
     /// class among many no loss that an edit is judged by.
     pub const NOTABLE: i64 = 10;
 
-    /// The verdict on an edit that was to help `class`; `control` is what its control came to, where
-    /// there is one.
-    pub fn new(class: ClassId, comparison: &Comparison, control: Option<&Metrics>) -> Self {
+    /// The verdict on an edit that was to help `class`; `control` is what became of its control,
+    /// where the method has one.
+    pub fn new(class: ClassId, comparison: &Comparison, control: Option<&Control>) -> Self {
+        let control = control.and_then(Control::metrics);
         let Comparison { before, after } = comparison;
         let of_class = |metrics: &Metrics| metrics.class_accuracy.get(class.0).copied().flatten();
         let worst_class = (before.worst_class, after.worst_class) != (class, class);
@@ -137,27 +143,31 @@ impl Verdict {
             largest_loss: largest_loss(class, comparison),
         };
         let group = control.and_then(|control| control.worst_group_accuracy);
-        verdict.conclusion = verdict.conclude(control.is_some(), group);
+        verdict.conclusion = verdict.conclude(group);
         verdict
     }
 
-    fn conclude(&self, controlled: bool, group_of_control: Option<f64>) -> Conclusion {
+    fn conclude(&self, group_of_control: Option<f64>) -> Conclusion {
         let Some(accuracy) = self.accuracy else {
             return Conclusion::Unmeasured;
         };
         if accuracy.direction() != Direction::Up {
             return Conclusion::Failed;
         }
-        let beyond = |control: Option<f64>, after: f64| {
-            control.is_some_and(|control| Change::new(control, after).tenths() >= Self::NOTABLE)
+        let at_a_cost = self.is_at_a_cost();
+        let Some(control) = self.control else {
+            return match at_a_cost {
+                false => Conclusion::Uncompared,
+                true => Conclusion::UncomparedAtACost,
+            };
         };
-        let behind = self
-            .control
-            .is_some_and(|control| Change::new(accuracy.after, control).tenths() >= Self::NOTABLE);
-        let ahead = beyond(self.control, accuracy.after)
-            || (self.worst_group).is_some_and(|group| beyond(group_of_control, group.after));
-        let retrained = controlled && (behind || !ahead);
-        match (retrained, self.is_at_a_cost()) {
+        let beyond =
+            |control: f64, after: f64| Change::new(control, after).tenths() >= Self::NOTABLE;
+        let behind = beyond(accuracy.after, control);
+        let ahead = beyond(control, accuracy.after)
+            || Change::of(group_of_control, self.worst_group.map(|group| group.after))
+                .is_some_and(|group| group.tenths() >= Self::NOTABLE);
+        match (behind || !ahead, at_a_cost) {
             (false, false) => Conclusion::Helped,
             (false, true) => Conclusion::HelpedAtACost,
             (true, false) => Conclusion::NoMoreThanRetraining,
@@ -174,6 +184,11 @@ impl Verdict {
             .is_some_and(|loss| -loss.accuracy.tenths() >= Self::NOTABLE);
         loss || others.any(|change| change.direction() == Direction::Down)
     }
+}
+
+/// An accuracy in tenths of a percentage point, half of one rounded up.
+fn tenths(share: f64) -> i64 {
+    (share * 1000.0).round() as i64
 }
 
 /// The class that lost most of those that lost visibly, but for the class edited for.

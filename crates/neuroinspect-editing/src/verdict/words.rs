@@ -2,12 +2,13 @@
 
 use neuroinspect_core::ClassId;
 
-use super::{Change, Conclusion, Direction, Verdict};
+use super::{Change, Conclusion, Direction, Verdict, tenths};
 
 impl Verdict {
     /// The verdict in a few words, the class by its name.
     pub fn headline(&self, class_name: &str) -> String {
         let name = quoted(class_name);
+        let uncompared = "but was not compared with plain retraining";
         let retraining = "hardly more, if at all, than plain retraining does";
         match self.conclusion {
             Conclusion::Helped => format!("The edit helped {name}"),
@@ -15,6 +16,10 @@ impl Verdict {
             Conclusion::NoMoreThanRetraining => format!("The edit helped {name} {retraining}"),
             Conclusion::NoMoreThanRetrainingAtACost => {
                 format!("The edit helped {name} {retraining}, at a cost")
+            }
+            Conclusion::Uncompared => format!("The edit helped {name}, {uncompared}"),
+            Conclusion::UncomparedAtACost => {
+                format!("The edit helped {name} at a cost, {uncompared}")
             }
             Conclusion::Failed => format!("The edit did not help {name}"),
             Conclusion::Unmeasured => format!("The edit was not measured on {name}"),
@@ -59,9 +64,11 @@ impl Verdict {
     }
 }
 
-/// Accuracies are shown to a tenth of a per cent, and told apart no finer than that.
+/// Accuracies are shown to a tenth of a per cent, and told apart no finer than that. The tenths are
+/// those of the rule: a formatter would round half a tenth to the even one.
 fn percent(share: f64) -> String {
-    format!("{:.1}%", share * 100.0)
+    let tenths = tenths(share);
+    format!("{}.{}%", tenths / 10, tenths % 10)
 }
 
 fn quoted(name: &str) -> String {

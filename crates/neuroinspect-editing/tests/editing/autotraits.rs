@@ -2,10 +2,11 @@
 
 use neuroinspect_editing::{
     Batch, Change, Citation, ClassChange, Comparison, Conclusion, Control, CrossEntropy,
-    DecisionMethod, DeviceTable, Direction, EditConfig, EditData, EditResult, EditScope,
-    EditSession, Edited, EpochRecord, Error, Evaluation, Fitted, Keep, LabelsUsed, LayerPatch,
-    LayerTensors, MethodRecord, Preview, RatioEdit, RatioForm, RatioNorm, Recipe, Retrain, Samples,
-    Sampling, Schedule, Shuffled, Storage, Target, Ties, TrainingConfig, Verdict, Weighted,
+    DecisionMethod, DeviceTable, Direction, EditConfig, EditData, EditRecord, EditResult,
+    EditScope, EditSession, Edited, EpochRecord, Error, Fitted, Keep, LabelsUsed, LayerPatch,
+    LayerTensors, LossAndGradient, MethodRecord, Preview, RatioEdit, RatioForm, RatioNorm, Retrain,
+    Samples, Sampling, Schedule, Shuffled, Storage, Target, Ties, TrainingConfig, Verdict,
+    Weighted,
 };
 
 fn is_shareable<T: Send + Sync + ?Sized + 'static>() {}
@@ -31,7 +32,7 @@ fn public_types_are_send_and_sync() {
     is_shareable::<Edited>();
     is_shareable::<EpochRecord>();
     is_shareable::<Error>();
-    is_shareable::<Evaluation>();
+    is_shareable::<LossAndGradient>();
     is_shareable::<Fitted>();
     is_shareable::<Keep>();
     is_shareable::<LabelsUsed>();
@@ -42,7 +43,7 @@ fn public_types_are_send_and_sync() {
     is_shareable::<RatioEdit>();
     is_shareable::<RatioForm>();
     is_shareable::<RatioNorm>();
-    is_shareable::<Recipe>();
+    is_shareable::<EditRecord>();
     is_shareable::<Retrain>();
     is_shareable::<Samples>();
     is_shareable::<Schedule>();

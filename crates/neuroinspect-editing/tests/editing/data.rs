@@ -3,12 +3,9 @@
 use std::sync::Arc;
 
 use ndarray::Array2;
-use neuroinspect_core::{Error as CoreError, FeatureTable, Groups, Seed};
+use neuroinspect_core::{Error as CoreError, FeatureTable, Groups, Seed, Split};
 use neuroinspect_editing::{EditData, Error, Samples};
-use neuroinspect_testing::{
-    assert_close,
-    tables::{random_layer, random_table, table},
-};
+use neuroinspect_testing::tables::{random_layer, random_table, table};
 
 fn samples(name: &str, count: usize) -> Arc<FeatureTable> {
     Arc::new(random_table(name, count, &random_layer(4, 6)))
@@ -41,8 +38,7 @@ fn parts_of_a_table_are_rows_of_it() {
     let selected = (0..train.len()).map(|sample| train.row(sample));
     let selected = table.select(&selected.collect::<Vec<_>>()).unwrap();
     let expected = selected.mean_features().unwrap();
-    // In double precision here, in single there.
-    assert_close(train.mean_features().unwrap(), expected, 0.0, 1e-6);
+    assert_eq!(train.mean_features().unwrap(), expected);
 }
 
 #[test]
@@ -53,7 +49,7 @@ fn groups_go_with_their_samples() {
         .with_groups(Groups::new(names, of_sample).unwrap())
         .unwrap();
     let some = Samples::of_rows(&Arc::new(table), vec![7, 2, 4]).unwrap();
-    assert_eq!(some.groups().unwrap().unwrap().of_sample(), [1, 0, 0]);
+    assert_eq!(some.groups().unwrap().of_sample(), [1, 0, 0]);
 }
 
 #[test]
@@ -62,6 +58,25 @@ fn one_table_is_halved_and_halved_again() {
     let sizes = [data.train(), data.validation(), data.evaluation()].map(Samples::len);
     assert_eq!(sizes, [32, 8, 40]);
     assert_eq!(data.also_trained_on(), 0);
+}
+
+#[test]
+fn a_table_that_is_split_is_edited_by_its_parts() {
+    let table = FeatureTable::clone(&samples("a", 40));
+    let unsplit = Arc::new(table.clone());
+    let names = ["tr", "va", "te"];
+    let error = EditData::of_split(&unsplit, names).unwrap_err();
+    assert!(matches!(error, Error::NoSplit));
+    let of_sample = (0..40).map(|sample| [0, 0, 1, 2, 2][sample % 5]).collect();
+    let split = Split::new(names.map(String::from).to_vec(), of_sample).unwrap();
+    let table = Arc::new(table.with_split(split).unwrap());
+    let data = EditData::of_split(&table, names).unwrap();
+    let parts = [data.train(), data.validation(), data.evaluation()];
+    assert_eq!(parts.map(Samples::len), [16, 8, 16]);
+    assert_eq!(parts.map(|part| part.row(1)), [1, 7, 4]);
+    assert!(parts.iter().all(|part| Arc::ptr_eq(part.table(), &table)));
+    let error = EditData::of_split(&table, ["tr", "va", "test"]).unwrap_err();
+    assert!(matches!(error, Error::Core(CoreError::UnknownPart { .. })));
 }
 
 #[test]

@@ -248,4 +248,12 @@ fn the_observer_counts_epochs_and_can_stop() {
     assert!(is_cancellation(&stopped.unwrap_err()));
     let epoch = |epoch| ("editing".to_owned(), epoch, 20);
     assert_eq!(seen, [epoch(1), epoch(2)]);
+
+    // Of work that is done there is nothing left to stop.
+    let mut stop_at_the_end = |progress: Progress<'_>| match progress.done == progress.total {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    };
+    let fitted = fit(&edit, [&train, &train], &layer, &mut stop_at_the_end).unwrap();
+    assert_eq!(fitted.epochs.len(), 20);
 }

@@ -31,7 +31,7 @@ fn fit(
 ) -> Result<Fitted> {
     let on_device =
         |table: &FeatureTable| DeviceTable::new(table.clone(), &Device::flex(), Storage::Device);
-    let (train, validation) = (on_device(train)?, on_device(validation)?);
+    let (train, validation) = (on_device(train), on_device(validation));
     let input = MethodInput::new(&train, &validation, layer)?;
     method.fit(&input, observer)
 }

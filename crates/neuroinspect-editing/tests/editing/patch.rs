@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 use ndarray::{Array1, Array2, array};
 use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, NeuronId, io::TensorFormat};
 use neuroinspect_editing::{
-    DecisionMethod, EditConfig, EditScope, Error, LayerPatch, MethodRecord, RatioEdit, Recipe,
+    DecisionMethod, EditConfig, EditRecord, EditScope, Error, LayerPatch, MethodRecord, RatioEdit,
 };
 use proptest::{collection::vec, prelude::*};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-pub(crate) fn recipe() -> Recipe {
+pub(crate) fn recipe() -> EditRecord {
     let method = RatioEdit::new(vec![NeuronId(0), NeuronId(2)], EditScope::Class(ClassId(1)));
     let method = method.with_config(EditConfig::paper_waterbirds());
-    Recipe::new(
+    EditRecord::new(
         "toy",
         MethodRecord {
             name: method.name().to_owned(),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use neuroinspect_core::{ClassId, NeuronId, Seed};
 use neuroinspect_editing::{
-    DecisionMethod, EditConfig, EditScope, Keep, MethodRecord, RatioEdit, RatioForm, RatioNorm,
-    Retrain, Schedule, Target, Ties, TrainingConfig,
+    DecisionMethod, EditConfig, EditScope, Keep, LabelsUsed, MethodRecord, RatioEdit, RatioForm,
+    RatioNorm, Retrain, Schedule, Target, Ties, TrainingConfig,
 };
 use safetensors::SafeTensors;
 
@@ -23,7 +23,10 @@ fn a_patch_by_an_unknown_method_can_be_used_and_kept() {
         (&record.name[..], record.kept_epoch),
         ("divination", Some(3))
     );
-    assert!(patch.to_string().contains("'divination'"));
+    let text = patch.to_string();
+    let made = "made by 'divination', a method this version does not know; target 1.0200; layer of \
+                epoch 3";
+    assert!(text.contains(made), "{text}");
     assert_eq!(patch.apply(&before()).unwrap(), after());
     assert_eq!(patch.revert(&after()).unwrap(), before());
     assert_eq!(load(&saved(&patch)).unwrap(), patch);
@@ -44,6 +47,8 @@ fn a_patch_with_options_unknown_can_be_used_and_kept() {
             "what is missing is not to be made up: {record:?}"
         );
         assert_eq!(record.name, "probability_ratio");
+        let made = "made by 'probability_ratio', with options this version does not know; target";
+        assert!(record.to_string().starts_with(made), "{record}");
         assert_eq!(record.options["neurons"], serde_json::json!([0, 2]));
         assert_eq!(patch.apply(&before()).unwrap(), after());
         assert_eq!(load(&saved(&patch)).unwrap(), patch);
@@ -59,6 +64,13 @@ fn known_methods_can_be_done_again() {
     assert_eq!(known.options().unwrap(), record.options);
     assert_eq!(known.neurons(), edit.neurons);
     assert!(record.parse::<Retrain>().is_none());
+    assert_eq!(known.labels(), LabelsUsed::Class);
+    let by_groups = TrainingConfig::default().with_keep(Keep::WorstGroup);
+    let retrain = Retrain::new(by_groups.clone());
+    assert_eq!(retrain.labels(), LabelsUsed::GroupsOfValidation);
+    let config = edit.config.clone().with_training(by_groups);
+    let edit = edit.with_config(config);
+    assert_eq!(edit.labels(), LabelsUsed::GroupsOfValidation);
     let retrain = Retrain::default();
     let record = MethodRecord {
         name: retrain.name().to_owned(),

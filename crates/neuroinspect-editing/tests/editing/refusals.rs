@@ -198,7 +198,7 @@ fn an_epoch_of_samples_that_are_not_there_is_an_error() {
     let (samples, layer) = settled();
     let device = Device::flex();
     let storage = Storage::Device;
-    let samples = DeviceTable::new(samples, &device, storage).unwrap();
+    let samples = DeviceTable::new(samples, &device, storage);
     let input = MethodInput::new(&samples, &samples, &layer).unwrap();
     let attempt = |listed| {
         let training = Training {

@@ -3,11 +3,11 @@
 
 use burn::tensor::{Device, Tensor, TensorData, activation::log_softmax};
 use ndarray::{Array2, array};
-use neuroinspect_core::{DecisionLayer, Observer, Seed, Silent};
+use neuroinspect_core::{DecisionLayer, Groups, Observer, Seed, Silent};
 use neuroinspect_editing::{
-    Batch, Citation, CrossEntropy, DecisionMethod, DeviceTable, Evaluation, Fitted, LabelsUsed,
-    LayerTensors, MethodInput, Objective, Recipe, Result, Sampling, Storage, Training,
-    TrainingConfig, Weighted, options_of, train,
+    Batch, Citation, CrossEntropy, DecisionMethod, DeviceTable, EditData, EditSession, Error,
+    Fitted, LabelsUsed, LayerPatch, LayerTensors, LossAndGradient, MethodInput, Objective, Result,
+    Sampling, Storage, Training, TrainingConfig, Weighted, options_of, train,
 };
 use neuroinspect_testing::{
     assert_close,
@@ -25,13 +25,13 @@ struct ClassWeighting {
 }
 
 impl Objective for ClassWeighting {
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> Evaluation {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
         let one_hot = batch.one_hot();
         let log_p = log_softmax(layer.logits(batch.features.clone()), 1);
         let weight = (one_hot.clone() * self.weights.clone()).sum_dim(1);
         let share = weight.clone() / weight.sum().unsqueeze();
         let loss = -(log_p.clone() * one_hot.clone() * share.clone()).sum();
-        Evaluation::through_logits(loss, (log_p.exp() - one_hot) * share, &batch.features)
+        LossAndGradient::through_logits(loss, (log_p.exp() - one_hot) * share, &batch.features)
     }
 }
 
@@ -42,7 +42,7 @@ struct Focal {
 }
 
 impl Objective for Focal {
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> Evaluation {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
         let one_hot = batch.one_hot();
         let log_p = log_softmax(layer.logits(batch.features.clone()), 1);
         let p = log_p.clone().exp();
@@ -51,7 +51,7 @@ impl Objective for Focal {
         let weight = of_label(one_hot.clone() * self.weights.clone());
         let weight = weight * doubt.square() / batch.len() as f64;
         let loss = -(of_label(log_p) * weight.clone()).sum();
-        Evaluation::through_logits(loss, (p - one_hot) * weight, &batch.features)
+        LossAndGradient::through_logits(loss, (p - one_hot) * weight, &batch.features)
     }
 }
 
@@ -63,7 +63,7 @@ fn reference_batch() -> (Reference, LayerTensors, Batch, Tensor<2>) {
     let features: Array2<f32> = reference.array("counterfactual.features");
     let labels = reference.indices("editing.labels");
     let samples = table(features, &labels, 10);
-    let samples = DeviceTable::new(samples, &device, Storage::Device).unwrap();
+    let samples = DeviceTable::new(samples, &device, Storage::Device);
     let all: Vec<usize> = (0..samples.len()).collect();
     let mut weights = vec![0.9_f32; 10];
     weights[3] = 1.0;
@@ -209,10 +209,39 @@ fn a_method_nobody_knows_is_recorded_and_used() {
         factor: 2.0,
         training: TrainingConfig::default().with_epochs(1, None),
     };
-    let fitted = fit(&method, [&samples, &samples], &layer, &mut Silent).unwrap();
-    let recipe = Recipe::of("toy", &method, &fitted).unwrap();
-    assert!(recipe.method.known().is_none());
-    let parsed: Upweighted = recipe.method.parse().unwrap();
-    assert_eq!((parsed.factor, recipe.method.kept_epoch), (2.0, Some(1)));
-    assert!(recipe.method.to_string().contains("'upweighted'"));
+    let data = EditData::of_parts(samples.clone(), samples.clone(), samples).unwrap();
+    let session = EditSession::new(data, &layer, &Device::flex()).unwrap();
+    let edited = session.edit(&method, &mut Silent).unwrap();
+    // It names no control and no class.
+    assert_eq!(
+        (&edited.result.control, &edited.result.verdict),
+        (&None, &None)
+    );
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    edited.patch.save(file.path()).unwrap();
+    let patch = LayerPatch::load(file.path()).unwrap();
+    assert_eq!(patch.apply(&layer).unwrap(), edited.layer);
+    assert_eq!(patch.revert(&edited.layer).unwrap(), layer);
+    let record = &patch.recipe().method;
+    assert_eq!(record, &edited.result.recipe.method);
+    assert!(record.known().is_none());
+    let parsed: Upweighted = record.parse().unwrap();
+    assert_eq!((parsed.factor, record.kept_epoch), (2.0, Some(1)));
+    assert!(record.to_string().contains("'upweighted'"));
+}
+
+#[test]
+fn groups_to_learn_from_are_asked_of_the_training_samples() {
+    let (samples, layer) = settled();
+    let names = vec!["on land".into(), "on water".into()];
+    let groups = Groups::new(names, vec![1, 0]).unwrap();
+    let grouped = samples.clone().with_groups(groups.clone()).unwrap();
+    let on_device = |samples| DeviceTable::new(samples, &Device::flex(), Storage::Device);
+    let (samples, grouped) = (on_device(samples), on_device(grouped));
+    let input = MethodInput::new(&grouped, &samples, &layer).unwrap();
+    assert_eq!(input.training_groups().unwrap(), &groups);
+    let input = MethodInput::new(&samples, &grouped, &layer).unwrap();
+    let error = input.training_groups().unwrap_err();
+    assert!(matches!(error, Error::NoTrainingGroups));
 }

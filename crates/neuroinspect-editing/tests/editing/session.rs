@@ -1,6 +1,13 @@
 //! Editing over and over on the same samples.
 
-use std::{ops::ControlFlow, sync::Arc, thread};
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
 
 use burn::tensor::Device;
 use ndarray::{Array1, Array2};
@@ -111,7 +118,7 @@ fn an_edit_says_what_it_did_and_what_retraining_does() {
     assert_eq!(result.control_metrics(), Some(after));
     assert_eq!(retrained.result.control, None, "it is the control itself");
     assert_eq!(retrained.result.verdict, None, "it is for no class");
-    let verdict = Verdict::new(ClassId(1), &result.comparison, Some(after));
+    let verdict = Verdict::new(ClassId(1), &result.comparison, result.control.as_ref());
     assert_eq!(result.verdict.as_ref(), Some(&verdict));
 
     let json = serde_json::to_string(result).unwrap();
@@ -176,6 +183,30 @@ fn a_control_is_trained_once_for_each_training() {
     let third = ratio_edit(&[0], EditScope::Class(ClassId(1)), &config);
     session.edit(&third, &mut epochs.count()).unwrap();
     assert_eq!((epochs.editing, epochs.retraining), (8, 5));
+}
+
+#[test]
+fn threads_that_ask_for_one_control_at_once_train_it_once() {
+    let session = session();
+    let epochs = AtomicUsize::new(0);
+    let training = TrainingConfig::default().with_epochs(3, None);
+    let together = Barrier::new(4);
+    let controls = thread::scope(|scope| {
+        let threads = [(); 4].map(|()| {
+            scope.spawn(|| {
+                let mut count = |_: Progress<'_>| {
+                    epochs.fetch_add(1, Ordering::Relaxed);
+                    ControlFlow::Continue(())
+                };
+                together.wait();
+                session.control(&training, &mut count)
+            })
+        });
+        threads.map(|thread| thread.join().unwrap())
+    });
+    assert_eq!(epochs.into_inner(), 3);
+    assert!(controls[0].metrics().is_some());
+    assert!(controls.iter().all(|control| *control == controls[0]));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Whether an edit did what it was for, and how it is said.
 
 use neuroinspect_core::{ClassId, Groups, Metrics};
-use neuroinspect_editing::{Change, Comparison, Conclusion, Direction, Verdict};
+use neuroinspect_editing::{Change, Comparison, Conclusion, Control, Direction, Verdict};
 use neuroinspect_testing::tables::class_ids;
 
 /// 60 samples of each of six classes, of which so many are right. Each class is also a group: the
@@ -86,7 +86,11 @@ fn the_verdict_hides_no_loss() {
             before: metrics(before),
             after: metrics(after),
         };
-        let verdict = Verdict::new(ClassId(0), &comparison, Some(&metrics(control)));
+        let verdict = Verdict::new(
+            ClassId(0),
+            &comparison,
+            Some(&Control::Measured(metrics(control))),
+        );
         assert_eq!(verdict.conclusion, conclusion, "{after:?}");
         let effect = verdict.effect(&names());
         assert!(effect.contains(sentence), "{after:?}: {effect}");
@@ -120,7 +124,12 @@ impl Case {
     fn conclusion(self) -> Conclusion {
         let (before, after) = (self.before, self.after);
         let comparison = Comparison { before, after };
-        Verdict::new(ClassId(0), &comparison, Some(&self.control)).conclusion
+        Verdict::new(
+            ClassId(0),
+            &comparison,
+            Some(&Control::Measured(self.control)),
+        )
+        .conclusion
     }
 }
 
@@ -164,8 +173,33 @@ fn the_largest_loss_is_the_one_that_is_shown_so() {
     let verdict = Verdict::new(ClassId(0), &comparison, None);
     let loss = verdict.largest_loss.unwrap();
     assert_eq!((loss.class, loss.accuracy.tenths()), (ClassId(3), -10));
-    assert_eq!(verdict.conclusion, Conclusion::HelpedAtACost);
+    assert_eq!(verdict.conclusion, Conclusion::UncomparedAtACost);
     assert_eq!(verdict.control, None);
+}
+
+/// A control that did not come to its end is no worse than none, and no better.
+#[test]
+fn without_a_control_nothing_is_said_of_retraining() {
+    let case = Case::new(0.9, 0.2);
+    let comparison = Comparison {
+        before: case.before,
+        after: case.after,
+    };
+    for control in [
+        None,
+        Some(Control::Stopped),
+        Some(Control::Failed("no groups".into())),
+    ] {
+        let verdict = Verdict::new(ClassId(0), &comparison, control.as_ref());
+        assert_eq!(verdict.conclusion, Conclusion::Uncompared, "{control:?}");
+    }
+    // What did not gain needs no control.
+    let same = Comparison {
+        after: comparison.before.clone(),
+        ..comparison
+    };
+    let verdict = Verdict::new(ClassId(0), &same, Some(&Control::Stopped));
+    assert_eq!(verdict.conclusion, Conclusion::Failed);
 }
 
 #[test]
@@ -178,7 +212,11 @@ fn nothing_is_said_of_a_class_that_was_not_measured() {
         before: case.before,
         after: case.after,
     };
-    let verdict = Verdict::new(ClassId(0), &comparison, Some(&case.control));
+    let verdict = Verdict::new(
+        ClassId(0),
+        &comparison,
+        Some(&Control::Measured(case.control)),
+    );
     assert_eq!(verdict.conclusion, Conclusion::Unmeasured);
     assert_eq!(verdict.accuracy, None);
     let effect = verdict.effect(&names());
@@ -209,6 +247,15 @@ fn every_conclusion_has_its_headline() {
             &format!("{hardly}, at a cost"),
         ),
         (
+            Conclusion::Uncompared,
+            "The edit helped \u{201c}boat\u{201d}, but was not compared with plain retraining",
+        ),
+        (
+            Conclusion::UncomparedAtACost,
+            "The edit helped \u{201c}boat\u{201d} at a cost, but was not compared with plain \
+             retraining",
+        ),
+        (
             Conclusion::Failed,
             "The edit did not help \u{201c}boat\u{201d}",
         ),
@@ -232,4 +279,19 @@ fn changes_are_told_apart_as_far_as_they_are_shown() {
         let change = Change::new(before, after);
         assert_eq!((change.tenths(), change.direction()), (tenths, direction));
     }
+}
+
+/// 1/16 is 6.25 %, in the middle between two tenths.
+#[test]
+fn what_is_shown_is_what_is_judged() {
+    let mut case = Case::new(0.063, 0.0);
+    case.before.class_accuracy[0] = Some(1.0 / 16.0);
+    let comparison = Comparison {
+        before: case.before,
+        after: case.after,
+    };
+    let verdict = Verdict::new(ClassId(0), &comparison, None);
+    assert_eq!(verdict.conclusion, Conclusion::Failed);
+    let effect = verdict.effect(&names());
+    assert!(effect.starts_with("left its accuracy at 6.3%"), "{effect}");
 }

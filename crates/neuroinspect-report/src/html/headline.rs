@@ -47,7 +47,9 @@ pub(super) fn style(conclusion: Conclusion) -> &'static str {
         Conclusion::Helped => "helped",
         Conclusion::HelpedAtACost
         | Conclusion::NoMoreThanRetraining
-        | Conclusion::NoMoreThanRetrainingAtACost => "mixed",
+        | Conclusion::NoMoreThanRetrainingAtACost
+        | Conclusion::Uncompared
+        | Conclusion::UncomparedAtACost => "mixed",
         Conclusion::Failed => "failed",
         Conclusion::Unmeasured => "unmeasured",
     }

@@ -7,8 +7,7 @@ use ndarray::{Array2, Array3};
 use neuroinspect_core::{ClassId, Groups, Metrics, NeuronId, Seed};
 use neuroinspect_counterfactual::{Counterfactual, Explanation, RankedNeuron, Ranking};
 use neuroinspect_editing::{
-    Comparison, Control, EditResult, EpochRecord, MethodRecord, RatioEdit, Recipe as EditRecipe,
-    Verdict,
+    Comparison, Control, EditRecord, EditResult, EpochRecord, MethodRecord, RatioEdit, Verdict,
 };
 use neuroinspect_illusion::{Illusion, Pair, Recipe};
 use neuroinspect_report::{
@@ -48,7 +47,7 @@ impl Sample {
     pub(crate) fn judge(&mut self) {
         let class = self.findings.class;
         let edit = self.edit();
-        let verdict = Verdict::new(class, &edit.comparison, edit.control_metrics());
+        let verdict = Verdict::new(class, &edit.comparison, edit.control.as_ref());
         edit.verdict = Some(verdict);
     }
 }
@@ -172,7 +171,7 @@ fn edit() -> EditResult {
         validation_worst_class: 0.5,
         validation_worst_group: None,
     };
-    let mut recipe = EditRecipe::new(
+    let mut recipe = EditRecord::new(
         "scenes-cnn",
         MethodRecord {
             name: RatioEdit::NAME.into(),

@@ -81,19 +81,19 @@ impl Case {
         let features = self.features.mapv(|value| value as f32);
         let samples = table(features, &self.labels, self.bias.len());
         let device = Device::flex();
-        let samples = DeviceTable::new(samples, &device, Storage::Device).unwrap();
+        let samples = DeviceTable::new(samples, &device, Storage::Device);
         (LayerTensors::of(&layer, &device), samples)
     }
 
     /// The same by the code under test.
-    fn evaluate(&self) -> Evaluation {
+    fn evaluate(&self) -> LossAndGradient {
         let (layer, samples) = self.tensors();
         let all: Vec<usize> = (0..samples.len()).collect();
         self.objective().evaluate(&layer, &samples.batch(&all))
     }
 
     /// The cross-entropy alone.
-    fn cross_entropy(&self) -> Evaluation {
+    fn cross_entropy(&self) -> LossAndGradient {
         let mut case = self.clone();
         case.config.lambda3 = 0.0;
         case.evaluate()

@@ -9,7 +9,7 @@ use crate::{DecisionMethod, Fitted, RatioEdit, Result, Retrain};
 
 /// How an edited layer was made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Recipe {
+pub struct EditRecord {
     /// Name of the classifier.
     pub model: String,
     /// Version of neuroinspect.
@@ -43,7 +43,7 @@ struct Fields {
     kept_epoch: Option<usize>,
 }
 
-impl Recipe {
+impl EditRecord {
     /// A recipe of this version of neuroinspect for a decision layer of the classifier `model`.
     pub fn new(model: impl Into<String>, method: MethodRecord) -> Self {
         Self {
@@ -158,11 +158,17 @@ impl<'de> Deserialize<'de> for MethodRecord {
 /// What was done, in a sentence for people.
 impl fmt::Display for MethodRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(method) = self.known() else {
-            let name = &self.name;
-            return write!(f, "made by '{name}', a method this version does not know");
-        };
-        f.write_str(&method.describe())?;
+        let name = &self.name;
+        match self.known() {
+            Some(method) => f.write_str(&method.describe())?,
+            None if [RatioEdit::NAME, Retrain::NAME].contains(&&**name) => {
+                write!(
+                    f,
+                    "made by '{name}', with options this version does not know"
+                )?;
+            }
+            None => write!(f, "made by '{name}', a method this version does not know")?,
+        }
         for (name, value) in &self.derived {
             write!(f, "; {name} {value:.4}")?;
         }
