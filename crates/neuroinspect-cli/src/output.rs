@@ -50,7 +50,7 @@ pub(crate) fn print<T: Serialize>(
 
 /// A share as a percentage with one decimal.
 pub(crate) fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
+    neuroinspect::editing::percent(share).replace('%', " %")
 }
 
 /// Accuracies before and after an edit, and of its control, as a table: average, `class` by its

@@ -182,4 +182,4 @@ pub use training::{
     CrossEntropy, EpochRecord, Keep, LossAndGradient, Objective, Sampling, Schedule, Shuffled,
     Ties, Training, TrainingConfig, Weighted, train,
 };
-pub use verdict::{Change, ClassChange, Conclusion, Direction, Verdict};
+pub use verdict::{Change, ClassChange, Conclusion, Direction, Verdict, percent};

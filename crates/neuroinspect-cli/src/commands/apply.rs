@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use neuroinspect::{
     core::ClassId,
-    editing::{LayerPatch, EditRecord},
+    editing::{EditRecord, LayerPatch},
     report::Schema,
 };
 use serde::Serialize;

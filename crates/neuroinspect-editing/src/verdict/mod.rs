@@ -2,6 +2,8 @@
 
 mod words;
 
+pub use self::words::percent;
+
 use neuroinspect_core::{ClassId, Metrics};
 use serde::{Deserialize, Serialize};
 

@@ -64,11 +64,20 @@ impl Verdict {
     }
 }
 
-/// Accuracies are shown to a tenth of a per cent, and told apart no finer than that. The tenths are
-/// those of the rule: a formatter would round half a tenth to the even one.
-fn percent(share: f64) -> String {
+/// An accuracy as it is shown wherever it stands beside a [`Verdict`]: in per cent, to the tenths that
+/// the verdict is made of. A formatter would round half a tenth to the even one.
+///
+/// ```
+/// use neuroinspect_editing::percent;
+///
+/// assert_eq!(percent(1.0 / 16.0), "6.3%");
+/// assert_eq!(percent(-0.001), "-0.1%");
+/// ```
+pub fn percent(share: f64) -> String {
     let tenths = tenths(share);
-    format!("{}.{}%", tenths / 10, tenths % 10)
+    let sign = if tenths < 0 { "-" } else { "" };
+    let tenths = tenths.unsigned_abs();
+    format!("{sign}{}.{}%", tenths / 10, tenths % 10)
 }
 
 fn quoted(name: &str) -> String {

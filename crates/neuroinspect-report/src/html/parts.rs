@@ -14,7 +14,7 @@ const THUMBNAIL: u32 = 224;
 
 /// Accuracies are shown to a tenth of a per cent, and told apart no finer than that.
 pub(super) fn percent(share: f64) -> String {
-    format!("{:.1}%", share * 100.0)
+    neuroinspect_editing::percent(share)
 }
 
 /// The style sheet's class for a direction.
