@@ -1,9 +1,12 @@
 //! Reading the safetensors files that neuroinspect writes.
 
 use std::{
+    cmp::Ordering,
     collections::HashMap,
-    io::{self, Read},
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use safetensors::{Dtype, tensor::Metadata};
@@ -36,14 +39,17 @@ impl TensorFormat {
 /// names.
 ///
 /// Written by [`write_tensors`](super::write_tensors). Files of version 1 of any format, which had a
-/// metadata key for each part of the description, are read too. Every error names the file.
+/// metadata key for each part of the description, are read too. Every error names the file. Tensors
+/// are read out of it when they are asked for.
 #[derive(Debug)]
 pub struct TensorFile {
     path: PathBuf,
     expected: &'static str,
     description: Map<String, Value>,
     header: Metadata,
-    data: Vec<u8>,
+    file: Mutex<File>,
+    /// Where the first tensor begins.
+    start: u64,
 }
 
 /// Why a file could not be read.
@@ -54,7 +60,7 @@ enum Failure {
 }
 
 impl TensorFile {
-    /// Reads a file of the given format. Of any other file no more is read than its header.
+    /// Opens a file of the given format, and reads its header.
     ///
     /// # Errors
     ///
@@ -64,12 +70,18 @@ impl TensorFile {
         let path = path.as_ref().to_owned();
         let expected = format.expected;
         match parts(&path, format) {
-            Ok((description, header, data)) => Ok(Self {
+            Ok(Parts {
+                description,
+                header,
+                file,
+                start,
+            }) => Ok(Self {
                 path,
                 expected,
                 description,
                 header,
-                data,
+                file: Mutex::new(file),
+                start,
             }),
             Err(Failure::Read(source)) => Err(Error::Read { path, source }),
             Err(Failure::Core(error)) => Err(error),
@@ -155,24 +167,53 @@ impl TensorFile {
         value: fn([u8; B]) -> T,
     ) -> Result<Vec<T>> {
         let found = self.shape(name)?;
-        let (data, found_dtype) = match self.header.info(name) {
-            Some(info) => (
-                self.data.get(info.data_offsets.0..info.data_offsets.1),
-                info.dtype,
-            ),
-            None => (None, dtype),
-        };
+        let info = self.header.info(name);
+        let (offsets, found_dtype) =
+            info.map_or(((0, 0), dtype), |info| (info.data_offsets, info.dtype));
         if found_dtype != dtype || found != shape {
             return Err(self.refuse(format!(
                 "'{name}' is {found_dtype:?} {found:?}, expected {dtype:?} {shape:?}"
             )));
         }
-        let data = data.ok_or_else(|| self.refuse("it is truncated"))?;
-        Ok(data.as_chunks().0.iter().copied().map(value).collect())
+        match self.between(offsets, value) {
+            Ok(values) => Ok(values),
+            Err(source) => Err(Error::Read {
+                path: self.path.clone(),
+                source,
+            }),
+        }
+    }
+
+    /// The values in the bytes from `begin` to `end`, counted from the first tensor. There is never
+    /// more than a few of the bytes in memory beside the values.
+    fn between<T, const B: usize>(
+        &self,
+        (begin, end): (usize, usize),
+        value: fn([u8; B]) -> T,
+    ) -> io::Result<Vec<T>> {
+        const VALUES_AT_ONCE: usize = 1 << 13;
+        let count = end.saturating_sub(begin) / B;
+        let mut values = Vec::new();
+        values.try_reserve_exact(count)?;
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(self.start + begin as u64))?;
+        let mut bytes = vec![0; VALUES_AT_ONCE * B];
+        while values.len() < count {
+            let bytes = &mut bytes[..VALUES_AT_ONCE.min(count - values.len()) * B];
+            file.read_exact(bytes)?;
+            values.extend(bytes.as_chunks().0.iter().copied().map(value));
+        }
+        Ok(values)
     }
 }
 
-type Parts = (Map<String, Value>, Metadata, Vec<u8>);
+/// A file that is of the format.
+struct Parts {
+    description: Map<String, Value>,
+    header: Metadata,
+    file: File,
+    start: u64,
+}
 
 fn parts(path: &Path, format: &TensorFormat) -> Result<Parts, Failure> {
     let mut file = open_regular(path).map_err(Failure::Core)?;
@@ -196,18 +237,19 @@ fn parts(path: &Path, format: &TensorFormat) -> Result<Parts, Failure> {
     let texts = header.metadata().clone();
     let texts = texts.ok_or_else(|| Failure::Format("it has no metadata".into()))?;
     let description = description(texts, format).map_err(Failure::Format)?;
-    // One byte more shows a file that goes on; the length is the header's word, and not reserved.
-    let expected = header.data_len();
-    let mut data = Vec::new();
-    file.take((expected as u64).saturating_add(1))
-        .read_to_end(&mut data)?;
-    if data.len() < expected {
-        return Err(truncated());
+    // The length of tensors is the header's word: nothing is reserved before it is found to be true.
+    let start = 8 + length;
+    let found = file.metadata()?.len().saturating_sub(start);
+    match found.cmp(&(header.data_len() as u64)) {
+        Ordering::Less => Err(truncated()),
+        Ordering::Greater => Err(Failure::Format("it is longer than its header says".into())),
+        Ordering::Equal => Ok(Parts {
+            description,
+            header,
+            file,
+            start,
+        }),
     }
-    if data.len() > expected {
-        return Err(Failure::Format("it is longer than its header says".into()));
-    }
-    Ok((description, header, data))
 }
 
 /// What a file says of itself, if it is of the format.

@@ -20,15 +20,15 @@ const METADATA: &str = "__metadata__";
 
 /// A tensor as it goes into a file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct NamedTensor {
+pub struct NamedTensor<'a> {
     name: String,
     dtype: Dtype,
     shape: Vec<usize>,
     /// Row-major, little-endian.
-    bytes: Vec<u8>,
+    bytes: Cow<'a, [u8]>,
 }
 
-impl NamedTensor {
+impl<'a> NamedTensor<'a> {
     /// A tensor of values that are bytes already: in row-major order, little-endian, a boolean one
     /// byte.
     ///
@@ -41,7 +41,7 @@ impl NamedTensor {
         name: impl Into<String>,
         dtype: DType,
         shape: impl Into<Vec<usize>>,
-        bytes: Vec<u8>,
+        bytes: impl Into<Cow<'a, [u8]>>,
     ) -> Result<Self> {
         let name = name.into();
         let dtype = match dtype {
@@ -70,8 +70,26 @@ impl NamedTensor {
             name,
             dtype,
             shape,
-            bytes,
+            bytes: bytes.into(),
         })
+    }
+
+    /// A tensor of 32-bit floats in row-major order, which are not copied on a little-endian machine:
+    /// a table may fill half of the memory.
+    pub fn f32_slice(
+        name: impl Into<String>,
+        shape: impl Into<Vec<usize>>,
+        values: &'a [f32],
+    ) -> Self {
+        if cfg!(target_endian = "big") {
+            return Self::f32(name, shape, values.iter().copied());
+        }
+        Self {
+            name: name.into(),
+            dtype: Dtype::F32,
+            shape: shape.into(),
+            bytes: bytemuck::cast_slice(values).into(),
+        }
     }
 
     /// A tensor of 32-bit floats in row-major order.
@@ -96,7 +114,7 @@ impl NamedTensor {
             name: name.into(),
             dtype: Dtype::I64,
             shape: vec![bytes.len() / size_of::<i64>()],
-            bytes,
+            bytes: bytes.into(),
         }
     }
 
@@ -108,7 +126,7 @@ impl NamedTensor {
     }
 }
 
-impl View for &NamedTensor {
+impl View for &NamedTensor<'_> {
     fn dtype(&self) -> Dtype {
         self.dtype
     }
@@ -136,7 +154,7 @@ impl View for &NamedTensor {
 pub fn write_tensors(
     path: impl AsRef<Path>,
     format: &TensorFormat,
-    tensors: &[NamedTensor],
+    tensors: &[NamedTensor<'_>],
     description: &impl Serialize,
 ) -> Result<()> {
     let path = path.as_ref();
@@ -178,7 +196,7 @@ pub fn write_tensors(
 /// untouched.
 pub fn write_safetensors(
     path: impl AsRef<Path>,
-    tensors: &[NamedTensor],
+    tensors: &[NamedTensor<'_>],
     metadata: Option<(&str, &str)>,
 ) -> Result<()> {
     through_temporary(path.as_ref(), |file| {
@@ -190,7 +208,7 @@ pub fn write_safetensors(
 }
 
 /// What the `safetensors` crate would write without a word, and nobody could read.
-fn check(tensors: &[NamedTensor]) -> io::Result<()> {
+fn check(tensors: &[NamedTensor<'_>]) -> io::Result<()> {
     let mut names = HashSet::new();
     for tensor in tensors {
         let refuse = |reason: &str| {
@@ -220,14 +238,14 @@ mod tests {
 
     use super::*;
 
-    fn tensors() -> Vec<NamedTensor> {
+    fn tensors() -> Vec<NamedTensor<'static>> {
         vec![
-            NamedTensor::f32("b", [2, 1], [0.5, -2.0]),
+            NamedTensor::f32_slice("b", [2, 1], &[0.5, -2.0]),
             NamedTensor::indices("a", [7, 8, 9]),
         ]
     }
 
-    fn written(tensors: &[NamedTensor], metadata: Option<(&str, &str)>) -> Result<Vec<u8>> {
+    fn written(tensors: &[NamedTensor<'_>], metadata: Option<(&str, &str)>) -> Result<Vec<u8>> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file.safetensors");
         write_safetensors(&path, tensors, metadata)?;
@@ -251,6 +269,13 @@ mod tests {
             (-2.0f32).to_le_bytes()
         );
         assert_eq!(file.tensor("a").unwrap().data()[16..], 9i64.to_le_bytes());
+    }
+
+    #[test]
+    fn values_borrowed_and_owned_are_the_same() {
+        let values = [0.5, -0.0, f32::MIN_POSITIVE, 1e30];
+        let borrowed = NamedTensor::f32_slice("a", [2, 2], &values);
+        assert_eq!(borrowed, NamedTensor::f32("a", [2, 2], values));
     }
 
     #[test]

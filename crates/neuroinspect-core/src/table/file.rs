@@ -66,9 +66,12 @@ impl ActivationTable {
         Self::of_file(&file, "activations").map_err(|error| in_file(&file, error))
     }
 
-    fn tensor(&self, name: &str) -> NamedTensor {
+    fn tensor(&self, name: &str) -> NamedTensor<'_> {
         let shape = [self.len(), self.width()];
-        NamedTensor::f32(name, shape, self.values().iter().copied())
+        match self.values().to_slice() {
+            Some(values) => NamedTensor::f32_slice(name, shape, values),
+            None => NamedTensor::f32(name, shape, self.values().iter().copied()),
+        }
     }
 
     fn origin(&self) -> Origin<'_> {

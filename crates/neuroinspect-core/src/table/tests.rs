@@ -560,3 +560,12 @@ proptest! {
         prop_assert_eq!(FeatureTable::load(file.path()).unwrap(), table);
     }
 }
+
+#[test]
+fn values_beyond_those_read_at_once_come_back_in_order() {
+    let values = Array2::from_shape_fn((173, 101), |(row, column)| (row * 101 + column) as f32);
+    let table = ActivationTable::new(values, origin()).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    table.save(file.path()).unwrap();
+    assert_eq!(ActivationTable::load(file.path()).unwrap(), table);
+}

@@ -83,7 +83,11 @@ pub fn save_as(
 }
 
 /// A tensor of `file` as it is written: floats in the precision asked for, others as they are.
-fn stored(tensor: burn_pack::Tensor, precision: Precision, file: &str) -> Result<NamedTensor> {
+fn stored(
+    tensor: burn_pack::Tensor,
+    precision: Precision,
+    file: &str,
+) -> Result<NamedTensor<'static>> {
     let (name, shape) = (tensor.name.clone(), tensor.shape.to_vec());
     let unreadable = |reason: String| Error::UnreadableTensor {
         file: file.to_owned(),
