@@ -17,7 +17,9 @@ use image::{Rgb, RgbImage};
 use neuroinspect::{
     DebugConfig, DebugInputs, Error, Extraction, burn,
     core::{ClassId, Classifier, FeatureTable, Precision, Progress, Seed, Silent, is_cancellation},
-    datasets::{Error as DatasetError, ImageDataset, LoaderConfig, Result, Sample},
+    datasets::{
+        Error as DatasetError, ImageDataset, LoaderConfig, Result, Sample, fingerprint_of,
+    },
     debug, extract_activations, extract_features,
     models::{CifarResNetConfig, GraphClassifier},
 };
@@ -71,6 +73,10 @@ impl ImageDataset for Shades {
         }
         Ok(RgbImage::from_pixel(8, 8, Rgb([6 * index as u8, 90, 0])))
     }
+
+    fn fingerprint(&self) -> Option<String> {
+        Some(fingerprint_of(self, ["even or odd"]))
+    }
 }
 
 fn model() -> GraphClassifier {
@@ -121,6 +127,7 @@ fn a_table_says_what_it_is_of() {
     assert_eq!(provenance.layer.as_deref(), Some(model.penultimate()));
     assert_eq!(provenance.precision, Precision::F32);
     assert_eq!(provenance.dataset.as_deref(), Some("shades"));
+    assert!(provenance.dataset_sha256.is_some());
     assert_eq!(provenance.dataset_sha256, shades.fingerprint());
     assert_eq!(table.sample_ids()[3], "shade 3");
 }

@@ -85,13 +85,33 @@ pub trait ImageDataset: Send + Sync {
     /// When the sample does not exist or its image cannot be read or decoded.
     fn image(&self, index: usize) -> Result<RgbImage>;
 
-    /// SHA-256, in hexadecimal, over what decides the samples: `None` when that cannot be told.
+    /// SHA-256, in hexadecimal, over what decides the samples and their images: `None` when that
+    /// cannot be told, as by default.
     ///
     /// It stands in the provenance of what is computed from the data set, and says whether that may
-    /// be used again. By default it covers class names, group names, ids, labels and groups;
-    /// override it with [`fingerprint_of`] where images may change under the same ids, as files do.
+    /// be used again; without one, it is computed again. Implement it by [`fingerprint_of`], with
+    /// whatever else decides the images: the state of files, or nothing where a sample's id decides
+    /// its image.
+    ///
+    /// ```
+    /// # use image::RgbImage;
+    /// # use neuroinspect_datasets::{ImageDataset, Result, Sample, fingerprint_of};
+    /// # struct Shades { classes: Vec<String>, samples: Vec<Sample> }
+    /// impl ImageDataset for Shades {
+    ///     // ...
+    /// #   fn name(&self) -> &str { "shades" }
+    /// #   fn class_names(&self) -> &[String] { &self.classes }
+    /// #   fn samples(&self) -> &[Sample] { &self.samples }
+    /// #   fn image(&self, _: usize) -> Result<RgbImage> { Ok(RgbImage::new(1, 1)) }
+    ///     fn fingerprint(&self) -> Option<String> {
+    ///         Some(fingerprint_of(self, ["flat colours, version 1"]))
+    ///     }
+    /// }
+    /// # let shades = Shades { classes: vec!["dark".into()], samples: Vec::new() };
+    /// # assert_eq!(shades.fingerprint().map(|it| it.len()), Some(64));
+    /// ```
     fn fingerprint(&self) -> Option<String> {
-        Some(fingerprint_of(self, std::iter::empty::<&str>()))
+        None
     }
 
     /// The group of each of these samples, in their order; `None` where the data set has no groups.

@@ -11,7 +11,7 @@ use std::{fs, time::Duration};
 use image::{Rgb, RgbImage};
 use neuroinspect_core::{ClassId, Error as CoreError};
 use neuroinspect_datasets::{
-    Error, ImageDataset, ImageFolder, ImageFolderConfig, Result, Sample,
+    Error, ImageDataset, ImageFolder, ImageFolderConfig, Result, Sample, fingerprint_of,
     scenes::{Scenes, ScenesConfig},
 };
 
@@ -55,6 +55,33 @@ impl ImageDataset for Greys {
         self.sample(index)?;
         Ok(RgbImage::from_pixel(4, 4, Rgb([index as u8; 3])))
     }
+    fn fingerprint(&self) -> Option<String> {
+        Some(fingerprint_of(self, std::iter::empty::<&str>()))
+    }
+}
+
+/// Images of which only their owner knows where they come from.
+struct Unknown(Greys);
+
+impl ImageDataset for Unknown {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+    fn class_names(&self) -> &[String] {
+        self.0.class_names()
+    }
+    fn samples(&self) -> &[Sample] {
+        self.0.samples()
+    }
+    fn image(&self, index: usize) -> Result<RgbImage> {
+        self.0.image(index)
+    }
+}
+
+/// Equal ids do not say that the images are equal.
+#[test]
+fn a_data_set_has_no_fingerprint_unless_it_gives_one() {
+    assert_eq!(Unknown(Greys::new(&[], &[None])).fingerprint(), None);
 }
 
 #[test]
