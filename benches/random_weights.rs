@@ -17,13 +17,13 @@ use rand::RngExt;
 use safetensors::{Dtype, tensor::TensorView};
 
 /// Classes of the classifier.
-pub const CLASSES: usize = 1000;
+pub(crate) const CLASSES: usize = 1000;
 
 /// Width of CLIP's text tower, of one block: no step of a visualization runs it.
 const TEXT_WIDTH: usize = 64;
 
 /// ResNet-18 for 224 px and 1000 classes.
-pub fn resnet18(device: &Device) -> LoadedClassifier {
+pub(crate) fn resnet18(device: &Device) -> LoadedClassifier {
     let mut weights = Weights::default();
     weights.add("conv1.weight", &[64, 3, 7, 7]);
     weights.batch_norm("bn1", 64);
@@ -49,7 +49,7 @@ pub fn resnet18(device: &Device) -> LoadedClassifier {
 }
 
 /// CLIP with the image tower of ViT-B/32, and a small text tower.
-pub fn clip_vit_b_32(device: &Device) -> Clip {
+pub(crate) fn clip_vit_b_32(device: &Device) -> Clip {
     let mut config = ClipConfig::preset("ViT-B-32").unwrap();
     config.text.width = TEXT_WIDTH;
     config.text.heads = 1;
