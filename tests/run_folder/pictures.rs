@@ -21,6 +21,15 @@ fn pairs(count: usize) -> Vec<Pair> {
         .collect()
 }
 
+fn origin() -> PictureOrigin {
+    PictureOrigin {
+        classifier_sha256: "weights".to_owned(),
+        encoder_sha256: None,
+        encoder_config_sha256: None,
+        device: device(),
+    }
+}
+
 struct Pictures {
     root: TempDir,
     folder: PictureFolder,
@@ -31,19 +40,15 @@ impl Pictures {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         Self {
-            folder: Self::folder(&root, "weights"),
+            folder: Self::folder(&root, "debug", origin()),
             networks: Networks::of(&model(), None).unwrap(),
             root,
         }
     }
 
-    fn folder(root: &TempDir, classifier: &str) -> PictureFolder {
+    fn folder(root: &TempDir, command: &str, origin: PictureOrigin) -> PictureFolder {
         let folder = RunFolder::open(root, None).unwrap();
-        folder.pictures(PictureOrigin {
-            classifier_sha256: classifier.to_owned(),
-            encoder_sha256: None,
-            device: device(),
-        })
+        folder.pictures(command, origin)
     }
 
     fn request(&self, count: usize) -> Request {
@@ -61,7 +66,7 @@ impl Pictures {
     }
 
     fn times(&self) -> BTreeMap<PathBuf, SystemTime> {
-        let files = fs::read_dir(self.root.path().join("illusions"));
+        let files = fs::read_dir(self.root.path().join("pictures/debug"));
         let files = files.unwrap().map(|file| file.unwrap());
         files
             .map(|file| (file.path(), file.metadata().unwrap().modified().unwrap()))
@@ -134,15 +139,41 @@ fn only_the_same_pictures_are_taken_up() {
         assert_eq!(reused(&bench, other), 4, "request {number}");
     }
 
-    bench.folder = Pictures::folder(&bench.root, "other weights");
-    assert_eq!(reused(&bench, &request), 0);
-    assert_eq!(reused(&bench, &request), 4);
+    let of_encoder = |config: &str| PictureOrigin {
+        encoder_sha256: Some("encoder".to_owned()),
+        encoder_config_sha256: Some(config.to_owned()),
+        ..origin()
+    };
+    for other in [
+        PictureOrigin {
+            classifier_sha256: "other weights".to_owned(),
+            ..origin()
+        },
+        of_encoder("wide heads"),
+        of_encoder("narrow heads"),
+    ] {
+        bench.folder = Pictures::folder(&bench.root, "debug", other);
+        assert_eq!(reused(&bench, &request), 0);
+        assert_eq!(reused(&bench, &request), 4);
+    }
     // Another decision layer is another classifier, whatever its weights' file.
     let mut model = model();
     let layer = neuroinspect_testing::tables::random_layer(4, 6);
     model.set_decision_layer(&layer).unwrap();
     bench.networks = Networks::of(&model, None).unwrap();
     assert_eq!(reused(&bench, &request), 0);
+}
+
+#[test]
+fn another_commands_pictures_stay() {
+    let mut bench = Pictures::new();
+    let of_debug = bench.request(4);
+    assert_eq!(bench.visualize(&of_debug, &mut Silent).1.reused, 0);
+    bench.folder = Pictures::folder(&bench.root, "visualize", origin());
+    let of_visualize = bench.request(3);
+    assert_eq!(bench.visualize(&of_visualize, &mut Silent).1.reused, 0);
+    bench.folder = Pictures::folder(&bench.root, "debug", origin());
+    assert_eq!(bench.visualize(&of_debug, &mut Silent).1.reused, 4);
 }
 
 #[test]
@@ -164,7 +195,7 @@ fn a_damaged_file_of_pictures_is_made_again() {
 #[test]
 fn pictures_that_cannot_be_kept_stop_the_work() {
     let bench = Pictures::new();
-    fs::write(bench.root.path().join("illusions"), "in the way").unwrap();
+    fs::write(bench.root.path().join("pictures"), "in the way").unwrap();
     let mut made = 0;
     let mut on_batch = |batch: Vec<Illusion>| made += batch.len();
     let kept = bench.folder.visualize(
@@ -174,6 +205,6 @@ fn pictures_that_cannot_be_kept_stop_the_work() {
         &mut on_batch,
     );
     let error = kept.unwrap_err();
-    assert!(error.to_string().contains("illusions"), "{error}");
+    assert!(error.to_string().contains("pictures"), "{error}");
     assert!(made < 6, "{made}");
 }

@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result};
 use neuroinspect::{
-    ClassTexts,
+    ClassTexts, PictureOrigin,
     burn::tensor::Device,
-    core::io::sha256_of_file,
+    core::{DeviceName, io::sha256_of_bytes},
     models::{
-        LoadConfig, LoadedClassifier, Strictness,
+        Checkpoint, LoadConfig, LoadedClassifier, Strictness,
         clip::{Clip, ClipConfig},
         load_classifier,
         prompts::class_text,
@@ -46,15 +46,26 @@ pub(crate) fn has_all_weights(loaded: &LoadedClassifier) -> bool {
     loaded.report.missing.is_empty() && loaded.report.mismatched.is_empty()
 }
 
-/// SHA-256 of the image-text encoder's weights, where there is one.
-pub(crate) fn sha256_of_encoder(args: &ClipArgs) -> Result<Option<String>> {
-    let weights = args.clip_weights.as_deref();
-    Ok(weights.map(sha256_of_file).transpose()?)
+/// What kept pictures are made with.
+pub(crate) fn picture_origin(
+    loaded: &LoadedClassifier,
+    guide: Option<&TextGuide>,
+    device: DeviceName,
+) -> PictureOrigin {
+    PictureOrigin {
+        classifier_sha256: loaded.weights_sha256.clone(),
+        encoder_sha256: guide.map(|guide| guide.weights_sha256.clone()),
+        encoder_config_sha256: guide
+            .map(|guide| sha256_of_bytes(guide.clip.config().to_json().as_bytes())),
+        device,
+    }
 }
 
 /// An image-text encoder and the prompts to ask it with.
 pub(crate) struct TextGuide {
     clip: Clip,
+    /// SHA-256 of the weights as they were read.
+    weights_sha256: String,
     pub(crate) prompts: Prompts,
 }
 
@@ -78,8 +89,12 @@ impl TextGuide {
             Some(name) => Some(ClipConfig::preset(name)?),
         };
         let prompts = options.prompts(args)?;
-        let clip = Clip::load(weights, config.as_ref(), device)?;
-        Ok(Some(Self { clip, prompts }))
+        let checkpoint = Checkpoint::open(weights)?;
+        Ok(Some(Self {
+            clip: Clip::from_checkpoint(&checkpoint, config.as_ref(), device)?,
+            weights_sha256: checkpoint.sha256().to_owned(),
+            prompts,
+        }))
     }
 
     /// The texts for classes of these names, to be embedded as they are needed.

@@ -64,8 +64,9 @@ fn findings_survive_their_file_but_for_arrays() {
         }
         assert_eq!(serde_json::from_str::<Findings>(&text).unwrap(), findings);
     }
-    write_json(&path, Schema::EVALUATION, &evaluation()).unwrap();
-    let text = std::fs::read_to_string(&path).unwrap();
+    evaluation().write(folder.path()).unwrap();
+    let path = folder.path().join(Evaluation::JSON_FILE);
+    let text = std::fs::read_to_string(path).unwrap();
     assert_eq!(
         serde_json::from_str::<Evaluation>(&text).unwrap(),
         evaluation()
@@ -209,6 +210,10 @@ fn json_gets_no_value_that_it_cannot_hold() {
     let mut evaluation = evaluation();
     evaluation.run.timings[0].seconds = f64::NAN;
     assert!(evaluation.validate().is_err());
+    // JSON would have null in its place.
+    let folder = tempfile::tempdir().unwrap();
+    assert!(evaluation.write(folder.path()).is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]

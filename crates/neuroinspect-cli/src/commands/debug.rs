@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use neuroinspect::{
-    DebugConfig, DebugInputs, Findings, PictureOrigin, RunFolder,
+    DebugConfig, DebugInputs, Findings, RunFolder,
     core::class_by_name_or_index,
     datasets::ImageDataset,
     models::LoadedClassifier,
@@ -14,7 +14,7 @@ use crate::{
     console::{Console, warn},
     exit::Exit,
     inputs::Inputs,
-    model::{self, TextGuide, has_all_weights},
+    model::{TextGuide, has_all_weights, picture_origin},
     options::Options,
     output::{accuracies, percent, print, warn_of_reused},
     record,
@@ -39,11 +39,8 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     let table = features.table();
     let edit_data = inputs.edit_data(&features);
     let texts = guide.as_ref().map(|guide| guide.texts(table.class_names()));
-    let pictures = setup.folder.pictures(PictureOrigin {
-        classifier_sha256: setup.loaded.weights_sha256.clone(),
-        encoder_sha256: model::sha256_of_encoder(&args.clip)?,
-        device: common.device,
-    });
+    let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device);
+    let pictures = setup.folder.pictures("debug", origin);
     let mut run = inputs.run(&features)?;
     record::add(&mut run, "debug", &config)?;
     if let Some(guide) = &guide {

@@ -39,10 +39,11 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DemoArgs) -> Result
     record::add(&mut run, "debug", &config)?;
     record::add(&mut run, "input", demo.classifier.input())?;
     run.add_timing("extracting features", time);
-    let pictures = folder.pictures(PictureOrigin {
+    let pictures = folder.pictures("demo", PictureOrigin {
         classifier_sha256: demo.weights_sha256.clone(),
         // It is a part of the program, of which the folder takes account.
         encoder_sha256: None,
+        encoder_config_sha256: None,
         device: common.device,
     });
     let inputs = data

@@ -31,7 +31,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &EvaluateArgs) -> Re
         group_names: Vec::new(),
         run: inputs.run(&features)?,
     };
-    folder.write_json("summary.json", Schema::EVALUATION, &evaluation)?;
+    evaluation.write(folder.path())?;
     print(common.json, Schema::EVALUATION, &evaluation, |evaluation| {
         let Metrics {
             accuracy,

@@ -5,7 +5,7 @@ mod pairs;
 
 use anyhow::{Result, bail};
 use neuroinspect::{
-    GuideSource, Kept, PictureOrigin,
+    GuideSource, Kept,
     datasets::ImageDataset,
     illusion::{Illusion, Networks, Request, visualize_each},
     report::Schema,
@@ -17,7 +17,7 @@ use crate::{
     exit::Exit,
     images,
     inputs::Setup,
-    model::{self, TextGuide},
+    model::{TextGuide, picture_origin},
     options::Options,
     output::{print, warn_of_reused},
     record,
@@ -50,6 +50,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &VisualizeArgs) -> R
         );
     }
     let guide = TextGuide::load(&args.clip, options, &setup.device)?;
+    let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device);
     let pairs = pairs::of(args, &layer, names.as_deref())?;
     let (recipe, execution) = options.illusion(&args.illusion, guide.is_some(), setup.precision)?;
     let texts = match (&guide, &names) {
@@ -102,11 +103,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &VisualizeArgs) -> R
         }
     };
     let kept = if setup.loaded.report.is_complete() {
-        let pictures = setup.folder.pictures(PictureOrigin {
-            classifier_sha256: setup.loaded.weights_sha256.clone(),
-            encoder_sha256: model::sha256_of_encoder(&args.clip)?,
-            device: common.device,
-        });
+        let pictures = setup.folder.pictures("visualize", origin);
         pictures.visualize(&networks, &request, &mut console, &mut keep)?
     } else {
         // What comes of weights at random is not taken up again.

@@ -11,7 +11,7 @@ use crate::fixture::{Fixture, fails};
 fn evaluate_writes_accuracies_at_the_top() {
     let fixture = Fixture::new();
     fixture.command("evaluate").assert().success();
-    let summary = fixture.json("out/summary.json");
+    let summary = fixture.json("out/evaluation.json");
     assert_eq!(summary["accuracy"], 1.0 / 3.0);
     assert_eq!(
         summary["class_accuracy"],
@@ -31,7 +31,7 @@ fn json_on_standard_output_is_the_summary() {
     let fixture = Fixture::new();
     let output = fixture.command("evaluate").arg("--json").output().unwrap();
     let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(printed, fixture.json("out/summary.json"));
+    assert_eq!(printed, fixture.json("out/evaluation.json"));
     assert!(output.stderr.is_empty(), "quiet when not on a terminal");
 }
 
@@ -231,7 +231,7 @@ fn every_json_has_a_schema() {
     let edit = ["--neurons", "3", "--epochs", "1"];
     let visualize = ["--neurons", "3", "--class", "owl", "--iterations", "1"];
     let runs: [(&str, &[&str], &str); 5] = [
-        ("evaluate", &[], "summary.json"),
+        ("evaluate", &[], "evaluation.json"),
         ("debug", &debug, "summary.json"),
         ("explain", &["--class", "owl"], "explanation.json"),
         ("edit", &edit, "edit.json"),

@@ -87,7 +87,7 @@ fn the_options_of_every_command_make_the_same_again() {
     let pictures = ["--neurons=3", "--class=owl", "--iterations=2", "--seed=4"];
     let edit = ["--neurons=3", "--epochs=2", "--lambda=0.5", "--seed=4"];
     let runs: [(&str, &[&str], &[&str], &str); 4] = [
-        ("evaluate", &["--batch-size=5"], &[], "summary.json"),
+        ("evaluate", &["--batch-size=5"], &[], "evaluation.json"),
         (
             "explain",
             &["--class=owl"],

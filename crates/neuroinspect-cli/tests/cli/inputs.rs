@@ -82,7 +82,7 @@ fn folders_of_some_of_the_classes_are_matched_by_name() {
     let mut command = fixture.command("evaluate");
     command.arg("--classes").arg(fixture.path("classes.txt"));
     command.assert().success();
-    let summary = fixture.json("out/summary.json");
+    let summary = fixture.json("out/evaluation.json");
     assert!(summary["class_accuracy"][0].is_null());
     assert_eq!(summary["class_accuracy"][2], 0.0);
     assert_eq!(summary["samples"], 16);
@@ -131,7 +131,7 @@ fn images_that_cannot_be_read_are_named_or_skipped() {
             .args(["--on-corrupt", "skip"])
             .assert()
             .success();
-        let summary = fixture.json("out/summary.json");
+        let summary = fixture.json("out/evaluation.json");
         assert_eq!(summary["samples"], 24);
         assert_eq!(
             summary["run"]["skipped_images"][0]["path"],

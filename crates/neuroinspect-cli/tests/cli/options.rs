@@ -368,7 +368,7 @@ fn an_input_of_ones_own_is_followed() {
         fs::read(fixture.path("out/features.safetensors")).unwrap()
     };
     let plain = features(&[]);
-    let recorded = fixture.json("out/summary.json")["run"]["configs"]["input"].clone();
+    let recorded = fixture.json("out/evaluation.json")["run"]["configs"]["input"].clone();
     let file = fixture.path("input.json");
     let option = format!("--input={}", file.display());
     fs::write(&file, recorded.to_string()).unwrap();
@@ -379,7 +379,7 @@ fn an_input_of_ones_own_is_followed() {
     fs::write(&file, other.to_string()).unwrap();
     assert!(features(&[&option]) != plain);
     assert_eq!(
-        fixture.json("out/summary.json")["run"]["configs"]["input"],
+        fixture.json("out/evaluation.json")["run"]["configs"]["input"],
         other
     );
 
@@ -406,7 +406,7 @@ fn an_input_of_ones_own_is_followed() {
         .with_weights("cifar_resnet20", &edited)
         .assert()
         .success();
-    let input = &fixture.json("out/summary.json")["run"]["configs"]["input"];
+    let input = &fixture.json("out/evaluation.json")["run"]["configs"]["input"];
     assert_eq!(input, &other, "kept with the weights");
 
     fs::write(&file, "bicubic").unwrap();
@@ -451,7 +451,7 @@ fn a_number_format_is_followed() {
         let message = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{message}");
         assert!(!message.contains("features taken from"), "{message}");
-        let configs = fixture.json("out/summary.json")["run"]["configs"].clone();
+        let configs = fixture.json("out/evaluation.json")["run"]["configs"].clone();
         let precision = configs["precision"].as_str().unwrap().to_owned();
         let table = FeatureTable::load(fixture.path("out/features.safetensors")).unwrap();
         (precision, table)

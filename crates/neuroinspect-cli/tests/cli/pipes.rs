@@ -42,7 +42,7 @@ fn pipes_are_no_images() {
     let mut evaluate = fixture.command("evaluate");
     evaluate.args(["--on-corrupt", "skip"]).timeout(TOO_LONG);
     evaluate.assert().success();
-    let skipped = &fixture.json("out/summary.json")["run"]["skipped_images"];
+    let skipped = &fixture.json("out/evaluation.json")["run"]["skipped_images"];
     assert_eq!(skipped[0]["path"], "dog/pipe.png");
 }
 
@@ -56,6 +56,6 @@ fn a_configuration_may_come_through_a_pipe() {
     let writer = std::thread::spawn(move || fs::write(pipe, r#"{"loader": {"batch_size": 5}}"#));
     evaluate.assert().success();
     writer.join().unwrap().unwrap();
-    let configs = &fixture.json("out/summary.json")["run"]["configs"];
+    let configs = &fixture.json("out/evaluation.json")["run"]["configs"];
     assert_eq!(configs["loader"]["batch_size"], 5);
 }

@@ -41,8 +41,8 @@ fn cifar() -> PathBuf {
     unpacked("cifar10-jpeg.tar.gz", "cifar10-jpeg")
 }
 
-fn summary(out: &Path) -> Value {
-    serde_json::from_slice(&fs::read(out.join("summary.json")).unwrap()).unwrap()
+fn json(out: &Path, name: &str) -> Value {
+    serde_json::from_slice(&fs::read(out.join(name)).unwrap()).unwrap()
 }
 
 /// `evaluate`, held to PyTorch's accuracy within 0.2 points: decoders of JPEG differ by a level or
@@ -58,7 +58,7 @@ fn evaluates_to(model: &str, weights: &str, expected: f64, data: &Path, names: O
         command.arg("--class-names").arg(names);
     }
     command.assert().success();
-    let found = summary(out.path())["accuracy"].as_f64().unwrap();
+    let found = json(out.path(), "evaluation.json")["accuracy"].as_f64().unwrap();
     assert!(
         (found - expected).abs() <= 0.002 + 1e-9,
         "{model}: {found}, PyTorch {expected}"
@@ -115,7 +115,7 @@ fn a_real_class_is_debugged_from_end_to_end() {
         .arg(cifar().join("train"));
     command.arg("--out").arg(out.path()).assert().success();
 
-    let summary = summary(out.path());
+    let summary = json(out.path(), "summary.json");
     // 0.680 of 1000 birds are right by PyTorch.
     let mistakes = summary["ranking"]["mistakes"].as_f64().unwrap();
     assert!((mistakes - 320.0).abs() <= 5.0, "{mistakes}");

@@ -47,7 +47,7 @@ fn wait(mut running: Running) -> (bool, String) {
 
 /// The records of finished pictures, with the times they were written.
 fn records(fixture: &Fixture) -> BTreeMap<String, SystemTime> {
-    let Ok(files) = fs::read_dir(fixture.path("out/illusions")) else {
+    let Ok(files) = fs::read_dir(fixture.path("out/pictures/debug")) else {
         return BTreeMap::new();
     };
     files

@@ -19,9 +19,9 @@ fn evaluate(fixture: &Fixture, options: &[&str]) -> (bool, FeatureTable) {
 fn features_are_taken_up_again_while_nothing_has_changed() {
     let fixture = Fixture::new();
     assert!(!evaluate(&fixture, &[]).0);
-    let before = fixture.json("out/summary.json");
+    let before = fixture.json("out/evaluation.json");
     assert!(evaluate(&fixture, &[]).0);
-    let after = fixture.json("out/summary.json");
+    let after = fixture.json("out/evaluation.json");
     for key in ["accuracy", "class_accuracy", "class_names", "samples"] {
         assert_eq!(before[key], after[key]);
     }
@@ -42,7 +42,7 @@ fn a_changed_image_is_looked_at_again() {
 
     fs::remove_file(fixture.path("images/owl/3.png")).unwrap();
     assert!(!evaluate(&fixture, &[]).0);
-    assert_eq!(fixture.json("out/summary.json")["samples"], 23);
+    assert_eq!(fixture.json("out/evaluation.json")["samples"], 23);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn other_options_are_other_features() {
         names.to_str().unwrap(),
     ];
     assert!(!evaluate(&fixture, &names).0);
-    assert_eq!(fixture.json("out/summary.json")["class_names"][2], "Strix");
+    assert_eq!(fixture.json("out/evaluation.json")["class_names"][2], "Strix");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn features_without_an_image_are_not_taken() {
     let skip = ["--on-corrupt", "skip"];
     for _ in 0..2 {
         assert!(!evaluate(&fixture, &skip).0);
-        let skipped = &fixture.json("out/summary.json")["run"]["skipped_images"];
+        let skipped = &fixture.json("out/evaluation.json")["run"]["skipped_images"];
         assert_eq!(skipped[0]["path"], "owl/broken.png");
     }
     crate::fixture::fails(&mut fixture.command("evaluate"), &["broken.png"]);

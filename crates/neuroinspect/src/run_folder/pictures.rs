@@ -24,7 +24,7 @@ use serde::Serialize;
 use super::{RunFolder, program_state, remove_from};
 use crate::Result;
 
-const FOLDER: &str = "illusions";
+pub(super) const FOLDER: &str = "pictures";
 const EXTENSION: &str = ".safetensors";
 
 const FORMAT: TensorFormat = TensorFormat {
@@ -41,6 +41,9 @@ pub struct PictureOrigin {
     pub classifier_sha256: String,
     /// SHA-256 of the encoder's weights, where pictures are guided.
     pub encoder_sha256: Option<String>,
+    /// SHA-256 of the encoder's config as JSON: weights of the same shapes serve several, such as
+    /// heads of another width.
+    pub encoder_config_sha256: Option<String>,
     /// The device computed on: devices differ in the last bits.
     pub device: DeviceName,
 }
@@ -69,10 +72,11 @@ pub struct Kept {
 }
 
 impl RunFolder {
-    /// Where this run keeps its pictures.
-    pub fn pictures(&self, origin: PictureOrigin) -> PictureFolder {
+    /// Where the runs of a command, or of whatever else has a name that serves as a folder's, keep
+    /// their pictures: those of others that use the same run folder stay.
+    pub fn pictures(&self, command: &str, origin: PictureOrigin) -> PictureFolder {
         PictureFolder {
-            folder: self.join(FOLDER),
+            folder: self.join(FOLDER).join(command),
             origin,
             program: program_state(),
         }
@@ -207,7 +211,7 @@ impl Visualizing<'_> {
         Ok(!self.kept.shortfall.interrupted)
     }
 
-    /// Removes what other requests have left: one folder holds one run.
+    /// Removes what other requests have left: a folder holds the pictures of one run.
     fn remove_others(&mut self) -> Result<()> {
         if self.others_removed {
             return Ok(());
