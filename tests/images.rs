@@ -17,9 +17,7 @@ use image::{Rgb, RgbImage};
 use neuroinspect::{
     DebugConfig, DebugInputs, Error, Extraction, burn,
     core::{ClassId, Classifier, FeatureTable, Precision, Progress, Seed, Silent, is_cancellation},
-    datasets::{
-        Error as DatasetError, ImageDataset, LoaderConfig, Result, Sample, fingerprint_of,
-    },
+    datasets::{Error as DatasetError, ImageDataset, LoaderConfig, Result, Sample, fingerprint_of},
     debug, extract_activations, extract_features,
     models::{CifarResNetConfig, GraphClassifier},
 };

@@ -64,12 +64,15 @@ fn debugged(stop: Option<usize>) -> (BTreeMap<PathBuf, Vec<u8>>, Findings) {
     let stops = stop.map(Some).into_iter().chain([None]);
     for stop in stops {
         let folder = RunFolder::open(&out, None).unwrap();
-        let pictures = folder.pictures("debug", PictureOrigin {
-            classifier_sha256: "weights".into(),
-            encoder_sha256: None,
-            encoder_config_sha256: None,
-            device: device(),
-        });
+        let pictures = folder.pictures(
+            "debug",
+            PictureOrigin {
+                classifier_sha256: "weights".into(),
+                encoder_sha256: None,
+                encoder_config_sha256: None,
+                device: device(),
+            },
+        );
         let inputs = DebugInputs::new(&model, table)
             .with_edit_data(&data)
             .with_images(&images, &extracted.indices)

@@ -138,6 +138,20 @@ impl Config {
             }
             given.insert("debug".to_owned(), Value::Object(debug));
         }
+        if let (Some(networks), Some(Value::String(recipe))) = (
+            sections.precision,
+            given
+                .get("recipe")
+                .and_then(|recipe| recipe.get("precision")),
+        ) {
+            let networks = name_of(networks)?;
+            if networks != *recipe {
+                bail!(
+                    "'precision' is {networks}, but that of 'recipe' is {recipe}: all networks of a \
+                     run compute in one"
+                );
+            }
+        }
         Ok(Self {
             seed: sections.seed,
             precision: sections.precision(),
@@ -160,6 +174,11 @@ impl Config {
             lay_over(options, given);
         }
         serde_json::from_value(options).with_context(|| format!("section '{name}'"))
+    }
+
+    /// Whether the file has a section.
+    pub(crate) fn has(&self, section: &str) -> bool {
+        self.sections.contains_key(section)
     }
 
     /// The value of a key of a section, where the file has it.
@@ -206,6 +225,14 @@ impl Sections {
             options.validate().with_context(in_section("debug"))?;
         }
         Ok(())
+    }
+}
+
+/// A number format as a file has it.
+pub(crate) fn name_of(precision: Precision) -> Result<String> {
+    match serde_json::to_value(precision)? {
+        Value::String(name) => Ok(name),
+        other => Ok(other.to_string()),
     }
 }
 

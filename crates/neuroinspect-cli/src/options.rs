@@ -19,7 +19,7 @@ use crate::{
         ClipArgs, Common, EditingArgs, FormatArgs, IllusionArgs, NeuronList, ObjectiveName,
         ReadingArgs,
     },
-    config::{Config, Prompts},
+    config::{Config, Prompts, name_of},
 };
 
 /// Weight of the class's logit in the program's objectives.
@@ -57,6 +57,19 @@ impl Options {
         given.or(self.config.precision).unwrap_or_default()
     }
 
+    /// The number format of a command whose networks compute in this one alone.
+    pub(crate) fn fixed_precision(&self, precision: Precision) -> Result<Precision> {
+        match self.config.precision {
+            Some(other) if other != precision => bail!(
+                "the configuration asks for the precision {}, but this command computes in {} \
+                 alone: leave it out",
+                name_of(other)?,
+                name_of(precision)?,
+            ),
+            _ => Ok(precision),
+        }
+    }
+
     /// How images are prepared: from `--input`, or the configuration.
     pub(crate) fn input(&self, file: Option<&Path>) -> Result<Option<InputSpec>> {
         let Some(file) = file else {
@@ -92,12 +105,21 @@ impl Options {
         Ok(prompts)
     }
 
-    /// Options of explanation and ranking; the original's are all its own.
+    /// Options of explanation and ranking; the original's are all its own, beside which none are
+    /// given.
     pub(crate) fn explaining(
         &self,
         original: bool,
     ) -> Result<(CounterfactualConfig, RankingConfig)> {
         if original {
+            for section in ["counterfactual", "ranking"] {
+                if self.config.has(section) {
+                    bail!(
+                        "--original takes the original's options, but --config gives '{section}': \
+                         leave one of them out"
+                    );
+                }
+            }
             return Ok((CounterfactualConfig::original(), RankingConfig::original()));
         }
         Ok((
@@ -232,32 +254,14 @@ impl Options {
         })
     }
 
-    /// Which neurons are edited, and how many of them are visualized.
-    pub(crate) fn neurons(
-        &self,
-        list: Option<&NeuronList>,
-        count: Option<usize>,
-        layer: &DecisionLayer,
-    ) -> Result<NeuronChoice> {
-        let by_config = self.config.section("debug", DebugConfig::new())?.neurons;
-        let auto = match by_config {
-            NeuronChoice::Auto { count } => count,
-            _ => COUNT,
-        };
-        Ok(match (list, by_config) {
-            (Some(NeuronList::Auto), _) | (None, NeuronChoice::Auto { .. }) => NeuronChoice::Auto {
-                count: count.unwrap_or(auto),
-            },
-            _ if count.is_some() => bail!("--count goes with --neurons auto alone"),
-            (Some(NeuronList::All), _) => NeuronChoice::Listed,
-            (Some(NeuronList::Given(numbers)), _) => NeuronChoice::Given(neurons(numbers, layer)?),
-            (None, choice) => choice,
-        })
+    /// What of `debug` is of no stage: which neurons, and how many of them are pictured.
+    pub(crate) fn debug(&self, base: DebugConfig) -> Result<DebugConfig> {
+        self.config.section("debug", base)
     }
 
     /// Options of the three stages, by themselves and by the configuration.
     pub(crate) fn stages(&self, base: DebugConfig, precision: Precision) -> Result<DebugConfig> {
-        let base = self.config.section("debug", base)?;
+        let base = self.debug(base)?;
         Ok(DebugConfig {
             counterfactual: self.config.section("counterfactual", base.counterfactual)?,
             ranking: self.config.section("ranking", base.ranking)?,
@@ -267,6 +271,27 @@ impl Options {
             ..base
         })
     }
+}
+
+/// Which neurons are edited: those of the command line, or else those of the configuration.
+pub(crate) fn neuron_choice(
+    (list, by_config): (Option<&NeuronList>, NeuronChoice),
+    count: Option<usize>,
+    layer: &DecisionLayer,
+) -> Result<NeuronChoice> {
+    let auto = match by_config {
+        NeuronChoice::Auto { count } => count,
+        _ => COUNT,
+    };
+    Ok(match (list, by_config) {
+        (Some(NeuronList::Auto), _) | (None, NeuronChoice::Auto { .. }) => NeuronChoice::Auto {
+            count: count.unwrap_or(auto),
+        },
+        _ if count.is_some() => bail!("--count goes with --neurons auto alone"),
+        (Some(NeuronList::All), _) => NeuronChoice::Listed,
+        (Some(NeuronList::Given(numbers)), _) => NeuronChoice::Given(neurons(numbers, layer)?),
+        (None, choice) => choice,
+    })
 }
 
 /// The neurons of a list, all of them there in the model.

@@ -127,21 +127,31 @@ impl NeuronPicture {
 
     /// A picture with the usual file names, its neuron compared with no real image yet.
     pub fn new(illusion: Illusion) -> Self {
-        let Pair { neuron, class } = illusion.pair;
-        let name = format!("{}/neuron-{neuron}-class-{class}", Self::FOLDER);
+        let pair = illusion.pair;
+        let within = |name: String| format!("{}/{name}", Self::FOLDER);
         Self {
             masked_file: illusion
                 .mask
                 .is_some()
-                .then(|| format!("{name}-masked.png")),
-            file: format!("{name}.png"),
+                .then(|| within(Self::masked_file_name(pair))),
+            file: within(Self::file_name(pair)),
             illusion,
             top_real_activation: None,
             core_relevance: None,
         }
     }
 
-    /// Whether a file in [`FOLDER`](Self::FOLDER) is called as pictures are:
+    /// What the picture of a pair is called: `neuron-3-class-7.png`.
+    pub fn file_name(Pair { neuron, class }: Pair) -> String {
+        format!("neuron-{neuron}-class-{class}.png")
+    }
+
+    /// What the picture of a pair times its mask is called: `neuron-3-class-7-masked.png`.
+    pub fn masked_file_name(Pair { neuron, class }: Pair) -> String {
+        format!("neuron-{neuron}-class-{class}-masked.png")
+    }
+
+    /// Whether a file is called as pictures are:
     /// `neuron-3-class-7.png`, or `neuron-3-class-7-masked.png`.
     pub fn is_file_name(name: &str) -> bool {
         let numbers = |name: &str| {

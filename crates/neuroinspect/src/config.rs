@@ -1,9 +1,9 @@
 //! Options of the three stages chained.
 
-use neuroinspect_core::{DecisionLayer, NeuronId, Seed};
+use neuroinspect_core::{Classifier, DecisionLayer, NeuronId, Seed, Silent};
 use neuroinspect_counterfactual::{CounterfactualConfig, RankingConfig};
 use neuroinspect_editing::EditConfig;
-use neuroinspect_illusion::{Execution, Recipe};
+use neuroinspect_illusion::{Execution, Networks, Recipe, Request, visualize};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -73,6 +73,28 @@ impl NeuronChoice {
         }
         Ok(())
     }
+}
+
+/// Checks that pictures of a classifier can be made by a recipe: that it has the classes, layers and
+/// units the objective asks for, and that the pictures have a size. What a guide is needed for is left
+/// out.
+///
+/// A copy of the classifier is prepared and tried for it.
+///
+/// # Errors
+///
+/// What [`visualize`] would refuse before its first step.
+pub fn check_recipe(recipe: &Recipe, classifier: &dyn Classifier) -> Result<()> {
+    recipe.validate()?;
+    let Some(objective) = recipe.objective.without_guide() else {
+        return Ok(());
+    };
+    let device = classifier.device();
+    let networks = Networks::new(classifier, None, &device, recipe.precision)?;
+    // Of no pairs there are no pictures; all else is looked at.
+    let request = Request::new([], recipe.clone().with_objective(objective));
+    visualize(&networks, &request, &mut Silent)?;
+    Ok(())
 }
 
 impl Default for DebugConfig {
@@ -149,6 +171,22 @@ impl DebugConfig {
         self.recipe.validate()?;
         self.execution.validate()?;
         Ok(())
+    }
+
+    /// [`validate`](Self::validate), and whether the neurons and what the pictures ask for are there in
+    /// a classifier, where there are to be pictures: what [`debug`](crate::debug()) and the pictures
+    /// themselves would refuse, before there are features.
+    ///
+    /// # Errors
+    ///
+    /// The first that does not hold, by name.
+    pub fn check(&self, classifier: &dyn Classifier) -> Result<()> {
+        self.validate()?;
+        self.neurons.check(&classifier.decision_layer()?)?;
+        match self.pictures {
+            Some(0) => Ok(()),
+            _ => check_recipe(&self.recipe, classifier),
+        }
     }
 
     /// Sets the seed of every stage that draws random numbers.

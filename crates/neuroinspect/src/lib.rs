@@ -93,7 +93,7 @@ mod images;
 mod inputs;
 mod run_folder;
 
-pub use config::{DebugConfig, NeuronChoice};
+pub use config::{DebugConfig, NeuronChoice, check_recipe};
 pub use debug::{debug, debug_each};
 pub use error::{Error, Result};
 #[cfg(feature = "datasets")]

@@ -15,7 +15,7 @@ use crate::{
     exit::Exit,
     inputs::Inputs,
     model::{TextGuide, has_all_weights, picture_origin},
-    options::Options,
+    options::{self, Options},
     output::{accuracies, percent, print, warn_of_reused},
     record,
 };
@@ -80,14 +80,21 @@ fn config(
     guided: bool,
 ) -> Result<DebugConfig> {
     let setup = &inputs.setup;
-    let mut config = options.stages(DebugConfig::new(), setup.precision)?;
-    let layer = setup.loaded.model.decision_layer()?;
-    config.neurons = options.neurons(args.neurons.as_ref(), args.count, &layer)?;
-    config.pictures = args.pictures.or(config.pictures);
-    config.editing = options.editing(&args.editing)?;
-    (config.recipe, config.execution) =
-        options.illusion(&args.illusion, guided, setup.precision)?;
-    config.validate()?;
+    let model = setup.loaded.model.as_ref();
+    let by_config = options.debug(DebugConfig::new())?;
+    let neurons = (args.neurons.as_ref(), by_config.neurons);
+    let (counterfactual, ranking) = options.explaining(false)?;
+    let (recipe, execution) = options.illusion(&args.illusion, guided, setup.precision)?;
+    let config = DebugConfig {
+        neurons: options::neuron_choice(neurons, args.count, &model.decision_layer()?)?,
+        pictures: args.pictures.or(by_config.pictures),
+        counterfactual,
+        ranking,
+        editing: options.editing(&args.editing)?,
+        recipe,
+        execution,
+    };
+    config.check(model)?;
     Ok(config)
 }
 

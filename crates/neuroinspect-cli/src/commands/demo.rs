@@ -22,15 +22,15 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DemoArgs) -> Result
     let folder = open_folder(common)?;
     let device = common.device.open()?;
     let demo = Demo::load(&device)?;
-    let mut config = options.stages(Demo::config(), Precision::F32)?;
+    let mut config = options.stages(Demo::config(), options.fixed_precision(Precision::F32)?)?;
     if let Some(steps) = args.iterations {
         config.recipe = config.recipe.with_steps(steps);
     }
-    config.validate()?;
+    config.check(demo.classifier.as_ref())?;
 
     let mut console = Console::start()?;
     let start = Instant::now();
-    let data = demo.data(config.editing.training.seed, &mut console)?;
+    let data = demo.data(options.seed, &mut console)?;
     let time = start.elapsed();
     demo.classifier.save(&folder.join(CHECKPOINT))?;
     let name = demo.classifier.name();
@@ -39,13 +39,16 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DemoArgs) -> Result
     record::add(&mut run, "debug", &config)?;
     record::add(&mut run, "input", demo.classifier.input())?;
     run.add_timing("extracting features", time);
-    let pictures = folder.pictures("demo", PictureOrigin {
-        classifier_sha256: demo.weights_sha256.clone(),
-        // It is a part of the program, of which the folder takes account.
-        encoder_sha256: None,
-        encoder_config_sha256: None,
-        device: common.device,
-    });
+    let pictures = folder.pictures(
+        "demo",
+        PictureOrigin {
+            classifier_sha256: demo.weights_sha256.clone(),
+            // It is a part of the program, of which the folder takes account.
+            encoder_sha256: None,
+            encoder_config_sha256: None,
+            device: common.device,
+        },
+    );
     let inputs = data
         .inputs()
         .with_pictures(&pictures)

@@ -5,7 +5,7 @@ mod pairs;
 
 use anyhow::{Result, bail};
 use neuroinspect::{
-    GuideSource, Kept,
+    GuideSource, Kept, check_recipe,
     datasets::ImageDataset,
     illusion::{Illusion, Networks, Request, visualize_each},
     report::Schema,
@@ -53,6 +53,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &VisualizeArgs) -> R
     let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device);
     let pairs = pairs::of(args, &layer, names.as_deref())?;
     let (recipe, execution) = options.illusion(&args.illusion, guide.is_some(), setup.precision)?;
+    check_recipe(&recipe, classifier)?;
     let texts = match (&guide, &names) {
         (Some(guide), Some(names)) => Some(guide.texts(names)),
         (Some(_), None) => {
@@ -87,6 +88,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &VisualizeArgs) -> R
         table: features.as_ref().map(|features| features.table.as_ref()),
         names: names.as_deref(),
         steps_planned: recipe.steps,
+        cleared: false,
         pictures: Vec::new(),
         record: album::Record::new(run),
     };

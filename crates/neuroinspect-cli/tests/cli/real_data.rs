@@ -58,7 +58,9 @@ fn evaluates_to(model: &str, weights: &str, expected: f64, data: &Path, names: O
         command.arg("--class-names").arg(names);
     }
     command.assert().success();
-    let found = json(out.path(), "evaluation.json")["accuracy"].as_f64().unwrap();
+    let found = json(out.path(), "evaluation.json")["accuracy"]
+        .as_f64()
+        .unwrap();
     assert!(
         (found - expected).abs() <= 0.002 + 1e-9,
         "{model}: {found}, PyTorch {expected}"

@@ -98,7 +98,10 @@ fn other_options_are_other_features() {
         names.to_str().unwrap(),
     ];
     assert!(!evaluate(&fixture, &names).0);
-    assert_eq!(fixture.json("out/evaluation.json")["class_names"][2], "Strix");
+    assert_eq!(
+        fixture.json("out/evaluation.json")["class_names"][2],
+        "Strix"
+    );
 }
 
 #[test]

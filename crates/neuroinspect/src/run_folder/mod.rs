@@ -120,9 +120,17 @@ impl RunFolder {
             Findings::HTML_FILE,
             Findings::SHEET_FILE,
         ])?;
-        remove_from(&self.join(NeuronPicture::FOLDER), |name| {
-            NeuronPicture::is_file_name(name)
-        })
+        self.remove_pictures(NeuronPicture::FOLDER)
+    }
+
+    /// Removes the pictures of neurons that an earlier run left in a folder within this one, or in
+    /// this one itself, which is `""`.
+    ///
+    /// # Errors
+    ///
+    /// As [`remove`](Self::remove).
+    pub fn remove_pictures(&self, within: &str) -> Result<()> {
+        remove_from(&self.join(within), NeuronPicture::is_file_name)
     }
 }
 

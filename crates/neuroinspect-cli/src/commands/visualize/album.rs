@@ -8,7 +8,7 @@ use neuroinspect::{
     RunFolder,
     core::FeatureTable,
     illusion::{Diverged, Illusion, Pair, Shortfall},
-    report::{Run, contact_sheet, save_png, to_rgb_image},
+    report::{NeuronPicture, Run, contact_sheet, save_png, to_rgb_image},
 };
 use serde::Serialize;
 
@@ -62,6 +62,8 @@ pub(super) struct Album<'a> {
     pub(super) table: Option<&'a FeatureTable>,
     pub(super) names: Option<&'a [String]>,
     pub(super) steps_planned: usize,
+    /// Whether the pictures that an earlier run left are gone.
+    pub(super) cleared: bool,
     /// Whole, and masked where there is a mask.
     pub(super) pictures: Vec<Vec<RgbImage>>,
     pub(super) record: Record,
@@ -69,10 +71,13 @@ pub(super) struct Album<'a> {
 
 impl Album<'_> {
     pub(super) fn add(&mut self, batch: &[Illusion]) -> Result<()> {
+        // An earlier run's pictures and record stand until there is something in their place.
+        if !batch.is_empty() {
+            self.clear()?;
+        }
         for illusion in batch {
             self.add_one(illusion)?;
         }
-        // An earlier run's record stands until there is something to put in its place.
         match self.pictures.is_empty() {
             true => Ok(()),
             false => self.write(),
@@ -83,7 +88,17 @@ impl Album<'_> {
     pub(super) fn finish(&mut self, shortfall: Shortfall) -> Result<()> {
         self.record.interrupted = shortfall.interrupted;
         self.record.diverged = shortfall.diverged;
+        self.clear()?;
         self.write()
+    }
+
+    /// Removes the pictures that an earlier run left, once: they would pass for this one's.
+    fn clear(&mut self) -> Result<()> {
+        if !self.cleared {
+            self.folder.remove_pictures("")?;
+            self.cleared = true;
+        }
+        Ok(())
     }
 
     /// Writes what there is beside the pictures themselves.
@@ -97,12 +112,12 @@ impl Album<'_> {
 
     fn add_one(&mut self, illusion: &Illusion) -> Result<()> {
         let Pair { neuron, class } = illusion.pair;
-        let image = format!("neuron-{neuron}-class-{class}.png");
+        let image = NeuronPicture::file_name(illusion.pair);
         let mut pictures = vec![to_rgb_image(illusion.image.view())?];
         save_png(self.folder.join(&image), &pictures[0])?;
         let masked_image = match illusion.masked_image() {
             Some(masked) => {
-                let name = format!("neuron-{neuron}-class-{class}-masked.png");
+                let name = NeuronPicture::masked_file_name(illusion.pair);
                 let masked = to_rgb_image(masked.view())?;
                 save_png(self.folder.join(&name), &masked)?;
                 pictures.push(masked);
