@@ -3,12 +3,13 @@
 use std::{
     collections::BTreeMap,
     fs,
+    path::PathBuf,
     process::Command,
     thread::sleep,
     time::{Instant, SystemTime},
 };
 
-use neuroinspect::core::Seed;
+use neuroinspect::core::{Seed, io::is_unfinished};
 use rand::RngExt;
 
 use crate::{
@@ -60,6 +61,19 @@ fn records(fixture: &Fixture) -> BTreeMap<String, SystemTime> {
         .collect()
 }
 
+/// Files that were being written when a run was killed.
+fn unfinished(fixture: &Fixture) -> Vec<PathBuf> {
+    let folders = ["out", "out/neurons", "out/pictures/debug"].map(|name| fixture.path(name));
+    let files = folders
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).unwrap());
+    files
+        .map(|file| file.unwrap())
+        .filter(|file| is_unfinished(file.file_name().to_str().unwrap()))
+        .map(|file| file.path())
+        .collect()
+}
+
 /// Killed at ten random moments, one in each tenth of its time, a run goes on with the pictures it
 /// had finished, and ends with the very bytes of a run left alone.
 #[test]
@@ -86,6 +100,7 @@ fn a_killed_run_goes_on_where_it_was() {
         for (name, written) in &finished {
             assert_eq!(after.get(name), Some(written), "{name} was made again");
         }
+        assert_eq!(unfinished(&fixture), Vec::<PathBuf>::new());
         taken += finished.len();
         let results = fixture.results("out");
         let names = |results: &BTreeMap<String, _>| results.keys().cloned().collect::<Vec<_>>();

@@ -28,6 +28,15 @@ pub fn write_atomically(
     })
 }
 
+/// What the names of temporary files begin with.
+const UNFINISHED: &str = ".neuroinspect-unfinished-";
+
+/// Whether a file is called as those are that [`write_atomically`] has not finished: a program that
+/// is killed leaves them behind.
+pub fn is_unfinished(name: &str) -> bool {
+    name.starts_with(UNFINISHED)
+}
+
 /// Fills a temporary file beside `path` and renames it into place.
 pub(super) fn through_temporary(
     path: &Path,
@@ -40,6 +49,7 @@ pub(super) fn through_temporary(
         };
         std::fs::create_dir_all(folder)?;
         let mut builder = tempfile::Builder::new();
+        builder.prefix(UNFINISHED);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -66,7 +76,15 @@ mod tests {
     fn a_failed_write_leaves_the_old_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/er/file");
-        write_atomically(&path, |out| out.write_all(b"old")).unwrap();
+        write_atomically(&path, |out| {
+            let files = std::fs::read_dir(path.parent().unwrap())?;
+            let names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+            assert_eq!(names.len(), 1);
+            assert!(is_unfinished(names[0].to_str().unwrap()), "{names:?}");
+            out.write_all(b"old")
+        })
+        .unwrap();
+        assert!(!is_unfinished("file"));
         let failed = write_atomically(&path, |out| {
             out.write_all(b"half of the new")?;
             Err(io::Error::other("disk full"))

@@ -12,12 +12,15 @@ use std::{
 
 use neuroinspect_core::{
     DeviceName, FeatureTable, Observer, Provenance,
-    io::{sha256_of_bytes, sha256_of_file, write_atomically},
+    io::{sha256_of_bytes, sha256_of_file},
 };
+use neuroinspect_report::{Schema, write_json};
 use serde::{Deserialize, Serialize};
 
 use super::{RunFolder, program_state, remove};
 use crate::{Extracted, Extraction, Result, extract_features};
+
+const RECORD: Schema = Schema::new("neuroinspect.features-origin", 1);
 
 /// Where features are kept, and what decides besides the [`Extraction`] whether they are taken up
 /// again.
@@ -151,13 +154,11 @@ fn save(path: &Path, extracted: &Extracted, origin: Option<Origin>) -> Result<()
     let Some(origin) = origin.filter(|_| extracted.skipped.is_empty()) else {
         return remove(&record_path(path));
     };
-    let record = serde_json::json!(Record {
+    let record = Record {
         origin,
         table_sha256: sha256_of_file(path)?,
-    });
-    let record = record.to_string();
-    write_atomically(record_path(path), |out| out.write_all(record.as_bytes()))?;
-    Ok(())
+    };
+    Ok(write_json(record_path(path), RECORD, &record)?)
 }
 
 fn record_path(table: &Path) -> PathBuf {

@@ -8,11 +8,13 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use neuroinspect_report::{Schema, to_json};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
 const FILE: &str = ".neuroinspect.lock";
+const HOLDER: Schema = Schema::new("neuroinspect.lock", 1);
 
 /// Who holds a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,9 +97,9 @@ impl Lock {
     }
 
     fn write(&self, holder: &FolderHolder) -> io::Result<()> {
-        let json = serde_json::to_vec(holder)?;
+        let json = to_json(HOLDER, holder).map_err(io::Error::other)?;
         self.0.set_len(0)?;
-        (&self.0).write_all(&json)
+        (&self.0).write_all(json.as_bytes())
     }
 }
 

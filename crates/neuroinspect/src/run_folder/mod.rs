@@ -14,9 +14,11 @@ use std::{
     env, fs,
     io::ErrorKind,
     path::{Path, PathBuf},
+    sync::OnceLock,
     time::UNIX_EPOCH,
 };
 
+use neuroinspect_core::io::is_unfinished;
 use neuroinspect_report::{Findings, NeuronPicture, Schema, write_json};
 use serde::Serialize;
 
@@ -72,10 +74,34 @@ impl RunFolder {
         };
         fs::create_dir_all(path).map_err(refuse)?;
         tempfile::tempfile_in(path).map_err(refuse)?;
-        Ok(Self {
+        // Before the work: a program may be built anew while it runs.
+        program_state();
+        let folder = Self {
             _lock: Lock::acquire(path, command)?,
             path: path.to_owned(),
-        })
+        };
+        folder.remove_unfinished();
+        Ok(folder)
+    }
+
+    /// Removes the files that a run which was killed had not finished; no other run is at work here.
+    /// They harm nobody: one that cannot be removed stays.
+    fn remove_unfinished(&self) {
+        let pictures = self.join(pictures::FOLDER);
+        let of_commands = fs::read_dir(&pictures).into_iter().flatten();
+        let of_commands = of_commands.flatten().map(|entry| entry.path());
+        for folder in [self.path.clone(), self.join(NeuronPicture::FOLDER)]
+            .into_iter()
+            .chain(of_commands)
+        {
+            let _ = remove_from(&folder, is_unfinished);
+        }
+    }
+
+    /// Whether a later run can take up features and pictures: not where the state of this program
+    /// cannot be told, so that another build might take up what it would make in another way.
+    pub fn keeps_for_later(&self) -> bool {
+        program_state().is_some()
     }
 
     /// The folder.
@@ -165,18 +191,22 @@ fn remove_from(folder: &Path, goes: impl Fn(&str) -> bool) -> Result<()> {
 }
 
 /// What tells this program from others and from other builds of it, which may compute in another way
-/// though their version is the same: path, length and time of change of its file. `None` when it
-/// cannot be told.
+/// though their version is the same: path, length and time of change of its file, as they were when
+/// this was first asked. `None` when it cannot be told.
 fn program_state() -> Option<String> {
-    let path = env::current_exe().ok()?;
-    let metadata = fs::metadata(&path).ok()?;
-    let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some(format!(
-        "{}\0{}\0{}",
-        path.display(),
-        metadata.len(),
-        changed.as_nanos()
-    ))
+    static STATE: OnceLock<Option<String>> = OnceLock::new();
+    let state = || {
+        let path = env::current_exe().ok()?;
+        let metadata = fs::metadata(&path).ok()?;
+        let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(format!(
+            "{}\0{}\0{}",
+            path.display(),
+            metadata.len(),
+            changed.as_nanos()
+        ))
+    };
+    STATE.get_or_init(state).clone()
 }
 
 #[cfg(test)]
@@ -217,6 +247,34 @@ mod tests {
         fs::create_dir(folder.join("summary.json")).unwrap();
         let error = folder.clear_findings().unwrap_err();
         assert!(error.to_string().contains("summary.json"), "{error}");
+    }
+
+    /// What a run that was killed had not finished is found by the next, and nothing else is.
+    #[test]
+    fn unfinished_files_are_removed_when_the_folder_is_opened() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = ["", "neurons", "pictures/debug"].map(|name| root.path().join(name));
+        let mut left = Vec::new();
+        for folder in &folders {
+            // As `write_atomically` leaves it that does not come to its end.
+            let name = std::cell::OnceCell::new();
+            neuroinspect_core::io::write_atomically(folder.join("file"), |_| {
+                let mut files = fs::read_dir(folder)?.map(|file| file.unwrap().path());
+                name.set(files.find(|file| file.is_file()).unwrap())
+                    .unwrap();
+                Ok(())
+            })
+            .unwrap();
+            let name = name.into_inner().unwrap();
+            fs::write(&name, "half").unwrap();
+            left.push(name);
+        }
+        let lock = RunFolder::open(&root, None).unwrap();
+        for (folder, name) in folders.iter().zip(&left) {
+            assert!(!name.exists(), "{}", name.display());
+            assert!(folder.join("file").exists());
+        }
+        drop(lock);
     }
 
     #[test]
