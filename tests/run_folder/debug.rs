@@ -4,12 +4,15 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Mutex,
 };
+
+use image::RgbImage;
 
 use neuroinspect::{
     DebugConfig, DebugInputs, Error, Extraction, Findings, NeuronChoice, PictureOrigin, RunFolder,
     core::{ClassId, Classifier, NeuronId, Observer, Silent},
-    datasets::ImageDataset,
+    datasets::{ImageDataset, ImageFolder, Sample},
     editing::{EditConfig, EditData, TrainingConfig},
     extract_features,
     illusion::{Augmentation, Execution},
@@ -107,6 +110,63 @@ fn debugged(stop: Option<usize>) -> (BTreeMap<PathBuf, Vec<u8>>, Findings) {
         }
     }
     (files, findings.unwrap())
+}
+
+/// Notes which images are decoded.
+struct Counting {
+    images: ImageFolder,
+    decoded: Mutex<Vec<usize>>,
+}
+
+impl ImageDataset for Counting {
+    fn name(&self) -> &str {
+        self.images.name()
+    }
+    fn class_names(&self) -> &[String] {
+        self.images.class_names()
+    }
+    fn samples(&self) -> &[Sample] {
+        self.images.samples()
+    }
+    fn image(&self, index: usize) -> neuroinspect::datasets::Result<RgbImage> {
+        self.decoded.lock().unwrap().push(index);
+        self.images.image(index)
+    }
+}
+
+/// However often what has been found is written.
+#[test]
+fn a_run_decodes_a_real_image_once() {
+    let root = tempfile::tempdir().unwrap();
+    let counting = Counting {
+        images: images(&root.path().join("images")),
+        decoded: Mutex::default(),
+    };
+    let model = model();
+    let extracted = extract_features(&Extraction::new(&model, &counting), &mut Silent).unwrap();
+    let table = &extracted.table;
+    let layer = model.decision_layer().unwrap();
+    let predicted = table.predicted_by(&layer).unwrap();
+    let class = (0..TinyClassifier::CLASSES)
+        .map(ClassId)
+        .max_by_key(|&class| predicted.mistakes(class).unwrap().len())
+        .unwrap();
+    counting.decoded.lock().unwrap().clear();
+    let config = DebugConfig::new()
+        .with_neurons(NeuronChoice::Given((0..3).map(NeuronId).collect()))
+        .with_recipe(recipe())
+        .with_execution(Execution::new().with_batch_size(1));
+    let inputs = DebugInputs::new(&model, table).with_images(&counting, &extracted.indices);
+    let folder = RunFolder::open(root.path().join("out"), None).unwrap();
+    folder.debug(&inputs, class, &config, &mut Silent).unwrap();
+    let mut decoded = counting.decoded.into_inner().unwrap();
+    let times = decoded.len();
+    decoded.sort_unstable();
+    decoded.dedup();
+    assert!(
+        times > 0 && times == decoded.len(),
+        "{times} of {decoded:?}"
+    );
 }
 
 #[test]

@@ -37,6 +37,11 @@ pub struct RealImages {
     pub failures: Vec<StageFailure>,
 }
 
+impl RealImages {
+    /// How many mistakes a report shows.
+    pub const MISTAKES_SHOWN: usize = 24;
+}
+
 /// A real image and what became of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RealImage {

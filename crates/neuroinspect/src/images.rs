@@ -10,8 +10,6 @@ use neuroinspect_report::{Findings, NeuronImages, RealImage, RealImages, Report,
 
 use crate::{DebugInputs, ImageSource, Result};
 
-/// Mistakes shown in a report.
-const MISTAKES_SHOWN: usize = 24;
 /// Real images shown beside a neuron's picture, of the class and of all classes.
 const TOP_SHOWN: usize = 4;
 /// Side of a real image in a report, in pixels; a smaller image is shown as it is.
@@ -26,9 +24,18 @@ impl DebugInputs<'_> {
     ///
     /// When the findings are not of these inputs, or the decision layer cannot be read.
     pub fn report<'f>(&self, findings: &'f Findings) -> Result<Report<'f>> {
+        self.report_with(findings, &mut ReadImages::default())
+    }
+
+    /// [`report`](Self::report), reading no image that has been read.
+    pub(crate) fn report_with<'f>(
+        &self,
+        findings: &'f Findings,
+        read: &mut ReadImages,
+    ) -> Result<Report<'f>> {
         Ok(Report {
             findings,
-            images: self.real_images(findings)?,
+            images: self.real_images_with(findings, read)?,
         })
     }
 
@@ -38,6 +45,15 @@ impl DebugInputs<'_> {
     ///
     /// As [`report`](Self::report).
     pub fn real_images(&self, findings: &Findings) -> Result<RealImages> {
+        self.real_images_with(findings, &mut ReadImages::default())
+    }
+
+    /// [`real_images`](Self::real_images), reading none that has been read.
+    pub(crate) fn real_images_with(
+        &self,
+        findings: &Findings,
+        read: &mut ReadImages,
+    ) -> Result<RealImages> {
         self.check(findings)?;
         let Some(source) = self.images else {
             let alone = |&pair: &Pair| NeuronImages {
@@ -54,12 +70,12 @@ impl DebugInputs<'_> {
             inputs: self,
             source,
             layer: self.classifier.decision_layer()?,
-            read: HashMap::new(),
+            read,
             failures: Vec::new(),
         };
         let mistakes = findings.explanation.counterfactuals.iter();
         let shown: Vec<usize> = mistakes
-            .take(MISTAKES_SHOWN)
+            .take(RealImages::MISTAKES_SHOWN)
             .map(|counterfactual| counterfactual.sample)
             .collect();
         let pairs = findings.pairs.iter();
@@ -102,12 +118,17 @@ impl DebugInputs<'_> {
     }
 }
 
-/// Reads real images as a report shows them, each once.
+/// Real images by row, as a report shows them, or why they cannot be read: a report that is written
+/// again and again reads each once.
+#[derive(Debug, Default)]
+pub(crate) struct ReadImages(HashMap<usize, Result<RgbImage, StageFailure>>);
+
+/// Gathers the real images of a report.
 struct Reader<'a> {
     inputs: &'a DebugInputs<'a>,
     source: ImageSource<'a>,
     layer: DecisionLayer,
-    read: HashMap<usize, Option<RgbImage>>,
+    read: &'a mut ReadImages,
     failures: Vec<StageFailure>,
 }
 
@@ -146,15 +167,19 @@ impl Reader<'_> {
     /// The image of a row; `None`, and a note of why, when it cannot be read.
     fn image(&mut self, row: usize) -> Option<RgbImage> {
         let ImageSource { dataset, indices } = self.source;
-        let read = self.read.entry(row).or_insert_with(|| {
+        let read = self.read.0.entry(row).or_insert_with(|| {
             small_image(dataset, indices[row])
-                .map_err(|error| {
-                    let failure = StageFailure::of("showing real images", &error);
-                    self.failures.push(failure);
-                })
-                .ok()
+                .map_err(|error| StageFailure::of("showing real images", &error))
         });
-        read.clone()
+        match read {
+            Ok(image) => Some(image.clone()),
+            Err(failure) => {
+                if !self.failures.contains(failure) {
+                    self.failures.push(failure.clone());
+                }
+                None
+            }
+        }
     }
 }
 

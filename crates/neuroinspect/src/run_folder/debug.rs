@@ -6,7 +6,7 @@ use neuroinspect_core::{ClassId, Observer, Progress};
 use neuroinspect_report::{Findings, Report};
 
 use super::RunFolder;
-use crate::{DebugConfig, DebugInputs, Result, debug_each};
+use crate::{DebugConfig, DebugInputs, Result, debug_each, images::ReadImages};
 
 /// Writing takes at most this share of the time, as one to so many.
 const REST: u32 = 10;
@@ -33,13 +33,14 @@ impl RunFolder {
         let mut cleared = None;
         let stop = Cell::new(false);
         let mut next = Instant::now();
+        let mut read = ReadImages::default();
         let mut keep = |findings: &Findings| {
             let cleared = cleared.get_or_insert_with(|| self.clear_findings());
             stop.set(cleared.is_err());
             let start = Instant::now();
             if findings.pictures.is_empty() || start >= next {
                 // What cannot be written now is complained of at the end.
-                let _ = self.write(inputs, findings);
+                let _ = self.write(inputs, findings, &mut read);
                 next = Instant::now() + REST * start.elapsed();
             }
         };
@@ -48,19 +49,24 @@ impl RunFolder {
             false => observer.update(progress),
         };
         let mut findings = debug_each(inputs, class, config, &mut watched, &mut keep)?;
-        let images = inputs.real_images(&findings)?;
+        let images = inputs.real_images_with(&findings, &mut read)?;
         findings.failures.extend(images.failures);
-        self.write(inputs, &findings)?;
+        self.write(inputs, &findings, &mut read)?;
         cleared.unwrap_or(Ok(()))?;
         Ok(findings)
     }
 
     /// Writes what has been found.
-    fn write(&self, inputs: &DebugInputs<'_>, findings: &Findings) -> Result<()> {
+    fn write(
+        &self,
+        inputs: &DebugInputs<'_>,
+        findings: &Findings,
+        read: &mut ReadImages,
+    ) -> Result<()> {
         if let (Some(patch), Some(file)) = (&findings.patch, &findings.edit_file) {
             patch.save(self.join(&file.path))?;
         }
-        let mut report: Report<'_> = inputs.report(findings)?;
+        let mut report: Report<'_> = inputs.report_with(findings, read)?;
         let known = &findings.failures;
         report
             .images
