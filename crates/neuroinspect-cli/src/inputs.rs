@@ -8,7 +8,7 @@ use neuroinspect::{
     burn::tensor::Device,
     core::{FeatureTable, Precision},
     datasets::{ImageDataset, ImageFolder, LoaderConfig},
-    editing::EditData,
+    editing::{EditData, percent},
     models::LoadedClassifier,
     report::{Run, SkippedImage, Timing},
 };
@@ -18,8 +18,7 @@ use crate::{
     console::{Console, warn},
     images, model,
     options::Options,
-    output::{self, percent},
-    record,
+    output, record,
 };
 
 /// A classifier on a device, and where what is made of it goes.

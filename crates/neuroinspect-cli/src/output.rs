@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use neuroinspect::{
     RunFolder,
     core::{ClassId, Metrics},
+    editing::percent,
     report::{Schema, to_json},
 };
 use serde::Serialize;
@@ -14,7 +15,13 @@ use crate::{args::Common, console::warn, record::command_line};
 
 /// The folder that `--out` names, made if it is missing, writable and this program's alone.
 pub(crate) fn open_folder(common: &Common) -> Result<RunFolder> {
-    RunFolder::open(&common.out, Some(command_line())).context("--out")
+    let folder = RunFolder::open(&common.out, Some(command_line())).context("--out")?;
+    if !folder.keeps_for_later() {
+        warn(
+            "the state of this program's file cannot be told: no run will take up what this one makes",
+        );
+    }
+    Ok(folder)
 }
 
 /// Says that pictures were taken from the folder.
@@ -46,11 +53,6 @@ pub(crate) fn print<T: Serialize>(
         }
         _ => Ok(()),
     }
-}
-
-/// A share as a percentage with one decimal.
-pub(crate) fn percent(share: f64) -> String {
-    neuroinspect::editing::percent(share).replace('%', " %")
 }
 
 /// Accuracies before and after an edit, and of its control, as a table: average, `class` by its
@@ -110,10 +112,10 @@ mod tests {
         let table = accuracies(Some((ClassId(0), "cat")), &before, &after, Some(&control));
         let expected = "\
             accuracy                   before    after  control\n\
-            average                    50.0 %   75.0 %   25.0 %\n\
-            cat                         0.0 %   50.0 %    0.0 %\n\
-            worst class                 0.0 %   50.0 %    0.0 %\n\
-            worst group                50.0 %   50.0 %    0.0 %\n\
+            average                     50.0%    75.0%    25.0%\n\
+            cat                          0.0%    50.0%     0.0%\n\
+            worst class                  0.0%    50.0%     0.0%\n\
+            worst group                 50.0%    50.0%     0.0%\n\
             (control: the same training without the probability ratio)\n";
         assert_eq!(table, expected);
 
@@ -121,8 +123,8 @@ mod tests {
         let table = accuracies(None, &before, &after, None);
         let expected = "\
             accuracy                   before    after\n\
-            average                    50.0 %   75.0 %\n\
-            worst class                 0.0 %   50.0 %\n";
+            average                     50.0%    75.0%\n\
+            worst class                  0.0%    50.0%\n";
         assert_eq!(table, expected);
     }
 }

@@ -32,7 +32,8 @@ pub(crate) fn loader(config: &LoaderConfig) -> Value {
 /// A word as a shell reads it; one that is no Unicode only resembles it.
 pub(crate) fn quoted(word: impl AsRef<OsStr>) -> String {
     let word = word.as_ref().to_string_lossy();
-    match word.contains(|c: char| c.is_whitespace() || "'\"\\$&|;<>()*?#~`![]{}".contains(c)) {
+    let special = |c: char| c.is_whitespace() || "'\"\\$&|;<>()*?#~`![]{}".contains(c);
+    match word.is_empty() || word.contains(special) {
         true => format!("'{}'", word.replace('\'', r"'\''")),
         false => word.into_owned(),
     }
@@ -45,4 +46,21 @@ pub(crate) fn command_line() -> String {
         .chain(words)
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_read_them_otherwise() {
+        for (word, expected) in [
+            ("plain/path-1.png", "plain/path-1.png"),
+            ("two words", "'two words'"),
+            ("it's", r"'it'\''s'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
+    }
 }

@@ -5,6 +5,7 @@ use neuroinspect::{
     DebugConfig, DebugInputs, Findings, RunFolder,
     core::class_by_name_or_index,
     datasets::ImageDataset,
+    editing::percent,
     models::LoadedClassifier,
     report::{EditFile, Schema, StageFailure},
 };
@@ -16,7 +17,7 @@ use crate::{
     inputs::Inputs,
     model::{TextGuide, has_all_weights, picture_origin},
     options::{self, Options},
-    output::{accuracies, percent, print, warn_of_reused},
+    output::{accuracies, print, warn_of_reused},
     record,
 };
 
@@ -170,7 +171,8 @@ fn text(findings: &Findings, folder: &RunFolder) -> String {
         let (before, after) = (&edit.comparison.before, &edit.comparison.after);
         text += &accuracies(Some((*class, name)), before, after, edit.control_metrics());
         if let Some(verdict) = &edit.verdict {
-            text += &format!("{}\n", verdict.headline(name));
+            let sentence = verdict.sentence(&edit.neurons, &findings.class_names);
+            text += &format!("{}\n{sentence}\n", verdict.headline(name));
         }
         text += &format!("measured on {}\n", edit.measured_on());
     }

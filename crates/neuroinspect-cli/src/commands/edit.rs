@@ -112,7 +112,8 @@ fn text(record: &Record<'_>) -> String {
     let Comparison { before, after } = &edit.comparison;
     text += &accuracies(class, before, after, edit.control_metrics());
     if let (Some(verdict), Some((_, name))) = (&edit.verdict, class) {
-        text += &format!("{}\n", verdict.headline(name));
+        let sentence = verdict.sentence(&edit.neurons, class_names);
+        text += &format!("{}\n{sentence}\n", verdict.headline(name));
     }
     text + &format!("measured on {}\n\n", edit.measured_on())
 }

@@ -4,6 +4,7 @@ use anyhow::Result;
 use neuroinspect::{
     core::Metrics,
     datasets::ImageDataset,
+    editing::percent,
     report::{Evaluation, Schema},
 };
 
@@ -13,7 +14,7 @@ use crate::{
     exit::Exit,
     inputs::Inputs,
     options::Options,
-    output::{percent, print},
+    output::print,
 };
 
 /// Of more classes than this, the worst are printed.

@@ -5,6 +5,7 @@ use neuroinspect::{
     core::class_by_name_or_index,
     counterfactual::{Counterfactual, Explainer, RankedNeuron, Ranking, rank},
     datasets::ImageDataset,
+    editing::percent,
     report::{Run, Schema},
 };
 use serde::Serialize;
@@ -15,7 +16,7 @@ use crate::{
     exit::Exit,
     inputs::Inputs,
     options::Options,
-    output::{percent, print},
+    output::print,
     record,
 };
 

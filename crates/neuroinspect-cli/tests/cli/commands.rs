@@ -21,7 +21,7 @@ fn evaluate_writes_accuracies_at_the_top() {
     assert!(fixture.path("out/features.safetensors").exists());
     let printed = fixture.command("evaluate").output().unwrap().stdout;
     let printed = String::from_utf8(printed).unwrap();
-    for line in ["  cat    100.0 %", "  dog      0.0 %", "  owl      0.0 %"] {
+    for line in ["  cat     100.0%", "  dog       0.0%", "  owl       0.0%"] {
         assert!(printed.contains(line), "{printed}");
     }
 }
@@ -246,6 +246,12 @@ fn every_json_has_a_schema() {
         assert!(schema.starts_with("neuroinspect."), "{name}: {schema}");
         assert!(printed["schema_version"].is_u64(), "{name}");
     }
+    let origin = fixture.json("out/features.origin.json");
+    assert_eq!(origin["schema"], "neuroinspect.features-origin");
+    assert!(origin["schema_version"].is_u64());
+    // No command has taken what another wrote.
+    let files = runs.map(|(_, _, file)| fixture.path("out").join(file));
+    assert!(files.iter().all(|file| file.exists()), "{files:?}");
 }
 
 /// Without a class, all classes share the edit, and the program says so.
@@ -268,4 +274,5 @@ fn edit_says_whose_ratios_it_changed() {
     let of_one = "neurons 3, 5 influence 'owl' less: its probability ratio is pulled to ";
     assert!(text.contains(of_one), "{text}");
     assert!(text.contains("measured on 12 samples"), "{text}");
+    assert!(text.contains("\nEditing neurons 3 and 5 "), "{text}");
 }

@@ -232,5 +232,48 @@ fn mistakes_in_a_file_are_named() {
         &mut json("{\"run\": {\n\"configs\": {\n\"sead\": 1}}}"),
         &["line 3", "sead", "seed"],
     );
+    fails(
+        &mut json(r#"{"precision": "bf16", "recipe": {"precision": "f16"}}"#),
+        &["options.json", "'precision' is bf16", "'recipe' is f16"],
+    );
     assert!(!fixture.path("out").exists(), "known before the work");
+}
+
+/// What a file asks for and the command cannot follow is not dropped without a word.
+#[test]
+fn what_a_command_cannot_follow_is_refused() {
+    let fixture = Fixture::new();
+    let file = fixture.write("options.json", r#"{"ranking": {"top": 3}}"#);
+    let mut explain = fixture.command("explain");
+    explain.args(["--class", "owl", "--original", "--config"]);
+    fails(explain.arg(file), &["--original", "'ranking'"]);
+    let file = fixture.write("options.json", r#"{"precision": "bf16"}"#);
+    let mut demo = fixture.bare("demo");
+    fails(demo.arg("--config").arg(file), &["bf16", "f32 alone"]);
+}
+
+/// Before there are features, be it that pictures come last.
+#[test]
+fn what_the_model_does_not_have_is_refused_before_the_work() {
+    let fixture = Fixture::new();
+    for (options, said) in [
+        (r#"{"debug": {"neurons": {"given": [3, 64]}}}"#, "neuron 64"),
+        (r#"{"recipe": {"objective": {"logit": 3}}}"#, "class 3"),
+        (
+            r#"{"recipe": {"objective": {"unit": {"layer": "layer9", "kind": {"channel": 0}}}}}"#,
+            "layer9",
+        ),
+        (r#"{"recipe": {"size": 31}}"#, "31"),
+    ] {
+        let file = fixture.write("options.json", options);
+        let mut debug = fixture.command("debug");
+        debug.args(["--class", "owl", "--config"]).arg(&file);
+        fails(&mut debug, &[said]);
+        if options.contains("recipe") {
+            let mut visualize = fixture.command("visualize");
+            visualize.args(["--class", "owl", "--neurons", "3", "--config"]);
+            fails(visualize.arg(file), &[said]);
+        }
+    }
+    assert!(!fixture.path("out/features.safetensors").exists());
 }

@@ -342,6 +342,24 @@ fn a_folder_holds_one_run() {
     assert!(!there("edit.json") && !there("edit.safetensors"));
 }
 
+#[test]
+fn a_visualization_takes_the_place_of_the_one_before() {
+    let fixture = Fixture::new();
+    let visualize = |neurons: &str| {
+        let mut visualize = fixture.command("visualize");
+        visualize.args(["--class", "owl", "--iterations", "1", "--neurons", neurons]);
+        visualize.assert().success();
+    };
+    let there = |neuron: usize| {
+        let name = format!("out/neuron-{neuron}-class-2.png");
+        fixture.path(&name).exists()
+    };
+    visualize("3,5");
+    assert!(there(3) && there(5));
+    visualize("5,7");
+    assert!(!there(3) && there(5) && there(7));
+}
+
 /// Without a chance to remove what is there, the work ends soon, and what there is by then is told.
 #[test]
 fn a_folder_that_cannot_be_cleared_ends_the_work_with_its_report() {

@@ -3,11 +3,12 @@
 use image::RgbImage;
 use maud::{Markup, html};
 use neuroinspect_counterfactual::RankedNeuron;
+use neuroinspect_editing::percent;
 use neuroinspect_illusion::{Objective, Pair};
 
 use super::{
     neurons::Blame,
-    parts::{bar, percent, pixels, thumbnail, value},
+    parts::{bar, pixels, thumbnail, value},
 };
 use crate::{
     ContextEffect, Findings, NeuronImages, NeuronPicture, RealImage, Result,

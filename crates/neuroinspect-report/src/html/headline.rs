@@ -1,13 +1,9 @@
-//! What was found and what the edit did, in words.
+//! What was found, in words.
 
-use neuroinspect_core::NeuronId;
-use neuroinspect_editing::{Conclusion, EditResult, Verdict};
+use neuroinspect_editing::Conclusion;
 
 use super::parts::count;
 use crate::Findings;
-
-/// More neurons than this are counted, not listed.
-const LISTED: usize = 6;
 
 /// The finding in one sentence.
 pub(super) fn finding(findings: &Findings) -> String {
@@ -52,26 +48,5 @@ pub(super) fn style(conclusion: Conclusion) -> &'static str {
         | Conclusion::UncomparedAtACost => "mixed",
         Conclusion::Failed => "failed",
         Conclusion::Unmeasured => "unmeasured",
-    }
-}
-
-/// What the edit did, in one sentence that hides no loss.
-pub(super) fn effect(findings: &Findings, edit: &EditResult, verdict: &Verdict) -> String {
-    let neurons = neurons(&edit.neurons);
-    format!(
-        "Editing {neurons} {}.",
-        verdict.effect(&findings.class_names)
-    )
-}
-
-fn neurons(neurons: &[NeuronId]) -> String {
-    match neurons {
-        [] => "no neuron".to_owned(),
-        [one] => format!("neuron {one}"),
-        [first @ .., last] if neurons.len() <= LISTED => {
-            let first: Vec<_> = first.iter().map(ToString::to_string).collect();
-            format!("neurons {} and {last}", first.join(", "))
-        }
-        many => count(many.len(), "neuron"),
     }
 }

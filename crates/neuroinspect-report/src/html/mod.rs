@@ -9,15 +9,14 @@ mod run;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use neuroinspect_core::Metrics;
+use neuroinspect_editing::percent;
 
-use self::parts::{change, count, percent, thumbnail};
-use crate::{Findings, Report, Result};
+use self::parts::{change, count, thumbnail};
+use crate::{Findings, RealImages, Report, Result};
 
 const STYLE: &str = include_str!("style.css");
 /// Says to the browser what the tests say to us: nothing is loaded, nothing runs.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
-/// How many mistakes are shown.
-const MISTAKES: usize = 24;
 
 /// The page of a report that has been found valid.
 pub(crate) fn page(report: &Report<'_>) -> Result<Markup> {
@@ -57,7 +56,7 @@ fn header(report: &Report<'_>) -> Markup {
             @if let Some(edit) = &findings.edit && let Some(verdict) = &edit.verdict {
                 p class={ "verdict " (headline::style(verdict.conclusion)) } {
                     strong { (verdict.headline(name)) }
-                    (headline::effect(findings, edit, verdict))
+                    (verdict.sentence(&edit.neurons, &findings.class_names))
                 }
             }
             (shortfall(report))
@@ -129,7 +128,7 @@ fn mistakes(report: &Report<'_>) -> Result<Markup> {
         .images
         .mistakes
         .iter()
-        .take(MISTAKES)
+        .take(RealImages::MISTAKES_SHOWN)
         .map(|sample| thumbnail(findings, sample))
         .collect::<Result<_>>()?;
     let more = mistakes.saturating_sub(shown.len());

@@ -2,10 +2,11 @@
 
 use maud::{Markup, html};
 use neuroinspect_counterfactual::RankedNeuron;
+use neuroinspect_editing::percent;
 
 use super::{
     card::card,
-    parts::{bar, count, percent, value},
+    parts::{bar, count, value},
 };
 use crate::{Findings, Report, Result};
 

@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 use neuroinspect_core::{ClassId, Metrics};
 
-use neuroinspect_editing::{Change, EditResult};
+use neuroinspect_editing::{Change, EditResult, percent};
 
-use super::parts::{change, count, percent, style, value};
+use super::parts::{change, count, style, value};
 use crate::Findings;
 
 /// More classes than this are cut to those that changed most.

@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 use maud::{Markup, html};
-use neuroinspect_editing::{Change, Direction};
+use neuroinspect_editing::{Change, Direction, percent};
 
 use crate::{
     Findings, RealImage, Result,
@@ -11,11 +11,6 @@ use crate::{
 
 /// Longer side of an embedded thumbnail, in pixels: twice its size on the page.
 const THUMBNAIL: u32 = 224;
-
-/// Accuracies are shown to a tenth of a per cent, and told apart no finer than that.
-pub(super) fn percent(share: f64) -> String {
-    neuroinspect_editing::percent(share)
-}
 
 /// The style sheet's class for a direction.
 pub(super) fn style(direction: Direction) -> &'static str {
