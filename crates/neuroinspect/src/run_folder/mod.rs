@@ -62,6 +62,8 @@ impl RunFolder {
     ///
     /// `command` is what another program is told that wants the folder meanwhile.
     ///
+    /// Files that a run which was killed had not finished are removed.
+    ///
     /// # Errors
     ///
     /// [`Error::FolderHeld`] when another run holds it, in this process or another;
@@ -269,12 +271,11 @@ mod tests {
             fs::write(&name, "half").unwrap();
             left.push(name);
         }
-        let lock = RunFolder::open(&root, None).unwrap();
+        let _held = RunFolder::open(&root, None).unwrap();
         for (folder, name) in folders.iter().zip(&left) {
             assert!(!name.exists(), "{}", name.display());
             assert!(folder.join("file").exists());
         }
-        drop(lock);
     }
 
     #[test]
