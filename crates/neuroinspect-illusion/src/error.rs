@@ -1,6 +1,6 @@
 //! The errors of visualization.
 
-use neuroinspect_core::Precision;
+use neuroinspect_core::{LayerKind, Precision};
 
 use crate::Diverged;
 
@@ -57,6 +57,30 @@ pub enum Error {
         recipe: Precision,
         /// The networks'.
         networks: Precision,
+    },
+    /// The layer that a classifier calls its penultimate one has no number per neuron.
+    #[error(
+        "layer '{layer}' of classifier '{classifier}', its penultimate one, gives {found} where \
+         {expected} is needed; name the layer that gives the features, or leave \
+         `Classifier::penultimate` as it is",
+        expected = LayerKind::Features
+    )]
+    PenultimateKind {
+        /// Name of the classifier.
+        classifier: String,
+        /// Name of the layer.
+        layer: String,
+        /// What the layer gives.
+        found: LayerKind,
+    },
+    /// A state to go on from that is of another optimisation.
+    #[error(
+        "the state to go on from has another {what} than the batch that it is given for: go on \
+         with the request that it comes from, or begin anew"
+    )]
+    OtherState {
+        /// What does not agree.
+        what: &'static str,
     },
     /// A recipe that cannot be written as JSON, and so has no hash.
     #[error("the recipe cannot be written as JSON")]

@@ -95,12 +95,14 @@ impl fmt::Debug for PreparedClassifier {
 impl PreparedClassifier {
     /// Copies a classifier in [evaluation state](neuroinspect_core::CopyClassifier), makes once what
     /// would be made at every step ([`Classifier::fold`]), and tries the copy: one forward pass over
-    /// images that cannot be differentiated and one over the same that can must agree.
+    /// images that cannot be differentiated and one over the same that can must agree, and its
+    /// penultimate layer, asked for by name, must give features.
     ///
     /// # Errors
     ///
     /// [`Error::DiffersWhenTracked`] and [`Error::NoGradient`] for a classifier that cannot be
-    /// optimised through; when its input is out of range, its features or its map do not have the
+    /// optimised through; [`Error::PenultimateKind`] where its penultimate layer gives a map or
+    /// tokens; when its input is out of range, its features or its map do not have the
     /// decision layer's width, its outputs are not finite, or the device does not compute in
     /// `precision`.
     pub fn new(classifier: &dyn Classifier, device: &Device, precision: Precision) -> Result<Self> {
@@ -137,8 +139,15 @@ impl PreparedClassifier {
             }
         }
         check_tracked(name, precision, features, || {
-            prepared.activations(tracked(images)).features
+            prepared.activations(tracked(images.clone())).features
         })?;
+        // As an objective of layers asks for them.
+        let penultimate = prepared.network.penultimate();
+        let (features, _) = prepared.features_and_layers(images, &[penultimate])?;
+        if features.dims() != expected {
+            let what = format!("layer '{penultimate}' of classifier '{name}'");
+            return Err(Error::shape(what, expected, features.dims()));
+        }
         Ok(prepared)
     }
 
@@ -190,18 +199,25 @@ impl PreparedClassifier {
         names.extend_from_slice(layers);
         let values = self.precision.cast(images);
         let values = self.network.activations_at(values, &names)?;
-        let what = || format!("layers of classifier '{}'", self.name());
-        let found = values.len();
+        let (expected, found) = (names.len(), values.len());
         let mut values = values.into_iter().map(|values| match values {
             LayerValues::Map(map) => LayerValues::Map(Precision::F32.cast(map)),
             LayerValues::Tokens(tokens) => LayerValues::Tokens(Precision::F32.cast(tokens)),
             LayerValues::Features(features) => LayerValues::Features(Precision::F32.cast(features)),
         });
         match values.next() {
-            Some(LayerValues::Features(features)) if found == names.len() => {
+            Some(LayerValues::Features(features)) if found == expected => {
                 Ok((features, values.collect()))
             }
-            _ => Err(neuroinspect_core::Error::length(what(), names.len(), found).into()),
+            Some(other) if found == expected => Err(Error::PenultimateKind {
+                classifier: self.name().to_owned(),
+                layer: self.network.penultimate().to_owned(),
+                found: other.kind(),
+            }),
+            _ => {
+                let what = format!("layers of classifier '{}'", self.name());
+                Err(neuroinspect_core::Error::length(what, expected, found).into())
+            }
         }
     }
 

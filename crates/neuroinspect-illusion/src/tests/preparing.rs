@@ -46,6 +46,10 @@ pub(super) enum Quirk {
     EmptyMap,
     /// It has no map.
     NoMap,
+    /// Its penultimate layer, asked for by name, gives its map.
+    MapByName,
+    /// Its penultimate layer, asked for by name, has one number more than its decision layer.
+    WideByName,
     /// What can be differentiated is a little brighter.
     Brighter(f32),
     /// Its features are no numbers.
@@ -124,7 +128,9 @@ impl Classifier for Watched {
             }
             Quirk::NoMap => (features, None),
             Quirk::NoNumbers => (features / 0.0 * 0.0, map),
-            Quirk::None | Quirk::Brighter(_) => (features, map),
+            Quirk::None | Quirk::MapByName | Quirk::WideByName | Quirk::Brighter(_) => {
+                (features, map)
+            }
         };
         Activations { features, map }
     }
@@ -155,6 +161,14 @@ impl Classifier for Watched {
     fn activations_at(&self, images: Tensor<4>, layers: &[&str]) -> Result<Vec<LayerValues>> {
         let Activations { features, map } = self.activations(images);
         let values = layers.iter().map(|&layer| match (layer, &map) {
+            ("features", Some(map)) if self.quirk == Quirk::MapByName => {
+                Ok(LayerValues::Map(map.clone()))
+            }
+            ("features", _) if self.quirk == Quirk::WideByName => {
+                let one = features.clone().narrow(1, 0, 1);
+                let wider = Tensor::cat(vec![one, features.clone()], 1);
+                Ok(LayerValues::Features(wider))
+            }
             ("features", _) => Ok(LayerValues::Features(features.clone())),
             ("conv", Some(map)) => Ok(LayerValues::Map(map.clone())),
             _ => Err(neuroinspect_core::unknown_layer(
@@ -213,10 +227,20 @@ fn widths_are_checked_before_the_first_step() {
             Quirk::EmptyMap,
             "feature map of classifier 'watched': expected [2, 6, height, width], found [2, 6, 0, 6]",
         ),
+        (
+            Quirk::WideByName,
+            "layer 'features' of classifier 'watched': expected [2, 6], found [2, 7]",
+        ),
     ];
     for (quirk, message) in expected {
         assert_eq!(refusal(quirk).to_string(), message);
     }
+    let error = refusal(Quirk::MapByName);
+    assert!(matches!(error, Error::PenultimateKind { .. }));
+    let error = error.to_string();
+    let cause = "layer 'features' of classifier 'watched', its penultimate one, gives map \
+                 [N, C, h, w] where features [N, D] is needed";
+    assert!(error.starts_with(cause), "{error}");
     let guide = Guide {
         encoder: &TinyEncoder::new(8, &device()),
         class_embeddings: class_embeddings(CLASSES, TinyEncoder::WIDTH + 1),
