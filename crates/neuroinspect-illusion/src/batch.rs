@@ -6,10 +6,10 @@ use burn::tensor::{Tensor, TensorData};
 use neuroinspect_core::{ClassId, read_back};
 
 use crate::{
-    Diverged, Error, Illusion, Pair, Request, Result, TracePoint,
+    BatchKeeper, Diverged, Error, FinishedBatch, Pair, Request, Result, TracePoint,
     context::Context,
     objective::{Response, similarity},
-    optimizer::AdamW,
+    optimization::Optimization,
     view::{View, ViewConstants, made_ahead},
     visualize::StepCount,
 };
@@ -62,54 +62,91 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// Runs the steps from `parameter` until the last one, or until the observer stops the work or
-    /// every pair has diverged, and looks at what has become of each pair.
+    /// Runs the steps from `parameter`, or from where an earlier run stood, until the last one, or
+    /// until the observer stops the work or every pair has diverged, and looks at what has become of
+    /// each pair.
     ///
     /// A pair that diverges leaves the others as they are: every operation keeps images apart.
     pub(crate) fn optimize(
         &self,
         parameter: Tensor<4>,
         progress: &mut StepCount<'_>,
-    ) -> Result<Vec<OfPair<Illusion>>> {
+        keeper: &mut dyn BatchKeeper,
+    ) -> Result<FinishedBatch> {
         let Request {
             recipe, execution, ..
         } = self.context.request;
         let (pairs, size) = (self.pairs, self.context.pictures.size());
-        let view = |step| ViewConstants::new(recipe, pairs, size, step);
-        made_ahead(recipe.steps, execution.augmentations_ahead, view, |views| {
-            self.optimize_through(views, parameter, progress)
+        let optimization = match keeper.go_on(pairs) {
+            Some(state) => Optimization::go_on(self, state)?,
+            None => Optimization::new(self, parameter),
+        };
+        let first = optimization.steps;
+        progress.skip(first);
+        let view = |index| ViewConstants::new(recipe, pairs, size, first + index);
+        let count = recipe.steps - first;
+        made_ahead(count, execution.augmentations_ahead, view, |views| {
+            self.optimize_through(views, optimization, progress, keeper)
         })
     }
 
     fn optimize_through(
         &self,
         views: &mut dyn Iterator<Item = ViewConstants>,
-        mut parameter: Tensor<4>,
+        mut optimization: Optimization<'_>,
         progress: &mut StepCount<'_>,
-    ) -> Result<Vec<OfPair<Illusion>>> {
-        let recipe = &self.context.request.recipe;
-        let trace_every = self.context.request.execution.trace_every;
-        let mut optimizer = AdamW::new(recipe);
-        let mut traces = vec![Ok(Vec::new()); self.pairs.len()];
-        let mut steps: usize = 0;
+        keeper: &mut dyn BatchKeeper,
+    ) -> Result<FinishedBatch> {
+        let Request {
+            recipe, execution, ..
+        } = self.context.request;
+        let keeps = keeper.keeps_checkpoints();
+        let mut interrupted = false;
         for view in views {
             let view = View::new(view, self.context.device());
-            let evaluation = self.evaluate(parameter.clone(), &view)?;
-            if steps.is_multiple_of(trace_every) {
-                self.trace(steps, evaluation.losses, evaluation.response, &mut traces)?;
-                if traces.iter().all(OfPair::is_err) {
+            let evaluation = self.evaluate(optimization.parameter.clone(), &view)?;
+            let steps = optimization.steps;
+            if steps.is_multiple_of(execution.trace_every) {
+                let (losses, response) = (evaluation.losses, evaluation.response);
+                self.trace(steps, losses, response, &mut optimization.traces)?;
+                if optimization.traces.iter().all(OfPair::is_err) {
                     progress.advance(recipe.steps - steps);
                     break;
                 }
             }
-            parameter = optimizer.step(parameter, evaluation.gradient);
-            steps += 1;
+            optimization.step(evaluation.gradient);
+            let steps = optimization.steps;
+            let under_way = steps < recipe.steps;
+            let due = steps.is_multiple_of(execution.checkpoint_every);
+            if keeps && under_way && due {
+                keeper.checkpoint(optimization.state(self)?);
+            }
             progress.advance(1);
             if progress.stopped {
+                if keeps && under_way && !due {
+                    keeper.checkpoint(optimization.state(self)?);
+                }
+                interrupted = under_way;
                 break;
             }
         }
-        self.finish(parameter, steps, traces)
+        let Optimization {
+            parameter,
+            steps,
+            traces,
+            ..
+        } = optimization;
+        let mut batch = FinishedBatch {
+            interrupted,
+            ..FinishedBatch::default()
+        };
+        for of_pair in self.finish(parameter, steps, traces)? {
+            match of_pair {
+                Ok(illusion) => batch.illusions.push(illusion),
+                Err(diverged) => batch.diverged.push(diverged),
+            }
+        }
+        Ok(batch)
     }
 
     /// The gradient at `parameter`, seen through `view`.

@@ -20,6 +20,10 @@ pub struct Execution {
     /// device does not wait for it; each takes some 2 MB at 224 pixels. 0 makes it when it is
     /// needed. Default 2.
     pub augmentations_ahead: usize,
+    /// Steps between two checkpoints of the batch under way, at least 1; each is one read of
+    /// `9 S^2` numbers a pair from the device, and none is made where nobody keeps them: see
+    /// [`visualize_batches`](crate::visualize_batches). Default 50.
+    pub checkpoint_every: usize,
 }
 
 impl Default for Execution {
@@ -28,6 +32,7 @@ impl Default for Execution {
             batch_size: 8,
             trace_every: 10,
             augmentations_ahead: 2,
+            checkpoint_every: 50,
         }
     }
 }
@@ -56,6 +61,12 @@ impl Execution {
         self
     }
 
+    /// Sets the steps between two checkpoints of the batch under way.
+    pub fn with_checkpoint_every(mut self, steps: usize) -> Self {
+        self.checkpoint_every = steps;
+        self
+    }
+
     /// Checks every option against its range.
     ///
     /// # Errors
@@ -65,6 +76,7 @@ impl Execution {
         for (option, value) in [
             ("batch_size", self.batch_size),
             ("trace_every", self.trace_every),
+            ("checkpoint_every", self.checkpoint_every),
         ] {
             if value == 0 {
                 return Err(Error::option(option, value, "at least 1"));

@@ -4,6 +4,8 @@ use ndarray::{Array2, Array3};
 use neuroinspect_core::{ClassId, NeuronId};
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
+
 /// A neuron to be pictured within a class.
 ///
 /// A batch is a list of pairs: one neuron with many classes and many neurons with one class are
@@ -41,6 +43,31 @@ pub struct Shortfall {
     #[serde(default)]
     pub diverged: Vec<Diverged>,
     /// As [`Illusions::interrupted`].
+    pub interrupted: bool,
+}
+
+impl Shortfall {
+    /// Refuses that none of `pairs` pairs has a picture, though the work was not interrupted.
+    ///
+    /// # Errors
+    ///
+    /// [`Diverged`](crate::Error::Diverged) with the first of them.
+    pub fn refuse_all_diverged(self, pairs: usize) -> Result<Self> {
+        match self.diverged.first() {
+            Some(&first) if !self.interrupted && self.diverged.len() == pairs => Err(first.into()),
+            _ => Ok(self),
+        }
+    }
+}
+
+/// What has become of one batch of pairs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FinishedBatch {
+    /// One picture per pair, in the order of the pairs, but for those in `diverged`.
+    pub illusions: Vec<Illusion>,
+    /// The pairs whose optimisation left the finite numbers, in their order.
+    pub diverged: Vec<Diverged>,
+    /// Whether the observer stopped the batch before its last step.
     pub interrupted: bool,
 }
 

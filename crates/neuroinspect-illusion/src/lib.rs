@@ -8,7 +8,8 @@
 //! - A [`Request`] says which [`Pair`]s of neuron and class are pictured, by what [`Recipe`], and in
 //!   what [`Execution`]. The recipe alone decides what a picture shows; its hash, and that of a
 //!   piece of [`Work`], names it.
-//! - [`visualize`] makes the pictures, and [`visualize_each`] hands them over as they come.
+//! - [`visualize`] makes the pictures, [`visualize_each`] hands them over as they come, and
+//!   [`visualize_batches`] lets a [`BatchKeeper`] keep the batch under way, to go on after a kill.
 //! - [`classes_of_neuron`] and [`neurons_of_class`] propose pairs; [`core_relevance`] hints at which
 //!   neurons are spurious.
 //!
@@ -156,6 +157,7 @@ mod finish;
 mod illusion;
 mod mask;
 mod objective;
+mod optimization;
 mod optimizer;
 mod parameter;
 mod prepare;
@@ -171,12 +173,13 @@ mod warp;
 pub use augment::Augmentation;
 pub use error::{Error, Result};
 pub use execution::Execution;
-pub use illusion::{Diverged, Illusion, Illusions, Pair, Shortfall, TracePoint};
+pub use illusion::{Diverged, FinishedBatch, Illusion, Illusions, Pair, Shortfall, TracePoint};
 pub use mask::activation_mask;
 pub use objective::Objective;
+pub use optimization::{BatchKeeper, OptimizationState};
 pub use parameter::{COLOR_CORRELATION, COLOR_CORRELATION_NORM, ImageParameter};
 pub use prepare::{Guide, Networks, PreparedClassifier, PreparedGuide};
 pub use recipe::{Coupling, ImaginaryPart, Recipe, TransformDraw, Work};
 pub use relevance::{CoreRelevance, core_relevance};
 pub use select::{classes_of_neuron, neurons_of_class};
-pub use visualize::{Initial, Request, visualize, visualize_each};
+pub use visualize::{Initial, Request, visualize, visualize_batches, visualize_each};

@@ -1,7 +1,7 @@
 //! AdamW on one tensor, and its learning rate.
 
 use burn::tensor::Tensor;
-use burn_optim::{AdamWConfig, AdamWState, Optimizer};
+use burn_optim::{AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer};
 
 use crate::Recipe;
 
@@ -30,6 +30,24 @@ impl<'a> AdamW<'a> {
             step: 0,
             state: None,
         }
+    }
+
+    /// As it is after `step` steps, at least 1, that have come to these first and second moments:
+    /// `[N, ..]`.
+    pub(crate) fn go_on(recipe: &'a Recipe, step: usize, moments: [Tensor<4>; 2]) -> Self {
+        let [first, second] = moments;
+        let momentum = AdaptiveMomentumState::new(step, first, second);
+        Self {
+            step,
+            state: Some(AdamWState::new(momentum)),
+            ..Self::new(recipe)
+        }
+    }
+
+    /// First and second moments, `[N, ..]`; none before the first step.
+    pub(crate) fn moments(&self) -> Option<[Tensor<4>; 2]> {
+        let momentum = &self.state.as_ref()?.momentum;
+        Some([momentum.moment_1.clone(), momentum.moment_2.clone()])
     }
 
     /// The parameter after one step along `gradient`.

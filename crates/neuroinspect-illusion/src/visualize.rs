@@ -4,8 +4,8 @@ use ndarray::Array4;
 use neuroinspect_core::{Observer, Progress};
 
 use crate::{
-    Execution, Illusion, Illusions, Networks, Pair, Recipe, Result, Shortfall, batch::Batch,
-    context::Context,
+    BatchKeeper, Execution, FinishedBatch, Illusion, Illusions, Networks, OptimizationState, Pair,
+    Recipe, Result, Shortfall, batch::Batch, context::Context,
 };
 
 const STAGE: &str = "visualizing";
@@ -50,12 +50,13 @@ impl Request {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Initial {
-    /// Normal noise of standard deviation [`init_std`](Recipe::init_std), keyed by (seed, neuron,
-    /// class).
+    /// Normal noise of the parameter's shape and of standard deviation
+    /// [`init_std`](Recipe::init_std), keyed by (seed, neuron, class).
     #[default]
     Noise,
-    /// A parameter per pair, as the recipe's [`ImageParameter`](crate::ImageParameter) reads it:
-    /// `[pairs, 3, S, S]`.
+    /// A parameter per pair, of the shape that the recipe's
+    /// [`ImageParameter`](crate::ImageParameter) reads: `[pairs, ..]`, `[pairs, 3, S, S]` for those
+    /// that there are.
     Parameters(Array4<f32>),
     /// An image per pair, in `[0, 1]`: `[pairs, 3, S, S]`. The picture is then clamped to
     /// `[0, 1]` instead of squashed by the logistic function. Of the image's spectrum the Nyquist
@@ -118,6 +119,45 @@ pub fn visualize_each(
     observer: &mut dyn Observer,
     on_batch: &mut dyn FnMut(Vec<Illusion>),
 ) -> Result<Shortfall> {
+    /// Hands pictures over and keeps nothing.
+    struct HandOver<'a>(&'a mut dyn FnMut(Vec<Illusion>));
+
+    impl BatchKeeper for HandOver<'_> {
+        fn go_on(&mut self, _: &[Pair]) -> Option<OptimizationState> {
+            None
+        }
+        fn checkpoint(&mut self, _: OptimizationState) {}
+        fn keeps_checkpoints(&self) -> bool {
+            false
+        }
+        fn finish(&mut self, batch: FinishedBatch) {
+            (self.0)(batch.illusions);
+        }
+    }
+
+    visualize_batches(networks, request, observer, &mut HandOver(on_batch))?
+        .refuse_all_diverged(request.pairs.len())
+}
+
+/// [`visualize_each`] for who keeps pictures over the end of the process, be they finished or under
+/// way: `keeper` is handed each batch with its pairs that diverged, is handed where the batch under
+/// way stands every [`checkpoint_every`](Execution::checkpoint_every) steps, and may give that back
+/// to a later run. The pictures are then, to the last bit, those of a run left alone.
+///
+/// The observer is told of the steps that a batch had before as soon as it hears of the next one.
+/// That every pair diverges is no error here, since other batches of the same work may have been
+/// kept before: see [`Shortfall::refuse_all_diverged`].
+///
+/// # Errors
+///
+/// As [`visualize`], and [`Error::OtherState`](crate::Error::OtherState) when what the keeper gives
+/// back is of another recipe or of other pairs.
+pub fn visualize_batches(
+    networks: &Networks,
+    request: &Request,
+    observer: &mut dyn Observer,
+    keeper: &mut dyn BatchKeeper,
+) -> Result<Shortfall> {
     let context = Context::new(networks, request)?;
     let batch_size = request.execution.batch_size;
     let mut diverged = Vec::new();
@@ -129,26 +169,17 @@ pub fn visualize_each(
     };
     for (index, pairs) in request.pairs.chunks(batch_size).enumerate() {
         let parameter = context.initial_parameter(index * batch_size, pairs);
-        let mut finished = Vec::with_capacity(pairs.len());
-        for of_pair in Batch::new(&context, pairs)?.optimize(parameter, &mut progress)? {
-            match of_pair {
-                Ok(illusion) => finished.push(illusion),
-                Err(of_pair) => diverged.push(of_pair),
-            }
-        }
-        on_batch(finished);
+        let batch = Batch::new(&context, pairs)?.optimize(parameter, &mut progress, keeper)?;
+        diverged.extend_from_slice(&batch.diverged);
+        keeper.finish(batch);
         if progress.stopped {
             break;
         }
     }
-    let interrupted = progress.interrupted();
-    match diverged.first() {
-        Some(&first) if !interrupted && diverged.len() == request.pairs.len() => Err(first.into()),
-        _ => Ok(Shortfall {
-            diverged,
-            interrupted,
-        }),
-    }
+    Ok(Shortfall {
+        diverged,
+        interrupted: progress.interrupted(),
+    })
 }
 
 /// Counts steps over all batches for the observer.
@@ -161,6 +192,11 @@ pub(crate) struct StepCount<'a> {
 }
 
 impl StepCount<'_> {
+    /// Counts steps that an earlier run has taken.
+    pub(crate) fn skip(&mut self, steps: usize) {
+        self.done += steps;
+    }
+
     /// Counts steps as done, be they taken or, where all have diverged, not to be taken.
     pub(crate) fn advance(&mut self, steps: usize) {
         self.done += steps;

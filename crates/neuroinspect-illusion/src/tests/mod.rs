@@ -8,6 +8,7 @@ mod preparing;
 mod recipe;
 mod reference;
 mod refusals;
+mod resuming;
 mod scores;
 mod stopping;
 mod transforms;

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// An observer that breaks off after some steps.
-fn stop_at(steps: usize) -> impl FnMut(Progress<'_>) -> ControlFlow<()> {
+pub(super) fn stop_at(steps: usize) -> impl FnMut(Progress<'_>) -> ControlFlow<()> {
     move |progress| match progress.done >= steps {
         true => ControlFlow::Break(()),
         false => ControlFlow::Continue(()),
