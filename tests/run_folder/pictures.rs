@@ -1,11 +1,13 @@
 //! Pictures of neurons.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, time::SystemTime};
+use std::{collections::BTreeMap, fs, ops::ControlFlow, path::PathBuf, time::SystemTime};
 
 use neuroinspect::{
-    Kept, PictureFolder, PictureOrigin, RunFolder,
-    core::{ClassId, Classifier, NeuronId, Observer, Silent},
-    illusion::{Execution, Illusion, Networks, Pair, Request},
+    Error, Kept, PictureFolder, PictureOrigin, RunFolder,
+    core::{ClassId, Classifier, DecisionLayer, NeuronId, Observer, Progress, Silent},
+    illusion::{
+        Diverged, Error as IllusionError, Execution, Illusion, Networks, Objective, Pair, Request,
+    },
 };
 use neuroinspect_testing::networks::TinyClassifier;
 use tempfile::TempDir;
@@ -32,6 +34,7 @@ fn origin() -> PictureOrigin {
 
 struct Pictures {
     root: TempDir,
+    run: RunFolder,
     folder: PictureFolder,
     networks: Networks,
 }
@@ -39,20 +42,38 @@ struct Pictures {
 impl Pictures {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
+        let run = RunFolder::open(&root, None).unwrap();
         Self {
-            folder: Self::folder(&root, "debug", origin()),
+            folder: run.pictures("debug", origin()),
             networks: Networks::of(&model(), None).unwrap(),
+            run,
             root,
         }
     }
 
-    fn folder(root: &TempDir, command: &str, origin: PictureOrigin) -> PictureFolder {
-        let folder = RunFolder::open(root, None).unwrap();
-        folder.pictures(command, origin)
+    /// The logit of class 0 is finite, but not its share in the objective of
+    /// [`diverging_request`](Self::diverging_request).
+    fn diverging() -> Self {
+        let mut model = model();
+        let layer = model.decision_layer().unwrap();
+        let mut weight = layer.weight().to_owned();
+        weight.row_mut(0).fill(1e35);
+        let layer = DecisionLayer::new(weight, layer.bias().to_owned()).unwrap();
+        model.set_decision_layer(&layer).unwrap();
+        Self {
+            networks: Networks::of(&model, None).unwrap(),
+            ..Self::new()
+        }
     }
 
     fn request(&self, count: usize) -> Request {
         Request::new(pairs(count), recipe()).with_execution(Execution::new().with_batch_size(2))
+    }
+
+    fn diverging_request(&self, count: usize) -> Request {
+        let mut request = self.request(count);
+        request.recipe.objective = Objective::without_clip(1e15);
+        request
     }
 
     fn visualize(&self, request: &Request, observer: &mut dyn Observer) -> (Vec<Illusion>, Kept) {
@@ -65,35 +86,59 @@ impl Pictures {
         (illusions, kept)
     }
 
-    fn times(&self) -> BTreeMap<PathBuf, SystemTime> {
-        let files = fs::read_dir(self.root.path().join("pictures/debug"));
-        let files = files.unwrap().map(|file| file.unwrap());
+    /// As [`visualize`](Self::visualize), and how many steps were taken.
+    fn visualize_counting(&self, request: &Request) -> (Vec<Illusion>, Kept, usize) {
+        let mut steps = 0;
+        let mut observer = |_: Progress<'_>| {
+            steps += 1;
+            ControlFlow::Continue(())
+        };
+        let (illusions, kept) = self.visualize(request, &mut observer);
+        (illusions, kept, steps)
+    }
+
+    /// The files of pictures, or those of states, and when they were written.
+    fn times_of(&self, states: bool) -> BTreeMap<PathBuf, SystemTime> {
+        let Ok(files) = fs::read_dir(self.root.path().join("pictures/debug")) else {
+            return BTreeMap::new();
+        };
         files
+            .map(|file| file.unwrap())
+            .filter(|file| file.path().to_str().unwrap().contains(".state.") == states)
             .map(|file| (file.path(), file.metadata().unwrap().modified().unwrap()))
             .collect()
+    }
+
+    fn times(&self) -> BTreeMap<PathBuf, SystemTime> {
+        self.times_of(false)
+    }
+
+    fn states(&self) -> usize {
+        self.times_of(true).len()
     }
 }
 
 #[test]
-fn a_stopped_run_is_taken_up_at_the_batch_it_had_come_to() {
+fn a_stopped_run_is_taken_up_at_the_step_it_had_come_to() {
     let alone = Pictures::new();
     let (expected, kept) = alone.visualize(&alone.request(5), &mut Silent);
     assert_eq!((expected.len(), kept.reused), (5, 0));
+    assert_eq!(alone.states(), 0);
 
     for step in 1..3 * STEPS {
         let bench = Pictures::new();
         let request = bench.request(5);
         let (_, kept) = bench.visualize(&request, &mut stopping_at(step));
         assert!(kept.shortfall.interrupted);
-        let finished = match step / STEPS {
-            0 => BTreeMap::new(),
-            _ => bench.times(),
-        };
+        let finished = bench.times();
         assert_eq!(finished.len(), step / STEPS);
+        assert_eq!(bench.states(), usize::from(!step.is_multiple_of(STEPS)));
 
-        let (illusions, kept) = bench.visualize(&request, &mut Silent);
+        let (illusions, kept, steps) = bench.visualize_counting(&request);
         // Every pixel and every score, to the last bit.
         assert_eq!(illusions, expected, "stopped at step {step}");
+        assert_eq!(steps, 3 * STEPS - step);
+        assert_eq!(bench.states(), 0);
         assert_eq!(kept.reused, 2 * finished.len());
         assert!(!kept.shortfall.interrupted);
         let times = bench.times();
@@ -102,6 +147,115 @@ fn a_stopped_run_is_taken_up_at_the_batch_it_had_come_to() {
             assert_eq!(times[&path], time, "made again");
         }
     }
+}
+
+/// What a run that is killed leaves is what lies there at that moment: a copy is taken at each step.
+#[test]
+fn a_killed_run_is_taken_up_at_its_last_checkpoint() {
+    let alone = Pictures::new();
+    let mut request = alone.request(5);
+    request.execution.checkpoint_every = 3;
+    let killed: Vec<Pictures> = (0..3 * STEPS).map(|_| Pictures::new()).collect();
+    let mut copies = killed.iter();
+    let mut observer = |_: Progress<'_>| {
+        let copy = copies.next().unwrap().root.path().join("pictures/debug");
+        if let Ok(files) = fs::read_dir(alone.root.path().join("pictures/debug")) {
+            fs::create_dir_all(&copy).unwrap();
+            for file in files.map(|file| file.unwrap()) {
+                fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+            }
+        }
+        ControlFlow::Continue(())
+    };
+    let (expected, _) = alone.visualize(&request, &mut observer);
+    for (step, bench) in (1..).zip(&killed) {
+        let in_batch = (step - 1) % STEPS + 1;
+        let left = match in_batch {
+            // The last step is heard of before the batch is finished.
+            3.. => step - in_batch + 3,
+            _ => step - in_batch,
+        };
+        // How often does not matter any more.
+        request.execution.checkpoint_every = 1 + step % 2;
+        let (illusions, kept, steps) = bench.visualize_counting(&request);
+        assert_eq!(illusions, expected, "killed at step {step}");
+        assert_eq!(steps, 3 * STEPS - left, "killed at step {step}");
+        assert_eq!(kept.reused, 2 * (left / STEPS));
+        assert_eq!(bench.states(), 0);
+        assert_eq!(bench.times().len(), 3);
+    }
+}
+
+/// The first pair of the first batch diverges, and the third batch as a whole.
+#[test]
+fn pairs_that_diverged_are_told_of_again_and_not_made_again() {
+    let alone = Pictures::diverging();
+    let (expected, kept_alone) = alone.visualize(&alone.diverging_request(5), &mut Silent);
+    let diverged = [0, 4].map(|index| Diverged {
+        pair: pairs(5)[index],
+        step: 0,
+    });
+    assert_eq!(kept_alone.shortfall.diverged, diverged);
+    assert_eq!(expected.len(), 3);
+
+    for step in 1..3 * STEPS {
+        let bench = Pictures::diverging();
+        let request = bench.diverging_request(5);
+        let (_, kept) = bench.visualize(&request, &mut stopping_at(step));
+        let finished = bench.times();
+        if kept.shortfall.interrupted {
+            assert_eq!(finished.len(), step / STEPS);
+        }
+        let (illusions, kept) = bench.visualize(&request, &mut Silent);
+        assert_eq!(illusions, expected, "stopped at step {step}");
+        assert_eq!(
+            kept.shortfall, kept_alone.shortfall,
+            "stopped at step {step}"
+        );
+        let times = bench.times();
+        assert_eq!(times.len(), 3);
+        for (path, time) in finished {
+            assert_eq!(times[&path], time, "made again");
+        }
+        let (_, kept, steps) = bench.visualize_counting(&request);
+        assert_eq!((kept.reused, steps), (3, 0));
+    }
+}
+
+#[test]
+fn that_all_pairs_diverged_is_the_same_error_again() {
+    let bench = Pictures::diverging();
+    let pair = pairs(5)[0];
+    let request = Request {
+        pairs: vec![pair; 3],
+        ..bench.diverging_request(1)
+    };
+    let mut heard = 0;
+    for expected in [2, 0] {
+        let mut observer = |_: Progress<'_>| {
+            heard += 1;
+            ControlFlow::Continue(())
+        };
+        let mut none = |batch: Vec<Illusion>| assert!(batch.is_empty());
+        let kept = (bench.folder).visualize(&bench.networks, &request, &mut observer, &mut none);
+        match kept.unwrap_err() {
+            Error::Illusion(IllusionError::Diverged(diverged)) => assert_eq!(diverged.pair, pair),
+            other => panic!("{other}"),
+        }
+        assert_eq!(std::mem::take(&mut heard), expected, "batches");
+    }
+}
+
+#[test]
+fn kept_pictures_hold_their_folder() {
+    let Pictures {
+        root, run, folder, ..
+    } = Pictures::new();
+    drop(run);
+    let error = RunFolder::open(&root, None).unwrap_err();
+    assert!(matches!(error, Error::FolderHeld { .. }), "{error}");
+    drop(folder);
+    RunFolder::open(&root, None).unwrap();
 }
 
 #[test]
@@ -152,7 +306,7 @@ fn only_the_same_pictures_are_taken_up() {
         of_encoder("wide heads"),
         of_encoder("narrow heads"),
     ] {
-        bench.folder = Pictures::folder(&bench.root, "debug", other);
+        bench.folder = bench.run.pictures("debug", other);
         assert_eq!(reused(&bench, &request), 0);
         assert_eq!(reused(&bench, &request), 4);
     }
@@ -169,10 +323,10 @@ fn another_commands_pictures_stay() {
     let mut bench = Pictures::new();
     let of_debug = bench.request(4);
     assert_eq!(bench.visualize(&of_debug, &mut Silent).1.reused, 0);
-    bench.folder = Pictures::folder(&bench.root, "visualize", origin());
+    bench.folder = bench.run.pictures("visualize", origin());
     let of_visualize = bench.request(3);
     assert_eq!(bench.visualize(&of_visualize, &mut Silent).1.reused, 0);
-    bench.folder = Pictures::folder(&bench.root, "debug", origin());
+    bench.folder = bench.run.pictures("debug", origin());
     assert_eq!(bench.visualize(&of_debug, &mut Silent).1.reused, 4);
 }
 
@@ -193,18 +347,39 @@ fn a_damaged_file_of_pictures_is_made_again() {
 }
 
 #[test]
+fn a_damaged_state_is_begun_anew() {
+    let alone = Pictures::new();
+    let request = alone.request(2);
+    let (expected, _) = alone.visualize(&request, &mut Silent);
+    for keep in [0, 100] {
+        let bench = Pictures::new();
+        let _ = bench.visualize(&request, &mut stopping_at(3));
+        let state = bench.times_of(true).into_keys().next().unwrap();
+        let whole = fs::read(&state).unwrap();
+        fs::write(&state, &whole[..keep]).unwrap();
+        let (illusions, _, steps) = bench.visualize_counting(&request);
+        assert_eq!((illusions, steps), (expected.clone(), STEPS));
+    }
+}
+
+#[test]
 fn pictures_that_cannot_be_kept_stop_the_work() {
     let bench = Pictures::new();
     fs::write(bench.root.path().join("pictures"), "in the way").unwrap();
-    let mut made = 0;
-    let mut on_batch = |batch: Vec<Illusion>| made += batch.len();
-    let kept = bench.folder.visualize(
-        &bench.networks,
-        &bench.request(6),
-        &mut Silent,
-        &mut on_batch,
-    );
-    let error = kept.unwrap_err();
-    assert!(error.to_string().contains("pictures"), "{error}");
-    assert!(made < 6, "{made}");
+    // At the end of a batch, and at a checkpoint.
+    for (checkpoint_every, most) in [(50, STEPS + 1), (2, 3)] {
+        let mut request = bench.request(6);
+        request.execution.checkpoint_every = checkpoint_every;
+        let mut steps = 0;
+        let mut observer = |_: Progress<'_>| {
+            steps += 1;
+            ControlFlow::Continue(())
+        };
+        let mut on_batch = |_| ();
+        let kept =
+            (bench.folder).visualize(&bench.networks, &request, &mut observer, &mut on_batch);
+        let error = kept.unwrap_err();
+        assert!(error.to_string().contains("pictures"), "{error}");
+        assert!(steps < most, "{steps}");
+    }
 }

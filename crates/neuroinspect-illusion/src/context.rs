@@ -155,10 +155,11 @@ impl<'a> Context<'a> {
         match &self.request.initial {
             Initial::Noise => {
                 let recipe = &self.request.recipe;
+                let std = recipe.init_std.unwrap_or(self.pictures.noise_std());
                 let noise = |pair| {
                     normals(recipe, "initial spectrum", pair, None)
                         .take(shape.iter().product())
-                        .map(|value| (value * recipe.init_std) as f32)
+                        .map(|value| (value * std) as f32)
                 };
                 on_device(pairs.iter().flat_map(noise).collect(), shape)
             }

@@ -48,8 +48,9 @@ pub struct Recipe {
     pub smoothing: f64,
     /// What is optimised in place of the pixels. Default [`ImageParameter::Spectrum`].
     pub parameter: ImageParameter,
-    /// Standard deviation of the noise that the parameter starts from. Default 0.001.
-    pub init_std: f64,
+    /// Standard deviation of the noise that the parameter starts from. Default: what its kind of
+    /// [`parameter`](Self::parameter) starts from, 0.001 for those that there are.
+    pub init_std: Option<f64>,
     /// What becomes of the imaginary part of a given image's spectrum. Default
     /// [`ImaginaryPart::Keep`].
     pub imaginary_part: ImaginaryPart,
@@ -122,7 +123,7 @@ impl Default for Recipe {
             transform_draw: TransformDraw::PerStep,
             smoothing: 0.2,
             parameter: ImageParameter::Spectrum,
-            init_std: 0.001,
+            init_std: None,
             imaginary_part: ImaginaryPart::Keep,
             mask_threshold: 0.5,
             mask_reduction: 0.5,
@@ -233,7 +234,7 @@ impl Recipe {
 
     /// Sets the standard deviation of the initial noise.
     pub fn with_init_std(mut self, std: f64) -> Self {
-        self.init_std = std;
+        self.init_std = Some(std);
         self
     }
 
@@ -298,7 +299,7 @@ impl Recipe {
         for (option, value) in [
             ("weight_decay", self.weight_decay),
             ("smoothing", self.smoothing),
-            ("init_std", self.init_std),
+            ("init_std", self.init_std.unwrap_or_default()),
         ] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(Error::option(option, value, "a number of at least 0"));
@@ -330,8 +331,8 @@ impl Recipe {
     }
 }
 
-/// All that decides one picture; its hash names the picture, so that one that is there need not be
-/// made again.
+/// All that decides one picture that starts from noise; its hash names the picture, so that one that
+/// is there need not be made again.
 ///
 /// Under [`WholeBatch`](Coupling::WholeBatch) coupling the other pairs of the batch decide as well.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -344,8 +345,6 @@ pub struct Work<'a> {
     pub classifier: &'a str,
     /// What tells the encoder's weights and the class's texts from others; none without a guide.
     pub guide: Option<&'a str>,
-    /// What tells the parameter or image that it starts from from others; none for noise.
-    pub start: Option<&'a str>,
 }
 
 impl Work<'_> {

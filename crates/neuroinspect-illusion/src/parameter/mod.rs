@@ -45,14 +45,24 @@ pub(crate) trait Parametrization: Debug + Send + Sync {
     /// Shape of one image's parameter.
     fn shape(&self) -> [usize; 3];
 
+    /// Standard deviation of the noise that a parameter starts from, where the recipe says none.
+    fn noise_std(&self) -> f64 {
+        0.001
+    }
+
     /// What the squash makes pictures of: `[N, ..]` to `[N, 3, S, S]`.
+    ///
+    /// Under [`Squash::Sigmoid`] any numbers, of which 0 is grey and those beyond -5 and 5 are all but
+    /// black and white; under [`Squash::Clamp`] they begin as an image in `[0, 1]`, and those that
+    /// leave it pass no gradient.
     fn values(&self, parameter: Tensor<4>) -> Tensor<4>;
 
     /// The gradient with respect to `parameter`, `[N, ..]`, out of that with respect to its
     /// [`values`](Self::values), `[N, 3, S, S]`.
     fn pull_back(&self, parameter: Tensor<4>, gradient: Tensor<4>) -> Tensor<4>;
 
-    /// The parameter whose values are nearest to `values`: `[N, 3, S, S]` to `[N, ..]`.
+    /// The parameter whose values are nearest to `values`, an image in `[0, 1]` (under
+    /// [`Squash::Clamp`], which alone starts from one): `[N, 3, S, S]` to `[N, ..]`.
     fn parameter_of(&self, values: Tensor<4>) -> Tensor<4>;
 }
 
@@ -138,6 +148,11 @@ impl Pictures {
     /// Shape of one image's parameter.
     pub(crate) fn shape(&self) -> [usize; 3] {
         self.parametrization.shape()
+    }
+
+    /// Standard deviation of the noise that a parameter starts from, where the recipe says none.
+    pub(crate) fn noise_std(&self) -> f64 {
+        self.parametrization.noise_std()
     }
 
     /// The pictures that parameters stand for: `[N, ..]` to `[N, 3, S, S]` in `[0, 1]`.

@@ -65,6 +65,7 @@ fn each_option_has_its_range() {
     good.validate().unwrap();
     assert_refused("batch_size", good.with_batch_size(0).validate());
     assert_refused("trace_every", good.with_trace_every(0).validate());
+    assert_refused("checkpoint_every", good.with_checkpoint_every(0).validate());
 }
 
 #[test]
@@ -92,7 +93,6 @@ fn a_hash_names_what_decides_a_picture() {
         pair,
         classifier: "a",
         guide: None,
-        start: None,
     };
     let hashes = [
         work,
@@ -110,10 +110,6 @@ fn a_hash_names_what_decides_a_picture() {
         },
         Work {
             guide: Some("c"),
-            ..work
-        },
-        Work {
-            start: Some("c"),
             ..work
         },
     ]

@@ -14,7 +14,7 @@ use std::{
     env, fs,
     io::ErrorKind,
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     time::UNIX_EPOCH,
 };
 
@@ -50,15 +50,15 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    _lock: Lock,
+    lock: Arc<Lock>,
 }
 
 impl RunFolder {
     /// Usual name of the file of an edit that a report is about.
     pub const EDIT_FILE: &str = "report-edit.safetensors";
 
-    /// Makes the folder if it is missing, tries to write into it, and holds it until the value is
-    /// dropped or the process ends, in whichever way.
+    /// Makes the folder if it is missing, tries to write into it, and holds it until the value, and
+    /// each [`PictureFolder`] of it, is dropped or the process ends, in whichever way.
     ///
     /// `command` is what another program is told that wants the folder meanwhile.
     ///
@@ -79,7 +79,7 @@ impl RunFolder {
         // Before the work: a program may be built anew while it runs.
         program_state();
         let folder = Self {
-            _lock: Lock::acquire(path, command)?,
+            lock: Arc::new(Lock::acquire(path, command)?),
             path: path.to_owned(),
         };
         folder.remove_unfinished();

@@ -2,37 +2,31 @@
 //!
 //! A file holds a batch: its pictures are finished together, so that either all of them are kept or
 //! none. A run that was killed is then taken up at a batch, its further batches are the very ones that
-//! it would have gone on with, and what comes out is the same to the last bit.
+//! it would have gone on with, and what comes out is the same to the last bit. Of the batch under way a
+//! second file holds where its optimisation stood at the last checkpoint.
+
+mod files;
 
 use std::{
     cell::Cell,
-    ops::ControlFlow,
+    ops::{ControlFlow, Range},
     path::{Path, PathBuf},
+    slice,
+    sync::Arc,
 };
 
-use ndarray::{Array2, Array3};
-use neuroinspect_core::{
-    ClassId, DeviceName, InputSpec, Observer, Progress,
-    io::{NamedTensor, TensorFile, TensorFormat, sha256_of_bytes, write_tensors},
-};
+use neuroinspect_core::{ClassId, DeviceName, InputSpec, Observer, Progress, io::sha256_of_bytes};
 use neuroinspect_illusion::{
-    Error as IllusionError, Execution, Illusion, Initial, Networks, Pair, PreparedGuide, Request,
-    Shortfall, Work, visualize_each,
+    BatchKeeper, Execution, FinishedBatch, Illusion, Initial, Networks, OptimizationState, Pair,
+    PreparedGuide, Request, Shortfall, Work, visualize_batches, visualize_each,
 };
 use serde::Serialize;
 
-use super::{RunFolder, program_state, remove_from};
-use crate::Result;
+use self::files::{BatchFiles, is_file_name};
+use super::{RunFolder, lock::Lock, program_state, remove_from};
+use crate::{Error, Result};
 
 pub(super) const FOLDER: &str = "pictures";
-const EXTENSION: &str = ".safetensors";
-
-const FORMAT: TensorFormat = TensorFormat {
-    name: "neuroinspect.pictures",
-    // The first that is written as one description.
-    version: 2,
-    expected: "pictures kept by neuroinspect",
-};
 
 /// What pictures are made with, as far as the networks themselves do not say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,10 +46,12 @@ pub struct PictureOrigin {
 /// again.
 ///
 /// The same are those of the same recipe, pairs, classifier, guide, device and program, in the same
-/// batch: beside other pairs, a picture may differ in its last bits.
+/// batch: beside other pairs, a picture may differ in its last bits. It holds the run's folder as
+/// [`RunFolder`] does, for as long as it lives.
 #[derive(Clone, Debug)]
 pub struct PictureFolder {
     folder: PathBuf,
+    _lock: Arc<Lock>,
     origin: PictureOrigin,
     /// None when it cannot be told; then nothing is taken up.
     program: Option<String>,
@@ -77,6 +73,7 @@ impl RunFolder {
     pub fn pictures(&self, command: &str, origin: PictureOrigin) -> PictureFolder {
         PictureFolder {
             folder: self.join(FOLDER).join(command),
+            _lock: Arc::clone(&self.lock),
             origin,
             program: program_state(),
         }
@@ -84,16 +81,21 @@ impl RunFolder {
 }
 
 impl PictureFolder {
-    /// [`visualize_each`], taking the batches that are finished from the folder and keeping the
-    /// others there as they come, before they are handed over.
+    /// [`visualize_each`](neuroinspect_illusion::visualize_each), taking the batches that are
+    /// finished from the folder and keeping the others there as they come, before they are handed
+    /// over.
+    ///
+    /// A batch is finished when each of its pairs has its picture or has diverged. Of the batch under
+    /// way, where it stands is kept every
+    /// [`checkpoint_every`](neuroinspect_illusion::Execution::checkpoint_every) steps and when the
+    /// observer stops it, and it goes on from there.
     ///
     /// Pictures that start from something else than noise are neither taken from the folder nor
-    /// kept; those of a batch that was stopped, or some of whose pairs diverged, are not kept.
-    /// Batches that are not asked for are removed as soon as there is one that is.
+    /// kept. Batches that are not asked for are removed as soon as one that is has been finished.
     ///
     /// # Errors
     ///
-    /// As [`visualize_each`], and when a batch cannot be kept.
+    /// As [`visualize_each`](neuroinspect_illusion::visualize_each), and when a batch cannot be kept.
     pub fn visualize(
         &self,
         networks: &Networks,
@@ -109,14 +111,20 @@ impl PictureFolder {
             });
         };
         request.execution.validate()?;
-        let key = Key::new(program, &self.origin, networks, request)?;
-        let batches: Vec<(PathBuf, &[Pair])> = request
+        let key = Key::new(program, &self.origin, networks, request);
+        let batches: Vec<BatchFiles<'_>> = request
             .pairs
             .chunks(request.execution.batch_size)
-            .map(|pairs| Ok((self.folder.join(key.file_name(pairs, request)?), pairs)))
+            .map(|pairs| {
+                Ok(BatchFiles::new(
+                    &self.folder,
+                    &key.hash(pairs, request)?,
+                    pairs,
+                ))
+            })
             .collect::<Result<_>>()?;
         let mut work = Visualizing {
-            folder: self,
+            folder: &self.folder,
             networks,
             request,
             batches: &batches,
@@ -124,8 +132,8 @@ impl PictureFolder {
             kept: Kept::default(),
         };
         let mut missing = 0..0;
-        for (index, (path, pairs)) in batches.iter().enumerate() {
-            let Some(illusions) = load(path, pairs) else {
+        for (index, files) in batches.iter().enumerate() {
+            let Some(batch) = files.load() else {
                 missing.end = index + 1;
                 continue;
             };
@@ -133,21 +141,27 @@ impl PictureFolder {
                 return Ok(work.kept);
             }
             missing = index + 1..index + 1;
-            work.kept.reused += illusions.len();
+            files.remove_state()?;
+            work.kept.reused += batch.illusions.len();
+            work.kept.shortfall.diverged.extend(batch.diverged);
             work.remove_others()?;
-            on_batch(illusions);
+            on_batch(batch.illusions);
         }
         work.make(missing, observer, on_batch)?;
-        Ok(work.kept)
+        let Kept { shortfall, reused } = work.kept;
+        Ok(Kept {
+            shortfall: shortfall.refuse_all_diverged(request.pairs.len())?,
+            reused,
+        })
     }
 }
 
 /// The batches of a request, on their way.
 struct Visualizing<'a> {
-    folder: &'a PictureFolder,
+    folder: &'a Path,
     networks: &'a Networks,
     request: &'a Request,
-    batches: &'a [(PathBuf, &'a [Pair])],
+    batches: &'a [BatchFiles<'a>],
     others_removed: bool,
     kept: Kept,
 }
@@ -156,7 +170,7 @@ impl Visualizing<'_> {
     /// Makes the batches of a range; whether the work may go on.
     fn make(
         &mut self,
-        range: std::ops::Range<usize>,
+        range: Range<usize>,
         observer: &mut dyn Observer,
         on_batch: &mut dyn FnMut(Vec<Illusion>),
     ) -> Result<bool> {
@@ -164,51 +178,32 @@ impl Visualizing<'_> {
         if batches.is_empty() {
             return Ok(true);
         }
-        let pairs: Vec<_> = batches
-            .iter()
-            .flat_map(|(_, pairs)| *pairs)
-            .copied()
-            .collect();
+        let pairs = batches.iter().flat_map(|files| files.pairs);
         let request = Request {
-            pairs,
+            pairs: pairs.copied().collect(),
             ..self.request.clone()
         };
-        let mut of_batch = batches.iter();
-        let mut failed = None;
         let stop = Cell::new(false);
-        let mut keep = |illusions: Vec<Illusion>| {
-            if let Some((path, pairs)) = of_batch.next()
-                && failed.is_none()
-                && is_finished(&illusions, pairs.len(), request.recipe.steps)
-            {
-                failed = save(path, &illusions)
-                    .and_then(|()| self.remove_others())
-                    .err();
-            }
-            // There is no sense in pictures that cannot be kept.
-            stop.set(failed.is_some());
-            on_batch(illusions);
-        };
         let mut watched = |progress: Progress<'_>| match stop.get() {
             true => ControlFlow::Break(()),
             false => observer.update(progress),
         };
-        let made = visualize_each(networks, &request, &mut watched, &mut keep);
-        if let Some(error) = failed {
+        let mut keeper = Keeper {
+            work: self,
+            waiting: batches.iter(),
+            under_way: None,
+            failed: None,
+            stop: &stop,
+            on_batch,
+        };
+        let made = visualize_batches(networks, &request, &mut watched, &mut keeper);
+        if let Some(error) = keeper.failed {
             return Err(error);
         }
-        match made {
-            Ok(shortfall) => {
-                self.kept.shortfall.diverged.extend(shortfall.diverged);
-                self.kept.shortfall.interrupted = shortfall.interrupted;
-            }
-            // All of these have diverged, but not all pairs.
-            Err(IllusionError::Diverged(diverged)) if batches.len() < self.batches.len() => {
-                self.kept.shortfall.diverged.push(diverged);
-            }
-            Err(error) => return Err(error.into()),
-        }
-        Ok(!self.kept.shortfall.interrupted)
+        let shortfall = made?;
+        self.kept.shortfall.diverged.extend(shortfall.diverged);
+        self.kept.shortfall.interrupted = shortfall.interrupted;
+        Ok(!shortfall.interrupted)
     }
 
     /// Removes what other requests have left: a folder holds the pictures of one run.
@@ -217,10 +212,52 @@ impl Visualizing<'_> {
             return Ok(());
         }
         self.others_removed = true;
-        remove_from(&self.folder.folder, |name| {
-            let mut asked_for = self.batches.iter().map(|(path, _)| path);
-            is_hash(name) && !asked_for.any(|path| path.ends_with(name))
+        remove_from(self.folder, |name| {
+            let mut asked_for = self.batches.iter();
+            is_file_name(name) && !asked_for.any(|files| files.are_called(name))
         })
+    }
+}
+
+/// Keeps the batches of a range as they come.
+struct Keeper<'a, 'b> {
+    work: &'a mut Visualizing<'b>,
+    waiting: slice::Iter<'a, BatchFiles<'b>>,
+    under_way: Option<&'a BatchFiles<'b>>,
+    /// Why something could not be kept.
+    failed: Option<Error>,
+    /// Stops the work: there is no sense in pictures that cannot be kept.
+    stop: &'a Cell<bool>,
+    on_batch: &'a mut dyn FnMut(Vec<Illusion>),
+}
+
+impl Keeper<'_, '_> {
+    fn try_to(&mut self, keep: impl FnOnce(&mut Self, &BatchFiles<'_>) -> Result<()>) {
+        if let (Some(files), None) = (self.under_way, &self.failed) {
+            self.failed = keep(self, files).err();
+            self.stop.set(self.failed.is_some());
+        }
+    }
+}
+
+impl BatchKeeper for Keeper<'_, '_> {
+    fn go_on(&mut self, _: &[Pair]) -> Option<OptimizationState> {
+        self.under_way = self.waiting.next();
+        self.under_way?.load_state()
+    }
+
+    fn checkpoint(&mut self, state: OptimizationState) {
+        self.try_to(|_, files| files.save_state(&state));
+    }
+
+    fn finish(&mut self, batch: FinishedBatch) {
+        if !batch.interrupted {
+            self.try_to(|keeper, files| {
+                files.save(&batch)?;
+                keeper.work.remove_others()
+            });
+        }
+        (self.on_batch)(batch.illusions);
     }
 }
 
@@ -244,21 +281,27 @@ impl<'a> Key<'a> {
         origin: &'a PictureOrigin,
         networks: &'a Networks,
         request: &Request,
-    ) -> Result<Self> {
+    ) -> Self {
         let Networks { classifier, guide } = networks;
-        Ok(Self {
+        Self {
             program,
             origin,
             classifier: classifier.name(),
             input: classifier.input(),
             layer_sha256: classifier.decision_layer().sha256(),
             encoder: guide.as_ref().map(|guide| (guide.name(), guide.input())),
-            execution: request.execution,
+            // But for what decides no bit of a picture.
+            execution: Execution {
+                augmentations_ahead: 0,
+                checkpoint_every: 1,
+                ..request.execution
+            },
             guide: guide.as_ref(),
-        })
+        }
     }
 
-    fn file_name(&self, pairs: &[Pair], request: &Request) -> Result<String> {
+    /// Names a batch.
+    fn hash(&self, pairs: &[Pair], request: &Request) -> Result<String> {
         let classifier = json(self)?;
         let works = pairs.iter().map(|&pair| {
             let text = self.guide.map(|guide| text_of(guide, pair.class));
@@ -268,12 +311,11 @@ impl<'a> Key<'a> {
                 pair,
                 classifier: &classifier,
                 guide: text.as_deref(),
-                start: None,
             };
             Ok(work.sha256()?)
         });
         let works: Vec<String> = works.collect::<Result<_>>()?;
-        Ok(sha256_of_bytes(json(&works)?.as_bytes()) + EXTENSION)
+        Ok(sha256_of_bytes(json(&works)?.as_bytes()))
     }
 }
 
@@ -290,62 +332,4 @@ fn json(value: &impl Serialize) -> Result<String> {
         schema: "the name of kept pictures",
         source,
     })?)
-}
-
-/// Whether a file is called as kept pictures are.
-fn is_hash(name: &str) -> bool {
-    let hash = name.strip_suffix(EXTENSION).unwrap_or_default();
-    hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// Whether every pair of a batch has a picture that has had all its steps.
-fn is_finished(illusions: &[Illusion], pairs: usize, steps: usize) -> bool {
-    illusions.len() == pairs && illusions.iter().all(|illusion| illusion.steps == steps)
-}
-
-/// Scores as JSON, images and masks as tensors.
-fn save(path: &Path, illusions: &[Illusion]) -> Result<()> {
-    #[derive(Serialize)]
-    struct Description<'a> {
-        illusions: &'a [Illusion],
-    }
-    let mut tensors = Vec::new();
-    for (index, illusion) in illusions.iter().enumerate() {
-        let (image, mask) = (&illusion.image, &illusion.mask);
-        let (name, shape) = (format!("image.{index}"), image.shape());
-        tensors.push(NamedTensor::f32(name, shape, image.iter().copied()));
-        if let Some(mask) = mask {
-            let (name, shape) = (format!("mask.{index}"), mask.shape());
-            tensors.push(NamedTensor::f32(name, shape, mask.iter().copied()));
-        }
-    }
-    Ok(write_tensors(
-        path,
-        &FORMAT,
-        &tensors,
-        &Description { illusions },
-    )?)
-}
-
-/// The pictures of these pairs; `None` when the file is not there or is not whole, and they are made
-/// again.
-fn load(path: &Path, pairs: &[Pair]) -> Option<Vec<Illusion>> {
-    let file = TensorFile::read(path, &FORMAT).ok()?;
-    let mut illusions: Vec<Illusion> = file.json("illusions").ok()?;
-    for (index, illusion) in illusions.iter_mut().enumerate() {
-        let name = format!("image.{index}");
-        let &[channels, height, width] = file.shape(&name).ok()? else {
-            return None;
-        };
-        let shape = (channels, height, width);
-        let values = file.f32(&name, &[channels, height, width]).ok()?;
-        illusion.image = Array3::from_shape_vec(shape, values).ok()?;
-        let name = format!("mask.{index}");
-        if file.has_tensor(&name) {
-            let values = file.f32(&name, &[height, width]).ok()?;
-            illusion.mask = Some(Array2::from_shape_vec((height, width), values).ok()?);
-        }
-    }
-    let found = illusions.iter().map(|illusion| illusion.pair);
-    found.eq(pairs.iter().copied()).then_some(illusions)
 }
