@@ -11,17 +11,20 @@ use std::{
 
 use neuroinspect::core::{Seed, io::is_unfinished};
 use rand::RngExt;
+use safetensors::SafeTensors;
+use serde_json::Value;
 
 use crate::{
     fixture::Fixture,
-    running::{Running, start},
+    running::{Running, start, wait_for},
 };
 
-const OPTIONS: [&str; 8] = [
+/// How the name of the record of a batch under way ends.
+const STATE: &str = ".state.safetensors";
+
+const COMMON: [&str; 6] = [
     "--class=owl",
     "--count=5",
-    "--iterations=25",
-    "--picture-batch=1",
     "--epochs=2",
     "--seed=3",
     "--size=32",
@@ -29,8 +32,14 @@ const OPTIONS: [&str; 8] = [
 ];
 
 /// Runs the command to its end; how many pictures it says to have taken from the folder.
-fn run(fixture: &Fixture) -> usize {
-    let (succeeded, message) = wait(start(fixture, "debug", &OPTIONS));
+fn run(fixture: &Fixture, options: &[&str]) -> usize {
+    finished(start(fixture, "debug", options))
+}
+
+/// Waits for the end of a command that succeeds; how many pictures it says to have taken from the
+/// folder.
+fn finished(running: Running) -> usize {
+    let (succeeded, message) = wait(running);
     assert!(succeeded, "{message}");
     let taken = message
         .lines()
@@ -57,7 +66,7 @@ fn records(fixture: &Fixture) -> BTreeMap<String, SystemTime> {
             let modified = file.metadata().unwrap().modified().unwrap();
             (file.file_name().into_string().unwrap(), modified)
         })
-        .filter(|(name, _)| name.ends_with(".safetensors"))
+        .filter(|(name, _)| name.ends_with(".safetensors") && !name.contains(STATE))
         .collect()
 }
 
@@ -74,13 +83,35 @@ fn unfinished(fixture: &Fixture) -> Vec<PathBuf> {
         .collect()
 }
 
+/// How many steps the batch under way had at its last checkpoint, by the record of it.
+fn steps_kept(fixture: &Fixture) -> Option<u64> {
+    let files = fs::read_dir(fixture.path("out/pictures/debug")).ok()?;
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let state = names.into_iter().find(|name| name.ends_with(STATE))?;
+    // Gone when the batch has been finished meanwhile.
+    let bytes = fs::read(fixture.path("out/pictures/debug").join(state)).ok()?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    let description = &header.metadata().as_ref().unwrap()["neuroinspect"];
+    let description: Value = serde_json::from_str(description).unwrap();
+    Some(description["state"]["steps"].as_u64().unwrap())
+}
+
+#[track_caller]
+fn assert_same(results: &BTreeMap<String, Vec<u8>>, alone: &BTreeMap<String, Vec<u8>>) {
+    assert!(results.keys().eq(alone.keys()));
+    for (name, bytes) in alone {
+        assert!(results[name] == *bytes, "{name}");
+    }
+}
+
 /// Killed at ten random moments, one in each tenth of its time, a run goes on with the pictures it
 /// had finished, and ends with the very bytes of a run left alone.
 #[test]
 fn a_killed_run_goes_on_where_it_was() {
+    let options = [&COMMON[..], &["--iterations=25", "--picture-batch=1"]].concat();
     let fixture = Fixture::new();
     let begin = Instant::now();
-    assert_eq!(run(&fixture), 0);
+    assert_eq!(run(&fixture, &options), 0);
     let whole = begin.elapsed();
     let alone = fixture.results("out");
     assert_eq!(records(&fixture).len(), 5, "a picture a batch");
@@ -89,27 +120,55 @@ fn a_killed_run_goes_on_where_it_was() {
     for tenth in 0..10_u32 {
         fs::remove_dir_all(fixture.path("out")).unwrap();
         let within: f64 = Seed(11).rng("moment", &[tenth.into()]).random();
-        let mut running = start(&fixture, "debug", &OPTIONS);
+        let mut running = start(&fixture, "debug", &options);
         sleep(whole.mul_f64((f64::from(tenth) + within) / 10.0));
         running.0.kill().unwrap();
         running.0.wait().unwrap();
 
         let finished = records(&fixture);
-        assert_eq!(run(&fixture), finished.len(), "killed in tenth {tenth}");
+        let reused = run(&fixture, &options);
+        assert_eq!(reused, finished.len(), "killed in tenth {tenth}");
         let after = records(&fixture);
         for (name, written) in &finished {
             assert_eq!(after.get(name), Some(written), "{name} was made again");
         }
         assert_eq!(unfinished(&fixture), Vec::<PathBuf>::new());
         taken += finished.len();
-        let results = fixture.results("out");
-        let names = |results: &BTreeMap<String, _>| results.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(names(&results), names(&alone));
-        for (name, bytes) in &alone {
-            assert!(results[name] == *bytes, "{name}, killed in tenth {tenth}");
-        }
+        assert_same(&fixture.results("out"), &alone);
     }
     assert!(taken > 0, "no kill came while pictures were made");
+}
+
+/// All pictures are one batch by default. Killed in its midst, it goes on at its last checkpoint: no
+/// earlier one is come by again.
+#[test]
+fn a_batch_that_was_killed_goes_on_where_it_was() {
+    let options = [&COMMON[..], &["--iterations=220"]].concat();
+    let fixture = Fixture::new();
+    assert_eq!(run(&fixture, &options), 0);
+    let alone = fixture.results("out");
+    assert_eq!(records(&fixture).len(), 1, "one batch");
+
+    fs::remove_dir_all(fixture.path("out")).unwrap();
+    let mut running = start(&fixture, "debug", &options);
+    wait_for("second checkpoint", || {
+        steps_kept(&fixture).is_some_and(|steps| steps >= 100)
+    });
+    running.0.kill().unwrap();
+    running.0.wait().unwrap();
+    let kept = steps_kept(&fixture).unwrap();
+    assert!(records(&fixture).is_empty(), "the batch was under way");
+
+    let mut running = start(&fixture, "debug", &options);
+    let mut seen = Vec::new();
+    wait_for("end", || {
+        seen.extend(steps_kept(&fixture));
+        running.0.try_wait().unwrap().is_some()
+    });
+    assert_eq!(finished(running), 0);
+    assert_eq!(seen.iter().min(), Some(&kept));
+    assert_eq!(steps_kept(&fixture), None);
+    assert_same(&fixture.results("out"), &alone);
 }
 
 /// Another recipe is another picture: what lies there of the first does not pass for it.
