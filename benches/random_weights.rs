@@ -45,7 +45,7 @@ pub(crate) fn resnet18(device: &Device) -> LoadedClassifier {
     }
     weights.linear("fc", CLASSES, inputs);
     let config = LoadConfig::default();
-    load_classifier_from_bytes("resnet18", &weights.checkpoint(), &config, device).unwrap()
+    load_classifier_from_bytes("resnet18", weights.checkpoint(), &config, device).unwrap()
 }
 
 /// CLIP with the image tower of ViT-B/32, and a small text tower.
