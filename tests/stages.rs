@@ -243,14 +243,16 @@ fn options_and_neurons_are_checked_before_anything_is_done() {
 fn tables_of_different_origin_are_not_mixed() {
     let model = model();
     let labels = [1, 2].repeat(4);
-    let whole = table(&model, &labels, 1);
+    let known = table(&model, &labels, 1);
     let like = |names: [&str; 3], provenance: Provenance| {
-        let activations = ActivationTable::new(whole.features().to_owned(), provenance).unwrap();
+        let activations = ActivationTable::new(known.features().to_owned(), provenance).unwrap();
         let names = names.map(String::from).to_vec();
-        FeatureTable::new(activations, whole.labels().to_vec(), names).unwrap()
+        FeatureTable::new(activations, known.labels().to_vec(), names).unwrap()
     };
-    let origin = || Provenance::new(model.name(), model.input().clone());
+    let origin =
+        || Provenance::new(model.name(), model.input().clone()).with_layer(model.penultimate());
     let names = ["cat", "dog", "owl"];
+    let whole = like(names, origin());
     for (other, message) in [
         (
             like(["cat", "cow", "dog"], origin()),
