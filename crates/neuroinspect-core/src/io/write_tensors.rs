@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
+    fs::File,
     io,
     path::Path,
 };
@@ -203,7 +204,12 @@ pub fn write_safetensors(
         check(tensors)?;
         let views = tensors.iter().map(|tensor| (&*tensor.name, tensor));
         let metadata = metadata.map(|(key, text)| HashMap::from([(key.into(), text.into())]));
-        safetensors::serialize_to_file(views, metadata, file.path()).map_err(io::Error::other)
+        let permissions = file.as_file().metadata()?.permissions();
+        safetensors::serialize_to_file(views, metadata, file.path()).map_err(io::Error::other)?;
+        // The crate puts a file of its own in this one's place, for its owner alone.
+        let written = File::open(file.path())?;
+        written.set_permissions(permissions)?;
+        written.sync_all()
     })
 }
 
@@ -276,6 +282,19 @@ mod tests {
         let values = [0.5, -0.0, f32::MIN_POSITIVE, 1e30];
         let borrowed = NamedTensor::f32_slice("a", [2, 2], &values);
         assert_eq!(borrowed, NamedTensor::f32("a", [2, 2], values));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_has_the_permissions_of_any_file_that_is_made() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let [ours, any] = ["ours", "any"].map(|name| folder.path().join(name));
+        write_safetensors(&ours, &tensors(), None).unwrap();
+        std::fs::write(&any, b"").unwrap();
+        let mode = |path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&any));
     }
 
     #[test]
