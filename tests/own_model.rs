@@ -8,78 +8,19 @@
     reason = "a test fails by panicking"
 )]
 
-use burn::{
-    module::Module,
-    nn::{
-        BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig,
-        conv::{Conv2d, Conv2dConfig},
-    },
-    tensor::{Device, Tensor, activation::tanh},
-};
+use burn::{module::Module, tensor::Device};
 use image::{Rgb, RgbImage};
 use neuroinspect::{
     burn,
-    core::{Result as CoreResult, read_back},
     datasets::{Result as DataResult, Sample},
     illusion::Objective,
     prelude::*,
 };
-
-/// Batch normalisation takes a batch's statistics, and dropout drops, unless they are told not to.
-#[derive(Module, Debug)]
-struct Net {
-    conv: Conv2d,
-    norm: BatchNorm,
-    dropout: Dropout,
-    head: Linear,
-    #[module(skip)]
-    input: InputSpec,
-}
-
-impl Net {
-    fn new(device: &Device) -> Self {
-        device.seed(4);
-        Self {
-            conv: Conv2dConfig::new([3, 6], [3, 3]).init(device),
-            norm: BatchNormConfig::new(6).init(device),
-            dropout: DropoutConfig::new(0.5).init(),
-            head: LinearConfig::new(6, 2).init(device),
-            input: InputSpec::new(12),
-        }
-    }
-
-    /// The running statistics.
-    fn statistics(&self) -> [Vec<f32>; 2] {
-        [&self.norm.running_mean, &self.norm.running_var]
-            .map(|values| read_back(values.value(), "running statistics").unwrap())
-    }
-}
-
-impl Classifier for Net {
-    fn name(&self) -> &str {
-        "net"
-    }
-    fn input(&self) -> &InputSpec {
-        &self.input
-    }
-    fn activations(&self, images: Tensor<4>) -> Activations {
-        let map = tanh(self.norm.forward(self.conv.forward(images)));
-        Activations::pooled(self.dropout.forward(map))
-    }
-    fn decision_layer(&self) -> CoreResult<DecisionLayer> {
-        DecisionLayer::from_linear(&self.head)
-    }
-    fn set_decision_layer(&mut self, layer: &DecisionLayer) -> CoreResult<()> {
-        layer.replace(&mut self.head)
-    }
-    fn device(&self) -> Device {
-        self.head.weight.val().device()
-    }
-}
+use neuroinspect_testing::networks::TrainedClassifier;
 
 /// Colours, labelled at random.
 struct Colours {
-    names: [String; 2],
+    names: [String; 4],
     samples: Vec<Sample>,
 }
 
@@ -91,7 +32,7 @@ impl Colours {
             group: None,
         };
         Self {
-            names: ["many", "few"].map(String::from),
+            names: ["many", "few", "none", "no more"].map(String::from),
             samples: (0..60).map(sample).collect(),
         }
     }
@@ -121,7 +62,7 @@ fn a_model_in_training_is_debugged_as_it_is_in_evaluation_and_stays_as_it_was() 
     let colours = Colours::new();
     // Both the state that training leaves and the one after it.
     for device in [Device::flex().autodiff(), Device::flex()] {
-        let net = Net::new(&device);
+        let net = TrainedClassifier::new(12, &device);
         let statistics = net.statistics();
         let extraction = Extraction::new(&net, &colours);
         let table = extract_features(&extraction, &mut Silent).unwrap().table;

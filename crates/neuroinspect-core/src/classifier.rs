@@ -146,7 +146,13 @@ pub trait Classifier: CopyClassifier + Send + Sync {
     /// convolutions with their batch normalisation. Called on an
     /// [evaluation copy](CopyClassifier::evaluation_copy) that is run many times; its activations
     /// must stay the same but for rounding.
-    fn fold(&mut self) {}
+    ///
+    /// # Errors
+    ///
+    /// When that fails; the model is then as it was.
+    fn fold(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The refusal of a layer that is none of `known`, with the nearest of them.

@@ -40,7 +40,13 @@ pub trait ImageTextEncoder: CopyEncoder + Send + Sync {
 
     /// Makes what is constant from one forward pass to the next once and for all; as
     /// [`Classifier::fold`](crate::Classifier::fold).
-    fn fold(&mut self) {}
+    ///
+    /// # Errors
+    ///
+    /// When that fails; the model is then as it was.
+    fn fold(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Copies an encoder for evaluation; as [`CopyClassifier`](crate::CopyClassifier).

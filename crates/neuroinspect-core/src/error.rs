@@ -296,7 +296,7 @@ pub enum Error {
         #[source]
         cancelled: Cancelled,
     },
-    /// A classifier or encoder written by the user failed in its own way.
+    /// A classifier or encoder failed in its own way.
     #[error("{model}: {reason}")]
     Model {
         /// Name of the model.

@@ -73,9 +73,7 @@ impl<'a> Batch<'a> {
         progress: &mut StepCount<'_>,
         keeper: &mut dyn BatchKeeper,
     ) -> Result<FinishedBatch> {
-        let Request {
-            recipe, execution, ..
-        } = self.context.request;
+        let request = self.context.request;
         let (pairs, size) = (self.pairs, self.context.pictures.size());
         let optimization = match keeper.go_on(pairs) {
             Some(state) => Optimization::go_on(self, state)?,
@@ -83,9 +81,12 @@ impl<'a> Batch<'a> {
         };
         let first = optimization.steps;
         progress.skip(first);
-        let view = |index| ViewConstants::new(recipe, pairs, size, first + index);
-        let count = recipe.steps - first;
-        made_ahead(count, execution.augmentations_ahead, view, |views| {
+        let view = |index| ViewConstants::new(&request.recipe, pairs, size, first + index);
+        let (count, ahead) = (
+            request.recipe.steps - first,
+            request.execution.augmentations_ahead,
+        );
+        made_ahead(count, ahead, view, |views| {
             self.optimize_through(views, optimization, progress, keeper)
         })
     }

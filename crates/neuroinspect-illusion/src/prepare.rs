@@ -110,7 +110,7 @@ impl PreparedClassifier {
         let layer = classifier.decision_layer()?;
         let device = device.clone().without_autodiff();
         let mut network = classifier.evaluation_copy(&device, precision)?;
-        network.fold();
+        network.fold()?;
         let prepared = Self {
             network,
             layer,
@@ -260,7 +260,7 @@ impl PreparedGuide {
         encoder.input().validate()?;
         let device = device.clone().without_autodiff();
         let mut network = encoder.encoder_copy(&device, precision)?;
-        network.fold();
+        network.fold()?;
         let prepared = Self {
             network,
             class_embeddings: class_embeddings.clone(),

@@ -277,10 +277,7 @@ impl Classifier for GraphClassifier {
         let network = self
             .network
             .with_linear(self.head.layer, weight, linear.bias);
-        let sizes = [layer.classes(), layer.neurons()];
-        self.network = network.map_err(|error| {
-            neuroinspect_core::Error::shape("decision layer", sizes, error.to_string())
-        })?;
+        self.network = network.map_err(|error| error.of_model(&self.name))?;
         Ok(())
     }
 
@@ -307,10 +304,9 @@ impl Classifier for GraphClassifier {
         self.modules().read(images, layers)
     }
 
-    fn fold(&mut self) {
-        // Shapes that fitted still do; were they not to, the network stays as it is.
-        if let Ok(folded) = fold_batch_norm(&self.network) {
-            self.network = folded;
-        }
+    fn fold(&mut self) -> neuroinspect_core::Result<()> {
+        let folded = fold_batch_norm(&self.network);
+        self.network = folded.map_err(|error| error.of_model(&self.name))?;
+        Ok(())
     }
 }

@@ -189,6 +189,17 @@ impl Error {
             reason: reason.into(),
         }
     }
+
+    /// The error as one of the shared vocabulary.
+    pub(crate) fn of_model(self, model: &str) -> neuroinspect_core::Error {
+        match self {
+            Self::Core(error) => error,
+            other => neuroinspect_core::Error::Model {
+                model: model.to_owned(),
+                reason: other.to_string(),
+            },
+        }
+    }
 }
 
 fn meant(nearest: &Option<String>) -> String {

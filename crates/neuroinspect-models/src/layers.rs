@@ -77,7 +77,10 @@ impl Layers<'_> {
                 Value::Rank2(features) => Ok(LayerValues::Features(features)),
                 Value::Rank3(tokens) => Ok(LayerValues::Tokens(tokens)),
                 Value::Rank4(map) => Ok(LayerValues::Map(map)),
-                other => Err(unfit(format!("a layer of shape {:?}", other.dims()))),
+                other => Err(Error::Model {
+                    model: self.model.to_owned(),
+                    reason: format!("a layer of shape {:?} cannot be read", other.dims()),
+                }),
             })
             .collect()
     }

@@ -5,7 +5,10 @@
 
 use burn::{
     module::{Module, Param},
-    nn::Linear,
+    nn::{
+        BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear,
+        conv::{Conv2d, Conv2dConfig},
+    },
     tensor::{Device, Tensor, TensorData, activation::tanh, module::conv2d, ops::ConvOptions},
 };
 use ndarray::Array2;
@@ -66,6 +69,68 @@ impl Classifier for TinyClassifier {
 
     fn device(&self) -> Device {
         self.filters.device()
+    }
+}
+
+/// [`TinyClassifier`] as a user may write one, in the state that training leaves: batch normalisation
+/// takes a batch's statistics, and dropout drops, unless they are told not to.
+#[derive(Module, Debug)]
+pub struct TrainedClassifier {
+    conv: Conv2d,
+    norm: BatchNorm,
+    dropout: Dropout,
+    head: Linear,
+    #[module(skip)]
+    input: InputSpec,
+}
+
+impl TrainedClassifier {
+    /// For images of `size` x `size` pixels, normalised as `ImageNet`'s.
+    pub fn new(size: usize, device: &Device) -> Self {
+        let TinyClassifier { head, input, .. } = TinyClassifier::new(size, device);
+        let neurons = TinyClassifier::NEURONS;
+        let mut conv = Conv2dConfig::new([3, neurons], [3, 3]).init(device);
+        conv.weight = filters("convolution", neurons, device);
+        Self {
+            conv,
+            norm: BatchNormConfig::new(neurons).init(device),
+            dropout: DropoutConfig::new(0.5).init(),
+            head,
+            input,
+        }
+    }
+
+    /// The running mean and variance.
+    pub fn statistics(&self) -> [Vec<f32>; 2] {
+        [&self.norm.running_mean, &self.norm.running_var]
+            .map(|values| values.value().try_into_vec_as().unwrap())
+    }
+}
+
+impl Classifier for TrainedClassifier {
+    fn name(&self) -> &str {
+        "trained"
+    }
+
+    fn input(&self) -> &InputSpec {
+        &self.input
+    }
+
+    fn activations(&self, images: Tensor<4>) -> Activations {
+        let map = tanh(self.norm.forward(self.conv.forward(images)));
+        Activations::pooled(self.dropout.forward(map))
+    }
+
+    fn decision_layer(&self) -> Result<DecisionLayer> {
+        DecisionLayer::from_linear(&self.head)
+    }
+
+    fn set_decision_layer(&mut self, layer: &DecisionLayer) -> Result<()> {
+        layer.replace(&mut self.head)
+    }
+
+    fn device(&self) -> Device {
+        self.head.weight.device()
     }
 }
 

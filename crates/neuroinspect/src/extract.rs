@@ -123,7 +123,7 @@ impl<'a> Extraction<'a> {
         let dataset = self.dataset;
         let device = self.classifier.device().without_autodiff();
         let mut copy = self.classifier.evaluation_copy(&device, self.precision)?;
-        copy.fold();
+        copy.fold()?;
         let total = self.indices.map_or(dataset.samples().len(), <[usize]>::len);
         let (mut values, mut width) = (Vec::new(), 0);
         let mut rows = Vec::with_capacity(total);

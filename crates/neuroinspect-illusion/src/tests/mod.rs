@@ -11,6 +11,7 @@ mod refusals;
 mod resuming;
 mod scores;
 mod stopping;
+mod training_state;
 mod transforms;
 
 use burn::tensor::{Device, Tensor, TensorData};

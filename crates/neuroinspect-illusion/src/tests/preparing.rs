@@ -5,31 +5,21 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use burn::{
-    module::{Module, Param},
-    nn::{
-        BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig,
-        conv::{Conv2d, Conv2dConfig},
-    },
-    tensor::{Device, Tensor, TensorData},
-};
-use ndarray::Array2;
+use burn::tensor::{Device, Tensor};
 use neuroinspect_core::{
-    Activations, Classifier, CopyClassifier, DecisionLayer, Error as CoreError, ImageTextEncoder,
-    InputSpec, LayerInfo, LayerKind, LayerValues, Precision, Result, Silent, Unit, UnitKind,
+    Activations, Classifier, CopyClassifier, DecisionLayer, Error as CoreError, InputSpec,
+    LayerInfo, LayerKind, LayerValues, Precision, Result, Silent, Unit, UnitKind,
 };
 use neuroinspect_testing::{
-    fill, largest_difference,
+    largest_difference,
     networks::{TinyClassifier, TinyEncoder},
 };
 
 use super::{
     CLASSES, NEURONS, SIZE, class_embeddings, device, guided, guided_recipe, pairs, plain_recipe,
-    request, tensor, values,
+    request, tensor,
 };
-use crate::{
-    Error, Guide, Illusion, Networks, Objective, PreparedClassifier, PreparedGuide, visualize,
-};
+use crate::{Error, Guide, Illusion, Networks, Objective, PreparedGuide, visualize};
 
 /// What a [`Watched`] network does otherwise than its tiny classifier.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -143,9 +133,10 @@ impl Classifier for Watched {
     fn device(&self) -> Device {
         self.net.device()
     }
-    fn fold(&mut self) {
+    fn fold(&mut self) -> Result<()> {
         let looks = self.looks.lock().unwrap().len();
         self.folded_after.lock().unwrap().push(looks);
+        Ok(())
     }
     fn layers(&self) -> Result<Vec<LayerInfo>> {
         let layer = |name: &str, kind| LayerInfo {
@@ -342,163 +333,4 @@ fn networks_in_half_precision_make_nearly_the_same_picture() {
             )
         );
     }
-}
-
-/// A network as a user writes it, in the state that training left it in.
-#[derive(Module, Debug)]
-struct Own {
-    conv: Conv2d,
-    norm: BatchNorm,
-    dropout: Dropout,
-    head: Linear,
-    #[module(skip)]
-    input: InputSpec,
-}
-
-impl Own {
-    fn new(device: &Device) -> Self {
-        let weights = |name: &str, shape: &[usize]| {
-            let values = fill::normal(name, shape.iter().product());
-            TensorData::new(values, shape.to_vec())
-        };
-        let mut conv = Conv2dConfig::new([3, NEURONS], [3, 3]).init(device);
-        conv.weight = Param::from_data(weights("conv", &[NEURONS, 3, 3, 3]), device);
-        let layer = Array2::from_shape_vec((CLASSES, NEURONS), fill::normal("head", 24)).unwrap();
-        let layer = DecisionLayer::new(layer, fill::normal("bias", CLASSES).into()).unwrap();
-        let mut head = LinearConfig::new(NEURONS, CLASSES).init(device);
-        layer.replace(&mut head).unwrap();
-        Self {
-            conv,
-            norm: BatchNormConfig::new(NEURONS).init(device),
-            dropout: DropoutConfig::new(0.5).init(),
-            head,
-            input: InputSpec::imagenet(SIZE),
-        }
-    }
-
-    fn running_mean(&self) -> Vec<f32> {
-        values(self.norm.running_mean.value())
-    }
-}
-
-impl Classifier for Own {
-    fn name(&self) -> &str {
-        "own"
-    }
-    fn input(&self) -> &InputSpec {
-        &self.input
-    }
-    fn activations(&self, images: Tensor<4>) -> Activations {
-        let map = self.norm.forward(self.conv.forward(images));
-        Activations::pooled(self.dropout.forward(map))
-    }
-    fn decision_layer(&self) -> Result<DecisionLayer> {
-        DecisionLayer::from_linear(&self.head)
-    }
-    fn set_decision_layer(&mut self, layer: &DecisionLayer) -> Result<()> {
-        layer.replace(&mut self.head)
-    }
-    fn device(&self) -> Device {
-        self.head.weight.val().device()
-    }
-}
-
-/// Batch normalisation and dropout in training state change neither the model nor its pictures.
-#[test]
-fn a_model_in_training_state_stays_as_it_is() {
-    for device in [device(), device().autodiff()] {
-        let net = Own::new(&device);
-        let before = net.running_mean();
-        let recipe = plain_recipe().with_steps(20);
-        let request = request(pairs([(0, 1), (3, 2)]), &recipe);
-        let pictures = |net: &Own| {
-            let networks = Networks::of(net, None).unwrap();
-            visualize(&networks, &request, &mut Silent).unwrap()
-        };
-        let made = pictures(&net);
-        assert_eq!(net.running_mean(), before);
-        assert_eq!(made, pictures(&net.clone().valid()));
-        assert_eq!(net.running_mean(), before);
-    }
-}
-
-/// A copy that is none: what the test above would come to without the evaluation state.
-struct Uncopied(Own);
-
-impl CopyClassifier for Uncopied {
-    fn evaluation_copy(&self, _: &Device, _: Precision) -> Result<Box<dyn Classifier>> {
-        Ok(Box::new(Self(self.0.clone())))
-    }
-}
-
-impl Classifier for Uncopied {
-    fn name(&self) -> &str {
-        "uncopied"
-    }
-    fn input(&self) -> &InputSpec {
-        self.0.input()
-    }
-    fn activations(&self, images: Tensor<4>) -> Activations {
-        self.0.activations(images)
-    }
-    fn decision_layer(&self) -> Result<DecisionLayer> {
-        self.0.decision_layer()
-    }
-    fn set_decision_layer(&mut self, layer: &DecisionLayer) -> Result<()> {
-        self.0.set_decision_layer(layer)
-    }
-    fn device(&self) -> Device {
-        self.0.device()
-    }
-}
-
-#[test]
-fn a_copy_in_training_state_is_refused() {
-    let net = Uncopied(Own::new(&device()));
-    let error = PreparedClassifier::new(&net, &device(), Precision::F32).unwrap_err();
-    assert!(matches!(error, Error::DiffersWhenTracked { network, .. } if network == "uncopied"));
-}
-
-/// An encoder is held to the same as a classifier.
-#[derive(Clone)]
-struct Blinking(TinyEncoder);
-
-impl neuroinspect_core::CopyEncoder for Blinking {
-    fn encoder_copy(&self, _: &Device, _: Precision) -> Result<Box<dyn ImageTextEncoder>> {
-        Ok(Box::new(self.clone()))
-    }
-}
-
-impl ImageTextEncoder for Blinking {
-    fn name(&self) -> &str {
-        "blinking"
-    }
-    fn input(&self) -> &InputSpec {
-        self.0.input()
-    }
-    fn encode_images(&self, images: Tensor<4>) -> Tensor<2> {
-        let tracked = images.is_tracked();
-        let embeddings = self.0.encode_images(images);
-        if tracked {
-            embeddings * 2.0
-        } else {
-            embeddings
-        }
-    }
-    fn encode_texts(&self, texts: &[String]) -> Result<Tensor<2>> {
-        self.0.encode_texts(texts)
-    }
-    fn device(&self) -> Device {
-        self.0.device()
-    }
-}
-
-#[test]
-fn an_encoder_that_differs_when_tracked_is_refused() {
-    let guide = Guide {
-        encoder: &Blinking(TinyEncoder::new(8, &device())),
-        class_embeddings: class_embeddings(CLASSES, TinyEncoder::WIDTH),
-    };
-    let error = PreparedGuide::new(&guide, &device(), Precision::F32).unwrap_err();
-    assert!(matches!(error, Error::DiffersWhenTracked { network, .. } if network == "blinking"));
 }

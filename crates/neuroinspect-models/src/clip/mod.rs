@@ -282,20 +282,16 @@ impl ImageTextEncoder for Clip {
     }
 
     /// Computes of the image tower's last block no more than its class token needs.
-    fn fold(&mut self) {
+    fn fold(&mut self) -> neuroinspect_core::Result<()> {
         let graph = self.network.graph();
-        let names = [self.image, self.text, self.logit_scale].map(|id| graph.node(id).name.clone());
-        // The names are the graph's own; were the pass not to know them, the network stays as it is.
-        let attempt = || {
-            let network = only_tokens_read(&self.network, &names.each_ref().map(String::as_str))?;
-            let [image, text, scale] = &names;
-            let find = |name: &str| network.graph().find(name);
-            let places = (find(image)?, find(text)?, find(scale)?);
-            Ok::<_, Error>((network, places))
-        };
-        if let Ok((network, places)) = attempt() {
-            self.network = network;
-            (self.image, self.text, self.logit_scale) = places;
-        }
+        let names = [self.image, self.text, self.logit_scale].map(|id| &graph.node(id).name[..]);
+        let folded = only_tokens_read(&self.network, &names).and_then(|network| {
+            let find = |name| network.graph().find(name);
+            let [image, text, scale] = names.map(find);
+            Ok((image?, text?, scale?, network))
+        });
+        let folded = folded.map_err(|error| error.of_model(&self.name))?;
+        (self.image, self.text, self.logit_scale, self.network) = folded;
+        Ok(())
     }
 }

@@ -7,7 +7,8 @@ use super::{
     ops::{
         Activation, AddPositions, ArgmaxPool, Attention, AvgPool2d, BatchNorm, Binary, Concat,
         Conv2d, Embedding, Expand, Flatten, GlobalMean, GroupNorm, Identity, LayerNorm, Linear,
-        MatMul, MaxPool2d, Pad, ParameterValue, Permute, Reshape, Scale, Select, Slice, Softmax,
+        MatMul, MaxPool2d, Pad, ParameterValue, Permute, Reshape, Scale, ScaledConv2d, Select,
+        Slice, Softmax,
     },
     run::NodeParameters,
 };
@@ -117,6 +118,8 @@ pub struct Input {
 operations! {
     /// Convolution over height and width.
     Conv2d,
+    /// Convolution by weights that are kept multiplied.
+    ScaledConv2d,
     /// A linear layer over the last axis.
     Linear,
     /// Batch normalisation.

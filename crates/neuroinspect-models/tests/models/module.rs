@@ -11,13 +11,13 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use neuroinspect_models::{
-    Checkpoint, Strictness,
+    Checkpoint,
     checkpoint::save,
     graph::{self, GlobalMean, GraphBuilder, Network},
 };
 use tempfile::tempdir;
 
-use crate::support::{images, made_up_weights, safetensors_of};
+use crate::support::{images, make_up};
 
 /// The layers, as one writes them in Burn.
 #[derive(Module, Debug)]
@@ -70,11 +70,7 @@ fn network(device: &Device) -> Network {
 
 /// With the same weights, by their names.
 fn loaded<M: Module>(mut module: M) -> M {
-    let weights = safetensors_of(&made_up_weights(&module));
-    let weights = Checkpoint::from_bytes("made-up weights", weights).unwrap();
-    weights
-        .apply(&mut module, "module", Strictness::Strict)
-        .unwrap();
+    make_up(&mut module);
     module
 }
 

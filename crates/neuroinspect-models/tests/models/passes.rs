@@ -16,7 +16,7 @@ use neuroinspect_models::{
 use crate::{
     classifiers_golden::made_up,
     graphs::{read, tower_network},
-    support::{images, made_up_weights, safetensors_of},
+    support::{images, made_up_weights, make_up, safetensors_of},
 };
 
 fn close(found: &[Vec<f32>], expected: &[Vec<f32>], tolerance: f32) {
@@ -68,15 +68,45 @@ fn folding_keeps_every_value_and_its_name() {
 fn the_bias_of_a_convolution_is_folded_too() {
     let mut network = Network::new(crate::graphs::small().unwrap(), &Device::flex()).unwrap();
     // Statistics and biases that are none of those a network starts with.
-    let weights = safetensors_of(&made_up_weights(&network));
-    let weights = Checkpoint::from_bytes("made-up weights", weights).unwrap();
-    weights
-        .apply(&mut network, "small", Strictness::Strict)
-        .unwrap();
+    make_up(&mut network);
     let inputs = || vec![("images", Value::from(images(8, &Device::flex())))];
     let before = read(&network, inputs(), &["bn2", "fc"]);
     let folded = fold_batch_norm(&network).unwrap();
     close(&read(&folded, inputs(), &["bn2", "fc"]), &before, 1e-5);
+}
+
+/// The convolution by itself is computed by the folded weights.
+#[test]
+fn a_folded_network_has_one_copy_of_its_weights() {
+    let model = made_up("resnet18");
+    let folded = fold_batch_norm(model.network()).unwrap();
+    // In place of the four numbers of a channel there are its scale and its bias.
+    assert!(folded.num_params() < model.num_params());
+    let names = folded.graph().parameters().iter().map(|it| &it.name);
+    let names: Vec<_> = names.filter(|name| name.starts_with("bn1")).collect();
+    assert_eq!(
+        names,
+        ["bn1.folded.bias", "bn1.folded.scale", "bn1.folded.weight"]
+    );
+}
+
+/// What was multiplied by zero cannot be had back.
+#[test]
+fn a_normalisation_that_silences_a_channel_stays() {
+    let mut model = made_up("cifar_resnet20");
+    let mut weights = made_up_weights(&model);
+    weights.get_mut("layer1.0.bn1.weight").unwrap().1[3] = 0.0;
+    let weights = Checkpoint::from_bytes("silent", safetensors_of(&weights)).unwrap();
+    model.load(&weights, Strictness::Strict).unwrap();
+    let folded = fold_batch_norm(model.network()).unwrap();
+    assert_eq!(batch_norms(&folded), 1);
+    let inputs = || vec![("images", Value::from(images(32, &Device::flex())))];
+    let names = ["layer1.0.conv1", "layer1.0.bn1", "layer1.0.conv2", "linear"];
+    close(
+        &read(&folded, inputs(), &names),
+        &read(model.network(), inputs(), &names),
+        1e-5,
+    );
 }
 
 /// Two normalisations of the same parameters, of which one follows a convolution.
@@ -100,11 +130,7 @@ fn parameters_that_a_normalisation_shares_stay() {
     });
     let graph = Graph::new(nodes, graph.parameters().to_vec()).unwrap();
     let mut network = Network::new(graph, &Device::flex()).unwrap();
-    let weights = safetensors_of(&made_up_weights(&network));
-    let weights = Checkpoint::from_bytes("made-up weights", weights).unwrap();
-    weights
-        .apply(&mut network, "shared", Strictness::Strict)
-        .unwrap();
+    make_up(&mut network);
     let folded = fold_batch_norm(&network).unwrap();
     assert_eq!(batch_norms(&folded), 1);
     let inputs = || vec![("images", Value::from(images(8, &Device::flex())))];
@@ -121,7 +147,7 @@ fn parameters_that_a_normalisation_shares_stay() {
 fn a_folded_network_is_neither_trained_nor_saved_nor_loaded() {
     let model = made_up("cifar_resnet20");
     let mut folded = model.clone();
-    folded.fold();
+    folded.fold().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("folded.safetensors");
     let error = folded.save(&path).unwrap_err();
@@ -152,11 +178,7 @@ fn of_a_causal_block_only_the_token_read_is_computed() {
     let x = g.select(1, 0, x);
     g.linear("fc", 3, x);
     let mut network = Network::new(g.finish().unwrap(), &Device::flex()).unwrap();
-    let weights = safetensors_of(&made_up_weights(&network));
-    let weights = Checkpoint::from_bytes("made-up weights", weights).unwrap();
-    weights
-        .apply(&mut network, "block", Strictness::Strict)
-        .unwrap();
+    make_up(&mut network);
     let narrow = only_tokens_read(&network, &["fc"]).unwrap();
     let attention = narrow.graph().find("attn").unwrap();
     assert_eq!(narrow.graph().shape(attention)[1], 1);
@@ -241,7 +263,7 @@ fn a_copy_in_bf16_is_near() {
         .unwrap();
     for fold in [false, true] {
         if fold {
-            copy.fold();
+            copy.fold().unwrap();
         }
         let given = Precision::Bf16.cast(images.clone());
         let found = copy.activations(given).features;

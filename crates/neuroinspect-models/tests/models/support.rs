@@ -7,7 +7,7 @@ use burn::{
     tensor::{Device, Tensor, TensorData},
 };
 use neuroinspect_models::{
-    Checkpoint,
+    Checkpoint, Strictness,
     checkpoint::parameter_shapes,
     clip::{ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu},
 };
@@ -36,6 +36,14 @@ pub(crate) fn made_up_weights(module: &impl Module) -> Tensors {
         (name, (shape, values))
     };
     parameter_shapes(module).into_iter().map(made).collect()
+}
+
+/// Loads made-up weights.
+pub(crate) fn make_up(module: &mut impl Module) {
+    let weights = safetensors_of(&made_up_weights(module));
+    let weights = Checkpoint::from_bytes("made-up weights", weights).unwrap();
+    let report = weights.apply(module, "it", Strictness::Strict).unwrap();
+    assert!(report.is_complete());
 }
 
 /// All values of a checkpoint.

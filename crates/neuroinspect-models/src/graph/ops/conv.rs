@@ -1,6 +1,6 @@
 //! Convolution.
 
-use burn::tensor::{module::conv2d, ops::ConvOptions};
+use burn::tensor::{Tensor, module::conv2d, ops::ConvOptions};
 use serde::{Deserialize, Serialize};
 
 use super::{map, product, sum, value};
@@ -149,6 +149,21 @@ impl Conv2d {
         self.padding
             .around(size, self.kernel, self.stride, self.dilation)
     }
+
+    fn convolved(
+        &self,
+        inputs: Vec<Value>,
+        weight: Tensor<4>,
+        bias: Option<Tensor<1>>,
+    ) -> Result<Value, String> {
+        let x = value(inputs)?.rank4()?;
+        let [_, _, height, width] = x.dims();
+        let options = ConvOptions {
+            padding: self.padding_around(height, width)?,
+            ..ConvOptions::new(self.stride, [0, 0], self.dilation, self.groups)
+        };
+        Ok(conv2d(x, weight, bias, options).into())
+    }
 }
 
 impl Operation for Conv2d {
@@ -188,17 +203,46 @@ impl Operation for Conv2d {
     }
 
     fn apply(&self, inputs: Vec<Value>, parameters: &NodeParameters<'_>) -> Result<Value, String> {
-        let x = value(inputs)?.rank4()?;
-        let [_, _, height, width] = x.dims();
-        let options = ConvOptions {
-            padding: self.padding_around(height, width)?,
-            ..ConvOptions::new(self.stride, [0, 0], self.dilation, self.groups)
-        };
         let bias = match self.bias {
             true => Some(parameters.rank1(1)?),
             false => None,
         };
-        Ok(conv2d(x, parameters.rank4(0)?, bias, options).into())
+        self.convolved(inputs, parameters.rank4(0)?, bias)
+    }
+}
+
+/// A convolution whose weights are kept as their product with a scale for each output channel, and
+/// divided by it when it is computed: one that was folded into, where it is asked for by itself.
+///
+/// Parameters: `weight` as that of [`Conv2d`], but multiplied; `scale` `[channels]`; and `bias`
+/// `[channels]` where it has one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScaledConv2d {
+    /// The convolution.
+    pub convolution: Conv2d,
+}
+
+impl Operation for ScaledConv2d {
+    fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
+        let mut slots = self.convolution.parameters(inputs)?;
+        let scale = Slot::new("scale", [self.convolution.channels], Initial::ones());
+        slots.insert(1, scale);
+        Ok(slots)
+    }
+
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        self.convolution.shape(inputs)
+    }
+
+    fn apply(&self, inputs: Vec<Value>, parameters: &NodeParameters<'_>) -> Result<Value, String> {
+        let bias = match self.convolution.bias {
+            true => Some(parameters.rank1(2)?),
+            false => None,
+        };
+        let scale = parameters.rank1(1)?.reshape([-1, 1, 1, 1]);
+        let weight = parameters.rank4(0)? / scale;
+        self.convolution.convolved(inputs, weight, bias)
     }
 }
 

@@ -46,10 +46,14 @@ impl Operation for Reshape {
     }
 
     fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
-        let x = value(inputs)?;
-        let shape = self.shape(&[&x.dims()])?;
-        x.reshape(&shape)
+        reshaped(self, value(inputs)?)
     }
+}
+
+/// A value in the shape that an operation gives it.
+fn reshaped(operation: &impl Operation, x: Value) -> Result<Value, String> {
+    let shape = operation.shape(&[&x.dims()])?;
+    x.reshape(&shape)
 }
 
 /// Axes `from` to `to`, both included, joined to one.
@@ -76,9 +80,7 @@ impl Operation for Flatten {
     }
 
     fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
-        let x = value(inputs)?;
-        let shape = self.shape(&[&x.dims()])?;
-        x.reshape(&shape)
+        reshaped(self, value(inputs)?)
     }
 }
 

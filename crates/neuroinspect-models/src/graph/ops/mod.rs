@@ -18,7 +18,7 @@ mod token;
 pub use activation::{Activation, Function, Softmax};
 pub use arithmetic::{Arithmetic, Binary, MatMul, Scale};
 pub use attention::Attention;
-pub use conv::{Conv2d, Padding};
+pub use conv::{Conv2d, Padding, ScaledConv2d};
 pub use layout::{Concat, Expand, Flatten, Pad, Permute, Reshape, Select, Slice};
 pub use linear::Linear;
 pub use norm::{BatchNorm, GroupNorm, LayerNorm};
