@@ -16,6 +16,8 @@ use neuroinspect_models::{
 /// An encoder whose embedding of a text is `[length, 1]`, and which remembers batch sizes.
 struct Lengths {
     input: InputSpec,
+    /// In half precision it is 1024 times that, of which the squares are infinite.
+    precision: Precision,
     batches: Mutex<Vec<usize>>,
 }
 
@@ -23,6 +25,7 @@ impl Lengths {
     fn new() -> Self {
         Self {
             input: InputSpec::new(1),
+            precision: Precision::F32,
             batches: Mutex::default(),
         }
     }
@@ -38,38 +41,6 @@ impl CopyEncoder for Lengths {
     }
 }
 
-/// One that computes in half precision, in which the squares of its values are infinite.
-struct InHalf(Lengths);
-
-impl CopyEncoder for InHalf {
-    fn encoder_copy(
-        &self,
-        _: &Device,
-        precision: Precision,
-    ) -> Result<Box<dyn ImageTextEncoder>, CoreError> {
-        Err(CoreError::Precision { precision })
-    }
-}
-
-impl ImageTextEncoder for InHalf {
-    fn name(&self) -> &str {
-        "half"
-    }
-    fn input(&self) -> &InputSpec {
-        self.0.input()
-    }
-    fn encode_images(&self, images: Tensor<4>) -> Tensor<2> {
-        self.0.encode_images(images)
-    }
-    fn encode_texts(&self, texts: &[String]) -> neuroinspect_core::Result<Tensor<2>> {
-        let embeddings = self.0.encode_texts(texts)? * 1024.0;
-        Ok(Precision::F16.cast(embeddings))
-    }
-    fn device(&self) -> Device {
-        self.0.device()
-    }
-}
-
 /// A length of `[10 * 1024, 1024]` is none of half precision.
 #[test]
 fn embeddings_in_half_precision_are_averaged_in_single() {
@@ -82,7 +53,10 @@ fn embeddings_in_half_precision_are_averaged_in_single() {
         found
     };
     let expected = embeddings(&Lengths::new());
-    let found = embeddings(&InHalf(Lengths::new()));
+    let found = embeddings(&Lengths {
+        precision: Precision::F16,
+        ..Lengths::new()
+    });
     let difference: f32 = (found - expected).abs().max().into_scalar();
     assert!(difference < 1e-3, "{difference}");
 }
@@ -100,7 +74,11 @@ impl ImageTextEncoder for Lengths {
     fn encode_texts(&self, texts: &[String]) -> neuroinspect_core::Result<Tensor<2>> {
         self.batches.lock().unwrap().push(texts.len());
         let rows = texts.iter().flat_map(|text| [text.len() as f32, 1.0]);
-        Ok(matrix(rows.collect(), 2))
+        let rows = matrix(rows.collect(), 2);
+        Ok(match self.precision {
+            Precision::F16 => Precision::F16.cast(rows * 1024.0),
+            _ => rows,
+        })
     }
     fn device(&self) -> Device {
         Device::flex()
