@@ -307,9 +307,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "worst group {:.3?} -> {:.3?}",
             before.worst_group_accuracy, after.worst_group_accuracy
         );
-        if let Some(verdict) = &edit.verdict {
-            println!("{}", verdict.headline("square"));
-        }
+        println!("{}", edit.verdict.headline(&findings.class_names));
     }
     if let Some(patch) = &findings.patch {
         net.set_decision_layer(&patch.apply(&net.decision_layer()?)?)?;

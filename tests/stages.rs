@@ -116,7 +116,7 @@ fn findings_are_handed_over_as_they_grow() {
     );
     let edit = findings.edit.unwrap();
     assert_eq!(edit.chosen_from, 12, "every dog measured is a mistake");
-    assert!(edit.control_metrics().is_some() && edit.verdict.is_some());
+    assert!(edit.control_metrics().is_some());
     // The edit itself is there too, to be applied.
     let edited = findings
         .patch

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use neuroinspect::{
+    core::check_same_classes,
     datasets::{ImageDataset, ImageFolder, ImageFolderConfig},
-    editing::EditData,
 };
 
 use crate::args::ReadingArgs;
@@ -41,6 +41,6 @@ pub(crate) fn training_folder(
 ) -> Result<ImageFolder> {
     let training = folder(path, args)?;
     // Known before the features of either are computed.
-    EditData::check_class_names(training.class_names(), data.class_names())?;
+    check_same_classes(training.class_names(), data.class_names())?;
     Ok(training)
 }

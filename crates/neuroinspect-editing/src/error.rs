@@ -24,18 +24,15 @@ pub enum Error {
         /// Which table: "training" or "validation".
         table: &'static str,
     },
-    /// Validation samples without groups, where the worst of them is to choose the epoch.
+    /// Samples without groups, where they are learnt from, or the worst of them chooses the epoch.
     #[error(
-        "the validation samples have no groups, so that the worst group cannot choose the epoch; \
-         give them groups or keep another epoch"
+        "the {table} samples have no groups, which are needed for what was asked for; give them \
+         groups, or choose a method or a rule for the epoch that needs none"
     )]
-    NoGroups,
-    /// Training samples without groups, for a method that learns from them.
-    #[error(
-        "the training samples have no groups, and this method learns from them; give them groups or \
-         choose a method that needs none"
-    )]
-    NoTrainingGroups,
+    NoGroups {
+        /// Which table: "training" or "validation".
+        table: &'static str,
+    },
     /// A table that is not split, whose parts were asked for by name.
     #[error(
         "the samples are not split into parts; give their table a split, or the parts as tables of \

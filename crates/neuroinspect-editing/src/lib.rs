@@ -28,58 +28,25 @@
 //! An [`EditSession`] keeps [samples](EditData) and layer on the device. It says what silencing
 //! neurons would do from the logits alone ([`preview`](EditSession::preview)), and makes layers by any
 //! [`DecisionMethod`] ([`edit`](EditSession::edit)). Every [`EditResult`] says what the layer is worth
-//! before and after, what the [`Control`] is worth, which is the same training without the method's
-//! own term, and whether the edit did what it was for ([`Verdict`]): on real data retraining alone
-//! often does as much, and what it gains too an edit cannot claim.
+//! before and after, what the [`Control`] is worth, plain retraining with the same options, and
+//! whether the edit did what it was for ([`Verdict`]): on real data retraining alone often does as
+//! much, and what it gains too an edit cannot claim.
 //!
 //! The difference between the layers is a [`LayerPatch`]: a file that is applied to exactly the layer
 //! it was made for, and reverted bit by bit. It holds every changed row twice, before and after: up to
-//! `2 K (D + 1)` numbers, 16 MB for 1000 classes over 2048 neurons. Its [`EditRecord`] says by which
+//! `2 K (D + 1)` numbers, 16 MB for 1000 classes over 2048 neurons. Its [`MethodRecord`] says by which
 //! method it was made, with which options.
 //!
 //! # Methods
 //!
-//! [`RatioEdit`] and [`Retrain`] are two of them. Another one is a type that implements
-//! [`DecisionMethod`]: its name, its paper, which labels it uses, its options, and
-//! [`fit`](DecisionMethod::fit). What learns by batches shares the loop, [`train`], and brings an
-//! [`Objective`], a loss with its gradient, or a [`Sampling`]; [`TrainingConfig`] has optimiser,
-//! schedule and the choice of the epoch, alike for all.
+//! A method is a type that implements [`DecisionMethod`]: its name, its paper, which labels it uses,
+//! its options, and [`fit`](DecisionMethod::fit). [`RatioEdit`] and [`Retrain`] are two of them. What
+//! learns by batches shares the loop, [`train`], and brings a [`Loss`] with its gradient, or a
+//! [`Sampling`]; [`TrainingConfig`] has optimiser, schedule and the choice of the epoch, alike for all.
 //!
 //! Outside this crate that is all: a session [makes](EditSession::edit) layers by it, their patches
 //! are written, read, applied and reverted as any, and [`MethodRecord::parse`] gives the method back
-//! out of its record. A method that names no [control](DecisionMethod::control) can claim no more than
-//! that a class gained, not compared with retraining; one that names no
-//! [class](DecisionMethod::class) gets no verdict.
-//!
-//! To become a part of this crate a method needs, with `src/retrain.rs` as the template:
-//!
-//! 1. a file of its own, with a `NAME` that no other method has and that never changes, as files hold
-//!    it, and `#[serde(deny_unknown_fields)]` on its options;
-//! 2. `mod` and `pub use` in `src/lib.rs`;
-//! 3. an arm in [`MethodRecord::known`], and its name among those that its `Display` knows
-//!    (`src/patch/record.rs`);
-//! 4. a line in `tests/editing/autotraits.rs`;
-//! 5. a test in `tests/editing` against its authors' values, or against a value by hand, as those in
-//!    `rivals.rs`.
-//!
-//! # Options, and when to prefer them
-//!
-//! - [`EditScope`]: one class, or all of them by the mean ratio, as the paper does with the two of
-//!   Waterbirds.
-//! - [`Target`]: automatic, by the paper's rule, or given. 1 removes the influence; more leaves
-//!   some where the feature is a part of the class, as water is of waterbirds.
-//! - [`RatioForm`]: all neurons zeroed together, or each alone. Together they cannot make up for
-//!   each other; apart, one strong neuron does not hide a weak one.
-//! - [`RatioNorm`]: the paper's norm grows with the batch; the root mean square lets `lambda3` be
-//!   carried over from one batch size to another.
-//! - [`Keep`]: which epoch's layer. The default is the last, not the most accurate as in the paper:
-//!   validation samples with the same false correlation as the training samples favour the layer
-//!   edited least. With validation samples that are free of it, keep the most accurate.
-//! - [`Schedule`]: a warm-up over all steps, a constant rate, or the original's walk of the warm-up.
-//! - [`Storage`]: features on the device, or on the host where they would not fit twice.
-//!
-//! What the paper prints and what its authors' programs do, per data set, are constructors of
-//! [`EditConfig`] side by side.
+//! out of its record. `docs/architecture.md` says what else makes it a part of this crate.
 //!
 //! # Where it departs from the paper and the original program
 //!
@@ -144,7 +111,7 @@
 //! let edit = RatioEdit::new(vec![water], EditScope::Class(ClassId(0))).with_config(config);
 //! let edited = session.edit(&edit, &mut Silent)?;
 //! assert_eq!(edited.result.comparison.after.accuracy, 1.0);
-//! assert!(edited.result.verdict.is_some());
+//! assert_eq!(edited.result.verdict.accuracy.map(|it| it.after), Some(1.0));
 //!
 //! assert_eq!(edited.patch.apply(&layer)?, edited.layer);
 //! assert_eq!(edited.patch.revert(&edited.layer)?, layer);
@@ -173,13 +140,13 @@ mod verdict;
 pub use comparison::{Comparison, Control};
 pub use data::{Batch, DeviceTable, EditData, LayerTensors, Samples, Storage};
 pub use error::{Error, Result};
-pub use method::{Citation, DecisionMethod, Fitted, LabelsUsed, MethodInput, options_of};
-pub use patch::{EditRecord, LayerPatch, MethodRecord};
+pub use method::{Citation, DecisionMethod, Fitted, LabelsUsed, MethodInput, MethodOptions};
+pub use patch::{LayerPatch, MethodRecord};
 pub use ratio::{EditConfig, EditScope, RatioEdit, RatioForm, RatioNorm, Target};
 pub use retrain::Retrain;
 pub use session::{EditResult, EditSession, Edited, Preview};
 pub use training::{
-    CrossEntropy, EpochRecord, Keep, LossAndGradient, Objective, Sampling, Schedule, Shuffled,
-    Ties, Training, TrainingConfig, Weighted, train,
+    CrossEntropy, EpochRecord, Keep, Loss, LossAndGradient, Sampling, Schedule, Shuffled, Ties,
+    Training, TrainingConfig, Weighted, train,
 };
-pub use verdict::{Change, ClassChange, Conclusion, Direction, Verdict, percent};
+pub use verdict::{Change, ClassChange, Conclusion, Direction, Subject, Verdict, percent};

@@ -7,19 +7,19 @@ use neuroinspect_core::{ClassId, DecisionLayer, Groups, NeuronId, Observer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{DeviceTable, EpochRecord, Error, Result, Retrain};
+use crate::{DeviceTable, EpochRecord, Error, Result, TrainingConfig};
 
 /// A way to make one decision layer out of another, from features.
 ///
 /// The ratio edit is one, plain retraining another; every rival that works on the last layer can be
 /// one. Methods that learn by batches share a loop, [`train`](crate::train), and differ in an
-/// [`Objective`](crate::Objective) or a [`Sampling`](crate::Sampling); others do what they like with
+/// [`Loss`](crate::Loss) or a [`Sampling`](crate::Sampling); others do what they like with
 /// the tables.
 ///
 /// ```
 /// use neuroinspect_core::{DecisionLayer, Observer};
 /// use neuroinspect_editing::{
-///     Citation, DecisionMethod, Fitted, LabelsUsed, MethodInput, Result, options_of,
+///     Citation, DecisionMethod, Fitted, MethodInput, MethodOptions, Result,
 /// };
 /// use serde::{Deserialize, Serialize};
 ///
@@ -35,8 +35,6 @@ use crate::{DeviceTable, EpochRecord, Error, Result, Retrain};
 ///             url: "https://arxiv.org/abs/2007.07314",
 ///         })
 ///     }
-///     fn labels(&self) -> LabelsUsed { LabelsUsed::Class }
-///     fn options(&self) -> Result<serde_json::Map<String, serde_json::Value>> { options_of(self) }
 ///     fn describe(&self) -> String { format!("adjusts logits by {} times the log prior", self.tau) }
 ///     fn fit(&self, input: &MethodInput<'_>, _: &mut dyn Observer) -> Result<Fitted> {
 ///         let train = input.train();
@@ -51,25 +49,21 @@ use crate::{DeviceTable, EpochRecord, Error, Result, Retrain};
 /// # let method: Box<dyn DecisionMethod> = Box::new(LogitAdjustment { tau: 1.0 });
 /// # assert_eq!(method.options().unwrap()["tau"], 1.0);
 /// ```
-pub trait DecisionMethod: fmt::Debug + Send + Sync {
+pub trait DecisionMethod: MethodOptions + fmt::Debug + Send + Sync {
     /// The name it is recorded under, in snake case; no two methods share one.
     fn name(&self) -> &'static str;
 
     /// Where it was published; `None` for what is nobody's.
     fn citation(&self) -> Option<Citation>;
 
-    /// Which labels it learns from.
-    fn labels(&self) -> LabelsUsed;
+    /// Which labels it learns from; by default those that its [training](Self::training) does.
+    fn labels(&self) -> LabelsUsed {
+        let training = self.training();
+        training.map_or(LabelsUsed::Class, TrainingConfig::labels)
+    }
 
-    /// Its options, all of them, as they are recorded in a [`EditRecord`](crate::EditRecord): what is needed
-    /// to do the same again. [`options_of`] makes them of a type that is `Serialize`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Options`] when they cannot be written down.
-    fn options(&self) -> Result<Map<String, Value>>;
-
-    /// What it does, with its options, in a few words: a verb comes first.
+    /// What it does, with its options but for those of its [training](Self::training), in a few words:
+    /// a verb comes first.
     fn describe(&self) -> String;
 
     /// The neurons that it corrects; none where it corrects no neurons.
@@ -77,16 +71,16 @@ pub trait DecisionMethod: fmt::Debug + Send + Sync {
         &[]
     }
 
-    /// The class it is to help; `None` where that is no single one: there is then no
-    /// [`Verdict`](crate::Verdict), which is on a class, and what was gained is read off the metrics.
+    /// The class it is to help; `None` where that is no single one: the
+    /// [verdict](crate::Verdict) is then on the worst group, or class.
     fn class(&self) -> Option<ClassId> {
         None
     }
 
-    /// The same training without what is the method's own: what it gains too, the method cannot
-    /// claim. `None` where there is no such training: the best that a verdict then says of a gain is
-    /// that it was not compared with retraining.
-    fn control(&self) -> Option<Retrain> {
+    /// How it trains. [Plain retraining](crate::Retrain) so is its control: what that gains too, the
+    /// method cannot claim. `None` where it does not train by batches: the best that a verdict then
+    /// says of a gain is that it was not compared with retraining.
+    fn training(&self) -> Option<&TrainingConfig> {
         None
     }
 
@@ -101,20 +95,25 @@ pub trait DecisionMethod: fmt::Debug + Send + Sync {
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted>;
 }
 
-/// The options of a method that is `Serialize`, for [`DecisionMethod::options`].
-///
-/// # Errors
-///
-/// [`Error::Options`] when they cannot be serialised, or are no struct.
-pub fn options_of(method: &impl Serialize) -> Result<Map<String, Value>> {
-    match serde_json::to_value(method) {
-        Ok(Value::Object(options)) => Ok(options),
-        Ok(other) => Err(Error::Options {
-            reason: format!("{other} is no object"),
-        }),
-        Err(error) => Err(Error::Options {
-            reason: error.to_string(),
-        }),
+/// The options of a method as they are recorded: what is needed to do the same again. Whatever is
+/// `Serialize` has them.
+pub trait MethodOptions {
+    /// All of them, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Options`] when they cannot be serialised, or are no struct.
+    fn options(&self) -> Result<Map<String, Value>>;
+}
+
+impl<M: Serialize> MethodOptions for M {
+    fn options(&self) -> Result<Map<String, Value>> {
+        let reason = match serde_json::to_value(self) {
+            Ok(Value::Object(options)) => return Ok(options),
+            Ok(other) => format!("{other} is no object"),
+            Err(error) => error.to_string(),
+        };
+        Err(Error::Options { reason })
     }
 }
 
@@ -193,9 +192,23 @@ impl<'a> MethodInput<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::NoTrainingGroups`] when they have none.
+    /// [`Error::NoGroups`] when they have none.
     pub fn training_groups(&self) -> Result<&'a Groups> {
-        self.train.groups().ok_or(Error::NoTrainingGroups)
+        let groups = self.train.groups();
+        groups.ok_or(Error::NoGroups { table: "training" })
+    }
+
+    /// The groups of the samples to choose on, for methods that use
+    /// [them](LabelsUsed::GroupsOfValidation).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoGroups`] when they have none.
+    pub fn validation_groups(&self) -> Result<&'a Groups> {
+        let groups = self.validation.groups();
+        groups.ok_or(Error::NoGroups {
+            table: "validation",
+        })
     }
 
     /// The layer to begin with.

@@ -2,11 +2,10 @@
 
 use neuroinspect_core::Observer;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::{
-    Citation, CrossEntropy, DecisionMethod, Fitted, LabelsUsed, MethodInput, Result, Shuffled,
-    Training, TrainingConfig, options_of, train,
+    Citation, CrossEntropy, DecisionMethod, Fitted, MethodInput, Result, Shuffled, Training,
+    TrainingConfig, train,
 };
 
 /// The decision layer trained on by cross-entropy alone (empirical risk minimisation on the head): a
@@ -43,23 +42,18 @@ impl DecisionMethod for Retrain {
         None
     }
 
-    fn labels(&self) -> LabelsUsed {
-        self.training.labels()
-    }
-
-    fn options(&self) -> Result<Map<String, Value>> {
-        options_of(self)
-    }
-
     fn describe(&self) -> String {
-        let seed = self.training.seed.0;
-        format!("retrains the decision layer, with seed {seed}")
+        "retrains the decision layer".to_owned()
+    }
+
+    fn training(&self) -> Option<&TrainingConfig> {
+        Some(&self.training)
     }
 
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         let training = Training {
             input,
-            objective: &mut CrossEntropy,
+            loss: &mut CrossEntropy,
             sampling: &Shuffled {
                 samples: input.train().len(),
             },

@@ -7,7 +7,7 @@ mod sample;
 use image::RgbImage;
 use ndarray::{Array2, Array3};
 use neuroinspect_core::{ClassId, Metrics, NeuronId};
-use neuroinspect_editing::{Control, EditResult, Verdict};
+use neuroinspect_editing::{Control, EditResult, Subject, Verdict};
 use neuroinspect_illusion::{Objective, Pair};
 use neuroinspect_report::{EditFile, Error, Findings, StageFailure, to_rgb_image};
 use sample::Sample;
@@ -63,7 +63,7 @@ fn names_and_paths_are_text_not_markup() {
     run.skipped_images[0].path = evil.into();
     run.skipped_images[0].reason = evil.into();
     run.configs.insert(evil.into(), evil.into());
-    findings.edit.as_mut().unwrap().recipe.method.name = evil.into();
+    findings.edit.as_mut().unwrap().method.name = evil.into();
     findings.edit.as_mut().unwrap().layer_sha256 = evil.into();
     let failure = StageFailure {
         stage: evil.into(),
@@ -154,15 +154,11 @@ fn the_verdict_shown_is_that_of_the_result() {
     let mut report = sample::full();
     let class = ClassId(3);
     let edit = report.edit();
-    let verdict = Verdict::new(class, &edit.comparison, None);
-    edit.verdict = Some(verdict.clone());
+    let verdict = Verdict::new(Subject::Class(class), &edit.comparison, None);
+    edit.verdict = verdict.clone();
     let (names, page) = (&report.findings.class_names, report.html().unwrap());
-    assert!(page.contains(&verdict.headline(&names[0])));
+    assert!(page.contains(&verdict.headline(names)));
     assert!(page.contains(&verdict.effect(names)));
-    report.edit().verdict = None;
-    let header = report.html().unwrap();
-    let header = header.split("</header>").next().unwrap();
-    assert!(!header.contains("The edit") && !header.contains("class=\"verdict"));
 }
 
 #[test]
@@ -188,12 +184,12 @@ fn a_control_has_a_column_where_there_is_one() {
     let page = report.html().unwrap();
     assert!(page.contains("control</th>"));
     assert!(page.contains(">35.0%</td>"), "21 of 60 boats");
-    assert!(page.contains("the same training without that objective"));
+    assert!(page.contains("plain retraining with the same options"));
 
     report.edit().control = None;
     let page = report.html().unwrap();
     assert!(!page.contains("control</th>") && !page.contains(">35.0%</td>"));
-    assert!(!page.contains("the same training without that objective"));
+    assert!(!page.contains("plain retraining with the same options"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use neuroinspect::{
     core::ClassId,
-    editing::{EditRecord, LayerPatch},
+    editing::{LayerPatch, MethodRecord},
     report::Schema,
 };
 use serde::Serialize;
@@ -16,13 +16,17 @@ use crate::{
     output::{open_folder, print},
 };
 
-const PATCH: Schema = Schema::new("neuroinspect.edit-file", 1);
+const PATCH: Schema = Schema::new("neuroinspect.edit-file", 2);
 const APPLIED: Schema = Schema::new("neuroinspect.applied", 1);
 
 /// What an edit file holds, but for the values.
 #[derive(Serialize)]
 struct Shown<'a> {
-    recipe: &'a EditRecord,
+    /// The classifier it is for.
+    model: &'a str,
+    /// The version of neuroinspect that made it.
+    version: &'a str,
+    method: &'a MethodRecord,
     /// Classes and neurons of the layer it is for.
     shape: [usize; 2],
     changed_classes: &'a [ClassId],
@@ -36,7 +40,9 @@ impl<'a> Shown<'a> {
     fn of(patch: &'a LayerPatch) -> Self {
         let (largest_weight_change, largest_bias_change) = patch.largest_change();
         Self {
-            recipe: patch.recipe(),
+            model: patch.model(),
+            version: patch.version(),
+            method: patch.method(),
             shape: patch.shape(),
             changed_classes: patch.changed_classes(),
             largest_weight_change,

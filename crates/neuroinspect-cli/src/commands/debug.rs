@@ -170,10 +170,9 @@ fn text(findings: &Findings, folder: &RunFolder) -> String {
         text += &format!("edited away from neurons {}\n\n", neurons.join(", "));
         let (before, after) = (&edit.comparison.before, &edit.comparison.after);
         text += &accuracies(Some((*class, name)), before, after, edit.control_metrics());
-        if let Some(verdict) = &edit.verdict {
-            let sentence = verdict.sentence(&edit.neurons, &findings.class_names);
-            text += &format!("{}\n{sentence}\n", verdict.headline(name));
-        }
+        let names = &findings.class_names;
+        let sentence = edit.verdict.sentence(&edit.neurons, names);
+        text += &format!("{}\n{sentence}\n", edit.verdict.headline(names));
         text += &format!("measured on {}\n", edit.measured_on());
     }
     text + &format!("\nreport: {}\n", folder.join(Findings::HTML_FILE).display())

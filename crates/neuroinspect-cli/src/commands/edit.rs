@@ -19,7 +19,7 @@ use crate::{
     record,
 };
 
-const SCHEMA: Schema = Schema::new("neuroinspect.edit", 1);
+const SCHEMA: Schema = Schema::new("neuroinspect.edit", 2);
 const EDIT_FILE: &str = "edit.safetensors";
 const RECORD_FILE: &str = "edit.json";
 
@@ -111,9 +111,7 @@ fn text(record: &Record<'_>) -> String {
         format!("edited so that neurons {neurons} influence {influence} is pulled to {target}\n\n");
     let Comparison { before, after } = &edit.comparison;
     text += &accuracies(class, before, after, edit.control_metrics());
-    if let (Some(verdict), Some((_, name))) = (&edit.verdict, class) {
-        let sentence = verdict.sentence(&edit.neurons, class_names);
-        text += &format!("{}\n{sentence}\n", verdict.headline(name));
-    }
+    let sentence = edit.verdict.sentence(&edit.neurons, class_names);
+    text += &format!("{}\n{sentence}\n", edit.verdict.headline(class_names));
     text + &format!("measured on {}\n\n", edit.measured_on())
 }

@@ -44,7 +44,7 @@ fn debug_takes_clip_and_its_own_training_images() {
     assert!(summary["pictures"][0]["clip_similarity"].is_f64());
     let objective = summary["recipe"]["objective"].to_string();
     assert!(objective.contains("similarity"), "{objective}");
-    let method = &summary["edit"]["recipe"]["method"];
+    let method = &summary["edit"]["method"];
     assert_eq!(method["derived"]["target"], 1.5);
     assert!(summary["edit"]["control"]["measured"]["accuracy"].is_f64());
     assert_eq!(summary["edit"]["also_trained_on"], 23);

@@ -26,6 +26,17 @@ pub enum Storage {
     Host,
 }
 
+impl Storage {
+    /// On the device, unless they take more than 2 GiB there: more is streamed from the host.
+    pub fn of(samples: &Samples) -> Self {
+        let table = samples.table();
+        match samples.len() * table.neurons() > (2 << 30) / size_of::<f32>() {
+            true => Self::Host,
+            false => Self::Device,
+        }
+    }
+}
+
 /// Samples of a feature table, ready to be computed with on a device.
 pub struct DeviceTable {
     samples: Samples,
@@ -48,8 +59,8 @@ pub struct Batch {
     /// Their classes: `[B, 1]`.
     pub labels: Tensor<2, Int>,
     /// Which samples they are: `[B]`, indices into the table that the batch is of, which is the
-    /// training table in [`Objective::evaluate`](crate::Objective::evaluate) and the validation table
-    /// in [`Objective::penalty_sum`](crate::Objective::penalty_sum). With these an objective picks out
+    /// training table in [`Loss::evaluate`](crate::Loss::evaluate) and the validation table
+    /// in [`Loss::penalty_sum`](crate::Loss::penalty_sum). With these a loss picks out
     /// of whatever else it keeps for each sample.
     pub samples: Tensor<1, Int>,
     every_class: Tensor<2, Int>,

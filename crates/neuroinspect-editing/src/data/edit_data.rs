@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use ndarray::ArrayView1;
-use neuroinspect_core::{Error as CoreError, FeatureTable, Seed, check_same_classes};
+use neuroinspect_core::{Error as CoreError, FeatureTable, Seed};
 
 use crate::{Error, Result, Samples};
 
@@ -93,16 +93,6 @@ impl EditData {
     pub fn halves(samples: impl Into<Samples>, seed: Seed) -> Result<Self> {
         let [training, evaluation] = samples.into().split(0.5, seed)?;
         Self::new(training, evaluation, seed)
-    }
-
-    /// Checks that data sets to edit on and to measure on have the same classes in the same order,
-    /// before features are computed from them.
-    ///
-    /// # Errors
-    ///
-    /// [`DifferentTables`](CoreError::DifferentTables) naming the first difference.
-    pub fn check_class_names(training: &[String], evaluation: &[String]) -> Result<()> {
-        Ok(check_same_classes(training, evaluation)?)
     }
 
     /// The decision layer learns from these.

@@ -9,13 +9,14 @@ use neuroinspect_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{EditRecord, LayerPatch, Rows};
+use super::{LayerPatch, Made, Rows};
 use crate::Result;
 
-/// Version 2 describes methods by name and options; version 1 knew the ratio edit alone.
+/// Version 3 has model and method beside the hashes; versions 1 and 2 had them in a `recipe`, and
+/// version 1 knew the ratio edit alone.
 const FORMAT: TensorFormat = TensorFormat {
     name: "neuroinspect.edit",
-    version: 2,
+    version: 3,
     expected: "a patch of a decision layer written by neuroinspect",
 };
 
@@ -27,7 +28,8 @@ struct Description {
 
 #[derive(Serialize, Deserialize)]
 struct Header {
-    recipe: EditRecord,
+    #[serde(alias = "recipe")]
+    made: Made,
     classes: usize,
     neurons: usize,
     sha256_before: String,
@@ -37,14 +39,14 @@ struct Header {
 impl LayerPatch {
     /// Writes the patch as safetensors: `rows` `[R]` i64, the classes whose row changes;
     /// `weight_before` and `weight_after` `[R, D]`, `bias_before` and `bias_after` `[R]` f32; the
-    /// recipe, the shape and the hashes as JSON in the metadata.
+    /// method, the shape and the hashes as JSON in the metadata.
     ///
     /// # Errors
     ///
     /// When the file cannot be written; what stood at `path` before is then untouched.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let edit = Header {
-            recipe: self.recipe.clone(),
+            made: self.made.clone(),
             classes: self.classes,
             neurons: self.neurons,
             sha256_before: self.sha256_before.clone(),
@@ -79,7 +81,7 @@ impl LayerPatch {
             before: rows(&file, "weight_before", "bias_before", shape)?,
             after: rows(&file, "weight_after", "bias_after", shape)?,
             changed,
-            recipe: header.recipe,
+            made: header.made,
             classes: header.classes,
             neurons: header.neurons,
             sha256_before: header.sha256_before,

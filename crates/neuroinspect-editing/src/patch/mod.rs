@@ -7,8 +7,9 @@ use std::fmt;
 
 use ndarray::{Array1, Array2, Axis};
 use neuroinspect_core::{ClassId, DecisionLayer};
+use serde::{Deserialize, Serialize};
 
-pub use self::record::{EditRecord, MethodRecord};
+pub use self::record::MethodRecord;
 
 use crate::{Error, Result};
 
@@ -19,7 +20,7 @@ use crate::{Error, Result};
 /// alone, and reverting it brings back the exact bits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerPatch {
-    recipe: EditRecord,
+    made: Made,
     classes: usize,
     neurons: usize,
     sha256_before: String,
@@ -28,6 +29,16 @@ pub struct LayerPatch {
     changed: Vec<ClassId>,
     before: Rows,
     after: Rows,
+}
+
+/// How the layer was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Made {
+    /// Name of the classifier.
+    model: String,
+    /// Version of neuroinspect.
+    version: String,
+    method: MethodRecord,
 }
 
 /// Some rows of a decision layer.
@@ -40,15 +51,16 @@ struct Rows {
 }
 
 impl LayerPatch {
-    /// The patch that leads from one decision layer to another, however that was made.
+    /// The patch that leads from one decision layer of the classifier `model` to another, made by
+    /// `method`.
     ///
     /// # Errors
     ///
     /// When the layers differ in shape.
     pub fn between(
-        before: &DecisionLayer,
-        after: &DecisionLayer,
-        recipe: EditRecord,
+        model: impl Into<String>,
+        [before, after]: [&DecisionLayer; 2],
+        method: MethodRecord,
     ) -> Result<Self> {
         if before.weight().dim() != after.weight().dim() {
             let what = "[classes, neurons] of the edited layer";
@@ -60,7 +72,11 @@ impl LayerPatch {
             .filter(|&class| !row_bits(before, class).eq(row_bits(after, class)))
             .collect();
         Ok(Self {
-            recipe,
+            made: Made {
+                model: model.into(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                method,
+            },
             classes: before.classes(),
             neurons: before.neurons(),
             sha256_before: before.sha256(),
@@ -101,7 +117,7 @@ impl LayerPatch {
         let (classes, neurons) = (layer.classes(), layer.neurons());
         if !of_hash || self.shape() != [classes, neurons] {
             return Err(Error::OtherLayer {
-                model: self.recipe.model.clone(),
+                model: self.made.model.clone(),
                 classes: self.classes,
                 neurons: self.neurons,
                 before: self.sha256_before.clone(),
@@ -124,9 +140,19 @@ impl LayerPatch {
         Ok(replaced)
     }
 
+    /// Name of the classifier it is for.
+    pub fn model(&self) -> &str {
+        &self.made.model
+    }
+
+    /// The version of neuroinspect that made it.
+    pub fn version(&self) -> &str {
+        &self.made.version
+    }
+
     /// How it was made.
-    pub fn recipe(&self) -> &EditRecord {
-        &self.recipe
+    pub fn method(&self) -> &MethodRecord {
+        &self.made.method
     }
 
     /// Number of classes `K` and neurons `D` of the layer it applies to.
@@ -164,11 +190,11 @@ impl LayerPatch {
 /// A summary of a few lines, for people.
 impl fmt::Display for LayerPatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let EditRecord {
+        let Made {
             model,
             version,
             method,
-        } = &self.recipe;
+        } = &self.made;
         let (weight, bias) = self.largest_change();
         let (changed, classes) = (self.changed.len(), self.classes);
         writeln!(

@@ -1,7 +1,7 @@
 //! The ratio edit: the paper's own method.
 
 mod config;
-mod objective;
+mod loss;
 
 use std::collections::HashSet;
 
@@ -9,14 +9,13 @@ use ndarray::Axis;
 use neuroinspect_core::{ClassId, NeuronId, Observer};
 use neuroinspect_counterfactual::importances;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 pub use self::config::{EditConfig, EditScope, RatioForm, RatioNorm, Target};
 
-use self::objective::{EPSILON, RatioObjective};
+use self::loss::{EPSILON, RatioLoss};
 use crate::{
-    Citation, DecisionMethod, Error, Fitted, LabelsUsed, MethodInput, Result, Retrain, Shuffled,
-    Training, options_of, train,
+    Citation, DecisionMethod, Error, Fitted, MethodInput, Result, Shuffled, Training,
+    TrainingConfig, train,
 };
 
 /// Trains a decision layer until chosen neurons no longer decide a class: the probability ratio of
@@ -114,25 +113,14 @@ impl DecisionMethod for RatioEdit {
         })
     }
 
-    fn labels(&self) -> LabelsUsed {
-        self.config.training.labels()
-    }
-
-    fn options(&self) -> Result<Map<String, Value>> {
-        options_of(self)
-    }
-
     fn describe(&self) -> String {
         let names: Vec<String> = self.neurons.iter().map(ToString::to_string).collect();
         let scope = match self.scope {
             EditScope::Class(class) => format!("class {class}"),
             EditScope::AllClasses => "all classes".to_owned(),
         };
-        format!(
-            "corrects neurons {} for {scope} by the probability ratio, with seed {}",
-            names.join(", "),
-            self.config.training.seed.0
-        )
+        let names = names.join(", ");
+        format!("corrects neurons {names} for {scope} by the probability ratio")
     }
 
     fn neurons(&self) -> &[NeuronId] {
@@ -146,8 +134,8 @@ impl DecisionMethod for RatioEdit {
         }
     }
 
-    fn control(&self) -> Option<Retrain> {
-        Some(Retrain::new(self.config.training.clone()))
+    fn training(&self) -> Option<&TrainingConfig> {
+        Some(&self.config.training)
     }
 
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
@@ -155,7 +143,7 @@ impl DecisionMethod for RatioEdit {
         let target = self.target(input)?;
         let training = Training {
             input,
-            objective: &mut RatioObjective::new(self, target, input.device()),
+            loss: &mut RatioLoss::new(self, target, input.device()),
             sampling: &Shuffled {
                 samples: input.train().len(),
             },

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 pub use self::result::{EditResult, Edited};
 
 use crate::{
-    Comparison, Control, DecisionMethod, DeviceTable, EditData, EditRecord, Fitted, LayerPatch,
-    LayerTensors, MethodInput, Result, Retrain, Samples, Storage, TrainingConfig, Verdict,
+    Comparison, Control, DecisionMethod, DeviceTable, EditData, Fitted, LayerPatch, LayerTensors,
+    MethodInput, MethodRecord, Result, Retrain, Samples, Storage, Subject, TrainingConfig, Verdict,
     ratio::check_neurons,
 };
 
@@ -55,13 +55,15 @@ pub struct Preview {
 }
 
 impl EditSession {
-    /// Puts samples and layer on a device, features included.
+    /// Puts samples and layer on a device, features included unless they are
+    /// [large](Storage::of).
     ///
     /// # Errors
     ///
     /// When the layer does not fit the samples, or the device fails.
     pub fn new(data: EditData, layer: &DecisionLayer, device: &Device) -> Result<Self> {
-        Self::with_storage(data, layer, device, Storage::Device)
+        let storage = Storage::of(data.train());
+        Self::with_storage(data, layer, device, storage)
     }
 
     /// [`new`](Self::new), with features kept where `storage` says.
@@ -167,23 +169,25 @@ impl EditSession {
     pub fn edit(&self, method: &dyn DecisionMethod, observer: &mut dyn Observer) -> Result<Edited> {
         let fitted = method.fit(&self.input()?, observer)?;
         let comparison = self.compared_to(self.measure(&fitted.layer)?);
-        let recipe = EditRecord::of(self.model(), method, &fitted)?;
-        let patch = LayerPatch::between(&self.layer, &fitted.layer, recipe.clone())?;
-        let control = method
-            .control()
-            .map(|control| self.control(&control.training, observer));
+        let record = MethodRecord::new(method, &fitted)?;
+        let layers = [&self.layer, &fitted.layer];
+        let patch = LayerPatch::between(self.model(), layers, record.clone())?;
+        let control = method.training().map(|training| match method.name() {
+            // Plain retraining is its own control.
+            Retrain::NAME => Control::Measured(comparison.after.clone()),
+            _ => self.control(training, observer),
+        });
         let Fitted {
             layer,
             epochs,
             stopped_early,
             ..
         } = fitted;
-        let verdict = method
-            .class()
-            .map(|class| Verdict::new(class, &comparison, control.as_ref()));
+        let subject = Subject::new(method.class(), &self.before);
+        let verdict = Verdict::new(subject, &comparison, control.as_ref());
         let result = EditResult {
             neurons: method.neurons().to_vec(),
-            recipe,
+            method: record,
             layer_sha256: patch.sha256_after().to_owned(),
             epochs,
             stopped_early,

@@ -3,7 +3,7 @@
 use neuroinspect_core::{DecisionLayer, Metrics, NeuronId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Comparison, Control, EditRecord, EpochRecord, LayerPatch, Verdict};
+use crate::{Comparison, Control, EpochRecord, LayerPatch, MethodRecord, Verdict};
 
 /// An edited decision layer, and what it is worth.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub struct EditResult {
     /// The neurons corrected; none where the method corrects none.
     pub neurons: Vec<NeuronId>,
     /// How it was made.
-    pub recipe: EditRecord,
+    pub method: MethodRecord,
     /// SHA-256 of the layer, in hexadecimal: what applying its patch gives.
     pub layer_sha256: String,
     /// What happened in each epoch.
@@ -40,10 +40,8 @@ pub struct EditResult {
     /// How many of the samples measured on are mistakes that the neurons were chosen from; 0 where
     /// they came from elsewhere. A session does not know: who chose them says so.
     pub chosen_from: usize,
-    /// Whether it did what it was for; `None` where it was for no single class, as an edit for all of
-    /// them is: `comparison` and `control` then have to be read side by side.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verdict: Option<Verdict>,
+    /// Whether it did what it was for.
+    pub verdict: Verdict,
 }
 
 impl EditResult {
@@ -54,7 +52,7 @@ impl EditResult {
 
     /// A number that the method settled from the data, by name.
     pub fn derived(&self, name: &str) -> Option<f64> {
-        self.recipe.method.derived.get(name).copied()
+        self.method.derived.get(name).copied()
     }
 
     /// What it was measured on, as an honest reader needs to know it: "800 samples not trained on".

@@ -31,7 +31,7 @@ pub enum Keep {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Ties {
-    /// The one with the smaller [penalty](crate::Objective::penalty_sum), and then the earlier one.
+    /// The one with the smaller [penalty](crate::Loss::penalty_sum), and then the earlier one.
     /// Without a penalty in the loss simply the earlier one.
     #[default]
     SmallerPenalty,

@@ -1,7 +1,7 @@
 //! Training a decision layer by batches: the loop that methods share.
 
 mod config;
-mod objective;
+mod loss;
 mod optimizer;
 mod sampling;
 
@@ -11,10 +11,10 @@ use burn::tensor::Tensor;
 use neuroinspect_core::{Error as CoreError, Metrics, Observer, Progress, read_back};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::objective::CrossEntropyTerms;
+pub(crate) use self::loss::CrossEntropyTerms;
 pub use self::{
     config::{Keep, Schedule, Ties, TrainingConfig},
-    objective::{CrossEntropy, LossAndGradient, Objective},
+    loss::{CrossEntropy, Loss, LossAndGradient},
     sampling::{Sampling, Shuffled, Weighted},
 };
 
@@ -50,12 +50,12 @@ pub struct EpochRecord {
 }
 
 /// A training by batches: what of it is a method's own, and what all share.
-#[allow(missing_debug_implementations, reason = "objectives need not have it")]
+#[allow(missing_debug_implementations, reason = "losses need not have it")]
 pub struct Training<'a> {
     /// What to learn from, and the layer to begin with.
     pub input: &'a MethodInput<'a>,
     /// The loss.
-    pub objective: &'a mut dyn Objective,
+    pub loss: &'a mut dyn Loss,
     /// The samples of each epoch.
     pub sampling: &'a dyn Sampling,
     /// Optimiser, schedule, epochs, and which of them is kept.
@@ -83,18 +83,18 @@ pub struct Training<'a> {
 pub fn train(training: Training<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
     let Training {
         input,
-        objective,
+        loss,
         sampling,
         config,
         stage,
     } = training;
     config.validate()?;
-    if config.keep == Keep::WorstGroup && input.validation().groups().is_none() {
-        return Err(Error::NoGroups);
+    if config.keep == Keep::WorstGroup {
+        input.validation_groups()?;
     }
     // The last epoch's layer is only the last one asked for when all epochs are run.
     let patience = config.patience.filter(|_| config.keep != Keep::Last);
-    let mut run = Run::new(input, objective, sampling, config);
+    let mut run = Run::new(input, loss, sampling, config);
     let mut epochs: Vec<EpochRecord> = Vec::new();
     let mut kept: Option<(EpochRecord, LayerTensors)> = None;
     let mut most_accurate = (0, f64::NEG_INFINITY);
@@ -141,7 +141,7 @@ pub fn train(training: Training<'_>, observer: &mut dyn Observer) -> Result<Fitt
 struct Run<'a> {
     table: &'a DeviceTable,
     validation: &'a DeviceTable,
-    objective: &'a mut dyn Objective,
+    loss: &'a mut dyn Loss,
     sampling: &'a dyn Sampling,
     config: &'a TrainingConfig,
     layer: LayerTensors,
@@ -152,7 +152,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(
         input: &MethodInput<'a>,
-        objective: &'a mut dyn Objective,
+        loss: &'a mut dyn Loss,
         sampling: &'a dyn Sampling,
         config: &'a TrainingConfig,
     ) -> Self {
@@ -160,7 +160,7 @@ impl<'a> Run<'a> {
         Self {
             table: input.train(),
             validation: input.validation(),
-            objective,
+            loss,
             sampling,
             config,
             weight: Adam::new(),
@@ -180,7 +180,7 @@ impl<'a> Run<'a> {
         let mut sums = Tensor::<1>::zeros([2], self.table.device());
         for (step, samples) in batches.enumerate() {
             let batch = self.table.batch(samples);
-            let result = self.objective.evaluate(&self.layer, &batch);
+            let result = self.loss.evaluate(&self.layer, &batch);
             let step = (epoch - 1) * steps + step;
             let rate = config
                 .schedule
@@ -215,9 +215,9 @@ impl<'a> Run<'a> {
             epoch,
             loss: f64::from(loss) / steps as f64,
             penalty: f64::from(penalty) / steps as f64,
-            validation_penalty: sum.first().map_or(0.0, |&sum| {
-                self.objective.penalty_of(f64::from(sum), samples)
-            }),
+            validation_penalty: sum
+                .first()
+                .map_or(0.0, |&sum| self.loss.penalty_of(f64::from(sum), samples)),
             validation_accuracy: accuracy,
             validation_worst_class: worst_class_accuracy,
             validation_worst_group: worst_group_accuracy,
@@ -230,7 +230,7 @@ impl<'a> Run<'a> {
         let mut all = Vec::new();
         for batch in self.validation.chunks() {
             let logits = self.layer.logits(batch.features.clone());
-            let added = self.objective.penalty_sum(&self.layer, &batch, &logits);
+            let added = self.loss.penalty_sum(&self.layer, &batch, &logits);
             sum = match (sum, added) {
                 (Some(sum), Some(added)) => Some(sum + added),
                 (sum, added) => sum.or(added),
@@ -284,7 +284,7 @@ impl<'a> Run<'a> {
             Ordering::Equal => match self.config.ties {
                 // Without the penalty in the loss it must not choose the layer either.
                 Ties::SmallerPenalty => {
-                    self.objective.penalty_weight() > 0.0
+                    self.loss.penalty_weight() > 0.0
                         && later.validation_penalty < earlier.validation_penalty
                 }
                 Ties::Later => true,

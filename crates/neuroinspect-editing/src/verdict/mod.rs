@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Comparison, Control};
 
-/// Whether an edit helped the class that it was for, and what that rests on.
+/// Whether an edit helped what it was for, its [subject](Subject), and what that rests on.
 ///
 /// The rule, on accuracies in whole tenths of a percentage point, as they are shown:
 ///
-/// 1. Where the class has no samples among those measured, nothing can be said.
+/// 1. Where the subject has no samples among those measured, nothing can be said.
 /// 2. Where its accuracy did not rise, the edit failed.
 /// 3. Where there is no control to compare with, it gained, and no more can be said: plain retraining
 ///    might have done as much.
-/// 4. Where the control is a point or more ahead on the class, or where neither the class nor the
+/// 4. Where the control is a point or more ahead on the subject, or where neither the subject nor the
 ///    worst group is a point or more ahead of the control, plain retraining does as much. A small
 ///    group that gains is more than retraining, though its class hardly shows it.
 /// 5. Otherwise the edit helped.
@@ -26,43 +26,55 @@ use crate::{Comparison, Control};
 /// by a point or more: of many classes, some always lose a little.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// The class that the edit was to help.
-    pub class: ClassId,
+    /// What the edit was to help.
+    pub subject: Subject,
     /// Whether it did.
     pub conclusion: Conclusion,
-    /// Accuracy of the class; `None` where it has no samples.
+    /// Accuracy of the subject; `None` where it has no samples.
     pub accuracy: Option<Change>,
     /// The same after the control; `None` where there was none, or it did not run to its end.
     pub control: Option<f64>,
     /// Accuracy over all samples.
     pub average: Change,
-    /// Accuracy of the worst class; `None` where that is the class itself, before and after.
+    /// Accuracy of the worst class; `None` where that is the subject itself, before and after.
     pub worst_class: Option<Change>,
-    /// Accuracy of the worst group; `None` where there are no groups.
+    /// Accuracy of the worst group; `None` where that is the subject, or there are no groups.
     pub worst_group: Option<Change>,
-    /// Of the other classes the one that lost most; `None` where none lost.
+    /// Of the classes, but for the subject, the one that lost most; `None` where none lost.
     pub largest_loss: Option<ClassChange>,
+}
+
+/// What an edit is to help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// One class.
+    Class(ClassId),
+    /// Whichever group is the worst, before and after: of an edit for no single class.
+    WorstGroup,
+    /// Whichever class is the worst: of an edit for no single class, where there are no groups.
+    WorstClass,
 }
 
 /// What an edit came to; see [`Verdict`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Conclusion {
-    /// The class gained, more than by the control, and nothing else lost.
+    /// The subject gained, more than by the control, and nothing else lost.
     Helped,
-    /// The class gained, more than by the control, and something else lost.
+    /// The subject gained, more than by the control, and something else lost.
     HelpedAtACost,
-    /// The class gained, but plain retraining does as much for it.
+    /// The subject gained, but plain retraining does as much for it.
     NoMoreThanRetraining,
-    /// The class gained, but plain retraining does as much for it; and something else lost.
+    /// The subject gained, but plain retraining does as much for it; and something else lost.
     NoMoreThanRetrainingAtACost,
-    /// The class gained; whether plain retraining does as much is not known.
+    /// The subject gained; whether plain retraining does as much is not known.
     Uncompared,
-    /// The class gained; whether plain retraining does as much is not known. Something else lost.
+    /// The subject gained; whether plain retraining does as much is not known. Something else lost.
     UncomparedAtACost,
-    /// The class did not gain.
+    /// The subject did not gain.
     Failed,
-    /// The class has no samples in the data that was measured on.
+    /// The subject has no samples in the data that was measured on.
     Unmeasured,
 }
 
@@ -121,28 +133,53 @@ impl Change {
     }
 }
 
+impl Subject {
+    /// What an edit for `class`, or for no single class, is judged by, on samples of such `metrics`.
+    pub fn new(class: Option<ClassId>, metrics: &Metrics) -> Self {
+        match (class, metrics.worst_group_accuracy) {
+            (Some(class), _) => Self::Class(class),
+            (None, Some(_)) => Self::WorstGroup,
+            (None, None) => Self::WorstClass,
+        }
+    }
+
+    /// Its accuracy; `None` where it has no samples.
+    fn accuracy(self, metrics: &Metrics) -> Option<f64> {
+        match self {
+            Self::Class(class) => *metrics.class_accuracy.get(class.0)?,
+            Self::WorstGroup => metrics.worst_group_accuracy,
+            Self::WorstClass => Some(metrics.worst_class_accuracy),
+        }
+    }
+
+    /// Whether the worst class is this.
+    fn is_worst_class(self, metrics: &Metrics) -> bool {
+        self == Self::WorstClass || self == Self::Class(metrics.worst_class)
+    }
+}
+
 impl Verdict {
     /// What is less than this, a percentage point in tenths, is no gain over the control, and of one
     /// class among many no loss that an edit is judged by.
     pub const NOTABLE: i64 = 10;
 
-    /// The verdict on an edit that was to help `class`; `control` is what became of its control,
+    /// The verdict on an edit that was to help `subject`; `control` is what became of its control,
     /// where the method has one.
-    pub fn new(class: ClassId, comparison: &Comparison, control: Option<&Control>) -> Self {
+    pub fn new(subject: Subject, comparison: &Comparison, control: Option<&Control>) -> Self {
         let control = control.and_then(Control::metrics);
         let Comparison { before, after } = comparison;
-        let of_class = |metrics: &Metrics| metrics.class_accuracy.get(class.0).copied().flatten();
-        let worst_class = (before.worst_class, after.worst_class) != (class, class);
+        let change = |of: Subject| Change::of(of.accuracy(before), of.accuracy(after));
+        let other = |of: Subject| change(of).filter(|_| of != subject);
+        let is_worst = [before, after].map(|metrics| subject.is_worst_class(metrics));
         let mut verdict = Self {
-            class,
+            subject,
             conclusion: Conclusion::Unmeasured,
-            accuracy: Change::of(of_class(before), of_class(after)),
-            control: control.and_then(of_class),
+            accuracy: change(subject),
+            control: control.and_then(|metrics| subject.accuracy(metrics)),
             average: Change::new(before.accuracy, after.accuracy),
-            worst_class: worst_class
-                .then(|| Change::new(before.worst_class_accuracy, after.worst_class_accuracy)),
-            worst_group: Change::of(before.worst_group_accuracy, after.worst_group_accuracy),
-            largest_loss: largest_loss(class, comparison),
+            worst_class: other(Subject::WorstClass).filter(|_| is_worst != [true; 2]),
+            worst_group: other(Subject::WorstGroup),
+            largest_loss: largest_loss(subject, comparison),
         };
         let group = control.and_then(|control| control.worst_group_accuracy);
         verdict.conclusion = verdict.conclude(group);
@@ -193,15 +230,15 @@ fn tenths(share: f64) -> i64 {
     (share * 1000.0).round() as i64
 }
 
-/// The class that lost most of those that lost visibly, but for the class edited for.
-fn largest_loss(edited: ClassId, comparison: &Comparison) -> Option<ClassChange> {
+/// The class that lost most of those that lost visibly, but for the subject.
+fn largest_loss(subject: Subject, comparison: &Comparison) -> Option<ClassChange> {
     let Comparison { before, after } = comparison;
     let accuracies = before.class_accuracy.iter().zip(&after.class_accuracy);
     accuracies
         .enumerate()
         .filter_map(|(class, (before, after))| {
             let (class, accuracy) = (ClassId(class), Change::of(*before, *after)?);
-            let lost = class != edited && accuracy.direction() == Direction::Down;
+            let lost = Subject::Class(class) != subject && accuracy.direction() == Direction::Down;
             lost.then_some(ClassChange { class, accuracy })
         })
         .max_by(|a, b| {

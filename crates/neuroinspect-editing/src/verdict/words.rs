@@ -1,47 +1,48 @@
 //! A verdict in words: the same on the page, in the terminal and wherever else it is shown.
 
-use neuroinspect_core::{ClassId, NeuronId};
+use neuroinspect_core::NeuronId;
 
-use super::{Change, Conclusion, Direction, Verdict, tenths};
+use super::{Change, Conclusion, Direction, Subject, Verdict, tenths};
 
 /// More neurons than this are counted, not listed.
 const LISTED: usize = 6;
 
+const RETRAINING: &str = " hardly more, if at all, than plain retraining does";
+const UNCOMPARED: &str = ", but was not compared with plain retraining";
+
 impl Verdict {
-    /// The verdict in a few words, the class by its name.
-    pub fn headline(&self, class_name: &str) -> String {
-        let name = quoted(class_name);
-        let uncompared = "but was not compared with plain retraining";
-        let retraining = "hardly more, if at all, than plain retraining does";
-        match self.conclusion {
-            Conclusion::Helped => format!("The edit helped {name}"),
-            Conclusion::HelpedAtACost => format!("The edit helped {name}, at a cost"),
-            Conclusion::NoMoreThanRetraining => format!("The edit helped {name} {retraining}"),
+    /// The verdict in a few words.
+    pub fn headline(&self, class_names: &[String]) -> String {
+        let subject = self.subject.name(class_names);
+        let (did, more) = match self.conclusion {
+            Conclusion::Helped => ("helped", ""),
+            Conclusion::HelpedAtACost => ("helped", ", at a cost"),
+            Conclusion::NoMoreThanRetraining => ("helped", RETRAINING),
             Conclusion::NoMoreThanRetrainingAtACost => {
-                format!("The edit helped {name} {retraining}, at a cost")
+                return format!("The edit helped {subject}{RETRAINING}, at a cost");
             }
-            Conclusion::Uncompared => format!("The edit helped {name}, {uncompared}"),
+            Conclusion::Uncompared => ("helped", UNCOMPARED),
             Conclusion::UncomparedAtACost => {
-                format!("The edit helped {name} at a cost, {uncompared}")
+                return format!("The edit helped {subject} at a cost{UNCOMPARED}");
             }
-            Conclusion::Failed => format!("The edit did not help {name}"),
-            Conclusion::Unmeasured => format!("The edit was not measured on {name}"),
-        }
-    }
-
-    /// What editing these neurons did, in a sentence that hides no loss: "Editing neurons 3 and 5
-    /// raised its accuracy from 55.0% to 80.0%; the average ...".
-    pub fn sentence(&self, neurons: &[NeuronId], class_names: &[String]) -> String {
-        format!("Editing {} {}.", listed(neurons), self.effect(class_names))
-    }
-
-    /// The sentence without its subject: "raised its
-    /// accuracy from 55.0% to 80.0%; the average rose from 82.2% to 86.4%, ...".
-    pub fn effect(&self, class_names: &[String]) -> String {
-        let name = |class: ClassId| {
-            let name = class_names.get(class.0);
-            name.map_or_else(|| format!("class {class}"), |name| quoted(name))
+            Conclusion::Failed => ("did not help", ""),
+            Conclusion::Unmeasured => ("was not measured on", ""),
         };
+        format!("The edit {did} {subject}{more}")
+    }
+
+    /// What editing these neurons, or none in particular, did, in a sentence that hides no loss:
+    /// "Editing neurons 3 and 5 raised its accuracy from 55.0% to 80.0%; the average ...".
+    pub fn sentence(&self, neurons: &[NeuronId], class_names: &[String]) -> String {
+        let edit = listed(neurons).map_or("The edit".to_owned(), |neurons| {
+            format!("Editing {neurons}")
+        });
+        format!("{edit} {}.", self.effect(class_names))
+    }
+
+    /// The sentence from its verb on: "raised its accuracy from 55.0% to 80.0%; the
+    /// average rose from 82.2% to 86.4%, ...".
+    pub fn effect(&self, class_names: &[String]) -> String {
         let effect = match self.accuracy {
             None => "was not measured on a sample of it".to_owned(),
             Some(accuracy) => {
@@ -62,27 +63,44 @@ impl Verdict {
             clauses.extend(change.map(|change| clause(what, change)));
         }
         if let Some(loss) = self.largest_loss {
-            let what = format!("of the other classes {}", name(loss.class));
+            let others = match self.subject {
+                Subject::Class(_) => "of the other classes",
+                Subject::WorstGroup | Subject::WorstClass => "of the classes",
+            };
+            let what = format!("{others} {}", Subject::Class(loss.class).name(class_names));
             clauses.push(clause(&what, loss.accuracy));
         }
         if let Some(control) = self.control {
-            let (name, control) = (name(self.class), percent(control));
+            let (name, control) = (self.subject.name(class_names), percent(control));
             clauses.push(format!("plain retraining brings {name} to {control}"));
         }
         format!("{effect}; {}", clauses.join(", "))
     }
 }
 
-fn listed(neurons: &[NeuronId]) -> String {
-    match neurons {
-        [] => "no neuron".to_owned(),
+impl Subject {
+    fn name(self, class_names: &[String]) -> String {
+        match self {
+            Self::Class(class) => match class_names.get(class.0) {
+                Some(name) => format!("\u{201c}{name}\u{201d}"),
+                None => format!("class {class}"),
+            },
+            Self::WorstGroup => "the worst group".to_owned(),
+            Self::WorstClass => "the worst class".to_owned(),
+        }
+    }
+}
+
+fn listed(neurons: &[NeuronId]) -> Option<String> {
+    Some(match neurons {
+        [] => return None,
         [one] => format!("neuron {one}"),
         [first @ .., last] if neurons.len() <= LISTED => {
             let first: Vec<_> = first.iter().map(ToString::to_string).collect();
             format!("neurons {} and {last}", first.join(", "))
         }
         many => format!("{} neurons", many.len()),
-    }
+    })
 }
 
 /// An accuracy as it is shown wherever it stands beside a [`Verdict`]: in per cent, to the tenths that
@@ -99,10 +117,6 @@ pub fn percent(share: f64) -> String {
     let sign = if tenths < 0 { "-" } else { "" };
     let tenths = tenths.unsigned_abs();
     format!("{sign}{}.{}%", tenths / 10, tenths % 10)
-}
-
-fn quoted(name: &str) -> String {
-    format!("\u{201c}{name}\u{201d}")
 }
 
 fn clause(what: &str, change: Change) -> String {

@@ -228,7 +228,12 @@ fn without_groups_the_worst_of_them_chooses_no_epoch() {
     let (train, layer) = settled();
     let retrain = Retrain::new(TrainingConfig::default().with_keep(Keep::WorstGroup));
     let error = fit(&retrain, [&train, &train], &layer, &mut Silent).unwrap_err();
-    assert!(matches!(error, Error::NoGroups));
+    assert!(matches!(
+        error,
+        Error::NoGroups {
+            table: "validation"
+        }
+    ));
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod data;
 mod epochs;
 mod learning;
 mod patch;
-mod recipe;
+mod record;
 mod refusals;
 mod rivals;
 mod session;

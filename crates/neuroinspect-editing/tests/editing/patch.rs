@@ -1,27 +1,21 @@
 //! Patches and their files: exact in both directions, and closed to anything that is not one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use ndarray::{Array1, Array2, array};
 use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, NeuronId, io::TensorFormat};
 use neuroinspect_editing::{
-    DecisionMethod, EditConfig, EditRecord, EditScope, Error, LayerPatch, MethodRecord, RatioEdit,
+    EditConfig, EditScope, Error, Fitted, LayerPatch, MethodRecord, RatioEdit,
 };
 use proptest::{collection::vec, prelude::*};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-pub(crate) fn recipe() -> EditRecord {
+pub(crate) fn method() -> MethodRecord {
     let method = RatioEdit::new(vec![NeuronId(0), NeuronId(2)], EditScope::Class(ClassId(1)));
     let method = method.with_config(EditConfig::paper_waterbirds());
-    EditRecord::new(
-        "toy",
-        MethodRecord {
-            name: method.name().to_owned(),
-            options: method.options().unwrap(),
-            derived: BTreeMap::from([(RatioEdit::TARGET.to_owned(), 1.02)]),
-            kept_epoch: Some(3),
-        },
-    )
+    let mut fitted = Fitted::new(after()).with_derived(RatioEdit::TARGET, 1.02);
+    fitted.kept_epoch = Some(3);
+    MethodRecord::new(&method, &fitted).unwrap()
 }
 
 pub(crate) fn before() -> DecisionLayer {
@@ -33,8 +27,8 @@ pub(crate) fn after() -> DecisionLayer {
     DecisionLayer::new(array![[1.0, 2.0, 3.0], [4.0, 5.5, 6.0]], array![0.0, 0.25]).unwrap()
 }
 
-fn the_patch() -> LayerPatch {
-    LayerPatch::between(&before(), &after(), recipe()).unwrap()
+pub(crate) fn the_patch() -> LayerPatch {
+    LayerPatch::between("toy", [&before(), &after()], method()).unwrap()
 }
 
 /// Bits, because `==` holds -0.0 and 0.0 for equal.
@@ -67,7 +61,11 @@ fn only_changed_rows_are_kept() {
     assert_eq!(patch.changed_classes(), [ClassId(1)]);
     assert_eq!(patch.largest_change(), (0.5, 0.25));
     assert_eq!(patch.shape(), [2, 3]);
-    assert_eq!(patch.recipe(), &recipe());
+    assert_eq!(patch.method(), &method());
+    assert_eq!(
+        (patch.model(), patch.version()),
+        ("toy", env!("CARGO_PKG_VERSION"))
+    );
     assert_eq!(patch.sha256_before(), before().sha256());
     assert_eq!(patch.sha256_after(), after().sha256());
 }
@@ -75,7 +73,7 @@ fn only_changed_rows_are_kept() {
 #[test]
 fn a_zero_that_changes_its_sign_is_a_change() {
     let negative = DecisionLayer::new(before().weight().to_owned(), array![-0.0, 0.5]).unwrap();
-    let patch = LayerPatch::between(&before(), &negative, recipe()).unwrap();
+    let patch = LayerPatch::between("toy", [&before(), &negative], method()).unwrap();
     assert_eq!(patch.changed_classes(), [ClassId(0)]);
     assert_eq!(bits(&patch.apply(&before()).unwrap()), bits(&negative));
     assert_eq!(bits(&patch.revert(&negative).unwrap()), bits(&before()));
@@ -108,7 +106,7 @@ fn another_layer_is_refused_with_the_model_named() {
 #[test]
 fn layers_of_different_shapes_have_no_patch_between_them() {
     let small = DecisionLayer::new(array![[1.0]], array![0.0]).unwrap();
-    let result = LayerPatch::between(&small, &after(), recipe());
+    let result = LayerPatch::between("toy", [&small, &after()], method());
     assert!(matches!(result, Err(Error::Core(CoreError::Shape { .. }))));
 }
 
@@ -264,11 +262,11 @@ fn hostile_files_are_refused_by_name() {
             "format",
         ),
         (
-            new().metadata("\"version\":2", "\"version\":3"),
-            "version 3",
+            new().metadata("\"version\":3}", "\"version\":4}"),
+            "version 4",
         ),
         (bare, "no edit"),
-        (new().metadata("\"recipe\"", "\"prescription\""), "recipe"),
+        (new().metadata("\"made\"", "\"baked\""), "made"),
         (
             new().metadata("\"name\":\"prob", "\"game\":\"prob"),
             "missing field `name`",
@@ -346,9 +344,9 @@ proptest! {
 
     #[test]
     fn any_patch_goes_there_and_back_through_a_file((before, after) in layers()) {
-        let patch = LayerPatch::between(&before, &after, recipe()).unwrap();
+        let patch = LayerPatch::between("toy", [&before, &after], method()).unwrap();
         let patch = load(&saved(&patch)).unwrap();
-        prop_assert_eq!(&patch, &LayerPatch::between(&before, &after, recipe()).unwrap());
+        prop_assert_eq!(&patch, &LayerPatch::between("toy", [&before, &after], method()).unwrap());
         let applied = patch.apply(&before).unwrap();
         prop_assert_eq!(bits(&applied), bits(&after));
         prop_assert_eq!(bits(&patch.revert(&applied).unwrap()), bits(&before));

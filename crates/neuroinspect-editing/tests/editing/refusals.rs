@@ -203,7 +203,7 @@ fn an_epoch_of_samples_that_are_not_there_is_an_error() {
     let attempt = |listed| {
         let training = Training {
             input: &input,
-            objective: &mut CrossEntropy,
+            loss: &mut CrossEntropy,
             sampling: &Listed(listed),
             config: &TrainingConfig::default(),
             stage: "editing",

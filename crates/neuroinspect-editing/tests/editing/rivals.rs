@@ -6,8 +6,8 @@ use ndarray::{Array2, array};
 use neuroinspect_core::{DecisionLayer, Groups, Observer, Seed, Silent};
 use neuroinspect_editing::{
     Batch, Citation, CrossEntropy, DecisionMethod, DeviceTable, EditData, EditSession, Error,
-    Fitted, LabelsUsed, LayerPatch, LayerTensors, LossAndGradient, MethodInput, Objective, Result,
-    Sampling, Storage, Training, TrainingConfig, Weighted, options_of, train,
+    Fitted, LayerPatch, LayerTensors, Loss, LossAndGradient, MethodInput, Result, Sampling,
+    Storage, Subject, Training, TrainingConfig, Weighted, train,
 };
 use neuroinspect_testing::{
     assert_close,
@@ -15,7 +15,6 @@ use neuroinspect_testing::{
     tables::table,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::{fit, settled};
 
@@ -24,7 +23,7 @@ struct ClassWeighting {
     weights: Tensor<2>,
 }
 
-impl Objective for ClassWeighting {
+impl Loss for ClassWeighting {
     fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
         let one_hot = batch.one_hot();
         let log_p = log_softmax(layer.logits(batch.features.clone()), 1);
@@ -41,7 +40,7 @@ struct Focal {
     weights: Tensor<2>,
 }
 
-impl Objective for Focal {
+impl Loss for Focal {
     fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
         let one_hot = batch.one_hot();
         let log_p = log_softmax(layer.logits(batch.features.clone()), 1);
@@ -77,24 +76,24 @@ fn class_weighting_and_focal_loss_are_those_of_the_original() {
     let class_weighting = ClassWeighting {
         weights: weights.clone(),
     };
-    for (name, mut objective) in [
+    for (name, mut loss) in [
         (
             "class_weighting",
-            Box::new(class_weighting) as Box<dyn Objective>,
+            Box::new(class_weighting) as Box<dyn Loss>,
         ),
         ("focal", Box::new(Focal { weights })),
     ] {
         let theirs = reference.values(&format!("editing.{name}"));
         // Single precision on both sides, of values near 1.
-        assert_close(objective.evaluate(&layer, &batch).loss, theirs, 0.0, 1e-6);
+        assert_close(loss.evaluate(&layer, &batch).loss, theirs, 0.0, 1e-6);
     }
 }
 
 #[test]
 fn the_gradient_of_class_weighting_is_that_of_its_loss() {
     let (_, layer, batch, weights) = reference_batch();
-    let mut objective = ClassWeighting { weights };
-    let result = objective.evaluate(&layer, &batch);
+    let mut loss = ClassWeighting { weights };
+    let result = loss.evaluate(&layer, &batch);
     // Along its own gradient a loss falls by the square of its length, at first.
     let squares = result.weight.clone().square().sum() + result.bias.clone().square().sum();
     let square: f32 = squares.into_scalar();
@@ -103,7 +102,7 @@ fn the_gradient_of_class_weighting_is_that_of_its_loss() {
         weight: layer.weight.clone() - result.weight * step,
         bias: layer.bias.clone() - result.bias * step,
     };
-    let fallen = result.loss - objective.evaluate(&moved, &batch).loss;
+    let fallen = result.loss - loss.evaluate(&moved, &batch).loss;
     let fallen: f32 = fallen.into_scalar();
     let expected = step as f32 * square;
     assert!(
@@ -131,14 +130,6 @@ impl DecisionMethod for Upweighted {
         })
     }
 
-    fn labels(&self) -> LabelsUsed {
-        LabelsUsed::Class
-    }
-
-    fn options(&self) -> Result<Map<String, Value>> {
-        options_of(self)
-    }
-
     fn describe(&self) -> String {
         format!("draws mistakes {} times as often", self.factor)
     }
@@ -153,7 +144,7 @@ impl DecisionMethod for Upweighted {
         });
         let training = Training {
             input,
-            objective: &mut CrossEntropy,
+            loss: &mut CrossEntropy,
             sampling: &Weighted::new(weights.collect())?,
             config: &self.training,
             stage: "editing",
@@ -212,19 +203,17 @@ fn a_method_nobody_knows_is_recorded_and_used() {
     let data = EditData::of_parts(samples.clone(), samples.clone(), samples).unwrap();
     let session = EditSession::new(data, &layer, &Device::flex()).unwrap();
     let edited = session.edit(&method, &mut Silent).unwrap();
-    // It names no control and no class.
-    assert_eq!(
-        (&edited.result.control, &edited.result.verdict),
-        (&None, &None)
-    );
+    // It does not say how it trains, and names no class.
+    assert_eq!(edited.result.control, None);
+    assert_eq!(edited.result.verdict.subject, Subject::WorstClass);
 
     let file = tempfile::NamedTempFile::new().unwrap();
     edited.patch.save(file.path()).unwrap();
     let patch = LayerPatch::load(file.path()).unwrap();
     assert_eq!(patch.apply(&layer).unwrap(), edited.layer);
     assert_eq!(patch.revert(&edited.layer).unwrap(), layer);
-    let record = &patch.recipe().method;
-    assert_eq!(record, &edited.result.recipe.method);
+    let record = patch.method();
+    assert_eq!(record, &edited.result.method);
     assert!(record.known().is_none());
     let parsed: Upweighted = record.parse().unwrap();
     assert_eq!((parsed.factor, record.kept_epoch), (2.0, Some(1)));
@@ -243,5 +232,5 @@ fn groups_to_learn_from_are_asked_of_the_training_samples() {
     assert_eq!(input.training_groups().unwrap(), &groups);
     let input = MethodInput::new(&samples, &grouped, &layer).unwrap();
     let error = input.training_groups().unwrap_err();
-    assert!(matches!(error, Error::NoTrainingGroups));
+    assert!(matches!(error, Error::NoGroups { table: "training" }));
 }

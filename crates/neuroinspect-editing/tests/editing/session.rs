@@ -17,7 +17,7 @@ use neuroinspect_core::{
 };
 use neuroinspect_editing::{
     Comparison, Control, EditData, EditResult, EditScope, EditSession, Error, Keep, Preview,
-    RatioEdit, Retrain, Storage, TrainingConfig, Verdict,
+    RatioEdit, Retrain, Storage, Subject, TrainingConfig, Verdict,
 };
 use neuroinspect_testing::tables::{random_layer, random_table};
 
@@ -101,11 +101,11 @@ fn an_edit_says_what_it_did_and_what_retraining_does() {
     let edited = session.edit(&edit(&[0, 2]), &mut Silent).unwrap();
     let result = &edited.result;
     assert_eq!(edited.patch.apply(session.layer()).unwrap(), edited.layer);
-    assert_eq!(edited.patch.recipe(), &result.recipe);
+    assert_eq!(edited.patch.method(), &result.method);
     assert_eq!(result.layer_sha256, edited.layer.sha256());
     assert_eq!(result.neurons, [0, 2].map(NeuronId));
-    assert_eq!(result.recipe.model, "toy");
-    assert_eq!(result.recipe.method.kept_epoch, Some(3));
+    assert_eq!(edited.patch.model(), "toy");
+    assert_eq!(result.method.kept_epoch, Some(3));
     assert!(result.derived("target").unwrap() >= 1.0);
     assert_eq!(result.comparison.before, *session.before());
     assert_eq!(result.comparison.after, on_host(&session, &edited.layer));
@@ -116,16 +116,21 @@ fn an_edit_says_what_it_did_and_what_retraining_does() {
     let retrained = session.edit(&retrain, &mut Silent).unwrap();
     let after = &retrained.result.comparison.after;
     assert_eq!(result.control_metrics(), Some(after));
-    assert_eq!(retrained.result.control, None, "it is the control itself");
-    assert_eq!(retrained.result.verdict, None, "it is for no class");
-    let verdict = Verdict::new(ClassId(1), &result.comparison, result.control.as_ref());
-    assert_eq!(result.verdict.as_ref(), Some(&verdict));
+    assert_eq!(
+        retrained.result.control_metrics(),
+        Some(after),
+        "it is its own"
+    );
+    assert_eq!(retrained.result.verdict.subject, Subject::WorstClass);
+    let subject = Subject::Class(ClassId(1));
+    let verdict = Verdict::new(subject, &result.comparison, result.control.as_ref());
+    assert_eq!(result.verdict, verdict);
 
     let json = serde_json::to_string(result).unwrap();
     let read: EditResult = serde_json::from_str(&json).unwrap();
     assert_eq!(read.comparison, result.comparison);
-    assert_eq!(read.verdict.unwrap().conclusion, verdict.conclusion);
-    assert_eq!(read.recipe.method.options, result.recipe.method.options);
+    assert_eq!(read.verdict.conclusion, verdict.conclusion);
+    assert_eq!(read.method.options, result.method.options);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Whether an edit did what it was for, and how it is said.
 
 use neuroinspect_core::{ClassId, Groups, Metrics};
-use neuroinspect_editing::{Change, Comparison, Conclusion, Control, Direction, Verdict};
+use neuroinspect_editing::{Change, Comparison, Conclusion, Control, Direction, Subject, Verdict};
 use neuroinspect_testing::tables::class_ids;
 
 /// 60 samples of each of six classes, of which so many are right. Each class is also a group: the
@@ -87,7 +87,7 @@ fn the_verdict_hides_no_loss() {
             after: metrics(after),
         };
         let verdict = Verdict::new(
-            ClassId(0),
+            Subject::Class(ClassId(0)),
             &comparison,
             Some(&Control::Measured(metrics(control))),
         );
@@ -125,7 +125,7 @@ impl Case {
         let (before, after) = (self.before, self.after);
         let comparison = Comparison { before, after };
         Verdict::new(
-            ClassId(0),
+            Subject::Class(ClassId(0)),
             &comparison,
             Some(&Control::Measured(self.control)),
         )
@@ -170,7 +170,7 @@ fn the_largest_loss_is_the_one_that_is_shown_so() {
         before: case.before,
         after: case.after,
     };
-    let verdict = Verdict::new(ClassId(0), &comparison, None);
+    let verdict = Verdict::new(Subject::Class(ClassId(0)), &comparison, None);
     let loss = verdict.largest_loss.unwrap();
     assert_eq!((loss.class, loss.accuracy.tenths()), (ClassId(3), -10));
     assert_eq!(verdict.conclusion, Conclusion::UncomparedAtACost);
@@ -190,7 +190,7 @@ fn without_a_control_nothing_is_said_of_retraining() {
         Some(Control::Stopped),
         Some(Control::Failed("no groups".into())),
     ] {
-        let verdict = Verdict::new(ClassId(0), &comparison, control.as_ref());
+        let verdict = Verdict::new(Subject::Class(ClassId(0)), &comparison, control.as_ref());
         assert_eq!(verdict.conclusion, Conclusion::Uncompared, "{control:?}");
     }
     // What did not gain needs no control.
@@ -198,8 +198,53 @@ fn without_a_control_nothing_is_said_of_retraining() {
         after: comparison.before.clone(),
         ..comparison
     };
-    let verdict = Verdict::new(ClassId(0), &same, Some(&Control::Stopped));
+    let verdict = Verdict::new(Subject::Class(ClassId(0)), &same, Some(&Control::Stopped));
     assert_eq!(verdict.conclusion, Conclusion::Failed);
+}
+
+/// An edit for no class is for the worst group, whichever that is, or else for the worst class.
+#[test]
+fn an_edit_for_no_class_is_judged_by_the_worst() {
+    let [before, after, control] = [
+        [33, 52, 57, 49, 50, 55],
+        [48, 45, 57, 49, 50, 55],
+        [36, 52, 57, 49, 50, 55],
+    ]
+    .map(metrics);
+    let without_groups = |metrics: &Metrics| {
+        let mut metrics = metrics.clone();
+        (metrics.worst_group, metrics.worst_group_accuracy) = (None, None);
+        metrics
+    };
+    for (before, after, subject, name) in [
+        (
+            without_groups(&before),
+            without_groups(&after),
+            Subject::WorstClass,
+            "the worst class",
+        ),
+        (before, after, Subject::WorstGroup, "the worst group"),
+    ] {
+        assert_eq!(Subject::new(None, &before), subject);
+        let comparison = Comparison { before, after };
+        let control = Control::Measured(control.clone());
+        let verdict = Verdict::new(subject, &comparison, Some(&control));
+        assert_eq!(verdict.accuracy, Some(Change::new(0.55, 0.75)));
+        assert_eq!(verdict.control, Some(0.6));
+        assert_eq!(
+            verdict.headline(&names()),
+            format!("The edit helped {name}, at a cost")
+        );
+        let sentence = verdict.sentence(&[], &names());
+        let expected = "The edit raised its accuracy from 55.0% to 75.0%; the average rose from \
+                        82.2% to 84.4%, ";
+        assert!(sentence.starts_with(expected), "{sentence}");
+        let expected = format!(
+            "of the classes \u{201c}bird\u{201d} fell from 86.7% to 75.0%, plain retraining brings \
+             {name} to 60.0%."
+        );
+        assert!(sentence.ends_with(&expected), "{sentence}");
+    }
 }
 
 #[test]
@@ -213,7 +258,7 @@ fn nothing_is_said_of_a_class_that_was_not_measured() {
         after: case.after,
     };
     let verdict = Verdict::new(
-        ClassId(0),
+        Subject::Class(ClassId(0)),
         &comparison,
         Some(&Control::Measured(case.control)),
     );
@@ -222,7 +267,7 @@ fn nothing_is_said_of_a_class_that_was_not_measured() {
     let effect = verdict.effect(&names());
     assert!(effect.starts_with("was not measured on"), "{effect}");
     // Nor of one that does not exist.
-    let verdict = Verdict::new(ClassId(9), &comparison, None);
+    let verdict = Verdict::new(Subject::Class(ClassId(9)), &comparison, None);
     assert_eq!(verdict.conclusion, Conclusion::Unmeasured);
 }
 
@@ -232,7 +277,7 @@ fn every_conclusion_has_its_headline() {
         before: metrics([30; 6]),
         after: metrics([30; 6]),
     };
-    let mut verdict = Verdict::new(ClassId(0), &comparison, None);
+    let mut verdict = Verdict::new(Subject::Class(ClassId(0)), &comparison, None);
     let hardly =
         "The edit helped \u{201c}boat\u{201d} hardly more, if at all, than plain retraining does";
     for (conclusion, headline) in [
@@ -265,7 +310,7 @@ fn every_conclusion_has_its_headline() {
         ),
     ] {
         verdict.conclusion = conclusion;
-        assert_eq!(verdict.headline("boat"), headline);
+        assert_eq!(verdict.headline(&names()), headline);
     }
 }
 
@@ -290,7 +335,7 @@ fn what_is_shown_is_what_is_judged() {
         before: case.before,
         after: case.after,
     };
-    let verdict = Verdict::new(ClassId(0), &comparison, None);
+    let verdict = Verdict::new(Subject::Class(ClassId(0)), &comparison, None);
     assert_eq!(verdict.conclusion, Conclusion::Failed);
     let effect = verdict.effect(&names());
     assert!(effect.starts_with("left its accuracy at 6.3%"), "{effect}");

@@ -53,10 +53,10 @@ fn header(report: &Report<'_>) -> Markup {
             p class="overline" { "neuroinspect \u{b7} " (run.model) " on " (run.data) }
             h1 { "What goes wrong with \u{201c}" (name) "\u{201d}" }
             p class="lede" { (headline::finding(findings)) }
-            @if let Some(edit) = &findings.edit && let Some(verdict) = &edit.verdict {
-                p class={ "verdict " (headline::style(verdict.conclusion)) } {
-                    strong { (verdict.headline(name)) }
-                    (verdict.sentence(&edit.neurons, &findings.class_names))
+            @if let Some(edit) = &findings.edit {
+                p class={ "verdict " (headline::style(edit.verdict.conclusion)) } {
+                    strong { (edit.verdict.headline(&findings.class_names)) }
+                    (edit.verdict.sentence(&edit.neurons, &findings.class_names))
                 }
             }
             (shortfall(report))

@@ -49,13 +49,13 @@ pub(super) fn section(findings: &Findings) -> Markup {
         section {
             h2 { "Before and after" }
             p class="about" {
-                "The decision layer was trained for " (count(edit.epochs.len(), "epoch")) " with the objective "
-                "\u{201c}" (edit.recipe.method.name.replace('_', " ")) "\u{201d}"
+                "The decision layer was trained for " (count(edit.epochs.len(), "epoch")) " by the method "
+                "\u{201c}" (edit.method.name.replace('_', " ")) "\u{201d}"
                 @if let Some(target) = edit.derived("target") { ", aimed at a ratio of " (value(target)) }
                 "; the backbone is untouched. Accuracies on " (edit.measured_on())
                 ", changes in percentage points."
                 @if edit.control_metrics().is_some() {
-                    " \u{201c}Control\u{201d} is the same training without that objective: what it \
+                    " \u{201c}Control\u{201d} is plain retraining with the same options: what it \
                      reaches too, training alone would have brought."
                 }
             }

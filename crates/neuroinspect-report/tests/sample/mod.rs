@@ -7,7 +7,7 @@ use ndarray::{Array2, Array3};
 use neuroinspect_core::{ClassId, Groups, Metrics, NeuronId, Seed};
 use neuroinspect_counterfactual::{Counterfactual, Explanation, RankedNeuron, Ranking};
 use neuroinspect_editing::{
-    Comparison, Control, EditRecord, EditResult, EpochRecord, MethodRecord, RatioEdit, Verdict,
+    Comparison, Control, EditResult, EpochRecord, MethodRecord, RatioEdit, Subject, Verdict,
 };
 use neuroinspect_illusion::{Illusion, Pair, Recipe};
 use neuroinspect_report::{
@@ -45,10 +45,9 @@ impl Sample {
 
     /// Judges the edit by its metrics as they are now.
     pub(crate) fn judge(&mut self) {
-        let class = self.findings.class;
+        let subject = Subject::Class(self.findings.class);
         let edit = self.edit();
-        let verdict = Verdict::new(class, &edit.comparison, edit.control.as_ref());
-        edit.verdict = Some(verdict);
+        edit.verdict = Verdict::new(subject, &edit.comparison, edit.control.as_ref());
     }
 }
 
@@ -171,31 +170,27 @@ fn edit() -> EditResult {
         validation_worst_class: 0.5,
         validation_worst_group: None,
     };
-    let mut recipe = EditRecord::new(
-        "scenes-cnn",
-        MethodRecord {
+    let comparison = Comparison {
+        before: metrics([33, 52, 57, 49, 50, 55]),
+        after: metrics([48, 51, 57, 50, 49, 55]),
+    };
+    let control = Control::Measured(metrics([36, 52, 57, 49, 50, 55]));
+    EditResult {
+        neurons: vec![NeuronId(41), NeuronId(7)],
+        method: MethodRecord {
             name: RatioEdit::NAME.into(),
             options: Default::default(),
             derived: [("target".to_owned(), 1.0)].into(),
             kept_epoch: Some(14),
         },
-    );
-    // The version would change the snapshots with every release.
-    recipe.version = "0.0.0".into();
-    EditResult {
-        neurons: vec![NeuronId(41), NeuronId(7)],
-        recipe,
         layer_sha256: "fb8e20fc2e4c3f248c60c39bd652f3c1347298bb977b8b4d5903b85055620603".into(),
         epochs: (1..=14).map(epoch).collect(),
         stopped_early: false,
-        comparison: Comparison {
-            before: metrics([33, 52, 57, 49, 50, 55]),
-            after: metrics([48, 51, 57, 50, 49, 55]),
-        },
-        control: Some(Control::Measured(metrics([36, 52, 57, 49, 50, 55]))),
         also_trained_on: 0,
         chosen_from: 27,
-        verdict: None,
+        verdict: Verdict::new(Subject::Class(ClassId(0)), &comparison, Some(&control)),
+        comparison,
+        control: Some(control),
     }
 }
 

@@ -64,15 +64,15 @@ impl Case {
         &odds / odds.sum()
     }
 
-    fn loss(&self) -> f64 {
+    fn value(&self) -> f64 {
         let (cross_entropy, penalty) = self.by_definition();
         cross_entropy + self.config.lambda3 * penalty
     }
 
-    fn objective(&self) -> RatioObjective {
+    fn loss(&self) -> RatioLoss {
         let edit = RatioEdit::new(neuron_ids(&self.neurons), self.scope);
         let edit = edit.with_config(self.config.clone());
-        RatioObjective::new(&edit, self.target, &Device::flex())
+        RatioLoss::new(&edit, self.target, &Device::flex())
     }
 
     fn tensors(&self) -> (LayerTensors, DeviceTable) {
@@ -89,7 +89,7 @@ impl Case {
     fn evaluate(&self) -> LossAndGradient {
         let (layer, samples) = self.tensors();
         let all: Vec<usize> = (0..samples.len()).collect();
-        self.objective().evaluate(&layer, &samples.batch(&all))
+        self.loss().evaluate(&layer, &samples.batch(&all))
     }
 
     /// The cross-entropy alone.
@@ -102,14 +102,14 @@ impl Case {
     /// The penalty as it is recorded of a layer and a table, one sample at a time.
     fn of_table(&self) -> f64 {
         let (layer, samples) = self.tensors();
-        let objective = self.objective();
+        let loss = self.loss();
         let sum = |sample| {
             let batch = samples.batch(&[sample]);
             let logits = layer.logits(batch.features.clone());
-            let sum = objective.penalty_sum(&layer, &batch, &logits);
+            let sum = loss.penalty_sum(&layer, &batch, &logits);
             values(sum.unwrap())[0]
         };
-        objective.penalty_of((0..samples.len()).map(sum).sum(), samples.len())
+        loss.penalty_of((0..samples.len()).map(sum).sum(), samples.len())
     }
 }
 
@@ -239,7 +239,7 @@ proptest! {
             let at = |step| {
                 let mut case = case.clone();
                 nudge(&mut case, step);
-                case.loss()
+                case.value()
             };
             (at(1e-5) - at(-1e-5)) / 2e-5
         };

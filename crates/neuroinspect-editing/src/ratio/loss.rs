@@ -4,7 +4,7 @@ use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, activation::softmax};
 
 use super::{EditScope, RatioEdit, RatioForm, RatioNorm};
 use crate::{
-    Batch, LayerTensors, LossAndGradient, Objective, data::indices, training::CrossEntropyTerms,
+    Batch, LayerTensors, Loss, LossAndGradient, data::indices, training::CrossEntropyTerms,
 };
 
 /// Keeps the quotient of Eq. 7 finite: no probability ratio is above `1 / EPSILON`.
@@ -17,7 +17,7 @@ const FEWEST_ROWS: usize = 64;
 ///
 /// They fall into `G` groups of `s` that are zeroed together: one of all, or one of each. All groups
 /// are computed at once, along a first axis.
-pub(crate) struct RatioObjective {
+pub(crate) struct RatioLoss {
     scope: EditScope,
     norm: RatioNorm,
     lambda3: f64,
@@ -27,25 +27,19 @@ pub(crate) struct RatioObjective {
     groups: usize,
 }
 
-/// The probability ratios of a batch.
+/// The probability ratios of a batch, for `C` classes: the one, or all.
 struct Ratios {
     /// Activations of each group's neurons: `[G, B, s]`.
     activations: Tensor<3>,
-    /// `q = softmax` of the logits with a group zeroed: `[G, B, K]`.
-    without: Tensor<3>,
-    /// `r = p / (q + 1e-9)`: `[G, B, K]`.
+    /// `q = softmax` of the logits with a group zeroed, for every class: `[G, B, K]`.
+    q: Tensor<3>,
+    /// `q / (q + 1e-9)`: `[G, B, C]`.
+    damping: Tensor<3>,
+    /// `r = p / (q + 1e-9)`: `[G, B, C]`.
     ratio: Tensor<3>,
 }
 
-/// A penalty, and where it leads.
-struct Penalty {
-    /// `|r - o|`, not yet weighted: `[1]`.
-    value: Tensor<1>,
-    /// Its gradient with respect to the ratios: `[G, B, K]`.
-    by_ratio: Tensor<3>,
-}
-
-impl Objective for RatioObjective {
+impl Loss for RatioLoss {
     /// With `G` and `G_S` the gradients with respect to the logits `W f + b` and `W f^S + b`, that of
     /// `W` is `G^T f + G_S^T f^S`. Because `f^S` is `f` but for a few columns, two products of full
     /// width do for any number of groups: one for the logits, and one for the gradient,
@@ -54,34 +48,28 @@ impl Objective for RatioObjective {
         let logits = layer.logits(batch.features.clone());
         let CrossEntropyTerms { loss, p, gradient } = CrossEntropyTerms::new(logits.clone(), batch);
         let ratios = self.ratios(layer, &batch.features, logits, p.clone());
-        let penalty = self.penalty(&ratios);
+        let (penalty, by_ratio) = self.penalty(&ratios.ratio);
         // At a weight of 0 the penalty is only reported: 0 times its gradient is no number where
         // that is infinite, and work for nothing where it is not.
         if self.lambda3 == 0.0 {
             let result = LossAndGradient::through_logits(loss, gradient, &batch.features);
-            return LossAndGradient {
-                penalty: penalty.value,
-                ..result
-            };
+            return LossAndGradient { penalty, ..result };
         }
 
-        // d r_k / d z = r_k (e_k - p),  d r_k / d z^S = -r_k q_k / (q_k + 1e-9) (e_k - q)
-        let by_log = penalty.by_ratio * ratios.ratio * self.lambda3;
-        let q = ratios.without;
-        let by_log_without = by_log.clone() * q.clone() / (q.clone() + EPSILON);
-        let sum = by_log.clone().sum_dim(2);
-        let with = by_log - p.unsqueeze_dim::<3>(0) * sum;
-        let without = q * by_log_without.clone().sum_dim(2) - by_log_without;
+        // d r_k / d z = r_k (e_k - p),  d r_k / d z^S = r_k q_k / (q_k + 1e-9) (q - e_k)
+        let by_log = by_ratio * ratios.ratio * self.lambda3;
+        let without = self.through_softmax(ratios.q, by_log.clone() * ratios.damping);
+        let with = self.through_softmax(p.unsqueeze(), by_log.sum_dim(0));
+        let both = (without.clone().sum_dim(0) - with).squeeze_dim::<2>(0);
 
-        let loss = loss + penalty.value.clone() * self.lambda3;
-        let total = gradient + (with + without.clone()).sum_dim(0).squeeze_dim::<2>(0);
-        let result = LossAndGradient::through_logits(loss, total, &batch.features);
+        let loss = loss + penalty.clone() * self.lambda3;
+        let result = LossAndGradient::through_logits(loss, gradient + both, &batch.features);
         // [G, K, s] to [K, G s]
         let zeroed = without.swap_dims(1, 2).matmul(ratios.activations);
         let zeroed = zeroed.swap_dims(0, 1).flatten::<2>(1, 2);
         let (neurons, add) = (self.neurons.clone(), IndexingUpdateOp::Add);
         LossAndGradient {
-            penalty: penalty.value,
+            penalty,
             weight: result.weight.select_assign(1, neurons, -zeroed, add),
             ..result
         }
@@ -108,7 +96,7 @@ impl Objective for RatioObjective {
             let p = softmax(logits.clone(), 1);
             let ratios = self.ratios(layer, &features, logits, p);
             match self.scope {
-                EditScope::Class(class) => self.distances(&ratios, class.0).square().sum(),
+                EditScope::Class(_) => (ratios.ratio - self.target).square().sum(),
                 EditScope::AllClasses => ratios.ratio.sum() / classes as f64,
             }
         });
@@ -125,7 +113,7 @@ impl Objective for RatioObjective {
     }
 }
 
-impl RatioObjective {
+impl RatioLoss {
     pub(crate) fn new(edit: &RatioEdit, target: f64, device: &Device) -> Self {
         Self {
             scope: edit.scope,
@@ -140,8 +128,7 @@ impl RatioObjective {
         }
     }
 
-    /// The ratios for every class, out of features `[B, D]`; `p` is the softmax of `logits`, both
-    /// `[B, K]`.
+    /// The ratios out of features `[B, D]`; `p` is the softmax of `logits`, both `[B, K]`.
     fn ratios(
         &self,
         layer: &LayerTensors,
@@ -157,50 +144,63 @@ impl RatioObjective {
         let activations = by_group(features.clone().select(1, self.neurons.clone()));
         let columns = by_group(layer.weight.clone().select(1, self.neurons.clone()));
         let without = activations.clone().matmul(columns.swap_dims(1, 2));
-        let without = softmax(logits.unsqueeze_dim::<3>(0) - without, 2);
+        let q = softmax(logits.unsqueeze_dim::<3>(0) - without, 2);
+        let of_scope = |p: Tensor<3>| match self.scope {
+            EditScope::Class(class) => p.slice_dim(2, class.0..class.0 + 1),
+            EditScope::AllClasses => p,
+        };
+        let (p, q_of_scope) = (of_scope(p.unsqueeze()), of_scope(q.clone()));
+        let divisor = q_of_scope.clone() + EPSILON;
         Ratios {
-            ratio: p.unsqueeze_dim::<3>(0) / (without.clone() + EPSILON),
-            without,
+            ratio: p / divisor.clone(),
+            damping: q_of_scope / divisor,
+            q,
             activations,
         }
     }
 
-    fn penalty(&self, ratios: &Ratios) -> Penalty {
-        let [groups, samples, classes] = ratios.ratio.dims();
-        let count = (groups * samples) as f64;
+    /// `|r - o|`, not yet weighted, `[1]`, and its gradient with respect to the ratios `[G, B, C]`, or
+    /// what is broadcast to that.
+    fn penalty(&self, ratio: &Tensor<3>) -> (Tensor<1>, Tensor<3>) {
         match self.scope {
-            EditScope::Class(class) => {
+            EditScope::Class(_) => {
                 let scale = match self.norm {
                     RatioNorm::L2 => 1.0,
-                    RatioNorm::RootMeanSquare => count.sqrt().recip(),
+                    RatioNorm::RootMeanSquare => {
+                        (ratio.shape().num_elements() as f64).sqrt().recip()
+                    }
                 };
-                let distances = self.distances(ratios, class.0);
+                let distances = ratio.clone() - self.target;
                 let norm = distances.clone().square().sum().sqrt();
                 // Where all ratios meet the target the gradient is taken as 0.
                 let divisor = norm.clone().clamp_min(f32::MIN_POSITIVE).unsqueeze();
-                let column = [0..groups, 0..samples, class.0..class.0 + 1];
-                let by_ratio = ratios.ratio.zeros_like();
-                Penalty {
-                    by_ratio: by_ratio.slice_assign(column, distances / divisor * scale),
-                    value: norm * scale,
-                }
+                (norm * scale, distances / divisor * scale)
             }
             EditScope::AllClasses => {
                 // A mean is one number: both norms are its absolute value.
-                let count = count * classes as f64;
-                let distance = ratios.ratio.clone().sum() / count - self.target;
-                let by_ratio = (distance.clone().sign() / count).unsqueeze::<3>();
-                Penalty {
-                    value: distance.abs(),
-                    by_ratio: by_ratio.expand([groups, samples, classes]),
-                }
+                let count = ratio.shape().num_elements() as f64;
+                let distance = ratio.clone().sum() / count - self.target;
+                (
+                    distance.clone().abs(),
+                    (distance.sign() / count).unsqueeze(),
+                )
             }
         }
     }
 
-    /// The distances of a class's ratios from the target: `[G, B, 1]`.
-    fn distances(&self, ratios: &Ratios, class: usize) -> Tensor<3> {
-        ratios.ratio.clone().slice_dim(2, class..class + 1) - self.target
+    /// `sum_k g_k (p - e_k)` for `p` `[.., .., K]` and `g` `[.., .., C]`: minus the gradient with
+    /// respect to logits, where `g` is that with respect to their log-softmax.
+    fn through_softmax(&self, p: Tensor<3>, g: Tensor<3>) -> Tensor<3> {
+        let product = p * g.clone().sum_dim(2);
+        match self.scope {
+            EditScope::Class(class) => {
+                let [groups, samples, _] = product.dims();
+                let column = [0..groups, 0..samples, class.0..class.0 + 1];
+                let values = product.clone().slice(column.clone()) - g;
+                product.slice_assign(column, values)
+            }
+            EditScope::AllClasses => product - g,
+        }
     }
 }
 

@@ -6,13 +6,13 @@ use crate::{Batch, LayerTensors};
 
 /// The loss of a batch, with its gradient in closed form.
 ///
-/// An objective that keeps something over batches, as the group weights of group DRO, keeps it on
+/// A loss that keeps something over batches, as the group weights of group DRO, keeps it on
 /// the device: a value read back in the middle of an epoch makes every step wait. What it needs of
 /// each sample, it finds by [`Batch::samples`].
 ///
 /// ```
 /// use burn::tensor::{Tensor, activation::log_softmax};
-/// use neuroinspect_editing::{Batch, LossAndGradient, LayerTensors, Objective};
+/// use neuroinspect_editing::{Batch, LossAndGradient, LayerTensors, Loss};
 ///
 /// /// `sum(w_y CE) / sum(w_y)`, as PyTorch weights classes.
 /// struct ClassWeighting {
@@ -20,7 +20,7 @@ use crate::{Batch, LayerTensors};
 ///     weights: Tensor<2>,
 /// }
 ///
-/// impl Objective for ClassWeighting {
+/// impl Loss for ClassWeighting {
 ///     fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
 ///         let one_hot = batch.one_hot();
 ///         let log_p = log_softmax(layer.logits(batch.features.clone()), 1);
@@ -31,7 +31,7 @@ use crate::{Batch, LayerTensors};
 ///     }
 /// }
 /// ```
-pub trait Objective: Send {
+pub trait Loss: Send {
     /// The loss of a batch of the training table, and its gradient.
     fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient;
 
@@ -91,7 +91,7 @@ impl LossAndGradient {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CrossEntropy;
 
-impl Objective for CrossEntropy {
+impl Loss for CrossEntropy {
     fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
         let terms = CrossEntropyTerms::new(layer.logits(batch.features.clone()), batch);
         LossAndGradient::through_logits(terms.loss, terms.gradient, &batch.features)
