@@ -130,6 +130,31 @@ pub enum Error {
         /// How many groups have a name.
         groups: usize,
     },
+    /// A sample of a class that the data set does not name.
+    #[error(
+        "sample '{sample}' of data set '{dataset}' is of class {class}, but the data set names \
+         {classes} classes, counted from 0; name every class"
+    )]
+    UnknownClass {
+        /// Id of the sample.
+        sample: String,
+        /// Name of the data set.
+        dataset: String,
+        /// Index of its class.
+        class: usize,
+        /// How many classes have a name.
+        classes: usize,
+    },
+    /// A data set with more or fewer classes than something can be done with.
+    #[error("data set '{dataset}' has {classes} classes; expected {expected}")]
+    ClassCount {
+        /// Name of the data set.
+        dataset: String,
+        /// How many it has.
+        classes: usize,
+        /// How many it should have, and why.
+        expected: &'static str,
+    },
     /// The threads that decode images cannot be started, or ended before their work was done.
     #[error("cannot decode with threads: {reason}")]
     Threads {

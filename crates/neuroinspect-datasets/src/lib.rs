@@ -1,9 +1,11 @@
-//! Image folders, preprocessing and synthetic scenes with a planted false correlation.
+//! Image folders, preprocessing, and data sets with a false correlation put in on purpose.
 //!
 //! - [`ImageDataset`] is what a labelled set of images is; implement it for images of your own.
 //! - [`ImageFolder`] is the one for files: a folder of images per class.
-//! - [`scenes`] draws the other one: pictures with a false correlation put in on purpose, so that
-//!   what a method finds can be compared with what is there.
+//! - [`scenes`] draws the other one: pictures with a planted false correlation, so that
+//!   what a method finds can be compared with what is there; [`corrupted`] puts another one into images
+//!   that there are, a corruption for each class.
+//! - [`write_image_folder`] makes image files of any data set.
 //! - [`preprocess`] makes of an image the pixels that an
 //!   [`InputSpec`](neuroinspect_core::InputSpec) asks for, bit for bit as torchvision and timm do
 //!   with PIL.
@@ -45,6 +47,7 @@
 //! # }
 //! ```
 
+pub mod corrupted;
 mod dataset;
 mod decode;
 mod error;
@@ -57,6 +60,6 @@ pub mod scenes;
 pub use dataset::{ImageDataset, Sample, fingerprint_of};
 pub use decode::open_image;
 pub use error::{Error, Result};
-pub use folder::{ImageFolder, ImageFolderConfig};
+pub use folder::{ImageFolder, ImageFolderConfig, write_image_folder};
 pub use loader::{Batch, Batches, LoaderConfig, OnCorrupt, Skipped, batches};
 pub use preprocess::{preprocess, thumbnail};

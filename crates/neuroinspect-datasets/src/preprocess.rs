@@ -6,7 +6,7 @@ use neuroinspect_core::{Error as CoreError, InputSpec, Interpolation, ResizeRule
 
 use crate::{
     Error, Result,
-    resample::{Span, resize_window},
+    resample::{Filter, Span, resize_window},
 };
 
 /// The longest side, in pixels, an image may have before resizing as well as after.
@@ -88,7 +88,7 @@ fn resize_to_square(
     };
     let (columns, left) = centre(resized(width), side);
     let (rows, top) = centre(resized(height), side);
-    let window = resize_window(image, columns, rows, interpolation);
+    let window = resize_window(image, columns, rows, Filter::Smooth(interpolation));
     if window.dimensions() == (side, side) {
         return Ok(window);
     }

@@ -19,6 +19,15 @@
 use image::RgbImage;
 use neuroinspect_core::Interpolation;
 
+/// What an output pixel is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Filter {
+    /// The mean of the pixels under it.
+    Box,
+    /// What an input may ask for.
+    Smooth(Interpolation),
+}
+
 const PRECISION_BITS: u32 = 32 - 8 - 2;
 
 /// A stretch of one axis of the resized image.
@@ -39,11 +48,11 @@ pub(crate) fn resize_window(
     image: &RgbImage,
     columns: Span,
     rows: Span,
-    interpolation: Interpolation,
+    filter: Filter,
 ) -> RgbImage {
     let (width, height) = (image.width() as usize, image.height() as usize);
-    let columns = AxisWeights::new(width, columns, interpolation);
-    let rows = AxisWeights::new(height, rows, interpolation);
+    let columns = AxisWeights::new(width, columns, filter);
+    let rows = AxisWeights::new(height, rows, filter);
 
     // Only the input rows under some output row's filter are worth resizing.
     let first = rows.taps.first().map_or(0, |tap| tap.first);
@@ -83,7 +92,7 @@ struct Tap {
 }
 
 impl AxisWeights {
-    fn new(input: usize, span: Span, interpolation: Interpolation) -> Self {
+    fn new(input: usize, span: Span, filter: Filter) -> Self {
         let outputs = span.start..span.start + span.len as u64;
         // PIL leaves out the pass of an axis that keeps its length.
         if span.resized == input as u64 {
@@ -97,7 +106,7 @@ impl AxisWeights {
         }
         let scale = input as f64 / span.resized as f64;
         let filter_scale = scale.max(1.0);
-        let support = support(interpolation) * filter_scale;
+        let support = filter.support() * filter_scale;
         let inverse = 1.0 / filter_scale;
         let taps = outputs.map(|output| {
             let center = (output as f64 + 0.5) * scale;
@@ -105,7 +114,7 @@ impl AxisWeights {
             let first = (center - support + 0.5) as usize;
             let last = ((center + support + 0.5) as usize).min(input);
             let weights: Vec<f64> = (first..last)
-                .map(|x| filter(interpolation, (x as f64 - center + 0.5) * inverse))
+                .map(|x| filter.weight((x as f64 - center + 0.5) * inverse))
                 .collect();
             let sum: f64 = weights.iter().sum();
             let weights = weights.iter().map(|&weight| {
@@ -161,27 +170,32 @@ fn clip8(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8
 }
 
-/// Half the width of the filter, in pixels, before widening.
-fn support(interpolation: Interpolation) -> f64 {
-    match interpolation {
-        Interpolation::Bilinear => 1.0,
-        Interpolation::Bicubic => 2.0,
+impl Filter {
+    /// Half the width, in pixels, before widening.
+    fn support(self) -> f64 {
+        match self {
+            Self::Box => 0.5,
+            Self::Smooth(Interpolation::Bilinear) => 1.0,
+            Self::Smooth(Interpolation::Bicubic) => 2.0,
+        }
     }
-}
 
-fn filter(interpolation: Interpolation, x: f64) -> f64 {
-    let x = x.abs();
-    match interpolation {
-        Interpolation::Bilinear => (1.0 - x).max(0.0),
-        Interpolation::Bicubic => {
-            // Keys' cubic convolution kernel.
-            let a = -0.5;
-            if x < 1.0 {
-                ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
-            } else if x < 2.0 {
-                (((x - 5.0) * x + 8.0) * x - 4.0) * a
-            } else {
-                0.0
+    /// The weight of what lies `x` pixels from the centre.
+    fn weight(self, x: f64) -> f64 {
+        let distance = x.abs();
+        match self {
+            Self::Box => f64::from(u8::from(x > -0.5 && x <= 0.5)),
+            Self::Smooth(Interpolation::Bilinear) => (1.0 - distance).max(0.0),
+            Self::Smooth(Interpolation::Bicubic) => {
+                // Keys' cubic convolution kernel.
+                let a = -0.5;
+                if distance < 1.0 {
+                    ((a + 2.0) * distance - (a + 3.0)) * distance * distance + 1.0
+                } else if distance < 2.0 {
+                    (((distance - 5.0) * distance + 8.0) * distance - 4.0) * a
+                } else {
+                    0.0
+                }
             }
         }
     }

@@ -2,11 +2,15 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)] // Helpers of tests are tests.
 
-use std::{error::Error as _, fs, path::Path};
+use std::{error::Error as _, fs, ops::ControlFlow, path::Path};
 
 use image::{Rgb, RgbImage};
-use neuroinspect_core::ClassId;
-use neuroinspect_datasets::{Error, ImageDataset, ImageFolder, ImageFolderConfig};
+use neuroinspect_core::{ClassId, Progress, Silent};
+use neuroinspect_datasets::{
+    Error, ImageDataset, ImageFolder, ImageFolderConfig,
+    scenes::{Scenes, ScenesConfig},
+    write_image_folder,
+};
 use tempfile::TempDir;
 
 /// A folder with the files named; images are 2 x 2 and tell their place in the list by red.
@@ -292,4 +296,109 @@ fn one_name_for_two_folders_is_fine_until_it_must_tell_them_apart() {
             root.path().display()
         )
     );
+}
+
+/// The reason in a refused file of groups.
+fn groups_refusal(root: &TempDir, lines: &str) -> String {
+    fs::write(root.path().join("groups.tsv"), lines).unwrap();
+    match open(root) {
+        Err(Error::Core(neuroinspect_core::Error::Format { path, reason, .. })) => {
+            assert_eq!(path, root.path().join("groups.tsv"));
+            reason
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_file_of_groups_says_which_image_is_in_which() {
+    let root = tree(&["a/1.png", "a/deep/2.png", "b/1.png"]);
+    assert!(open(&root).unwrap().group_names().is_empty());
+    let before = open(&root).unwrap().fingerprint();
+    let lines =
+        "b/1.png\ton water\na/1.png\ton land\na/deep/2.png\ton water\n\nc/gone.png\ton ice\n";
+    fs::write(root.path().join("groups.tsv"), lines).unwrap();
+    let folder = open(&root).unwrap();
+    assert_eq!(folder.group_names(), ["on ice", "on land", "on water"]);
+    let groups = folder.groups_of(&[0, 1, 2]).unwrap().unwrap();
+    assert_eq!(groups.of_sample(), [1, 2, 2]);
+    assert_ne!(folder.fingerprint(), before);
+
+    // One without a group is named when groups are asked for.
+    fs::write(root.path().join("groups.tsv"), "b/1.png\ton water\n").unwrap();
+    let folder = open(&root).unwrap();
+    let error = folder.groups_of(&[0, 1, 2]).unwrap_err();
+    assert!(matches!(error, Error::MissingGroup { sample, .. } if sample == "a/1.png"));
+}
+
+#[test]
+fn a_file_of_groups_that_is_none_is_refused_with_its_line() {
+    let root = tree(&["a/1.png", "b/1.png"]);
+    for (lines, reason) in [
+        (
+            "a/1.png\tx\nb/1.png x\n",
+            "line 2 has no tab; expected the image's path below this folder, a tab, and its group",
+        ),
+        (
+            "a/1.png\tx\na/1.png\ty\n",
+            "line 2 gives image 'a/1.png' a group again",
+        ),
+        (
+            "\n",
+            "it has no lines; remove it where images have no groups",
+        ),
+    ] {
+        assert_eq!(groups_refusal(&root, lines), reason);
+    }
+}
+
+#[test]
+fn a_data_set_written_as_a_folder_is_read_as_it_was() {
+    let scenes = Scenes::new(ScenesConfig::test().with_samples(25)).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("scenes");
+    write_image_folder(&scenes, &root, &mut Silent).unwrap();
+    let names = fs::read_dir(place.path()).unwrap().count();
+    assert_eq!(names, 1, "nothing else is left");
+
+    let order = ImageFolderConfig::default().with_class_order(scenes.class_names());
+    let folder = ImageFolder::open(&root, &order).unwrap();
+    assert_eq!(folder.class_names(), scenes.class_names());
+    assert_eq!(folder.samples().len(), 25);
+    let group_of = |dataset: &dyn ImageDataset, index: usize| {
+        let group = dataset.samples()[index].group.unwrap();
+        dataset.group_names()[group].clone()
+    };
+    for (index, sample) in folder.samples().iter().enumerate() {
+        let written = sample
+            .id
+            .split_once('/')
+            .unwrap()
+            .1
+            .strip_suffix(".png")
+            .unwrap();
+        let written: usize = written.parse().unwrap();
+        assert_eq!(sample.label, scenes.samples()[written].label);
+        assert_eq!(group_of(&folder, index), group_of(&scenes, written));
+        assert_eq!(folder.image(index).unwrap(), scenes.image(written).unwrap());
+    }
+
+    let error = write_image_folder(&scenes, &root, &mut Silent).unwrap_err();
+    assert!(
+        matches!(error, Error::Core(neuroinspect_core::Error::Write { .. })),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_folder_that_is_not_finished_is_not_there() {
+    let scenes = Scenes::new(ScenesConfig::test().with_samples(25)).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let mut stop = |progress: Progress<'_>| match progress.done {
+        7 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let error = write_image_folder(&scenes, place.path().join("scenes"), &mut stop).unwrap_err();
+    assert!(neuroinspect_core::is_cancellation(&error));
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
 }

@@ -1,6 +1,8 @@
 //! Folders of image files, one per class.
 
 mod classes;
+mod groups;
+mod write;
 
 use std::{
     io,
@@ -13,7 +15,12 @@ use neuroinspect_core::ClassId;
 use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
+pub use write::write_image_folder;
+
 use crate::{Error, ImageDataset, Result, Sample, fingerprint_of, open_image};
+
+/// What a file of groups in the root is called.
+const GROUPS_FILE: &str = "groups.tsv";
 
 /// How the classes of an [`ImageFolder`] are named and ordered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,11 +77,16 @@ impl ImageFolderConfig {
 /// of their id: the path below the root, with `/` between its parts. A class folder without images
 /// stays a class, so that class indices agree with the model's.
 ///
+/// A file `groups.tsv` in the root says which group each image is in, such as the background beside the
+/// class: lines of `path below the root<TAB>group`, the path with `/` between its parts; lines for images
+/// that are not there do no harm. Groups are in the byte order of their names.
+///
 /// Files are listed when the folder is opened and decoded when asked for ([`open_image`]).
 #[derive(Clone, Debug)]
 pub struct ImageFolder {
     name: String,
     class_names: Vec<String>,
+    group_names: Vec<String>,
     samples: Vec<Sample>,
     /// Where each sample is.
     paths: Vec<PathBuf>,
@@ -86,8 +98,8 @@ impl ImageFolder {
     /// # Errors
     ///
     /// When the root or a folder below it cannot be read, there are no class folders or no images
-    /// in them, the file of class names cannot be read or does not fit, or a class folder does not
-    /// answer to exactly one class of the given order.
+    /// in them, the file of class names cannot be read or does not fit, a class folder does not
+    /// answer to exactly one class of the given order, or the file of groups is not one.
     pub fn open(root: impl AsRef<Path>, config: &ImageFolderConfig) -> Result<Self> {
         let root = root.as_ref();
         let (folders, mut files) = list(root)?;
@@ -112,10 +124,11 @@ impl ImageFolder {
             Some(name) => name.clone(),
             None => name_of(root),
         };
-        let (samples, paths) = files.into_iter().map(File::into_sample).unzip();
+        let (mut samples, paths): (Vec<_>, _) = files.into_iter().map(File::into_sample).unzip();
         Ok(Self {
             name,
             class_names,
+            group_names: groups::assign(root, &mut samples)?,
             samples,
             paths,
         })
@@ -134,6 +147,10 @@ impl ImageDataset for ImageFolder {
 
     fn class_names(&self) -> &[String] {
         &self.class_names
+    }
+
+    fn group_names(&self) -> &[String] {
+        &self.group_names
     }
 
     fn samples(&self) -> &[Sample] {
