@@ -2,17 +2,19 @@
 
 use std::{collections::BTreeMap, fs, ops::ControlFlow, path::PathBuf, time::SystemTime};
 
+use ndarray::Array4;
 use neuroinspect::{
     Error, Kept, PictureFolder, PictureOrigin, RunFolder,
     core::{ClassId, Classifier, DecisionLayer, NeuronId, Observer, Progress, Silent},
     illusion::{
-        Diverged, Error as IllusionError, Execution, Illusion, Networks, Objective, Pair, Request,
+        Diverged, Error as IllusionError, Execution, Illusion, Initial, Networks, Objective, Pair,
+        Request,
     },
 };
 use neuroinspect_testing::networks::TinyClassifier;
 use tempfile::TempDir;
 
-use crate::{STEPS, device, model, recipe, stopping_at};
+use crate::{SIDE, STEPS, device, model, recipe, stopping_at};
 
 fn pairs(count: usize) -> Vec<Pair> {
     (0..count)
@@ -316,6 +318,45 @@ fn only_the_same_pictures_are_taken_up() {
     model.set_decision_layer(&layer).unwrap();
     bench.networks = Networks::of(&model, None).unwrap();
     assert_eq!(reused(&bench, &request), 0);
+}
+
+/// Images to start from belong to what decides a picture, each to that of its own pair.
+#[test]
+fn pictures_that_start_from_images_are_kept() {
+    let images = |count| {
+        Array4::from_shape_fn((count, 3, SIDE, SIDE), |(n, c, y, x)| {
+            ((7 * n + 5 * c + 3 * y + 2 * x) % 11) as f32 / 10.0
+        })
+    };
+    let bench = Pictures::new();
+    let request = bench.request(5).with_initial(Initial::Images(images(5)));
+    let (expected, kept) = bench.visualize(&request, &mut Silent);
+    assert_eq!((expected.len(), kept.reused), (5, 0));
+    let (again, kept, steps) = bench.visualize_counting(&request);
+    assert_eq!((again, kept.reused, steps), (expected.clone(), 5, 0));
+
+    // Stopped in the second batch, taken up with the images of the pairs that are left.
+    let stopped = Pictures::new();
+    let _ = stopped.visualize(&request, &mut stopping_at(STEPS + 1));
+    let (again, kept, steps) = stopped.visualize_counting(&request);
+    assert_eq!((again, kept.reused), (expected.clone(), 2));
+    assert_eq!(steps, 2 * STEPS - 1);
+
+    // Another image for the third pair: its batch is made again and no other.
+    let mut changed = images(5);
+    changed[[2, 0, 0, 0]] += 0.25;
+    let changed = bench.request(5).with_initial(Initial::Images(changed));
+    let (others, kept) = bench.visualize(&changed, &mut Silent);
+    assert_eq!(kept.reused, 3);
+    let differ: Vec<_> = (0..5).filter(|&at| others[at] != expected[at]).collect();
+    assert_eq!(differ, [2]);
+    // From noise they are other pictures, and an image for each pair there must be.
+    assert_eq!(bench.visualize(&bench.request(5), &mut Silent).1.reused, 0);
+    let request = bench.request(5).with_initial(Initial::Images(images(4)));
+    let mut none = |_| panic!("no batch is to be made");
+    let refused = (bench.folder).visualize(&bench.networks, &request, &mut Silent, &mut none);
+    let message = refused.unwrap_err().to_string();
+    assert_eq!(message, "what pairs start from: expected 5, found 4");
 }
 
 #[test]

@@ -331,8 +331,8 @@ impl Recipe {
     }
 }
 
-/// All that decides one picture that starts from noise; its hash names the picture, so that one that
-/// is there need not be made again.
+/// All that decides one picture; its hash names the picture, so that one that is there need not be made
+/// again.
 ///
 /// Under [`WholeBatch`](Coupling::WholeBatch) coupling the other pairs of the batch decide as well.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -345,6 +345,10 @@ pub struct Work<'a> {
     pub classifier: &'a str,
     /// What tells the encoder's weights and the class's texts from others; none without a guide.
     pub guide: Option<&'a str>,
+    /// What tells the picture's start from others, as [`Initial::sha256`](crate::Initial::sha256) of
+    /// the pair's own; none for noise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial: Option<&'a str>,
 }
 
 impl Work<'_> {

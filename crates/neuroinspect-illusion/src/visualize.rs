@@ -1,7 +1,9 @@
 //! The request for pictures, and the loop over its batches.
 
-use ndarray::Array4;
-use neuroinspect_core::{Observer, Progress};
+use std::ops::Range;
+
+use ndarray::{Array4, Axis};
+use neuroinspect_core::{Error as CoreError, Observer, Progress, io::sha256_of_bytes};
 
 use crate::{
     BatchKeeper, Execution, FinishedBatch, Illusion, Illusions, Networks, OptimizationState, Pair,
@@ -44,6 +46,33 @@ impl Request {
         self.initial = initial;
         self
     }
+
+    /// The request for some of the pairs alone, each with what it starts from.
+    ///
+    /// # Errors
+    ///
+    /// When there are not as many parameters or images to start from as pairs, or not as many pairs as
+    /// the range goes to.
+    pub fn part(&self, pairs: Range<usize>) -> Result<Self> {
+        let all = self.pairs.len();
+        if pairs.start > pairs.end || pairs.end > all {
+            return Err(CoreError::length("pairs of the request", pairs.end, all).into());
+        }
+        let of_pairs = |given: &Array4<f32>| match given.dim().0 {
+            rows if rows == all => Ok(given.slice_axis(Axis(0), pairs.clone().into()).to_owned()),
+            rows => Err(CoreError::length("what pairs start from", all, rows)),
+        };
+        Ok(Self {
+            initial: match &self.initial {
+                Initial::Noise => Initial::Noise,
+                Initial::Parameters(given) => Initial::Parameters(of_pairs(given)?),
+                Initial::Images(given) => Initial::Images(of_pairs(given)?),
+            },
+            pairs: self.pairs[pairs.clone()].to_vec(),
+            recipe: self.recipe.clone(),
+            execution: self.execution,
+        })
+    }
 }
 
 /// What the optimisation starts from.
@@ -63,6 +92,21 @@ pub enum Initial {
     /// column is lost, and the imaginary part where [`imaginary_part`](Recipe::imaginary_part) says
     /// so.
     Images(Array4<f32>),
+}
+
+impl Initial {
+    /// What tells given parameters or images from others: the SHA-256 of what they are, their shape and
+    /// their values. `None` for noise, which the recipe decides.
+    pub fn sha256(&self) -> Option<String> {
+        let (what, given) = match self {
+            Self::Noise => return None,
+            Self::Parameters(given) => ("parameters", given),
+            Self::Images(given) => ("images", given),
+        };
+        let mut bytes = format!("{what} {:?} ", given.dim()).into_bytes();
+        bytes.extend(given.iter().flat_map(|value| value.to_le_bytes()));
+        Some(sha256_of_bytes(&bytes))
+    }
 }
 
 /// Makes a picture of every pair.

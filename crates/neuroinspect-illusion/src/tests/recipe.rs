@@ -93,6 +93,7 @@ fn a_hash_names_what_decides_a_picture() {
         pair,
         classifier: "a",
         guide: None,
+        initial: None,
     };
     let hashes = [
         work,
@@ -110,6 +111,10 @@ fn a_hash_names_what_decides_a_picture() {
         },
         Work {
             guide: Some("c"),
+            ..work
+        },
+        Work {
+            initial: Some("c"),
             ..work
         },
     ]

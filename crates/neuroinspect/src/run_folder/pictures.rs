@@ -17,7 +17,7 @@ use std::{
 
 use neuroinspect_core::{ClassId, DeviceName, InputSpec, Observer, Progress, io::sha256_of_bytes};
 use neuroinspect_illusion::{
-    BatchKeeper, Execution, FinishedBatch, Illusion, Initial, Networks, OptimizationState, Pair,
+    BatchKeeper, Execution, FinishedBatch, Illusion, Networks, OptimizationState, Pair,
     PreparedGuide, Request, Shortfall, Work, visualize_batches, visualize_each,
 };
 use serde::Serialize;
@@ -90,8 +90,7 @@ impl PictureFolder {
     /// [`checkpoint_every`](neuroinspect_illusion::Execution::checkpoint_every) steps and when the
     /// observer stops it, and it goes on from there.
     ///
-    /// Pictures that start from something else than noise are neither taken from the folder nor
-    /// kept. Batches that are not asked for are removed as soon as one that is has been finished.
+    /// Batches that are not asked for are removed as soon as one that is has been finished.
     ///
     /// # Errors
     ///
@@ -103,7 +102,7 @@ impl PictureFolder {
         observer: &mut dyn Observer,
         on_batch: &mut dyn FnMut(Vec<Illusion>),
     ) -> Result<Kept> {
-        let (Some(program), Initial::Noise) = (&self.program, &request.initial) else {
+        let Some(program) = &self.program else {
             let shortfall = visualize_each(networks, request, observer, on_batch)?;
             return Ok(Kept {
                 shortfall,
@@ -112,15 +111,12 @@ impl PictureFolder {
         };
         request.execution.validate()?;
         let key = Key::new(program, &self.origin, networks, request);
-        let batches: Vec<BatchFiles<'_>> = request
-            .pairs
-            .chunks(request.execution.batch_size)
-            .map(|pairs| {
-                Ok(BatchFiles::new(
-                    &self.folder,
-                    &key.hash(pairs, request)?,
-                    pairs,
-                ))
+        let size = request.execution.batch_size;
+        let batches: Vec<BatchFiles<'_>> = (request.pairs.chunks(size).enumerate())
+            .map(|(index, pairs)| {
+                let first = index * size;
+                let hash = key.hash(request, first..first + pairs.len())?;
+                Ok(BatchFiles::new(&self.folder, &hash, pairs))
             })
             .collect::<Result<_>>()?;
         let mut work = Visualizing {
@@ -174,15 +170,13 @@ impl Visualizing<'_> {
         observer: &mut dyn Observer,
         on_batch: &mut dyn FnMut(Vec<Illusion>),
     ) -> Result<bool> {
+        let size = self.request.execution.batch_size;
+        let pairs = range.start * size..self.request.pairs.len().min(range.end * size);
         let (networks, batches) = (self.networks, &self.batches[range]);
         if batches.is_empty() {
             return Ok(true);
         }
-        let pairs = batches.iter().flat_map(|files| files.pairs);
-        let request = Request {
-            pairs: pairs.copied().collect(),
-            ..self.request.clone()
-        };
+        let request = self.request.part(pairs)?;
         let stop = Cell::new(false);
         let mut watched = |progress: Progress<'_>| match stop.get() {
             true => ControlFlow::Break(()),
@@ -300,17 +294,20 @@ impl<'a> Key<'a> {
         }
     }
 
-    /// Names a batch.
-    fn hash(&self, pairs: &[Pair], request: &Request) -> Result<String> {
+    /// Names the batch of these pairs.
+    fn hash(&self, request: &Request, pairs: Range<usize>) -> Result<String> {
         let classifier = json(self)?;
-        let works = pairs.iter().map(|&pair| {
+        let works = pairs.map(|index| {
+            let pair = request.pairs[index];
             let text = self.guide.map(|guide| text_of(guide, pair.class));
             let text = text.transpose()?;
+            let initial = request.part(index..index + 1)?.initial.sha256();
             let work = Work {
                 recipe: &request.recipe,
                 pair,
                 classifier: &classifier,
                 guide: text.as_deref(),
+                initial: initial.as_deref(),
             };
             Ok(work.sha256()?)
         });
