@@ -121,9 +121,9 @@ impl CounterfactualConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RankingConfig {
-    /// How many neurons of a sample vote in each direction; 5, whence "prec@5".
+    /// How many neurons of a sample vote in each direction; the K of prec@K; 5.
     pub top: usize,
-    /// A neuron is listed when its prec@5 is above this share, strictly; 0.03.
+    /// A neuron is listed when its prec@K is above this share, strictly; 0.03.
     pub min_precision: f64,
     /// The longest a list can be; 30.
     pub max_listed: usize,

@@ -11,15 +11,15 @@ use crate::{Error, Explanation, Overlap, RankingConfig, Result, Votes, importanc
 pub struct Ranking {
     /// The class.
     pub class: ClassId,
-    /// For how many neurons each mistake voted in each direction; the 5 of "prec@5".
+    /// For how many neurons each mistake voted in each direction; the K of prec@K.
     pub top: usize,
     /// How many mistakes voted.
     pub mistakes: usize,
     /// How many of them did not flip; they vote with the shift they had come to.
     pub unflipped: usize,
-    /// Neurons whose activation was too weak for the class, highest prec@5 first.
+    /// Neurons whose activation was too weak for the class, highest prec@K first.
     pub insufficient: Vec<RankedNeuron>,
-    /// Neurons whose activation was too strong for it, highest prec@5 first.
+    /// Neurons whose activation was too strong for it, highest prec@K first.
     pub excessive: Vec<RankedNeuron>,
 }
 
@@ -28,20 +28,20 @@ pub struct Ranking {
 pub struct RankedNeuron {
     /// The neuron.
     pub neuron: NeuronId,
-    /// Share of the mistakes that have it among their top 5, in `[0, 1]`. Of another
-    /// [`top`](RankingConfig::top) it is that one's precision: the name is the paper's, whatever
-    /// [`Ranking::top`] says.
-    pub prec_at_5: f64,
+    /// Share of the mistakes that have it among their [`top`](Ranking::top) K, in `[0, 1]`: the
+    /// paper's prec@5 where K is 5.
+    pub prec_at_k: f64,
     /// The same as a number of mistakes.
     pub votes: usize,
     /// Its [`importance`] for the class.
     pub importance: f64,
 }
 
-/// Ranks neurons by how many mistakes have them among the 5 largest, or the 5 smallest, shifts.
+/// Ranks neurons by how many mistakes have them among the K = [`top`](RankingConfig::top) largest, or
+/// the K smallest, shifts.
 ///
 /// `mean_features` `[D]` is where the [`importance`] beside each neuron is taken; the original
-/// uses the mean over all validation samples, of every class. Equal shifts, and equal prec@5, go
+/// uses the mean over all validation samples, of every class. Equal shifts, and equal prec@K, go
 /// by index. Samples that were right from the start do not count.
 ///
 /// # Errors
@@ -84,7 +84,7 @@ pub fn rank(
             .filter(|&(_, votes)| share(votes) > config.min_precision)
             .map(|(neuron, votes)| RankedNeuron {
                 neuron: NeuronId(neuron),
-                prec_at_5: share(votes),
+                prec_at_k: share(votes),
                 votes,
                 importance: importance[neuron],
             })
@@ -113,7 +113,7 @@ pub fn rank(
 }
 
 impl Ranking {
-    /// The neurons to look at first when the user names none: both lists merged, highest prec@5
+    /// The neurons to look at first when the user names none: both lists merged, highest prec@K
     /// first, each neuron once, at most `count`.
     ///
     /// Among equals an insufficient neuron comes before an excessive one, and then the lower

@@ -75,7 +75,7 @@ impl Findings {
 
 fn check_ranked(ranked: &RankedNeuron) -> Result<()> {
     let neuron = ranked.neuron;
-    finite(format!("prec@5 of neuron {neuron}"), [ranked.prec_at_5])?;
+    finite(format!("prec@K of neuron {neuron}"), [ranked.prec_at_k])?;
     finite(
         format!("importance of neuron {neuron}"),
         [ranked.importance],

@@ -140,8 +140,8 @@ fn what_does_not_fit_is_named() {
 fn json_gets_no_value_that_it_cannot_hold() {
     let faults: &[Fault] = &[
         (
-            |s| s.ranking.insufficient[0].prec_at_5 = f64::NAN,
-            "prec@5 of neuron 41",
+            |s| s.ranking.insufficient[0].prec_at_k = f64::NAN,
+            "prec@K of neuron 41",
         ),
         (
             |s| s.ranking.excessive[0].importance = f64::INFINITY,

@@ -370,7 +370,7 @@ mod tests {
     fn line(neuron: usize, votes: usize) -> RankedNeuron {
         RankedNeuron {
             neuron: NeuronId(neuron),
-            prec_at_5: votes as f64 / 4.0,
+            prec_at_k: votes as f64 / 4.0,
             votes,
             importance: 1.0,
         }

@@ -43,7 +43,7 @@
 //!     .with_images(&images, &seen.indices);
 //! let findings = debug(&inputs, class, &DebugConfig::new(), &mut Silent)?;
 //! for neuron in &findings.ranking.insufficient {
-//!     println!("neuron {} was too weak in {:.0} % of the mistakes", neuron.neuron, 100.0 * neuron.prec_at_5);
+//!     println!("neuron {} was too weak in {:.0} % of the mistakes", neuron.neuron, 100.0 * neuron.prec_at_k);
 //! }
 //! inputs.report(&findings)?.write("bird-report")?;
 //! # Ok(())

@@ -159,7 +159,7 @@ fn text(findings: &Findings, folder: &RunFolder) -> String {
         let neurons = list
             .iter()
             .take(SHOWN)
-            .map(|ranked| format!("{} ({})", ranked.neuron, percent(ranked.prec_at_5)));
+            .map(|ranked| format!("{} ({})", ranked.neuron, percent(ranked.prec_at_k)));
         text += &format!(
             "neurons {title} (in what share of the mistakes): {}\n",
             neurons.collect::<Vec<_>>().join(", ")

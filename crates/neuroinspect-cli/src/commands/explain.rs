@@ -20,7 +20,7 @@ use crate::{
     record,
 };
 
-const SCHEMA: Schema = Schema::new("neuroinspect.explanation", 1);
+const SCHEMA: Schema = Schema::new("neuroinspect.explanation", 2);
 const RECORD_FILE: &str = "explanation.json";
 /// Neurons printed of each list.
 const SHOWN: usize = 10;
@@ -93,8 +93,14 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ExplainArgs) -> Res
             explained.class_name,
             explained.ranking.unflipped,
         );
-        text += &list("insufficient", &explained.ranking.insufficient);
-        text += &list("excessive", &explained.ranking.excessive);
+        let Ranking {
+            top,
+            insufficient,
+            excessive,
+            ..
+        } = &explained.ranking;
+        text += &list("insufficient", *top, insufficient);
+        text += &list("excessive", *top, excessive);
         text + &format!(
             "\nwritten to {}\n",
             setup.folder.join(RECORD_FILE).display()
@@ -103,19 +109,20 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ExplainArgs) -> Res
     Ok(Exit::Finished)
 }
 
-fn list(title: &str, neurons: &[RankedNeuron]) -> String {
-    let mut text = format!("\n{title:<13} neuron   prec@5  importance\n");
+fn list(title: &str, top: usize, neurons: &[RankedNeuron]) -> String {
+    let share = format!("prec@{top}");
+    let mut text = format!("\n{title:<13} neuron {share:>8}  importance\n");
     for ranked in neurons.iter().take(SHOWN) {
         let RankedNeuron {
             neuron,
-            prec_at_5,
+            prec_at_k,
             importance,
             ..
         } = ranked;
         text += &format!(
             "{:<13} {neuron:>6} {:>8} {importance:>11.4}\n",
             "",
-            percent(*prec_at_5)
+            percent(*prec_at_k)
         );
     }
     if let Some(more @ 1..) = neurons.len().checked_sub(SHOWN) {

@@ -53,7 +53,7 @@ fn debug_writes_every_stage_and_apply_takes_its_edit() {
         for ranked in summary["ranking"][list].as_array().unwrap() {
             assert!(
                 ranked["neuron"].is_u64()
-                    && ranked["prec_at_5"].is_f64()
+                    && ranked["prec_at_k"].is_f64()
                     && ranked["importance"].is_f64()
             );
         }

@@ -62,7 +62,7 @@ fn top_two_by_hand() {
     let precision: Vec<f64> = ranking
         .excessive
         .iter()
-        .map(|line| line.prec_at_5)
+        .map(|line| line.prec_at_k)
         .collect();
     assert_eq!(precision, [1.0, 0.5, 0.25]);
     assert_eq!(

@@ -75,7 +75,7 @@ fn the_ranking_is_that_of_the_original() {
         let ranking = rank(&explanation, &layer, mean.view(), &config).unwrap();
         assert_eq!((ranking.mistakes, ranking.unflipped), (12, 0));
         for (list, ours) in lists(&ranking) {
-            let percent = |line: &RankedNeuron| (line.neuron.0, line.prec_at_5 * 100.0);
+            let percent = |line: &RankedNeuron| (line.neuron.0, line.prec_at_k * 100.0);
             let (neurons, shares): (Vec<_>, Vec<_>) = ours
                 .iter()
                 .map(percent)

@@ -131,8 +131,11 @@ fn facts(findings: &Findings, images: &NeuronImages) -> Markup {
         dl class="facts" {
             @for (blame, ranked) in roles(findings, images) {
                 div {
-                    dt { "prec@5, " (blame.word()) b { (percent(ranked.prec_at_5)) } }
-                    dd { (bar(ranked.prec_at_5, blame.word())) }
+                    dt {
+                        "prec@" (findings.ranking.top) ", " (blame.word())
+                        b { (percent(ranked.prec_at_k)) }
+                    }
+                    dd { (bar(ranked.prec_at_k, blame.word())) }
                 }
             }
             @if let Some(ranked) = ranked {

@@ -45,8 +45,8 @@ pub(super) fn section(report: &Report<'_>) -> Result<Markup> {
             p class="about" {
                 "For each mistake, the smallest change of its features that sets it right. A neuron \
                  is insufficient when it should have been more active, and excessive when it should \
-                 have been less; prec@5 is the share of mistakes in whose five largest changes it \
-                 stands."
+                 have been less; prec@" (ranking.top) " is the share of mistakes in whose "
+                (ranking.top) " largest changes it stands."
                 @if ranking.unflipped > 0 {
                     " No change was found for " (count(ranking.unflipped, "mistake")) "."
                 }
@@ -83,7 +83,7 @@ fn table(findings: &Findings, blame: Blame, neurons: &[RankedNeuron]) -> Markup 
                     tr {
                         th scope="col" { "neuron" }
                         th scope="col" class="plot" { "" }
-                        th scope="col" class="number" { "prec@5" }
+                        th scope="col" class="number" { "prec@" (findings.ranking.top) }
                         th scope="col" class="number" { "importance" }
                     }
                 }
@@ -94,8 +94,8 @@ fn table(findings: &Findings, blame: Blame, neurons: &[RankedNeuron]) -> Markup 
                                 (ranked.neuron)
                                 @if edited.contains(&ranked.neuron) { " " span class="soft" { "edited" } }
                             }
-                            td class="plot" { (bar(ranked.prec_at_5, blame.word())) }
-                            td class="number" { (percent(ranked.prec_at_5)) }
+                            td class="plot" { (bar(ranked.prec_at_k, blame.word())) }
+                            td class="number" { (percent(ranked.prec_at_k)) }
                             td class="number" { (value(ranked.importance)) }
                         }
                     }

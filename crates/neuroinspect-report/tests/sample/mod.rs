@@ -263,7 +263,7 @@ pub(crate) fn run() -> Run {
 fn ranked(neuron: usize, votes: usize, importance: f64) -> RankedNeuron {
     RankedNeuron {
         neuron: NeuronId(neuron),
-        prec_at_5: votes as f64 / 27.0,
+        prec_at_k: votes as f64 / 27.0,
         votes,
         importance,
     }
