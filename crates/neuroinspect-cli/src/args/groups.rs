@@ -35,6 +35,10 @@ pub(crate) struct Common {
     /// Print the result as JSON on standard output instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Show no progress on standard error: no bar on a terminal, and elsewhere no line when a stage
+    /// begins and every ten seconds
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
 }
 
 /// Which classifier.

@@ -35,7 +35,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     let class = class_by_name_or_index(inputs.dataset.class_names(), &args.class)?;
     let config = config(args, options, &inputs, guide.is_some())?;
 
-    let mut console = Console::start()?;
+    let mut console = Console::start(common.quiet)?;
     let features = inputs.features(&mut console)?;
     let table = features.table();
     let edit_data = inputs.edit_data(&features);

@@ -28,7 +28,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DemoArgs) -> Result
     }
     config.check(demo.classifier.as_ref())?;
 
-    let mut console = Console::start()?;
+    let mut console = Console::start(common.quiet)?;
     let start = Instant::now();
     let data = demo.data(options.seed, &mut console)?;
     let time = start.elapsed();

@@ -47,7 +47,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &EditArgs) -> Result
     };
     let config = options.editing(&args.editing)?;
 
-    let mut console = Console::start()?;
+    let mut console = Console::start(common.quiet)?;
     let features = inputs.features(&mut console)?;
     let data = inputs.edit_data(&features)?;
     let mut run = inputs.run(&features)?;

@@ -23,7 +23,7 @@ const CLASSES_SHOWN: usize = 20;
 pub(crate) fn run(common: &Common, options: &Options, args: &EvaluateArgs) -> Result<Exit> {
     let inputs = Inputs::open(common, options, &args.model, &args.data, None)?;
     let folder = &inputs.setup.folder;
-    let features = inputs.features(&mut Console::start()?)?;
+    let features = inputs.features(&mut Console::start(common.quiet)?)?;
     let layer = inputs.setup.loaded.model.decision_layer()?;
 
     let evaluation = Evaluation {

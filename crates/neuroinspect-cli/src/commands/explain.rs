@@ -50,7 +50,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ExplainArgs) -> Res
     let inputs = Inputs::open(common, options, &args.model, &args.data, None)?;
     let class = class_by_name_or_index(inputs.dataset.class_names(), &args.class)?;
     let (config, ranking) = options.explaining(args.original)?;
-    let mut console = Console::start()?;
+    let mut console = Console::start(common.quiet)?;
     let features = inputs.features(&mut console)?;
     let table = features.table();
 

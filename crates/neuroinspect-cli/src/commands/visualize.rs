@@ -62,7 +62,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &VisualizeArgs) -> R
         (None, _) => None,
     };
 
-    let mut console = Console::start()?;
+    let mut console = Console::start(common.quiet)?;
     let features = dataset
         .as_ref()
         .map(|dataset| setup.features(dataset, &mut console))

@@ -32,7 +32,30 @@ fn json_on_standard_output_is_the_summary() {
     let output = fixture.command("evaluate").arg("--json").output().unwrap();
     let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(printed, fixture.json("out/evaluation.json"));
-    assert!(output.stderr.is_empty(), "quiet when not on a terminal");
+}
+
+#[test]
+fn progress_is_told_in_lines_where_there_is_no_terminal() {
+    let said = |quiet: &[&str]| {
+        let fixture = Fixture::new();
+        let mut command = fixture.command("debug");
+        let options = ["--class", "owl", "--iterations", "3", "--count", "2"];
+        let output = command.args(options).args(quiet).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let lines = said(&[]);
+    let mut at = 0;
+    for stage in [
+        "extracting features",
+        "explaining",
+        "editing",
+        "visualizing",
+    ] {
+        let found = lines[at..].find(&format!("{stage}: "));
+        at += found.unwrap_or_else(|| panic!("no {stage} after {at}: {lines}"));
+    }
+    assert_eq!(said(&["--quiet"]), "");
 }
 
 #[test]

@@ -110,24 +110,29 @@ impl Fixture {
         }
     }
 
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        self.0.read(name)
+    }
+
     pub(crate) fn json(&self, name: &str) -> Value {
-        serde_json::from_slice(&self.0.read(name)).unwrap()
+        serde_json::from_slice(&self.read(name)).unwrap()
     }
 
     /// The files that a run left in a folder, by name, but for what differs between two equal runs:
-    /// times, and the record of what features were computed from. Hidden files are no results.
+    /// times, the record of what features were computed from, and the lock.
     pub(crate) fn results(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
         let mut files = BTreeMap::new();
-        for within in ["", "neurons/"] {
-            for file in fs::read_dir(self.path(folder).join(within)).unwrap() {
+        for within in ["", "neurons/", "pictures/debug/"] {
+            let inside = fs::read_dir(self.path(folder).join(within));
+            for file in inside.into_iter().flatten() {
                 let file = file.unwrap();
                 let name = within.to_owned() + file.file_name().to_str().unwrap();
-                if file.file_type().unwrap().is_file() && !name.starts_with('.') {
+                if file.file_type().unwrap().is_file() {
                     files.insert(name, fs::read(file.path()).unwrap());
                 }
             }
         }
-        files.retain(|name, _| !name.ends_with(".origin.json"));
+        files.retain(|name, _| !name.ends_with(".origin.json") && name != ".neuroinspect.lock");
         if let Some(summary) = files.get_mut("summary.json") {
             let mut json: Value = serde_json::from_slice(summary).unwrap();
             for timing in json["run"]["timings"].as_array_mut().unwrap() {
@@ -154,7 +159,7 @@ pub(crate) fn random_model(seed: u64) -> impl PretrainedClassifier {
 
 /// Exit code 1, nothing on standard output, and a message with all of `parts`.
 pub(crate) fn fails(command: &mut Command, parts: &[&str]) {
-    let output = command.output().unwrap();
+    let output = command.arg("--quiet").output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{message}");
     assert!(output.stdout.is_empty());
