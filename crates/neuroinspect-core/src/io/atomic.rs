@@ -5,8 +5,6 @@ use std::{
     path::Path,
 };
 
-use tempfile::NamedTempFile;
-
 use crate::{Error, Result};
 
 /// Writes a file through a temporary one beside it, renamed into place at the end.
@@ -21,27 +19,7 @@ pub fn write_atomically(
     path: impl AsRef<Path>,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
-    through_temporary(path.as_ref(), |file| {
-        let mut out = BufWriter::new(file.as_file());
-        write(&mut out)?;
-        out.flush()
-    })
-}
-
-/// What the names of temporary files begin with.
-const UNFINISHED: &str = ".neuroinspect-unfinished-";
-
-/// Whether a file is called as those are that [`write_atomically`] has not finished: a program that
-/// is killed leaves them behind.
-pub fn is_unfinished(name: &str) -> bool {
-    name.starts_with(UNFINISHED)
-}
-
-/// Fills a temporary file beside `path` and renames it into place.
-pub(super) fn through_temporary(
-    path: &Path,
-    fill: impl FnOnce(&NamedTempFile) -> io::Result<()>,
-) -> Result<()> {
+    let path = path.as_ref();
     let attempt = || -> io::Result<()> {
         let folder = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -57,7 +35,10 @@ pub(super) fn through_temporary(
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
         let file = builder.tempfile_in(folder)?;
-        fill(&file)?;
+        let mut out = BufWriter::new(file.as_file());
+        write(&mut out)?;
+        out.flush()?;
+        drop(out);
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
@@ -66,6 +47,15 @@ pub(super) fn through_temporary(
         path: path.to_owned(),
         source,
     })
+}
+
+/// What the names of temporary files begin with.
+const UNFINISHED: &str = ".neuroinspect-unfinished-";
+
+/// Whether a file is called as those are that [`write_atomically`] has not finished: a program that
+/// is killed leaves them behind.
+pub fn is_unfinished(name: &str) -> bool {
+    name.starts_with(UNFINISHED)
 }
 
 #[cfg(test)]

@@ -31,6 +31,19 @@ pub fn open_regular(path: impl AsRef<Path>) -> Result<File> {
     })
 }
 
+/// The text of a regular file, in UTF-8.
+///
+/// # Errors
+///
+/// As [`open_regular`], and when it is no text.
+pub fn read_text(path: impl AsRef<Path>) -> Result<String> {
+    let path = path.as_ref();
+    io::read_to_string(open_regular(path)?).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
@@ -46,9 +59,10 @@ mod tests {
                 panic!("{}", path.display())
             };
             assert!(source.to_string().starts_with("it is no regular file"));
+            assert!(read_text(path).is_err());
         }
         assert!(open_regular(folder.path().join("none")).is_err());
         std::fs::write(folder.path().join("file"), b"content").unwrap();
-        assert!(open_regular(folder.path().join("file")).is_ok());
+        assert_eq!(read_text(folder.path().join("file")).unwrap(), "content");
     }
 }

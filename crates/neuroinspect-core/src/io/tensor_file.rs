@@ -17,7 +17,7 @@ use super::open_regular;
 use crate::{Error, Result};
 
 /// Longest header that readers of safetensors accept, in bytes.
-pub(crate) const LONGEST_HEADER: usize = 100_000_000;
+pub(super) const LONGEST_HEADER: usize = 100_000_000;
 
 /// A kind of file that neuroinspect writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

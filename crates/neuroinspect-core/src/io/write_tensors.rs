@@ -3,17 +3,19 @@
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
-    fs::File,
     io,
     path::Path,
 };
 
 use burn::tensor::DType;
-use safetensors::{Dtype, View};
+use safetensors::{
+    Dtype,
+    tensor::{Metadata, TensorInfo},
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{TensorFormat, atomic::through_temporary};
+use super::{TensorFormat, tensor_file::LONGEST_HEADER, write_atomically};
 use crate::{Error, Result};
 
 /// The name of a header's entry that is no tensor.
@@ -127,24 +129,6 @@ impl<'a> NamedTensor<'a> {
     }
 }
 
-impl View for &NamedTensor<'_> {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
 /// Writes tensors as a file of one of neuroinspect's formats, whole or not at all: `description`, a
 /// JSON object, stands with the format's name and version in the file's metadata.
 ///
@@ -186,8 +170,8 @@ pub fn write_tensors(
 /// Writes tensors, and a text under one metadata key beside them, as a safetensors file, whole or
 /// not at all.
 ///
-/// There is one key because the `safetensors` crate writes several in the random order of a hash
-/// map: so, equal content makes equal bytes.
+/// There is one key because a header's texts are a hash map, whose order is random: so, equal content
+/// makes equal bytes.
 ///
 /// # Errors
 ///
@@ -200,20 +184,48 @@ pub fn write_safetensors(
     tensors: &[NamedTensor<'_>],
     metadata: Option<(&str, &str)>,
 ) -> Result<()> {
-    through_temporary(path.as_ref(), |file| {
+    // Not by the `safetensors` crate, which writes through a file of its own: a kill would leave it
+    // under a name that nobody knows.
+    write_atomically(path, |out| {
         check(tensors)?;
-        let views = tensors.iter().map(|tensor| (&*tensor.name, tensor));
-        let metadata = metadata.map(|(key, text)| HashMap::from([(key.into(), text.into())]));
-        let permissions = file.as_file().metadata()?.permissions();
-        safetensors::serialize_to_file(views, metadata, file.path()).map_err(io::Error::other)?;
-        // The crate puts a file of its own in this one's place, for its owner alone.
-        let written = File::open(file.path())?;
-        written.set_permissions(permissions)?;
-        written.sync_all()
+        // By alignment, as the format asks for.
+        let mut tensors: Vec<_> = tensors.iter().collect();
+        tensors.sort_by(|a, b| b.dtype.cmp(&a.dtype).then_with(|| a.name.cmp(&b.name)));
+        let header = header(&tensors, metadata)?;
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(&header)?;
+        tensors
+            .iter()
+            .try_for_each(|tensor| out.write_all(&tensor.bytes))
     })
 }
 
-/// What the `safetensors` crate would write without a word, and nobody could read.
+/// The header in JSON, filled up with spaces so that the tensors behind it are aligned.
+fn header(tensors: &[&NamedTensor<'_>], metadata: Option<(&str, &str)>) -> io::Result<Vec<u8>> {
+    let mut end = 0;
+    let infos = tensors.iter().map(|tensor| {
+        let start = end;
+        end += tensor.bytes.len();
+        let info = TensorInfo {
+            dtype: tensor.dtype,
+            shape: tensor.shape.clone(),
+            data_offsets: (start, end),
+        };
+        (tensor.name.clone(), info)
+    });
+    let texts = metadata.map(|(key, text)| HashMap::from([(key.to_owned(), text.to_owned())]));
+    let header = Metadata::new(texts, infos.collect()).map_err(io::Error::other)?;
+    let mut header = serde_json::to_vec(&header)?;
+    header.resize(header.len().next_multiple_of(size_of::<u64>()), b' ');
+    match header.len() <= LONGEST_HEADER {
+        true => Ok(header),
+        false => Err(io::Error::other(
+            "its names and texts are too long for a header",
+        )),
+    }
+}
+
+/// Refuses what nobody could read.
 fn check(tensors: &[NamedTensor<'_>]) -> io::Result<()> {
     let mut names = HashSet::new();
     for tensor in tensors {
@@ -284,17 +296,26 @@ mod tests {
         assert_eq!(borrowed, NamedTensor::f32("a", [2, 2], values));
     }
 
-    #[cfg(unix)]
+    /// The only file beside it while it is written is one that is cleared after a kill.
     #[test]
-    fn a_file_has_the_permissions_of_any_file_that_is_made() {
-        use std::os::unix::fs::PermissionsExt;
-
+    fn nothing_is_left_of_a_file_that_is_not_finished() {
         let folder = tempfile::tempdir().unwrap();
-        let [ours, any] = ["ours", "any"].map(|name| folder.path().join(name));
-        write_safetensors(&ours, &tensors(), None).unwrap();
-        std::fs::write(&any, b"").unwrap();
-        let mode = |path| std::fs::metadata(path).unwrap().permissions().mode();
-        assert_eq!(mode(&ours), mode(&any));
+        let path = folder.path().join("file.safetensors");
+        let names = || -> Vec<String> {
+            let files = std::fs::read_dir(folder.path()).unwrap();
+            files
+                .map(|file| file.unwrap().file_name().into_string().unwrap())
+                .collect()
+        };
+        write_safetensors(&path, &tensors(), None).unwrap();
+        assert_eq!(names(), ["file.safetensors"]);
+        let long = "x".repeat(LONGEST_HEADER);
+        assert!(write_safetensors(&path, &tensors(), Some(("key", &long))).is_err());
+        assert_eq!(names(), ["file.safetensors"]);
+        assert_eq!(
+            std::fs::read(&path).unwrap(),
+            written(&tensors(), None).unwrap()
+        );
     }
 
     #[test]
