@@ -26,7 +26,7 @@ use neuroinspect_illusion::{
 };
 use neuroinspect_models::{LoadConfig, clip::Clip, load_classifier};
 use neuroinspect_testing::{
-    Difference, assert_close, compare, real_data,
+    assert_close, compare, real_data,
     reference::{Reference, full_loop_batch, full_loop_single},
 };
 
@@ -128,7 +128,7 @@ fn check_steps(reference: &Reference, fork: usize, apart: f64) -> Result<(), Box
     for (step, &[loss, similarity, fires]) in reference.steps.iter().enumerate() {
         let activation = mean(&|one| one.trace[step].activation + GAMMA * one.trace[step].logit);
         let cosine = mean(&|one| one.trace[step].clip_similarity.unwrap_or(f32::NAN));
-        let off = |what: &str, difference: Difference| -> Box<dyn Error> {
+        let off = |what: &str, difference: String| -> Box<dyn Error> {
             format!("{what} at step {step}: {difference}").into()
         };
         let allowed = if step < fork { LOSS } else { apart };

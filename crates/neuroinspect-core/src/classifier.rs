@@ -205,7 +205,8 @@ impl<M: Module + Classifier + 'static> CopyClassifier for M {
 pub struct Activations {
     /// Activation of each neuron, the input of the decision layer: `[N, D]`.
     pub features: Tensor<2>,
-    /// Where in the image each neuron is active, if that is known: `[N, D, h, w]`.
+    /// Where in the image each neuron is active, if that is known: `[N, D, h, w]`. Without it,
+    /// pictures have no masks.
     pub map: Option<Tensor<4>>,
 }
 
@@ -219,18 +220,6 @@ impl Activations {
         Self {
             features: spatial_mean(map.clone()),
             map: Some(map),
-        }
-    }
-
-    /// Features of which it is not known where they come from; their pictures have no masks.
-    ///
-    /// # Shapes
-    ///
-    /// `[N, D]`.
-    pub fn without_map(features: Tensor<2>) -> Self {
-        Self {
-            features,
-            map: None,
         }
     }
 }

@@ -71,21 +71,15 @@ impl DecisionLayer {
     pub fn from_linear(linear: &Linear) -> Result<Self> {
         let [neurons, classes] = linear.weight.dims();
         let weight = read_back(linear.weight.val(), "the decision layer's weight")?;
-        let weight = Array2::from_shape_vec((neurons, classes), weight)
-            .map_err(|_| Error::shape("decision layer", [neurons, classes], "another length"))?;
+        let found = weight.len();
+        let weight = Array2::from_shape_vec((neurons, classes), weight).map_err(|_| {
+            Error::length("weights of the decision layer", neurons * classes, found)
+        })?;
         let bias = match &linear.bias {
             Some(bias) => read_back(bias.val(), "the decision layer's bias")?.into(),
             None => Array1::zeros(classes),
         };
         Self::new(weight.reversed_axes(), bias)
-    }
-
-    /// The same layer as a Burn module on `device`.
-    pub fn to_linear(&self, device: &Device) -> Linear {
-        Linear {
-            weight: Param::from_tensor(self.weight_on(device).transpose()),
-            bias: Some(Param::from_tensor(self.bias_on(device))),
-        }
     }
 
     /// Puts the layer in place of a head of the same size, on the head's device.
@@ -196,20 +190,10 @@ impl DecisionLayer {
         let mut classes = Vec::with_capacity(features.nrows());
         self.check_width(features)?;
         for chunk in features.axis_chunks_iter(Axis(0), rows) {
-            classes.extend(Self::classes_of(self.logits(chunk)?.view()));
+            let logits = self.logits(chunk)?;
+            classes.extend(logits.rows().into_iter().map(|row| ClassId(largest(row))));
         }
         Ok(classes)
-    }
-
-    /// The class of largest logit for each row of [`logits`](Self::logits); the lowest index among
-    /// equals.
-    ///
-    /// # Shapes
-    ///
-    /// `[N, K]` to `N` classes.
-    pub fn classes_of(logits: ArrayView2<'_, f32>) -> Vec<ClassId> {
-        let rows = logits.rows().into_iter();
-        rows.map(|row| ClassId(largest(row))).collect()
     }
 
     /// Checks that a class exists.
@@ -218,10 +202,7 @@ impl DecisionLayer {
     ///
     /// [`Error::ClassOutOfRange`].
     pub fn check_class(&self, class: ClassId) -> Result<()> {
-        let classes = self.classes();
-        (class.0 < classes)
-            .then_some(())
-            .ok_or(Error::ClassOutOfRange { class, classes })
+        class.check(self.classes())
     }
 
     /// Checks that a neuron exists.
@@ -230,10 +211,7 @@ impl DecisionLayer {
     ///
     /// [`Error::NeuronOutOfRange`].
     pub fn check_neuron(&self, neuron: NeuronId) -> Result<()> {
-        let neurons = self.neurons();
-        (neuron.0 < neurons)
-            .then_some(())
-            .ok_or(Error::NeuronOutOfRange { neuron, neurons })
+        neuron.check(self.neurons())
     }
 
     /// SHA-256 over the shape and the exact bits of the weights, in hexadecimal: two layers with

@@ -79,15 +79,12 @@ impl ClassEmbeddings {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] when they have another width, [`Error::ClassTwice`] when both have a class.
+    /// [`Error::Length`] when they have another width, [`Error::ClassTwice`] when both have a class.
     /// Nothing is added then.
     pub fn extend(&mut self, other: Self) -> Result<()> {
         if other.width != self.width {
-            return Err(Error::shape(
-                "width of further class embeddings",
-                self.width,
-                other.width,
-            ));
+            let what = "width of further class embeddings";
+            return Err(Error::length(what, self.width, other.width));
         }
         let known = |class: &&ClassId| self.embeddings.contains_key(class);
         if let Some(&class) = other.embeddings.keys().find(known) {
@@ -210,7 +207,7 @@ mod tests {
         ));
         let wider = Tensor::from_data([[1.0, 0.0, 0.0]], &Device::flex());
         let wider = embeddings.extend(of(3, wider));
-        assert!(matches!(wider, Err(Error::Shape { .. })));
+        assert!(matches!(wider, Err(Error::Length { .. })));
         assert_eq!(embeddings, before);
     }
 }

@@ -343,6 +343,15 @@ impl Error {
         }
     }
 
+    /// A [`Error::OutOfRange`] for a sample.
+    pub fn sample(index: usize, length: usize) -> Self {
+        Self::OutOfRange {
+            what: "sample".to_owned(),
+            index,
+            length,
+        }
+    }
+
     /// A [`Error::Empty`].
     pub fn empty(what: impl Into<String>) -> Self {
         Self::Empty { what: what.into() }

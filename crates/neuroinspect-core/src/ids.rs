@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Error, Result};
+
 /// Index of a neuron: one of the `D` coordinates of a classifier's feature vector, from 0.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -17,6 +19,36 @@ pub struct NeuronId(pub usize);
 )]
 #[serde(transparent)]
 pub struct ClassId(pub usize);
+
+impl NeuronId {
+    /// Checks that it is below the number of neurons.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NeuronOutOfRange`].
+    pub fn check(self, neurons: usize) -> Result<()> {
+        let neuron = self;
+        match neuron.0 < neurons {
+            true => Ok(()),
+            false => Err(Error::NeuronOutOfRange { neuron, neurons }),
+        }
+    }
+}
+
+impl ClassId {
+    /// Checks that it is below the number of classes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ClassOutOfRange`].
+    pub fn check(self, classes: usize) -> Result<()> {
+        let class = self;
+        match class.0 < classes {
+            true => Ok(()),
+            false => Err(Error::ClassOutOfRange { class, classes }),
+        }
+    }
+}
 
 impl fmt::Display for NeuronId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

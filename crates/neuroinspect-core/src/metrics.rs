@@ -56,12 +56,7 @@ impl Metrics {
         }
         let mut of_class = Counts::new(classes);
         for (&label, &prediction) in labels.iter().zip(predictions) {
-            if label.0 >= classes {
-                return Err(Error::ClassOutOfRange {
-                    class: label,
-                    classes,
-                });
-            }
+            label.check(classes)?;
             of_class.add(label.0, label == prediction);
         }
         let (worst_class, worst_class_accuracy) = of_class.worst();

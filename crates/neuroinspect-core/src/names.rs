@@ -91,11 +91,9 @@ pub fn class_by_name_or_index(class_names: &[String], text: &str) -> Result<Clas
 }
 
 fn class_of_index(class_names: &[String], index: usize) -> Result<ClassId> {
-    let (class, classes) = (ClassId(index), class_names.len());
-    match index < classes {
-        true => Ok(class),
-        false => Err(Error::ClassOutOfRange { class, classes }),
-    }
+    let class = ClassId(index);
+    class.check(class_names.len())?;
+    Ok(class)
 }
 
 fn hint(class_names: &[String], text: &str) -> String {

@@ -1,6 +1,6 @@
 //! Samples in named groups and named parts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
@@ -9,18 +9,33 @@ use crate::{ClassId, Error, Result, Seed};
 
 /// What the two kinds of partition are kept as; valid in itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 struct Partition {
     names: Vec<String>,
     of_sample: Vec<usize>,
 }
 
+/// A partition as it is read.
+#[derive(Deserialize)]
+struct Unchecked {
+    names: Vec<String>,
+    of_sample: Vec<usize>,
+}
+
+impl TryFrom<Unchecked> for Partition {
+    type Error = Error;
+
+    fn try_from(Unchecked { names, of_sample }: Unchecked) -> Result<Self> {
+        Self::new("groups or parts", names, of_sample)
+    }
+}
+
 impl Partition {
     fn new(what: &'static str, names: Vec<String>, of_sample: Vec<usize>) -> Result<Self> {
-        for (index, name) in names.iter().enumerate() {
-            if names[..index].contains(name) {
-                let name = name.clone();
-                return Err(Error::DuplicateName { what, name });
-            }
+        let mut known = HashSet::new();
+        if let Some(name) = names.iter().find(|&name| !known.insert(name)) {
+            let name = name.clone();
+            return Err(Error::DuplicateName { what, name });
         }
         let length = names.len();
         match of_sample.iter().position(|&index| index >= length) {
@@ -38,11 +53,7 @@ impl Partition {
         let length = self.of_sample.len();
         let of_sample = samples.iter().map(|&index| {
             let found = self.of_sample.get(index).copied();
-            found.ok_or_else(|| Error::OutOfRange {
-                what: "sample".to_owned(),
-                index,
-                length,
-            })
+            found.ok_or_else(|| Error::sample(index, length))
         });
         Ok(Self {
             names: self.names.clone(),
@@ -64,7 +75,7 @@ impl Partition {
 /// # Ok::<(), neuroinspect_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Partition", into = "Partition")]
+#[serde(transparent)]
 pub struct Groups(Partition);
 
 /// The part of a data set each sample is in: training, validation, test, or whatever they are called.
@@ -80,7 +91,7 @@ pub struct Groups(Partition);
 /// # Ok::<(), neuroinspect_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Partition", into = "Partition")]
+#[serde(transparent)]
 pub struct Split(Partition);
 
 impl Groups {
@@ -186,13 +197,10 @@ impl Split {
                 known: self.0.names.join(", "),
             });
         };
-        let of_part = self
-            .0
-            .of_sample
-            .iter()
-            .enumerate()
-            .filter(|(_, of)| **of == part);
-        Ok(of_part.map(|(sample, _)| sample).collect())
+        let of_sample = self.of_sample();
+        Ok((0..of_sample.len())
+            .filter(|&sample| of_sample[sample] == part)
+            .collect())
     }
 
     /// The parts of some samples, in that order.
@@ -202,34 +210,6 @@ impl Split {
     /// [`Error::OutOfRange`] for a sample that does not exist.
     pub fn select(&self, samples: &[usize]) -> Result<Self> {
         self.0.select(samples).map(Self)
-    }
-}
-
-impl TryFrom<Partition> for Groups {
-    type Error = Error;
-
-    fn try_from(Partition { names, of_sample }: Partition) -> Result<Self> {
-        Self::new(names, of_sample)
-    }
-}
-
-impl From<Groups> for Partition {
-    fn from(groups: Groups) -> Self {
-        groups.0
-    }
-}
-
-impl TryFrom<Partition> for Split {
-    type Error = Error;
-
-    fn try_from(Partition { names, of_sample }: Partition) -> Result<Self> {
-        Self::new(names, of_sample)
-    }
-}
-
-impl From<Split> for Partition {
-    fn from(split: Split) -> Self {
-        split.0
     }
 }
 

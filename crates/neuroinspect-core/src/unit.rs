@@ -77,29 +77,6 @@ impl Unit {
         })
     }
 
-    /// Where the unit is active: `[N, h, w]`; none for a layer without positions in the image.
-    ///
-    /// Of a position it is the map of its channel.
-    ///
-    /// # Errors
-    ///
-    /// As [`activation`](Self::activation).
-    pub fn map(&self, values: &LayerValues) -> Result<Option<Tensor<3>>> {
-        self.check(values)?;
-        let LayerValues::Map(map) = values else {
-            return Ok(None);
-        };
-        let map = match &self.kind {
-            UnitKind::Direction(direction) => {
-                let direction = vector(direction, &map.device()).cast(map.dtype());
-                let channels = direction.dims()[1];
-                (map.clone() * direction.reshape([1, channels, 1, 1])).sum_dim(1)
-            }
-            kind => map.clone().narrow(1, kind.channel(), 1),
-        };
-        Ok(Some(map.squeeze_dim(1)))
-    }
-
     fn check(&self, values: &LayerValues) -> Result<()> {
         let refuse = |reason: String| {
             Err(Error::Unit {
@@ -229,19 +206,6 @@ mod tests {
     }
 
     #[test]
-    fn maps_by_hand() {
-        let of = |kind, values| Unit::new("layer", kind).map(&values).unwrap();
-        let channel = of(UnitKind::Channel(1), map()).unwrap();
-        assert_eq!(
-            channel.try_into_vec_as::<f32>().unwrap(),
-            [4.0, 5.0, 6.0, 7.0]
-        );
-        let direction = of(UnitKind::Direction(vec![1.0, -1.0]), map()).unwrap();
-        assert_eq!(direction.try_into_vec_as::<f32>().unwrap(), [-4.0; 4]);
-        assert!(of(UnitKind::Feature(NeuronId(0)), features()).is_none());
-    }
-
-    #[test]
     fn a_direction_takes_the_number_format_of_the_values() {
         let half = |values: Tensor<2>| Precision::F16.cast(values);
         let LayerValues::Features(values) = features() else {
@@ -296,7 +260,6 @@ mod tests {
                 unit.kind
             );
             assert_eq!(error, expected);
-            assert!(unit.map(&values).is_err());
         }
     }
 }

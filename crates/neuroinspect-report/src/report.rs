@@ -92,7 +92,7 @@ impl Shown {
 }
 
 impl Report<'_> {
-    /// Writes `report.html`, the PNGs that the findings name, the contact sheet `neurons.png` and,
+    /// Writes the PNGs that the findings name, the contact sheet `neurons.png`, `report.html` and,
     /// last, `summary.json` into a folder, which is made if it is missing.
     ///
     /// # Errors
@@ -101,9 +101,6 @@ impl Report<'_> {
     pub fn write(&self, folder: impl AsRef<Path>) -> Result<()> {
         let folder = folder.as_ref();
         let html = self.html()?;
-        write_atomically(folder.join(Findings::HTML_FILE), |out| {
-            out.write_all(html.as_bytes())
-        })?;
         for picture in &self.findings.pictures {
             let shown = Shown::new(picture)?;
             save_png(folder.join(&picture.file), &shown.image)?;
@@ -114,6 +111,9 @@ impl Report<'_> {
         if !self.images.neurons.is_empty() {
             save_png(folder.join(Findings::SHEET_FILE), &self.contact_sheet()?)?;
         }
+        write_atomically(folder.join(Findings::HTML_FILE), |out| {
+            out.write_all(html.as_bytes())
+        })?;
         write_json(
             folder.join(Findings::JSON_FILE),
             Schema::FINDINGS,
@@ -170,9 +170,6 @@ impl Report<'_> {
         mistakes
             .flat_map(|sample| [sample.label, sample.prediction])
             .chain(self.images.neurons.iter().flat_map(top))
-            .find(|class| class.0 >= classes)
-            .map_or(Ok(()), |class| {
-                Err(neuroinspect_core::Error::ClassOutOfRange { class, classes }.into())
-            })
+            .try_for_each(|class| Ok(class.check(classes)?))
     }
 }

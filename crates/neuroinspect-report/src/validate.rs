@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path};
 
-use neuroinspect_core::{ClassId, Error as CoreError, Metrics};
+use neuroinspect_core::{Error as CoreError, Metrics};
 use neuroinspect_counterfactual::RankedNeuron;
 
 use crate::{ContextEffect, Error, Evaluation, Findings, NeuronPicture, Result, Run};
@@ -28,9 +28,10 @@ impl Findings {
     ///
     /// The first thing that is wrong, by name.
     pub fn validate(&self) -> Result<()> {
-        self.check_class(self.class)?;
+        let classes = self.class_names.len();
+        self.class.check(classes)?;
         for counterfactual in &self.explanation.counterfactuals {
-            self.check_class(counterfactual.predicted)?;
+            counterfactual.predicted.check(classes)?;
         }
         let (mistakes, samples) = (self.mistakes(), self.samples);
         if mistakes > samples {
@@ -49,10 +50,10 @@ impl Findings {
             check_effect(neuron, effect)?;
         }
         for pair in &self.pairs {
-            self.check_class(pair.class)?;
+            pair.class.check(classes)?;
         }
         for picture in &self.pictures {
-            self.check_class(picture.illusion.pair.class)?;
+            picture.illusion.pair.class.check(classes)?;
             check_picture(picture)?;
         }
         if let Some(edit) = &self.edit {
@@ -62,14 +63,6 @@ impl Findings {
             }
         }
         check_run(&self.run)
-    }
-
-    fn check_class(&self, class: ClassId) -> Result<()> {
-        let classes = self.class_names.len();
-        if class.0 < classes {
-            return Ok(());
-        }
-        Err(CoreError::ClassOutOfRange { class, classes }.into())
     }
 }
 
@@ -153,12 +146,5 @@ fn check_metrics(metrics: &Metrics, classes: &[String], groups: &[String]) -> Re
         "an accuracy",
         accuracies.copied().chain(worst).chain(worst_group),
     )?;
-    if metrics.worst_class.0 >= classes.len() {
-        return Err(CoreError::ClassOutOfRange {
-            class: metrics.worst_class,
-            classes: classes.len(),
-        }
-        .into());
-    }
-    Ok(())
+    Ok(metrics.worst_class.check(classes.len())?)
 }

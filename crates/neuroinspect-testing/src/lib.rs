@@ -29,4 +29,4 @@ pub mod real_data;
 pub mod reference;
 pub mod tables;
 
-pub use close::{Difference, Values, assert_close, compare, largest_difference};
+pub use close::{Values, assert_close, compare, largest_difference};

@@ -6,7 +6,7 @@
 use burn::{
     module::{Module, Param},
     nn::{
-        BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear,
+        BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig,
         conv::{Conv2d, Conv2dConfig},
     },
     tensor::{Device, Tensor, TensorData, activation::tanh, module::conv2d, ops::ConvOptions},
@@ -38,9 +38,12 @@ impl TinyClassifier {
         let weight = fill::normal("weight", Self::CLASSES * Self::NEURONS);
         let weight = Array2::from_shape_vec((Self::CLASSES, Self::NEURONS), weight).unwrap();
         let bias = fill::normal("bias", Self::CLASSES).into();
+        let mut head = LinearConfig::new(Self::NEURONS, Self::CLASSES).init(device);
+        let layer = DecisionLayer::new(weight, bias).unwrap();
+        layer.replace(&mut head).unwrap();
         Self {
             filters: filters("classifier", Self::NEURONS, device),
-            head: DecisionLayer::new(weight, bias).unwrap().to_linear(device),
+            head,
             input: InputSpec::imagenet(size),
         }
     }

@@ -61,11 +61,8 @@ impl GuideSource for ClassTexts<'_> {
         let config = ClassEmbeddingConfig::default();
         let mut embeddings: Option<ClassEmbeddings> = None;
         for (index, &class) in needed.iter().enumerate() {
-            let text = self.texts.get(class.0).ok_or(CoreError::ClassOutOfRange {
-                class,
-                classes: self.texts.len(),
-            })?;
-            let text = std::slice::from_ref(text);
+            class.check(self.texts.len())?;
+            let text = std::slice::from_ref(&self.texts[class.0]);
             let row = class_embeddings(self.encoder, self.templates, text, &config)?;
             let of_class = ClassEmbeddings::new(&[class], row)?;
             match &mut embeddings {

@@ -35,21 +35,12 @@ impl DebugInputs<'_> {
     ) -> Result<Report<'f>> {
         Ok(Report {
             findings,
-            images: self.real_images_with(findings, read)?,
+            images: self.real_images(findings, read)?,
         })
     }
 
-    /// The real images of a report.
-    ///
-    /// # Errors
-    ///
-    /// As [`report`](Self::report).
-    pub fn real_images(&self, findings: &Findings) -> Result<RealImages> {
-        self.real_images_with(findings, &mut ReadImages::default())
-    }
-
-    /// [`real_images`](Self::real_images), reading none that has been read.
-    pub(crate) fn real_images_with(
+    /// The real images of a report, reading none that has been read.
+    pub(crate) fn real_images(
         &self,
         findings: &Findings,
         read: &mut ReadImages,
@@ -92,7 +83,7 @@ impl DebugInputs<'_> {
     /// Checks that what is to be shown together was found together.
     fn check(&self, findings: &Findings) -> Result<()> {
         let table = self.table;
-        table.check_class(findings.class)?;
+        findings.class.check(table.classes())?;
         let neurons = findings.explanation.shifts.ncols();
         if neurons != table.neurons() {
             let what = "neurons of the features that the findings are shown with";

@@ -1,3 +1,4 @@
+use burn::nn::LinearConfig;
 use ndarray::array;
 
 use super::*;
@@ -7,7 +8,8 @@ fn a_layer_survives_burn_and_back() {
     let layer =
         DecisionLayer::new(array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], array![0.5, -0.5]).unwrap();
     let device = Device::flex();
-    let linear = layer.to_linear(&device);
+    let mut linear = LinearConfig::new(3, 2).init(&device);
+    layer.replace(&mut linear).unwrap();
     assert_eq!(DecisionLayer::from_linear(&linear).unwrap(), layer);
 
     let features = array![[1.0, 0.0, -1.0], [0.5, 2.0, 1.0]];

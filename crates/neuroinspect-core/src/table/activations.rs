@@ -37,7 +37,10 @@ impl ActivationTable {
         values: Array2<f32>,
         provenance: Provenance,
     ) -> Result<Self> {
-        check_ids(&sample_ids, values.nrows())?;
+        let (expected, found) = (values.nrows(), sample_ids.len());
+        if expected != found {
+            return Err(Error::length("sample ids", expected, found));
+        }
         // The test of all values at once is quick; the search for the culprit need not be.
         if !values.iter().all(|value| value.is_finite()) {
             for ((sample, neuron), &value) in values.indexed_iter() {
@@ -57,17 +60,6 @@ impl ActivationTable {
             sample_ids,
             provenance,
         })
-    }
-
-    /// Sets what each sample is called.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Length`] when there is not one id for each sample.
-    pub fn with_sample_ids(mut self, sample_ids: Vec<String>) -> Result<Self> {
-        check_ids(&sample_ids, self.len())?;
-        self.sample_ids = sample_ids;
-        Ok(self)
     }
 
     /// Number of samples `N`.
@@ -153,11 +145,7 @@ impl ActivationTable {
         let length = self.len();
         match index < length {
             true => Ok(()),
-            false => Err(Error::OutOfRange {
-                what: "sample".to_owned(),
-                index,
-                length,
-            }),
+            false => Err(Error::sample(index, length)),
         }
     }
 
@@ -168,12 +156,5 @@ impl ActivationTable {
         among.sort_by(|&a, &b| activation(b).total_cmp(&activation(a)).then(a.cmp(&b)));
         among.truncate(count);
         among
-    }
-}
-
-fn check_ids(sample_ids: &[String], samples: usize) -> Result<()> {
-    match sample_ids.len() == samples {
-        true => Ok(()),
-        false => Err(Error::length("sample ids", samples, sample_ids.len())),
     }
 }

@@ -13,7 +13,7 @@ pub use self::{
     activations::ActivationTable, alike::check_same_classes, predicted::Predicted,
     provenance::Provenance,
 };
-use crate::{ClassId, DecisionLayer, Error, Groups, NeuronId, Result, Split};
+use crate::{ClassId, DecisionLayer, Error, Groups, Result, Split};
 
 /// Features and labels of a data set, computed once by one classifier.
 ///
@@ -199,19 +199,6 @@ impl FeatureTable {
         })
     }
 
-    /// The samples of one part of the data set, by the table's [split](Self::split) or another.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnknownPart`], [`Error::Length`] when the split is of other samples.
-    pub fn part(&self, split: &Split, name: &str) -> Result<Self> {
-        self.check_length(
-            "parts of the samples of the feature table",
-            split.of_sample(),
-        )?;
-        self.select(&split.samples_of(name)?)
-    }
-
     /// Resolves a class by its name, or by its index when no class bears that name.
     ///
     /// # Errors
@@ -219,30 +206,6 @@ impl FeatureTable {
     /// As [`class_by_name_or_index`](crate::class_by_name_or_index()).
     pub fn class_by_name_or_index(&self, text: &str) -> Result<ClassId> {
         crate::class_by_name_or_index(&self.class_names, text)
-    }
-
-    /// Checks that a class exists.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::ClassOutOfRange`].
-    pub fn check_class(&self, class: ClassId) -> Result<()> {
-        let classes = self.classes();
-        (class.0 < classes)
-            .then_some(())
-            .ok_or(Error::ClassOutOfRange { class, classes })
-    }
-
-    /// Checks that a neuron exists.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NeuronOutOfRange`].
-    pub fn check_neuron(&self, neuron: NeuronId) -> Result<()> {
-        let neurons = self.neurons();
-        (neuron.0 < neurons)
-            .then_some(())
-            .ok_or(Error::NeuronOutOfRange { neuron, neurons })
     }
 
     /// Checks that a decision layer has the table's neurons and classes.

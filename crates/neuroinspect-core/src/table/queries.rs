@@ -11,7 +11,7 @@ impl FeatureTable {
     ///
     /// When the class is out of range.
     pub fn samples_of(&self, class: ClassId) -> Result<Vec<usize>> {
-        self.check_class(class)?;
+        class.check(self.classes())?;
         Ok((0..self.len())
             .filter(|&sample| self.labels[sample] == class)
             .collect())
@@ -51,7 +51,7 @@ impl FeatureTable {
         class: Option<ClassId>,
         count: usize,
     ) -> Result<Vec<usize>> {
-        self.check_neuron(neuron)?;
+        neuron.check(self.neurons())?;
         let samples = match class {
             Some(class) => self.samples_of(class)?,
             None => (0..self.len()).collect(),
