@@ -21,8 +21,6 @@
     reason = "a bench stops by panicking, and prints what it found"
 )]
 
-mod random_weights;
-
 use std::{
     env,
     hint::black_box,
@@ -35,9 +33,12 @@ use neuroinspect::{
     burn::tensor::{Device, Tensor, TensorData},
     core::{ClassEmbeddings, ClassId, DeviceName, NeuronId, Precision, Progress, Seed},
     illusion::{Execution, Guide, Illusion, Networks, Pair, Recipe, Request, visualize},
+    models::{clip::ClipConfig, init_classifier},
 };
 use rand::RngExt;
-use random_weights::{CLASSES, clip_vit_b_32, resnet18};
+
+/// Classes of the classifier.
+const CLASSES: usize = 1000;
 
 /// Steps before anything is timed: the first ones find memory and kernels cold.
 const WARM_UP: usize = 2;
@@ -67,14 +68,20 @@ impl Bench {
             Ok(other) => panic!("NEUROINSPECT_PRECISION={other}: expected f32, bf16 or f16"),
         };
         let device = name.open().unwrap();
-        let clip = clip_vit_b_32(&device);
+        device.seed(0);
+        let mut config = ClipConfig::preset("ViT-B-32").unwrap();
+        // No step of a visualization runs the text tower.
+        config.text.width = 64;
+        config.text.heads = 1;
+        config.text.layers = 1;
+        let clip = config.init(&device).unwrap();
         let guide = Guide {
             class_embeddings: class_embeddings(clip.config().embed_dim, &device),
             encoder: &clip,
         };
-        let classifier = resnet18(&device).model;
+        let classifier = init_classifier("resnet18", CLASSES, &device).unwrap();
         Self {
-            networks: Networks::new(classifier.as_ref(), Some(&guide), &device, precision).unwrap(),
+            networks: Networks::new(&classifier, Some(&guide), &device, precision).unwrap(),
             precision,
             device: name,
         }
