@@ -8,9 +8,11 @@
 )]
 
 use neuroinspect::{
+    DebugConfig, Findings,
     core::{Metrics, NeuronId, Seed, Silent},
     datasets::scenes::{Scenes, ScenesConfig},
-    demo::{Demo, DemoFindings},
+    debug,
+    demo::Demo,
     editing::Comparison,
 };
 
@@ -18,9 +20,14 @@ fn demo() -> Demo {
     Demo::load(&neuroinspect::burn::tensor::Device::flex()).unwrap()
 }
 
+fn found(demo: &Demo, config: &DebugConfig) -> Findings {
+    let data = demo.data(Seed(0), &mut Silent).unwrap();
+    debug(&data.inputs(), demo.planted_class(), config, &mut Silent).unwrap()
+}
+
 /// The share of neurons that respond to the planted context.
-fn responding(found: &DemoFindings, neurons: &[NeuronId]) -> f64 {
-    let responds = |neuron: &&NeuronId| found.findings.context_effects[neuron.0].responds();
+fn responding(findings: &Findings, neurons: &[NeuronId]) -> f64 {
+    let responds = |neuron: &&NeuronId| findings.context_effects[neuron.0].responds();
     neurons.iter().filter(responds).count() as f64 / neurons.len() as f64
 }
 
@@ -29,21 +36,18 @@ fn worst_group(metrics: &Metrics) -> f64 {
 }
 
 /// What must hold of the demo whatever scenes it is tested on.
-fn is_found_and_mended(demo: &Demo, found: &DemoFindings) {
-    let findings = &found.findings;
+fn is_found_and_mended(demo: &Demo, findings: &Findings) {
     assert_eq!(findings.class, demo.planted_class());
     assert!(!findings.interrupted);
 
     let first = findings.ranking.first(5);
     assert_eq!(first.len(), 5);
-    assert!(responding(found, &first) >= 0.6, "{first:?}");
+    assert!(responding(findings, &first) >= 0.6, "{first:?}");
     // By chance the share of the context's neurons among the ranked would be that among all.
-    let all: Vec<_> = (0..found.findings.context_effects.len())
-        .map(NeuronId)
-        .collect();
+    let all: Vec<_> = (0..findings.context_effects.len()).map(NeuronId).collect();
     let (ranked, all) = (
-        responding(found, &findings.neurons),
-        responding(found, &all),
+        responding(findings, &findings.neurons),
+        responding(findings, &all),
     );
     assert!(ranked > all + 0.25, "{ranked} of the ranked, {all} of all");
 
@@ -67,10 +71,10 @@ fn the_planted_context_is_found_and_mended() {
     let mut config = Demo::config();
     // What the pictures look like is not looked at here, so that few steps do.
     config.recipe = config.recipe.with_steps(10);
-    let found = demo.run(&config, &mut Silent).unwrap();
-    is_found_and_mended(&demo, &found);
+    let findings = found(&demo, &config);
+    is_found_and_mended(&demo, &findings);
 
-    let pictures = &found.findings.pictures;
+    let pictures = &findings.pictures;
     assert_eq!(pictures.len(), 5);
     for picture in pictures {
         let illusion = &picture.illusion;
@@ -81,7 +85,7 @@ fn the_planted_context_is_found_and_mended() {
 
     // The table of the README. Other processors' last bits may turn a few scenes: of the hundred in
     // the worst group three, of more a smaller share.
-    let edit = found.findings.edit.as_ref().unwrap();
+    let edit = findings.edit.as_ref().unwrap();
     let Comparison { before, after } = &edit.comparison;
     let control = edit.control_metrics().unwrap();
     let star = demo.planted_class().0;
@@ -111,8 +115,7 @@ fn it_is_found_and_mended_on_other_scenes_too() {
     let mut demo = demo();
     demo.test = Scenes::new(ScenesConfig::test().with_seed(Seed(2026))).unwrap();
     let config = Demo::config().with_pictures(0);
-    let found = demo.run(&config, &mut Silent).unwrap();
-    is_found_and_mended(&demo, &found);
+    is_found_and_mended(&demo, &found(&demo, &config));
 }
 
 #[test]

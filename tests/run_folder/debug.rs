@@ -74,6 +74,7 @@ fn debugged(stop: Option<usize>) -> (BTreeMap<PathBuf, Vec<u8>>, Findings) {
                 encoder_sha256: None,
                 encoder_config_sha256: None,
                 device: device(),
+                complete: true,
             },
         );
         let inputs = DebugInputs::new(&model, table)

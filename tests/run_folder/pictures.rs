@@ -31,6 +31,7 @@ fn origin() -> PictureOrigin {
         encoder_sha256: None,
         encoder_config_sha256: None,
         device: device(),
+        complete: true,
     }
 }
 
@@ -312,6 +313,16 @@ fn only_the_same_pictures_are_taken_up() {
         assert_eq!(reused(&bench, &request), 0);
         assert_eq!(reused(&bench, &request), 4);
     }
+    // Weights of which some are random are not known by a hash.
+    let partly = PictureOrigin {
+        complete: false,
+        ..origin()
+    };
+    bench.folder = bench.run.pictures("debug", partly);
+    for _ in 0..2 {
+        assert_eq!(reused(&bench, &request), 0);
+    }
+    bench.folder = bench.run.pictures("debug", origin());
     // Another decision layer is another classifier, whatever its weights' file.
     let mut model = model();
     let layer = neuroinspect_testing::tables::random_layer(4, 6);

@@ -4,12 +4,12 @@
 //! wrong kind, is named with its line. What it says is then laid over the options that the command
 //! has by itself, key by key; the command line comes last.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use anyhow::{Context, Error, Result, bail};
 use neuroinspect::{
     DebugConfig,
-    core::{InputSpec, Precision, Seed},
+    core::{InputSpec, Precision, Seed, io::read_text},
     counterfactual::{CounterfactualConfig, RankingConfig},
     datasets::LoaderConfig,
     editing::EditConfig,
@@ -97,7 +97,7 @@ impl Config {
     }
 
     fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).context("cannot be read")?;
+        let text = read_text(path)?;
         match path.extension() {
             Some(extension) if extension == "toml" => Self::from_toml(&text),
             _ => Self::from_json(&text),

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use neuroinspect::{
-    core::check_same_classes,
+    core::{check_same_classes, io::read_text},
     datasets::{ImageDataset, ImageFolder, ImageFolderConfig},
 };
 
@@ -27,8 +27,7 @@ pub(crate) fn classes(args: &ReadingArgs) -> Result<Option<Vec<String>>> {
     let Some(file) = &args.classes else {
         return Ok(None);
     };
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read the classes in '{}'", file.display()))?;
+    let text = read_text(file)?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     Ok(Some(lines.map(str::to_owned).collect()))
 }

@@ -1,10 +1,13 @@
 //! Models as the command line names them.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use neuroinspect::{
     ClassTexts, PictureOrigin,
     burn::tensor::Device,
-    core::{DeviceName, io::sha256_of_bytes},
+    core::{
+        DeviceName,
+        io::{read_text, sha256_of_bytes},
+    },
     models::{
         Checkpoint, LoadConfig, LoadedClassifier, Strictness,
         clip::{Clip, ClipConfig},
@@ -58,6 +61,7 @@ pub(crate) fn picture_origin(
         encoder_config_sha256: guide
             .map(|guide| sha256_of_bytes(guide.clip.config().to_json().as_bytes())),
         device,
+        complete: loaded.report.is_complete(),
     }
 }
 
@@ -82,9 +86,7 @@ impl TextGuide {
         let config = match &args.clip {
             None => None,
             Some(name) if name.ends_with(".json") => {
-                let json = std::fs::read_to_string(name)
-                    .with_context(|| format!("cannot read '{name}'"))?;
-                Some(ClipConfig::from_json(&json, name)?)
+                Some(ClipConfig::from_json(&read_text(name)?, name)?)
             }
             Some(name) => Some(ClipConfig::preset(name)?),
         };

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use neuroinspect::{
     DebugConfig, NeuronChoice,
-    core::{DecisionLayer, InputSpec, NeuronId, Precision, Seed},
+    core::{DecisionLayer, InputSpec, NeuronId, Precision, Seed, io::read_text},
     counterfactual::{CounterfactualConfig, RankingConfig},
     datasets::LoaderConfig,
     editing::{EditConfig, Keep},
@@ -53,8 +53,7 @@ impl Options {
 
     /// What networks compute in.
     pub(crate) fn precision(&self, args: &FormatArgs) -> Precision {
-        let given = args.precision.map(Precision::from);
-        given.or(self.config.precision).unwrap_or_default()
+        args.precision.or(self.config.precision).unwrap_or_default()
     }
 
     /// The number format of a command whose networks compute in this one alone.
@@ -75,9 +74,7 @@ impl Options {
         let Some(file) = file else {
             return Ok(self.config.input.clone());
         };
-        let json = std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read '{}'", file.display()))?;
-        serde_json::from_str(&json)
+        serde_json::from_str(&read_text(file)?)
             .with_context(|| format!("'{}' holds no model input", file.display()))
     }
 
@@ -88,7 +85,7 @@ impl Options {
             loader.batch_size = size;
         }
         if let Some(on_corrupt) = args.on_corrupt {
-            loader.on_corrupt = on_corrupt.into();
+            loader.on_corrupt = on_corrupt;
         }
         Ok(loader)
     }
@@ -136,7 +133,7 @@ impl Options {
             config = config.with_target(target.0);
         }
         if let Some(ratio) = args.ratio {
-            config.ratio_form = ratio.into();
+            config.ratio_form = ratio;
         }
         if let Some(lambda) = args.lambda {
             config = config.with_lambda3(lambda);
@@ -149,7 +146,7 @@ impl Options {
             training.learning_rate = rate;
         }
         if let Some(keep) = args.keep {
-            training.keep = keep.into();
+            training.keep = keep;
         }
         if let Some(patience) = args.patience {
             if training.keep == Keep::Last {

@@ -129,18 +129,6 @@ impl DebugConfig {
         self
     }
 
-    /// Sets how mistakes are explained.
-    pub fn with_counterfactual(mut self, counterfactual: CounterfactualConfig) -> Self {
-        self.counterfactual = counterfactual;
-        self
-    }
-
-    /// Sets how neurons are ranked.
-    pub fn with_ranking(mut self, ranking: RankingConfig) -> Self {
-        self.ranking = ranking;
-        self
-    }
-
     /// Sets how the decision layer is edited.
     pub fn with_editing(mut self, editing: EditConfig) -> Self {
         self.editing = editing;

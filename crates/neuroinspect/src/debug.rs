@@ -270,10 +270,7 @@ impl<'a> Picturing<'a> {
         let mut on_batch = |batch| self.add(&networks, &means, batch);
         Ok(match inputs.pictures {
             Some(folder) => folder.visualize(&networks, &request, observer, &mut on_batch)?,
-            None => Kept {
-                shortfall: visualize_each(&networks, &request, observer, &mut on_batch)?,
-                reused: 0,
-            },
+            None => visualize_each(&networks, &request, observer, &mut on_batch)?.into(),
         })
     }
 

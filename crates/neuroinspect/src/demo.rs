@@ -32,10 +32,10 @@ use neuroinspect_models::{
     load_classifier_from_bytes,
     prompts::{PromptTemplates, class_text},
 };
-use neuroinspect_report::{ContextEffect, Findings};
+use neuroinspect_report::ContextEffect;
 
 use crate::{
-    ClassTexts, DebugConfig, DebugInputs, Extracted, Extraction, NeuronChoice, Result, debug,
+    ClassTexts, DebugConfig, DebugInputs, Extracted, Extraction, NeuronChoice, Result,
     extract_features,
 };
 
@@ -80,15 +80,6 @@ pub struct DemoData<'a> {
     /// How each of `D` neurons answers to the planted context.
     pub context_effects: Vec<ContextEffect>,
     texts: ClassTexts<'a>,
-}
-
-/// What the demo found, edited and measured.
-#[derive(Clone, Debug)]
-pub struct DemoFindings {
-    /// The test scenes as the classifier sees them.
-    pub extracted: Extracted,
-    /// What the three stages made of the planted class.
-    pub findings: Findings,
 }
 
 impl DemoData<'_> {
@@ -195,20 +186,6 @@ impl Demo {
                 texts: names.map(|name| class_text(None, name)).collect(),
             },
             extracted,
-        })
-    }
-
-    /// Runs all three stages on the planted class, and checks the neurons against the truth.
-    ///
-    /// # Errors
-    ///
-    /// As [`debug`].
-    pub fn run(&self, config: &DebugConfig, observer: &mut dyn Observer) -> Result<DemoFindings> {
-        let data = self.data(config.editing.training.seed, observer)?;
-        let findings = debug(&data.inputs(), self.planted_class(), config, observer)?;
-        Ok(DemoFindings {
-            extracted: data.extracted,
-            findings,
         })
     }
 

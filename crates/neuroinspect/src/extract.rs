@@ -111,15 +111,14 @@ impl<'a> Extraction<'a> {
     }
 
     /// Runs a copy of the classifier over the images; `read` makes of it and of normalised images
-    /// `[N, 3, S, S]` what is kept: `[N, D]`.
+    /// `[N, 3, S, S]` what is kept: `[N, D]`. The provenance is from before: an image that is changed
+    /// meanwhile is noticed the next time.
     fn run(
         &self,
-        layer: &str,
+        provenance: Provenance,
         read: &dyn Fn(&dyn Classifier, Tensor<4>) -> Result<Tensor<2>>,
         observer: &mut dyn Observer,
     ) -> Result<Extracted<ActivationTable>> {
-        // Before the images are read, so that one changed meanwhile is noticed the next time.
-        let provenance = self.provenance(layer);
         let dataset = self.dataset;
         let device = self.classifier.device().without_autodiff();
         let mut copy = self.classifier.evaluation_copy(&device, self.precision)?;
@@ -136,6 +135,7 @@ impl<'a> Extraction<'a> {
                 let activations = read(copy.as_ref(), self.precision.cast(images))?;
                 let [found, columns] = activations.dims();
                 if found != batch.indices.len() || (width != 0 && columns != width) {
+                    let layer = provenance.layer.as_deref().unwrap_or_default();
                     let what = format!("activations of layer '{layer}' of {}", copy.name());
                     let expected = [batch.indices.len(), width];
                     return Err(CoreError::shape(what, expected, [found, columns]).into());
@@ -156,8 +156,9 @@ impl<'a> Extraction<'a> {
                 dataset: dataset.name().to_owned(),
             });
         }
+        let found = values.len();
         let values = Array2::from_shape_vec((rows.len(), width), values)
-            .map_err(|error| CoreError::shape("activations", error, rows.len()))?;
+            .map_err(|_| CoreError::length("activations", rows.len() * width, found))?;
         let ids = rows.iter().map(|&row| dataset.samples()[row].id.clone());
         Ok(Extracted {
             table: ActivationTable::of_samples(ids.collect(), values, provenance)?,
@@ -176,6 +177,16 @@ impl<'a> Extraction<'a> {
 /// not finite, the device does not compute in the precision, or the observer asks to stop.
 pub fn extract_features(
     extraction: &Extraction<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Extracted> {
+    let provenance = extraction.provenance(extraction.classifier.penultimate());
+    extract_features_of(extraction, provenance, observer)
+}
+
+/// [`extract_features`], with the provenance that has been looked up.
+pub(crate) fn extract_features_of(
+    extraction: &Extraction<'_>,
+    provenance: Provenance,
     observer: &mut dyn Observer,
 ) -> Result<Extracted> {
     let Extraction {
@@ -206,7 +217,7 @@ pub fn extract_features(
         table,
         indices,
         skipped,
-    } = extraction.run(classifier.penultimate(), &features, observer)?;
+    } = extraction.run(provenance, &features, observer)?;
     let samples = dataset.samples();
     let labels = indices.iter().map(|&row| samples[row].label).collect();
     let mut table = FeatureTable::new(table, labels, dataset.class_names().to_vec())?;
@@ -240,7 +251,7 @@ pub fn extract_activations(
         })?;
         Ok(values.pooled())
     };
-    extraction.run(layer, &read, observer)
+    extraction.run(extraction.provenance(layer), &read, observer)
 }
 
 fn check_classes(

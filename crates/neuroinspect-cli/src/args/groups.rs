@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use neuroinspect::core::DeviceName;
-
-use super::values::{
-    KeepName, ObjectiveName, OnCorruptName, PrecisionName, RatioName, TargetName, at_least_1,
-    not_negative, positive,
+use neuroinspect::{
+    core::{DeviceName, Precision},
+    datasets::OnCorrupt,
+    editing::{Keep, RatioForm},
 };
+
+use super::values::{ObjectiveName, TargetName, at_least_1, not_negative, one_of, positive};
 
 /// Options every command takes.
 #[derive(Args, Debug)]
@@ -67,8 +68,12 @@ pub(crate) struct ModelArgs {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct FormatArgs {
     /// Number format that networks compute in, where the device has it; f32 unless given
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    pub(crate) precision: Option<PrecisionName>,
+    #[arg(long, value_name = "FORMAT", value_parser = one_of::<Precision>([
+        ("f32", "32-bit floats"),
+        ("bf16", "bfloat16: the range of f32, 8 significant bits"),
+        ("f16", "Half precision: 11 significant bits"),
+    ]))]
+    pub(crate) precision: Option<Precision>,
 }
 
 /// Which images.
@@ -95,8 +100,11 @@ pub(crate) struct ReadingArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) classes: Option<PathBuf>,
     /// What to do with an image that cannot be read; fail unless given
-    #[arg(long, value_enum)]
-    pub(crate) on_corrupt: Option<OnCorruptName>,
+    #[arg(long, value_parser = one_of::<OnCorrupt>([
+        ("fail", "End with an error that names it"),
+        ("skip", "Leave it out, and list it in the summary"),
+    ]))]
+    pub(crate) on_corrupt: Option<OnCorrupt>,
     /// Images per batch; 64 unless given
     #[arg(long, value_name = "N", value_parser = at_least_1)]
     pub(crate) batch_size: Option<usize>,
@@ -152,8 +160,15 @@ pub(crate) struct EditingArgs {
     #[arg(long, value_name = "X|auto")]
     pub(crate) target: Option<TargetName>,
     /// Of what the probability ratio is taken when there are several neurons; joint unless given
-    #[arg(long, value_enum)]
-    pub(crate) ratio: Option<RatioName>,
+    #[arg(long, value_parser = one_of::<RatioForm>([
+        ("joint", "One per image, all neurons zeroed at once"),
+        (
+            "per-neuron",
+            "One per image and neuron, that neuron alone zeroed: where many neurons carry the \
+             correlation, the influence of each is reduced",
+        ),
+    ]))]
+    pub(crate) ratio: Option<RatioForm>,
     /// Weight of the ratio beside the cross entropy; 0.01 unless given
     #[arg(long, value_name = "X", value_parser = not_negative)]
     pub(crate) lambda: Option<f64>,
@@ -168,6 +183,14 @@ pub(crate) struct EditingArgs {
     #[arg(long, value_name = "X", value_parser = positive)]
     pub(crate) learning_rate: Option<f64>,
     /// Which epoch is kept; last unless given
-    #[arg(long, value_enum)]
-    pub(crate) keep: Option<KeepName>,
+    #[arg(long, value_parser = one_of::<Keep>([
+        ("accuracy", "The one of best validation accuracy"),
+        ("worst-class", "The one of best worst-class validation accuracy: the paper's \"(C)\""),
+        (
+            "last",
+            "The last: validation images that share the false correlation would pick the least \
+             edited one",
+        ),
+    ]))]
+    pub(crate) keep: Option<Keep>,
 }

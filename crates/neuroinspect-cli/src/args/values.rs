@@ -2,12 +2,12 @@
 
 use std::str::FromStr;
 
-use clap::ValueEnum;
-use neuroinspect::{
-    core::Precision,
-    datasets::OnCorrupt,
-    editing::{Keep, RatioForm, Target},
+use clap::{
+    ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
+use neuroinspect::editing::Target;
+use serde::de::DeserializeOwned;
 
 pub(super) fn at_least_1(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -30,42 +30,17 @@ pub(super) fn positive(text: &str) -> Result<f64, String> {
     })
 }
 
-/// Number format of the networks.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum PrecisionName {
-    /// 32-bit floats
-    F32,
-    /// bfloat16: the range of f32, 8 significant bits
-    Bf16,
-    /// Half precision: 11 significant bits
-    F16,
-}
-
-impl From<PrecisionName> for Precision {
-    fn from(name: PrecisionName) -> Self {
-        match name {
-            PrecisionName::F32 => Self::F32,
-            PrecisionName::Bf16 => Self::Bf16,
-            PrecisionName::F16 => Self::F16,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum OnCorruptName {
-    /// End with an error that names it
-    Fail,
-    /// Leave it out, and list it in the summary
-    Skip,
-}
-
-impl From<OnCorruptName> for OnCorrupt {
-    fn from(name: OnCorruptName) -> Self {
-        match name {
-            OnCorruptName::Fail => Self::Fail,
-            OnCorruptName::Skip => Self::Skip,
-        }
-    }
+/// A value of the library's by its name there, words joined by hyphens: names with their help.
+pub(super) fn one_of<T>(
+    names: impl IntoIterator<Item = (&'static str, &'static str)>,
+) -> impl TypedValueParser<Value = T>
+where
+    T: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    let named = |(name, help)| PossibleValue::new(name).help(help);
+    PossibleValuesParser::new(names.into_iter().map(named)).try_map(|name| {
+        serde_json::from_value::<T>(serde_json::Value::String(name.replace('-', "_")))
+    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -76,24 +51,6 @@ pub(crate) enum ObjectiveName {
     Class,
     /// Plain feature visualization
     Feature,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum RatioName {
-    /// One per image, all neurons zeroed at once
-    Joint,
-    /// One per image and neuron, that neuron alone zeroed: where many neurons carry the
-    /// correlation, the influence of each is reduced
-    PerNeuron,
-}
-
-impl From<RatioName> for RatioForm {
-    fn from(name: RatioName) -> Self {
-        match name {
-            RatioName::Joint => Self::Joint,
-            RatioName::PerNeuron => Self::PerNeuron,
-        }
-    }
 }
 
 /// `auto`, or a probability ratio.
@@ -110,26 +67,6 @@ impl FromStr for TargetName {
                 Ok(ratio) if ratio >= 1.0 && ratio.is_finite() => Ok(Self(Target::Fixed(ratio))),
                 _ => Err("expected a number from 1, or 'auto'".into()),
             },
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum KeepName {
-    /// The one of best validation accuracy
-    Accuracy,
-    /// The one of best worst-class validation accuracy: the paper's "(C)"
-    WorstClass,
-    /// The last: validation images that share the false correlation would pick the least edited one
-    Last,
-}
-
-impl From<KeepName> for Keep {
-    fn from(name: KeepName) -> Self {
-        match name {
-            KeepName::Accuracy => Self::Accuracy,
-            KeepName::WorstClass => Self::WorstClass,
-            KeepName::Last => Self::Last,
         }
     }
 }

@@ -49,6 +49,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     }
     let mut debug_inputs = DebugInputs::new(setup.loaded.model.as_ref(), table)
         .with_images(&inputs.dataset, &features.data.indices)
+        .with_pictures(&pictures)
         .with_edit_file(EditFile {
             path: RunFolder::EDIT_FILE.into(),
             how_to_apply: how_to_apply(&setup.folder, &args.model, &setup.loaded),
@@ -56,10 +57,6 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
         .with_run(run);
     if let Some(texts) = &texts {
         debug_inputs = debug_inputs.with_guide(texts);
-    }
-    // What comes of weights at random is not taken up again.
-    if setup.loaded.report.is_complete() {
-        debug_inputs = debug_inputs.with_pictures(&pictures);
     }
     // Too few images to edit on: what is left is still worth having.
     debug_inputs = match &edit_data {

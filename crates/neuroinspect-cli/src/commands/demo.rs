@@ -47,6 +47,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DemoArgs) -> Result
             encoder_sha256: None,
             encoder_config_sha256: None,
             device: common.device,
+            complete: true,
         },
     );
     let inputs = data

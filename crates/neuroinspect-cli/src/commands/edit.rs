@@ -52,11 +52,12 @@ pub(crate) fn run(common: &Common, options: &Options, args: &EditArgs) -> Result
     let data = inputs.edit_data(&features)?;
     let mut run = inputs.run(&features)?;
     record::add(&mut run, "editing", &config)?;
-    setup.folder.remove(&[EDIT_FILE, RECORD_FILE])?;
     let session = EditSession::new(data, &layer, &setup.device)?;
     let method = RatioEdit::new(neurons, scope).with_config(config);
     let edited = session.edit(&method, &mut console)?;
     console.clear();
+    // Of an earlier edit, which stands until there is this one.
+    setup.folder.remove(&[RECORD_FILE])?;
     edited.patch.save(setup.folder.join(EDIT_FILE))?;
 
     let record = Record {

@@ -29,7 +29,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &EvaluateArgs) -> Re
     let evaluation = Evaluation {
         metrics: features.table().predicted_by(&layer)?.metrics()?,
         class_names: inputs.dataset.class_names().to_vec(),
-        group_names: Vec::new(),
+        group_names: (features.table().groups()).map_or_else(Vec::new, |it| it.names().to_vec()),
         run: inputs.run(&features)?,
     };
     evaluation.write(folder.path())?;

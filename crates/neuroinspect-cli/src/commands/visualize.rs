@@ -5,9 +5,9 @@ mod pairs;
 
 use anyhow::{Result, bail};
 use neuroinspect::{
-    GuideSource, Kept, check_recipe,
+    GuideSource, check_recipe,
     datasets::ImageDataset,
-    illusion::{Illusion, Networks, Request, visualize_each},
+    illusion::{Illusion, Networks, Request},
     report::Schema,
 };
 
@@ -104,17 +104,8 @@ pub(crate) fn run(common: &Common, options: &Options, args: &VisualizeArgs) -> R
             stop();
         }
     };
-    let kept = if setup.loaded.report.is_complete() {
-        let pictures = setup.folder.pictures("visualize", origin);
-        pictures.visualize(&networks, &request, &mut console, &mut keep)?
-    } else {
-        // What comes of weights at random is not taken up again.
-        let shortfall = visualize_each(&networks, &request, &mut console, &mut keep)?;
-        Kept {
-            shortfall,
-            reused: 0,
-        }
-    };
+    let pictures = setup.folder.pictures("visualize", origin);
+    let kept = pictures.visualize(&networks, &request, &mut console, &mut keep)?;
     console.clear();
     unwritten?;
     warn_of_reused(&setup.folder, kept.reused);

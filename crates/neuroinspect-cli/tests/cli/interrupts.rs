@@ -39,15 +39,22 @@ fn interrupted(
     (status.code(), message)
 }
 
+/// And an earlier one stays.
 #[test]
 fn a_stopped_edit_writes_none() {
     let fixture = Fixture::new();
+    let mut edit = fixture.command("edit");
+    edit.args(["--neurons", "3", "--epochs", "1"])
+        .assert()
+        .success();
+    let results = || ["out/edit.safetensors", "out/edit.json"].map(|it| fixture.read(it));
+    let before = results();
     let options = ["--neurons", "3", "--keep", "last", "--epochs", ENDLESS];
     let (code, message) = interrupted(&fixture, "edit", &options, "features.origin.json");
     assert_eq!(code, Some(130), "{message}");
     assert!(!message.contains("error"), "{message}");
     assert!(message.contains("before there was a result"), "{message}");
-    assert!(!fixture.path("out/edit.safetensors").exists());
+    assert!(results() == before);
 }
 
 #[test]
@@ -57,6 +64,15 @@ fn a_stopped_visualization_keeps_its_record() {
     let (code, message) = interrupted(&fixture, "visualize", &options, "features.origin.json");
     assert_eq!(code, Some(130), "{message}");
     assert_eq!(fixture.json("out/visualizations.json")["interrupted"], true);
+
+    // What an earlier run finished is not given for a few steps.
+    let mut finish = fixture.command("visualize");
+    finish.args(["--neurons", "3", "--class", "owl", "--iterations", "2"]);
+    finish.assert().success();
+    let before = fixture.results("out");
+    let (code, message) = interrupted(&fixture, "visualize", &options, "features.origin.json");
+    assert_eq!(code, Some(130), "{message}");
+    assert!(fixture.results("out") == before);
 }
 
 /// While pictures are made: everything else is there, and the pictures as far as they have come.

@@ -18,7 +18,7 @@ use neuroinspect_report::{Schema, write_json};
 use serde::{Deserialize, Serialize};
 
 use super::{RunFolder, program_state, remove};
-use crate::{Extracted, Extraction, Result, extract_features};
+use crate::{Extracted, Extraction, Result, extract::extract_features_of};
 
 const RECORD: Schema = Schema::new("neuroinspect.features-origin", 1);
 
@@ -76,7 +76,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// As [`extract_features`], and when they cannot be written.
+    /// As [`extract_features`](crate::extract_features), and when they cannot be written.
     pub fn features(
         &self,
         extraction: &Extraction<'_>,
@@ -85,7 +85,8 @@ impl RunFolder {
     ) -> Result<FolderFeatures> {
         let start = Instant::now();
         let path = self.join(&request.file);
-        let origin = Origin::of(extraction, request);
+        let provenance = extraction.provenance(extraction.classifier.penultimate());
+        let origin = Origin::of(&provenance, extraction, request);
         let found = origin.as_ref().and_then(|origin| load(&path, origin));
         let reused = found.is_some();
         let extracted = match found {
@@ -98,7 +99,7 @@ impl RunFolder {
                 skipped: Vec::new(),
             },
             None => {
-                let extracted = extract_features(extraction, observer)?;
+                let extracted = extract_features_of(extraction, provenance, observer)?;
                 save(&path, &extracted, origin)?;
                 extracted
             }
@@ -113,12 +114,12 @@ impl RunFolder {
 }
 
 impl Origin {
-    /// The origin of features computed now; to be called before they are, so that an image changed
-    /// meanwhile is noticed the next time.
-    ///
-    /// `None` when they cannot be told from others.
-    fn of(extraction: &Extraction<'_>, request: &FeatureRequest) -> Option<Self> {
-        let provenance = extraction.provenance(extraction.classifier.penultimate());
+    /// The origin of features computed now; `None` when they cannot be told from others.
+    fn of(
+        provenance: &Provenance,
+        extraction: &Extraction<'_>,
+        request: &FeatureRequest,
+    ) -> Option<Self> {
         let told = provenance.weights_sha256.is_some() && provenance.dataset_sha256.is_some();
         if !request.complete || !told {
             return None;
@@ -131,7 +132,7 @@ impl Origin {
             program: program_state()?,
             device: request.device,
             batch_size: extraction.loader.batch_size,
-            provenance,
+            provenance: provenance.clone(),
             samples: extraction.indices.map(samples),
         })
     }

@@ -40,6 +40,10 @@ pub struct PictureOrigin {
     pub encoder_config_sha256: Option<String>,
     /// The device computed on: devices differ in the last bits.
     pub device: DeviceName,
+    /// Whether all weights are known by these hashes. Pictures of networks that were partly loaded,
+    /// their other weights drawn at random, are not taken up again.
+    #[serde(skip)]
+    pub complete: bool,
 }
 
 /// Where finished pictures are kept in full precision, and taken from when the same are asked for
@@ -53,7 +57,7 @@ pub struct PictureFolder {
     folder: PathBuf,
     _lock: Arc<Lock>,
     origin: PictureOrigin,
-    /// None when it cannot be told; then nothing is taken up.
+    /// None when it, or the weights, cannot be told; then nothing is taken up.
     program: Option<String>,
 }
 
@@ -67,6 +71,16 @@ pub struct Kept {
     pub reused: usize,
 }
 
+impl From<Shortfall> for Kept {
+    /// Of pictures that were all made now.
+    fn from(shortfall: Shortfall) -> Self {
+        Self {
+            shortfall,
+            reused: 0,
+        }
+    }
+}
+
 impl RunFolder {
     /// Where the runs of a command, or of whatever else has a name that serves as a folder's, keep
     /// their pictures: those of others that use the same run folder stay.
@@ -74,8 +88,8 @@ impl RunFolder {
         PictureFolder {
             folder: self.join(FOLDER).join(command),
             _lock: Arc::clone(&self.lock),
+            program: program_state().filter(|_| origin.complete),
             origin,
-            program: program_state(),
         }
     }
 }
@@ -103,11 +117,7 @@ impl PictureFolder {
         on_batch: &mut dyn FnMut(Vec<Illusion>),
     ) -> Result<Kept> {
         let Some(program) = &self.program else {
-            let shortfall = visualize_each(networks, request, observer, on_batch)?;
-            return Ok(Kept {
-                shortfall,
-                reused: 0,
-            });
+            return Ok(visualize_each(networks, request, observer, on_batch)?.into());
         };
         request.execution.validate()?;
         let key = Key::new(program, &self.origin, networks, request);

@@ -71,10 +71,11 @@ pub(super) struct Album<'a> {
 
 impl Album<'_> {
     pub(super) fn add(&mut self, batch: &[Illusion]) -> Result<()> {
-        // An earlier run's pictures and record stand until there is something in their place.
-        if !batch.is_empty() {
-            self.clear()?;
+        let finished = batch.iter().all(|it| it.steps == self.steps_planned);
+        if batch.is_empty() || (!finished && self.others_stand()) {
+            return Ok(());
         }
+        self.clear()?;
         for illusion in batch {
             self.add_one(illusion)?;
         }
@@ -88,8 +89,16 @@ impl Album<'_> {
     pub(super) fn finish(&mut self, shortfall: Shortfall) -> Result<()> {
         self.record.interrupted = shortfall.interrupted;
         self.record.diverged = shortfall.diverged;
+        if self.record.interrupted && self.others_stand() {
+            return Ok(());
+        }
         self.clear()?;
         self.write()
+    }
+
+    /// Whether an earlier run's results are still there: they stand until a batch is finished.
+    fn others_stand(&self) -> bool {
+        !self.cleared && self.folder.join(RECORD_FILE).exists()
     }
 
     /// Removes the pictures that an earlier run left, once: they would pass for this one's.
