@@ -265,6 +265,21 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn the_readmes_file_is_one() {
+        let readme = include_str!("../../../README.md");
+        let (_, file) = readme.split_once("```toml\n").unwrap();
+        let (file, _) = file.split_once("```").unwrap();
+        let config = Config::from_toml(file).unwrap();
+        assert_eq!(config.seed, Some(Seed(7)));
+        let ranking = config.section("ranking", RankingConfig::default()).unwrap();
+        assert_eq!(ranking.top, 3);
+        let editing = config.section("editing", EditConfig::default()).unwrap();
+        assert_eq!(editing.training.epochs, 20);
+        let recipe = config.section("recipe", Recipe::new()).unwrap();
+        assert_eq!((recipe.steps, recipe.size), (300, Some(160)));
+    }
+
     /// Groups of options are laid over, values of options are not mixed.
     #[test]
     fn what_is_given_is_laid_over_what_is_there() {

@@ -155,8 +155,9 @@ pub(crate) struct IllusionArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Edit")]
 pub(crate) struct EditingArgs {
-    /// Probability ratio aimed at, at least 1; 1 removes the neurons' influence; `auto`, which holds
-    /// unless given, leaves a third of the least influence among them
+    /// Probability ratio that training pulls the neurons' to, at least 1; at 1 they influence the
+    /// class no more. `auto`, which holds unless given, is a third of the way from 1 to the ratio of
+    /// the neuron that influences the class least
     #[arg(long, value_name = "X|auto")]
     pub(crate) target: Option<TargetName>,
     /// Of what the probability ratio is taken when there are several neurons; joint unless given
