@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write,
     path::PathBuf,
     time::{Duration, SystemTime},
 };
@@ -91,16 +92,19 @@ fn features_are_taken_up_again_while_nothing_has_changed() {
     }
     assert!(!bench.reused(&file, same));
 
-    // Another time of change is another image.
-    let image = fs::File::options()
-        .append(true)
-        .open(bench.images.join("class-2/3.png"))
-        .unwrap();
-    image
-        .set_modified(SystemTime::now() - Duration::from_secs(1000))
-        .unwrap();
-    assert!(!bench.reused(&file, same));
+    // Time of change and length tell an image from others, each by itself.
+    let path = bench.images.join("class-2/3.png");
+    let mut image = fs::File::options().append(true).open(&path).unwrap();
+    let time = SystemTime::now() - Duration::from_secs(1000);
+    image.set_modified(time).unwrap();
+    assert!(!bench.reused(&file, same), "another time");
     assert!(bench.reused(&file, same));
+    // Bytes after the end of a PNG are nothing to its decoder.
+    image.write_all(b"more").unwrap();
+    image.set_modified(time).unwrap();
+    assert!(!bench.reused(&file, same), "another length");
+    fs::remove_file(path).unwrap();
+    assert!(!bench.reused(&file, same), "an image less");
 }
 
 #[test]

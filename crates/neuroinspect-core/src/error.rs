@@ -325,6 +325,19 @@ pub fn is_cancellation(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<Cancelled>())
 }
 
+/// The message of an error and of all its causes, on one line; a cause whose message the error says
+/// itself is not said again.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    for cause in std::iter::successors(error.source(), |cause| cause.source()) {
+        let message = cause.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+    }
+    text
+}
+
 impl Error {
     /// That the observer asked to stop during `stage`.
     pub fn cancelled(stage: &'static str) -> Self {

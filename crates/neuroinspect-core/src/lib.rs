@@ -79,7 +79,7 @@ pub use decision::DecisionLayer;
 pub use device::{Backend, DeviceName, is_flex};
 pub use embeddings::ClassEmbeddings;
 pub use encoder::{CopyEncoder, ImageTextEncoder};
-pub use error::{Cancelled, Error, Result, check_option, is_cancellation};
+pub use error::{Cancelled, Error, Result, check_option, is_cancellation, with_causes};
 pub use ids::{ClassId, NeuronId};
 pub use input::{InputSpec, Interpolation, ResizeRule};
 pub use layer::{LayerInfo, LayerKind, LayerValues};

@@ -13,10 +13,10 @@ use std::{
 };
 
 use ndarray::{Array3, Array4, Axis};
-use neuroinspect_core::InputSpec;
+use neuroinspect_core::{InputSpec, with_causes};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ImageDataset, Result, error::with_causes, preprocess};
+use crate::{Error, ImageDataset, Result, preprocess};
 
 /// Most threads that decode, whatever the config says.
 const MOST_WORKERS: usize = 256;

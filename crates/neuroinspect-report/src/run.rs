@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, error::Error as StdError};
 
-use neuroinspect_core::Seed;
+use neuroinspect_core::{Seed, with_causes};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -97,15 +97,9 @@ impl Run {
 impl StageFailure {
     /// For the reason that an error and its causes give, in one line.
     pub fn of(stage: impl Into<String>, error: &dyn StdError) -> Self {
-        let mut reason = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            reason += &format!(": {error}");
-            cause = error.source();
-        }
         Self {
             stage: stage.into(),
-            reason,
+            reason: with_causes(error),
         }
     }
 }
