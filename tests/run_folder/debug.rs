@@ -11,16 +11,15 @@ use image::RgbImage;
 
 use neuroinspect::{
     DebugConfig, DebugInputs, Error, Extraction, Findings, NeuronChoice, PictureOrigin, RunFolder,
-    core::{ClassId, Classifier, NeuronId, Observer, Silent},
+    core::{ClassId, NeuronId, Observer, Silent},
     datasets::{ImageDataset, ImageFolder, Sample},
     editing::{EditConfig, EditData, TrainingConfig},
     extract_features,
     illusion::{Augmentation, Execution},
     report::EditFile,
 };
-use neuroinspect_testing::networks::TinyClassifier;
 
-use crate::{STEPS, device, images, model, recipe, stopping_at};
+use crate::{STEPS, device, images, mistaken, model, recipe, stopping_at};
 
 /// Every file below a folder with its content, but for the lock.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -48,12 +47,7 @@ fn debugged(stop: Option<usize>) -> (BTreeMap<PathBuf, Vec<u8>>, Findings) {
     let model = model();
     let extracted = extract_features(&Extraction::new(&model, &images), &mut Silent).unwrap();
     let table = &extracted.table;
-    let layer = model.decision_layer().unwrap();
-    let predicted = table.predicted_by(&layer).unwrap();
-    let class = (0..TinyClassifier::CLASSES)
-        .map(ClassId)
-        .max_by_key(|&class| predicted.mistakes(class).unwrap().len())
-        .unwrap();
+    let class = mistaken(&model, table);
     let data = EditData::of_parts(table.clone(), table.clone(), table.clone()).unwrap();
     let training = TrainingConfig::default().with_epochs(2, None);
     let config = DebugConfig::new()
@@ -146,12 +140,7 @@ fn a_run_decodes_a_real_image_once() {
     let model = model();
     let extracted = extract_features(&Extraction::new(&model, &counting), &mut Silent).unwrap();
     let table = &extracted.table;
-    let layer = model.decision_layer().unwrap();
-    let predicted = table.predicted_by(&layer).unwrap();
-    let class = (0..TinyClassifier::CLASSES)
-        .map(ClassId)
-        .max_by_key(|&class| predicted.mistakes(class).unwrap().len())
-        .unwrap();
+    let class = mistaken(&model, table);
     counting.decoded.lock().unwrap().clear();
     let config = DebugConfig::new()
         .with_neurons(NeuronChoice::Given((0..3).map(NeuronId).collect()))
@@ -211,18 +200,17 @@ fn an_earlier_runs_findings_are_cleared_when_there_are_others() {
     let error = folder.debug(&inputs, ClassId(9), &config, &mut Silent);
     assert!(error.is_err() && old.exists());
 
-    let layer = model.decision_layer().unwrap();
-    let predicted = extracted.table.predicted_by(&layer).unwrap();
-    let class = (0..dataset.class_names().len())
-        .map(ClassId)
-        .find(|&class| !predicted.mistakes(class).unwrap().is_empty())
-        .unwrap();
+    let class = mistaken(&model, &extracted.table);
     folder.debug(&inputs, class, &config, &mut Silent).unwrap();
     assert!(!old.exists());
 
+    // What cannot be cleared is not written among.
     fs::create_dir(folder.join(RunFolder::EDIT_FILE)).unwrap();
+    let page = folder.join(Findings::HTML_FILE);
+    fs::write(&page, "old").unwrap();
     let error = folder
         .debug(&inputs, class, &config, &mut Silent)
         .unwrap_err();
     assert!(matches!(error, Error::Remove { .. }), "{error}");
+    assert_eq!(fs::read_to_string(page).unwrap(), "old");
 }

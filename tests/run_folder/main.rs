@@ -17,7 +17,7 @@ use std::{fs, ops::ControlFlow, path::Path};
 use image::{Rgb, RgbImage};
 use neuroinspect::{
     burn::tensor::Device,
-    core::{DeviceName, Progress},
+    core::{ClassId, Classifier, DeviceName, FeatureTable, Progress},
     datasets::{ImageFolder, ImageFolderConfig},
     illusion::{Objective, Recipe},
 };
@@ -27,6 +27,15 @@ pub(crate) const SIDE: usize = 16;
 
 pub(crate) fn model() -> TinyClassifier {
     TinyClassifier::new(SIDE, &Device::flex())
+}
+
+/// The class that has most mistakes.
+pub(crate) fn mistaken(model: &TinyClassifier, table: &FeatureTable) -> ClassId {
+    let layer = model.decision_layer().unwrap();
+    let predicted = table.predicted_by(&layer).unwrap();
+    let mistakes = |&class: &ClassId| predicted.mistakes(class).unwrap().len();
+    let classes = (0..TinyClassifier::CLASSES).map(ClassId);
+    classes.max_by_key(mistakes).unwrap()
 }
 
 pub(crate) fn device() -> DeviceName {

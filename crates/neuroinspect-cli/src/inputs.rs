@@ -234,10 +234,3 @@ impl<'a> Inputs<'a> {
         }
     }
 }
-
-impl InputFeatures {
-    /// The features of `--data`.
-    pub(crate) fn table(&self) -> &FeatureTable {
-        &self.data.table
-    }
-}

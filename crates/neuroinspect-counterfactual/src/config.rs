@@ -101,19 +101,21 @@ impl CounterfactualConfig {
     ///
     /// [`InvalidOption`](neuroinspect_core::Error::InvalidOption) naming the option.
     pub fn validate(&self) -> Result<()> {
-        check("lambda1", self.lambda1, not_negative, NOT_NEGATIVE)?;
-        check("lambda2", self.lambda2, not_negative, NOT_NEGATIVE)?;
-        let positive = |rate| rate > 0.0 && not_negative(rate);
-        check(
-            "learning_rate",
-            self.learning_rate,
-            positive,
-            "a number above 0",
-        )?;
-        let share = |momentum: f64| (0.0..1.0).contains(&momentum);
-        check("momentum", self.momentum, share, "from 0 to below 1")?;
-        check("max_steps", self.max_steps, |n| n > 0, AT_LEAST_ONE)?;
-        check("batch_size", self.batch_size, |n| n > 0, AT_LEAST_ONE)
+        let not_negative = |value: f64| value >= 0.0 && value.is_finite();
+        for (option, weight) in [("lambda1", self.lambda1), ("lambda2", self.lambda2)] {
+            check_option(
+                option,
+                weight,
+                not_negative(weight),
+                "0 or a positive number",
+            )?;
+        }
+        let rate = self.learning_rate;
+        let positive = rate > 0.0 && not_negative(rate);
+        check_option("learning_rate", rate, positive, "a number above 0")?;
+        check_share("momentum", self.momentum)?;
+        check_count("max_steps", self.max_steps)?;
+        check_count("batch_size", self.batch_size)
     }
 }
 
@@ -219,30 +221,17 @@ impl RankingConfig {
     ///
     /// [`InvalidOption`](neuroinspect_core::Error::InvalidOption) naming the option.
     pub fn validate(&self) -> Result<()> {
-        check("top", self.top, |n| n > 0, AT_LEAST_ONE)?;
-        let share = |share: f64| (0.0..1.0).contains(&share);
-        check(
-            "min_precision",
-            self.min_precision,
-            share,
-            "from 0 to below 1",
-        )?;
-        check("max_listed", self.max_listed, |n| n > 0, AT_LEAST_ONE)
+        check_count("top", self.top)?;
+        check_share("min_precision", self.min_precision)?;
+        check_count("max_listed", self.max_listed)
     }
 }
 
-const AT_LEAST_ONE: &str = "at least 1";
-const NOT_NEGATIVE: &str = "0 or a positive number";
-
-fn not_negative(value: f64) -> bool {
-    value >= 0.0 && value.is_finite()
+fn check_count(option: &'static str, value: usize) -> Result<()> {
+    Ok(check_option(option, value, value > 0, "at least 1")?)
 }
 
-fn check<T: Copy + ToString>(
-    option: &'static str,
-    value: T,
-    allowed: impl Fn(T) -> bool,
-    expected: &'static str,
-) -> Result<()> {
-    Ok(check_option(option, value, allowed(value), expected)?)
+fn check_share(option: &'static str, value: f64) -> Result<()> {
+    let allowed = (0.0..1.0).contains(&value);
+    Ok(check_option(option, value, allowed, "from 0 to below 1")?)
 }

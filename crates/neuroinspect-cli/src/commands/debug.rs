@@ -37,7 +37,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
 
     let mut console = Console::start(common.quiet)?;
     let features = inputs.features(&mut console)?;
-    let table = features.table();
+    let table = &*features.data.table;
     let edit_data = inputs.edit_data(&features);
     let texts = guide.as_ref().map(|guide| guide.texts(table.class_names()));
     let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device);

@@ -25,11 +25,12 @@ pub(crate) fn run(common: &Common, options: &Options, args: &EvaluateArgs) -> Re
     let folder = &inputs.setup.folder;
     let features = inputs.features(&mut Console::start(common.quiet)?)?;
     let layer = inputs.setup.loaded.model.decision_layer()?;
+    let table = &features.data.table;
 
     let evaluation = Evaluation {
-        metrics: features.table().predicted_by(&layer)?.metrics()?,
+        metrics: table.predicted_by(&layer)?.metrics()?,
         class_names: inputs.dataset.class_names().to_vec(),
-        group_names: (features.table().groups()).map_or_else(Vec::new, |it| it.names().to_vec()),
+        group_names: (table.groups()).map_or_else(Vec::new, |it| it.names().to_vec()),
         run: inputs.run(&features)?,
     };
     evaluation.write(folder.path())?;

@@ -52,7 +52,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ExplainArgs) -> Res
     let (config, ranking) = options.explaining(args.original)?;
     let mut console = Console::start(common.quiet)?;
     let features = inputs.features(&mut console)?;
-    let table = features.table();
+    let table = &*features.data.table;
 
     let mut run = inputs.run(&features)?;
     record::add(&mut run, "counterfactual", &config)?;

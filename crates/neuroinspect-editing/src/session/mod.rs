@@ -9,7 +9,7 @@ use std::{
 };
 
 use burn::tensor::{Device, Tensor, TensorData};
-use neuroinspect_core::{DecisionLayer, Metrics, NeuronId, Observer, is_cancellation};
+use neuroinspect_core::{DecisionLayer, Metrics, NeuronId, Observer, is_cancellation, with_causes};
 use serde::{Deserialize, Serialize};
 
 pub use self::result::{EditResult, Edited};
@@ -272,11 +272,4 @@ fn logits(table: &DeviceTable, layer: &LayerTensors) -> impl Iterator<Item = Ten
 /// What a thread that panicked has left is whole: it is written in one step.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// An error and what caused it, in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let causes: Vec<String> = causes.map(ToString::to_string).collect();
-    causes.join(": ")
 }
