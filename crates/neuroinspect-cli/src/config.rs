@@ -144,8 +144,7 @@ impl Config {
                 .get("recipe")
                 .and_then(|recipe| recipe.get("precision")),
         ) {
-            let networks = name_of(networks)?;
-            if networks != *recipe {
+            if networks.to_string() != *recipe {
                 bail!(
                     "'precision' is {networks}, but that of 'recipe' is {recipe}: all networks of a \
                      run compute in one"
@@ -197,42 +196,35 @@ impl Sections {
 
     /// Refuses what no command takes, for the file's name to stand beside it.
     fn validate(&self) -> Result<()> {
-        let in_section = |name: &'static str| move || format!("section '{name}'");
-        if let Some(input) = &self.input {
-            input.validate().with_context(in_section("input"))?;
+        /// A section that is there, valid or not.
+        fn of<T, E: Into<Error>>(
+            section: Option<&T>,
+            validate: impl FnOnce(&T) -> Result<(), E>,
+        ) -> Result<()> {
+            section.map_or(Ok(()), |section| validate(section).map_err(Into::into))
         }
-        if let Some(loader) = &self.loader {
-            loader.validate().with_context(in_section("loader"))?;
-        }
-        if let Some(options) = &self.counterfactual {
-            options
-                .validate()
-                .with_context(in_section("counterfactual"))?;
-        }
-        if let Some(options) = &self.ranking {
-            options.validate().with_context(in_section("ranking"))?;
-        }
-        if let Some(options) = &self.editing {
-            options.validate().with_context(in_section("editing"))?;
-        }
-        if let Some(options) = &self.recipe {
-            options.validate().with_context(in_section("recipe"))?;
-        }
-        if let Some(options) = &self.execution {
-            options.validate().with_context(in_section("execution"))?;
-        }
-        if let Some(options) = &self.debug {
-            options.validate().with_context(in_section("debug"))?;
+        for (name, valid) in [
+            ("input", of(self.input.as_ref(), InputSpec::validate)),
+            ("loader", of(self.loader.as_ref(), LoaderConfig::validate)),
+            (
+                "counterfactual",
+                of(self.counterfactual.as_ref(), CounterfactualConfig::validate),
+            ),
+            (
+                "ranking",
+                of(self.ranking.as_ref(), RankingConfig::validate),
+            ),
+            ("editing", of(self.editing.as_ref(), EditConfig::validate)),
+            ("recipe", of(self.recipe.as_ref(), Recipe::validate)),
+            (
+                "execution",
+                of(self.execution.as_ref(), Execution::validate),
+            ),
+            ("debug", of(self.debug.as_ref(), DebugConfig::validate)),
+        ] {
+            valid.with_context(|| format!("section '{name}'"))?;
         }
         Ok(())
-    }
-}
-
-/// A number format as a file has it.
-pub(crate) fn name_of(precision: Precision) -> Result<String> {
-    match serde_json::to_value(precision)? {
-        Value::String(name) => Ok(name),
-        other => Ok(other.to_string()),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
         ClipArgs, Common, EditingArgs, FormatArgs, IllusionArgs, NeuronList, ObjectiveName,
         ReadingArgs,
     },
-    config::{Config, Prompts, name_of},
+    config::{Config, Prompts},
 };
 
 /// Weight of the class's logit in the program's objectives.
@@ -60,10 +60,8 @@ impl Options {
     pub(crate) fn fixed_precision(&self, precision: Precision) -> Result<Precision> {
         match self.config.precision {
             Some(other) if other != precision => bail!(
-                "the configuration asks for the precision {}, but this command computes in {} \
-                 alone: leave it out",
-                name_of(other)?,
-                name_of(precision)?,
+                "the configuration asks for the precision {other}, but this command computes in \
+                 {precision} alone: leave it out",
             ),
             _ => Ok(precision),
         }
