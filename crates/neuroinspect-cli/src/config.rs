@@ -138,18 +138,16 @@ impl Config {
             }
             given.insert("debug".to_owned(), Value::Object(debug));
         }
-        if let (Some(networks), Some(Value::String(recipe))) = (
-            sections.precision,
-            given
-                .get("recipe")
-                .and_then(|recipe| recipe.get("precision")),
-        ) {
-            if networks.to_string() != *recipe {
-                bail!(
-                    "'precision' is {networks}, but that of 'recipe' is {recipe}: all networks of a \
-                     run compute in one"
-                );
-            }
+        let recipe = given
+            .get("recipe")
+            .and_then(|recipe| recipe.get("precision"));
+        if let (Some(networks), Some(Value::String(recipe))) = (sections.precision, recipe)
+            && networks.to_string() != *recipe
+        {
+            bail!(
+                "'precision' is {networks}, but that of 'recipe' is {recipe}: all networks of a run \
+                 compute in one"
+            );
         }
         Ok(Self {
             seed: sections.seed,
