@@ -40,10 +40,19 @@ pub(crate) fn run(common: &Common, options: &Options, args: &EvaluateArgs) -> Re
             worst_class,
             worst_class_accuracy,
             samples,
+            worst_group,
+            worst_group_accuracy,
             ..
         } = &evaluation.metrics;
+        let worst_group = match (worst_group, worst_group_accuracy) {
+            (Some(group), Some(accuracy)) => {
+                let name = &evaluation.group_names[*group];
+                format!("; worst group {name} ({})", percent(*accuracy))
+            }
+            _ => String::new(),
+        };
         format!(
-            "accuracy {} on {samples} images; worst class {} ({})\n{}written to {}\n",
+            "accuracy {} on {samples} images; worst class {} ({}){worst_group}\n{}written to {}\n",
             percent(*accuracy),
             evaluation.class_names[worst_class.0],
             percent(*worst_class_accuracy),

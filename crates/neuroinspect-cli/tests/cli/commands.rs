@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use neuroinspect::core::io::sha256_of_file;
 use serde_json::Value;
 
-use crate::fixture::{Fixture, fails};
+use crate::fixture::{CLASSES, Fixture, fails};
 
 #[test]
 fn evaluate_writes_accuracies_at_the_top() {
@@ -24,6 +24,23 @@ fn evaluate_writes_accuracies_at_the_top() {
     for line in ["  cat     100.0%", "  dog       0.0%", "  owl       0.0%"] {
         assert!(printed.contains(line), "{printed}");
     }
+}
+
+#[test]
+fn evaluate_tells_the_worst_group() {
+    let fixture = Fixture::new();
+    let group = |class| if class == "owl" { "night" } else { "day" };
+    let lines = CLASSES.map(|class| {
+        let line = |index| format!("{class}/{index}.png\t{}\n", group(class));
+        (0..8).map(line).collect::<String>()
+    });
+    fixture.write("images/groups.tsv", &lines.concat());
+    let printed = fixture.command("evaluate").output().unwrap().stdout;
+    let printed = String::from_utf8(printed).unwrap();
+    assert!(printed.contains("; worst group night (0.0%)"), "{printed}");
+    let summary = fixture.json("out/evaluation.json");
+    assert_eq!(summary["group_names"], serde_json::json!(["day", "night"]));
+    assert_eq!(summary["group_accuracy"], serde_json::json!([0.5, 0.0]));
 }
 
 #[test]
