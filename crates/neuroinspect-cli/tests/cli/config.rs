@@ -226,7 +226,7 @@ fn mistakes_in_a_file_are_named() {
     );
     let mut absent = fixture.command("evaluate");
     absent.arg("--config").arg(fixture.path("absent.toml"));
-    fails(&mut absent, &["absent.toml", "cannot be read"]);
+    fails(&mut absent, &["absent.toml", "cannot read"]);
     // Within an output file, lines are those of the file.
     fails(
         &mut json("{\"run\": {\n\"configs\": {\n\"sead\": 1}}}"),

@@ -338,8 +338,12 @@ fn a_folder_holds_one_run() {
 
     assert_eq!(debug("owl", "2"), Some(0));
     assert!(!there(picture), "{picture}");
+    // Nor does a failed edit take the place of the one before.
+    let edits =
+        || ["edit.json", "edit.safetensors"].map(|name| fixture.read(&format!("out/{name}")));
+    let before = edits();
     assert_eq!(edit(&["--learning-rate", "1e300"]), Some(1));
-    assert!(!there("edit.json") && !there("edit.safetensors"));
+    assert!(edits() == before);
 }
 
 #[test]

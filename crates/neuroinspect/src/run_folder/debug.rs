@@ -38,7 +38,7 @@ impl RunFolder {
             let cleared = cleared.get_or_insert_with(|| self.clear_findings());
             stop.set(cleared.is_err());
             let start = Instant::now();
-            if cleared.is_ok() && (findings.pictures.is_empty() || start >= next) {
+            if findings.pictures.is_empty() || start >= next {
                 // What cannot be written now is complained of at the end.
                 let _ = self.write(inputs, findings, &mut read);
                 next = Instant::now() + REST * start.elapsed();
@@ -49,10 +49,10 @@ impl RunFolder {
             false => observer.update(progress),
         };
         let mut findings = debug_each(inputs, class, config, &mut watched, &mut keep)?;
-        cleared.unwrap_or(Ok(()))?;
         let images = inputs.real_images(&findings, &mut read)?;
         findings.failures.extend(images.failures);
         self.write(inputs, &findings, &mut read)?;
+        cleared.unwrap_or(Ok(()))?;
         Ok(findings)
     }
 
