@@ -39,8 +39,32 @@ pub enum Error {
          their own"
     )]
     NoSplit,
-    /// Options of a method that cannot be recorded.
-    #[error("the options of the method cannot be recorded: {reason}")]
+    /// A method of a name that none has.
+    #[error("there is no method '{name}'; the methods are {known}")]
+    UnknownMethod {
+        /// The name.
+        name: String,
+        /// All names.
+        known: String,
+    },
+    /// An argument that a method cannot do without.
+    #[error("the method '{method}' needs {what}; name it, or choose another method")]
+    Missing {
+        /// The method.
+        method: &'static str,
+        /// What is missing: "the class to be helped".
+        what: &'static str,
+    },
+    /// A method that cannot do its work on these samples, or with these neurons.
+    #[error("the method '{method}' cannot be used here: {reason}")]
+    NotApplicable {
+        /// The method.
+        method: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// Options of a method that cannot be recorded, or are none of its own.
+    #[error("the options of the method are not as they should be: {reason}")]
     Options {
         /// Why.
         reason: String,

@@ -39,10 +39,19 @@
 //!
 //! # Methods
 //!
+//! | labels used | methods |
+//! | --- | --- |
+//! | classes | [`RatioEdit`], its baseline [`Con`], [`RandomNeurons`], [`Silence`], [`SingleWeight`]; [`Retrain`], [`ClassBias`], [`LogitAdjustment`], [`ClassWeighting`], [`Focal`]; [`Jtt`], [`Afr`], [`SelectiveFinetuning`] (SELF), [`NeuronTune`], [`Disc`] |
+//! | groups of validation samples | [`Dfr`] |
+//! | groups of training samples | [`GroupDro`], and [`GroupBalanced`], the ceiling of any decision layer |
+//!
+//! [`method_named`] makes one by its name. A rival's paper may retrain the whole network: here it makes
+//! a decision layer on features computed once, and says what of it that leaves.
+//!
 //! A method is a type that implements [`DecisionMethod`]: its name, its paper, which labels it uses,
-//! its options, and [`fit`](DecisionMethod::fit). [`RatioEdit`] and [`Retrain`] are two of them. What
-//! learns by batches shares the loop, [`train`], and brings a [`Loss`] with its gradient, or a
-//! [`Sampling`]; [`TrainingConfig`] has optimiser, schedule and the choice of the epoch, alike for all.
+//! its options, and [`fit`](DecisionMethod::fit). What learns by batches shares the loop, [`train`], and
+//! brings a [`Loss`] with its gradient, or a [`Sampling`]; [`TrainingConfig`] has optimiser, schedule and
+//! the choice of the epoch, alike for all.
 //!
 //! Outside this crate that is all: a session [makes](EditSession::edit) layers by it, their patches
 //! are written, read, applied and reverted as any, and [`MethodRecord::parse`] gives the method back
@@ -130,9 +139,8 @@ mod comparison;
 mod data;
 mod error;
 mod method;
+mod methods;
 mod patch;
-mod ratio;
-mod retrain;
 mod session;
 mod training;
 mod verdict;
@@ -141,9 +149,13 @@ pub use comparison::{Comparison, Control};
 pub use data::{Batch, DeviceTable, EditData, LayerTensors, Samples, Storage};
 pub use error::{Error, Result};
 pub use method::{Citation, DecisionMethod, Fitted, LabelsUsed, MethodInput, MethodOptions};
+pub use methods::{
+    AdjustmentForm, Afr, ClassBias, ClassWeighting, Con, Dfr, Disc, EditConfig, EditScope, Focal,
+    GroupBalanced, GroupDro, Jtt, LogitAdjustment, METHODS, MethodArguments, NeuronTune,
+    RandomNeurons, RatioEdit, RatioForm, RatioNorm, Retrain, SelectiveFinetuning, Silence,
+    SingleWeight, Target, method_named,
+};
 pub use patch::{LayerPatch, MethodRecord};
-pub use ratio::{EditConfig, EditScope, RatioEdit, RatioForm, RatioNorm, Target};
-pub use retrain::Retrain;
 pub use session::{EditResult, EditSession, Edited, Preview};
 pub use training::{
     CrossEntropy, EpochRecord, Keep, Loss, LossAndGradient, Sampling, Schedule, Shuffled, Ties,

@@ -211,6 +211,19 @@ impl<'a> MethodInput<'a> {
         })
     }
 
+    /// The same, beginning with another layer of the same shape.
+    pub(crate) fn with_layer<'b>(&self, layer: &'b DecisionLayer) -> MethodInput<'b>
+    where
+        'a: 'b,
+    {
+        MethodInput { layer, ..*self }
+    }
+
+    /// The same, learning from another of its tables.
+    pub(crate) fn with_train(&self, train: &'a DeviceTable) -> Self {
+        Self { train, ..*self }
+    }
+
     /// The layer to begin with.
     pub fn layer(&self) -> &'a DecisionLayer {
         self.layer

@@ -5,10 +5,12 @@ use std::{fmt, ops::Range, sync::OnceLock};
 use burn::{
     module::Param,
     nn::Linear,
-    tensor::{Device, Int, Tensor, TensorData},
+    tensor::{Device, Int, Tensor, TensorData, activation::softmax},
 };
-use ndarray::Array1;
-use neuroinspect_core::{ClassId, DecisionLayer, Groups, Metrics, NeuronId, read_back};
+use ndarray::{Array1, Array2};
+use neuroinspect_core::{
+    ClassId, DecisionLayer, Error as CoreError, Groups, Metrics, NeuronId, read_back,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{Result, Samples};
@@ -63,7 +65,7 @@ pub struct Batch {
     /// in [`Loss::penalty_sum`](crate::Loss::penalty_sum). With these a loss picks out
     /// of whatever else it keeps for each sample.
     pub samples: Tensor<1, Int>,
-    every_class: Tensor<2, Int>,
+    pub(crate) every_class: Tensor<2, Int>,
 }
 
 /// A decision layer's tensors on a device.
@@ -211,6 +213,47 @@ impl DeviceTable {
         let predictions: Vec<ClassId> = predictions.collect();
         let (labels, groups) = (&self.labels, self.groups());
         Ok(Metrics::new(labels, &predictions, self.classes(), groups)?)
+    }
+
+    /// How many samples each class has: `[K]`.
+    pub(crate) fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes()];
+        self.labels.iter().for_each(|label| counts[label.0] += 1);
+        counts
+    }
+
+    /// A number for each sample, on the device: `[N, 1]`.
+    pub(crate) fn column(&self, values: impl IntoIterator<Item = f64>) -> Tensor<2> {
+        let values = values.into_iter().map(|value| value as f32);
+        let data = TensorData::new::<f32, _>(values.collect(), [self.len(), 1]);
+        Tensor::from_data(data, &self.device)
+    }
+
+    /// Whether a layer gets each sample wrong.
+    pub(crate) fn mistakes(&self, layer: &DecisionLayer) -> Result<Vec<bool>> {
+        let layer = LayerTensors::of(layer, &self.device);
+        let chunks = self
+            .chunks()
+            .map(|batch| predictions(layer.logits(batch.features)));
+        let predictions = read_back(Tensor::cat(chunks.collect(), 0), "predictions")?;
+        let pairs = predictions.iter().zip(&self.labels);
+        Ok(pairs
+            .map(|(&class, label)| class as usize != label.0)
+            .collect())
+    }
+
+    /// The probabilities that a layer has for every class, on the host: `[N, K]`.
+    pub(crate) fn probabilities(&self, layer: &DecisionLayer) -> Result<Array2<f64>> {
+        let layer = LayerTensors::of(layer, &self.device);
+        let mut all: Vec<f64> = Vec::with_capacity(self.len() * self.classes());
+        for batch in self.chunks() {
+            let p = softmax(layer.logits(batch.features), 1);
+            all.extend(read_back(p, "probabilities")?.into_iter().map(f64::from));
+        }
+        let shape = (self.len(), self.classes());
+        let found = all.len();
+        Array2::from_shape_vec(shape, all)
+            .map_err(|_| CoreError::length("probabilities", shape.0 * shape.1, found).into())
     }
 
     /// The samples of each chunk.

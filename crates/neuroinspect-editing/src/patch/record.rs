@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::{DecisionMethod, Fitted, RatioEdit, Result, Retrain};
+use crate::{DecisionMethod, Fitted, Result};
 
 /// A method as it was used once: its name, its options, and what it settled from the data.
 ///
@@ -65,11 +65,7 @@ impl MethodRecord {
 
     /// The method, where this version knows it with exactly these options: to do the same again.
     pub fn known(&self) -> Option<Box<dyn DecisionMethod>> {
-        match &*self.name {
-            RatioEdit::NAME => Some(Box::new(self.parse::<RatioEdit>()?)),
-            Retrain::NAME => Some(Box::new(self.parse::<Retrain>()?)),
-            _ => None,
-        }
+        crate::methods::known(self)
     }
 
     /// The options as those of a certain method. `None` where one is unknown to it, or one of its own

@@ -17,7 +17,7 @@ pub use self::result::{EditResult, Edited};
 use crate::{
     Comparison, Control, DecisionMethod, DeviceTable, EditData, Fitted, LayerPatch, LayerTensors,
     MethodInput, MethodRecord, Result, Retrain, Samples, Storage, Subject, TrainingConfig, Verdict,
-    ratio::check_neurons,
+    methods::check_neurons,
 };
 
 /// Samples and a decision layer on a device, to try one edit after another.

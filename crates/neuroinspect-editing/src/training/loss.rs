@@ -109,6 +109,18 @@ pub(crate) struct CrossEntropyTerms {
 }
 
 impl CrossEntropyTerms {
+    /// Those of `sum_i w_i CE_i`; `weights` `[B, 1]`.
+    pub(crate) fn weighted(logits: Tensor<2>, batch: &Batch, weights: Tensor<2>) -> Self {
+        let one_hot = batch.one_hot();
+        let log_p = log_softmax(logits, 1);
+        let p = log_p.clone().exp();
+        Self {
+            loss: -(log_p * one_hot.clone() * weights.clone()).sum(),
+            gradient: (p.clone() - one_hot) * weights,
+            p,
+        }
+    }
+
     pub(crate) fn new(logits: Tensor<2>, batch: &Batch) -> Self {
         let (samples, one_hot) = (batch.len() as f64, batch.one_hot());
         let log_p = log_softmax(logits, 1);

@@ -48,6 +48,20 @@ pub struct Weighted {
 }
 
 impl Weighted {
+    /// Groups, or classes, drawn equally often; `of_sample` has that of each sample.
+    ///
+    /// # Errors
+    ///
+    /// When there are no samples.
+    pub fn balanced(of_sample: impl Iterator<Item = usize> + Clone) -> Result<Self> {
+        let mut counts: Vec<f64> = Vec::new();
+        for group in of_sample.clone() {
+            counts.resize(counts.len().max(group + 1), 0.0);
+            counts[group] += 1.0;
+        }
+        Self::new(of_sample.map(|group| counts[group].recip()).collect())
+    }
+
     /// The weight of each sample.
     ///
     /// # Errors

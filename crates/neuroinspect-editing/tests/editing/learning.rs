@@ -77,7 +77,7 @@ proptest! {
 /// Samples of two classes over four neurons: 0 is the shortcut (present with class 0 as often as
 /// `correlation` says, absent with class 1 as often), 1 and 2 are the cores of class 0 and 1, and
 /// 3 is noise. Groups tell class and shortcut apart.
-fn planted(samples: usize, correlation: f64, rng: &mut impl Rng) -> FeatureTable {
+pub(crate) fn planted(samples: usize, correlation: f64, rng: &mut impl Rng) -> FeatureTable {
     let mut features = Array2::zeros((samples, 4));
     let mut labels = Vec::new();
     let mut of_sample = Vec::new();

@@ -1,115 +1,17 @@
-//! Rival methods on the shared loop: a loss or a sampling each, as any user of the crate could write
-//! them, against the authors' values where there are some.
+//! A method on the shared loop as any user of the crate could write it.
 
-use burn::tensor::{Device, Tensor, TensorData, activation::log_softmax};
+use burn::tensor::Device;
 use ndarray::{Array2, array};
 use neuroinspect_core::{DecisionLayer, Groups, Observer, Seed, Silent};
 use neuroinspect_editing::{
-    Batch, Citation, CrossEntropy, DecisionMethod, DeviceTable, EditData, EditSession, Error,
-    Fitted, LayerPatch, LayerTensors, Loss, LossAndGradient, MethodInput, Result, Sampling,
-    Storage, Subject, Training, TrainingConfig, Weighted, train,
+    Citation, CrossEntropy, DecisionMethod, DeviceTable, EditData, EditSession, Error, Fitted,
+    LayerPatch, MethodInput, Result, Sampling, Storage, Subject, Training, TrainingConfig,
+    Weighted, train,
 };
-use neuroinspect_testing::{
-    assert_close,
-    reference::{Reference, original},
-    tables::table,
-};
+use neuroinspect_testing::tables::table;
 use serde::{Deserialize, Serialize};
 
 use crate::{fit, settled};
-
-/// `sum(w_y CE) / sum(w_y)`.
-struct ClassWeighting {
-    weights: Tensor<2>,
-}
-
-impl Loss for ClassWeighting {
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
-        let one_hot = batch.one_hot();
-        let log_p = log_softmax(layer.logits(batch.features.clone()), 1);
-        let weight = (one_hot.clone() * self.weights.clone()).sum_dim(1);
-        let share = weight.clone() / weight.sum().unsqueeze();
-        let loss = -(log_p.clone() * one_hot.clone() * share.clone()).sum();
-        LossAndGradient::through_logits(loss, (log_p.exp() - one_hot) * share, &batch.features)
-    }
-}
-
-/// The mean of `w_y (1 - p_y)^2 CE`; the weight of a sample counts as a constant in the authors'
-/// gradient.
-struct Focal {
-    weights: Tensor<2>,
-}
-
-impl Loss for Focal {
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
-        let one_hot = batch.one_hot();
-        let log_p = log_softmax(layer.logits(batch.features.clone()), 1);
-        let p = log_p.clone().exp();
-        let of_label = |values: Tensor<2>| (values * one_hot.clone()).sum_dim(1);
-        let doubt = of_label(p.clone()).neg() + 1.0;
-        let weight = of_label(one_hot.clone() * self.weights.clone());
-        let weight = weight * doubt.square() / batch.len() as f64;
-        let loss = -(of_label(log_p) * weight.clone()).sum();
-        LossAndGradient::through_logits(loss, (p - one_hot) * weight, &batch.features)
-    }
-}
-
-/// The layer and the samples of the reference, with its weights: 0.9, and 1 for class 3.
-fn reference_batch() -> (Reference, LayerTensors, Batch, Tensor<2>) {
-    let reference = original();
-    let device = Device::flex();
-    let layer = LayerTensors::of(&reference.decision_layer(), &device);
-    let features: Array2<f32> = reference.array("counterfactual.features");
-    let labels = reference.indices("editing.labels");
-    let samples = table(features, &labels, 10);
-    let samples = DeviceTable::new(samples, &device, Storage::Device);
-    let all: Vec<usize> = (0..samples.len()).collect();
-    let mut weights = vec![0.9_f32; 10];
-    weights[3] = 1.0;
-    let weights = Tensor::from_data(TensorData::new(weights, [1, 10]), &device);
-    (reference, layer, samples.batch(&all), weights)
-}
-
-#[test]
-fn class_weighting_and_focal_loss_are_those_of_the_original() {
-    let (reference, layer, batch, weights) = reference_batch();
-    let class_weighting = ClassWeighting {
-        weights: weights.clone(),
-    };
-    for (name, mut loss) in [
-        (
-            "class_weighting",
-            Box::new(class_weighting) as Box<dyn Loss>,
-        ),
-        ("focal", Box::new(Focal { weights })),
-    ] {
-        let theirs = reference.values(&format!("editing.{name}"));
-        // Single precision on both sides, of values near 1.
-        assert_close(loss.evaluate(&layer, &batch).loss, theirs, 0.0, 1e-6);
-    }
-}
-
-#[test]
-fn the_gradient_of_class_weighting_is_that_of_its_loss() {
-    let (_, layer, batch, weights) = reference_batch();
-    let mut loss = ClassWeighting { weights };
-    let result = loss.evaluate(&layer, &batch);
-    // Along its own gradient a loss falls by the square of its length, at first.
-    let squares = result.weight.clone().square().sum() + result.bias.clone().square().sum();
-    let square: f32 = squares.into_scalar();
-    let step = 1e-3;
-    let moved = LayerTensors {
-        weight: layer.weight.clone() - result.weight * step,
-        bias: layer.bias.clone() - result.bias * step,
-    };
-    let fallen = result.loss - loss.evaluate(&moved, &batch).loss;
-    let fallen: f32 = fallen.into_scalar();
-    let expected = step as f32 * square;
-    assert!(
-        (fallen / expected - 1.0).abs() < 0.02,
-        "{fallen} for {expected}"
-    );
-}
 
 /// Upweighting what the layer gets wrong, JTT's second stage on the head.
 #[derive(Debug, Serialize, Deserialize)]

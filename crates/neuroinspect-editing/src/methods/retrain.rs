@@ -3,6 +3,7 @@
 use neuroinspect_core::Observer;
 use serde::{Deserialize, Serialize};
 
+use super::{FromArguments, MethodArguments};
 use crate::{
     Citation, CrossEntropy, DecisionMethod, Fitted, MethodInput, Result, Shuffled, Training,
     TrainingConfig, train,
@@ -30,6 +31,12 @@ impl Retrain {
     /// Trained so.
     pub fn new(training: TrainingConfig) -> Self {
         Self { training }
+    }
+}
+
+impl FromArguments for Retrain {
+    fn from_arguments(arguments: &MethodArguments) -> Result<Self> {
+        Ok(Self::new(arguments.training.clone()))
     }
 }
 

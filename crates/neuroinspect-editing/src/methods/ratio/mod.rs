@@ -13,10 +13,18 @@ use serde::{Deserialize, Serialize};
 pub use self::config::{EditConfig, EditScope, RatioForm, RatioNorm, Target};
 
 use self::loss::{EPSILON, RatioLoss};
+use super::{FromArguments, MethodArguments, STAGE};
 use crate::{
     Citation, DecisionMethod, Error, Fitted, MethodInput, Result, Shuffled, Training,
     TrainingConfig, train,
 };
+
+/// Where the ratio edit and its baseline were published.
+pub(super) const PAPER: Option<Citation> = Some(Citation {
+    text: "Ju et al., NeuroInspect: Interpretable Neuron-based Debugging Framework through \
+           Class-conditional Visualizations, 2023",
+    url: "https://arxiv.org/abs/2310.07184",
+});
 
 /// Trains a decision layer until chosen neurons no longer decide a class: the probability ratio of
 /// Eq. 7 is pulled to a target while the predictions stay right (Eq. 8).
@@ -48,8 +56,6 @@ impl RatioEdit {
 
     /// The number that [`Fitted::derived`] holds of it: the probability ratio `o` aimed at.
     pub const TARGET: &'static str = "target";
-
-    const STAGE: &'static str = "editing";
 
     /// With default options.
     pub fn new(neurons: Vec<NeuronId>, scope: EditScope) -> Self {
@@ -100,17 +106,21 @@ impl RatioEdit {
     }
 }
 
+impl FromArguments for RatioEdit {
+    fn from_arguments(arguments: &MethodArguments) -> Result<Self> {
+        let scope = EditScope::of(arguments.class);
+        let config = EditConfig::default().with_training(arguments.training.clone());
+        Ok(Self::new(arguments.neurons(Self::NAME)?, scope).with_config(config))
+    }
+}
+
 impl DecisionMethod for RatioEdit {
     fn name(&self) -> &'static str {
         Self::NAME
     }
 
     fn citation(&self) -> Option<Citation> {
-        Some(Citation {
-            text: "Ju et al., NeuroInspect: Interpretable Neuron-based Debugging Framework through \
-                   Class-conditional Visualizations, 2023",
-            url: "https://arxiv.org/abs/2310.07184",
-        })
+        PAPER
     }
 
     fn describe(&self) -> String {
@@ -128,10 +138,7 @@ impl DecisionMethod for RatioEdit {
     }
 
     fn class(&self) -> Option<ClassId> {
-        match self.scope {
-            EditScope::Class(class) => Some(class),
-            EditScope::AllClasses => None,
-        }
+        self.scope.class()
     }
 
     fn training(&self) -> Option<&TrainingConfig> {
@@ -148,7 +155,7 @@ impl DecisionMethod for RatioEdit {
                 samples: input.train().len(),
             },
             config: &self.config.training,
-            stage: Self::STAGE,
+            stage: STAGE,
         };
         Ok(train(training, observer)?.with_derived(Self::TARGET, target))
     }

@@ -16,6 +16,21 @@ pub enum EditScope {
     AllClasses,
 }
 
+impl EditScope {
+    /// One class, or all of them.
+    pub fn of(class: Option<ClassId>) -> Self {
+        class.map_or(Self::AllClasses, Self::Class)
+    }
+
+    /// The class, where it is one.
+    pub fn class(self) -> Option<ClassId> {
+        match self {
+            Self::Class(class) => Some(class),
+            Self::AllClasses => None,
+        }
+    }
+}
+
 /// The probability ratio `o` to be reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

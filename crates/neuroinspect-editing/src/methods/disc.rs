@@ -1,0 +1,273 @@
+//! DISC: concepts that speak for a class in one place only are mixed into the other classes.
+
+use std::ops::Range;
+
+use burn::tensor::{Int, Tensor, TensorData};
+use ndarray::Array1;
+use neuroinspect_core::{ClassId, Observer, Seed, check_option, read_back};
+use rand::{
+    Rng, RngExt,
+    distr::{Distribution, weighted::WeightedIndex},
+    seq::SliceRandom,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{FromArguments, MethodArguments, STAGE};
+use crate::{
+    Batch, Citation, CrossEntropy, DecisionMethod, DeviceTable, Error, Fitted, LayerTensors, Loss,
+    LossAndGradient, MethodInput, Result, Shuffled, Training, TrainingConfig, train,
+    training::CrossEntropyTerms,
+};
+
+/// Discover and Cure (Wu et al. 2023) on the last layer, for concepts given as vectors of features.
+///
+/// The training samples of each class are clustered by their features; the clusters of equal number are
+/// an environment. In each the gradient of the cross-entropy says how much a concept speaks for a class,
+/// `softmax_c(-r (v_k . dW_c / |v_k| + db_c))` with `r` ten times the learning rate. Its standard deviation
+/// over the environments says how unstable the concept is for the class, and how often it is mixed into
+/// the features of *other* classes' samples, `t f + (1 - t) v_k` with `t` from Beta(2, 2): there it cannot
+/// be learnt. The authors mix images and look for unstable concepts anew in each epoch; here it is
+/// features, and once, by the layer given; clusters are
+/// those of k-means, where the authors may also fit Gaussians.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disc {
+    /// The mean features of each concept's images: `[C, D]`.
+    pub concepts: Vec<Vec<f32>>,
+    /// Environments; the authors' 2 for MetaShift (3 for Waterbirds).
+    pub clusters: usize,
+    /// How it is trained.
+    pub training: TrainingConfig,
+}
+
+/// Samples of an environment that its gradient is taken of, at most.
+const SAMPLES: usize = 4096;
+
+/// Classes into whose rivals concepts are mixed in a step, at most; more are drawn from.
+const CLASSES: usize = 3;
+
+impl Disc {
+    /// The name it is recorded under.
+    pub const NAME: &'static str = "disc";
+
+    fn check(&self, input: &MethodInput<'_>) -> Result<()> {
+        check_option("clusters", self.clusters, self.clusters > 1, "at least 2")?;
+        let neurons = input.layer().neurons();
+        let fits = |concept: &Vec<f32>| {
+            let varies = concept.iter().any(|&value| value != 0.0);
+            concept.len() == neurons && varies && concept.iter().all(|value| value.is_finite())
+        };
+        match !self.concepts.is_empty() && self.concepts.iter().all(fits) {
+            true => Ok(()),
+            false => Err(Error::NotApplicable {
+                method: Self::NAME,
+                reason: format!(
+                    "it needs concepts, each a list of {neurons} numbers, not all of them 0"
+                ),
+            }),
+        }
+    }
+
+    /// How unstable each concept is for each class: `[K][C]`.
+    fn instabilities(
+        &self,
+        input: &MethodInput<'_>,
+        concepts: &Tensor<2>,
+    ) -> Result<Vec<Vec<f64>>> {
+        let layer = LayerTensors::of(input.layer(), input.device());
+        let norms = concepts.clone().square().sum_dim(1).sqrt();
+        let (units, rate) = (concepts.clone() / norms, 10.0 * self.training.learning_rate);
+        let mut scores = Vec::new();
+        for samples in environments(input.train(), self.clusters, self.training.seed) {
+            let gradient = CrossEntropy.evaluate(&layer, &input.train().batch(&samples));
+            let of_concepts = units.clone().matmul(gradient.weight.transpose());
+            let of_concepts = (of_concepts + gradient.bias.unsqueeze()) * -rate;
+            let of_concepts = burn::tensor::activation::softmax(of_concepts, 1);
+            scores.push(read_back(of_concepts, "the scores of concepts")?);
+        }
+        let classes = input.layer().classes();
+        let instability = |class: usize, concept: usize| {
+            let of_environments = scores
+                .iter()
+                .map(|it| f64::from(it[concept * classes + class]));
+            Array1::from_iter(of_environments).std(1.0)
+        };
+        let of_class = |class| {
+            (0..self.concepts.len())
+                .map(|it| instability(class, it))
+                .collect()
+        };
+        Ok((0..classes).map(of_class).collect())
+    }
+}
+
+impl FromArguments for Disc {
+    fn from_arguments(arguments: &MethodArguments) -> Result<Self> {
+        Ok(Self {
+            concepts: Vec::new(),
+            clusters: 2,
+            training: arguments.training.clone(),
+        })
+    }
+}
+
+impl DecisionMethod for Disc {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn citation(&self) -> Option<Citation> {
+        Some(Citation {
+            text: "Wu et al., Discover and Cure: Concept-aware Mitigation of Spurious Correlation, ICML \
+                   2023",
+            url: "https://arxiv.org/abs/2305.00650",
+        })
+    }
+
+    fn describe(&self) -> String {
+        format!(
+            "mixes unstable ones of {} concepts into other classes",
+            self.concepts.len()
+        )
+    }
+
+    fn training(&self) -> Option<&TrainingConfig> {
+        Some(&self.training)
+    }
+
+    fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
+        self.check(input)?;
+        let shape = [self.concepts.len(), input.layer().neurons()];
+        let concepts = TensorData::new(self.concepts.concat(), shape);
+        let concepts = Tensor::<2>::from_data(concepts, input.device());
+        let instabilities = self.instabilities(input, &concepts)?;
+        // Where all are as stable, any concept will do.
+        let even = || WeightedIndex::new(vec![1.0; self.concepts.len()]).ok();
+        let choices = instabilities.into_iter();
+        let choices = choices.map(|weights| WeightedIndex::new(weights).ok().or_else(even));
+        let training = Training {
+            input,
+            loss: &mut MixedLoss {
+                concepts,
+                choices: choices.collect::<Option<_>>().unwrap_or_default(),
+                seed: self.training.seed,
+                step: 0,
+            },
+            sampling: &Shuffled {
+                samples: input.train().len(),
+            },
+            config: &self.training,
+            stage: STAGE,
+        };
+        train(training, observer)
+    }
+}
+
+/// The cross-entropy of a batch, and that of its samples with concepts of other classes mixed in.
+struct MixedLoss {
+    /// `[C, D]`
+    concepts: Tensor<2>,
+    /// How often each concept is drawn for each class.
+    choices: Vec<WeightedIndex<f64>>,
+    seed: Seed,
+    step: u64,
+}
+
+impl Loss for MixedLoss {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
+        let mut rng = self.seed.rng("concepts", &[self.step]);
+        self.step += 1;
+        let mut classes: Vec<usize> = (0..self.choices.len()).collect();
+        classes.shuffle(&mut rng);
+        classes.truncate(CLASSES);
+        let mut all = CrossEntropy.evaluate(layer, batch);
+        for class in classes {
+            let (samples, device) = (batch.len(), batch.features.device());
+            let ids = (0..samples).map(|_| self.choices[class].sample(&mut rng) as i64);
+            let ids = TensorData::new::<i64, _>(ids.collect(), [samples]);
+            let concepts = self
+                .concepts
+                .clone()
+                .select(0, Tensor::<1, Int>::from_data(ids, &device));
+            let shares = (0..samples).map(|_| beta_2_2(&mut rng));
+            let shares = TensorData::new::<f32, _>(shares.collect(), [samples, 1]);
+            let shares = Tensor::<2>::from_data(shares, &device);
+            let mixed = (batch.features.clone() - concepts.clone()) * shares + concepts;
+            let others = -batch.one_hot().slice_dim(1, class..class + 1) + 1.0;
+            let weights = others.clone() / others.sum().clamp_min(1.0).unsqueeze();
+            let terms = CrossEntropyTerms::weighted(layer.logits(mixed.clone()), batch, weights);
+            let result = LossAndGradient::through_logits(terms.loss, terms.gradient, &mixed);
+            all.loss = all.loss + result.loss;
+            all.weight = all.weight + result.weight;
+            all.bias = all.bias + result.bias;
+        }
+        all
+    }
+}
+
+/// A draw from Beta(2, 2): the second of three uniform ones.
+fn beta_2_2(rng: &mut impl Rng) -> f32 {
+    let mut draws: [f32; 3] = [rng.random(), rng.random(), rng.random()];
+    draws.sort_unstable_by(f32::total_cmp);
+    draws[1]
+}
+
+/// The samples of each environment: cluster `i` of every class, some of them where they are many.
+fn environments(table: &DeviceTable, clusters: usize, seed: Seed) -> Vec<Vec<usize>> {
+    let mut environments = vec![Vec::new(); clusters];
+    for class in 0..table.classes() {
+        let labels = table.labels().iter().enumerate();
+        let samples = labels.filter(|&(_, &label)| label == ClassId(class));
+        let mut samples: Vec<usize> = samples.map(|(sample, _)| sample).collect();
+        samples.shuffle(&mut seed.rng("environments", &[class as u64]));
+        samples.truncate(SAMPLES);
+        for (sample, cluster) in clustered(table, &samples, 0..clusters.min(samples.len())) {
+            environments[cluster].push(sample);
+        }
+    }
+    environments.retain(|samples| !samples.is_empty());
+    environments
+}
+
+/// The cluster of each sample, by twenty rounds of Lloyd's algorithm from the first samples.
+fn clustered(
+    table: &DeviceTable,
+    samples: &[usize],
+    clusters: Range<usize>,
+) -> Vec<(usize, usize)> {
+    let feature = |sample: usize| table.samples().feature(sample);
+    let mut centres: Vec<Array1<f32>> = clusters
+        .clone()
+        .map(|cluster| feature(samples[cluster]).to_owned())
+        .collect();
+    let nearest = |centres: &[Array1<f32>], sample: usize| {
+        let distance = |centre: &Array1<f32>| (&feature(sample) - centre).mapv(|it| it * it).sum();
+        let distances: Vec<f32> = centres.iter().map(distance).collect();
+        let nearest = clusters
+            .clone()
+            .min_by(|&a, &b| distances[a].total_cmp(&distances[b]));
+        (sample, nearest.unwrap_or(0))
+    };
+    let assign = |centres: &[Array1<f32>]| -> Vec<(usize, usize)> {
+        samples
+            .iter()
+            .map(|&sample| nearest(centres, sample))
+            .collect()
+    };
+    for _ in 0..20 {
+        let assigned = assign(&centres);
+        for (cluster, centre) in centres.iter_mut().enumerate() {
+            let members = assigned.iter().filter(|(_, of)| *of == cluster);
+            let members: Vec<usize> = members.map(|&(sample, _)| sample).collect();
+            if !members.is_empty() {
+                let sum = members
+                    .iter()
+                    .fold(Array1::zeros(centre.len()), |sum, &member| {
+                        sum + feature(member)
+                    });
+                *centre = sum / members.len() as f32;
+            }
+        }
+    }
+    assign(&centres)
+}

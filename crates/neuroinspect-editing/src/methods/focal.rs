@@ -1,0 +1,110 @@
+//! Focal loss: what is certain already counts for little.
+
+use burn::tensor::{Tensor, activation::log_softmax};
+use neuroinspect_core::{ClassId, Observer, check_option};
+use serde::{Deserialize, Serialize};
+
+use super::{FromArguments, MethodArguments, STAGE, class_weighting::sample_weights};
+use crate::{
+    Batch, Citation, DecisionMethod, Fitted, LayerTensors, Loss, LossAndGradient, MethodInput,
+    Result, Shuffled, Training, TrainingConfig, train,
+};
+
+/// The mean of `-alpha_y (1 - p_y)^gamma ln p_y` (Lin et al. 2017, Eq. 5).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Focal {
+    /// The class of `alpha` 1; `None`: `alpha` is the inverse of the class's frequency.
+    pub class: Option<ClassId>,
+    /// `alpha` of every other class, where there is a class; the 0.9 of NeuroInspect's tables.
+    pub others: f64,
+    /// The exponent; the authors' 2.
+    pub gamma: f64,
+    /// How it is trained.
+    pub training: TrainingConfig,
+}
+
+impl Focal {
+    /// The name it is recorded under.
+    pub const NAME: &'static str = "focal";
+}
+
+impl FromArguments for Focal {
+    fn from_arguments(arguments: &MethodArguments) -> Result<Self> {
+        Ok(Self {
+            class: arguments.class,
+            others: 0.9,
+            gamma: 2.0,
+            training: arguments.training.clone(),
+        })
+    }
+}
+
+impl DecisionMethod for Focal {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn citation(&self) -> Option<Citation> {
+        Some(Citation {
+            text: "Lin et al., Focal Loss for Dense Object Detection, ICCV 2017",
+            url: "https://arxiv.org/abs/1708.02002",
+        })
+    }
+
+    fn describe(&self) -> String {
+        format!(
+            "trains by the focal loss with an exponent of {}",
+            self.gamma
+        )
+    }
+
+    fn class(&self) -> Option<ClassId> {
+        self.class
+    }
+
+    fn training(&self) -> Option<&TrainingConfig> {
+        Some(&self.training)
+    }
+
+    fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
+        let allowed = self.gamma >= 1.0 && self.gamma.is_finite();
+        check_option("gamma", self.gamma, allowed, "a number from 1")?;
+        let training = Training {
+            input,
+            loss: &mut FocalLoss {
+                weights: sample_weights(self.class, self.others, input)?,
+                gamma: self.gamma,
+            },
+            sampling: &Shuffled {
+                samples: input.train().len(),
+            },
+            config: &self.training,
+            stage: STAGE,
+        };
+        train(training, observer)
+    }
+}
+
+pub(super) struct FocalLoss {
+    /// `alpha` of the training samples: `[N, 1]`.
+    pub(super) weights: Tensor<2>,
+    pub(super) gamma: f64,
+}
+
+impl Loss for FocalLoss {
+    /// `d L / d z = alpha (gamma p_y (1 - p_y)^(gamma - 1) ln p_y - (1 - p_y)^gamma) (e_y - p)`
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
+        let one_hot = batch.one_hot();
+        let log_p = log_softmax(layer.logits(batch.features.clone()), 1);
+        let p = log_p.clone().exp();
+        let of_label = |values: Tensor<2>| (values * one_hot.clone()).sum_dim(1);
+        let (log_p_y, p_y) = (of_label(log_p), of_label(p.clone()));
+        let doubt = -p_y.clone() + 1.0;
+        let weights = self.weights.clone().select(0, batch.samples.clone()) / batch.len() as f64;
+        let power = doubt.clone().powf_scalar(self.gamma);
+        let loss = -(power.clone() * log_p_y.clone() * weights.clone()).sum();
+        let slope = doubt.powf_scalar(self.gamma - 1.0) * p_y * log_p_y * self.gamma - power;
+        LossAndGradient::through_logits(loss, (one_hot - p) * slope * weights, &batch.features)
+    }
+}

@@ -1,0 +1,502 @@
+//! Every method of the crate: that it does what it claims where the answer is known, and that its
+//! record, written and read, is the method.
+
+use std::sync::OnceLock;
+
+use burn::tensor::Device;
+use ndarray::{Array1, Array2, array};
+use neuroinspect_core::{ClassId, DecisionLayer, FeatureTable, Metrics, NeuronId, Seed, Silent};
+use neuroinspect_editing::{
+    AdjustmentForm, Afr, ClassBias, ClassWeighting, DecisionMethod, DeviceTable, Dfr, Disc,
+    EditData, EditSession, Error, Fitted, GroupBalanced, GroupDro, Jtt, LabelsUsed,
+    LogitAdjustment, METHODS, MethodArguments, MethodInput, MethodRecord, NeuronTune,
+    RandomNeurons, Retrain, SelectiveFinetuning, Silence, SingleWeight, Storage, Subject,
+    TrainingConfig, method_named,
+};
+use neuroinspect_testing::{assert_close, tables::neuron_ids};
+use serde_json::{Map, Value, json};
+
+use crate::{fit, learning::planted, settled, table};
+
+/// A shortcut in neuron 0, present in 95 % of class 0 and absent in 95 % of class 1, and the layer
+/// that plain training learns from it.
+struct Planted {
+    train: FeatureTable,
+    validation: FeatureTable,
+    test: FeatureTable,
+    learnt: DecisionLayer,
+}
+
+fn shortcut() -> &'static Planted {
+    static PLANTED: OnceLock<Planted> = OnceLock::new();
+    PLANTED.get_or_init(|| {
+        let mut rng = Seed(1).rng("planted", &[]);
+        let train = planted(2000, 0.95, &mut rng);
+        let validation = planted(1000, 0.95, &mut rng);
+        let test = planted(2000, 0.5, &mut rng);
+        let nothing = DecisionLayer::new(Array2::zeros((2, 4)), Array1::zeros(2)).unwrap();
+        let learnt = fit(
+            &Retrain::new(training()),
+            [&train, &train],
+            &nothing,
+            &mut Silent,
+        );
+        let learnt = learnt.unwrap().layer;
+        Planted {
+            train,
+            validation,
+            test,
+            learnt,
+        }
+    })
+}
+
+fn training() -> TrainingConfig {
+    TrainingConfig::default()
+        .with_learning_rate(3e-2)
+        .with_batch_size(32)
+        .with_epochs(20, None)
+}
+
+fn arguments() -> MethodArguments {
+    MethodArguments {
+        class: Some(ClassId(0)),
+        neurons: vec![NeuronId(0)],
+        training: training(),
+    }
+}
+
+impl Planted {
+    fn fit(&self, method: &dyn DecisionMethod) -> Fitted {
+        fit(
+            method,
+            [&self.train, &self.validation],
+            &self.learnt,
+            &mut Silent,
+        )
+        .unwrap()
+    }
+
+    fn measure(&self, layer: &DecisionLayer) -> Metrics {
+        self.test.predicted_by(layer).unwrap().metrics().unwrap()
+    }
+
+    fn worst_group(&self, layer: &DecisionLayer) -> f64 {
+        self.measure(layer).worst_group_accuracy.unwrap()
+    }
+}
+
+/// Options that some methods need here.
+fn options(name: &str) -> Map<String, Value> {
+    let options = match name {
+        // What the shortcut alone looks like.
+        Disc::NAME => json!({"concepts": [[2.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]}),
+        Dfr::NAME => json!({"subsets": 5}),
+        NeuronTune::NAME => json!({"threshold": 1.0}),
+        Afr::NAME => json!({"gamma": 4.0, "lambda": 0.0}),
+        SelectiveFinetuning::NAME => json!({"samples": 60}),
+        _ => json!({}),
+    };
+    options.as_object().unwrap().clone()
+}
+
+#[test]
+fn every_method_is_made_by_its_name_and_by_its_record() {
+    let planted = shortcut();
+    let data = [&planted.train, &planted.validation, &planted.test].map(Clone::clone);
+    let [train, validation, test] = data;
+    let data = EditData::of_parts(train, validation, test).unwrap();
+    let session = EditSession::new(data, &planted.learnt, &Device::flex()).unwrap();
+    for name in METHODS {
+        let method = method_named(name, &arguments(), &options(name)).unwrap();
+        assert_eq!(&method.name(), name);
+        let edited = session.edit(&*method, &mut Silent).unwrap();
+        let record = &edited.result.method;
+        let read = serde_json::to_string(record).unwrap();
+        let read: MethodRecord = serde_json::from_str(&read).unwrap();
+        assert_eq!(&read, record);
+        let again = read.known().unwrap();
+        assert_eq!(again.options().unwrap(), method.options().unwrap());
+        assert_eq!(planted.fit(&*again).layer, edited.layer, "{name}");
+        assert!(
+            record.to_string().starts_with(&method.describe()),
+            "{record}"
+        );
+        let subject = method.class().map_or(Subject::WorstGroup, Subject::Class);
+        assert_eq!(edited.result.verdict.subject, subject);
+        assert_eq!(edited.result.control.is_some(), method.training().is_some());
+    }
+    let uses = |name| {
+        method_named(name, &arguments(), &options(name))
+            .unwrap()
+            .labels()
+    };
+    for (name, labels) in [
+        (Jtt::NAME, LabelsUsed::Class),
+        (Dfr::NAME, LabelsUsed::GroupsOfValidation),
+        (GroupDro::NAME, LabelsUsed::GroupsOfTraining),
+        (GroupBalanced::NAME, LabelsUsed::GroupsOfTraining),
+    ] {
+        assert_eq!(uses(name), labels);
+    }
+}
+
+/// Those that are to free a layer of a shortcut do, and come near the ceiling where they know of it.
+#[test]
+fn a_shortcut_is_unlearnt() {
+    let planted = shortcut();
+    let of = |name| {
+        let method = method_named(name, &arguments(), &options(name)).unwrap();
+        planted.worst_group(&planted.fit(&*method).layer)
+    };
+    let (before, ceiling) = (
+        planted.worst_group(&planted.learnt),
+        of(GroupBalanced::NAME),
+    );
+    assert!(before < 0.5 && ceiling > 0.85, "{before} {ceiling}");
+    for (name, share) in [
+        (Silence::NAME, 0.9),
+        (Dfr::NAME, 0.9),
+        (GroupDro::NAME, 0.9),
+        (NeuronTune::NAME, 0.9),
+        (Jtt::NAME, 0.4),
+        (Afr::NAME, 0.4),
+        (SelectiveFinetuning::NAME, 0.4),
+        (Disc::NAME, 0.2),
+        ("probability_ratio", 0.2),
+    ] {
+        let closed = (of(name) - before) / (ceiling - before);
+        assert!(closed > share, "{name}: {closed} of the gap");
+    }
+}
+
+/// Another class's row may take the contribution over: CON alone frees no layer of a shortcut.
+#[test]
+fn con_makes_contributions_small() {
+    let options = json!({"lambda3": 1.0});
+    let method = method_named("con", &arguments(), options.as_object().unwrap()).unwrap();
+    let epochs = shortcut().fit(&*method).epochs;
+    let (first, last) = (epochs[0].penalty, epochs[19].penalty);
+    assert!(last < 0.2 * first, "{first} to {last}");
+}
+
+#[test]
+fn names_arguments_and_options_that_do_not_fit_are_refused() {
+    let refused = |name: &str, arguments: MethodArguments, options: Value| {
+        method_named(name, &arguments, options.as_object().unwrap()).unwrap_err()
+    };
+    let error = refused("jtr", arguments(), json!({}));
+    assert!(
+        error
+            .to_string()
+            .contains("'jtr'; the methods are probability_ratio, retrain")
+    );
+    let error = refused(
+        "con",
+        MethodArguments {
+            class: None,
+            ..arguments()
+        },
+        json!({}),
+    );
+    assert!(
+        matches!(error, Error::Missing { method: "con", .. }),
+        "{error}"
+    );
+    let error = refused(
+        "silence",
+        MethodArguments {
+            neurons: vec![],
+            ..arguments()
+        },
+        json!({}),
+    );
+    assert!(
+        error.to_string().contains("the neurons to be corrected"),
+        "{error}"
+    );
+    let error = refused("jtt", arguments(), json!({"fuctor": 2}));
+    assert!(error.to_string().contains("fuctor"), "{error}");
+    let options = json!({"training": {"epochs": 3}, "factor": 7});
+    let method = method_named("jtt", &arguments(), options.as_object().unwrap()).unwrap();
+    let options = method.options().unwrap();
+    assert_eq!(
+        (&options["factor"], &options["training"]["epochs"]),
+        (&json!(7.0), &json!(3))
+    );
+    assert_eq!(
+        options["training"]["batch_size"], 32,
+        "the rest is that of the arguments"
+    );
+}
+
+/// Options out of range, and samples that a method can do nothing with.
+#[test]
+fn what_a_method_cannot_do_is_an_error() {
+    let (samples, layer) = settled();
+    for (name, options, message) in [
+        ("jtt", json!({"factor": 0.5}), "factor"),
+        ("afr", json!({"gamma": -1}), "gamma"),
+        ("afr", json!({"lambda": -1}), "lambda"),
+        ("self", json!({"samples": 0}), "samples"),
+        ("focal", json!({"gamma": 0.5}), "gamma"),
+        ("class_weighting", json!({"others": -1}), "others"),
+        ("con", json!({"lambda3": -1}), "lambda3"),
+        ("con", json!({"class": 9}), "class 9"),
+        (
+            "random_neurons",
+            json!({"suspected": [0, 1]}),
+            "only 0 are left",
+        ),
+        (
+            "single_weight",
+            json!({"class": 1, "neurons": [0]}),
+            "no neuron speaks for class 1",
+        ),
+        ("disc", json!({}), "needs concepts, each a list of 2"),
+        ("disc", json!({"concepts": [[1.0]]}), "needs concepts"),
+        (
+            "disc",
+            json!({"concepts": [[1.0, 0.0]], "clusters": 1}),
+            "clusters",
+        ),
+        ("dfr", json!({}), "validation samples have no groups"),
+        ("dfr", json!({"inverse_strengths": []}), "inverse_strengths"),
+        ("dfr", json!({"steps": 0}), "steps"),
+        ("dfr", json!({"subsets": 0}), "subsets"),
+        ("group_dro", json!({}), "training samples have no groups"),
+        ("group_dro", json!({"eta": -1}), "eta"),
+        (
+            "group_balanced",
+            json!({}),
+            "training samples have no groups",
+        ),
+    ] {
+        let method = method_named(name, &arguments(), options.as_object().unwrap()).unwrap();
+        let error = fit(&*method, [&samples, &samples], &layer, &mut Silent).unwrap_err();
+        assert!(error.to_string().contains(message), "{name}: {error}");
+    }
+}
+
+#[test]
+fn a_bias_is_raised_by_what_was_asked_for() {
+    let planted = shortcut();
+    let bias = |strength, training| {
+        let method = ClassBias {
+            class: ClassId(1),
+            strength,
+            training,
+        };
+        planted.fit(&method).layer
+    };
+    let raised = bias(1.5, None);
+    assert_eq!(raised.weight(), planted.learnt.weight());
+    let change = &raised.bias() - &planted.learnt.bias();
+    assert_close(change.to_vec(), [0.0, 1.5_f32], 0.0, 1e-6);
+    let retrained = planted.fit(&Retrain::new(training())).layer;
+    assert_eq!(bias(0.0, Some(training())), retrained);
+    let accuracy = |strength| planted.measure(&bias(strength, None)).class_accuracy[1].unwrap();
+    assert!(accuracy(-2.0) < accuracy(0.0) && accuracy(0.0) < accuracy(2.0));
+}
+
+/// Features that say nothing, and three samples of class 0 for each of class 1.
+fn rare() -> (FeatureTable, DecisionLayer) {
+    let labels: Vec<usize> = (0..40).map(|sample| usize::from(sample % 4 == 0)).collect();
+    let nothing = DecisionLayer::new(Array2::zeros((2, 1)), Array1::zeros(2)).unwrap();
+    (table(Array2::zeros((40, 1)), &labels, 2), nothing)
+}
+
+#[test]
+fn a_rare_class_is_not_ruled_out_for_being_rare() {
+    let (samples, nothing) = rare();
+    let fitted = |method: &dyn DecisionMethod| {
+        fit(method, [&samples, &samples], &nothing, &mut Silent)
+            .unwrap()
+            .layer
+    };
+    // b_k - tau ln pi_k
+    let adjustment = LogitAdjustment {
+        tau: 2.0,
+        ..LogitAdjustment::default()
+    };
+    let bias = fitted(&adjustment).bias().to_vec();
+    let expected = [0.75, 0.25].map(|prior: f64| -2.0 * prior.ln());
+    assert_close(bias, expected, 0.0, 1e-6);
+    assert_eq!(adjustment.training(), None);
+    // Plain training learns the prior; a layer that is told of it, or whose classes count alike, has
+    // nothing to learn.
+    let whole_batches = training().with_batch_size(40);
+    let margin = |method: &dyn DecisionMethod| {
+        let layer = fitted(method);
+        layer.bias()[0] - layer.bias()[1]
+    };
+    let retrain = Retrain::new(whole_batches.clone());
+    assert!(margin(&retrain) > 0.5);
+    let in_the_loss = LogitAdjustment {
+        tau: 1.0,
+        form: AdjustmentForm::Loss,
+        training: whole_batches.clone(),
+    };
+    let weighting = ClassWeighting {
+        class: None,
+        others: 0.9,
+        training: whole_batches.clone(),
+    };
+    for method in [&in_the_loss as &dyn DecisionMethod, &weighting] {
+        // Gradients of rounding errors are as good as any to Adam: a step is up to its rate.
+        assert!(margin(method).abs() < 0.1, "{method:?}");
+    }
+    let favoured = ClassWeighting {
+        class: Some(ClassId(1)),
+        others: 0.1,
+        training: whole_batches,
+    };
+    assert!(margin(&favoured) < -0.5);
+}
+
+#[test]
+fn a_single_weight_is_that_of_the_largest_contribution() {
+    let (samples, _) = settled();
+    let layer = DecisionLayer::new(array![[2.0, 5.0], [0.5, 1.0]], array![0.0, 0.0]).unwrap();
+    // The one sample of class 0 is (1, 0): neuron 1 has the larger weight, and contributes nothing.
+    let method = SingleWeight {
+        class: ClassId(0),
+        neurons: vec![],
+        strength: 0.75,
+    };
+    let fitted = fit(&method, [&samples, &samples], &layer, &mut Silent).unwrap();
+    assert_eq!(fitted.layer.weight(), array![[0.5, 5.0], [0.5, 1.0]]);
+    assert_eq!(fitted.derived[SingleWeight::NEURON], 0.0);
+    assert_eq!(method.training(), None);
+}
+
+#[test]
+fn silenced_neurons_have_no_weight_and_the_others_learn() {
+    let planted = shortcut();
+    let method = Silence {
+        neurons: neuron_ids(&[0, 3]),
+        class: None,
+        training: training(),
+    };
+    let layer = planted.fit(&method).layer;
+    for neuron in [0, 3] {
+        assert!(
+            layer
+                .weight()
+                .column(neuron)
+                .iter()
+                .all(|&weight| weight == 0.0)
+        );
+    }
+    assert_ne!(layer.weight().column(1), planted.learnt.weight().column(1));
+}
+
+#[test]
+fn random_neurons_are_others_and_the_seeds() {
+    let drawn = |seed| {
+        let arguments = MethodArguments {
+            neurons: neuron_ids(&[2, 5, 7]),
+            training: training().with_seed(Seed(seed)),
+            ..arguments()
+        };
+        let method = method_named(RandomNeurons::NAME, &arguments, &Map::new()).unwrap();
+        let options = Value::Object(method.options().unwrap());
+        let method: RandomNeurons = serde_json::from_value(options).unwrap();
+        method.drawn(64).unwrap().neurons
+    };
+    assert_eq!(drawn(1), drawn(1));
+    assert_ne!(drawn(1), drawn(2));
+    assert!(drawn(1).is_sorted() && drawn(1).len() == 3);
+    for seed in 0..50 {
+        assert!(
+            drawn(seed)
+                .iter()
+                .all(|neuron| ![2, 5, 7].contains(&neuron.0))
+        );
+    }
+}
+
+/// Neuron 0 is more active in the mistakes of class 0, neuron 1 less, neuron 2 alike.
+#[test]
+fn biased_neurons_are_more_active_in_mistakes() {
+    let features = array![
+        [0.1, 1.0, 1.0],
+        [0.2, 1.1, 1.0],
+        [9.0, 1.2, 1.0],
+        [0.8, 0.0, 1.0],
+        [0.9, 0.1, 1.0],
+        [0.0, 0.0, 0.0]
+    ];
+    let samples = table(features, &[0, 0, 0, 0, 0, 1], 2);
+    let layer = DecisionLayer::new(array![[0.0, 2.0, 0.0], [0.0, 0.0, 0.0]], array![-1.0, 0.0]);
+    let layer = layer.unwrap();
+    let samples = DeviceTable::new(samples, &Device::flex(), Storage::Device);
+    let input = MethodInput::new(&samples, &samples, &layer).unwrap();
+    let biased = |threshold| {
+        let method = NeuronTune {
+            threshold,
+            training: training(),
+        };
+        method.biased(&input).unwrap()
+    };
+    let all = NeuronTune {
+        threshold: -9.0,
+        training: training(),
+    };
+    let error = all.fit(&input, &mut Silent).unwrap_err();
+    assert!(
+        error.to_string().contains("every neuron is biased"),
+        "{error}"
+    );
+    // Medians over the wrong and the right ones: 0.85 and 0.2.
+    assert_eq!(biased(0.0), [NeuronId(0)]);
+    assert_eq!(biased(0.64), [NeuronId(0)]);
+    assert_eq!(biased(0.66), []);
+}
+
+#[test]
+fn jtt_draws_the_mistakes_of_a_short_training_more_often() {
+    // One sample in ten is of class 1; a layer that has hardly learnt takes them for class 0.
+    let labels: Vec<usize> = (0..100)
+        .map(|sample| usize::from(sample % 10 == 0))
+        .collect();
+    let features = Array2::from_shape_fn((100, 1), |(row, _)| labels[row] as f32);
+    let samples = table(features, &labels, 2);
+    let layer = DecisionLayer::new(array![[0.0], [0.0]], array![1.0, -1.0]).unwrap();
+    let fitted = |factor| {
+        let training = training().with_batch_size(128).with_epochs(25, None);
+        let method = Jtt {
+            identification_epochs: 1,
+            factor,
+            training,
+        };
+        fit(&method, [&samples, &samples], &layer, &mut Silent).unwrap()
+    };
+    let accuracy = |fitted: &Fitted| {
+        let predicted = samples.predicted_by(&fitted.layer).unwrap();
+        predicted.metrics().unwrap().class_accuracy[1].unwrap()
+    };
+    let (even, upweighted) = (fitted(1.0), fitted(50.0));
+    assert_eq!(upweighted.derived[Jtt::MISTAKES], 0.1);
+    assert_eq!((accuracy(&even), accuracy(&upweighted)), (0.0, 1.0));
+}
+
+/// The strength with the best worst group on the half held out is one of those given.
+#[test]
+fn dfr_says_which_strength_it_chose() {
+    let planted = shortcut();
+    let dfr = |inverse_strengths: &[f64]| {
+        let inverse_strengths = inverse_strengths.to_vec();
+        planted.fit(&Dfr {
+            inverse_strengths,
+            subsets: 2,
+            ..Dfr::default()
+        })
+    };
+    // At 1e-6 nothing is learnt at all.
+    let fitted = dfr(&[1e-6, 1.0]);
+    assert_eq!(fitted.derived[Dfr::CHOSEN], 1.0);
+    assert_eq!(fitted.layer, dfr(&[1.0]).layer);
+    let nothing = dfr(&[1e-6]).layer;
+    assert!(nothing.weight().iter().all(|&weight| weight == 0.0));
+}
