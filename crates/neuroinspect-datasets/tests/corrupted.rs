@@ -175,7 +175,10 @@ fn an_image_depends_on_its_id_and_the_seed_alone() {
 fn corrupted_images_are_the_same_bytes_everywhere() {
     let data = Corrupted::new(stripes(10, 50), config(0.0)).unwrap();
     let images = (0..50).flat_map(|index| data.image(index).unwrap().into_raw());
-    assert_eq!(sha256_of_bytes(&images.collect::<Vec<_>>()), "ef83e85818232e49ec68eacbb36a349cfee6e0b52541fa782427127a5a55aeb5");
+    assert_eq!(
+        sha256_of_bytes(&images.collect::<Vec<_>>()),
+        "ef83e85818232e49ec68eacbb36a349cfee6e0b52541fa782427127a5a55aeb5"
+    );
 }
 
 #[test]

@@ -12,11 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::{LayerPatch, Made, Rows};
 use crate::Result;
 
-/// Version 3 has model and method beside the hashes; versions 1 and 2 had them in a `recipe`, and
-/// version 1 knew the ratio edit alone.
 const FORMAT: TensorFormat = TensorFormat {
     name: "neuroinspect.edit",
-    version: 3,
+    version: 2,
     expected: "a patch of a decision layer written by neuroinspect",
 };
 
@@ -28,7 +26,6 @@ struct Description {
 
 #[derive(Serialize, Deserialize)]
 struct Header {
-    #[serde(alias = "recipe")]
     made: Made,
     classes: usize,
     neurons: usize,
@@ -66,7 +63,7 @@ impl LayerPatch {
         Ok(write_tensors(path, &FORMAT, &tensors, &description)?)
     }
 
-    /// Reads a patch written by [`save`](Self::save), also by earlier versions of neuroinspect.
+    /// Reads a patch written by [`save`](Self::save).
     ///
     /// # Errors
     ///

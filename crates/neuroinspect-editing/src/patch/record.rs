@@ -12,7 +12,6 @@ use crate::{DecisionMethod, Fitted, Result};
 /// Methods that this version of neuroinspect does not know, or not with these options, are recorded
 /// all the same: their patches can be applied, reverted and passed on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Stored")]
 pub struct MethodRecord {
     /// The method's [name](DecisionMethod::name).
     pub name: String,
@@ -22,30 +21,6 @@ pub struct MethodRecord {
     pub derived: BTreeMap<String, f64>,
     /// The epoch whose layer was kept, from 1; `None` where there are no epochs.
     pub kept_epoch: Option<usize>,
-}
-
-/// A record in a file. In those of version 1 options, target and epoch stand beside the name; they
-/// are no method's options of today, and are kept as they are.
-#[derive(Deserialize)]
-struct Stored {
-    name: String,
-    options: Option<Map<String, Value>>,
-    #[serde(default)]
-    derived: BTreeMap<String, f64>,
-    kept_epoch: Option<usize>,
-    #[serde(flatten)]
-    others: Map<String, Value>,
-}
-
-impl From<Stored> for MethodRecord {
-    fn from(stored: Stored) -> Self {
-        Self {
-            name: stored.name,
-            options: stored.options.unwrap_or(stored.others),
-            derived: stored.derived,
-            kept_epoch: stored.kept_epoch,
-        }
-    }
 }
 
 impl MethodRecord {

@@ -27,7 +27,7 @@ pub(crate) fn after() -> DecisionLayer {
     DecisionLayer::new(array![[1.0, 2.0, 3.0], [4.0, 5.5, 6.0]], array![0.0, 0.25]).unwrap()
 }
 
-pub(crate) fn the_patch() -> LayerPatch {
+fn the_patch() -> LayerPatch {
     LayerPatch::between("toy", [&before(), &after()], method()).unwrap()
 }
 
@@ -262,8 +262,8 @@ fn hostile_files_are_refused_by_name() {
             "format",
         ),
         (
-            new().metadata("\"version\":3}", "\"version\":4}"),
-            "version 4",
+            new().metadata("\"version\":2}", "\"version\":3}"),
+            "version 3",
         ),
         (bare, "no edit"),
         (new().metadata("\"made\"", "\"baked\""), "made"),

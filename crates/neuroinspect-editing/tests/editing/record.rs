@@ -1,12 +1,11 @@
-//! What a patch's file says of how it was made: methods known and unknown, and version 1.
+//! What a patch's file says of how it was made: methods known and unknown.
 
-use neuroinspect_core::ClassId;
 use neuroinspect_editing::{
     DecisionMethod, EditConfig, Fitted, Keep, LabelsUsed, MethodRecord, RatioEdit, Retrain,
     TrainingConfig,
 };
 
-use crate::patch::{Parts, after, before, load, method, saved, the_patch};
+use crate::patch::{Parts, after, before, load, method, saved};
 
 #[test]
 fn a_patch_by_an_unknown_method_can_be_used_and_kept() {
@@ -76,38 +75,4 @@ fn known_methods_can_be_done_again() {
         record.to_string(),
         "retrains the decision layer, with seed 0"
     );
-}
-
-/// Written by the first version; what it says must be read for as long as there are such files.
-const VERSION_1: &[u8] = include_bytes!("../data/edit.v1.safetensors");
-
-#[test]
-fn a_file_of_version_1_is_read() {
-    let patch = load(VERSION_1).unwrap();
-    assert_eq!((patch.model(), patch.version()), ("toy", "0.1.0"));
-    // Its options are none of today's: they are kept as they are.
-    let record = patch.method();
-    assert!(record.known().is_none() && record.derived.is_empty());
-    assert_eq!(record.name, RatioEdit::NAME);
-    assert_eq!(record.options["neurons"], serde_json::json!([0, 2]));
-    assert_eq!(record.options["target"], 1.02);
-    assert_eq!(patch.shape(), [2, 3]);
-    assert_eq!(patch.changed_classes(), [ClassId(1)]);
-    let hash = "1fc7997710036516dfedf71025a1e6d26e41c9e095184feeded8ff257cbe25e3";
-    assert_eq!(patch.sha256_before(), hash);
-    let hash = "8bf61a1acc5374002261cb598961e061593670cd94ca5882fa802c578f170658";
-    assert_eq!(patch.sha256_after(), hash);
-    assert_eq!(patch.apply(&before()).unwrap(), after());
-    assert_eq!(patch.revert(&after()).unwrap(), before());
-    // Written anew it is of today's version, and says the same.
-    assert_eq!(load(&saved(&patch)).unwrap(), patch);
-}
-
-#[test]
-fn a_file_of_version_2_is_read() {
-    let patch = load(&saved(&the_patch())).unwrap();
-    let older = Parts::new()
-        .metadata("\"version\":3}", "\"version\":2}")
-        .metadata("\"made\"", "\"recipe\"");
-    assert_eq!(older.load().unwrap(), patch);
 }
