@@ -377,10 +377,16 @@ fn a_folder_that_cannot_be_is_named() {
         .write(&file)
         .unwrap_err()
         .to_string();
-    assert!(
-        error.starts_with("cannot write '") && error.contains("report.html"),
-        "{error}"
-    );
+    let start = format!("cannot write '{}", file.display());
+    assert!(error.starts_with(&start), "{error}");
+}
+
+#[test]
+fn the_share_of_mistakes_is_named_by_what_they_voted_for() {
+    let mut report = sample::full();
+    report.findings.ranking.top = 3;
+    let page = report.report().html().unwrap();
+    assert!(page.contains("prec@3") && !page.contains("prec@5"));
 }
 
 /// As findings have them that were read from JSON.
