@@ -24,7 +24,7 @@ pub(super) const LONGEST_HEADER: usize = 100_000_000;
 pub struct TensorFormat {
     /// Its name, e.g. `neuroinspect.edit`.
     pub name: &'static str,
-    /// The version that is written. Earlier ones are read.
+    /// The version that is written and read.
     pub version: u64,
     /// What such a file is, for messages: "an edit written by neuroinspect".
     pub expected: &'static str,
@@ -38,9 +38,8 @@ impl TensorFormat {
 /// A safetensors file of one of neuroinspect's formats: a description in JSON, and tensors by their
 /// names.
 ///
-/// Written by [`write_tensors`](super::write_tensors). Files of version 1 of any format, which had a
-/// metadata key for each part of the description, are read too. Every error names the file. Tensors
-/// are read out of it when they are asked for.
+/// Written by [`write_tensors`](super::write_tensors). Every error names the file. Tensors are read out
+/// of it when they are asked for.
 #[derive(Debug)]
 pub struct TensorFile {
     path: PathBuf,
@@ -64,7 +63,7 @@ impl TensorFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`]; [`Error::Format`] when it is of another format or of a later version,
+    /// [`Error::Read`]; [`Error::Format`] when it is of another format or version,
     /// truncated, or longer than its header says.
     pub fn read(path: impl AsRef<Path>, format: &TensorFormat) -> Result<Self> {
         let path = path.as_ref().to_owned();
@@ -234,7 +233,7 @@ fn parts(path: &Path, format: &TensorFormat) -> Result<Parts, Failure> {
     let header: Metadata = serde_json::from_slice(&header).map_err(|error| {
         Failure::Format(format!("its header is no safetensors header: {error}"))
     })?;
-    let texts = header.metadata().clone();
+    let texts = header.metadata().as_ref();
     let texts = texts.ok_or_else(|| Failure::Format("it has no metadata".into()))?;
     let description = description(texts, format).map_err(Failure::Format)?;
     // The length of tensors is the header's word: nothing is reserved before it is found to be true.
@@ -254,49 +253,24 @@ fn parts(path: &Path, format: &TensorFormat) -> Result<Parts, Failure> {
 
 /// What a file says of itself, if it is of the format.
 fn description(
-    texts: HashMap<String, String>,
+    texts: &HashMap<String, String>,
     format: &TensorFormat,
 ) -> Result<Map<String, Value>, String> {
     let TensorFormat { name, version, .. } = *format;
-    let Some(text) = texts.get(TensorFormat::KEY) else {
-        return first_description(texts, name);
-    };
+    let foreign = || format!("its metadata does not say format = {name}");
+    let text = texts.get(TensorFormat::KEY).ok_or_else(foreign)?;
     let description: Map<String, Value> = serde_json::from_str(text)
         .map_err(|error| format!("'{}' in its metadata: {error}", TensorFormat::KEY))?;
     if description.get("format").and_then(Value::as_str) != Some(name) {
-        return Err(format!("its metadata does not say format = {name}"));
+        return Err(foreign());
     }
-    let found = description.get("version").and_then(Value::as_u64);
-    match found {
-        Some(found) if (2..=version).contains(&found) => Ok(description),
-        Some(found) if found > version => Err(format!(
-            "it is of version {found} of {name}, this program reads 1 to {version}; use a newer one"
-        )),
-        // Version 1 had a metadata key for each part, and there was none before it.
+    match description.get("version").and_then(Value::as_u64) {
+        Some(found) if found == version => Ok(description),
         Some(found) => Err(format!(
-            "it claims to be of version {found} of {name} but is not laid out like that; write it \
-             again"
+            "it is of version {found} of {name}, this program reads version {version}"
         )),
         None => Err(format!("its metadata does not say which version of {name}")),
     }
-}
-
-/// The description of a file of version 1: a text for each part, each in JSON.
-fn first_description(
-    texts: HashMap<String, String>,
-    name: &str,
-) -> Result<Map<String, Value>, String> {
-    let format = format!("{name}.v1");
-    if texts.get("format") != Some(&format) {
-        return Err(format!("its metadata does not say format = {name}"));
-    }
-    let parts = texts.into_iter().filter(|(key, _)| key != "format");
-    parts
-        .map(|(key, text)| match serde_json::from_str(&text) {
-            Ok(part) => Ok((key, part)),
-            Err(error) => Err(format!("{key} in its metadata: {error}")),
-        })
-        .collect()
 }
 
 fn truncated() -> Failure {

@@ -17,7 +17,6 @@ const FORMAT: TensorFormat = TensorFormat {
     expected: "a feature table written by neuroinspect",
 };
 
-/// Later than version 1 as those of all formats are that never had a key for each part.
 const ACTIVATIONS: TensorFormat = TensorFormat {
     name: "neuroinspect.activation_table",
     version: 2,
@@ -132,8 +131,7 @@ impl FeatureTable {
         write_tensors(path, &FORMAT, &tensors, &description)
     }
 
-    /// Reads a table written by [`save`](Self::save), of this or an earlier version. The predictions
-    /// that version 1 kept are not read: they follow from the decision layer.
+    /// Reads a table written by [`save`](Self::save).
     ///
     /// # Errors
     ///

@@ -14,8 +14,7 @@ pub struct Provenance {
     pub weights_sha256: Option<String>,
     /// How images were prepared for it.
     pub input: InputSpec,
-    /// The layer whose activations these are; `None` where that was not written down, as before
-    /// there were other layers than the penultimate one.
+    /// The layer whose activations these are; `None` where that is not written down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
     /// The number format they were computed in.

@@ -63,7 +63,7 @@ fn damaged_files_are_refused() {
         (
             r#"\"version\":2"#,
             r#"\"version\":9"#,
-            "it is of version 9 of neuroinspect.feature_table, this program reads 1 to 2",
+            "it is of version 9 of neuroinspect.feature_table, this program reads version 2",
         ),
         (
             r#"[\"0\",\"1\""#,
@@ -85,38 +85,32 @@ fn damaged_files_are_refused() {
     ));
 }
 
-/// Written by version 1; what it says must be read for as long as there are such files. Its
-/// predictions are not: they follow from a decision layer.
-const VERSION_1: &[u8] = include_bytes!("../../../tests/data/table.v1.safetensors");
-
-/// Written by [`FeatureTable::save`] of what `VERSION_1` holds.
-const VERSION_2: &[u8] = include_bytes!("../../../tests/data/table.v2.safetensors");
+/// Written by [`FeatureTable::save`].
+const TABLE: &[u8] = include_bytes!("../../../tests/data/table.safetensors");
 
 #[test]
-fn tables_of_both_versions_are_read_and_the_later_one_is_written_as_ever() {
-    let written = |table: &FeatureTable| {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        table.save(file.path()).unwrap();
-        std::fs::read(file.path()).unwrap()
-    };
-    let earlier = read(VERSION_1, None);
-    assert_eq!(written(&read(VERSION_2, Some("features"))), VERSION_2);
-    assert_eq!(read(&written(&earlier), None), earlier);
+fn a_table_is_read_and_written_as_ever() {
+    let table = read(TABLE);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    table.save(file.path()).unwrap();
+    assert_eq!(std::fs::read(file.path()).unwrap(), TABLE);
 
-    // Version 1 did not write down the layer: it may be the one that a later table is of.
-    let values = ActivationTable::new(array![[1.0, 2.0]], earlier.provenance().clone()).unwrap();
+    // A layer that was not written down may be any.
+    let provenance = |layer: Option<&str>| {
+        let mut provenance = table.provenance().clone();
+        provenance.layer = layer.map(str::to_owned);
+        ActivationTable::new(array![[1.0, 2.0]], provenance).unwrap()
+    };
+    let unknown = provenance(None);
     for (layer, other) in [("global_pool", "features"), ("features", "global_pool")] {
-        let with = |layer: &str| {
-            let provenance = earlier.provenance().clone().with_layer(layer);
-            ActivationTable::new(array![[1.0, 2.0]], provenance).unwrap()
-        };
-        values.check_alike(&with(layer)).unwrap();
-        with(layer).check_alike(&values).unwrap();
-        assert!(with(layer).check_alike(&with(other)).is_err());
+        let of = provenance(Some(layer));
+        unknown.check_alike(&of).unwrap();
+        of.check_alike(&unknown).unwrap();
+        assert!(of.check_alike(&provenance(Some(other))).is_err());
     }
 }
 
-fn read(bytes: &[u8], layer: Option<&str>) -> FeatureTable {
+fn read(bytes: &[u8]) -> FeatureTable {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
     let table = FeatureTable::load(file.path()).unwrap();
@@ -137,10 +131,10 @@ fn read(bytes: &[u8], layer: Option<&str>) -> FeatureTable {
         resize: ResizeRule::ShorterSide { to: 256 },
         interpolation: Interpolation::Bicubic,
     };
-    let mut provenance = Provenance::new("toy", input)
+    let provenance = Provenance::new("toy", input)
         .with_weights_sha256("ab")
-        .with_dataset("by hand");
-    provenance.layer = layer.map(str::to_owned);
+        .with_dataset("by hand")
+        .with_layer("features");
     assert_eq!(table.provenance(), &provenance);
     table
 }
@@ -301,7 +295,7 @@ fn of_another_file_no_more_than_the_header_is_read() {
     let length = (header.len() as u64).to_le_bytes();
     let reason = refused(&[&length[..], header].concat());
     assert!(reason.starts_with("its metadata does not say"), "{reason}");
-    let header = br#"{"__metadata__":{"format":"neuroinspect.feature_table.v1"}}"#;
+    let header = br#"{"__metadata__":{"neuroinspect":"{\"format\":\"neuroinspect.feature_table\",\"version\":2}"}}"#;
     let length = (header.len() as u64).to_le_bytes();
     let reason = refused(&[&length[..], header].concat());
     assert_eq!(reason, "it is longer than its header says");
