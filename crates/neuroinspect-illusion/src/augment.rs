@@ -1,9 +1,10 @@
 //! The random geometry the networks see a picture through.
 
+use neuroinspect_core::check_option;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::Result;
 
 /// Ranges of the random geometry, drawn anew at every step.
 ///
@@ -47,28 +48,18 @@ impl Augmentation {
     ///
     /// [`InvalidOption`](neuroinspect_core::Error::InvalidOption), naming the option.
     pub fn validate(&self) -> Result<()> {
-        if !(0.0..=180.0).contains(&self.rotation) {
-            return Err(Error::option(
-                "augmentation.rotation",
-                self.rotation,
-                "degrees from 0 to 180",
-            ));
-        }
-        if !(0.0..1.0).contains(&self.shift) {
-            return Err(Error::option(
-                "augmentation.shift",
-                self.shift,
-                "a share of the side from 0 to below 1",
-            ));
-        }
+        let (rotation, shift) = (self.rotation, self.shift);
+        let allowed = (0.0..=180.0).contains(&rotation);
+        let expected = "degrees from 0 to 180";
+        check_option("augmentation.rotation", rotation, allowed, expected)?;
+        let allowed = (0.0..1.0).contains(&shift);
+        let expected = "a share of the side from 0 to below 1";
+        check_option("augmentation.shift", shift, allowed, expected)?;
         let (least, largest) = self.scale;
-        if !(least > 0.0 && least <= largest && largest.is_finite()) {
-            return Err(Error::option(
-                "augmentation.scale",
-                self.scale,
-                "two finite factors above 0, the smaller first",
-            ));
-        }
+        let allowed = least > 0.0 && least <= largest && largest.is_finite();
+        let expected = "two finite factors above 0, the smaller first";
+        let given = format!("{:?}", self.scale);
+        check_option("augmentation.scale", given, allowed, expected)?;
         Ok(())
     }
 }

@@ -64,8 +64,7 @@ impl<'a> Context<'a> {
         let units = objective.units();
         if !units.is_empty() {
             let layers = objective.layers();
-            let images = classifier.tried_images();
-            let (_, values) = classifier.features_and_layers(images, &layers)?;
+            let values = classifier.tried_layers(&layers)?;
             for (layer, values) in layers.iter().zip(values) {
                 for unit in units.iter().filter(|unit| unit.layer == *layer) {
                     unit.activation(&values)?;

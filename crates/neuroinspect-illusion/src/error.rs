@@ -91,18 +91,6 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn option(
-        option: &'static str,
-        value: impl std::fmt::Debug,
-        expected: &'static str,
-    ) -> Self {
-        Self::Core(neuroinspect_core::Error::InvalidOption {
-            option,
-            value: format!("{value:?}"),
-            expected,
-        })
-    }
-
     pub(crate) fn shape(
         what: impl Into<String>,
         expected: impl std::fmt::Debug,

@@ -1,8 +1,9 @@
 //! How pictures are computed.
 
+use neuroinspect_core::check_option;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::Result;
 
 /// How pictures are computed, which does not decide what they show: see [`Recipe`](crate::Recipe)
 /// for what does.
@@ -78,9 +79,7 @@ impl Execution {
             ("trace_every", self.trace_every),
             ("checkpoint_every", self.checkpoint_every),
         ] {
-            if value == 0 {
-                return Err(Error::option(option, value, "at least 1"));
-            }
+            check_option(option, value, value > 0, "at least 1")?;
         }
         Ok(())
     }

@@ -100,7 +100,10 @@ impl Batch<'_> {
             let activation = features[index * layer.neurons() + pair.neuron.0];
             let logit = logits[[index, pair.class.0]];
             let clip_similarity = similarities[index];
-            let scores = [activation, logit, clip_similarity.unwrap_or_default()];
+            let shares = logits.row(index).mapv(|other| (other - logit).exp());
+            let probability = shares.sum().recip();
+            let similarity = clip_similarity.unwrap_or_default();
+            let scores = [activation, logit, probability, similarity];
             let mut values = image.iter().chain(map).copied().chain(scores);
             if !values.all(f32::is_finite) {
                 finished.push(Err(self.diverged(index, steps)));
@@ -118,12 +121,7 @@ impl Batch<'_> {
                 mask: map.map(mask),
                 activation,
                 logit,
-                probability: logits
-                    .row(index)
-                    .iter()
-                    .map(|other| (other - logit).exp())
-                    .sum::<f32>()
-                    .recip(),
+                probability,
                 clip_similarity,
                 steps,
                 trace,

@@ -117,7 +117,7 @@ impl PreparedClassifier {
             device,
             precision,
         };
-        let images = prepared.tried_images();
+        let images = tried_images(prepared.input(), &prepared.device);
         let Activations { features, map } = prepared.activations(images.clone());
         let name = prepared.name();
         let expected = [TRIED, prepared.layer.neurons()];
@@ -149,6 +149,20 @@ impl PreparedClassifier {
             return Err(Error::shape(what, expected, features.dims()));
         }
         Ok(prepared)
+    }
+
+    /// Tries layers as [`new`](Self::new) tries the features: their values, of images that cannot be
+    /// differentiated.
+    pub(crate) fn tried_layers(&self, layers: &[&str]) -> Result<Vec<LayerValues>> {
+        let images = tried_images(self.input(), &self.device);
+        let (_, plain) = self.features_and_layers(images.clone(), layers)?;
+        let (_, other) = self.features_and_layers(tracked(images), layers)?;
+        for (plain, other) in plain.iter().zip(other) {
+            check_tracked(self.name(), self.precision, rows(plain.clone()), || {
+                rows(other)
+            })?;
+        }
+        Ok(plain)
     }
 
     /// Name of the classifier.
@@ -219,11 +233,6 @@ impl PreparedClassifier {
                 Err(neuroinspect_core::Error::length(what, expected, found).into())
             }
         }
-    }
-
-    /// Images to try it on, normalised.
-    pub(crate) fn tried_images(&self) -> Tensor<4> {
-        tried_images(self.input(), &self.device)
     }
 }
 
@@ -312,6 +321,15 @@ fn tried_images(input: &InputSpec, device: &Device) -> Tensor<4> {
     let pixels = (0..shape.iter().product()).map(|_| rng.random::<f32>());
     let pixels = TensorData::new(pixels.collect::<Vec<f32>>(), shape);
     input.normalize(Tensor::from_data(pixels, device))
+}
+
+/// The values of each image in a row.
+fn rows(values: LayerValues) -> Tensor<2> {
+    match values {
+        LayerValues::Map(map) => map.flatten(1, 3),
+        LayerValues::Tokens(tokens) => tokens.flatten(1, 2),
+        LayerValues::Features(features) => features,
+    }
 }
 
 fn tracked(images: Tensor<4>) -> Tensor<4> {

@@ -1,9 +1,9 @@
 //! What decides a picture.
 
-use neuroinspect_core::{Precision, Seed, io::sha256_of_bytes};
+use neuroinspect_core::{Precision, Seed, check_option, io::sha256_of_bytes};
 use serde::{Deserialize, Serialize};
 
-use crate::{Augmentation, Error, ImageParameter, Objective, Pair, Result};
+use crate::{Augmentation, ImageParameter, Objective, Pair, Result};
 
 /// What decides a picture, together with the networks and the pair; the defaults are the paper's.
 /// How it is computed is [`Execution`](crate::Execution)'s matter.
@@ -289,44 +289,33 @@ impl Recipe {
         if let Some(size) = self.size {
             crate::parameter::check_size(size)?;
         }
-        if self.steps == 0 {
-            return Err(Error::option("steps", self.steps, "at least 1"));
-        }
+        check_option("steps", self.steps, self.steps > 0, "at least 1")?;
         let rate = self.learning_rate;
-        if !(rate.is_finite() && rate > 0.0) {
-            return Err(Error::option("learning_rate", rate, "a number above 0"));
-        }
+        let allowed = rate.is_finite() && rate > 0.0;
+        check_option("learning_rate", rate, allowed, "a number above 0")?;
         for (option, value) in [
             ("weight_decay", self.weight_decay),
             ("smoothing", self.smoothing),
             ("init_std", self.init_std.unwrap_or_default()),
         ] {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(Error::option(option, value, "a number of at least 0"));
-            }
+            let allowed = value.is_finite() && value >= 0.0;
+            check_option(option, value, allowed, "a number of at least 0")?;
         }
         for (option, value) in [
             ("final_rate_factor", self.final_rate_factor),
             ("mask_reduction", self.mask_reduction),
         ] {
-            if !(0.0..=1.0).contains(&value) {
-                return Err(Error::option(option, value, "a number from 0 to 1"));
-            }
+            let allowed = (0.0..=1.0).contains(&value);
+            check_option(option, value, allowed, "a number from 0 to 1")?;
         }
         // AdamW computes with them in single precision.
         let betas = [self.betas.0, self.betas.1].map(|beta| beta as f32);
-        if !betas.iter().all(|beta| (0.0..1.0).contains(beta)) {
-            let expected = "two numbers from 0 to below 1";
-            return Err(Error::option("betas", self.betas, expected));
-        }
-        if !self.mask_threshold.is_finite() {
-            let expected = "a finite number";
-            return Err(Error::option(
-                "mask_threshold",
-                self.mask_threshold,
-                expected,
-            ));
-        }
+        let allowed = betas.iter().all(|beta| (0.0..1.0).contains(beta));
+        let given = format!("{:?}", self.betas);
+        check_option("betas", given, allowed, "two numbers from 0 to below 1")?;
+        let threshold = self.mask_threshold;
+        let allowed = threshold.is_finite();
+        check_option("mask_threshold", threshold, allowed, "a finite number")?;
         Ok(())
     }
 }

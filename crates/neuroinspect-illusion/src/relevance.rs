@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Tensor, TensorData};
 use ndarray::{ArrayView1, ArrayView2, Axis};
-use neuroinspect_core::{ClassId, read_back};
+use neuroinspect_core::{ClassId, check_option, read_back};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Illusion, PreparedClassifier, Result, adapter::InputAdapter, select::highest};
@@ -61,9 +61,7 @@ pub fn core_relevance(
     if class_means.shape() != expected {
         return Err(Error::shape("class means", expected, class_means.shape()));
     }
-    if neighbours == 0 {
-        return Err(Error::option("neighbours", neighbours, "at least 1"));
-    }
+    check_option("neighbours", neighbours, neighbours > 0, "at least 1")?;
     for Illusion { pair, .. } in illusions {
         layer.check_class(pair.class)?;
     }

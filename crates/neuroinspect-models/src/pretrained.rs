@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::module::Module;
-use neuroinspect_core::{Classifier, InputSpec};
+use neuroinspect_core::{Classifier, InputSpec, Precision};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -27,8 +27,6 @@ impl Saved {
     /// What a checkpoint's metadata say of the network `model`: none where they say nothing of it, as
     /// in other programs' files, where the key may mean anything.
     ///
-    /// Files of earlier versions have a key for the name (`model`) and one for the input (`input`).
-    ///
     /// # Errors
     ///
     /// [`Error::SavedInput`] when the input is none that can be followed.
@@ -38,20 +36,11 @@ impl Saved {
             file: checkpoint.file().to_owned(),
             reason,
         };
-        let name = |json: &Value| json.get("model").is_some_and(|saved| saved == model);
-        let saved: Option<Value> = match metadata.get(CLASSIFIER) {
-            Some(json) => serde_json::from_str(json)
-                .ok()
-                .filter(name)
-                .and_then(|json| json.get("input").cloned()),
-            None if metadata.get("model").is_some_and(|saved| saved == model) => {
-                let input = metadata.get("input").map(|json| serde_json::from_str(json));
-                input
-                    .transpose()
-                    .map_err(|error| wrong(error.to_string()))?
-            }
-            None => None,
-        };
+        let saved = metadata
+            .get(CLASSIFIER)
+            .and_then(|json| serde_json::from_str::<Value>(json).ok())
+            .filter(|json| json.get("model").is_some_and(|saved| saved == model))
+            .and_then(|json| json.get("input").cloned());
         let Some(json) = saved else {
             return Ok(None);
         };
@@ -121,6 +110,6 @@ impl<M: Module + Classifier + 'static> PretrainedClassifier for M {
             input: self.input().clone(),
         };
         let saved = serde_json::json!(saved).to_string();
-        save(self, Some((CLASSIFIER, &saved)), path)
+        save(self, Some((CLASSIFIER, &saved)), Precision::F32, path)
     }
 }

@@ -8,11 +8,11 @@ use std::{
     ops::{Add, Mul},
 };
 
-use neuroinspect_core::{ClassId, Unit};
+use neuroinspect_core::{ClassId, Unit, check_option};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::evaluate::{Response, similarity};
-use crate::{Error, Result};
+use crate::Result;
 
 /// What is maximised, for each image by itself: terms under sums, products and factors.
 ///
@@ -137,7 +137,6 @@ impl Objective {
     ///
     /// [`InvalidOption`](neuroinspect_core::Error::InvalidOption).
     pub fn validate(&self) -> Result<()> {
-        let refuse = |expected| Err(Error::option("objective", self.to_string(), expected));
         let not_finite = |part: &Self| match part {
             Self::Constant(number) | Self::Scale(number, _) => !number.is_finite(),
             _ => false,
@@ -146,15 +145,20 @@ impl Objective {
             Self::Sum(parts) | Self::Product(parts) => parts.is_empty(),
             _ => false,
         };
-        if self.any(&not_finite) {
-            refuse("finite numbers")
-        } else if self.any(&empty) {
-            refuse("at least one part in each sum and product")
-        } else if !self.sees_the_picture() {
-            refuse("a term that depends on the picture")
-        } else {
-            Ok(())
+        for (allowed, expected) in [
+            (!self.any(&not_finite), "finite numbers"),
+            (
+                !self.any(&empty),
+                "at least one part in each sum and product",
+            ),
+            (
+                self.sees_the_picture(),
+                "a term that depends on the picture",
+            ),
+        ] {
+            check_option("objective", self, allowed, expected)?;
         }
+        Ok(())
     }
 
     pub(crate) fn sees_total_variation(&self) -> bool {

@@ -6,11 +6,12 @@ mod spectrum;
 use std::fmt::Debug;
 
 use burn::tensor::{Device, Tensor, activation::sigmoid};
+use neuroinspect_core::check_option;
 use serde::{Deserialize, Serialize};
 
 pub use self::spectrum::{COLOR_CORRELATION, COLOR_CORRELATION_NORM};
 pub(crate) use self::{pixels::Pixels, spectrum::Spectrum};
-use crate::{Error, ImaginaryPart, Initial, Recipe, Result};
+use crate::{ImaginaryPart, Initial, Recipe, Result};
 
 /// The longest side of a picture; the two matrices of the spectrum's transform then take 256 MiB.
 const MOST_PIXELS: usize = 4096;
@@ -184,9 +185,7 @@ impl Pictures {
 }
 
 pub(crate) fn check_size(size: usize) -> Result<()> {
-    if !(2..=MOST_PIXELS).contains(&size) || !size.is_multiple_of(2) {
-        let expected = "an even number of pixels, 2 to 4096";
-        return Err(Error::option("size", size, expected));
-    }
-    Ok(())
+    let allowed = (2..=MOST_PIXELS).contains(&size) && size.is_multiple_of(2);
+    let expected = "an even number of pixels, 2 to 4096";
+    Ok(check_option("size", size, allowed, expected)?)
 }

@@ -44,6 +44,8 @@ pub(super) enum Quirk {
     Brighter(f32),
     /// Its features are no numbers.
     NoNumbers,
+    /// Its map, asked for by name, is another where it can be differentiated.
+    OtherMapByName,
 }
 
 /// A tiny classifier that counts its forward passes, as do its copies, and offers its map as a
@@ -118,9 +120,11 @@ impl Classifier for Watched {
             }
             Quirk::NoMap => (features, None),
             Quirk::NoNumbers => (features / 0.0 * 0.0, map),
-            Quirk::None | Quirk::MapByName | Quirk::WideByName | Quirk::Brighter(_) => {
-                (features, map)
-            }
+            Quirk::None
+            | Quirk::MapByName
+            | Quirk::OtherMapByName
+            | Quirk::WideByName
+            | Quirk::Brighter(_) => (features, map),
         };
         Activations { features, map }
     }
@@ -161,6 +165,9 @@ impl Classifier for Watched {
                 Ok(LayerValues::Features(wider))
             }
             ("features", _) => Ok(LayerValues::Features(features.clone())),
+            ("conv", Some(map)) if self.quirk == Quirk::OtherMapByName && map.is_tracked() => {
+                Ok(LayerValues::Map(map.clone() * 2.0))
+            }
             ("conv", Some(map)) => Ok(LayerValues::Map(map.clone())),
             _ => Err(neuroinspect_core::unknown_layer(
                 "watched",
@@ -283,8 +290,8 @@ fn units_of_other_layers_are_read_in_the_same_pass() {
     let unit = |layer: &str, channel| Objective::Unit(Unit::new(layer, UnitKind::Channel(channel)));
     let (neuron, looks) = picture(Objective::Neuron);
     let (channel, more_looks) = picture(unit("conv", 2));
-    // The one more is at images that the unit is tried on.
-    assert_eq!((looks, more_looks), (13, 14));
+    // The two more are at images that the unit is tried on.
+    assert_eq!((looks, more_looks), (13, 15));
     assert!(largest_difference(&neuron, &channel) < 1e-5);
     assert!(largest_difference(&neuron, picture(unit("conv", 3)).0) > 1e-2);
 
@@ -297,8 +304,17 @@ fn units_of_other_layers_are_read_in_the_same_pass() {
             error,
             Error::Core(CoreError::UnknownLayer { .. } | CoreError::Unit { .. })
         ));
-        assert!(net.take_looks().len() <= 1, "no step was taken");
+        assert!(net.take_looks().len() <= 2, "no step was taken");
     }
+}
+
+#[test]
+fn a_layer_that_differs_when_tracked_is_refused() {
+    let networks = Networks::of(&Watched::with(Quirk::OtherMapByName), None).unwrap();
+    let unit = Unit::new("conv", UnitKind::Channel(2));
+    let recipe = plain_recipe().with_objective(Objective::Unit(unit));
+    let error = visualize(&networks, &request(pairs([(2, 0)]), &recipe), &mut Silent).unwrap_err();
+    assert!(matches!(error, Error::DiffersWhenTracked { network, .. } if network == "watched"));
 }
 
 /// bfloat16 has 8 bits: outputs agree to a few parts in a hundred, and a picture of few steps looks

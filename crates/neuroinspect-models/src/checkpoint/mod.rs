@@ -25,7 +25,13 @@ mod report;
 mod safetensors;
 mod save;
 
-use std::{collections::BTreeMap, io::Read, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::Metadata,
+    io::Read,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use burn::{module::Module, tensor::TensorData};
 use burn_store::{
@@ -39,7 +45,7 @@ pub use module::parameter_shapes;
 use module::{Kind, check_weights, synchronize_statistics, targets};
 use names::{Reading, Readings};
 pub use report::{LoadReport, Mismatch};
-pub use save::{save, save_as};
+pub use save::save;
 
 use crate::{Error, Result};
 
@@ -65,6 +71,15 @@ pub struct Checkpoint {
     readings: Readings<burn_pack::Tensor>,
     /// The reading that counts where there is no module to compare with.
     plain: Reading<burn_pack::Tensor>,
+    /// The file that tensors are still to be read from, if any, and its state when it was opened.
+    later: Option<(PathBuf, FileState)>,
+}
+
+/// Length of a file and time of its last change.
+type FileState = (u64, Option<SystemTime>);
+
+fn state_of(metadata: &Metadata) -> FileState {
+    (metadata.len(), metadata.modified().ok())
 }
 
 impl Checkpoint {
@@ -73,7 +88,7 @@ impl Checkpoint {
     /// # Errors
     ///
     /// [`Error::Core`] when the file cannot be read, [`Error::NotACheckpoint`] when it is empty,
-    /// truncated, damaged, or holds no tensors.
+    /// truncated, damaged, holds no tensors, or changes while it is read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let unreadable = |source| {
@@ -82,7 +97,8 @@ impl Checkpoint {
         };
         let mut start = Vec::new();
         let mut file = open_regular(path)?;
-        let length = file.metadata().map_err(unreadable)?.len();
+        let metadata = file.metadata().map_err(unreadable)?;
+        let (length, state) = (metadata.len(), state_of(&metadata));
         (&mut file)
             .take(9)
             .read_to_end(&mut start)
@@ -104,7 +120,27 @@ impl Checkpoint {
         let sha256 = sha256_of_file(path)?;
         let readings = Readings::new(tensors);
         let plain = readings.unwrapped();
-        Self::new(label, sha256, BTreeMap::new(), readings, plain)
+        let mut checkpoint = Self::new(label, sha256, BTreeMap::new(), readings, plain)?;
+        checkpoint.later = Some((path.to_owned(), state));
+        checkpoint.check_unchanged()?;
+        Ok(checkpoint)
+    }
+
+    /// Checks that a file whose tensors are read when they are asked for is the one that was hashed.
+    fn check_unchanged(&self) -> Result<()> {
+        let unchanged = match &self.later {
+            Some((path, state)) => {
+                std::fs::metadata(path).is_ok_and(|now| state_of(&now) == *state)
+            }
+            None => true,
+        };
+        match unchanged {
+            true => Ok(()),
+            false => Err(not_a_checkpoint(
+                self.file.clone(),
+                "it changed while it was read; load it when it is written to no longer",
+            )),
+        }
     }
 
     /// Reads safetensors in memory; `label` stands for the file name in messages.
@@ -141,6 +177,7 @@ impl Checkpoint {
             metadata,
             readings,
             plain,
+            later: None,
         })
     }
 
@@ -215,6 +252,7 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
+    /// [`Error::NotACheckpoint`] when a PyTorch file has changed since it was opened;
     /// [`Error::WeightsDoNotFit`] when nothing fits or, if strict, when anything does not;
     /// [`Error::UnreadableTensor`] when a tensor's bytes are damaged or it holds floats where the
     /// module has integers or booleans, or the other way round; [`Error::NotFinite`] when a float is
@@ -274,6 +312,7 @@ impl Checkpoint {
             let reason = format!("only {applied} of {expected} tensors found their parameters");
             return Err(self.unreadable(model, reason));
         }
+        self.check_unchanged()?;
         *module = loaded;
         Ok(report)
     }

@@ -41,8 +41,9 @@ fn bytes(precision: Precision, values: &[f32]) -> (DType, Vec<u8>) {
 }
 
 /// Writes a module's parameters and buffers as safetensors, under PyTorch's names and in its layout,
-/// with a text under one key of the metadata beside them; floats as `f32`, integers and booleans as they are. The running
-/// statistics of batch normalisations are those after the last training step.
+/// with a text under one key of the metadata beside them. Floats are rounded to the precision, and read
+/// back to `f32`; integers and booleans are written as they are. The running statistics of batch
+/// normalisations are those after the last training step.
 ///
 /// # Errors
 ///
@@ -51,20 +52,6 @@ fn bytes(precision: Precision, values: &[f32]) -> (DType, Vec<u8>) {
 /// [`Error::Rewritten`] for a network rewritten by [passes](crate::graph::passes),
 /// [`Error::Core`] when the file cannot be written. What stood there before is then untouched.
 pub fn save(
-    module: &impl Module,
-    metadata: Option<(&str, &str)>,
-    path: impl AsRef<Path>,
-) -> Result<()> {
-    save_as(module, metadata, Precision::F32, path)
-}
-
-/// [`save`] in a number format of choice, to which floats are rounded; they are read back to `f32`
-/// either way.
-///
-/// # Errors
-///
-/// As [`save`].
-pub fn save_as(
     module: &impl Module,
     metadata: Option<(&str, &str)>,
     precision: Precision,

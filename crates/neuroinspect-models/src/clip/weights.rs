@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use super::{Clip, ClipConfig};
 use crate::{
     Checkpoint, Error, Result, Strictness,
-    checkpoint::{Precision, save_as},
+    checkpoint::{Precision, save},
 };
 
 /// Key of a safetensors file's metadata that holds the config, as open_clip's JSON.
@@ -69,9 +69,9 @@ impl Clip {
     ///
     /// # Errors
     ///
-    /// As [`save_as`].
+    /// As [`save`](save()).
     pub fn save(&self, path: impl AsRef<Path>, precision: Precision) -> Result<()> {
-        save_as(
+        save(
             self,
             Some((CONFIG, &self.config.to_json())),
             precision,

@@ -10,7 +10,7 @@ use burn::{
 };
 use neuroinspect_models::{
     Checkpoint, Error, LoadReport, Strictness,
-    checkpoint::{Precision, save, save_as},
+    checkpoint::{Precision, save},
 };
 use tempfile::{TempDir, tempdir};
 
@@ -67,6 +67,21 @@ fn every_container_and_wrapping_reads_alike() {
     }
 }
 
+/// Its tensors are read later than it was hashed.
+#[test]
+fn a_file_written_over_after_it_was_opened_is_refused() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("last.pt");
+    fs::copy(golden("checkpoints").join("zip.pt"), &path).unwrap();
+    let checkpoint = Checkpoint::open(&path).unwrap();
+    fs::copy(golden("checkpoints").join("state_dict.pt"), &path).unwrap();
+    let error = checkpoint.apply(&mut Tiny::new(), "tiny", Strictness::Strict);
+    assert!(matches!(
+        error,
+        Err(Error::NotACheckpoint { .. } | Error::UnreadableTensor { .. })
+    ));
+}
+
 #[test]
 fn every_float_type_becomes_f32() {
     let expected = made_up_weights(&Tiny::new());
@@ -97,7 +112,7 @@ fn saving_what_was_loaded_keeps_every_value() {
     original
         .apply(&mut tiny, "tiny", Strictness::Strict)
         .unwrap();
-    save(&tiny, Some(("made", "here")), &path).unwrap();
+    save(&tiny, Some(("made", "here")), Precision::F32, &path).unwrap();
 
     let saved = Checkpoint::open(&path).unwrap();
     assert_eq!(contents(&saved), contents(&original));
@@ -119,7 +134,7 @@ fn saving_twice_makes_the_same_file() {
     let path = folder.path().join("tiny.safetensors");
     let tiny = Tiny::new();
     let saved = || {
-        save(&tiny, Some(("config", "a text")), &path).unwrap();
+        save(&tiny, Some(("config", "a text")), Precision::F32, &path).unwrap();
         fs::read(&path).unwrap()
     };
     let first = saved();
@@ -137,7 +152,7 @@ fn half_precision_rounds_to_nearest() {
     original
         .apply(&mut tiny, "tiny", Strictness::Strict)
         .unwrap();
-    save_as(&tiny, None, Precision::F16, &path).unwrap();
+    save(&tiny, None, Precision::F16, &path).unwrap();
     let torchs = Checkpoint::open(golden("checkpoints").join("f16.pt")).unwrap();
     assert_eq!(
         contents(&Checkpoint::open(&path).unwrap()),
@@ -156,7 +171,7 @@ fn a_value_too_large_for_half_precision_is_not_written() {
     checkpoint
         .apply(&mut tiny, "tiny", Strictness::Strict)
         .unwrap();
-    let error = save_as(&tiny, None, Precision::F16, &path).unwrap_err();
+    let error = save(&tiny, None, Precision::F16, &path).unwrap_err();
     let Error::NotFinite { tensor, index, .. } = error else {
         panic!("{error:?}")
     };

@@ -32,7 +32,7 @@ fn an_oversized_config_in_the_metadata_is_refused() {
     ] {
         assert!(json.contains(from), "{json}");
         let metadata = Some(("config", &*json.replace(from, to)));
-        neuroinspect_models::checkpoint::save(&clip, metadata, &path).unwrap();
+        neuroinspect_models::checkpoint::save(&clip, metadata, Precision::F32, &path).unwrap();
         let error = Clip::load(&path, None, &device).unwrap_err();
         assert!(matches!(error, Error::ClipConfig { .. }), "{to}: {error}");
     }
@@ -117,7 +117,7 @@ fn weights_without_a_config_ask_for_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bare.safetensors");
     let clip = small_clip().init(&device).unwrap();
-    neuroinspect_models::checkpoint::save(&clip, None, &path).unwrap();
+    neuroinspect_models::checkpoint::save(&clip, None, Precision::F32, &path).unwrap();
     let error = Clip::load(&path, None, &device).unwrap_err();
     assert!(matches!(error, Error::NoClipConfig { .. }), "{error}");
     assert!(error.to_string().contains("ViT-B-32"));
@@ -130,7 +130,8 @@ fn a_damaged_config_in_the_metadata_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("odd.safetensors");
     let clip = small_clip().init(&device).unwrap();
-    neuroinspect_models::checkpoint::save(&clip, Some(("config", "{}")), &path).unwrap();
+    neuroinspect_models::checkpoint::save(&clip, Some(("config", "{}")), Precision::F32, &path)
+        .unwrap();
     let error = Clip::load(&path, None, &device).unwrap_err().to_string();
     assert!(
         error.contains("odd.safetensors") && error.contains("embed_dim"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use neuroinspect_core::{Error as CoreError, InputSpec, Interpolation, ResizeRule};
+use neuroinspect_core::{Error as CoreError, InputSpec, Interpolation, Precision, ResizeRule};
 use neuroinspect_models::{
     CifarResNetConfig, Error, LoadConfig, PretrainedClassifier, classifiers, init_classifier,
     load_classifier, load_classifier_from_bytes,
@@ -160,7 +160,7 @@ fn the_input_is_saved_with_the_weights() {
         let save = |model_name: &str| {
             let text = said(model_name).to_string();
             let metadata = Some(("classifier", &*text));
-            neuroinspect_models::checkpoint::save(&model, metadata, &path).unwrap();
+            neuroinspect_models::checkpoint::save(&model, metadata, Precision::F32, &path).unwrap();
         };
         save("another");
         assert_eq!(input("resnet18", plain()), tv);

@@ -12,7 +12,7 @@ use burn::{
 };
 use neuroinspect_models::{
     Checkpoint,
-    checkpoint::save,
+    checkpoint::{Precision, save},
     graph::{self, GlobalMean, GraphBuilder, Network},
 };
 use tempfile::tempdir;
@@ -118,7 +118,7 @@ fn ids(module: &impl Module) -> Vec<u64> {
 fn weights(module: &impl Module) -> BTreeMap<String, Vec<f32>> {
     let folder = tempdir().unwrap();
     let path = folder.path().join("module.safetensors");
-    save(module, None, &path).unwrap();
+    save(module, None, Precision::F32, &path).unwrap();
     let saved = Checkpoint::open(&path).unwrap();
     let names = saved.names();
     names

@@ -10,7 +10,7 @@ use burn::{
 };
 use neuroinspect_models::{
     Checkpoint, Strictness,
-    checkpoint::{Precision, save_as},
+    checkpoint::{Precision, save},
 };
 use tempfile::tempdir;
 
@@ -59,7 +59,7 @@ fn a_network_of_ones_own_reloads_the_file_it_saved() {
     let path = folder.path().join("own.safetensors");
     let own = Own::new([16_777_217, -5], [true, false]);
     for precision in [Precision::F32, Precision::F16] {
-        save_as(&own, None, precision, &path).unwrap();
+        save(&own, None, precision, &path).unwrap();
         let saved = Checkpoint::open(&path).unwrap();
         let names = [
             "head.bias",
@@ -80,7 +80,7 @@ fn a_network_of_ones_own_reloads_the_file_it_saved() {
         // Rounded to 24 bits, the step count would be another.
         assert_eq!(again.extras(), (vec![16_777_217, -5], vec![true, false]));
         let copy = folder.path().join("copy.safetensors");
-        save_as(&again, None, precision, &copy).unwrap();
+        save(&again, None, precision, &copy).unwrap();
         assert_eq!(fs::read(&path).unwrap(), fs::read(&copy).unwrap());
     }
 }

@@ -10,7 +10,6 @@ use neuroinspect_models::{
     Checkpoint, CifarResNetConfig, Error, LoadConfig, PretrainedClassifier, Strictness,
     classifiers, init_classifier, load_classifier, load_classifier_from_bytes,
 };
-use safetensors::{Dtype, tensor::TensorView};
 use tempfile::tempdir;
 
 const NAME: &str = "cifar_resnet20";
@@ -311,45 +310,4 @@ fn weights_are_rounded_to_the_precision_asked_for() {
     let bf16 = |value: f32| burn::tensor::bf16::from_f32(value).to_f32();
     assert_eq!(rounded.weight(), exact.weight().mapv(bf16));
     assert_ne!(rounded, exact);
-}
-
-/// What earlier versions have written has a key a word.
-#[test]
-fn weights_saved_by_earlier_versions_load() {
-    let bytes = include_bytes!("../../../neuroinspect/assets/scenes_classifier.safetensors");
-    let checkpoint = Checkpoint::from_bytes("the demo's", bytes.to_vec()).unwrap();
-    let said = &checkpoint.metadata();
-    let config = LoadConfig::default();
-    let loaded = load_classifier_from_bytes(NAME, bytes, &config, &Device::flex()).unwrap();
-    assert!(loaded.report.is_complete());
-    assert_eq!(said["model"], NAME);
-    assert_eq!(
-        loaded.model.decision_layer().unwrap().classes().to_string(),
-        said["classes"]
-    );
-}
-
-/// Those of earlier versions that keep their input have it in a key of its own.
-#[test]
-fn the_input_saved_by_earlier_versions_is_followed() {
-    let input = neuroinspect_core::InputSpec::new(48);
-    let json = serde_json::to_string(&input).unwrap();
-    let metadata = [("model", NAME), ("classes", "2"), ("input", &json)];
-    let metadata = metadata.map(|(key, text)| (key.to_owned(), text.to_owned()));
-    let weights = weights(2);
-    let tensors: Vec<_> = weights
-        .iter()
-        .map(|(name, (shape, values))| {
-            let bytes: Vec<u8> = values.iter().flat_map(|it| it.to_le_bytes()).collect();
-            (name, shape.clone(), bytes)
-        })
-        .collect();
-    let views = tensors.iter().map(|(name, shape, bytes)| {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap();
-        (name.as_str(), view)
-    });
-    let bytes = safetensors::serialize(views, Some(metadata.into())).unwrap();
-    let config = LoadConfig::default();
-    let loaded = load_classifier_from_bytes(NAME, &bytes[..], &config, &Device::flex()).unwrap();
-    assert_eq!(loaded.model.input(), &input);
 }
