@@ -38,7 +38,7 @@ use neuroinspect::{
     extract_features,
     models::{
         Checkpoint, CifarResNetConfig, GraphClassifier, PretrainedClassifier, Strictness,
-        clip::{Clip, ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu},
+        clip::{Clip, ClipBlocks, ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu},
         prompts::{ClassEmbeddingConfig, PromptTemplates, class_embeddings, zero_shot},
     },
 };
@@ -187,7 +187,7 @@ fn train_clip(device: &Device) -> Result<Clip> {
             patch_size: 8,
             width: 96,
             head_width: 16,
-            layers: 3,
+            layers: ClipBlocks::Transformer(3),
             ..Default::default()
         },
         text: ClipTextConfig {

@@ -3,14 +3,16 @@
 Writes, under crates/neuroinspect-models/tests/golden:
 
 - classifiers.json: of each network, one a line, how many tensors its state dict has, the SHA-256
-  of their names and shapes, and the image sizes of its golden values (none for the deeper members
-  of a family); the versions everything was made with;
-- modules.json: the paths of the modules of each network, one network a line, separated by spaces;
+  of their names and shapes, and the image sizes of its golden values (none for all but a small and a
+  large member of a family, and what has parts of its own); the versions everything was made with;
+- modules.json: the paths of the modules of each network, a number in them written as `#`, each once
+  and separated by spaces; networks that have the same are told together;
 - classifiers/NAME.safetensors: what timm's networks, and akamaster's CIFAR ResNets as defined
   below, make of formula-made weights and images, in evaluation mode. `SIZE.features`,
-  `SIZE.logits`, `SIZE.map` (the feature map summed over channels) and `SIZE.gradient` (that of a
-  weighted sum of the logits with respect to the images at every eighth pixel); in double
-  precision, and how far single precision is off is printed;
+  `SIZE.logits`, `SIZE.map` (the map of the neurons summed over channels, where it has more than a
+  pixel) and `SIZE.gradient` (that of a weighted sum of the logits with respect to the images at
+  every eighth pixel), in double precision; and with `.error` after each, by what share of the
+  largest of them PyTorch's single precision is off;
 - layers/NAME.json: values of layers in the middle of the same network on images of its first
   size, as described in golden_layers.py;
 - checkpoints/: one small network saved in the ways `torch.save` and training scripts have.
@@ -23,12 +25,15 @@ With names, writes the values of these networks alone, and leaves other files as
 the lines of classifiers.json and modules.json.
 """
 
+import functools
 import hashlib
 import json
 import math
 import pathlib
 import platform
+import re
 import sys
+from unittest import mock
 
 import numpy as np
 import safetensors
@@ -36,6 +41,7 @@ import timm
 import torch
 import torch.nn.functional as F
 from golden_layers import layer_values, write_layers
+from golden_pretrained import architectures
 from safetensors.torch import save_file
 from torch import nn
 
@@ -61,7 +67,7 @@ def weight(name, shape):
     u = formula(name, shape)
     if name.endswith("running_var"):
         value = 0.5 + u
-    elif name.endswith("weight") and len(shape) == 1:
+    elif name.endswith(("weight", "gamma")) and len(shape) == 1:
         # Mean 0.75: activations of order 1 through 50 layers. Where they grow, the gradient is
         # at the mercy of the sign of rounding errors in front of rectifiers.
         value = 0.25 + u
@@ -69,7 +75,7 @@ def weight(name, shape):
         value = 0.2 * u - 0.1
     else:
         value = (2.0 * u - 1.0) * math.sqrt(6.0 / math.prod(shape[1:]))
-    return torch.from_numpy(value.astype(np.float32))
+    return torch.from_numpy(np.asarray(value, np.float32))
 
 
 def images(size):
@@ -136,53 +142,117 @@ RESNET_LAYERS = (
     "layer3.1.bn1 layer3.1 layer4.0.conv2 layer4.0.downsample.0 layer4.1"
 )
 BOTTLENECK_LAYERS = f"{RESNET_LAYERS} layer1.1.bn3 layer3.2.conv3 layer4.2"
-LITE_LAYERS = (
+D_LAYERS = (
+    "conv1.0 conv1.4 conv1 bn1 layer1.0 layer2.0.downsample.0 layer2.0.downsample.1 "
+    "layer2.0.downsample.2 layer2 layer3.1.conv2 layer4.1"
+)
+VGG_LAYERS = "features.0 features.2 features.6 features.10 features pre_logits.fc1 pre_logits"
+EFFICIENTNET_LAYERS = (
     "conv_stem bn1 blocks.0.0.conv_dw blocks.0.0 blocks.1.0.bn2 blocks.2.1.conv_pwl blocks.2.1.bn3 "
     "blocks.2.1 blocks.4 blocks.5.2.conv_pw blocks.6.0 conv_head bn2"
 )
+SQUEEZE_LAYERS = f"{EFFICIENTNET_LAYERS} blocks.0.0.se.conv_reduce blocks.3.1.se.gate blocks.3.1.se"
+CONVNEXT_LAYERS = (
+    "stem.0 stem.1 stages.0.blocks.0.conv_dw stages.0.blocks.0 stages.1.downsample.0 "
+    "stages.1.downsample.1 stages.1.blocks.2 stages.2.blocks.4 stages.2 stages.3"
+)
+VIT_LAYERS = (
+    "patch_embed.proj patch_embed blocks.0.norm1 blocks.0.attn blocks.0.norm2 blocks.0.mlp.fc1 "
+    "blocks.0.mlp.act blocks.0.mlp blocks.0 blocks.5.attn blocks.5 blocks.10 blocks fc_norm"
+)
+SCALED_LAYERS = f"{VIT_LAYERS} blocks.0.ls1 blocks.5.ls2"
+
+# Image sizes and layers of the timm networks that have values; odd sizes tell paddings apart.
+VALUES = {
+    "resnet18": ([64], RESNET_LAYERS),
+    "resnet18d": ([75], D_LAYERS),
+    "resnet50": ([75], BOTTLENECK_LAYERS),
+    "resnet152d": ([64], D_LAYERS),
+    "resnext50_32x4d": ([64], BOTTLENECK_LAYERS),
+    "wide_resnet50_2": ([64], BOTTLENECK_LAYERS),
+    "vgg11": ([224], VGG_LAYERS),
+    "vgg19_bn": ([224], VGG_LAYERS),
+    "efficientnet_b0": ([75], SQUEEZE_LAYERS),
+    "tf_efficientnet_b7": ([75], SQUEEZE_LAYERS),
+    "tf_efficientnet_lite0": ([64, 75], EFFICIENTNET_LAYERS),
+    "convnext_tiny": ([64], CONVNEXT_LAYERS),
+    "convnext_base": ([64], CONVNEXT_LAYERS),
+    "vit_tiny_patch16_224": ([64], VIT_LAYERS),
+    "vit_medium_patch16_gap_256": ([64], SCALED_LAYERS),
+    "vit_little_patch16_reg4_gap_256": ([64], SCALED_LAYERS),
+    "vit_small_patch14_dinov2": ([56], SCALED_LAYERS),
+    "vit_small_patch14_reg4_dinov2": ([56], SCALED_LAYERS),
+    "vit_large_patch16_224": ([64], VIT_LAYERS),
+    "deit3_small_patch16_224": ([64], SCALED_LAYERS),
+}
+
+
+# timm reads the rates of stochastic depth as numbers, which those of the meta device are not.
+LINSPACE = functools.partial(torch.linspace, device="cpu")
 
 
 def networks():
-    """Name, network, image sizes, layers; odd sizes tell paddings apart."""
-    for depth in (20, 32, 44, 56):
-        yield f"cifar_resnet{depth}", CifarResNet(depth), [32] if depth == 20 else [], CIFAR_LAYERS
-    for name, sizes, layers in (
-        ("resnet18", [64], RESNET_LAYERS),
-        ("resnet34", [], RESNET_LAYERS),
-        ("resnet50", [75], BOTTLENECK_LAYERS),
-        ("resnet101", [], BOTTLENECK_LAYERS),
-        ("resnet152", [], BOTTLENECK_LAYERS),
-        ("resnext50_32x4d", [64], BOTTLENECK_LAYERS),
-        ("wide_resnet50_2", [64], BOTTLENECK_LAYERS),
-        ("tf_efficientnet_lite0", [64, 75], LITE_LAYERS),
-    ):
-        yield name, timm.create_model(name, num_classes=CLASSES), sizes, layers
+    """Name, network, image sizes, layers: for the sizes, or without parameters for none."""
+    for name in architectures():
+        if name.startswith("cifar_"):
+            depth = int(name.removeprefix("cifar_resnet"))
+            yield name, CifarResNet(depth), [32] if depth == 20 else [], CIFAR_LAYERS
+            continue
+        sizes, layers = VALUES.get(name, ([], ""))
+        # Names and shapes are those of the default size; positions of a ViT depend on it.
+        with torch.device("meta"), mock.patch("torch.linspace", LINSPACE):
+            model = timm.create_model(name, num_classes=CLASSES)
+        yield name, model, sizes, layers
+
+
+def of_size(name, model, size):
+    """The network with parameters, for images of a size."""
+    if name.startswith("cifar_"):
+        return model
+    sized = {"img_size": size} if hasattr(model, "pos_embed") else {}
+    return timm.create_model(name, num_classes=CLASSES, **sized)
+
+
+def neuron_map(model, x):
+    """Where the neurons are active: the last map, or the patches' tokens of the last block but one."""
+    if hasattr(model, "pos_embed"):
+        return model.forward_intermediates(x, indices=2, intermediates_only=True)[0]
+    x = model.forward_features(x)
+    if hasattr(model, "stem"):
+        return model.head.norm(x)
+    return model.pre_logits(x) if hasattr(model, "pre_logits") else x
 
 
 def outputs(model, x):
     x.requires_grad_()
-    feature_map = model.forward_features(x)
-    logits = model.forward_head(feature_map)
+    features = model.forward_head(model.forward_features(x), pre_logits=True)
+    logits = model(x)
     (logits * torch.arange(1.0, CLASSES + 1)).sum().backward()
     values = {
-        "map": feature_map.sum(1),
-        "features": model.forward_head(feature_map, pre_logits=True),
+        "map": neuron_map(model, x).sum(1),
+        "features": features,
         "logits": logits,
         "gradient": x.grad[:, :, ::8, ::8],
     }
+    if values["map"].shape[1:] == (1, 1):
+        del values["map"]
     return {what: value.detach() for what, value in values.items()}
 
 
-def values(name, model, sizes):
+def values(name, model, size):
     tensors = {}
-    for size in sizes:
-        truth = outputs(model.double(), images(size).double())
-        single = outputs(model.float(), images(size))
-        for what, value in truth.items():
-            error = (single[what] - value).abs().max() / value.abs().max()
-            print(f"{name} at {size} px, {what}: single precision is off by {error:.1e}")
-            tensors[f"{size}.{what}"] = value.float().contiguous()
-    path = GOLDEN / f"classifiers/{name}.safetensors"
+    truth = outputs(model.double(), images(size).double())
+    single = outputs(model.float(), images(size))
+    for what, value in truth.items():
+        error = (single[what] - value).abs().max() / value.abs().max()
+        print(f"{name} at {size} px, {what}: single precision is off by {error:.1e}", flush=True)
+        tensors[f"{size}.{what}"] = value.float().contiguous()
+        tensors[f"{size}.{what}.error"] = error.float().reshape(1)
+    return tensors
+
+
+def save(file, tensors):
+    path = GOLDEN / file
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path)
     path.chmod(0o644)
@@ -195,21 +265,26 @@ def layers(name, model, size, names, versions):
 
 
 def classifiers(chosen, versions):
-    lines, modules = [], []
+    lines, modules = [], {}
     for name, model, sizes, layer_names in networks():
-        model.eval()
         shapes = {k: list(v.shape) for k, v in sorted(state(model).items())}
         text = "".join(f"{k} {shape}\n" for k, shape in shapes.items())
         digest = hashlib.sha256(text.encode()).hexdigest()
         entry = {"count": len(shapes), "sha256": digest, "sizes": sizes}
         lines.append(f"    {json.dumps(name)}: {json.dumps(entry)}")
-        paths = " ".join(path for path, _ in model.named_modules() if path)
-        modules.append(f"    {json.dumps(name)}: {json.dumps(paths)}")
+        paths = {re.sub(r"\d+", "#", path): None for path, _ in model.named_modules() if path}
+        modules.setdefault(" ".join(paths), []).append(name)
         if sizes and (not chosen or name in chosen):
-            made = {k: weight(k, tuple(shape)) for k, shape in shapes.items()}
-            model.load_state_dict(made, strict=False)
-            values(name, model, sizes)
-            layers(name, model, sizes[0], layer_names, versions)
+            tensors = {}
+            for size in sizes:
+                sized = of_size(name, model, size).eval()
+                made = {k: weight(k, tuple(v.shape)) for k, v in state(sized).items()}
+                sized.load_state_dict(made, strict=False)
+                tensors |= values(name, sized, size)
+                if size == sizes[0]:
+                    layers(name, sized, size, layer_names, versions)
+            save(f"classifiers/{name}.safetensors", tensors)
+    modules = [f"    {json.dumps(' '.join(names))}: {json.dumps(of)}" for of, names in modules.items()]
     head = f'  "versions": {json.dumps(versions)},\n  "models": {{\n'
     for file, entries in {"classifiers.json": lines, "modules.json": modules}.items():
         text = "{\n" + head + ",\n".join(entries) + "\n  }\n}\n"

@@ -5,17 +5,26 @@
 
 Needs torch, open_clip_torch and safetensors. Also writes `layers/clip.json` beside the first
 argument: values of layers in the image tower, in double precision and with the exact GELU, as
-golden_layers.py describes, tokens as [N, T, C]. With the second argument also writes
-`mini_clip.json`. A small model is filled by the formula of `fill`, which tests/clip_golden.rs
-repeats, so that no weights need to be stored.
+golden_layers.py describes, tokens as [N, T, C]; and `layers/clip_resnet.json`, the same of a small
+ResNet. With the second argument also writes `mini_clip.json`. The small transformer is filled by the
+formula of `fill`, which tests/clip_golden.rs repeats, the ResNet by that of golden_classifiers.py, so
+that no weights need to be stored.
+
+    python tools/golden_clip.py --hugging-face
+
+writes `clip_hugging_face.json` in the crate's golden folder: names and shapes of a small `CLIPModel`
+of transformers, and what it makes of weights by the formula of golden_classifiers.py. Needs
+transformers.
 """
 
+import hashlib
 import json
 import sys
 from pathlib import Path
 
 import open_clip
 import torch
+from golden_classifiers import GOLDEN, state, weight
 from golden_layers import layer_values, write_layers
 from safetensors import safe_open
 from safetensors.torch import load_file
@@ -38,6 +47,21 @@ CONFIG = {
         "layers": 2,
     },
 }
+RESNET_CONFIG = {
+    **CONFIG,
+    "vision_cfg": {
+        "image_size": 64,
+        "layers": [1, 2, 1, 1],
+        "width": 16,
+        "patch_size": None,
+    },
+}
+RESNET_LAYERS = (
+    "visual.conv1 visual.bn1 visual.act3 visual.avgpool visual.layer1.0.downsample.0 visual.layer1.0 "
+    "visual.layer2.0.avgpool visual.layer2.0.downsample.-1 visual.layer2.1 visual.layer3 "
+    "visual.layer4 visual.attnpool"
+)
+PRESETS = "ViT-B-32 ViT-B-16 ViT-L-14 ViT-L-14-336 ViT-H-14 RN50 RN101 RN50x4".split()
 # In the order of computation: of a block, what the attention and the MLP add to its tokens, and
 # its own output.
 LAYERS = (
@@ -93,23 +117,74 @@ def rounded(tensor):
     return [[float(f"{value:.8g}") for value in row] for row in tensor.tolist()]
 
 
-def layers(path):
-    clip = open_clip.CLIP(**CONFIG).eval()
-    fill_model(clip)
-    size = CONFIG["vision_cfg"]["image_size"]
-    found = layer_values(clip.double(), LAYERS.split(), images(size).double())
+def layers(path, clip, config, names):
+    size = config["vision_cfg"]["image_size"]
+    found = layer_values(clip.double(), names.split(), images(size).double())
     header = {"torch": torch.__version__, "open_clip": open_clip.__version__}
     write_layers(path, {"versions": header, "size": size}, found)
 
 
-def parameters(name):
+def resnet():
+    """A small CLIP with a ResNet, filled by the formula of golden_classifiers.py."""
+    clip = open_clip.CLIP(**RESNET_CONFIG).eval()
+    made = {name: weight(name, tuple(value.shape)) for name, value in state(clip).items()}
+    clip.load_state_dict(made, strict=False)
+    return clip
+
+
+def shapes(name):
+    """How many tensors a preset has, and the SHA-256 of their names and shapes."""
     with torch.device("meta"):
         model = open_clip.CLIP(**open_clip.get_model_config(name))
-    return sum(parameter.numel() for parameter in model.parameters())
+    # Burn has no scalars.
+    found = {key: list(value.shape) or [1] for key, value in sorted(state(model).items())}
+    text = "".join(f"{key} {shape}\n" for key, shape in found.items())
+    return {"count": len(found), "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
-def write(path, golden):
-    golden = {"made_with": f"torch {torch.__version__}, open_clip {open_clip.__version__}", **golden}
+@torch.no_grad()
+def hugging_face():
+    import transformers
+
+    vision, text = CONFIG["vision_cfg"], CONFIG["text_cfg"]
+    config = transformers.CLIPConfig(
+        projection_dim=CONFIG["embed_dim"],
+        vision_config={
+            "hidden_size": vision["width"],
+            "intermediate_size": int(vision["width"] * vision["mlp_ratio"]),
+            "num_hidden_layers": vision["layers"],
+            "num_attention_heads": vision["width"] // vision["head_width"],
+            "image_size": vision["image_size"],
+            "patch_size": vision["patch_size"],
+            "hidden_act": "quick_gelu",
+        },
+        text_config={
+            "hidden_size": text["width"],
+            "intermediate_size": 4 * text["width"],
+            "num_hidden_layers": text["layers"],
+            "num_attention_heads": text["heads"],
+            "hidden_act": "quick_gelu",
+            # That of old configurations, under which a text is read at its highest token.
+            "eos_token_id": 2,
+        },
+    )
+    clip = transformers.CLIPModel(config).eval()
+    shapes = {name: list(value.shape) for name, value in sorted(clip.state_dict().items())}
+    made = {name: weight(name, tuple(shape)) for name, shape in shapes.items()}
+    clip.load_state_dict(made)
+    tokens = open_clip.SimpleTokenizer()(PROMPTS)
+    pooled = lambda found: getattr(found, "pooler_output", found)
+    golden = {
+        "prompts": PROMPTS,
+        "image": rounded(pooled(clip.get_image_features(pixel_values=images(vision["image_size"])))),
+        "text": rounded(pooled(clip.get_text_features(input_ids=tokens))),
+        "shapes": shapes,
+    }
+    write(GOLDEN / "clip_hugging_face.json", golden, f"transformers {transformers.__version__}")
+
+
+def write(path, golden, by=f"open_clip {open_clip.__version__}"):
+    golden = {"made_with": f"torch {torch.__version__}, {by}", **golden}
     items = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in golden.items()]
     path.write_text("{\n" + ",\n".join(items) + "\n}\n")
 
@@ -132,11 +207,18 @@ def main():
             "config": CONFIG,
             "prompts": PROMPTS,
             **features,
-            "parameters": {name: parameters(name) for name in ["ViT-B-32", "ViT-B-16", "ViT-L-14"]},
+            "resnet": {
+                "config": RESNET_CONFIG,
+                "image": rounded(resnet().encode_image(images(RESNET_CONFIG["vision_cfg"]["image_size"]))),
+            },
+            "presets": {name: shapes(name) for name in PRESETS},
             "tokens": [[text, tokenizer(text)[0].tolist()] for text in TEXTS],
         },
     )
-    layers(out.parent / "layers/clip.json")
+    clip = open_clip.CLIP(**CONFIG).eval()
+    fill_model(clip)
+    layers(out.parent / "layers/clip.json", clip, CONFIG, LAYERS)
+    layers(out.parent / "layers/clip_resnet.json", resnet(), RESNET_CONFIG, RESNET_LAYERS)
     if len(sys.argv) > 2:
         with safe_open(sys.argv[2], "pt") as file:
             config = json.loads(file.metadata()["config"])
@@ -153,4 +235,7 @@ def main():
         )
 
 
-main()
+if sys.argv[1] == "--hugging-face":
+    hugging_face()
+else:
+    main()

@@ -11,10 +11,10 @@ use neuroinspect_core::{
 
 use crate::{
     Error, Result,
-    families::IMAGES,
+    families::{IMAGES, MAP},
     graph::{
-        Graph, Network, Node, Op, Parameter, Value, ValueId, module_of_network,
-        passes::fold_batch_norm,
+        Graph, Network, Node, Op, Parameter, Permute, Reshape, Slice, Value, ValueId,
+        module_of_network, passes::fold_batch_norm,
     },
     layers::Layers,
 };
@@ -87,15 +87,21 @@ impl Head {
         {
             pooled = *input;
         }
-        let map = match (&graph.node(pooled).op, &graph.node(pooled).inputs[..]) {
-            (Op::GlobalMean(_), [map]) => Some(*map),
-            _ => None,
-        };
+        let map = graph.find(MAP).ok().or_else(|| {
+            match (&graph.node(pooled).op, &graph.node(pooled).inputs[..]) {
+                (Op::GlobalMean(_), [map]) => Some(*map),
+                _ => None,
+            }
+        });
         Ok(Self {
             layer: head,
             features,
             map,
         })
+    }
+
+    pub(crate) fn layer(&self) -> ValueId {
+        self.layer
     }
 
     /// Number of neurons.
@@ -156,7 +162,54 @@ impl GraphClassifier {
             };
             return Err(Error::Graph { reason });
         }
+        // One pixel tells nothing of where.
+        let map = self.head.map;
+        self.head.map = map.filter(|map| !matches!(shapes[map.0][..], [_, _, 1, 1]));
         self.input = input;
+        Ok(self)
+    }
+
+    /// Sets which layer shows where in the image the neurons are active, its channels one by one: a map
+    /// `[N, D, h, w]`, or tokens `[N, T, D]`, of which the last are the patches'.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownNode`] for a name that no layer has, [`Error::Node`] for one that has not one channel
+    /// for each neuron.
+    pub fn with_map(mut self, layer: &str) -> Result<Self> {
+        let graph = self.network.graph();
+        let neurons = self.head.neurons(graph);
+        let own = self.head.map.map(|map| graph.shape(map));
+        let id = graph.find(layer)?;
+        self.head.map = Some(match (graph.shape(id), own) {
+            (&[_, channels, _, _], _) if channels == neurons => id,
+            (&[_, tokens, channels], Some(&[_, _, height, width]))
+                if channels == neurons && tokens >= height * width =>
+            {
+                let length = height * width;
+                let patches = Slice {
+                    axis: 1,
+                    start: tokens - length,
+                    length,
+                };
+                let axes = vec![0, 2, 1];
+                let shape = vec![0, 0, height as i64, width as i64];
+                let steps: [Op; 3] = [
+                    patches.into(),
+                    Permute { axes }.into(),
+                    Reshape { shape }.into(),
+                ];
+                let (network, map) = self.network.with_steps(id, steps)?;
+                self.network = network;
+                map
+            }
+            (found, _) => {
+                let reason = format!(
+                    "expected a map [N, {neurons}, h, w] or tokens [N, T, {neurons}] of the {neurons} neurons, found {found:?}"
+                );
+                return Err(Error::node(layer, reason));
+            }
+        });
         Ok(self)
     }
 

@@ -13,14 +13,15 @@ pub enum Error {
     #[error(transparent)]
     Core(#[from] neuroinspect_core::Error),
     /// No model has this name.
-    #[error("no model is named '{name}';{} known: {known}", meant(.nearest))]
+    #[error(
+        "no model is named '{name}';{} `neuroinspect models`, or classifiers() in code, lists all",
+        meant(.nearest)
+    )]
     UnknownModel {
         /// The name given.
         name: String,
         /// The registered name most like it, if one is like enough to be meant.
         nearest: Option<String>,
-        /// All registered names, without timm's tags.
-        known: String,
     },
     /// A model is known, and weights of it with this tag of timm's are not.
     #[error(

@@ -23,7 +23,7 @@ pub fn formula(name: &str, len: usize) -> impl Iterator<Item = f64> {
 /// The values of the weight `name` of shape `shape`, after its kind; as `weight` in
 /// `tools/golden_classifiers.py`.
 ///
-/// Running variances are in `[0.5, 1.5)`, scales of a normalisation in `[0.25, 1.25)`, other
+/// Running variances are in `[0.5, 1.5)`, scales of a normalisation or a layer in `[0.25, 1.25)`, other
 /// vectors in `[-0.1, 0.1)`, and matrices and filters uniform with variance `2 / fan_in`.
 pub fn weight(name: &str, shape: &[usize]) -> Vec<f32> {
     let vector = shape.len() == 1;
@@ -32,7 +32,7 @@ pub fn weight(name: &str, shape: &[usize]) -> Vec<f32> {
         .map(|u| {
             let value = if name.ends_with("running_var") {
                 0.5 + u
-            } else if name.ends_with("weight") && vector {
+            } else if vector && ["weight", "gamma"].iter().any(|it| name.ends_with(it)) {
                 0.25 + u
             } else if vector {
                 0.2 * u - 0.1

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use burn::tensor::Device;
 use neuroinspect_core::{InputSpec, Interpolation, ResizeRule};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Clip, file, tokenizer::VOCABULARY};
 use crate::{Error, Result, graph::Function};
@@ -12,7 +12,7 @@ use crate::{Error, Result, graph::Function};
 /// Ending of a preset's name that asks for [`Gelu::Quick`].
 const QUICK: &str = "-quickgelu";
 
-/// The shape of a CLIP with a vision transformer: open_clip's model config.
+/// The shape of a CLIP: open_clip's model config.
 ///
 /// Reads and writes the JSON of open_clip's `model_configs`, and of the `open_clip_config.json` that
 /// lies beside weights on Hugging Face: the same as `model_cfg`, and the preprocessing as
@@ -86,16 +86,33 @@ impl From<Gelu> for Function {
 pub struct ClipVisionConfig {
     /// Side `S` of the square images, in pixels.
     pub image_size: usize,
-    /// Number of transformer blocks.
-    pub layers: usize,
-    /// Width of a token.
+    /// The blocks: of a transformer, or of a ResNet.
+    pub layers: ClipBlocks,
+    /// Width of a token; of a ResNet that of its first stage's bottlenecks, an even number.
     pub width: usize,
-    /// Width of one attention head; divides `width`.
+    /// Width of one attention head; divides `width`, or 32 times that of a ResNet.
     pub head_width: usize,
-    /// Width of a block's hidden layer as a multiple of `width`.
+    /// Width of a transformer block's hidden layer as a multiple of `width`.
     pub mlp_ratio: f64,
-    /// Side of a square patch, in pixels.
+    /// Side of a transformer's square patch, in pixels.
+    #[serde(deserialize_with = "patch_size")]
     pub patch_size: usize,
+}
+
+/// What an image tower is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ClipBlocks {
+    /// So many blocks of a transformer.
+    Transformer(usize),
+    /// So many bottlenecks in the four stages of a ResNet, CLIP's own.
+    ResNet([usize; 4]),
+}
+
+/// A ResNet's is null in open_clip's files, and of no meaning.
+fn patch_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let size = Option::deserialize(deserializer)?;
+    Ok(size.unwrap_or(ClipVisionConfig::default().patch_size))
 }
 
 /// The shape of the text tower. The defaults are open_clip's: those of ViT-B-16.
@@ -120,7 +137,7 @@ impl Default for ClipVisionConfig {
     fn default() -> Self {
         Self {
             image_size: 224,
-            layers: 12,
+            layers: ClipBlocks::Transformer(12),
             width: 768,
             head_width: 64,
             mlp_ratio: 4.0,
@@ -149,13 +166,23 @@ impl ClipConfig {
     /// MetaCLIP's, DFN's and some of LAION-400M's; LAION-2B's and DataComp's need the plain ones.
     /// open_clip's list of pretrained weights says which. Nothing in the weights tells: with the
     /// wrong one they load, and the embeddings are worse.
-    pub const PRESETS: [&'static str; 6] = [
+    pub const PRESETS: [&'static str; 16] = [
         "ViT-B-32",
         "ViT-B-32-quickgelu",
         "ViT-B-16",
         "ViT-B-16-quickgelu",
         "ViT-L-14",
         "ViT-L-14-quickgelu",
+        "ViT-L-14-336",
+        "ViT-L-14-336-quickgelu",
+        "ViT-H-14",
+        "ViT-H-14-quickgelu",
+        "RN50",
+        "RN50-quickgelu",
+        "RN101",
+        "RN101-quickgelu",
+        "RN50x4",
+        "RN50x4-quickgelu",
     ];
 
     /// Mean of the images OpenAI's CLIP was trained on, per channel of `[0, 1]`.
@@ -268,28 +295,10 @@ impl ClipConfig {
     pub fn validate(&self) -> Result<()> {
         let Self { vision, text, .. } = self;
         width("embed_dim", self.embed_dim)?;
-        layers("vision_cfg.layers", vision.layers)?;
-        width("vision_cfg.width", vision.width)?;
-        let (patch, image) = (vision.patch_size, vision.image_size);
-        let expected = "1 to 4096";
-        let largest = InputSpec::MAX_SIZE;
-        within(1..=largest, "vision_cfg.patch_size", patch, expected)?;
-        let expected = "patch_size to 4096, and at most 64 times patch_size";
-        let sizes = patch..=largest.min(64 * patch);
-        within(sizes, "vision_cfg.image_size", image, expected)?;
-        let expected = "a divisor of vision_cfg.width";
-        divides(
-            "vision_cfg.head_width",
-            vision.head_width,
-            vision.width,
-            expected,
-        )?;
-        ratio("vision_cfg.mlp_ratio", vision.mlp_ratio, vision.width)?;
-        let expected =
-            "so few patches, or heads so wide, that attention weights take at most 1 GiB";
-        let (heads, side) = (vision.width / vision.head_width, image / patch);
-        let fits = attention_fits(heads, side * side + 1);
-        check(fits, "vision_cfg.image_size", image, expected)?;
+        match vision.layers {
+            ClipBlocks::Transformer(blocks) => vision.check_transformer(blocks)?,
+            ClipBlocks::ResNet(stages) => vision.check_resnet(stages)?,
+        }
 
         layers("text_cfg.layers", text.layers)?;
         width("text_cfg.width", text.width)?;
@@ -333,6 +342,49 @@ impl ClipConfig {
             }
             ResizeRule::Squash => Ok(()),
         }
+    }
+}
+
+impl ClipVisionConfig {
+    fn check_transformer(&self, blocks: usize) -> Result<()> {
+        layers("vision_cfg.layers", blocks)?;
+        width("vision_cfg.width", self.width)?;
+        let (patch, image) = (self.patch_size, self.image_size);
+        let expected = "1 to 4096";
+        let largest = InputSpec::MAX_SIZE;
+        within(1..=largest, "vision_cfg.patch_size", patch, expected)?;
+        let expected = "patch_size to 4096, and at most 64 times patch_size";
+        let sizes = patch..=largest.min(64 * patch);
+        within(sizes, "vision_cfg.image_size", image, expected)?;
+        let expected = "a divisor of vision_cfg.width";
+        let option = "vision_cfg.head_width";
+        divides(option, self.head_width, self.width, expected)?;
+        ratio("vision_cfg.mlp_ratio", self.mlp_ratio, self.width)?;
+        self.check_attention(self.width, image / patch)
+    }
+
+    fn check_resnet(&self, stages: [usize; 4]) -> Result<()> {
+        for blocks in stages {
+            layers("vision_cfg.layers", blocks)?;
+        }
+        let fits = (2..=512).contains(&self.width) && self.width.is_multiple_of(2);
+        let expected = "an even number from 2 to 512";
+        check(fits, "vision_cfg.width", self.width, expected)?;
+        let image = self.image_size;
+        let fits = (32..=2048).contains(&image) && image.is_multiple_of(32);
+        let expected = "a multiple of 32, to 2048";
+        check(fits, "vision_cfg.image_size", image, expected)?;
+        let (option, width) = ("vision_cfg.head_width", 32 * self.width);
+        divides(option, self.head_width, width, "a divisor of 32 widths")?;
+        self.check_attention(width, image / 32)
+    }
+
+    /// Checks the attention over a square of tokens and one more.
+    fn check_attention(&self, width: usize, side: usize) -> Result<()> {
+        let expected =
+            "so few patches, or heads so wide, that attention weights take at most 1 GiB";
+        let fits = attention_fits(width / self.head_width, side * side + 1);
+        check(fits, "vision_cfg.image_size", self.image_size, expected)
     }
 }
 

@@ -1,9 +1,10 @@
-//! CLIP with a vision transformer, exactly as open_clip has it.
+//! CLIP, exactly as open_clip has it.
 //!
 //! CLIP (Radford et al. 2021, arXiv 2103.00020) maps images and texts into one space. The image
 //! tower cuts an image into patches, embeds each by a linear map, puts a learned class token in
 //! front, adds learned positions, and runs a pre-norm transformer; the class token, normalised
-//! and projected, is the image's embedding. The text tower embeds byte-pair tokens, adds learned
+//! and projected, is the image's embedding. Or it is a ResNet, whose last map's mean attends to the
+//! map's pixels. The text tower embeds byte-pair tokens, adds learned
 //! positions, runs a transformer in which a token sees only those before it, and projects the
 //! end-of-text token. Training pulls matching pairs together in cosine similarity, multiplied by
 //! `exp(logit_scale)`.
@@ -15,7 +16,7 @@
 //! ```
 //! use burn::tensor::{Device, Tensor};
 //! use neuroinspect_core::{ImageTextEncoder, LayerValues};
-//! use neuroinspect_models::clip::{ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu};
+//! use neuroinspect_models::clip::{ClipBlocks, ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let config = ClipConfig {
@@ -26,7 +27,7 @@
 //!         patch_size: 8,
 //!         width: 16,
 //!         head_width: 8,
-//!         layers: 1,
+//!         layers: ClipBlocks::Transformer(1),
 //!         ..Default::default()
 //!     },
 //!     text: ClipTextConfig { width: 16, heads: 2, layers: 1, ..Default::default() },
@@ -49,11 +50,12 @@
 
 mod config;
 mod file;
+mod resnet;
 mod tokenizer;
 mod towers;
 mod weights;
 
-pub use config::{ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu};
+pub use config::{ClipBlocks, ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu};
 pub use tokenizer::tokenize;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -62,7 +64,10 @@ use neuroinspect_core::{ImageTextEncoder, InputSpec, LayerInfo, LayerValues, Pre
 use crate::{
     Error, Result,
     families::IMAGES,
-    graph::{Network, Value, ValueId, module_of_network, passes::only_tokens_read},
+    graph::{
+        Network, Value, ValueId, module_of_network,
+        passes::{fold_batch_norm, only_tokens_read},
+    },
     layers::Layers,
 };
 use towers::{LOGIT_SCALE, TOKENS, Towers, VISUAL};
@@ -281,11 +286,14 @@ impl ImageTextEncoder for Clip {
         self.logit_scale().device()
     }
 
-    /// Computes of the image tower's last block no more than its class token needs.
+    /// Computes of the image tower's last block no more than its class token needs, and batch normalisation
+    /// with the convolution before it.
     fn fold(&mut self) -> neuroinspect_core::Result<()> {
         let graph = self.network.graph();
         let names = [self.image, self.text, self.logit_scale].map(|id| &graph.node(id).name[..]);
-        let folded = only_tokens_read(&self.network, &names).and_then(|network| {
+        let folded = fold_batch_norm(&self.network);
+        let folded = folded.and_then(|network| only_tokens_read(&network, &names));
+        let folded = folded.and_then(|network| {
             let find = |name| network.graph().find(name);
             let [image, text, scale] = names.map(find);
             Ok((image?, text?, scale?, network))

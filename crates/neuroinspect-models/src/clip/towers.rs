@@ -2,16 +2,16 @@
 
 use burn::nn::Initializer;
 
-use super::{ClipConfig, ClipTextConfig, config::hidden_width};
+use super::{ClipBlocks, ClipConfig, ClipTextConfig, config::hidden_width, resnet::resnet_tower};
 use crate::{
     Result,
     families::{
         IMAGES,
-        transformer::{BlockInitial, BlockNames, TransformerBlock},
+        transformer::{BlockInitial, BlockNames, TransformerBlock, tokens_of_map, with_tokens},
     },
     graph::{
-        AddPositions, ArgmaxPool, Attention, Concat, Conv2d, Embedding, Expand, Flatten, Graph,
-        GraphBuilder, LayerNorm, MatMul, Padding, Permute, Reshape, ValueId, pytorch_uniform,
+        AddPositions, ArgmaxPool, Attention, Conv2d, Embedding, Graph, GraphBuilder, LayerNorm,
+        MatMul, Padding, Reshape, ValueId, pytorch_uniform,
     },
 };
 
@@ -34,34 +34,49 @@ pub(super) struct Towers {
 impl Towers {
     pub(super) fn new(config: &ClipConfig) -> Result<Self> {
         let mut g = GraphBuilder::new();
-        let image = image_tower(&mut g, config);
+        let size = config.vision.image_size;
+        let images = g.input(IMAGES, [3, size, size]);
+        let image = match config.vision.layers {
+            ClipBlocks::Transformer(blocks) => image_tower(&mut g, config, blocks, images),
+            ClipBlocks::ResNet(stages) => resnet_tower(&mut g, config, stages, images),
+        };
+        let image = g.module(VISUAL, image);
         let text = text_tower(&mut g, config);
-        g.parameter(LOGIT_SCALE, [1]);
         let value = (1.0f64 / 0.07).ln();
-        g.initialize(LOGIT_SCALE, Initializer::Constant { value });
+        g.drawn(LOGIT_SCALE, [1], Initializer::Constant { value });
         let graph = g.finish()?;
         Ok(Self { graph, image, text })
     }
 }
 
 /// open_clip's `VisionTransformer` with its defaults: learned positions, class-token pooling.
-fn image_tower(g: &mut GraphBuilder, config: &ClipConfig) -> ValueId {
+fn image_tower(
+    g: &mut GraphBuilder,
+    config: &ClipConfig,
+    count: usize,
+    images: ValueId,
+) -> ValueId {
     let vision = &config.vision;
     let (width, patch, size) = (vision.width, vision.patch_size, vision.image_size);
     let tokens = (size / patch).pow(2) + 1;
     let scaled = normal((width as f64).powf(-0.5));
 
-    let images = g.input(IMAGES, [3, size, size]);
     let patches = Conv2d::new(width, patch)
         .with_stride(patch)
         .with_padding(Padding::both(0));
     let x = g.layer("visual.conv1", patches, [images]);
     g.initialize("visual.conv1.weight", pytorch_uniform());
-    let x = patch_tokens(g, x);
-    let class = own(g, "visual.class_embedding", [width], &scaled);
-    let x = with_class_token(g, class, x);
+    let x = tokens_of_map(g, x);
+    let class = g.drawn("visual.class_embedding", [width], scaled.clone());
+    let shape = vec![1, 1, -1];
+    let class = g.step(Reshape { shape }, [class]);
+    let x = with_tokens(g, class, x);
     // Images of another size than `S` have more or fewer tokens than there are positions: an error.
-    let positions = own(g, "visual.positional_embedding", [tokens, width], &scaled);
+    let positions = g.drawn(
+        "visual.positional_embedding",
+        [tokens, width],
+        scaled.clone(),
+    );
     let x = g.add(x, positions);
     let x = g.layer("visual.ln_pre", LayerNorm::default(), [x]);
     let block = TransformerBlock {
@@ -69,6 +84,7 @@ fn image_tower(g: &mut GraphBuilder, config: &ClipConfig) -> ValueId {
         hidden: hidden_width(width, vision.mlp_ratio),
         function: config.gelu.into(),
         norm: LayerNorm::default(),
+        scale: None,
         names: BlockNames::OPEN_CLIP,
         initial: BlockInitial {
             heads: Initializer::XavierUniform { gain: 1.0 },
@@ -77,12 +93,11 @@ fn image_tower(g: &mut GraphBuilder, config: &ClipConfig) -> ValueId {
             output: pytorch_uniform(),
         },
     };
-    let x = blocks(g, &block, "visual.transformer", vision.layers, x);
+    let x = blocks(g, &block, "visual.transformer", count, x);
     let x = g.layer("visual.ln_post", LayerNorm::default(), [x]);
     let x = g.select(1, 0, x);
-    let projection = own(g, "visual.proj", [width, config.embed_dim], &scaled);
-    let x = g.step(MatMul {}, [x, projection]);
-    g.module(VISUAL, x)
+    let projection = g.drawn("visual.proj", [width, config.embed_dim], scaled);
+    g.step(MatMul {}, [x, projection])
 }
 
 /// open_clip's text tower with its defaults: causal attention, read at the end of text.
@@ -107,6 +122,7 @@ fn text_tower(g: &mut GraphBuilder, config: &ClipConfig) -> ValueId {
         hidden: hidden_width(width, text.mlp_ratio),
         function: config.gelu.into(),
         norm: LayerNorm::default(),
+        scale: None,
         names: BlockNames::OPEN_CLIP,
         initial: BlockInitial {
             heads: normal(attention),
@@ -119,23 +135,8 @@ fn text_tower(g: &mut GraphBuilder, config: &ClipConfig) -> ValueId {
     let x = g.layer("ln_final", LayerNorm::default(), [x]);
     let x = g.step(ArgmaxPool {}, [x, tokens]);
     let shape = [width, config.embed_dim];
-    let projection = own(g, "text_projection", shape, &normal(attention));
+    let projection = g.drawn("text_projection", shape, normal(attention));
     g.step(MatMul {}, [x, projection])
-}
-
-/// A map `[N, W, h, w]` as tokens, row by row: `[N, h * w, W]`.
-fn patch_tokens(g: &mut GraphBuilder, map: ValueId) -> ValueId {
-    let x = g.step(Flatten { from: 2, to: 3 }, [map]);
-    let axes = vec![0, 2, 1];
-    g.step(Permute { axes }, [x])
-}
-
-/// A token `[W]` before those of every image: `[N, T, W]` to `[N, T + 1, W]`.
-fn with_class_token(g: &mut GraphBuilder, class: ValueId, x: ValueId) -> ValueId {
-    let shape = vec![1, 1, -1];
-    let class = g.step(Reshape { shape }, [class]);
-    let class = g.step(Expand {}, [class, x]);
-    g.step(Concat { axis: 1 }, [class, x])
 }
 
 /// `count` blocks after each other, as open_clip's `Transformer`.
@@ -151,19 +152,7 @@ fn blocks(
     g.module(path, x)
 }
 
-/// A parameter as a value, with its first values.
-fn own(
-    g: &mut GraphBuilder,
-    name: &str,
-    shape: impl Into<Vec<usize>>,
-    start: &Initializer,
-) -> ValueId {
-    let value = g.parameter(name, shape);
-    g.initialize(name, start.clone());
-    value
-}
-
 /// Normal of mean 0.
-fn normal(std: f64) -> Initializer {
+pub(super) fn normal(std: f64) -> Initializer {
     Initializer::Normal { mean: 0.0, std }
 }

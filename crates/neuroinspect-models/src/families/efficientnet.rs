@@ -1,28 +1,22 @@
-//! EfficientNet-Lite0.
+//! EfficientNets, and their Lite versions.
 
 use super::{IMAGES, Size, check_classes};
 use crate::{
     Result,
-    graph::{BatchNorm, Conv2d, Function, GlobalMean, Graph, GraphBuilder, Padding, ValueId},
+    graph::{
+        BatchNorm, Conv2d, Function, GlobalMean, Graph, GraphBuilder, Padding, Reshape, ValueId,
+    },
 };
 
-/// Channels of the stem.
+/// Channels of the stem of B0.
 const STEM: usize = 32;
 
-/// Channels of the head's convolution: the neurons.
+/// Channels of the head's convolution in B0: the neurons.
 const NEURONS: usize = 1280;
 
-/// A stage of equal blocks; the first has the stride and changes the channels.
-struct Stage {
-    blocks: usize,
-    kernel: usize,
-    stride: usize,
-    /// Channels inside a block for each channel into it.
-    expansion: usize,
-    channels: usize,
-}
-
-/// The stages of B0; Lite0 keeps their widths. `[blocks, kernel, stride, expansion, channels]`.
+/// The stages of B0: `[blocks, kernel, stride, expansion, channels]`. Expansion is the number of
+/// channels inside a block for each channel into it; the first block of a stage has the stride, and
+/// changes the channels.
 const STAGES: [[usize; 5]; 7] = [
     [1, 3, 1, 1, 16],
     [2, 3, 2, 6, 24],
@@ -33,87 +27,175 @@ const STAGES: [[usize; 5]; 7] = [
     [1, 3, 1, 6, 320],
 ];
 
-/// EfficientNet-Lite0, timm's `tf_efficientnet_lite0`: 1280 neurons, the channels after the head's
-/// convolution, normalisation and ReLU6.
-///
-/// Tan and Le, *EfficientNet*, ICML 2019, without squeeze-and-excitation and with ReLU6 for Swish;
-/// padded as TensorFlow does (`SAME`), like timm's `tf_` models (`_efficientnet_blocks.py`,
-/// `padding.py`), whose names it has.
-pub(crate) fn efficientnet_lite0(size: Size) -> Result<Graph> {
-    check_classes(size.classes)?;
-    let mut g = GraphBuilder::new();
-    let x = g.input(IMAGES, [3, size.image, size.image]);
-    let x = g.layer("conv_stem", conv(STEM, 3).with_stride(2), [x]);
-    let mut x = norm_act(&mut g, "bn1", x);
-    for (index, [blocks, kernel, stride, expansion, channels]) in STAGES.into_iter().enumerate() {
-        let stage = Stage {
-            blocks,
-            kernel,
-            stride,
-            expansion,
-            channels,
-        };
-        x = stage.emit(&mut g, &format!("blocks.{index}"), x);
-    }
-    let x = g.module("blocks", x);
-    let x = g.layer("conv_head", conv(NEURONS, 1), [x]);
-    let x = norm_act(&mut g, "bn2", x);
-    let x = g.layer("global_pool", GlobalMean {}, [x]);
-    g.linear("classifier", size.classes, x);
-    g.finish()
+/// An EfficientNet (Tan and Le, ICML 2019), B0 made wider and deeper; the channels after the head's
+/// convolution, normalisation and activation are the neurons. As timm has it (`efficientnet.py`,
+/// `_efficientnet_blocks.py`), whose names it bears.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EfficientNetConfig {
+    /// Channels and blocks for each of B0's.
+    width: f64,
+    depth: f64,
+    lite: bool,
+    /// Whether it pads as TensorFlow, and normalises with its constant.
+    tensorflow: bool,
 }
 
-impl Stage {
-    fn emit(&self, g: &mut GraphBuilder, name: &str, mut x: ValueId) -> ValueId {
-        for index in 0..self.blocks {
-            let stride = if index == 0 { self.stride } else { 1 };
-            x = self.block(g, &format!("{name}.{index}"), stride, x);
+impl EfficientNetConfig {
+    /// B0, with so many times the channels and the blocks, padded as in PyTorch.
+    pub(crate) fn new(width: f64, depth: f64) -> Self {
+        Self {
+            width,
+            depth,
+            lite: false,
+            tensorflow: false,
         }
-        g.module(name, x)
     }
 
-    /// A depthwise convolution between two pointwise ones, in the order `conv_pw`, `conv_dw`,
-    /// `conv_pwl`; in the stage that does not expand, before the only one: `conv_dw`, `conv_pw`.
-    fn block(&self, g: &mut GraphBuilder, name: &str, stride: usize, x: ValueId) -> ValueId {
+    /// Makes it a Lite version: without squeeze-and-excitation, with ReLU6 for SiLU, and stem, head,
+    /// first and last stage as those of B0.
+    pub(crate) fn lite(mut self) -> Self {
+        self.lite = true;
+        self
+    }
+
+    /// Makes it as TensorFlow has it, timm's `tf_`: padded so that a map of an odd size has its last
+    /// pixel seen (`SAME`), and normalised with 1e-3.
+    pub(crate) fn tensorflow(mut self) -> Self {
+        self.tensorflow = true;
+        self
+    }
+
+    /// The network as a graph.
+    pub(crate) fn graph(&self, size: Size) -> Result<Graph> {
+        check_classes(size.classes)?;
+        let fixed = |channels| match self.lite {
+            true => channels,
+            false => self.scaled(channels),
+        };
+        let mut g = GraphBuilder::new();
+        let x = g.input(IMAGES, [3, size.image, size.image]);
+        let stem = self.conv(fixed(STEM), 3).with_stride(2);
+        let x = g.layer("conv_stem", stem, [x]);
+        let mut x = self.norm_act(&mut g, "bn1", x);
+        for (index, [blocks, kernel, stride, expansion, channels]) in STAGES.into_iter().enumerate()
+        {
+            let end = index == 0 || index == STAGES.len() - 1;
+            let blocks = match self.lite && end {
+                true => blocks,
+                false => (blocks as f64 * self.depth).ceil() as usize,
+            };
+            let stage = format!("blocks.{index}");
+            for index in 0..blocks {
+                let block = Block {
+                    net: *self,
+                    kernel,
+                    stride: if index == 0 { stride } else { 1 },
+                    expansion,
+                    channels: self.scaled(channels),
+                };
+                x = block.emit(&mut g, &format!("{stage}.{index}"), x);
+            }
+            x = g.module(stage, x);
+        }
+        let x = g.module("blocks", x);
+        let x = g.layer("conv_head", self.conv(fixed(NEURONS), 1), [x]);
+        let x = self.norm_act(&mut g, "bn2", x);
+        let x = g.layer("global_pool", GlobalMean {}, [x]);
+        g.linear("classifier", size.classes, x);
+        g.finish()
+    }
+
+    /// So many channels of B0 times the width, to a multiple of 8, and not to less than nine tenths.
+    fn scaled(&self, channels: usize) -> usize {
+        let exact = channels as f64 * self.width;
+        let nearest = ((exact + 4.0) as usize / 8 * 8).max(8);
+        match (nearest as f64) < 0.9 * exact {
+            true => nearest + 8,
+            false => nearest,
+        }
+    }
+
+    fn conv(&self, channels: usize, kernel: usize) -> Conv2d {
+        let conv = Conv2d::new(channels, kernel);
+        match self.tensorflow {
+            true => conv.with_padding(Padding::Same),
+            false => conv,
+        }
+    }
+
+    fn function(&self) -> Function {
+        match self.lite {
+            true => Function::Relu6,
+            false => Function::Silu,
+        }
+    }
+
+    fn norm(&self) -> BatchNorm {
+        match self.tensorflow {
+            true => BatchNorm::default().with_epsilon(1e-3),
+            false => BatchNorm::default(),
+        }
+    }
+
+    fn norm_act(&self, g: &mut GraphBuilder, name: &str, x: ValueId) -> ValueId {
+        g.batch_norm_act(name, self.norm(), self.function(), x)
+    }
+}
+
+/// A depthwise convolution between two pointwise ones, in the order `conv_pw`, `conv_dw`, `conv_pwl`; in
+/// a stage that does not expand, before the only one: `conv_dw`, `conv_pw`.
+struct Block {
+    net: EfficientNetConfig,
+    kernel: usize,
+    stride: usize,
+    expansion: usize,
+    channels: usize,
+}
+
+impl Block {
+    fn emit(&self, g: &mut GraphBuilder, name: &str, x: ValueId) -> ValueId {
+        let Self { net, .. } = self;
         let channels = g.shape(x).get(1).copied().unwrap_or_default();
         let inside = channels * self.expansion;
-        let depthwise = conv(inside, self.kernel).with_stride(stride);
+        let depthwise = net.conv(inside, self.kernel).with_stride(self.stride);
         let depthwise = depthwise.with_groups(inside);
         let path = |part: &str| format!("{name}.{part}");
-        let y = match self.expansion {
-            1 => {
-                let y = g.layer(path("conv_dw"), depthwise, [x]);
-                let y = norm_act(g, &path("bn1"), y);
-                let y = g.layer(path("conv_pw"), conv(self.channels, 1), [y]);
-                g.layer(path("bn2"), norm(), [y])
-            }
-            _ => {
-                let y = g.layer(path("conv_pw"), conv(inside, 1), [x]);
-                let y = norm_act(g, &path("bn1"), y);
-                let y = g.layer(path("conv_dw"), depthwise, [y]);
-                let y = norm_act(g, &path("bn2"), y);
-                let y = g.layer(path("conv_pwl"), conv(self.channels, 1), [y]);
-                g.layer(path("bn3"), norm(), [y])
-            }
+        let (mut y, mut norms) = (x, ["bn1", "bn2", "bn3"].into_iter().map(path));
+        let mut norm = || norms.next().unwrap_or_default();
+        if self.expansion > 1 {
+            y = g.layer(path("conv_pw"), net.conv(inside, 1), [y]);
+            y = net.norm_act(g, &norm(), y);
+        }
+        y = g.layer(path("conv_dw"), depthwise, [y]);
+        y = net.norm_act(g, &norm(), y);
+        if !net.lite {
+            y = squeeze_excite(g, &path("se"), channels / 4, y);
+        }
+        let last = match self.expansion {
+            1 => "conv_pw",
+            _ => "conv_pwl",
         };
+        y = g.layer(path(last), net.conv(self.channels, 1), [y]);
+        y = g.layer(norm(), net.norm(), [y]);
         // Only the first block of a stage changes the shape.
-        let out = match g.shape(x) == g.shape(y) {
-            true => g.add(y, x),
-            false => y,
-        };
-        g.module(name, out)
+        if g.shape(x) == g.shape(y) {
+            y = g.add(y, x);
+        }
+        g.module(name, y)
     }
 }
 
-fn conv(channels: usize, kernel: usize) -> Conv2d {
-    Conv2d::new(channels, kernel).with_padding(Padding::Same)
-}
-
-/// Batch normalisation with TensorFlow's constant.
-fn norm() -> BatchNorm {
-    BatchNorm::default().with_epsilon(1e-3)
-}
-
-fn norm_act(g: &mut GraphBuilder, name: &str, x: ValueId) -> ValueId {
-    g.batch_norm_act(name, norm(), Function::Relu6, x)
+/// Channels weighted by what a small network makes of their means (Hu et al., CVPR 2018).
+fn squeeze_excite(g: &mut GraphBuilder, name: &str, reduced: usize, x: ValueId) -> ValueId {
+    let channels = g.shape(x).get(1).copied().unwrap_or_default();
+    let path = |part: &str| format!("{name}.{part}");
+    let conv = |channels| Conv2d::new(channels, 1).with_bias(true);
+    let means = g.step(GlobalMean {}, [x]);
+    let shape = vec![0, -1, 1, 1];
+    let y = g.step(Reshape { shape }, [means]);
+    let y = g.layer(path("conv_reduce"), conv(reduced), [y]);
+    let y = g.activation(path("act1"), Function::Silu, y);
+    let y = g.layer(path("conv_expand"), conv(channels), [y]);
+    let y = g.activation(path("gate"), Function::Sigmoid, y);
+    g.multiply(name, x, y)
 }

@@ -4,16 +4,22 @@
 //! the [registry](crate::classifiers).
 
 mod cifar_resnet;
+mod convnext;
 mod efficientnet;
 mod pretrained;
 mod resnet;
 pub(crate) mod transformer;
+mod vgg;
+mod vit;
 
 pub use cifar_resnet::CifarResNetConfig;
 pub(crate) use cifar_resnet::cifar_resnet;
-pub(crate) use efficientnet::efficientnet_lite0;
-pub(crate) use pretrained::pretrained;
+pub(crate) use convnext::convnext;
+pub(crate) use efficientnet::EfficientNetConfig;
+pub(crate) use pretrained::{Architecture, pretrained};
 pub(crate) use resnet::{BlockKind, ResNetConfig};
+pub(crate) use vgg::vgg;
+pub(crate) use vit::{Pool, VitConfig};
 
 use crate::Result;
 
@@ -28,6 +34,10 @@ pub(crate) struct Size {
 
 /// Name of what goes into a classifier's graph.
 pub(crate) const IMAGES: &str = "images";
+
+/// Name of the map of a classifier's neurons, `[N, D, h, w]`, where it is not what the spatial mean before
+/// the decision layer reads.
+pub(crate) const MAP: &str = "map";
 
 /// Checks that there is a class.
 pub(crate) fn check_classes(classes: usize) -> Result<()> {

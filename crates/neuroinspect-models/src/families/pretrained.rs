@@ -25,54 +25,97 @@ struct Dump {
     architectures: BTreeMap<String, Architecture>,
 }
 
-#[derive(Deserialize)]
+/// The published weights of an architecture.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Architecture {
+pub(crate) struct Architecture {
+    /// The tag of those that the name alone stands for.
+    default: String,
     tags: BTreeMap<String, Pretrained>,
 }
 
-/// How timm prepares images for published weights: the part of its `pretrained_cfg` that says so.
+impl Architecture {
+    /// Those that the name alone stands for.
+    pub(crate) fn default(&self) -> Option<&Pretrained> {
+        self.tags.get(&self.default)
+    }
+
+    /// All, by timm's tags.
+    pub(crate) fn tags(&self) -> &BTreeMap<String, Pretrained> {
+        &self.tags
+    }
+}
+
+/// How timm prepares images for published weights: the part of its `pretrained_cfg` that says so. What the
+/// dump leaves out is as in most.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Pretrained {
-    input_size: [usize; 3],
-    test_input_size: Option<[usize; 3]>,
+    input_size: usize,
+    test_input_size: Option<usize>,
     crop_pct: f64,
     test_crop_pct: Option<f64>,
+    crop_mode: CropMode,
     interpolation: Interpolation,
     mean: [f32; 3],
     std: [f32; 3],
+    /// 0 for weights without a decision layer.
     pub(crate) num_classes: usize,
+}
+
+/// What becomes of images that are no squares.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CropMode {
+    /// Their centre is cropped.
+    Center,
+    /// They are resized to squares.
+    Squash,
+}
+
+impl Default for Pretrained {
+    fn default() -> Self {
+        let InputSpec { mean, std, .. } = InputSpec::imagenet(224);
+        Self {
+            input_size: 224,
+            test_input_size: None,
+            crop_pct: 0.875,
+            test_crop_pct: None,
+            crop_mode: CropMode::Center,
+            interpolation: Interpolation::Bicubic,
+            mean,
+            std,
+            num_classes: 1000,
+        }
+    }
 }
 
 impl Pretrained {
     /// The pixels to evaluate with, as timm itself tests the weights: size and share of the crop those
     /// for testing where there are any, and the shorter side resized to `floor(size / crop_pct)`.
     pub(crate) fn input(&self) -> InputSpec {
-        let [_, size, _] = self.test_input_size.unwrap_or(self.input_size);
+        let size = self.test_input_size.unwrap_or(self.input_size);
         let crop = self.test_crop_pct.unwrap_or(self.crop_pct);
         let to = (size as f64 / crop).floor() as usize;
         InputSpec::new(size)
             .with_normalization(self.mean, self.std)
-            .with_resize(ResizeRule::ShorterSide { to })
+            .with_resize(match self.crop_mode {
+                CropMode::Center => ResizeRule::ShorterSide { to },
+                CropMode::Squash => ResizeRule::Squash,
+            })
             .with_interpolation(self.interpolation)
     }
 }
 
-/// The published weights of an architecture by timm's tags; none where timm has none.
+/// The published weights of an architecture; none where timm does not have it.
 ///
 /// # Errors
 ///
 /// [`Error::PretrainedConfig`] where the dump is damaged.
-pub(crate) fn pretrained(
-    architecture: &str,
-) -> Result<impl Iterator<Item = (&'static str, &'static Pretrained)>> {
-    let architectures = PRETRAINED
-        .as_ref()
-        .map_err(|reason| Error::PretrainedConfig {
-            reason: reason.clone(),
-        })?;
-    let tags = architectures.get(architecture).map(|it| &it.tags);
-    let tags = tags.into_iter().flatten();
-    Ok(tags.map(|(tag, pretrained)| (tag.as_str(), pretrained)))
+pub(crate) fn pretrained(architecture: &str) -> Result<Option<&'static Architecture>> {
+    let architectures = PRETRAINED.as_ref();
+    let architectures = architectures.map_err(|reason| Error::PretrainedConfig {
+        reason: reason.clone(),
+    })?;
+    Ok(architectures.get(architecture))
 }

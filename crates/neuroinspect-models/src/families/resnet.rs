@@ -1,9 +1,9 @@
-//! ImageNet ResNets, wide ones and ResNeXts among them.
+//! ImageNet ResNets, wide ones, ResNeXts and ResNet-Ds among them.
 
 use super::{IMAGES, Size, check_classes};
 use crate::{
     Result,
-    graph::{Conv2d, GlobalMean, Graph, GraphBuilder, MaxPool2d, Padding, ValueId},
+    graph::{AvgPool2d, Conv2d, GlobalMean, Graph, GraphBuilder, MaxPool2d, Padding, ValueId},
 };
 
 /// Channels inside the blocks of the four stages, of a width per group of 64.
@@ -24,6 +24,8 @@ pub(crate) struct ResNetConfig {
     groups: usize,
     /// Channels of each group in the first stage, timm's `base_width`.
     width: usize,
+    /// Whether it has ResNet-D's stem and shortcuts.
+    d: bool,
 }
 
 /// What a stage is made of.
@@ -43,6 +45,7 @@ impl ResNetConfig {
             blocks,
             groups: 1,
             width: 64,
+            d: false,
         }
     }
 
@@ -52,12 +55,22 @@ impl ResNetConfig {
         self
     }
 
+    /// Makes it a ResNet-D (He et al., *Bag of tricks for image classification*, CVPR 2019): three 3 x 3
+    /// convolutions for the first one, and shortcuts that take means before they change the channels.
+    pub(crate) fn d(mut self) -> Self {
+        self.d = true;
+        self
+    }
+
     /// The network as a graph.
     pub(crate) fn graph(&self, size: Size) -> Result<Graph> {
         check_classes(size.classes)?;
         let mut g = GraphBuilder::new();
         let x = g.input(IMAGES, [3, size.image, size.image]);
-        let x = g.layer("conv1", Conv2d::new(64, 7).with_stride(2), [x]);
+        let x = match self.d {
+            true => deep_stem(&mut g, x),
+            false => g.layer("conv1", Conv2d::new(64, 7).with_stride(2), [x]),
+        };
         let x = g.batch_norm("bn1", x);
         let x = g.relu("act1", x);
         let pool = MaxPool2d::new(3, 2).with_padding(Padding::both(1));
@@ -108,15 +121,46 @@ impl ResNetConfig {
         }
         let shortcut = match g.shape(x).get(1) == Some(&channels) && stride == 1 {
             true => x,
-            false => {
-                let convolution = Conv2d::new(channels, 1).with_stride(stride);
-                let x = g.layer(format!("{name}.downsample.0"), convolution, [x]);
-                let x = g.batch_norm(format!("{name}.downsample.1"), x);
-                g.module(format!("{name}.downsample"), x)
-            }
+            false => self.shortcut(g, &format!("{name}.downsample"), [channels, stride], x),
         };
         let sum = g.add(y, shortcut);
         let out = g.relu(format!("{name}.act{last}"), sum);
         g.module(name, out)
     }
+
+    /// A shortcut that changes size or channels.
+    fn shortcut(
+        &self,
+        g: &mut GraphBuilder,
+        name: &str,
+        [channels, stride]: [usize; 2],
+        x: ValueId,
+    ) -> ValueId {
+        let (mut x, mut convolution, mut index) = (x, Conv2d::new(channels, 1), 0);
+        if self.d {
+            if stride > 1 {
+                // Windows that reach over the edge take the mean of what is there.
+                let means = AvgPool2d::new(2, stride).with_padding(Padding::Same, false);
+                x = g.layer(format!("{name}.0"), means, [x]);
+            }
+            index = 1;
+        } else {
+            convolution = convolution.with_stride(stride);
+        }
+        let x = g.layer(format!("{name}.{index}"), convolution, [x]);
+        let x = g.batch_norm(format!("{name}.{}", index + 1), x);
+        g.module(name, x)
+    }
+}
+
+/// ResNet-D's first convolution: three, of which all but the last are normalised and rectified.
+fn deep_stem(g: &mut GraphBuilder, mut x: ValueId) -> ValueId {
+    for (index, stride) in [(0, 2), (3, 1)] {
+        let convolution = Conv2d::new(32, 3).with_stride(stride);
+        x = g.layer(format!("conv1.{index}"), convolution, [x]);
+        x = g.batch_norm(format!("conv1.{}", index + 1), x);
+        x = g.relu(format!("conv1.{}", index + 2), x);
+    }
+    let x = g.layer("conv1.6", Conv2d::new(64, 3), [x]);
+    g.module("conv1", x)
 }

@@ -51,7 +51,7 @@ impl GraphBuilder {
     }
 
     /// [`layer`](Self::layer) whose parameters have names of their own, in the order in which the
-    /// operation reads them.
+    /// operation reads them; another layer's names stand for its parameters.
     pub fn layer_of(
         &mut self,
         name: impl Into<String>,
@@ -61,6 +61,18 @@ impl GraphBuilder {
     ) -> ValueId {
         let parameters = Some(parameters.to_vec());
         self.push(name.into(), op.into(), inputs.into(), parameters, true)
+    }
+
+    /// [`layer`](Self::layer) or, with names, [`layer_of`](Self::layer_of) that is no layer to be looked at:
+    /// its value is laid out otherwise, or is no module's.
+    pub fn unlisted(
+        &mut self,
+        name: impl Into<String>,
+        op: impl Into<Op>,
+        inputs: impl Into<Vec<ValueId>>,
+        parameters: Option<Vec<String>>,
+    ) -> ValueId {
+        self.push(name.into(), op.into(), inputs.into(), parameters, false)
     }
 
     /// An operation between modules, which has no name in the original.
@@ -81,6 +93,18 @@ impl GraphBuilder {
     pub fn parameter(&mut self, name: &str, shape: impl Into<Vec<usize>>) -> ValueId {
         let op = super::ParameterValue::new(shape);
         self.push(name.to_owned(), op.into(), vec![], None, false)
+    }
+
+    /// A parameter as a value, drawn from a distribution.
+    pub fn drawn(
+        &mut self,
+        name: &str,
+        shape: impl Into<Vec<usize>>,
+        initializer: Initializer,
+    ) -> ValueId {
+        let value = self.parameter(name, shape);
+        self.initialize(name, initializer);
+        value
     }
 
     /// Linear layer with a bias.
@@ -133,6 +157,12 @@ impl GraphBuilder {
     pub fn add(&mut self, a: ValueId, b: ValueId) -> ValueId {
         let arithmetic = Arithmetic::Add;
         self.step_called("add", Binary { arithmetic }.into(), vec![a, b])
+    }
+
+    /// `a b`.
+    pub fn multiply(&mut self, name: impl Into<String>, a: ValueId, b: ValueId) -> ValueId {
+        let arithmetic = Arithmetic::Multiply;
+        self.layer(name, Binary { arithmetic }, [a, b])
     }
 
     /// One index of an axis, which goes.
@@ -199,7 +229,13 @@ impl GraphBuilder {
         match self.checked(&node, parameters) {
             Ok((shape, specs)) => {
                 node.parameters = specs.iter().map(|spec| spec.name.clone()).collect();
-                self.parameters.extend(specs);
+                // Of a name given by `layer_of`, what another node reads too.
+                let known = |spec: &ParameterSpec| {
+                    let mut parameters = self.parameters.iter();
+                    parameters.any(|it| it.name == spec.name && it.shape == spec.shape)
+                };
+                let new: Vec<_> = specs.into_iter().filter(|spec| !known(spec)).collect();
+                self.parameters.extend(new);
                 self.shapes.push(shape);
             }
             Err(error) => {

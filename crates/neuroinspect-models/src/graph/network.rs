@@ -11,7 +11,7 @@ use burn::{
 };
 
 use super::{
-    Graph, Initial, Op, Parameter, ParameterSpec, ValueId,
+    Graph, Initial, Node, Op, Parameter, ParameterSpec, ValueId,
     parameters::{each_parameter, map_parameter},
 };
 use crate::{Error, Result};
@@ -161,6 +161,38 @@ impl Network {
             rewritten: self.rewritten,
             ..network
         })
+    }
+
+    /// The same network with operations on one of its values after each other, and the last one's value.
+    pub(crate) fn with_steps<const N: usize>(
+        &self,
+        of: ValueId,
+        steps: [Op; N],
+    ) -> Result<(Self, ValueId)> {
+        let mut nodes = self.graph.nodes().to_vec();
+        let mut last = of;
+        for op in steps {
+            let name = format!("{}.{}", nodes[last.0].name, op.kind());
+            let inputs = vec![last];
+            last = ValueId(nodes.len());
+            nodes.push(Node {
+                name,
+                op,
+                inputs,
+                parameters: Vec::new(),
+                module: false,
+            });
+        }
+        let graph = Graph::new(nodes, self.graph.parameters().to_vec())?;
+        let network = Self::of(graph, self.parameters.clone());
+        let rewritten = self.rewritten;
+        Ok((
+            Self {
+                rewritten,
+                ..network
+            },
+            last,
+        ))
     }
 
     /// The graph.

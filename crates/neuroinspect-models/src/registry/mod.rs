@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Checkpoint, Error, GraphClassifier, LoadReport, PretrainedClassifier, Result, Strictness,
     classifier::Head,
-    families::{Size, check_classes, pretrained},
+    families::{Architecture, Size, check_classes, pretrained},
+    graph::{Initial, ParameterSpec},
     pretrained::Saved,
 };
-use table::{DefaultWeights, ROWS, Row};
+use table::{ALIASES, ROWS, Row};
 
 /// What is known of a registered classifier.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -23,9 +24,12 @@ pub struct ModelInfo {
     pub name: &'static str,
     /// The kind of network.
     pub family: &'static str,
+    /// Number of trained weights, with so many [classes](Self::classes).
+    pub parameters: usize,
     /// Number of neurons `D`.
     pub neurons: usize,
-    /// Number of classes of the data set that weights are usually of.
+    /// Number of classes of the weights that the name stands for; 0 where those have no decision layer, as
+    /// DINO's.
     pub classes: usize,
     /// The pixels it wants to see unless told otherwise.
     pub input: InputSpec,
@@ -57,6 +61,9 @@ pub struct LoadConfig {
     /// without a tag, those [saved](PretrainedClassifier::save) with the weights or, without any,
     /// [`ModelInfo::input`].
     pub input: Option<InputSpec>,
+    /// The layer that shows where in the image the neurons are active, if not the one that the family
+    /// has ([`GraphClassifier::with_map`]).
+    pub map: Option<String>,
     /// The number format of the weights, to which they are rounded; what is saved is `f32` in any case. In
     /// another format than `f32` the model is a copy for evaluation, on the device without autodiff, and is
     /// not to be trained.
@@ -79,6 +86,12 @@ impl LoadConfig {
     /// Sets the pixels the model wants to see.
     pub fn with_input(mut self, input: InputSpec) -> Self {
         self.input = Some(input);
+        self
+    }
+
+    /// Sets the layer that shows where in the image the neurons are active.
+    pub fn with_map(mut self, layer: impl Into<String>) -> Self {
+        self.map = Some(layer.into());
         self
     }
 
@@ -158,7 +171,7 @@ pub fn init_classifier(name: &str, classes: usize, device: &Device) -> Result<Gr
 /// [`Error::UnknownModel`] for a name that is not registered, [`Error::UnknownTag`] for a tag that is
 /// none of its [tags](ModelInfo::tags), [`Error::ClassCount`] when the
 /// checkpoint has another number of classes than [`LoadConfig::classes`], [`Error::SavedInput`] when
-/// the input saved with it is needed and wrong, and as
+/// the input saved with it is needed and wrong, and as [`GraphClassifier::with_map`],
 /// [`LoadConfig::validate`], [`Checkpoint::open`] and [`Checkpoint::apply`];
 /// [`neuroinspect_core::Error::Precision`] where the device does not compute in the precision.
 pub fn load_classifier(
@@ -200,7 +213,9 @@ impl Named {
             Some((base, tag)) => (base, Some(tag)),
             None => (name, None),
         };
-        let row = ROWS.iter().find(|row| row.name == base);
+        let alias = ALIASES.iter().find(|(alias, _)| *alias == base);
+        let known = alias.map_or(base, |(_, known)| known);
+        let row = ROWS.iter().find(|row| row.name == known);
         let row = row.ok_or_else(|| unknown(name, base))?;
         let input = tag.map(|tag| row.input_of(tag)).transpose()?;
         Ok(Self { row, input })
@@ -232,6 +247,9 @@ impl Named {
             (expected, found) => found.map(|it| it.classes).or(expected),
         };
         let mut model = row.init(classes, input, device)?;
+        if let Some(layer) = &config.map {
+            model = model.with_map(layer)?;
+        }
         let report = model
             .load(checkpoint, config.strictness)
             .map_err(|error| with_look_alike(error, checkpoint, device))?;
@@ -248,11 +266,10 @@ impl Named {
 
 /// The refusal of a name whose part before the tag is `base`.
 fn unknown(name: &str, base: &str) -> Error {
-    let names: Vec<_> = ROWS.iter().map(|row| row.name).collect();
+    let names = ROWS.iter().map(|row| row.name);
     Error::UnknownModel {
         name: name.to_owned(),
-        nearest: nearest_name(base, names.iter().copied()).map(str::to_owned),
-        known: names.join(", "),
+        nearest: nearest_name(base, names).map(str::to_owned),
     }
 }
 
@@ -267,14 +284,26 @@ impl Row {
     fn info(&self) -> Result<ModelInfo> {
         let (input, classes) = self.defaults()?;
         let graph = (self.graph)(Size {
-            classes,
+            classes: classes.max(1),
             image: input.size,
         })?;
-        let tags = pretrained(self.name)?;
+        let head = Head::of(&graph)?;
+        let trained = |spec: &&ParameterSpec| matches!(spec.initial, Initial::Random { .. });
+        let trained = graph.parameters().iter().filter(trained);
+        let of_head = match classes {
+            0 => &graph.node(head.layer()).parameters[..],
+            _ => &[],
+        };
+        let counted = trained.filter(|spec| !of_head.contains(&spec.name));
+        let tags = pretrained(self.name)?.map(Architecture::tags);
+        let tags = tags.into_iter().flatten();
         Ok(ModelInfo {
             name: self.name,
             family: self.family.name,
-            neurons: Head::of(&graph)?.neurons(&graph),
+            parameters: counted
+                .map(|spec| spec.shape.iter().product::<usize>())
+                .sum(),
+            neurons: head.neurons(&graph),
             classes,
             input,
             source: self.family.source,
@@ -289,17 +318,17 @@ impl Row {
 
     /// What goes with the weights that the name alone stands for: the input and the number of classes.
     fn defaults(&self) -> Result<(InputSpec, usize)> {
-        match self.weights {
-            DefaultWeights::Own { size, classes } => Ok((InputSpec::imagenet(size), classes)),
-            DefaultWeights::Tag(tag) => {
-                let mut tags = pretrained(self.name)?;
-                let found = tags.find(|(known, _)| *known == tag);
-                let (_, found) = found.ok_or_else(|| Error::PretrainedConfig {
-                    reason: format!("expected an entry of '{}.{tag}', found none", self.name),
-                })?;
-                Ok((found.input(), found.num_classes))
-            }
+        if let Some((size, classes)) = self.family.own {
+            return Ok((InputSpec::imagenet(size), classes));
         }
+        let found = pretrained(self.name)?.and_then(Architecture::default);
+        let found = found.ok_or_else(|| Error::PretrainedConfig {
+            reason: format!(
+                "expected weights of '{}' and its default, found none",
+                self.name
+            ),
+        })?;
+        Ok((found.input(), found.num_classes))
     }
 
     /// The input that goes with a tag.
@@ -307,13 +336,15 @@ impl Row {
     /// An unknown tag is not answered with another one like it: weights by another recipe load just
     /// as well, and want other images.
     fn input_of(&self, tag: &str) -> Result<InputSpec> {
-        let mut known = Vec::new();
-        for (other, pretrained) in pretrained(self.name)? {
-            if other == tag {
-                return Ok(pretrained.input());
-            }
-            known.push(other);
+        let tags = pretrained(self.name)?.map(Architecture::tags);
+        if let Some(found) = tags.and_then(|tags| tags.get(tag)) {
+            return Ok(found.input());
         }
+        let known: Vec<_> = tags
+            .into_iter()
+            .flatten()
+            .map(|(tag, _)| &tag[..])
+            .collect();
         Err(Error::UnknownTag {
             model: self.name,
             tag: tag.to_owned(),
@@ -326,7 +357,8 @@ impl Row {
 
     /// The checkpoint's decision layer, if it has one of this network's name and number of neurons.
     fn classes_in(&self, checkpoint: &Checkpoint, device: &Device) -> Result<Option<FoundHead>> {
-        let model = self.init(None, None, device)?;
+        let (_, classes) = self.defaults()?;
+        let model = self.init(Some(classes.max(1)), None, device)?;
         let report = model.compare(checkpoint);
         let Some(head) = model.head().parameters.first() else {
             return Ok(None);
@@ -336,8 +368,7 @@ impl Row {
             FoundHead { tensor, classes }
         };
         if report.applied.contains(head) {
-            let (_, classes) = self.defaults()?;
-            return Ok(Some(found(classes)));
+            return Ok(Some(found(classes.max(1))));
         }
         let mismatch = report.mismatched.iter().find(|it| it.name == *head);
         Ok(
@@ -403,11 +434,11 @@ mod tests {
         let row = ROWS.iter().find(|row| row.name == "resnet18").unwrap();
         assert!(row.defaults().is_ok());
         let other = Row {
-            weights: DefaultWeights::Tag("tv_in21k"),
+            name: "resnet19",
             ..*row
         };
         let error = other.init(None, None, &Device::flex()).unwrap_err();
         assert!(matches!(error, Error::PretrainedConfig { .. }), "{error:?}");
-        assert!(error.to_string().contains("'resnet18.tv_in21k'"), "{error}");
+        assert!(error.to_string().contains("'resnet19'"), "{error}");
     }
 }

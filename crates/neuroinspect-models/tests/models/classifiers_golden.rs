@@ -4,19 +4,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use neuroinspect_core::{Classifier, io::sha256_of_bytes};
+use neuroinspect_core::{Classifier, InputSpec, io::sha256_of_bytes};
 use neuroinspect_models::{
-    Checkpoint, GraphClassifier, checkpoint::parameter_shapes, classifiers, init_classifier,
+    Checkpoint, Error, GraphClassifier, LoadConfig, PretrainedClassifier,
+    checkpoint::{Mismatch, parameter_shapes},
+    classifiers, init_classifier, load_classifier_from_bytes,
 };
 use serde::Deserialize;
 
-use crate::support::{golden, images, make_up};
+use crate::support::{golden, images, made_up_weights, make_up, safetensors_of, weight};
 
 pub(crate) const CLASSES: usize = 10;
 
 /// Largest difference allowed, relative to the largest golden value. The golden values are those of
-/// double precision; PyTorch in single precision is off by up to 1.3e-6, Burn's `flex` by 1.5e-6.
+/// double precision; Burn's `flex` is off by up to 1.5e-6 of them, where PyTorch is by as much.
 const TOLERANCE: f32 = 1e-5;
+
+/// Norm of the difference allowed, relative to that of the golden values, where PyTorch's single precision
+/// is off by more than [`TOLERANCE`]. Rounding may decide on which side of zero a rectifier's input is, or
+/// which of two numbers is the largest of a window, and a gradient is then another at some pixels. In VGG
+/// networks, of ten million rectifiers, it does, in PyTorch as here.
+const OF_FLIPS: f32 = 0.02;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -46,59 +54,89 @@ pub(crate) fn made_up(name: &str) -> GraphClassifier {
     model
 }
 
-/// Compares features, logits, map and image gradient of a model of made-up weights.
-fn check(model: &dyn Classifier, state: &str, sizes: &[usize]) {
-    let device = model.device();
-    let file = format!("classifiers/{}.safetensors", model.name());
-    let golden = Checkpoint::open(golden(&file)).unwrap();
-    for size in sizes {
-        let expected = |what| golden.read(&format!("{size}.{what}")).unwrap();
-        let images = images(*size, &device).autodiff().require_grad();
-        let activations = model.activations(images.clone());
-        let layer = model.decision_layer().unwrap();
-        let logits = activations
-            .features
-            .clone()
-            .matmul(layer.weight_on(&device).transpose())
-            + layer.bias_on(&device).unsqueeze();
-        let factors: Vec<f32> = (1..=CLASSES).map(|factor| factor as f32).collect();
-        let factors = Tensor::from_data(TensorData::new(factors, [1, CLASSES]), &device);
-        let gradients = (logits.clone() * factors).sum().backward();
-        let gradient = images.grad(&gradients).unwrap();
-
-        let what = format!("{}, {state}, at {size} px", model.name());
-        let map = activations.map.unwrap().sum_dim(1);
-        close(&format!("{what}, map"), map, &expected("map"));
-        close(
-            &format!("{what}, features"),
-            activations.features,
-            &expected("features"),
-        );
-        close(&format!("{what}, logits"), logits, &expected("logits"));
-        let rows = gradient.dims()[2].div_ceil(8);
-        let every_eighth = Tensor::from_data(
-            TensorData::new((0..rows as i64).map(|row| 8 * row).collect(), [rows]),
-            &device,
-        );
-        let gradient = gradient
-            .select(2, every_eighth.clone())
-            .select(3, every_eighth);
-        close(
-            &format!("{what}, gradient"),
-            gradient,
-            &expected("gradient"),
-        );
+/// [`made_up`] for images of a size, on which the shapes of some weights depend.
+pub(crate) fn made_up_for(name: &str, size: usize) -> Box<dyn PretrainedClassifier> {
+    let device = Device::flex();
+    let mut weights = made_up_weights(&init_classifier(name, CLASSES, &device).unwrap());
+    let config = LoadConfig::default().with_input(InputSpec::imagenet(size));
+    loop {
+        let bytes = safetensors_of(&weights);
+        match load_classifier_from_bytes(name, bytes, &config, &device) {
+            Ok(loaded) => return loaded.model,
+            Err(Error::WeightsDoNotFit { report, .. }) => {
+                assert!(!report.mismatched.is_empty(), "{report}");
+                for Mismatch { name, expected, .. } in report.mismatched {
+                    let values = weight(&name, &expected);
+                    weights.insert(name, (expected, values));
+                }
+            }
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 
-fn close<const D: usize>(what: &str, found: Tensor<D>, expected: &[f32]) {
+/// Compares features, logits, map and image gradient of a model of made-up weights.
+fn check(model: &dyn Classifier, state: &str, size: usize) {
+    let device = model.device();
+    let file = format!("classifiers/{}.safetensors", model.name());
+    let golden = Checkpoint::open(golden(&file)).unwrap();
+    let expected = |what| {
+        let read = |name: String| golden.read(&name).unwrap();
+        let error = read(format!("{size}.{what}.error"))[0];
+        (read(format!("{size}.{what}")), error)
+    };
+    let images = images(size, &device).autodiff().require_grad();
+    let activations = model.activations(images.clone());
+    let layer = model.decision_layer().unwrap();
+    let logits = activations
+        .features
+        .clone()
+        .matmul(layer.weight_on(&device).transpose())
+        + layer.bias_on(&device).unsqueeze();
+    let factors: Vec<f32> = (1..=CLASSES).map(|factor| factor as f32).collect();
+    let factors = Tensor::from_data(TensorData::new(factors, [1, CLASSES]), &device);
+    let gradients = (logits.clone() * factors).sum().backward();
+    let gradient = images.grad(&gradients).unwrap();
+
+    let what = format!("{}, {state}, at {size} px", model.name());
+    let has_map = golden.shape(&format!("{size}.map")).is_some();
+    assert_eq!(activations.map.is_some(), has_map, "{what}");
+    if let Some(map) = activations.map {
+        close(&format!("{what}, map"), map.sum_dim(1), expected("map"));
+    }
+    close(
+        &format!("{what}, features"),
+        activations.features,
+        expected("features"),
+    );
+    close(&format!("{what}, logits"), logits, expected("logits"));
+    let rows = gradient.dims()[2].div_ceil(8);
+    let every_eighth = Tensor::from_data(
+        TensorData::new((0..rows as i64).map(|row| 8 * row).collect(), [rows]),
+        &device,
+    );
+    let gradient = gradient
+        .select(2, every_eighth.clone())
+        .select(3, every_eighth);
+    close(&format!("{what}, gradient"), gradient, expected("gradient"));
+}
+
+fn close<const D: usize>(what: &str, found: Tensor<D>, (expected, error): (Vec<f32>, f32)) {
     let found: Vec<f32> = found.into_data().try_into_vec_as().unwrap();
     assert_eq!(found.len(), expected.len(), "{what}");
-    let largest = |values: &mut dyn Iterator<Item = f32>| values.map(f32::abs).fold(0.0, f32::max);
-    let scale = largest(&mut expected.iter().copied());
-    let difference = largest(&mut found.iter().zip(expected).map(|(a, b)| a - b));
+    let differences: Vec<f32> = found.iter().zip(&expected).map(|(a, b)| a - b).collect();
+    let largest = |values: &[f32]| {
+        values
+            .iter()
+            .fold(0f32, |most, value| most.max(value.abs()))
+    };
+    let norm = |values: &[f32]| values.iter().map(|value| value * value).sum::<f32>().sqrt();
+    let (difference, scale, tolerance) = match error <= TOLERANCE {
+        true => (largest(&differences), largest(&expected), TOLERANCE),
+        false => (norm(&differences), norm(&expected), OF_FLIPS),
+    };
     assert!(
-        scale > 1e-3 && difference <= TOLERANCE * scale,
+        scale > 0.0 && difference <= tolerance * scale,
         "{what}: {difference} of {scale}"
     );
 }
@@ -111,7 +149,8 @@ fn every_row_has_an_entry_and_every_entry_a_row() {
     assert_eq!(rows, entries);
 }
 
-/// Once as it is, and once with batch normalisation folded, as it is optimised against.
+/// Once as it is, and once with batch normalisation folded, as it is optimised against, where there is
+/// any.
 #[test]
 fn features_logits_map_and_gradient_are_pytorchs() {
     let mut checked = 0;
@@ -119,13 +158,19 @@ fn features_logits_map_and_gradient_are_pytorchs() {
         if entry.sizes.is_empty() {
             continue;
         }
-        let mut model = made_up(&name);
-        check(&model, "as it is", &entry.sizes);
-        model.fold().unwrap();
-        check(&model, "folded", &entry.sizes);
-        checked += 1;
+        let shapes = parameter_shapes(&init_classifier(&name, CLASSES, &Device::flex()).unwrap());
+        let folds = shapes.keys().any(|name| name.ends_with("running_var"));
+        for size in entry.sizes {
+            let mut model = made_up_for(&name, size);
+            check(&*model, "as it is", size);
+            if folds {
+                model.fold().unwrap();
+                check(&*model, "folded", size);
+            }
+            checked += 1;
+        }
     }
-    assert!(checked >= 4);
+    assert!(checked >= 20);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use neuroinspect_core::{
 use neuroinspect_models::{
     Checkpoint, Error,
     checkpoint::Precision,
-    clip::{ClipConfig, ClipTextConfig, Gelu},
+    clip::{ClipBlocks, ClipConfig, ClipTextConfig, Gelu},
 };
 
 #[test]
@@ -42,7 +42,7 @@ fn every_preset_is_valid_and_survives_json() {
 
 #[test]
 fn an_unknown_preset_names_the_known_ones() {
-    for name in ["RN50", "ViT-B-32-quick", "-quickgelu", ""] {
+    for name in ["RN50x5", "ViT-B-32-quick", "-quickgelu", ""] {
         let error = ClipConfig::preset(name).unwrap_err();
         assert!(matches!(&error, Error::UnknownClipPreset { name: found, .. } if found == name));
         assert!(error.to_string().contains("ViT-L-14-quickgelu"));
@@ -55,10 +55,10 @@ fn json_of_other_architectures_is_an_error() {
         ("", "EOF"),
         ("{}", "missing field `embed_dim`"),
         (r#"{"embed_dim": 8, "vision_cfg": {}}"#, "text_cfg"),
-        // A ResNet tower.
+        // A ResNet of other than four stages.
         (
-            r#"{"embed_dim": 8, "vision_cfg": {"layers": [3, 4, 6, 3]}, "text_cfg": {}}"#,
-            "expected usize",
+            r#"{"embed_dim": 8, "vision_cfg": {"layers": [3, 4, 6]}, "text_cfg": {}}"#,
+            "did not match any variant",
         ),
         // Pooling over all tokens.
         (
@@ -89,11 +89,15 @@ fn json_of_other_architectures_is_an_error() {
 fn each_field_out_of_range_is_named() {
     type Break = fn(&mut ClipConfig);
     let half = || InputSpec::new(8).with_normalization([0.5; 3], [0.5; 3]);
-    let cases: [(&str, Break); 32] = [
+    let cases: [(&str, Break); 37] = [
         ("embed_dim", |it| it.embed_dim = 0),
         ("embed_dim", |it| it.embed_dim = 20_000),
-        ("vision_cfg.layers", |it| it.vision.layers = 0),
-        ("vision_cfg.layers", |it| it.vision.layers = 1_000_000_000),
+        ("vision_cfg.layers", |it| {
+            it.vision.layers = ClipBlocks::Transformer(0)
+        }),
+        ("vision_cfg.layers", |it| {
+            it.vision.layers = ClipBlocks::Transformer(1_000_000_000)
+        }),
         ("vision_cfg.width", |it| it.vision.width = 0),
         ("vision_cfg.width", |it| it.vision.width = 1 << 40),
         ("vision_cfg.patch_size", |it| it.vision.patch_size = 0),
@@ -122,6 +126,25 @@ fn each_field_out_of_range_is_named() {
         ("vision_cfg.head_width", |it| it.vision.head_width = 0),
         ("vision_cfg.mlp_ratio", |it| it.vision.mlp_ratio = f64::NAN),
         ("vision_cfg.mlp_ratio", |it| it.vision.mlp_ratio = 1e18),
+        ("vision_cfg.layers", |it| {
+            it.vision.layers = ClipBlocks::ResNet([1, 1, 0, 1]);
+        }),
+        ("vision_cfg.width", |it| {
+            it.vision.layers = ClipBlocks::ResNet([1; 4]);
+            (it.vision.image_size, it.vision.width) = (64, 7);
+        }),
+        ("vision_cfg.image_size", |it| {
+            it.vision.layers = ClipBlocks::ResNet([1; 4]);
+            it.vision.image_size = 40;
+        }),
+        ("vision_cfg.image_size", |it| {
+            it.vision.layers = ClipBlocks::ResNet([1; 4]);
+            (it.vision.image_size, it.vision.head_width) = (2048, 1);
+        }),
+        ("vision_cfg.head_width", |it| {
+            it.vision.layers = ClipBlocks::ResNet([1; 4]);
+            (it.vision.image_size, it.vision.head_width) = (64, 3);
+        }),
         ("text_cfg.layers", |it| it.text.layers = 0),
         ("text_cfg.layers", |it| it.text.layers = 257),
         ("text_cfg.width", |it| it.text.width = 1 << 40),

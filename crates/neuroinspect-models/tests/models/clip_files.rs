@@ -9,7 +9,7 @@ use neuroinspect_core::{ImageTextEncoder, InputSpec};
 use neuroinspect_models::{
     Error,
     checkpoint::Precision,
-    clip::{Clip, Gelu},
+    clip::{Clip, ClipBlocks, Gelu},
 };
 
 fn values(tensor: Tensor<2>) -> Vec<f32> {
@@ -101,7 +101,7 @@ fn weights_that_do_not_fit_are_refused() {
         .save(&path, Precision::F32)
         .unwrap();
     let mut deeper = small_clip();
-    deeper.vision.layers = 2;
+    deeper.vision.layers = ClipBlocks::Transformer(2);
     let error = Clip::load(&path, Some(&deeper), &device).unwrap_err();
     let Error::WeightsDoNotFit { report, .. } = &error else {
         panic!("{error}");

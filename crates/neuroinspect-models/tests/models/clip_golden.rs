@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use burn::{
-    module::Module,
-    tensor::{Device, Tensor, TensorData},
-};
-use neuroinspect_core::ImageTextEncoder;
+use burn::tensor::{Device, Tensor, TensorData};
+use neuroinspect_core::{ImageTextEncoder, io::sha256_of_bytes};
 use neuroinspect_models::{
     Checkpoint,
     checkpoint::parameter_shapes,
@@ -16,6 +13,8 @@ use neuroinspect_testing::real_data;
 use safetensors::{Dtype, tensor::TensorView};
 use serde::Deserialize;
 
+use crate::support::make_up;
+
 type Rows = Vec<Vec<f32>>;
 
 #[derive(Deserialize)]
@@ -24,8 +23,23 @@ pub(crate) struct Golden {
     pub(crate) prompts: Vec<String>,
     exact: Features,
     quick: Features,
-    parameters: BTreeMap<String, usize>,
+    resnet: Resnet,
+    presets: BTreeMap<String, Preset>,
     tokens: Vec<(String, Vec<u16>)>,
+}
+
+/// A small CLIP with a ResNet, of weights by the formula of `tools/golden_classifiers.py`.
+#[derive(Deserialize)]
+struct Resnet {
+    config: ClipConfig,
+    image: Rows,
+}
+
+/// Number of a preset's parameters and buffers, and the hash of their names and shapes.
+#[derive(Debug, PartialEq, Deserialize)]
+struct Preset {
+    count: usize,
+    sha256: String,
 }
 
 #[derive(Deserialize)]
@@ -147,18 +161,47 @@ fn padding_does_not_change_a_text() {
     assert!(difference < TOLERANCE, "{difference}");
 }
 
+/// The small CLIP with a ResNet.
+pub(crate) fn resnet() -> Clip {
+    let mut clip = golden().resnet.config.init(&Device::flex()).unwrap();
+    make_up(&mut clip);
+    clip
+}
+
 #[test]
-fn presets_have_as_many_parameters_as_open_clips() {
-    let parameters = golden().parameters;
-    assert_eq!(parameters.len(), 3);
-    for (name, expected) in parameters {
-        // Parameters are allocated when first used: none here.
-        let count = |name: &str| {
-            let config = ClipConfig::preset(name).unwrap();
-            config.init(&Device::flex()).unwrap().num_params()
-        };
-        assert_eq!(count(&name), expected, "{name}");
-        assert_eq!(count(&format!("{name}-quickgelu")), expected, "{name}");
+fn features_of_a_resnet_are_those_of_open_clip() {
+    let expected = golden().resnet.image;
+    let mut clip = resnet();
+    let images = images(clip.input().size, &clip.device());
+    for state in ["as it is", "folded"] {
+        let found = rows(clip.encode_images(images.clone()));
+        let difference = largest_difference(&found, &expected);
+        let largest = largest_difference(&expected, &vec![vec![0.0; 24]; 2]);
+        assert!(
+            difference < TOLERANCE * largest,
+            "{state}: {difference} of {largest}"
+        );
+        clip.fold().unwrap();
+    }
+}
+
+#[test]
+fn parameters_of_presets_are_named_and_shaped_as_open_clips() {
+    for (name, expected) in golden().presets {
+        for name in [name.clone(), format!("{name}-quickgelu")] {
+            // Parameters are allocated when first used: none here.
+            let clip = ClipConfig::preset(&name)
+                .unwrap()
+                .init(&Device::flex())
+                .unwrap();
+            let shapes = parameter_shapes(&clip);
+            let line = |(parameter, shape)| format!("{parameter} {shape:?}\n");
+            let found = Preset {
+                count: shapes.len(),
+                sha256: sha256_of_bytes(shapes.iter().map(line).collect::<String>().as_bytes()),
+            };
+            assert_eq!(found, expected, "{name}");
+        }
     }
 }
 

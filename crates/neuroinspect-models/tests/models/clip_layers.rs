@@ -8,7 +8,7 @@ use neuroinspect_models::clip::{Clip, ClipConfig};
 use neuroinspect_testing::largest_difference;
 
 use crate::{
-    clip_golden::{filled, golden, images},
+    clip_golden::{filled, golden, images, resnet},
     layers_golden::Golden,
 };
 
@@ -18,14 +18,18 @@ fn clip() -> Clip {
 
 #[test]
 fn layers_have_the_values_of_open_clips_modules() {
-    let golden: Golden = serde_json::from_str(include_str!("../golden/layers/clip.json")).unwrap();
-    let clip = clip();
-    let names: Vec<_> = golden.layers.keys().map(String::as_str).collect();
-    let images = images(golden.size, &clip.device());
-    let found = clip.activations_at(images, &names).unwrap();
-    assert!(names.len() >= 3, "{names:?}");
-    for (name, found) in names.iter().zip(&found) {
-        golden.layers[*name].check(found, name);
+    for (clip, golden) in [
+        (clip(), include_str!("../golden/layers/clip.json")),
+        (resnet(), include_str!("../golden/layers/clip_resnet.json")),
+    ] {
+        let golden: Golden = serde_json::from_str(golden).unwrap();
+        let names: Vec<_> = golden.layers.keys().map(String::as_str).collect();
+        let images = images(golden.size, &clip.device());
+        let found = clip.activations_at(images, &names).unwrap();
+        assert!(names.len() >= 3, "{names:?}");
+        for (name, found) in names.iter().zip(&found) {
+            golden.layers[*name].check(found, name);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use burn::{
 use neuroinspect_models::{
     Checkpoint, Strictness,
     checkpoint::parameter_shapes,
-    clip::{ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu},
+    clip::{ClipBlocks, ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu},
 };
 pub(crate) use neuroinspect_testing::{
     files::{Tensors, safetensors_of},
@@ -64,7 +64,7 @@ pub(crate) fn small_clip() -> ClipConfig {
         gelu: Gelu::Exact,
         vision: ClipVisionConfig {
             image_size: 8,
-            layers: 1,
+            layers: ClipBlocks::Transformer(1),
             width: 8,
             head_width: 4,
             patch_size: 4,

@@ -12,7 +12,7 @@ use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters};
 /// Self-attention of several heads (Vaswani et al. 2017): `[N, T, W]` to `[N, T, W]`.
 ///
 /// Parameters as PyTorch's `MultiheadAttention` has them: `in_proj_weight` `[3 W, W]` (query, key and
-/// value stacked), `in_proj_bias` `[3 W]`, `out_proj.weight` `[W, W]`, `out_proj.bias` `[W]`.
+/// value stacked), `in_proj_bias` `[3 W]` where they have one, `out_proj.weight` `[W, W]`, `out_proj.bias` `[W]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attention {
@@ -20,6 +20,8 @@ pub struct Attention {
     pub heads: usize,
     /// Whether a token sees only itself and those before it.
     pub causal: bool,
+    /// Whether query, key and value have a bias.
+    pub bias: bool,
     /// How many tokens, counted from the first, ask; all where there is none. The value then has as
     /// many.
     pub queries: Option<usize>,
@@ -31,6 +33,7 @@ impl Attention {
         Self {
             heads,
             causal: false,
+            bias: true,
             queries: None,
         }
     }
@@ -38,6 +41,12 @@ impl Attention {
     /// Sets whether a token sees only itself and those before it.
     pub fn with_causal(mut self, causal: bool) -> Self {
         self.causal = causal;
+        self
+    }
+
+    /// Sets whether query, key and value have a bias.
+    pub fn with_bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
         self
     }
 }
@@ -58,12 +67,14 @@ impl Operation for Attention {
         }
         let start =
             |outputs| Initial::random(Initializer::XavierUniform { gain: 1.0 }, width, outputs);
-        Ok(vec![
-            Slot::new("in_proj_weight", [3 * width, width], start(3 * width)),
-            Slot::new("in_proj_bias", [3 * width], Initial::zeros()),
+        let weight = Slot::new("in_proj_weight", [3 * width, width], start(3 * width));
+        let bias = || Slot::new("in_proj_bias", [3 * width], Initial::zeros());
+        let after = [
             Slot::new("out_proj.weight", [width, width], start(width)),
             Slot::new("out_proj.bias", [width], Initial::zeros()),
-        ])
+        ];
+        let bias = self.bias.then(bias);
+        Ok([weight].into_iter().chain(bias).chain(after).collect())
     }
 
     fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
@@ -81,11 +92,16 @@ impl Operation for Attention {
         };
         let [images, length, width] = x.dims();
         let head = width / self.heads;
-        let (weight, bias) = (parameters.rank2(0)?, parameters.rank1(1)?);
+        let weight = parameters.rank2(0)?;
+        let (bias, after) = match self.bias {
+            true => (Some(parameters.rank1(1)?), 2),
+            false => (None, 1),
+        };
         let project = |x: Tensor<3>, start: usize, parts: usize| {
             let weight = weight.clone().narrow(0, start * width, parts * width);
-            let bias = bias.clone().narrow(0, start * width, parts * width);
-            affine(x, weight, Some(bias))
+            let bias = bias.clone();
+            let bias = bias.map(|bias| bias.narrow(0, start * width, parts * width));
+            affine(x, weight, bias)
         };
         // [N, T, W] to [N, heads, T, head].
         let split = |x: Tensor<3>, part: usize| {
@@ -111,7 +127,7 @@ impl Operation for Attention {
         };
         let heads = attention(query, key, value, None, None, options);
         let heads = heads.swap_dims(1, 2).reshape([images, asking, width]);
-        let (weight, bias) = (parameters.rank2(2)?, parameters.rank1(3)?);
+        let (weight, bias) = (parameters.rank2(after)?, parameters.rank1(after + 1)?);
         Ok(affine(heads, weight, Some(bias)).into())
     }
 }

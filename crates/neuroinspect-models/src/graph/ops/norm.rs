@@ -77,7 +77,7 @@ impl Operation for BatchNorm {
     }
 }
 
-/// Layer normalisation over the last axis (Ba et al. 2016).
+/// Layer normalisation over one axis (Ba et al. 2016).
 ///
 /// Parameters: `weight` and `bias`, each of the axis's size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,19 +85,37 @@ impl Operation for BatchNorm {
 pub struct LayerNorm {
     /// Added to the variance.
     pub epsilon: f64,
+    /// The axis; the last one where there is none.
+    #[serde(default)]
+    pub axis: Option<usize>,
 }
 
 impl Default for LayerNorm {
     fn default() -> Self {
-        Self { epsilon: 1e-5 }
+        let (epsilon, axis) = (1e-5, None);
+        Self { epsilon, axis }
+    }
+}
+
+impl LayerNorm {
+    /// Over the last axis, with a constant.
+    pub fn new(epsilon: f64) -> Self {
+        let axis = None;
+        Self { epsilon, axis }
+    }
+
+    /// Sets the axis.
+    pub fn with_axis(mut self, axis: usize) -> Self {
+        self.axis = Some(axis);
+        self
     }
 }
 
 impl Operation for LayerNorm {
     fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
-        let Some(&width) = one(inputs)?.last() else {
-            return Err("expected a value with axes, found none".to_owned());
-        };
+        let input = one(inputs)?;
+        let last = input.len().saturating_sub(1);
+        let width = axis(input, self.axis.unwrap_or(last))?;
         Ok(vec![
             Slot::new("weight", [width], Initial::ones()),
             Slot::new("bias", [width], Initial::zeros()),
@@ -109,8 +127,14 @@ impl Operation for LayerNorm {
     }
 
     fn apply(&self, inputs: Vec<Value>, parameters: &NodeParameters<'_>) -> Result<Value, String> {
-        let (weight, bias) = (parameters.rank1(0)?, parameters.rank1(1)?);
-        each_rank!(value(inputs)?, x => layer_norm(x, weight, Some(bias), self.epsilon))
+        let x = value(inputs)?;
+        let (weight, bias) = (parameters.rank1(0)?, Some(parameters.rank1(1)?));
+        let last = x.dims().len().saturating_sub(1);
+        let axis = self.axis.unwrap_or(last);
+        each_rank!(x, x => {
+            let x = layer_norm(x.swap_dims(axis, last), weight, bias, self.epsilon);
+            x.swap_dims(axis, last)
+        })
     }
 }
 

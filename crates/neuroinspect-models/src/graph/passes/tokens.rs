@@ -52,7 +52,7 @@ pub fn only_tokens_read(network: &Network, taps: &[&str]) -> Result<Network> {
         node.inputs = inputs
             .into_iter()
             .map(|input| match first {
-                Some(count) if !alone => rewriting.first(input, count),
+                Some(count) if !alone && of_tokens(graph, input) => rewriting.first(input, count),
                 _ => rewriting.whole(input),
             })
             .collect();
@@ -88,13 +88,21 @@ fn tokens_read(graph: &Graph, taps: &[&str]) -> Result<Vec<Read>> {
     Ok(read)
 }
 
+/// Whether a value is one of tokens; numbers for each channel are the same for all tokens.
+fn of_tokens(graph: &Graph, value: ValueId) -> bool {
+    graph.shape(value).len() > 1
+}
+
 /// Whether a node's value can be computed for some tokens alone.
 fn narrows(graph: &Graph, node: &Node) -> bool {
-    let of_tokens = |input: &ValueId| match graph.shape(*input) {
+    let count_of = |input: &ValueId| match graph.shape(*input) {
         &[_, tokens, _] => Some(tokens),
         _ => None,
     };
-    let mut tokens = node.inputs.iter().map(of_tokens);
+    let inputs = node.inputs.iter();
+    let mut tokens = inputs
+        .filter(|input| of_tokens(graph, **input))
+        .map(count_of);
     let Some(Some(count)) = tokens.next() else {
         return false;
     };
