@@ -45,6 +45,10 @@
 //! | groups of validation samples | [`Dfr`] |
 //! | groups of training samples | [`GroupDro`], and [`GroupBalanced`], the ceiling of any decision layer |
 //!
+//! [`Mend`] chooses among simple ones by samples that they were not fitted on, without a group label, or
+//! leaves the layer as it is ([`MendResult`]); [`suspects`] says which neurons mistakes are blamed on. What
+//! is reported in the end is measured on samples [held out](HeldOut) of all choices.
+//!
 //! [`method_named`] makes one by its name. A rival's paper may retrain the whole network: here it makes
 //! a decision layer on features computed once, and says what of it that leaves.
 //!
@@ -138,16 +142,24 @@
 mod comparison;
 mod data;
 mod error;
+mod held_out;
+mod mend;
 mod method;
 mod methods;
 mod patch;
 mod session;
 mod training;
+mod triage;
 mod verdict;
 
 pub use comparison::{Comparison, Control};
 pub use data::{Batch, DeviceTable, EditData, LayerTensors, Samples, Storage};
 pub use error::{Error, Result};
+pub use held_out::{Chosen, HeldOut};
+pub use mend::{
+    Asked, Candidate, CandidateKind, Evidence, FrontierPoint, Gain, Interval, Mend, MendResult,
+    Mended, Yardstick,
+};
 pub use method::{Citation, DecisionMethod, Fitted, LabelsUsed, MethodInput, MethodOptions};
 pub use methods::{
     AdjustmentForm, Afr, ClassBias, ClassWeighting, Con, Dfr, Disc, EditConfig, EditScope, Focal,
@@ -161,4 +173,5 @@ pub use training::{
     CrossEntropy, EpochRecord, Keep, Loss, LossAndGradient, Sampling, Schedule, Shuffled, Ties,
     Training, TrainingConfig, Weighted, train,
 };
+pub use triage::{Suspect, suspects};
 pub use verdict::{Change, ClassChange, Conclusion, Direction, Subject, Verdict, percent};

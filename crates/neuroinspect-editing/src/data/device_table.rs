@@ -229,17 +229,24 @@ impl DeviceTable {
         Tensor::from_data(data, &self.device)
     }
 
-    /// Whether a layer gets each sample wrong.
-    pub(crate) fn mistakes(&self, layer: &DecisionLayer) -> Result<Vec<bool>> {
+    /// The class that a layer predicts for each sample.
+    pub(crate) fn predicted(&self, layer: &DecisionLayer) -> Result<Vec<usize>> {
         let layer = LayerTensors::of(layer, &self.device);
         let chunks = self
             .chunks()
             .map(|batch| predictions(layer.logits(batch.features)));
         let predictions = read_back(Tensor::cat(chunks.collect(), 0), "predictions")?;
-        let pairs = predictions.iter().zip(&self.labels);
-        Ok(pairs
-            .map(|(&class, label)| class as usize != label.0)
+        Ok(predictions
+            .into_iter()
+            .map(|class| class as usize)
             .collect())
+    }
+
+    /// Whether a layer gets each sample wrong.
+    pub(crate) fn mistakes(&self, layer: &DecisionLayer) -> Result<Vec<bool>> {
+        let predicted = self.predicted(layer)?;
+        let pairs = predicted.iter().zip(&self.labels);
+        Ok(pairs.map(|(&class, label)| class != label.0).collect())
     }
 
     /// The probabilities that a layer has for every class, on the host: `[N, K]`.

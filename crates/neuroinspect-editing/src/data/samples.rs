@@ -129,6 +129,17 @@ impl Samples {
         Ok(self.table.activations().mean_of(rows)?)
     }
 
+    /// Standard deviation of each neuron, 1 where it does not vary: `[D]`.
+    pub(crate) fn deviations(&self) -> Result<Array1<f64>> {
+        let mean = self.mean_features()?;
+        let rows = (0..self.len()).map(|sample| self.feature(sample));
+        let squares = rows.fold(Array1::<f64>::zeros(mean.len()), |sum, row| {
+            sum + (&row - &mean).mapv(|it| f64::from(it).powi(2))
+        });
+        let deviations = (squares / self.len() as f64).mapv(f64::sqrt);
+        Ok(deviations.mapv(|it| if it > 0.0 { it } else { 1.0 }))
+    }
+
     /// Two parts, the first with `share` of each class.
     pub(crate) fn split(&self, share: f64, seed: Seed) -> Result<[Self; 2]> {
         let parts = [("first", share), ("second", 1.0 - share)];

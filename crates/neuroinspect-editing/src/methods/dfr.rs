@@ -9,9 +9,7 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use super::{FromArguments, MethodArguments, STAGE, logistic::l1_logistic};
-use crate::{
-    Citation, DecisionMethod, DeviceTable, Fitted, LabelsUsed, MethodInput, Result, Samples,
-};
+use crate::{Citation, DecisionMethod, DeviceTable, Fitted, LabelsUsed, MethodInput, Result};
 
 /// Deep feature reweighting on the validation samples (Kirichenko et al. 2023).
 ///
@@ -123,7 +121,11 @@ impl DecisionMethod for Dfr {
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         self.validate()?;
         let groups = input.validation_groups()?;
-        let (mean, deviation) = moments(input.train().samples())?;
+        let train = input.train().samples();
+        let (mean, deviation) = (
+            train.mean_features()?,
+            train.deviations()?.mapv(|it| it as f32),
+        );
         let row = |values: &Array1<f32>| {
             let data = TensorData::new(values.to_vec(), [1, values.len()]);
             Tensor::<2>::from_data(data, input.device())
@@ -221,16 +223,4 @@ impl Subset<'_> {
         let metrics = Metrics::new(&labels, &predictions, self.table.classes(), Some(&groups))?;
         Ok(metrics.worst_group_accuracy.unwrap_or(0.0))
     }
-}
-
-/// Mean and standard deviation of each neuron; 1 where it does not vary.
-fn moments(samples: &Samples) -> Result<(Array1<f32>, Array1<f32>)> {
-    let mean = samples.mean_features()?;
-    let mut squares = Array1::<f64>::zeros(mean.len());
-    for sample in 0..samples.len() {
-        squares += &(&samples.feature(sample) - &mean).mapv(|it| f64::from(it * it));
-    }
-    let deviation = (squares / samples.len() as f64).mapv(f64::sqrt);
-    let deviation = deviation.mapv(|it| if it > 0.0 { it as f32 } else { 1.0 });
-    Ok((mean, deviation))
 }

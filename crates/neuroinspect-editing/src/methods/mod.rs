@@ -50,7 +50,7 @@ pub use self::{
 
 pub(crate) use self::ratio::check_neurons;
 
-use crate::{DecisionMethod, Error, MethodRecord, Result, TrainingConfig};
+use crate::{DecisionMethod, Error, Mend, MethodRecord, Result, TrainingConfig};
 
 /// What observers are told is going on, whichever method it is.
 const STAGE: &str = "editing";
@@ -67,7 +67,9 @@ pub struct MethodArguments {
 }
 
 /// A method that can be made of [`MethodArguments`], all other options at their defaults.
-trait FromArguments: DecisionMethod + Serialize + DeserializeOwned + Sized {
+pub(crate) trait FromArguments:
+    DecisionMethod + Serialize + DeserializeOwned + Sized
+{
     fn from_arguments(arguments: &MethodArguments) -> Result<Self>;
 }
 
@@ -151,6 +153,7 @@ methods!(
     Dfr,
     GroupDro,
     GroupBalanced,
+    Mend,
 );
 
 fn configured<M: FromArguments>(

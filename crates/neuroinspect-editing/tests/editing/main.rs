@@ -7,6 +7,7 @@ mod autotraits;
 mod data;
 mod epochs;
 mod learning;
+mod mend;
 mod methods;
 mod patch;
 mod record;

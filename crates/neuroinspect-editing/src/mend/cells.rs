@@ -1,0 +1,176 @@
+//! Which class a shortcut takes each sample for, and whether there is one.
+
+use ndarray::{Array1, Array2};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    FOLDS, predicted,
+    solver::{Problem, Union},
+};
+use crate::Result;
+
+/// What speaks for a shortcut: mistakes of layers that have not seen the sample.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// How much what misleads depends on the class that it misleads: the chi-square of the mistakes'
+    /// table against quasi-independence, less its expectation, over the number of mistakes. A shortcut
+    /// misleads all classes alike, so that it is small; mere similarity of classes makes it large. `None`
+    /// below four classes, or without mistakes.
+    pub dependence: Option<f64>,
+    /// Mistakes that it rests on.
+    pub mistakes: usize,
+    /// Samples of each class (row) that are taken for each class (column).
+    pub cells: Vec<Vec<usize>>,
+}
+
+/// Classes for whose samples a shortcut stands, at least.
+const CLASSES: usize = 4;
+
+impl Evidence {
+    /// Out of the class of each sample, and the one that it is taken for.
+    pub(super) fn new(labels: &[usize], taken_for: &[usize], classes: usize) -> Self {
+        let mut cells = vec![vec![0; classes]; classes];
+        for (&label, &taken_for) in labels.iter().zip(taken_for) {
+            cells[label][taken_for] += 1;
+        }
+        let count = |row: usize, column: usize| cells[row][column] as f64;
+        let mistakes =
+            Array2::from_shape_fn((classes, classes), |(row, column)| match row == column {
+                true => 0.0,
+                false => count(row, column),
+            });
+        Self {
+            dependence: (classes >= CLASSES && mistakes.sum() > 0.0).then(|| dependence(&mistakes)),
+            mistakes: mistakes.sum() as usize,
+            cells,
+        }
+    }
+
+    /// Whether the mistakes are blamed on a shortcut: there are five for each class at least, and the
+    /// dependence is below 0.5 by two of its standard deviations.
+    pub fn blames_a_shortcut(&self) -> bool {
+        let classes = self.cells.len();
+        let deviation = (2.0 * freedom(classes)).sqrt() / self.mistakes as f64;
+        let dependence = self.dependence;
+        let is_small = dependence.is_some_and(|dependence| dependence + 2.0 * deviation < 0.5);
+        self.mistakes >= 5 * classes && is_small
+    }
+
+    /// The weight of each sample by its cell, `1 / max(n, 10)`.
+    pub(super) fn weights(&self, labels: &[usize], taken_for: &[usize]) -> Vec<f64> {
+        let pairs = labels.iter().zip(taken_for);
+        pairs
+            .map(|(&label, &taken_for)| 1.0 / self.cells[label][taken_for].max(10) as f64)
+            .collect()
+    }
+}
+
+/// The dependence of a table of mistakes, whose diagonal is 0.
+fn dependence(mistakes: &Array2<f64>) -> f64 {
+    let classes = mistakes.nrows();
+    let off_diagonal = Array2::from_elem((classes, classes), 1.0) - Array2::<f64>::eye(classes);
+    let (rows, columns) = (
+        mistakes.sum_axis(ndarray::Axis(1)),
+        mistakes.sum_axis(ndarray::Axis(0)),
+    );
+    let divided = |a: &Array1<f64>, b: Array1<f64>| a / &b.mapv(|it| it.max(1e-12));
+    let mut column = Array1::<f64>::ones(classes);
+    let mut row = column.clone();
+    for _ in 0..200 {
+        row = divided(&rows, off_diagonal.dot(&column));
+        column = divided(&columns, off_diagonal.t().dot(&row));
+    }
+    let mut chi_square = 0.0;
+    for ((a, b), found) in mistakes.indexed_iter() {
+        let expected = row[a] * column[b];
+        if a != b && expected > 1e-9 {
+            chi_square += (found - expected).powi(2) / expected;
+        }
+    }
+    (chi_square - freedom(classes)) / mistakes.sum()
+}
+
+/// Degrees of freedom of mistakes among so many classes.
+fn freedom(classes: usize) -> f64 {
+    (classes as f64 - 1.0).powi(2) - classes as f64
+}
+
+/// The class that each sample is taken for by layers that have seen neither it nor, in a second round,
+/// the samples that such layers get wrong: without these, which contradict a shortcut, a layer follows
+/// it the more closely.
+pub(super) fn taken_for(
+    union: &Union<'_>,
+    mut proceed: impl FnMut() -> Result<()>,
+) -> Result<Vec<usize>> {
+    let mut kept = vec![true; union.len()];
+    let mut taken_for = Vec::new();
+    for _ in 0..ROUNDS {
+        let logits = union.out_of_fold(|fold| {
+            proceed()?;
+            let samples = union.folds.iter().zip(&kept);
+            let weights = samples.map(|(&of, &kept)| f64::from(u8::from(of != fold && kept)));
+            let weights: Vec<f64> = weights.collect();
+            union.solve(&Problem {
+                weights: &weights,
+                lambda: 0.1,
+                start: None,
+                silenced: &[],
+            })
+        })?;
+        taken_for = predicted(&logits);
+        kept = taken_for
+            .iter()
+            .zip(&union.labels)
+            .map(|(a, b)| a == b)
+            .collect();
+    }
+    Ok(taken_for)
+}
+
+const ROUNDS: usize = 2;
+
+/// Fits that [`taken_for`] takes.
+pub(super) const FITS: usize = ROUNDS * FOLDS;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence(count: impl Fn(usize, usize) -> usize) -> Evidence {
+        let (mut labels, mut taken_for) = (Vec::new(), Vec::new());
+        for label in 0..5 {
+            for other in 0..5 {
+                let count = if label == other {
+                    50
+                } else {
+                    count(label, other)
+                };
+                labels.extend(vec![label; count]);
+                taken_for.extend(vec![other; count]);
+            }
+        }
+        Evidence::new(&labels, &taken_for, 5)
+    }
+
+    /// What misleads every class alike is a shortcut; what misleads one class into one other is not.
+    #[test]
+    fn a_shortcut_misleads_all_classes_alike() {
+        let alike = evidence(|_, other| 4 * (other + 1));
+        // Exactly independent: chi-square 0, and 11 degrees of freedom.
+        assert!((alike.dependence.unwrap() + 11.0 / alike.mistakes as f64).abs() < 1e-6);
+        assert!(alike.blames_a_shortcut());
+        let pairs = evidence(|label, other| if label ^ 1 == other { 30 } else { 2 });
+        assert!(pairs.dependence.unwrap() > 1.0 && !pairs.blames_a_shortcut());
+        let few = evidence(|_, _| 1);
+        assert!(few.mistakes == 20 && !few.blames_a_shortcut(), "{few:?}");
+    }
+
+    #[test]
+    fn cells_of_a_few_samples_do_not_count_for_more_than_those_of_ten() {
+        let evidence = evidence(|label, other| if (label, other) == (0, 1) { 20 } else { 1 });
+        assert_eq!(
+            evidence.weights(&[0, 0, 0], &[0, 1, 2]),
+            [1.0 / 50.0, 1.0 / 20.0, 1.0 / 10.0]
+        );
+    }
+}

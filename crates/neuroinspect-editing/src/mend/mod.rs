@@ -1,0 +1,376 @@
+//! Which mend helps, if any: chosen without a group label.
+
+mod cells;
+mod choice;
+mod lbfgs;
+mod result;
+mod solver;
+mod words;
+
+use ndarray::{Array2, Axis};
+use neuroinspect_core::{ClassId, DecisionLayer, NeuronId, Observer, Progress};
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    cells::Evidence,
+    result::{Candidate, CandidateKind, FrontierPoint, Gain, Interval, MendResult, Yardstick},
+};
+
+use self::{
+    choice::{Judge, Samples},
+    solver::{Problem, Union},
+};
+use crate::{
+    Citation, DecisionMethod, Fitted, MethodInput, Result, TrainingConfig,
+    methods::{FromArguments, MethodArguments},
+    suspects,
+};
+
+/// Parts that samples are divided into: what is fitted on four is judged on the fifth.
+const FOLDS: usize = 5;
+
+/// Strengths by which a layer is held to the one as it is.
+const LAMBDAS: [f64; 3] = [1e-2, 1e-3, 1e-4];
+const LAMBDA_OF_SILENCE: f64 = 1e-3;
+
+/// Which parts of all neurons are silenced: a sixth, a third, half.
+const SILENCED: [usize; 3] = [6, 3, 2];
+
+/// How many times what it gains by groups a mend may cost on data like the validation samples: then it is
+/// the better layer where three quarters of the data are like the groups.
+///
+/// Mistakes that fall on all classes alike are no proof of a shortcut. Classes that are equally like each
+/// other make such mistakes too, and a mend by them would gain little and cost much.
+const MOST_COST: f64 = 3.0;
+
+/// Suspects that a result lists.
+const LISTED: usize = 30;
+
+/// Chooses how to mend a layer, or to leave it, without looking at a group label; then mends it so.
+///
+/// Candidates are decision layers fitted by one convex problem, a logistic regression held to the layer
+/// as it is: on training and validation samples, on the validation samples alone, with the neurons first
+/// [suspected](suspects) taken for 0, and with samples weighted so that every cell of class and class
+/// taken for counts alike. Each is judged by predictions for samples that it was not fitted on.
+///
+/// The accuracy that counts is that over the cells where mistakes are blamed on a shortcut
+/// ([`Evidence`]), and that on the validation samples otherwise. For no class, the candidate of highest mean
+/// class accuracy is taken; for a class, of all candidates with a bias on it that of its highest accuracy
+/// whose mean is within half a point of the best. A simpler one within a standard error goes before a better one. What the choice gains
+/// is estimated by making it without each fold and measuring it there; where the 95 % interval includes no
+/// gain, the layer is left as it is.
+///
+/// The validation samples should be like the data that the layer will meet: a correlation that is total
+/// there as well is seen by nobody who looks at no group label.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mend {
+    /// The class to be helped; `None`: all of them.
+    pub class: Option<ClassId>,
+    /// By what to choose; automatic.
+    pub yardstick: Asked,
+    /// Plain retraining so is what the mend is compared with, and its seed divides and draws samples.
+    pub training: TrainingConfig,
+}
+
+/// By what to choose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Asked {
+    /// By groups where mistakes are blamed on a shortcut and the mend costs at most three times what it
+    /// gains, and else by data.
+    #[default]
+    Automatic,
+    /// By groups: for who knows of a shortcut. Of two or three classes none can be told.
+    Groups,
+    /// By data.
+    Data,
+}
+
+/// A mended layer, and why it is that.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mended {
+    /// The layer; the one as it was where nothing is recommended.
+    pub layer: DecisionLayer,
+    /// What was chosen, among what, and what that rests on.
+    pub result: MendResult,
+}
+
+impl Mend {
+    /// The name it is recorded under.
+    pub const NAME: &'static str = "auto";
+
+    const STAGE: &'static str = "choosing a mend";
+
+    /// For a class, or for all of them.
+    pub fn new(class: Option<ClassId>) -> Self {
+        Self {
+            class,
+            ..Self::default()
+        }
+    }
+
+    /// Chooses, and mends. The observer hears of each layer fitted, and can stop the work.
+    ///
+    /// # Errors
+    ///
+    /// When the class is out of range, the device fails, or the observer asks to stop.
+    pub fn mend(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Mended> {
+        if let Some(class) = self.class {
+            input.layer().check_class(class)?;
+        }
+        self.mend_by(&Union::new(input, self.training.seed)?, input, observer)
+    }
+
+    fn mend_by(
+        &self,
+        union: &Union<'_>,
+        input: &MethodInput<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Mended> {
+        let (layer, seed) = (input.layer(), self.training.seed);
+        let candidates = candidates(&suspects(input, None)?, layer.neurons());
+        let mut done = 0;
+        let total = cells::FITS + (candidates.len() - 1) * (FOLDS + 1);
+        let mut proceed = || -> Result<()> {
+            done += 1;
+            let stage = Self::STAGE;
+            Ok(observer.proceed(Progress { stage, done, total })?)
+        };
+        let taken_for = cells::taken_for(union, &mut proceed)?;
+        let evidence = Evidence::new(&union.labels, &taken_for, union.classes());
+        let cells = evidence.weights(&union.labels, &taken_for);
+        let balanced = balanced(&cells, union);
+        // The layer fitted on all samples of each candidate, and predictions out of fold.
+        let (mut layers, mut logits) = (vec![layer.clone()], vec![union.logits(layer)?]);
+        for candidate in &candidates[1..] {
+            let fitted = |fold: Option<usize>| {
+                let weights: Vec<f64> = (0..union.len())
+                    .map(|sample| match candidate.kind {
+                        _ if Some(union.folds[sample]) == fold => 0.0,
+                        CandidateKind::PlainValidation if sample < union.training() => 0.0,
+                        CandidateKind::Balanced => balanced[sample],
+                        _ => 1.0,
+                    })
+                    .collect();
+                union.solve(&Problem {
+                    weights: &weights,
+                    lambda: candidate.lambda.unwrap_or(0.0),
+                    start: Some(layer),
+                    silenced: &candidate.silenced,
+                })
+            };
+            logits.push(union.out_of_fold(|fold| {
+                proceed()?;
+                fitted(Some(fold))
+            })?);
+            proceed()?;
+            layers.push(fitted(None)?);
+        }
+
+        let first = union.training();
+        let ones = vec![1.0; union.len() - first];
+        let data = Samples {
+            labels: &union.labels[first..],
+            folds: &union.folds[first..],
+            weights: &ones,
+            logits: logits
+                .iter()
+                .map(|it| it.view().split_at(Axis(0), first).1)
+                .collect(),
+        };
+        let groups = Samples {
+            labels: &union.labels,
+            folds: &union.folds,
+            weights: &cells,
+            logits: logits.iter().map(|it| it.view()).collect(),
+        };
+        let judge = |samples| Judge::new(&candidates, samples, self.class, seed);
+        let judged = judged(&judge(groups), &judge(data), self.yardstick, &evidence);
+        let mut suspects = suspects(input, self.class)?;
+        suspects.truncate(LISTED);
+
+        let layer = match judged.recommended {
+            None => layer.clone(),
+            Some((candidate, bias)) => {
+                let mut biases = layers[candidate].bias().to_owned();
+                if let Some(class) = self.class {
+                    biases[class.0] += bias as f32;
+                }
+                DecisionLayer::new(layers[candidate].weight().to_owned(), biases)?
+            }
+        };
+        let result = MendResult {
+            class: self.class,
+            recommended: judged
+                .recommended
+                .map(|(it, bias)| candidates[it].with_bias(bias)),
+            best: candidates[judged.best.0].with_bias(judged.best.1),
+            yardstick: judged.yardstick,
+            gain: judged.gain,
+            gain_by_the_other: judged.gain_by_the_other,
+            evidence,
+            frontier: judged.frontier,
+            candidates,
+            suspects,
+            samples: [first, union.len() - first],
+            seed,
+        };
+        Ok(Mended { layer, result })
+    }
+}
+
+/// What was chosen: candidates by their indices, with a bias.
+struct Judged {
+    recommended: Option<(usize, f64)>,
+    best: (usize, f64),
+    yardstick: Yardstick,
+    gain: Gain,
+    gain_by_the_other: Gain,
+    frontier: Vec<FrontierPoint>,
+}
+
+/// Chooses by groups where mistakes are blamed on a shortcut, or that is asked for; where that is not
+/// sure to help by data.
+fn judged<'a>(groups: &Judge<'a>, data: &Judge<'a>, asked: Asked, evidence: &Evidence) -> Judged {
+    let by = |yardstick| {
+        let (judge, other) = match yardstick {
+            Yardstick::Groups => (groups, data),
+            Yardstick::Data => (data, groups),
+        };
+        let (choice, gain) = judge.judge();
+        let best = (choice.0, judge.biases[choice.1]);
+        Judged {
+            recommended: gain.is_sure().then_some(best),
+            best,
+            yardstick,
+            gain,
+            gain_by_the_other: other.gain(choice),
+            frontier: frontier(groups, data),
+        }
+    };
+    if asked == Asked::Groups {
+        return by(Yardstick::Groups);
+    }
+    if asked == Asked::Automatic && evidence.blames_a_shortcut() {
+        let judged = by(Yardstick::Groups);
+        let cost = -judged.gain_by_the_other.mean.estimate;
+        if judged.recommended.is_some() && cost <= MOST_COST * judged.gain.mean.estimate {
+            return judged;
+        }
+    }
+    by(Yardstick::Data)
+}
+
+/// Every candidate with every bias.
+fn frontier(groups: &Judge<'_>, data: &Judge<'_>) -> Vec<FrontierPoint> {
+    let biases = data.biases.iter().enumerate();
+    let points =
+        (0..data.candidates().len()).flat_map(|it| biases.clone().map(move |bias| (it, bias)));
+    points
+        .map(|(candidate, (bias, &value))| {
+            let (of_groups, of_data) = (
+                groups.worth((candidate, bias)),
+                data.worth((candidate, bias)),
+            );
+            FrontierPoint {
+                candidate,
+                bias: value,
+                class: of_data.0,
+                class_by_groups: of_groups.0,
+                mean: of_data.1,
+                mean_by_groups: of_groups.1,
+            }
+        })
+        .collect()
+}
+
+impl FromArguments for Mend {
+    fn from_arguments(arguments: &MethodArguments) -> Result<Self> {
+        Ok(Self {
+            training: arguments.training.clone(),
+            ..Self::new(arguments.class)
+        })
+    }
+}
+
+impl DecisionMethod for Mend {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn citation(&self) -> Option<Citation> {
+        None
+    }
+
+    fn describe(&self) -> String {
+        "chooses what helps by samples it was not fitted on".to_owned()
+    }
+
+    fn class(&self) -> Option<ClassId> {
+        self.class
+    }
+
+    fn training(&self) -> Option<&TrainingConfig> {
+        Some(&self.training)
+    }
+
+    fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
+        Ok(Fitted::new(self.mend(input, observer)?.layer))
+    }
+}
+
+/// All candidates, the simplest first.
+fn candidates(suspects: &[crate::Suspect], neurons: usize) -> Vec<Candidate> {
+    let fitted = |kind, lambda, silenced: &[NeuronId]| Candidate {
+        kind,
+        lambda: Some(lambda),
+        silenced: silenced.to_vec(),
+        bias: 0.0,
+    };
+    let suspects: Vec<NeuronId> = suspects.iter().map(|suspect| suspect.neuron).collect();
+    let mut candidates = vec![Candidate::NOTHING];
+    let of_lambdas = |kind| LAMBDAS.map(|lambda| fitted(kind, lambda, &[]));
+    candidates.extend(of_lambdas(CandidateKind::Plain));
+    candidates.extend(of_lambdas(CandidateKind::PlainValidation));
+    // Without mistakes there are no suspects; of few neurons some parts are none, or alike.
+    let mut counts = SILENCED.map(|part| neurons / part).to_vec();
+    counts.dedup();
+    for count in counts
+        .into_iter()
+        .filter(|&count| count > 0 && count <= suspects.len())
+    {
+        candidates.push(fitted(
+            CandidateKind::Silence,
+            LAMBDA_OF_SILENCE,
+            &suspects[..count],
+        ));
+    }
+    candidates.extend(of_lambdas(CandidateKind::Balanced));
+    candidates
+}
+
+/// Weights scaled so that every class has the same in sum.
+fn balanced(weights: &[f64], union: &Union<'_>) -> Vec<f64> {
+    let mut sums = vec![0.0; union.classes()];
+    let pairs = || weights.iter().zip(&union.labels);
+    pairs().for_each(|(weight, &label)| sums[label] += weight);
+    pairs()
+        .map(|(weight, &label)| weight / sums[label])
+        .collect()
+}
+
+/// The class of largest logit, the first among equals.
+fn largest<'a>(logits: impl IntoIterator<Item = &'a f32>) -> usize {
+    let all = logits.into_iter().enumerate();
+    let largest = all.reduce(|best, it| if it.1 > best.1 { it } else { best });
+    largest.map_or(0, |(class, _)| class)
+}
+
+/// The class of largest logit of every sample.
+fn predicted(logits: &Array2<f32>) -> Vec<usize> {
+    logits.outer_iter().map(|row| largest(row.iter())).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Which neurons are suspected of misleading a decision layer.
+
+use ndarray::{Array1, ArrayView1};
+use neuroinspect_core::{ClassId, NeuronId};
+use neuroinspect_counterfactual::importance;
+use serde::{Deserialize, Serialize};
+
+use crate::{MethodInput, Result};
+
+/// A neuron that mistakes are blamed on, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Suspect {
+    /// The neuron.
+    pub neuron: NeuronId,
+    /// Its share of the margin that mistakes lack: the mean over them of
+    /// `(W_y - W_k)_n (mu_y - f)_n`, `y` being the class, `k` the prediction and `mu_y` the mean
+    /// features of the class's samples that are right, over the sum of that over all neurons.
+    pub share_of_deficit: f64,
+    /// By how many standard deviations it is more active in right samples than in wrong ones, on
+    /// average over classes, each by its mistakes.
+    pub contrast: f64,
+    /// How many times as probable it makes the class at the mean features (Eq. 7); `None` where mistakes
+    /// of all classes are looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub importance: Option<f64>,
+}
+
+/// Every neuron, the most suspect first, by the mistakes of the layer on the validation samples of a
+/// class, or of all classes. Classes with fewer than two right samples are left out; without mistakes
+/// there are no suspects.
+///
+/// # Errors
+///
+/// When the class is out of range, or the device does not give the predictions back.
+pub fn suspects(input: &MethodInput<'_>, class: Option<ClassId>) -> Result<Vec<Suspect>> {
+    let (table, layer) = (input.validation(), input.layer());
+    if let Some(class) = class {
+        layer.check_class(class)?;
+    }
+    let predictions = table.predicted(layer)?;
+    let deviation = table.samples().deviations()?;
+    let feature = |sample: usize| table.samples().feature(sample).mapv(f64::from);
+    let weight = layer.weight().mapv(f64::from);
+    let mut deficit = Array1::<f64>::zeros(layer.neurons());
+    let (mut contrast, mut mistakes) = (deficit.clone(), 0_usize);
+    for label in (0..layer.classes()).filter(|&label| class.is_none_or(|it| it.0 == label)) {
+        let of_class = table.labels().iter().zip(&predictions).enumerate();
+        let of_class = of_class.filter(|(_, (it, _))| it.0 == label);
+        let (right, wrong): (Vec<_>, Vec<_>) = of_class
+            .map(|(sample, (_, &predicted))| (sample, predicted))
+            .partition(|&(_, predicted)| predicted == label);
+        if right.len() < 2 || wrong.is_empty() {
+            continue;
+        }
+        let zero = Array1::<f64>::zeros(layer.neurons());
+        let mean = right
+            .iter()
+            .fold(zero, |sum, &(sample, _)| sum + feature(sample));
+        let mean = mean / right.len() as f64;
+        for &(sample, predicted) in &wrong {
+            let lacking = &mean - &feature(sample);
+            deficit += &((&weight.row(label) - &weight.row(predicted)) * &lacking);
+            contrast += &(lacking / &deviation);
+        }
+        mistakes += wrong.len();
+    }
+    if mistakes == 0 {
+        return Ok(Vec::new());
+    }
+    let whole = deficit.sum();
+    let importance = class.map(|class| -> Result<_> {
+        Ok(importance(
+            layer,
+            ArrayView1::from(table.mean_features()?),
+            class,
+        )?)
+    });
+    let importance = importance.transpose()?;
+    let mut order: Vec<usize> = (0..layer.neurons()).collect();
+    order.sort_by(|&a, &b| deficit[b].total_cmp(&deficit[a]));
+    let suspect = |neuron: usize| Suspect {
+        neuron: NeuronId(neuron),
+        share_of_deficit: deficit[neuron] / whole,
+        contrast: contrast[neuron] / mistakes as f64,
+        importance: importance.as_ref().map(|of| of[neuron]),
+    };
+    Ok(order.into_iter().map(suspect).collect())
+}

@@ -1,0 +1,267 @@
+//! Choosing a mend without a group label: that it helps where something can, and does nothing where
+//! nothing does.
+
+use std::ops::ControlFlow;
+
+use burn::tensor::Device;
+use ndarray::{Array1, Array2};
+use neuroinspect_core::{
+    ClassId, DecisionLayer, FeatureTable, Groups, Metrics, NeuronId, Progress, Seed, Silent,
+    is_cancellation,
+};
+use neuroinspect_editing::{
+    Asked, Chosen, DecisionMethod, DeviceTable, HeldOut, Mend, MendResult, Mended, MethodInput,
+    Retrain, Storage, TrainingConfig, Yardstick, suspects,
+};
+use rand::RngExt;
+
+use crate::{fit, table};
+
+const CLASSES: usize = 5;
+
+/// Neurons 0 to 4 are the cores of five classes, 5 to 9 their shortcuts, which agree with the class as
+/// often as `correlation` says and are else those of any class. Groups tell whether they agree.
+fn world(name: &str, samples: usize, correlation: f64) -> FeatureTable {
+    let mut rng = Seed(3).rng(name, &[]);
+    let mut features = Array2::zeros((samples, 2 * CLASSES));
+    let (mut labels, mut agrees) = (Vec::new(), Vec::new());
+    for mut row in features.rows_mut() {
+        let class = rng.random_range(0..CLASSES);
+        let shortcut = match rng.random_bool(correlation) {
+            true => class,
+            false => rng.random_range(0..CLASSES),
+        };
+        for (neuron, value) in row.iter_mut().enumerate() {
+            let noise: f32 = (0..4).map(|_| rng.random_range(-0.5_f32..0.5)).sum();
+            let (mean, spread) = match neuron < CLASSES {
+                true => (f32::from(neuron == class), 0.8),
+                false => (2.0 * f32::from(neuron == CLASSES + shortcut), 0.3),
+            };
+            *value = mean + spread * noise;
+        }
+        labels.push(class);
+        agrees.push(usize::from(class == shortcut));
+    }
+    let names = vec!["against".to_owned(), "with".to_owned()];
+    let groups = Groups::new(names, agrees).unwrap();
+    table(features, &labels, CLASSES)
+        .with_groups(groups)
+        .unwrap()
+}
+
+fn trained(train: &FeatureTable) -> DecisionLayer {
+    let nothing = DecisionLayer::new(
+        Array2::zeros((CLASSES, 2 * CLASSES)),
+        Array1::zeros(CLASSES),
+    );
+    let training = TrainingConfig::default()
+        .with_learning_rate(2e-2)
+        .with_epochs(15, None);
+    let retrain = Retrain::new(training);
+    fit(&retrain, [train, train], &nothing.unwrap(), &mut Silent)
+        .unwrap()
+        .layer
+}
+
+fn on_device(table: &FeatureTable) -> DeviceTable {
+    DeviceTable::new(table.clone(), &Device::flex(), Storage::Device)
+}
+
+fn mended(
+    train: &FeatureTable,
+    validation: &FeatureTable,
+    layer: &DecisionLayer,
+    mend: &Mend,
+) -> Mended {
+    let (train, validation) = (on_device(train), on_device(validation));
+    let input = MethodInput::new(&train, &validation, layer).unwrap();
+    mend.mend(&input, &mut Silent).unwrap()
+}
+
+fn measured(table: &FeatureTable, layer: &DecisionLayer) -> Metrics {
+    table.predicted_by(layer).unwrap().metrics().unwrap()
+}
+
+#[test]
+fn a_shortcut_is_seen_and_mended_without_a_group_label() {
+    let (train, validation) = (world("train", 3000, 0.9), world("validation", 1500, 0.9));
+    let layer = trained(&train);
+    let Mended {
+        layer: better,
+        result,
+    } = mended(&train, &validation, &layer, &Mend::new(None));
+    assert!(result.evidence.blames_a_shortcut(), "{:?}", result.evidence);
+    assert_eq!(result.yardstick, Yardstick::Groups);
+    assert!(result.gain.is_sure());
+    assert_eq!(result.recommended.as_ref(), Some(&result.best));
+    assert!(
+        result.gain_by_the_other.mean.estimate < 0.0,
+        "freedom of a shortcut costs"
+    );
+    let test = world("test", 4000, 0.0);
+    let (before, after) = (measured(&test, &layer), measured(&test, &better));
+    assert!(
+        after.accuracy > before.accuracy + 0.1,
+        "{} to {}",
+        before.accuracy,
+        after.accuracy
+    );
+    let text = result.headline(train.class_names());
+    assert!(
+        text.contains("mean accuracy over presumed groups +"),
+        "{text}"
+    );
+    assert!(
+        result.reasons()[0].ends_with("a shortcut is blamed"),
+        "{:?}",
+        result.reasons()
+    );
+
+    // Not one group label is looked at, and the seed decides everything.
+    let bare = |table: &FeatureTable| {
+        let labels: Vec<usize> = table.labels().iter().map(|label| label.0).collect();
+        crate::table(table.features().to_owned(), &labels, CLASSES)
+    };
+    let again = mended(&bare(&train), &bare(&validation), &layer, &Mend::new(None));
+    assert_eq!((again.layer, again.result), (better, result));
+}
+
+#[test]
+fn a_class_that_is_held_down_is_raised() {
+    let (train, validation) = (world("train", 1500, 0.0), world("validation", 1500, 0.0));
+    let good = trained(&train);
+    let by_data = Mend {
+        yardstick: Asked::Data,
+        ..Mend::new(Some(ClassId(2)))
+    };
+    let mut bias = good.bias().to_owned();
+    bias[2] -= 3.0;
+    let layer = DecisionLayer::new(good.weight().to_owned(), bias).unwrap();
+    let Mended {
+        layer: better,
+        result,
+    } = mended(&train, &validation, &layer, &by_data);
+    assert!(result.recommended.is_some());
+    let gain = result.gain.class.unwrap();
+    assert!(
+        gain.low > 0.1 && gain.low < gain.estimate && gain.estimate < gain.high,
+        "{gain:?}"
+    );
+    let test = world("test", 4000, 0.0);
+    let [before, after] = [&layer, &better].map(|layer| measured(&test, layer));
+    let of_class = |metrics: &Metrics| metrics.class_accuracy[2].unwrap();
+    let gained = of_class(&after) - of_class(&before);
+    assert!(
+        gained > gain.low - 0.05 && gained < gain.high + 0.05,
+        "{gained} for {gain:?}"
+    );
+    assert!(after.accuracy > before.accuracy);
+    // Every candidate with every bias, the first of them the layer as it is.
+    assert_eq!(result.frontier.len(), result.candidates.len() * 17);
+    let first = result.frontier[0];
+    assert_eq!((first.candidate, first.bias), (0, 0.0));
+    let as_it_is = measured(&validation, &layer);
+    assert!((first.class.unwrap() - of_class(&as_it_is)).abs() < 1e-9);
+    let json = serde_json::to_string(&result).unwrap();
+    let read: MendResult = serde_json::from_str(&json).unwrap();
+    assert_eq!(read.recommended, result.recommended);
+}
+
+#[test]
+fn a_layer_that_nothing_helps_is_left_as_it_is() {
+    let (train, validation) = (world("train", 3000, 0.0), world("validation", 800, 0.0));
+    let layer = trained(&train);
+    for class in [None, Some(1)] {
+        let mend = Mend::new(class.map(ClassId));
+        let Mended {
+            layer: same,
+            result,
+        } = mended(&train, &validation, &layer, &mend);
+        assert_eq!(result.recommended, None);
+        assert_eq!(same, layer);
+        let text = result.headline(train.class_names());
+        assert!(
+            text.starts_with("nothing is sure to help; the best tried was to "),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn the_observer_hears_of_every_fit_and_can_stop() {
+    let samples = world("train", 200, 0.5);
+    let layer = trained(&samples);
+    let mut last = (0, 0);
+    let mut watch = |progress: Progress<'_>| {
+        last = (progress.done, progress.total);
+        ControlFlow::Continue(())
+    };
+    fit(&Mend::new(None), [&samples, &samples], &layer, &mut watch).unwrap();
+    assert!(last.0 == last.1 && last.1 > 50, "{last:?}");
+    let mut stop = |_: Progress<'_>| ControlFlow::Break(());
+    let stopped = fit(&Mend::new(None), [&samples, &samples], &layer, &mut stop);
+    assert!(is_cancellation(&stopped.unwrap_err()));
+    assert!(
+        fit(
+            &Mend::new(Some(ClassId(9))),
+            [&samples, &samples],
+            &layer,
+            &mut Silent
+        )
+        .is_err()
+    );
+}
+
+#[test]
+fn the_neurons_of_a_shortcut_are_suspected_first() {
+    let (train, validation) = (world("train", 3000, 0.9), world("validation", 1500, 0.9));
+    let layer = trained(&train);
+    let (train, validation) = (on_device(&train), on_device(&validation));
+    let input = MethodInput::new(&train, &validation, &layer).unwrap();
+    let all = suspects(&input, None).unwrap();
+    assert_eq!(all.len(), 2 * CLASSES);
+    let first = all[..CLASSES].iter();
+    let shortcuts = first.filter(|suspect| suspect.neuron.0 >= CLASSES);
+    assert!(shortcuts.count() >= 4, "{all:?}");
+    assert!(
+        (all.iter()
+            .map(|suspect| suspect.share_of_deficit)
+            .sum::<f64>()
+            - 1.0)
+            .abs()
+            < 1e-9
+    );
+    assert!(all.iter().all(|suspect| suspect.importance.is_none()));
+    // Mistakes of one class are those without its own shortcut.
+    let of_class = suspects(&input, Some(ClassId(1))).unwrap();
+    assert_eq!(of_class[0].neuron, NeuronId(CLASSES + 1));
+    assert!(of_class[0].contrast > 1.0 && of_class[0].importance.is_some());
+    assert!(suspects(&input, Some(ClassId(9))).is_err());
+}
+
+#[test]
+fn held_out_samples_are_measured_on_by_what_was_chosen() {
+    let (train, test) = (world("train", 300, 0.5), world("test", 300, 0.0));
+    let layer = trained(&train);
+    let train = on_device(&train);
+    let input = MethodInput::new(&train, &train, &layer).unwrap();
+    let methods = [
+        Retrain::default(),
+        Retrain::new(TrainingConfig::default().with_epochs(1, None)),
+    ];
+    let chosen = methods.map(|method| {
+        let chosen = Chosen::by(&method, &input, &mut Silent).unwrap();
+        assert_eq!(
+            chosen.method().options,
+            neuroinspect_editing::MethodOptions::options(&method).unwrap()
+        );
+        assert_eq!(chosen.method().name, method.name());
+        chosen
+    });
+    let metrics = HeldOut::new(test.clone())
+        .measure(&chosen, &Device::flex())
+        .unwrap();
+    for (metrics, chosen) in metrics.iter().zip(&chosen) {
+        assert_eq!(metrics, &measured(&test, chosen.layer()));
+    }
+}
