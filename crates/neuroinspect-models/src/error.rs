@@ -129,6 +129,16 @@ pub enum Error {
         /// The number of classes in the file.
         found: usize,
     },
+    /// Weights without a decision layer, which nothing says the number of classes of.
+    #[error(
+        "'{file}' and the weights that '{model}' stands for are without a decision layer; say of how many classes one is to be drawn (LoadConfig::with_classes, and Strictness::Partial)"
+    )]
+    NoDecisionLayer {
+        /// The file.
+        file: String,
+        /// The model.
+        model: &'static str,
+    },
     /// A file says how its network's images are prepared, and not in a way that can be followed.
     #[error(
         "the input in the metadata of '{file}' cannot be followed: {reason}; give an input (--input FILE of the program, LoadConfig::with_input in code)"

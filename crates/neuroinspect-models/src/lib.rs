@@ -6,12 +6,22 @@
 //! a [`Classifier`](neuroinspect_core::Classifier) and can be saved again, with another decision
 //! layer if it was given one ([`PretrainedClassifier`]). [`classifiers`] lists them all.
 //!
-//! | names | neurons | input | computes and reads the same as |
-//! | --- | --- | --- | --- |
-//! | `cifar_resnet20`, `32`, `44`, `56` | 64: channels of `layer3` | 32 | akamaster/pytorch_resnet_cifar10 |
-//! | `resnet18`, `resnet34` | 512: channels of `layer4` | 224 of 256, bilinear | torchvision, timm |
-//! | `resnet50`, `101`, `152`, wide ones, ResNeXts | 2048: channels of `layer4` | 224 of 256, bilinear | torchvision, timm |
-//! | `tf_efficientnet_lite0` | 1280: channels of `conv_head` | 224 of 256, bicubic | timm |
+//! | names, as timm's | neurons: channels of |
+//! | --- | --- |
+//! | `resnet18`, `34`, `50`, `101`, `152` and their `d`; `resnext50_32x4d` (`50d`), `resnext101_32x4d`, `32x8d`, `64x4d`; `wide_resnet50_2`, `101_2` | 512 or 2048: `layer4` |
+//! | `vgg11`, `13`, `16`, `19` and their `_bn` | 4096: `pre_logits` |
+//! | `efficientnet_b0` to `b7`, `efficientnet_lite0`; `tf_efficientnet_b0` to `b7`, `tf_efficientnet_lite0` to `4` | 1280 to 2560: `conv_head` |
+//! | `convnext_tiny`, `small`, `base`, `large`, `xlarge` | 768 to 2048: `stages`, normalised |
+//! | `vit_*_patch*_224` and `384` (tiny to huge), `vit_*_gap_*`, `deit_*`, `deit3_*`, `vit_*_patch14_dinov2` and `reg4_dinov2` | 192 to 1280: the class token or the patches' mean |
+//! | `cifar_resnet20`, `32`, `44`, `56`: akamaster/pytorch_resnet_cifar10's | 64: `layer3` |
+//!
+//! Each computes what its implementation does, timm's ([`ModelInfo::source`]), and reads its checkpoints.
+//! ResNets' are torchvision's, too.
+//!
+//! Where in the image a neuron is active is told by the map that its decision layer's spatial mean reads. A
+//! vision transformer's is its coordinate over the patches' tokens of the last block but one, or of another
+//! layer ([`LoadConfig::map`]); weights of DINO and the like have no decision layer, and get one of so many
+//! classes as [`LoadConfig::classes`] says.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -58,11 +68,10 @@
 //! timm's module paths.
 //!
 //! A family is one file of `families/` that emits a graph. A new member of a family is a row in the
-//! registry's table (`registry/table.rs`: name, family, arguments, which weights the name stands for), an
-//! entry of timm's configurations where these weights are timm's (its name in
-//! `tools/golden_pretrained.py`, which writes `families/pretrained_cfg.json`) and one of golden values (its
-//! name in `tools/golden_classifiers.py`); a new family is that file, its rows and their entries. An operation that is missing is a structure in `graph/ops/` and a line in
-//! [`Op`](graph::Op)'s list.
+//! registry's table (`registry/table.rs`: name, family, arguments); `tools/golden_pretrained.py` and
+//! `tools/golden_classifiers.py` read the names there, and write timm's configurations of its weights
+//! (`families/pretrained_cfg.json`) and the golden values. A new family is that file and its rows. An
+//! operation that is missing is a structure in `graph/ops/` and a line in [`Op`](graph::Op)'s list.
 //!
 //! # Checkpoints
 //!
@@ -72,7 +81,7 @@
 //!
 //! # CLIP
 //!
-//! [`clip`] holds image-text encoders in open_clip's architecture and names, [`prompts`] the
+//! [`clip`] holds image-text encoders in open_clip's architectures and names, [`prompts`] the
 //! templates that turn class names into texts for them.
 
 pub mod checkpoint;

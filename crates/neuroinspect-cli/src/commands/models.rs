@@ -27,7 +27,11 @@ struct Listed {
 #[derive(Serialize)]
 struct Classifier {
     name: &'static str,
+    /// Trained weights.
+    parameters: usize,
     neurons: usize,
+    /// 0 where the weights that the name stands for have no decision layer.
+    classes: usize,
     input_size: usize,
     source: &'static str,
     /// Names of published weights with a preprocessing of their own: `resnet50.a1_in1k`.
@@ -55,7 +59,9 @@ fn models(common: &Common) -> Result<()> {
             .iter()
             .map(|info| Classifier {
                 name: info.name,
+                parameters: info.parameters,
                 neurons: info.neurons,
+                classes: info.classes,
                 input_size: info.input.size,
                 source: info.source,
                 tagged: info
@@ -69,20 +75,25 @@ fn models(common: &Common) -> Result<()> {
     };
     print(common.json, MODELS, &listed, |listed| {
         let mut text = format!(
-            "{:<24} {:>7} {:>6}  weights as in\n",
-            "classifier", "neurons", "input"
+            "{:<32} {:>10} {:>7} {:>7} {:>5}  weights as in\n",
+            "classifier", "parameters", "neurons", "classes", "input"
         );
         for Classifier {
             name,
+            parameters,
             neurons,
+            classes,
             input_size,
             source,
             tagged,
         } in &listed.classifiers
         {
-            text += &format!("{name:<24} {neurons:>7} {input_size:>6}  {source}\n");
+            let millions = format!("{:.1} M", *parameters as f64 / 1e6);
+            text += &format!(
+                "{name:<32} {millions:>10} {neurons:>7} {classes:>7} {input_size:>5}  {source}\n"
+            );
             if !tagged.is_empty() {
-                text += &format!("{:<40}also {}\n", "", tagged.join(", "));
+                text += &format!("    also {}\n", tagged.join(", "));
             }
         }
         text + &format!(
@@ -98,7 +109,7 @@ fn layers(common: &Common, model: &str) -> Result<()> {
     let models = classifiers()?;
     let info = models.iter().find(|info| Some(info.name) == architecture);
     // Where there is no such model, the error names one that may be meant.
-    let classes = info.map_or(1, |info| info.classes);
+    let classes = info.map_or(1, |info| info.classes.max(1));
     let layers = init_classifier(model, classes, &device)?.layers()?;
     print(common.json, LAYERS, &Layers { model, layers }, |listed| {
         let names = listed.layers.iter().map(|layer| layer.name.len());

@@ -215,7 +215,19 @@ fn devices_and_models_are_listed() {
     let devices = &list("devices")["devices"];
     assert_eq!(devices[0]["device"], "flex");
     assert_eq!(devices[0]["available"], true);
-    let models = list("models").to_string();
+    let models = list("models");
+    let classifiers = models["classifiers"].as_array().unwrap();
+    let resnet18 = classifiers.iter().find(|it| it["name"] == "resnet18");
+    let resnet18 = resnet18.unwrap();
+    for (what, expected) in [
+        ("parameters", 11_689_512),
+        ("neurons", 512),
+        ("classes", 1000),
+        ("input_size", 224),
+    ] {
+        assert_eq!(resnet18[what], expected, "{what}");
+    }
+    let models = models.to_string();
     for name in [
         "resnet18",
         "resnet152",
@@ -250,6 +262,9 @@ fn layers_are_listed() {
     assert_eq!(of_resnet.last().unwrap(), &layer("fc"));
     assert_eq!(layer("fc")["channels"], 1000, "classes of ImageNet");
     assert_eq!(layers("resnet18.a1_in1k"), of_resnet);
+    // Its weights have no decision layer.
+    let of_dino = layers("vit_small_patch8_224");
+    assert!(of_dino.iter().any(|layer| layer["name"] == "blocks.10"));
 
     let mut models = fixture.bare("models");
     let output = models.args(["--layers", "resnet18"]).output().unwrap();

@@ -18,6 +18,7 @@
 //! Nothing a file claims about itself is believed before it is checked against the file's length,
 //! and no code in a pickle is run.
 
+pub(crate) mod arrange;
 mod module;
 mod names;
 mod pytorch;
@@ -225,13 +226,21 @@ impl Checkpoint {
     /// The checkpoint under other names: each of the [`names`](Self::names) becomes what `rename`
     /// makes of it, and its tensor is left out where that is `None`.
     #[must_use]
-    pub fn renamed(mut self, rename: impl Fn(&str) -> Option<String>) -> Self {
-        self.plain.tensors = self
-            .plain
-            .tensors
-            .into_iter()
-            .filter_map(|(name, tensor)| Some((rename(&name)?, tensor)))
-            .collect();
+    pub fn renamed(self, rename: impl Fn(&str) -> Option<String>) -> Self {
+        self.rearranged(|tensors| {
+            let tensors = tensors.into_iter();
+            tensors
+                .filter_map(|(name, tensor)| Some((rename(&name)?, tensor)))
+                .collect()
+        })
+    }
+
+    /// The checkpoint with other tensors in place of those of its [`names`](Self::names).
+    pub(crate) fn rearranged(
+        mut self,
+        arrange: impl FnOnce(BTreeMap<String, burn_pack::Tensor>) -> BTreeMap<String, burn_pack::Tensor>,
+    ) -> Self {
+        self.plain.tensors = arrange(self.plain.tensors);
         self.readings = Readings::only(self.plain.clone());
         self
     }

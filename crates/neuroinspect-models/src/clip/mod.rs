@@ -10,7 +10,7 @@
 //! `exp(logit_scale)`.
 //!
 //! Parameters carry open_clip's names, so its safetensors and PyTorch checkpoints load as they
-//! are, and so do the layers of the image tower, which can be listed and read. [`ClipConfig`] is
+//! are, and those of transformers' `CLIPModel` do, too; so do the layers of the image tower, which can be listed and read. [`ClipConfig`] is
 //! open_clip's model config.
 //!
 //! ```
@@ -50,6 +50,7 @@
 
 mod config;
 mod file;
+mod hugging_face;
 mod resnet;
 mod tokenizer;
 mod towers;

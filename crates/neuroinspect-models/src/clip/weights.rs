@@ -1,10 +1,10 @@
-//! A CLIP's weights in files, under open_clip's names.
+//! A CLIP's weights in files, under open_clip's names or those of transformers.
 
 use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::{Clip, ClipConfig};
+use super::{Clip, ClipConfig, hugging_face::under_open_clips_names};
 use crate::{
     Checkpoint, Error, Result, Strictness,
     checkpoint::{Precision, save},
@@ -14,8 +14,8 @@ use crate::{
 const CONFIG: &str = "config";
 
 impl Clip {
-    /// Loads a safetensors or PyTorch checkpoint of open_clip; every weight must be there in its
-    /// shape, and nothing else.
+    /// Loads a safetensors or PyTorch checkpoint of open_clip, or one of transformers' `CLIPModel`; every
+    /// weight must be there in its shape, and nothing else.
     ///
     /// The config is the one given or, without, the one in the file's metadata under `config`,
     /// where [`save`](Self::save) puts it. The model is named after the file. It computes in `f32`;
@@ -61,7 +61,11 @@ impl Clip {
             .file_stem()
             .map_or_else(|| file.into(), |stem| stem.to_string_lossy());
         let mut clip = config.init(device)?.with_name(name);
-        checkpoint.apply(&mut clip, "a CLIP of this config", Strictness::Strict)?;
+        under_open_clips_names(checkpoint).apply(
+            &mut clip,
+            "a CLIP of this config",
+            Strictness::Strict,
+        )?;
         Ok(clip)
     }
 

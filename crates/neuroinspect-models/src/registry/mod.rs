@@ -170,7 +170,8 @@ pub fn init_classifier(name: &str, classes: usize, device: &Device) -> Result<Gr
 ///
 /// [`Error::UnknownModel`] for a name that is not registered, [`Error::UnknownTag`] for a tag that is
 /// none of its [tags](ModelInfo::tags), [`Error::ClassCount`] when the
-/// checkpoint has another number of classes than [`LoadConfig::classes`], [`Error::SavedInput`] when
+/// checkpoint has another number of classes than [`LoadConfig::classes`], [`Error::NoDecisionLayer`] when
+/// neither says how many there are, [`Error::SavedInput`] when
 /// the input saved with it is needed and wrong, and as [`GraphClassifier::with_map`],
 /// [`LoadConfig::validate`], [`Checkpoint::open`] and [`Checkpoint::apply`];
 /// [`neuroinspect_core::Error::Precision`] where the device does not compute in the precision.
@@ -242,6 +243,12 @@ impl Named {
                     tensor: found.tensor,
                     expected,
                     found: found.classes,
+                });
+            }
+            (None, None) if row.defaults()?.1 == 0 => {
+                return Err(Error::NoDecisionLayer {
+                    file: checkpoint.file().to_owned(),
+                    model: row.name,
                 });
             }
             (expected, found) => found.map(|it| it.classes).or(expected),

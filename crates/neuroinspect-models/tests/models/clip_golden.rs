@@ -13,7 +13,7 @@ use neuroinspect_testing::real_data;
 use safetensors::{Dtype, tensor::TensorView};
 use serde::Deserialize;
 
-use crate::support::make_up;
+use crate::support::{Tensors, make_up, safetensors_of, weight};
 
 type Rows = Vec<Vec<f32>>;
 
@@ -183,6 +183,48 @@ fn features_of_a_resnet_are_those_of_open_clip() {
         );
         clip.fold().unwrap();
     }
+}
+
+/// A checkpoint of transformers' `CLIPModel`, and its embeddings with the quick GELU.
+#[derive(Deserialize)]
+struct HuggingFace {
+    prompts: Vec<String>,
+    image: Rows,
+    text: Rows,
+    shapes: BTreeMap<String, Vec<usize>>,
+}
+
+#[test]
+fn weights_of_hugging_faces_clip_give_its_features() {
+    let golden: HuggingFace =
+        serde_json::from_str(include_str!("../golden/clip_hugging_face.json")).unwrap();
+    let config = self::golden().config.with_gelu(Gelu::Quick);
+    let made = |(name, shape): (String, Vec<usize>)| {
+        let values = weight(&name, &shape);
+        (name, (shape, values))
+    };
+    let mut tensors: Tensors = golden.shapes.into_iter().map(made).collect();
+    let load = |tensors: &Tensors| {
+        let checkpoint = Checkpoint::from_bytes("transformers'", safetensors_of(tensors)).unwrap();
+        Clip::from_checkpoint(&checkpoint, Some(&config), &Device::flex())
+    };
+    let clip = load(&tensors).unwrap();
+    let image = rows(clip.encode_images(images(clip.input().size, &clip.device())));
+    let text = rows(clip.encode_texts(&golden.prompts).unwrap());
+    for (found, expected) in [(&image, &golden.image), (&text, &golden.text)] {
+        let difference = largest_difference(found, expected);
+        // Values up to 4.
+        assert!(difference < 3.0 * TOLERANCE, "{difference}");
+    }
+    // Older files have the numbers of the positions beside them.
+    let positions = "text_model.embeddings.position_ids".to_owned();
+    tensors.insert(positions, (vec![1, 77], vec![0.0; 77]));
+    load(&tensors).unwrap();
+    // One part of three that are stacked is missing.
+    tensors.remove("vision_model.encoder.layers.1.self_attn.k_proj.weight");
+    let error = load(&tensors).unwrap_err().to_string();
+    let missing = "visual.transformer.resblocks.1.attn.in_proj_weight";
+    assert!(error.contains(missing), "{error}");
 }
 
 #[test]

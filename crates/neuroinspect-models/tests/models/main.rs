@@ -17,6 +17,7 @@ mod clip_prompts;
 mod graphs;
 mod inputs;
 mod layers_golden;
+mod maps;
 mod module;
 mod operations;
 mod own_network;

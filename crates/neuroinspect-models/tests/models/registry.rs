@@ -5,7 +5,9 @@ use std::{collections::BTreeSet, fs};
 use crate::support::{Tensors, contents, made_up_weights, safetensors_of};
 use burn::tensor::Device;
 use ndarray::{Array1, Array2};
-use neuroinspect_core::{DecisionLayer, Error as CoreError, Interpolation, Precision, ResizeRule};
+use neuroinspect_core::{
+    Classifier, DecisionLayer, Error as CoreError, Interpolation, Precision, ResizeRule,
+};
 use neuroinspect_models::{
     Checkpoint, CifarResNetConfig, Error, LoadConfig, PretrainedClassifier, Strictness,
     classifiers, init_classifier, load_classifier, load_classifier_from_bytes,
@@ -42,11 +44,23 @@ fn names_are_unique_and_inputs_documented() {
     assert_eq!(of("resnet34").neurons, 512);
     assert_eq!(of("resnet152").neurons, 2048);
     assert_eq!(of("tf_efficientnet_lite0").neurons, 1280);
+    for (name, parameters) in [
+        ("resnet50", 25_557_032),
+        ("vgg16", 138_357_544),
+        ("efficientnet_b0", 5_288_548),
+        ("convnext_tiny", 28_589_128),
+        ("vit_base_patch16_224", 86_567_656),
+        // Without a decision layer.
+        ("vit_small_patch8_224", 21_670_272),
+    ] {
+        assert_eq!(of(name).parameters, parameters, "{name}");
+    }
     let resnet = &of("resnet50").input;
     assert_eq!(resnet.resize, ResizeRule::ShorterSide { to: 256 });
     assert_eq!(resnet.interpolation, Interpolation::Bilinear);
     assert_eq!(of("cifar_resnet20").classes, 10);
     assert_eq!(of("resnet18").classes, 1000);
+    assert_eq!(of("vit_small_patch8_224").classes, 0);
     for (name, tags) in [
         ("cifar_resnet20", ""),
         (
@@ -228,6 +242,29 @@ fn a_checkpoint_without_a_head_loads_partially() {
     assert_eq!(loaded.model.decision_layer().unwrap().classes(), 4);
 }
 
+/// DINO's weights have none.
+#[test]
+fn weights_without_a_decision_layer_get_one_of_the_classes_asked_for() {
+    let (name, device) = ("vit_small_patch8_224", Device::flex());
+    let mut headless = made_up_weights(&init_classifier(name, 3, &device).unwrap());
+    headless.retain(|name, _| !name.starts_with("head."));
+    let load = |config: &LoadConfig| {
+        load_classifier_from_bytes(name, safetensors_of(&headless), config, &device)
+    };
+    let config = LoadConfig::default().with_strictness(Strictness::Partial);
+    let error = load(&config).unwrap_err().to_string();
+    assert!(error.contains("without a decision layer"), "{error}");
+    let loaded = load(&config.with_classes(3)).unwrap();
+    assert_eq!(loaded.report.missing, ["head.bias", "head.weight"]);
+    assert_eq!(loaded.model.decision_layer().unwrap().classes(), 3);
+}
+
+#[test]
+fn another_name_of_timms_is_the_same_model() {
+    let model = init_classifier("efficientnet_b3a", 2, &Device::flex()).unwrap();
+    assert_eq!(Classifier::name(&model), "efficientnet_b3");
+}
+
 #[test]
 fn a_replaced_decision_layer_is_saved() {
     let folder = tempdir().unwrap();
@@ -259,7 +296,15 @@ fn a_replaced_decision_layer_is_saved() {
 #[test]
 fn what_is_saved_loads_again_as_it_is() {
     let folder = tempdir().unwrap();
-    for name in ["cifar_resnet20", "resnet18", "tf_efficientnet_lite0"] {
+    for name in [
+        "cifar_resnet20",
+        "resnet18d",
+        "tf_efficientnet_lite0",
+        "efficientnet_b0",
+        "convnext_tiny",
+        "vit_tiny_patch16_224",
+        "vit_little_patch16_reg4_gap_256",
+    ] {
         let (first, second) = (folder.path().join("first"), folder.path().join("second"));
         let model = init_classifier(name, 3, &Device::flex()).unwrap();
         model.save(&first).unwrap();
