@@ -4,15 +4,14 @@ use neuroinspect_core::{ClassId, NeuronId, Observer, check_option};
 use serde::{Deserialize, Serialize};
 
 use super::{FromArguments, MethodArguments, silence::retrain_without};
-use crate::{
-    Citation, DecisionMethod, Error, Fitted, MethodInput, Result, TrainingConfig, Weighted,
-};
+use crate::{Citation, DecisionMethod, Fitted, MethodInput, Result, TrainingConfig, Weighted};
 
 /// Finds biased neurons by themselves and retrains without them (Zheng et al. 2025).
 ///
 /// For the validation samples of each class `y`, the median activation of a neuron over those the layer
 /// gets wrong less that over those it gets right; where that is above a threshold for any class, the
-/// neuron is biased. The layer is then retrained on the training samples, classes drawn equally often,
+/// neuron is biased. Among many classes nearly every neuron is, for some class: no more than a share of
+/// them is taken, the most biased ones. The layer is then retrained on the training samples, classes drawn equally often,
 /// with those neurons zeroed. The authors tell them anew before each epoch; here they are told once, by
 /// the layer given. The score was taken from summaries of the paper.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +19,8 @@ use crate::{
 pub struct NeuronTune {
     /// A difference of medians above this is a bias; the authors' 0.
     pub threshold: f64,
+    /// Biased neurons are at most this share of all; 0.5.
+    pub most: f64,
     /// How the layer is retrained.
     pub training: TrainingConfig,
 }
@@ -31,7 +32,7 @@ impl NeuronTune {
     /// The number that [`Fitted::derived`] holds of it: how many neurons were zeroed.
     pub const ZEROED: &'static str = "zeroed";
 
-    /// The neurons that are biased.
+    /// The neurons that are biased, the most biased first.
     ///
     /// # Errors
     ///
@@ -55,14 +56,20 @@ impl NeuronTune {
         let classes: Vec<_> = (0..validation.classes())
             .map(|class| (samples_of(class, true), samples_of(class, false)))
             .collect();
-        let is_biased = |neuron: usize| {
-            classes.iter().any(|(wrong, right)| {
-                let medians = median(wrong, neuron).zip(median(right, neuron));
-                medians.is_some_and(|(wrong, right)| wrong - right > self.threshold)
-            })
+        let bias = |neuron: usize| {
+            let of_classes = classes
+                .iter()
+                .filter_map(|(wrong, right)| Some(median(wrong, neuron)? - median(right, neuron)?));
+            of_classes.fold(f64::NEG_INFINITY, f64::max)
         };
-        let neurons = (0..input.layer().neurons()).filter(|&neuron| is_biased(neuron));
-        Ok(neurons.map(NeuronId).collect())
+        let neurons = input.layer().neurons();
+        let mut biased: Vec<(NeuronId, f64)> = (0..neurons)
+            .map(|neuron| (NeuronId(neuron), bias(neuron)))
+            .filter(|&(_, bias)| bias > self.threshold)
+            .collect();
+        biased.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        biased.truncate((self.most * neurons as f64) as usize);
+        Ok(biased.into_iter().map(|(neuron, _)| neuron).collect())
     }
 }
 
@@ -70,6 +77,7 @@ impl FromArguments for NeuronTune {
     fn from_arguments(arguments: &MethodArguments) -> Result<Self> {
         Ok(Self {
             threshold: 0.0,
+            most: 0.5,
             training: arguments.training.clone(),
         })
     }
@@ -102,13 +110,9 @@ impl DecisionMethod for NeuronTune {
             self.threshold.is_finite(),
             "a number",
         )?;
+        let allowed = self.most > 0.0 && self.most < 1.0;
+        check_option("most", self.most, allowed, "a number between 0 and 1")?;
         let biased = self.biased(input)?;
-        if biased.len() == input.layer().neurons() {
-            return Err(Error::NotApplicable {
-                method: Self::NAME,
-                reason: "every neuron is biased; raise the threshold".to_owned(),
-            });
-        }
         let classes = input.train().labels().iter().map(|label: &ClassId| label.0);
         let sampling = Weighted::balanced(classes)?;
         let fitted = retrain_without(&biased, input, &sampling, &self.training, observer)?;

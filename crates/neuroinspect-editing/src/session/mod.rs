@@ -16,8 +16,8 @@ pub use self::result::{EditResult, Edited};
 
 use crate::{
     Comparison, Control, DecisionMethod, DeviceTable, EditData, Fitted, LayerPatch, LayerTensors,
-    MethodInput, MethodRecord, Result, Retrain, Samples, Storage, Subject, TrainingConfig, Verdict,
-    methods::check_neurons,
+    Mend, MendResult, Mended, MethodInput, MethodRecord, Result, Retrain, Samples, Storage,
+    Subject, TrainingConfig, Verdict, methods::check_neurons,
 };
 
 /// Samples and a decision layer on a device, to try one edit after another.
@@ -168,6 +168,27 @@ impl EditSession {
     /// As [`DecisionMethod::fit`], also when the observer asks to stop before the edit is done.
     pub fn edit(&self, method: &dyn DecisionMethod, observer: &mut dyn Observer) -> Result<Edited> {
         let fitted = method.fit(&self.input()?, observer)?;
+        self.edited(method, fitted, observer)
+    }
+
+    /// Chooses a mend and makes it, measures it, and says what it was chosen among.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mend::mend`].
+    pub fn mend(&self, mend: &Mend, observer: &mut dyn Observer) -> Result<(Edited, MendResult)> {
+        let Mended { layer, result } = mend.mend(&self.input()?, observer)?;
+        let edited = self.edited(mend, Fitted::new(layer), observer)?;
+        Ok((edited, result))
+    }
+
+    /// What a method has made, measured.
+    fn edited(
+        &self,
+        method: &dyn DecisionMethod,
+        fitted: Fitted,
+        observer: &mut dyn Observer,
+    ) -> Result<Edited> {
         let comparison = self.compared_to(self.measure(&fitted.layer)?);
         let record = MethodRecord::new(method, &fitted)?;
         let layers = [&self.layer, &fitted.layer];

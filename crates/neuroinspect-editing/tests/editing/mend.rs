@@ -10,8 +10,8 @@ use neuroinspect_core::{
     is_cancellation,
 };
 use neuroinspect_editing::{
-    Asked, Chosen, DecisionMethod, DeviceTable, HeldOut, Mend, MendResult, Mended, MethodInput,
-    Retrain, Storage, TrainingConfig, Yardstick, suspects,
+    Asked, Chosen, DecisionMethod, DeviceTable, EditData, EditSession, HeldOut, Mend, MendResult,
+    Mended, MethodInput, Retrain, Storage, TrainingConfig, Yardstick, suspects,
 };
 use rand::RngExt;
 
@@ -185,6 +185,19 @@ fn a_layer_that_nothing_helps_is_left_as_it_is() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn a_session_mends_as_it_edits() {
+    let (train, validation) = (world("train", 400, 0.9), world("validation", 300, 0.9));
+    let layer = trained(&train);
+    let data = EditData::of_parts(train, validation, world("test", 300, 0.0)).unwrap();
+    let session = EditSession::new(data, &layer, &Device::flex()).unwrap();
+    let mend = Mend::new(None);
+    let (edited, result) = session.mend(&mend, &mut Silent).unwrap();
+    assert_eq!(edited, session.edit(&mend, &mut Silent).unwrap());
+    let mended = mend.mend(&session.input().unwrap(), &mut Silent).unwrap();
+    assert_eq!((mended.layer, mended.result), (edited.layer, result));
 }
 
 #[test]

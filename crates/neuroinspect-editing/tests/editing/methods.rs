@@ -243,6 +243,7 @@ fn what_a_method_cannot_do_is_an_error() {
         ("class_weighting", json!({"others": -1}), "others"),
         ("con", json!({"lambda3": -1}), "lambda3"),
         ("con", json!({"class": 9}), "class 9"),
+        ("neuron_tune", json!({"most": 1.0}), "most"),
         (
             "random_neurons",
             json!({"suspected": [0, 1]}),
@@ -432,26 +433,21 @@ fn biased_neurons_are_more_active_in_mistakes() {
     let layer = layer.unwrap();
     let samples = DeviceTable::new(samples, &Device::flex(), Storage::Device);
     let input = MethodInput::new(&samples, &samples, &layer).unwrap();
-    let biased = |threshold| {
+    let biased = |threshold, most| {
         let method = NeuronTune {
             threshold,
+            most,
             training: training(),
         };
         method.biased(&input).unwrap()
     };
-    let all = NeuronTune {
-        threshold: -9.0,
-        training: training(),
-    };
-    let error = all.fit(&input, &mut Silent).unwrap_err();
-    assert!(
-        error.to_string().contains("every neuron is biased"),
-        "{error}"
-    );
+    // The most biased first, and no more than a share of them.
+    assert_eq!(biased(-9.0, 0.9), [NeuronId(0), NeuronId(2)]);
+    assert_eq!(biased(-9.0, 0.5), [NeuronId(0)]);
     // Medians over the wrong and the right ones: 0.85 and 0.2.
-    assert_eq!(biased(0.0), [NeuronId(0)]);
-    assert_eq!(biased(0.64), [NeuronId(0)]);
-    assert_eq!(biased(0.66), []);
+    assert_eq!(biased(0.0, 0.9), [NeuronId(0)]);
+    assert_eq!(biased(0.64, 0.9), [NeuronId(0)]);
+    assert_eq!(biased(0.66, 0.9), []);
 }
 
 #[test]
