@@ -204,9 +204,13 @@ fn an_earlier_runs_findings_are_cleared_when_there_are_others() {
     folder.debug(&inputs, class, &config, &mut Silent).unwrap();
     assert!(!old.exists());
 
+    let summary = folder.join(Findings::JSON_FILE);
+    fs::remove_file(&summary).unwrap();
     fs::create_dir(folder.join(RunFolder::EDIT_FILE)).unwrap();
     let error = folder
         .debug(&inputs, class, &config, &mut Silent)
         .unwrap_err();
     assert!(matches!(error, Error::Remove { .. }), "{error}");
+    // Nothing is put beside what could not be removed.
+    assert!(!summary.exists());
 }

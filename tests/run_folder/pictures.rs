@@ -414,6 +414,30 @@ fn a_damaged_state_is_begun_anew() {
     }
 }
 
+/// A state that is whole and of another optimisation is refused once.
+#[test]
+fn a_state_that_does_not_fit_ends_one_run() {
+    let bench = Pictures::new();
+    let request = bench.request(2);
+    let _ = bench.visualize(&request, &mut stopping_at(1));
+    let state = bench.times_of(true).into_keys().next().unwrap();
+    let mut bytes = fs::read(&state).unwrap();
+    let steps = br#"steps\":1"#;
+    let found = bytes.windows(steps.len()).position(|it| it == steps);
+    let at = found.unwrap() + steps.len() - 1;
+    // More steps than there are.
+    bytes[at] = b'9';
+    fs::write(&state, bytes).unwrap();
+    let mut none = |_| panic!("no batch is to be made");
+    let refused = (bench.folder).visualize(&bench.networks, &request, &mut Silent, &mut none);
+    match refused.unwrap_err() {
+        Error::Illusion(IllusionError::OtherState { what }) => assert_eq!(what, "number of steps"),
+        other => panic!("{other}"),
+    }
+    assert_eq!(bench.states(), 0);
+    assert_eq!(bench.visualize(&request, &mut Silent).0.len(), 2);
+}
+
 #[test]
 fn pictures_that_cannot_be_kept_stop_the_work() {
     let bench = Pictures::new();

@@ -16,7 +16,7 @@ impl RunFolder {
     /// pictures, and the edit where the inputs [say](DebugInputs::edit_file).
     ///
     /// What an earlier run left is cleared as soon as there is something in its place; when it cannot
-    /// be cleared, the work stops. A run that is killed leaves what it has written. Real images that
+    /// be cleared, the work stops and nothing is written. A run that is killed leaves what it has written. Real images that
     /// cannot be read stand among the findings' failures.
     ///
     /// # Errors
@@ -30,13 +30,18 @@ impl RunFolder {
         config: &DebugConfig,
         observer: &mut dyn Observer,
     ) -> Result<Findings> {
-        let mut cleared = None;
+        let mut cleared: Option<Result<()>> = None;
         let stop = Cell::new(false);
         let mut next = Instant::now();
         let mut read = ReadImages::default();
         let mut keep = |findings: &Findings| {
-            let cleared = cleared.get_or_insert_with(|| self.clear_findings());
-            stop.set(cleared.is_err());
+            if cleared
+                .get_or_insert_with(|| self.clear_findings())
+                .is_err()
+            {
+                stop.set(true);
+                return;
+            }
             let start = Instant::now();
             if findings.pictures.is_empty() || start >= next {
                 // What cannot be written now is complained of at the end.
@@ -49,10 +54,10 @@ impl RunFolder {
             false => observer.update(progress),
         };
         let mut findings = debug_each(inputs, class, config, &mut watched, &mut keep)?;
+        cleared.unwrap_or(Ok(()))?;
         let images = inputs.real_images(&findings, &mut read)?;
         findings.failures.extend(images.failures);
         self.write(inputs, &findings, &mut read)?;
-        cleared.unwrap_or(Ok(()))?;
         Ok(findings)
     }
 

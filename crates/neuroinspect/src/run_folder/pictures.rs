@@ -17,8 +17,9 @@ use std::{
 
 use neuroinspect_core::{ClassId, DeviceName, InputSpec, Observer, Progress, io::sha256_of_bytes};
 use neuroinspect_illusion::{
-    BatchKeeper, Execution, FinishedBatch, Illusion, Networks, OptimizationState, Pair,
-    PreparedGuide, Request, Shortfall, Work, visualize_batches, visualize_each,
+    BatchKeeper, Error as IllusionError, Execution, FinishedBatch, Illusion, Networks,
+    OptimizationState, Pair, PreparedGuide, Request, Shortfall, Work, visualize_batches,
+    visualize_each,
 };
 use serde::Serialize;
 
@@ -203,6 +204,10 @@ impl Visualizing<'_> {
         let made = visualize_batches(networks, &request, &mut watched, &mut keeper);
         if let Some(error) = keeper.failed {
             return Err(error);
+        }
+        if let (Err(IllusionError::OtherState { .. }), Some(files)) = (&made, keeper.under_way) {
+            // It would end every later run, too.
+            files.remove_state()?;
         }
         let shortfall = made?;
         self.kept.shortfall.diverged.extend(shortfall.diverged);
