@@ -29,7 +29,7 @@ pub enum Error {
          them by differentiable operations"
     )]
     NoGradient {
-        /// Name of the network.
+        /// Name of the network, and of the layer where it is one that an objective reads.
         network: String,
     },
     /// A network that would be optimised through is another than the one that would be explained.
@@ -40,7 +40,7 @@ pub enum Error {
          `Module::valid` does), and no layer may look at whether its input is tracked"
     )]
     DiffersWhenTracked {
-        /// Name of the network.
+        /// Name of the network, and of the layer where it is one that an objective reads.
         network: String,
         /// Largest difference of an output.
         difference: f32,

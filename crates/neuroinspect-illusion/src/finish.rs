@@ -76,7 +76,9 @@ impl Batch<'_> {
                 .collect(),
             None => vec![None; n],
         };
-        let (maps, width) = match activations.map {
+        // Of a picture made for something else it would hide what that is.
+        let map = activations.map.filter(|_| recipe.objective.sees_neuron());
+        let (maps, width) = match map {
             Some(map) => {
                 let [_, neurons, _, width] = map.dims();
                 let one_hot = self.neuron.clone().reshape([n, neurons, 1, 1]);

@@ -98,7 +98,8 @@ pub struct Illusion {
     #[serde(skip)]
     pub image: Array3<f32>,
     /// Where the neuron is active: `[S, S]`, 1 there and the recipe's reduction elsewhere. None
-    /// where the classifier does not say where in the image a neuron is active.
+    /// where the classifier does not say where in the image a neuron is active, and for an objective
+    /// without the [neuron](crate::Objective::Neuron), such as a unit of another layer.
     #[serde(skip)]
     pub mask: Option<Array2<f32>>,
     /// Activation `a_n` of the neuron on the picture.

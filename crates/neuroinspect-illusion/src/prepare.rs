@@ -157,10 +157,9 @@ impl PreparedClassifier {
         let images = tried_images(self.input(), &self.device);
         let (_, plain) = self.features_and_layers(images.clone(), layers)?;
         let (_, other) = self.features_and_layers(tracked(images), layers)?;
-        for (plain, other) in plain.iter().zip(other) {
-            check_tracked(self.name(), self.precision, rows(plain.clone()), || {
-                rows(other)
-            })?;
+        for ((layer, plain), other) in layers.iter().zip(&plain).zip(other) {
+            let name = format!("{}, layer {layer}", self.name());
+            check_tracked(&name, self.precision, rows(plain.clone()), || rows(other))?;
         }
         Ok(plain)
     }

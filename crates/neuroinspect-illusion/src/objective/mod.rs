@@ -161,6 +161,10 @@ impl Objective {
         Ok(())
     }
 
+    pub(crate) fn sees_neuron(&self) -> bool {
+        self.any(&|term| matches!(term, Self::Neuron))
+    }
+
     pub(crate) fn sees_total_variation(&self) -> bool {
         self.any(&|term| matches!(term, Self::TotalVariation))
     }

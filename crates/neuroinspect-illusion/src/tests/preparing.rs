@@ -284,16 +284,19 @@ fn units_of_other_layers_are_read_in_the_same_pass() {
         let recipe = plain_recipe().with_objective(objective);
         let request = request(pairs([(2, 0)]), &recipe);
         net.take_looks();
-        let picture = visualize(&networks, &request, &mut Silent).unwrap();
-        (picture.finished[0].image.clone(), net.take_looks().len())
+        let mut made = visualize(&networks, &request, &mut Silent).unwrap();
+        (made.finished.remove(0), net.take_looks().len())
     };
     let unit = |layer: &str, channel| Objective::Unit(Unit::new(layer, UnitKind::Channel(channel)));
     let (neuron, looks) = picture(Objective::Neuron);
     let (channel, more_looks) = picture(unit("conv", 2));
     // The two more are at images that the unit is tried on.
     assert_eq!((looks, more_looks), (13, 15));
-    assert!(largest_difference(&neuron, &channel) < 1e-5);
-    assert!(largest_difference(&neuron, picture(unit("conv", 3)).0) > 1e-2);
+    assert!(largest_difference(&neuron.image, &channel.image) < 1e-5);
+    // The pair's neuron is nothing to the second.
+    assert_eq!((neuron.mask.is_some(), channel.mask), (true, None));
+    let other = picture(unit("conv", 3)).0;
+    assert!(largest_difference(&neuron.image, other.image) > 1e-2);
 
     for (layer, channel) in [("conv1", 2), ("conv", NEURONS)] {
         let recipe = plain_recipe().with_objective(unit(layer, channel));
@@ -314,7 +317,9 @@ fn a_layer_that_differs_when_tracked_is_refused() {
     let unit = Unit::new("conv", UnitKind::Channel(2));
     let recipe = plain_recipe().with_objective(Objective::Unit(unit));
     let error = visualize(&networks, &request(pairs([(2, 0)]), &recipe), &mut Silent).unwrap_err();
-    assert!(matches!(error, Error::DiffersWhenTracked { network, .. } if network == "watched"));
+    assert!(
+        matches!(error, Error::DiffersWhenTracked { network, .. } if network == "watched, layer conv")
+    );
 }
 
 /// bfloat16 has 8 bits: outputs agree to a few parts in a hundred, and a picture of few steps looks
