@@ -84,4 +84,17 @@ mod tests {
         let names = std::fs::read_dir(path.parent().unwrap()).unwrap().count();
         assert_eq!(names, 1, "the temporary file is gone");
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_has_the_permissions_of_any_file_that_is_made() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let [ours, any] = ["ours", "any"].map(|name| folder.path().join(name));
+        write_atomically(&ours, |out| out.write_all(b"ours")).unwrap();
+        std::fs::write(&any, b"any").unwrap();
+        let mode = |path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&any));
+    }
 }

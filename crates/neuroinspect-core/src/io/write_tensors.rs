@@ -296,9 +296,8 @@ mod tests {
         assert_eq!(borrowed, NamedTensor::f32("a", [2, 2], values));
     }
 
-    /// The only file beside it while it is written is one that is cleared after a kill.
     #[test]
-    fn nothing_is_left_of_a_file_that_is_not_finished() {
+    fn nothing_is_left_of_a_file_that_cannot_be_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file.safetensors");
         let names = || -> Vec<String> {
