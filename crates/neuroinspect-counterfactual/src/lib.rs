@@ -17,10 +17,10 @@
 //!
 //! # Ranking
 //!
-//! Every mistake votes for the five neurons of its largest shifts above 0, and for the five of its
-//! smallest below 0. A neuron's *prec@5* is the share of mistakes that vote for it. Neurons above
-//! 3 % are listed, at most 30 in each direction, the highest first ([`rank`]). Beside each stands
-//! its [`importance`] `r_i = p_y / p_y^(i -> 0)` at the mean features (Eq. 7).
+//! Every mistake votes for the K neurons of its largest shifts above 0, and for the K of its smallest
+//! below 0; K is [5](RankingConfig::top). A neuron's *prec@K* is the share of mistakes that vote for it.
+//! Neurons above 3 % are listed, at most 30 in each direction, the highest first ([`rank`]). Beside each
+//! stands its [`importance`] `r_i = p_y / p_y^(i -> 0)` at the mean features (Eq. 7).
 //!
 //! # How it is computed
 //!

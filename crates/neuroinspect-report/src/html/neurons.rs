@@ -46,7 +46,7 @@ pub(super) fn section(report: &Report<'_>) -> Result<Markup> {
                 "For each mistake, the smallest change of its features that sets it right. A neuron \
                  is insufficient when it should have been more active, and excessive when it should \
                  have been less; prec@" (ranking.top) " is the share of mistakes in whose "
-                (ranking.top) " largest changes it stands."
+                (count(ranking.top, "largest change")) " it stands."
                 @if ranking.unflipped > 0 {
                     " No change was found for " (count(ranking.unflipped, "mistake")) "."
                 }
