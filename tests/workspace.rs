@@ -132,7 +132,9 @@ fn features_are_documented_and_passed_through() {
             .collect()
     };
     let facade = features("neuroinspect");
-    let parts: BTreeSet<_> = ["datasets", "report", "demo"].map(String::from).into();
+    let parts: BTreeSet<_> = ["datasets", "report", "demo", "onnx"]
+        .map(String::from)
+        .into();
     assert!(facade.is_superset(&parts));
     let backends: BTreeSet<_> = facade.difference(&parts).cloned().collect();
     assert_eq!(features("neuroinspect-core"), backends);

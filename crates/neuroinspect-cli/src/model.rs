@@ -1,30 +1,57 @@
 //! Models as the command line names them.
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Result, bail};
 use neuroinspect::{
     ClassTexts, PictureOrigin,
     burn::tensor::Device,
     core::{
-        DeviceName,
+        DeviceName, InputSpec,
         io::{read_text, sha256_of_bytes},
     },
     models::{
         Checkpoint, LoadConfig, LoadedClassifier, Strictness,
         clip::{Clip, ClipConfig},
         load_classifier,
+        onnx::{OnnxConfig, OnnxModel},
         prompts::class_text,
     },
 };
 
 use crate::{
-    args::{ClipArgs, ModelArgs},
+    args::{ClipArgs, HeadArgs, ModelArgs},
     config::Prompts,
     console::warn,
     options::Options,
 };
 
-/// Loads the classifier; says on standard error what a partial load left out. Weights that are not
-/// in the checkpoint are drawn from the seed.
+/// The model that an ONNX file holds; none where the model is given by its name.
+pub(crate) fn onnx(
+    model: &str,
+    head: &HeadArgs,
+    input: Option<&InputSpec>,
+) -> Result<Option<OnnxModel>> {
+    let HeadArgs {
+        decision_layer,
+        map,
+    } = head.clone();
+    if Path::new(model).extension().is_none_or(|it| it != "onnx") {
+        if decision_layer.is_some() || map.is_some() {
+            bail!("--decision-layer and --map are for ONNX files, and '{model}' is none");
+        }
+        return Ok(None);
+    }
+    let config = OnnxConfig {
+        size: input.map(|input| input.size),
+        decision_layer,
+        map,
+    };
+    Ok(Some(OnnxModel::read(model, &config)?))
+}
+
+/// Loads the classifier; says on standard error what a partial load left out, and which nodes of an ONNX
+/// file were taken for its head. Weights that are not in the checkpoint are drawn from the seed.
 pub(crate) fn classifier(
     args: &ModelArgs,
     options: &Options,
@@ -37,7 +64,25 @@ pub(crate) fn classifier(
     };
     let mut config = LoadConfig::default().with_strictness(strictness);
     config.input = options.input(args.input.as_deref())?;
-    let loaded = load_classifier(&args.model, &args.weights, &config, device)?;
+    let onnx = onnx(&args.model, &args.head, config.input.as_ref())?;
+    let loaded = match (onnx, &args.weights) {
+        (Some(onnx), None) => {
+            let head = onnx.head();
+            warn(format_args!(
+                "decision layer '{}', features '{}', {}",
+                head.decision_layer,
+                head.features,
+                match head.map {
+                    Some(map) => format!("map '{map}'"),
+                    None => "no map (--map NODE names one)".to_owned(),
+                }
+            ));
+            onnx.load(&config, device)?
+        }
+        (Some(_), Some(_)) => bail!("'{}' holds its weights: leave --weights out", args.model),
+        (None, Some(weights)) => load_classifier(&args.model, weights, &config, device)?,
+        (None, None) => bail!("--model {} needs --weights FILE", args.model),
+    };
     if !loaded.report.is_complete() {
         warn(&loaded.report);
     }

@@ -59,9 +59,9 @@ module_of_network!(GraphClassifier, network);
 /// The decision layer of a classifier and what it reads, by places in the graph.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
-    layer: ValueId,
-    features: ValueId,
-    map: Option<ValueId>,
+    pub(crate) layer: ValueId,
+    pub(crate) features: ValueId,
+    pub(crate) map: Option<ValueId>,
 }
 
 impl Head {
@@ -127,8 +127,18 @@ impl GraphClassifier {
         device: &Device,
     ) -> Result<Self> {
         let head = Head::of(&graph)?;
+        Self::of_network(name, Network::new(graph, device)?, input, head)
+    }
+
+    /// A network as a classifier, with a head that is known.
+    pub(crate) fn of_network(
+        name: impl Into<String>,
+        network: Network,
+        input: InputSpec,
+        head: Head,
+    ) -> Result<Self> {
         let classifier = Self {
-            network: Network::new(graph, device)?,
+            network,
             name: name.into(),
             input: input.clone(),
             head,

@@ -71,6 +71,37 @@ pub enum Error {
         "the network was rewritten for evaluation (fold, graph::passes), and its weights are no longer those that are trained, loaded and saved; use the network it was made of"
     )]
     Rewritten,
+    /// An ONNX file that is damaged, or of no classifier of images.
+    #[cfg(feature = "onnx")]
+    #[error("'{file}' is no ONNX file of a classifier that can be read: {reason}")]
+    Onnx {
+        /// The file.
+        file: String,
+        /// What was expected and found.
+        reason: String,
+    },
+    /// A node of an ONNX file that cannot be followed.
+    #[cfg(feature = "onnx")]
+    #[error("'{file}': node '{node}' ({operator}): {reason}")]
+    OnnxNode {
+        /// The file.
+        file: String,
+        /// The node's name, or that of its first output.
+        node: String,
+        /// The operator.
+        operator: String,
+        /// What was expected and found.
+        reason: String,
+    },
+    /// Operators of an ONNX file that are not known.
+    #[cfg(feature = "onnx")]
+    #[error("'{file}' has operators that are not known, with the nodes that use them: {operators}")]
+    OnnxOperators {
+        /// The file.
+        file: String,
+        /// Each with its nodes.
+        operators: String,
+    },
     /// A file that holds no weights, or is damaged.
     #[error("'{file}' is not a checkpoint that can be read: {reason}")]
     NotACheckpoint {

@@ -79,6 +79,10 @@
 //! as in PyTorch, and writes safetensors. A network of your own that implements
 //! [`Classifier`](neuroinspect_core::Classifier) is loaded and saved as those above are.
 //!
+//! # ONNX
+//!
+//! With the feature `onnx`, `onnx` follows any classifier that PyTorch exports onto a graph.
+//!
 //! # CLIP
 //!
 //! [`clip`] holds image-text encoders in open_clip's architectures and names, [`prompts`] the
@@ -90,6 +94,8 @@ mod error;
 mod families;
 pub mod graph;
 mod layers;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 mod pretrained;
 mod registry;
 

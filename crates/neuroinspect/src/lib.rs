@@ -74,6 +74,7 @@
 //! - `report` (default): pages and pictures of what was found; brings `datasets` with it. Without it
 //!   there are still the findings and their JSON.
 //! - `demo`: the embedded demo, with 6.7 MB of weights; brings `datasets` with it.
+//! - `onnx`: classifiers out of ONNX files (`models::onnx`).
 //!
 //! And one per Burn backend, passed through: `flex` (default: pure Rust, CPU), `tch` (libtorch, CPU
 //! and CUDA), `wgpu` (WGSL everywhere), `vulkan`, `metal`, `cuda`, `rocm`. One build can hold

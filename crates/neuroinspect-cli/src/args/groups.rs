@@ -46,12 +46,12 @@ pub(crate) struct Common {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
-    /// Model name, as `neuroinspect models` lists it
-    #[arg(long, value_name = "NAME")]
+    /// Model name, as `neuroinspect models` lists it, or an ONNX file (.onnx), which holds its weights
+    #[arg(long, value_name = "NAME_OR_FILE")]
     pub(crate) model: String,
     /// Checkpoint: safetensors, or PyTorch (.pt, .pth, .th)
     #[arg(long, value_name = "FILE")]
-    pub(crate) weights: PathBuf,
+    pub(crate) weights: Option<PathBuf>,
     /// How images are prepared, instead of what is known of the model: JSON as `run.configs.input` of
     /// every output file has it
     #[arg(long, value_name = "FILE")]
@@ -61,7 +61,21 @@ pub(crate) struct ModelArgs {
     #[arg(long)]
     pub(crate) partial: bool,
     #[command(flatten)]
+    pub(crate) head: HeadArgs,
+    #[command(flatten)]
     pub(crate) format: FormatArgs,
+}
+
+/// Where an ONNX file decides.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct HeadArgs {
+    /// Node of an ONNX file that is its decision layer, if not the linear layer before the output
+    #[arg(long, value_name = "NODE", requires = "model")]
+    pub(crate) decision_layer: Option<String>,
+    /// Node of an ONNX file whose value is the feature map, if not what the pooling before the features
+    /// reads: a map, or the tokens of patches
+    #[arg(long, value_name = "NODE", requires = "model")]
+    pub(crate) map: Option<String>,
 }
 
 /// What networks compute in.

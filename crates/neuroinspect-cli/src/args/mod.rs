@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use groups::{
-    ClipArgs, Common, DataArgs, EditingArgs, FormatArgs, IllusionArgs, ModelArgs, ReadingArgs,
+    ClipArgs, Common, DataArgs, EditingArgs, FormatArgs, HeadArgs, IllusionArgs, ModelArgs,
+    ReadingArgs,
 };
 use values::at_least_1;
 pub(crate) use values::{NeuronList, ObjectiveName};
@@ -192,8 +193,9 @@ pub(crate) struct ApplyArgs {
     /// Edit file, as `edit`, `debug` or `demo` wrote it
     #[arg(long, value_name = "FILE")]
     pub(crate) edit: PathBuf,
-    /// Model name of the checkpoint; without it, the edit file is only shown
-    #[arg(long, value_name = "NAME", requires = "weights")]
+    /// Model name of the checkpoint, or an ONNX file (.onnx) to apply the edit to; without it, the edit
+    /// file is only shown
+    #[arg(long, value_name = "NAME_OR_FILE")]
     pub(crate) model: Option<String>,
     /// Checkpoint to apply the edit to
     #[arg(long, value_name = "FILE", requires = "model")]
@@ -204,6 +206,8 @@ pub(crate) struct ApplyArgs {
     /// Accept a checkpoint with unused tensors
     #[arg(long, requires = "model")]
     pub(crate) partial: bool,
+    #[command(flatten)]
+    pub(crate) head: HeadArgs,
     /// Take the edit back instead
     #[arg(long, requires = "model")]
     pub(crate) revert: bool,
@@ -211,8 +215,9 @@ pub(crate) struct ApplyArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct ModelsArgs {
-    /// List the layers of this model instead, in the order of computation: name, kind and channels
-    #[arg(long, value_name = "NAME")]
+    /// List the layers of this model, or ONNX file, instead, in the order of computation: name, kind and
+    /// channels
+    #[arg(long, value_name = "NAME_OR_FILE")]
     pub(crate) layers: Option<String>,
 }
 

@@ -55,7 +55,7 @@ impl<'a> Shown<'a> {
 
 pub(crate) fn run(common: &Common, options: &Options, args: &ApplyArgs) -> Result<Exit> {
     let patch = LayerPatch::load(&args.edit)?;
-    let (Some(model), Some(weights)) = (&args.model, &args.weights) else {
+    let Some(model) = &args.model else {
         print(common.json, PATCH, &Shown::of(&patch), |_| {
             format!("{patch}\n")
         })?;
@@ -65,16 +65,17 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ApplyArgs) -> Resul
     let device = common.device.open()?;
     let model = ModelArgs {
         model: model.clone(),
-        weights: weights.clone(),
+        weights: args.weights.clone(),
         input: args.input.clone(),
         partial: args.partial,
+        head: args.head.clone(),
         format: FormatArgs { precision: None },
     };
     let mut loaded = model::classifier(&model, options, &device)?;
     if !has_all_weights(&loaded) {
         bail!(
             "'{}' lacks tensors of {} (above): what would be written in their place is random",
-            model.weights.display(),
+            model.weights.unwrap_or_default().display(),
             model.model,
         );
     }
@@ -83,12 +84,20 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ApplyArgs) -> Resul
         true => patch.revert(&layer)?,
         false => patch.apply(&layer)?,
     };
-    loaded.model.set_decision_layer(&changed)?;
-    let path = folder.join(match args.revert {
-        true => "reverted.safetensors",
-        false => "edited.safetensors",
-    });
-    loaded.model.save(&path)?;
+    let name = if args.revert { "reverted" } else { "edited" };
+    let path = match model::onnx(&model.model, &model.head, Some(loaded.model.input()))? {
+        Some(onnx) => {
+            let path = folder.join(format!("{name}.onnx"));
+            onnx.save(&path, &changed)?;
+            path
+        }
+        None => {
+            let path = folder.join(format!("{name}.safetensors"));
+            loaded.model.set_decision_layer(&changed)?;
+            loaded.model.save(&path)?;
+            path
+        }
+    };
     let written = serde_json::json!({
         "weights": path.to_string_lossy(),
         "decision_layer_sha256": changed.sha256(),

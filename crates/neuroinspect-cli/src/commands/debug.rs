@@ -1,5 +1,7 @@
 //! `debug`: all three stages, and a report.
 
+use std::{ffi::OsStr, path::Path};
+
 use anyhow::Result;
 use neuroinspect::{
     DebugConfig, DebugInputs, Findings, RunFolder,
@@ -106,15 +108,22 @@ fn how_to_apply(
     if !has_all_weights(loaded) {
         return None;
     }
+    let option = |name: &str, value: Option<&OsStr>| match value {
+        Some(value) => format!(" --{name} {}", record::quoted(value)),
+        None => String::new(),
+    };
+    let head = &model.head;
     Some(format!(
-        "neuroinspect apply --edit {} --model {} --weights {}{}{}",
+        "neuroinspect apply --edit {} --model {}{}{}{}{}{}",
         record::quoted(folder.join(RunFolder::EDIT_FILE)),
         record::quoted(&model.model),
-        record::quoted(&model.weights),
-        match &model.input {
-            Some(file) => format!(" --input {}", record::quoted(file)),
-            None => String::new(),
-        },
+        option("weights", model.weights.as_deref().map(Path::as_os_str)),
+        option("input", model.input.as_deref().map(Path::as_os_str)),
+        option(
+            "decision-layer",
+            head.decision_layer.as_deref().map(OsStr::new)
+        ),
+        option("map", head.map.as_deref().map(OsStr::new)),
         if model.partial { " --partial" } else { "" },
     ))
 }

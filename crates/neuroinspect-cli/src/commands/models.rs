@@ -3,14 +3,15 @@
 use anyhow::Result;
 use neuroinspect::{
     core::{Classifier as _, LayerInfo, LayerKind},
-    models::{classifiers, clip::ClipConfig, init_classifier},
+    models::{LoadConfig, classifiers, clip::ClipConfig, init_classifier},
     report::Schema,
 };
 use serde::Serialize;
 
 use crate::{
-    args::{Common, ModelsArgs},
+    args::{Common, HeadArgs, ModelsArgs},
     exit::Exit,
+    model::onnx,
     output::print,
 };
 
@@ -105,12 +106,20 @@ fn models(common: &Common) -> Result<()> {
 
 fn layers(common: &Common, model: &str) -> Result<()> {
     let device = common.device.open()?;
+    if let Some(onnx) = onnx(model, &HeadArgs::default(), None)? {
+        let layers = onnx.classifier(&LoadConfig::default(), &device)?.layers()?;
+        return print_layers(common, model, layers);
+    }
     let architecture = model.split('.').next();
     let models = classifiers()?;
     let info = models.iter().find(|info| Some(info.name) == architecture);
     // Where there is no such model, the error names one that may be meant.
     let classes = info.map_or(1, |info| info.classes.max(1));
     let layers = init_classifier(model, classes, &device)?.layers()?;
+    print_layers(common, model, layers)
+}
+
+fn print_layers(common: &Common, model: &str, layers: Vec<LayerInfo>) -> Result<()> {
     print(common.json, LAYERS, &Layers { model, layers }, |listed| {
         let names = listed.layers.iter().map(|layer| layer.name.len());
         let width = names.chain([5]).max().unwrap_or(0);

@@ -15,6 +15,7 @@ mod folder;
 mod inputs;
 #[cfg(unix)]
 mod interrupts;
+mod onnx;
 mod options;
 #[cfg(unix)]
 mod pipes;

@@ -65,6 +65,28 @@ impl Network {
         Ok(Self::of(graph, parameters))
     }
 
+    /// A graph with these weights, by the names of its parameters.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Node`] naming a parameter without values of its shape.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn with_weights(
+        graph: Graph,
+        weights: &BTreeMap<String, burn::tensor::TensorData>,
+        device: &Device,
+    ) -> Result<Self> {
+        let specs = graph.parameters().iter();
+        let parameters = specs.map(|spec| {
+            let values = weights.get(&spec.name).ok_or("it has no values".to_owned());
+            let parameter = values.and_then(|values| Parameter::with_values(spec, values, device));
+            let parameter = parameter.map_err(|reason| Error::node(&spec.name, reason))?;
+            Ok((spec.name.clone(), parameter))
+        });
+        let parameters = parameters.collect::<Result<_>>()?;
+        Ok(Self::of(graph, parameters))
+    }
+
     /// A graph with those of these parameters and flags that it has; training is allowed where there is
     /// no flag.
     pub(super) fn of(graph: Graph, mut parameters: BTreeMap<String, Parameter>) -> Self {

@@ -5,23 +5,23 @@ use serde::{Deserialize, Serialize};
 use super::{
     Initial, Value,
     ops::{
-        Activation, AddPositions, ArgmaxPool, Attention, AvgPool2d, BatchNorm, Binary, Concat,
-        Conv2d, Embedding, Expand, Flatten, GlobalMean, GroupNorm, Identity, LayerNorm, Linear,
-        MatMul, MaxPool2d, Pad, ParameterValue, Permute, Reshape, Scale, ScaledConv2d, Select,
-        Slice, Softmax,
+        Activation, AddPositions, ArgmaxPool, Attention, AvgPool2d, BatchNorm, Binary, Clip,
+        Concat, Conv2d, Embedding, Expand, Flatten, Gather, GlobalMean, GroupNorm, Identity,
+        InstanceNorm, LayerNorm, Linear, MatMul, MaxPool2d, Pad, ParameterValue, Permute, Power,
+        Reduce, Reshape, Scale, ScaledConv2d, Select, Shift, Slice, Softmax,
     },
     run::NodeParameters,
 };
 
 /// A parameter that an operation needs: its name within the node, its shape, its first values.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Slot {
+pub(crate) struct Slot {
     /// What follows the node's name, as `weight`.
-    pub(super) suffix: &'static str,
+    pub(crate) suffix: &'static str,
     /// Shape as PyTorch lays it out.
-    pub(super) shape: Vec<usize>,
+    pub(crate) shape: Vec<usize>,
     /// Its values before any are loaded.
-    pub(super) initial: Initial,
+    pub(crate) initial: Initial,
 }
 
 impl Slot {
@@ -94,6 +94,24 @@ macro_rules! operations {
     };
 }
 
+#[cfg(feature = "onnx")]
+impl Op {
+    /// The parameters it needs for inputs of these shapes.
+    pub(crate) fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
+        match self.operation() {
+            Some(operation) => operation.parameters(inputs),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The shape of its value for inputs of these shapes.
+    pub(crate) fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let operation = self.operation();
+        let operation = operation.ok_or("an input has the shape that it is given")?;
+        operation.shape(inputs)
+    }
+}
+
 /// A name in camel case as serde writes it in snake case.
 fn snake_case(name: &str) -> String {
     let mut snake = String::new();
@@ -128,6 +146,8 @@ operations! {
     LayerNorm,
     /// Group normalisation.
     GroupNorm,
+    /// Instance normalisation.
+    InstanceNorm,
     /// Self-attention of several heads.
     Attention,
     /// A function of each number by itself.
@@ -144,6 +164,14 @@ operations! {
     Binary,
     /// A value times a number.
     Scale,
+    /// A value plus a number.
+    Shift,
+    /// A value to the power of a number.
+    Power,
+    /// A value within bounds.
+    Clip,
+    /// One number of all along some axes.
+    Reduce,
     /// Product of matrices.
     MatMul,
     /// Values side by side along an axis.
@@ -160,6 +188,8 @@ operations! {
     Slice,
     /// One index of an axis, which goes.
     Select,
+    /// Indices of an axis, in any order.
+    Gather,
     /// A value repeated along its first axis, once for each image.
     Expand,
     /// Rows of a table, by number.

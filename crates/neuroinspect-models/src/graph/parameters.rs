@@ -1,5 +1,7 @@
 //! The weights of a graph.
 
+#[cfg(feature = "onnx")]
+use burn::tensor::TensorData;
 use burn::{
     module::{Flag, Param, RunningState},
     nn::Initializer,
@@ -162,6 +164,36 @@ impl Parameter {
             [a, b, c, d] => {
                 Self::Rank4(initializer.init_with([a, b, c, d], fan_in, fan_out, device))
             }
+            _ => return Err(wrong_shape(spec, "1 to 4 axes")),
+        })
+    }
+
+    /// A parameter with these values.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), and for values of another shape.
+    #[cfg(feature = "onnx")]
+    pub(super) fn with_values(
+        spec: &ParameterSpec,
+        values: &TensorData,
+        device: &Device,
+    ) -> Result<Self, String> {
+        if values.shape().as_slice() != spec.shape {
+            return Err(wrong_shape(
+                spec,
+                &format!("values of shape {:?}", values.shape()),
+            ));
+        }
+        let values = values.clone();
+        Ok(match (&spec.initial, spec.shape.len()) {
+            (Initial::Buffer { .. }, 1) => {
+                Self::Buffer(RunningState::new(Tensor::from_data(values, device)))
+            }
+            (_, 1) => Self::Rank1(Param::from_data(values, device)),
+            (_, 2) => Self::Rank2(Param::from_data(values, device)),
+            (_, 3) => Self::Rank3(Param::from_data(values, device)),
+            (_, 4) => Self::Rank4(Param::from_data(values, device)),
             _ => return Err(wrong_shape(spec, "1 to 4 axes")),
         })
     }

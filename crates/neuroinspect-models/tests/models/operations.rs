@@ -5,8 +5,9 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use neuroinspect_models::graph::{
-    Activation, Arithmetic, AvgPool2d, Binary, Concat, Conv2d, Function, GraphBuilder, GroupNorm,
-    MaxPool2d, Network, Op, Pad, Padding, Permute, Reshape, Scale, Select, Slice, Softmax,
+    Activation, Arithmetic, AvgPool2d, Binary, Clip, Concat, Conv2d, Function, Gather,
+    GraphBuilder, GroupNorm, InstanceNorm, MatMul, MaxPool2d, Network, Op, Pad, Padding, Permute,
+    Power, Reduce, Reduction, Reshape, Scale, Select, Shift, Slice, Softmax,
 };
 
 use crate::graphs::read;
@@ -44,7 +45,31 @@ fn functions_have_their_closed_forms() {
         (Function::QuickGelu, inputs.map(|x| x * sigmoid(1.702 * x))),
         (Function::Tanh, inputs.map(f32::tanh)),
         (Function::Gelu, [0, 1, 2, 3, 4].map(|i| inputs[i] * phi[i])),
+        // torch.nn.functional.gelu(x, approximate="tanh")
+        (
+            Function::GeluTanh,
+            [-0.045_402_29, -0.154_286_01, 0.0, 0.841_191_96, 7.0],
+        ),
+        (
+            Function::HardSwish,
+            inputs.map(|x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0),
+        ),
+        (Function::Softplus, inputs.map(|x| x.exp().ln_1p())),
+        // torch.erf
+        (
+            Function::Erf,
+            [-0.995_322_3, -0.520_499_9, 0.0, 0.842_700_8, 1.0],
+        ),
+        (Function::Exp, inputs.map(|x| x.min(1.0).exp())),
+        (Function::Abs, inputs.map(f32::abs)),
+        (Function::Sin, inputs.map(f32::sin)),
+        (Function::Cos, inputs.map(f32::cos)),
     ] {
+        let inputs = match function {
+            // The exponential of more is too large to be close to.
+            Function::Exp => inputs.map(|x| x.min(1.0)),
+            _ => inputs,
+        };
         close(
             &apply(Activation { function }, [1, 1, 1, 5], &inputs),
             &expected,
@@ -161,4 +186,118 @@ fn two_values_are_combined_with_axes_of_one_repeated() {
     close(&found[2], &[2.0, 4.0, -3.0, -4.0]);
     close(&found[3], &[0.5, 1.0, -3.0, -4.0]);
     close(&found[4], &[1.0, 2.0, 2.0, 3.0, 4.0, -1.0]);
+}
+
+#[test]
+fn numbers_are_combined_with_one() {
+    let values = [-3.0, 0.5, 2.0, 4.0];
+    let of = |op: Op| apply(op, [1, 1, 1, 4], &values);
+    close(&of(Shift { by: 1.5 }.into()), &values.map(|x| x + 1.5));
+    for exponent in [2.0, 3.0, -1.0] {
+        let power = Power { exponent };
+        close(&of(power.into()), &values.map(|x| x.powf(exponent as f32)));
+    }
+    let clip = |least, most| of(Clip::new(least, most).into());
+    close(&clip(Some(0.0), Some(2.5)), &[0.0, 0.5, 2.0, 2.5]);
+    close(&clip(None, Some(1.0)), &[-3.0, 0.5, 1.0, 1.0]);
+    close(&clip(Some(f64::NEG_INFINITY), None), &values);
+    for exponent in [0.5, -0.5, 1.25] {
+        let power = Power { exponent };
+        let above_zero = [0.25, 1.0, 4.0, 9.0];
+        let found = apply(power, [1, 1, 1, 4], &above_zero);
+        close(&found, &above_zero.map(|x| x.powf(exponent as f32)));
+    }
+}
+
+#[test]
+fn axes_are_put_together() {
+    let values = [1.0, 2.0, 3.0, 4.0, 5.0, 9.0];
+    let of = |to, axes: &[usize], keep| {
+        let axes = axes.to_vec();
+        apply(Reduce { to, axes, keep }, [1, 3, 1, 2], &values)
+    };
+    close(&of(Reduction::Mean, &[2, 3], false), &[1.5, 3.5, 7.0]);
+    close(&of(Reduction::Sum, &[1], true), &[9.0, 15.0]);
+    close(&of(Reduction::Max, &[1, 3], false), &[9.0]);
+    close(&of(Reduction::Min, &[3], true), &[1.0, 3.0, 5.0]);
+    let gather = Gather {
+        axis: 1,
+        indices: vec![2, 0, 2],
+    };
+    close(
+        &apply(gather, [1, 3, 1, 2], &values),
+        &[5.0, 9.0, 1.0, 2.0, 5.0, 9.0],
+    );
+}
+
+#[test]
+fn each_channel_is_normalised_by_itself() {
+    // Means 2 and 0, deviations 1 and 3.
+    let found = apply(
+        InstanceNorm { epsilon: 0.0 },
+        [1, 2, 1, 2],
+        &[1.0, 3.0, -3.0, 3.0],
+    );
+    close(&found, &[-1.0, 1.0, -1.0, 1.0]);
+}
+
+/// What cannot be, is said when the graph is made.
+#[test]
+fn operations_refuse_what_they_cannot_take() {
+    let refused = |op: Op, expected: &str| {
+        let mut g = GraphBuilder::new();
+        let x = g.input("images", [3, 1, 2]);
+        let flat = g.step(Reshape { shape: vec![0, -1] }, [x]);
+        let input = match op {
+            Op::InstanceNorm(_) => flat,
+            _ => x,
+        };
+        g.layer("it", op, [input]);
+        let error = g.finish().unwrap_err().to_string();
+        assert!(
+            error.contains("'it'") && error.contains(expected),
+            "{error}"
+        );
+    };
+    let gather = |axis, indices| Gather { axis, indices }.into();
+    refused(gather(1, vec![3]), "indices below 3 on axis 1, found 3");
+    refused(gather(4, vec![0]), "an axis below 4");
+    let (to, keep) = (Reduction::Mean, false);
+    let reduce = |axes| Reduce { to, axes, keep }.into();
+    refused(reduce(vec![4]), "an axis below 4");
+    refused(reduce(vec![0, 1, 2, 3]), "found none");
+    refused(Clip::new(Some(1.0), Some(0.0)).into(), "bounds in order");
+    refused(InstanceNorm { epsilon: 0.0 }.into(), "at least three axes");
+}
+
+/// A matrix for all, one for each, and rows of another rank.
+#[test]
+fn matrices_are_repeated_where_there_is_one() {
+    let device = Device::flex();
+    let mut g = GraphBuilder::new();
+    let two = g.input("two", [2, 1, 2]);
+    let one = g.input("one", [1, 2, 1]);
+    g.layer("products", MatMul {}, [two, one]);
+    g.layer(
+        "smaller",
+        Binary {
+            arithmetic: Arithmetic::Minimum,
+        },
+        [two, one],
+    );
+    g.layer(
+        "larger",
+        Binary {
+            arithmetic: Arithmetic::Maximum,
+        },
+        [two, one],
+    );
+    let network = Network::new(g.finish().unwrap(), &device).unwrap();
+    let two = Tensor::<4>::from_data([[[[1.0f32, 2.0]], [[3.0, 4.0]]]], &device);
+    let one = Tensor::<4>::from_data([[[[10.0f32], [1.0]]]], &device);
+    let inputs = vec![("two", two.into()), ("one", one.into())];
+    let found = read(&network, inputs, &["products", "smaller", "larger"]);
+    close(&found[0], &[12.0, 34.0]);
+    close(&found[1], &[1.0, 2.0, 1.0, 1.0, 3.0, 4.0, 1.0, 1.0]);
+    close(&found[2], &[10.0, 10.0, 1.0, 2.0, 10.0, 10.0, 3.0, 4.0]);
 }

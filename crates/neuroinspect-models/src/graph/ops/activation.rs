@@ -1,6 +1,8 @@
 //! Activations.
 
-use burn::tensor::activation::{gelu, relu, relu6, sigmoid, silu, softmax, tanh};
+use burn::tensor::activation::{
+    gelu, gelu_approximate, relu, relu6, sigmoid, silu, softmax, softplus_with_threshold, tanh,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{axis, one, value};
@@ -33,6 +35,24 @@ pub enum Function {
     Silu,
     /// The hyperbolic tangent.
     Tanh,
+    /// `x Phi(x)`, the distribution function by way of the hyperbolic tangent.
+    GeluTanh,
+    /// `x min(max(x + 3, 0), 6) / 6`.
+    HardSwish,
+    /// `log(1 + exp(x))`.
+    Softplus,
+    /// The error function.
+    Erf,
+    /// `e^x`.
+    Exp,
+    /// The natural logarithm.
+    Log,
+    /// `|x|`.
+    Abs,
+    /// The sine.
+    Sin,
+    /// The cosine.
+    Cos,
 }
 
 impl Operation for Activation {
@@ -49,6 +69,15 @@ impl Operation for Activation {
             Function::Sigmoid => sigmoid(x),
             Function::Silu => silu(x),
             Function::Tanh => tanh(x),
+            Function::GeluTanh => gelu_approximate(x),
+            Function::HardSwish => x.clone() * (x + 3.0).clamp(0.0, 6.0) / 6.0,
+            Function::Softplus => softplus_with_threshold(x, 1.0, 20.0),
+            Function::Erf => x.erf(),
+            Function::Exp => x.exp(),
+            Function::Log => x.log(),
+            Function::Abs => x.abs(),
+            Function::Sin => x.sin(),
+            Function::Cos => x.cos(),
         })
     }
 }

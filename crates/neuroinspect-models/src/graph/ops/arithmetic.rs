@@ -26,23 +26,16 @@ pub enum Arithmetic {
     Multiply,
     /// `a / b`.
     Divide,
+    /// The smaller of the two.
+    Minimum,
+    /// The larger of the two.
+    Maximum,
 }
 
 impl Operation for Binary {
     fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let [a, b] = two(inputs)?;
-        let rank = a.len().max(b.len());
-        let padded = |shape: &[usize]| [vec![1; rank - shape.len()], shape.to_vec()].concat();
-        let sizes = padded(a).into_iter().zip(padded(b));
-        sizes
-            .map(|sizes| match sizes {
-                (a, b) if a == b || b == 1 => Ok(a),
-                (1, b) => Ok(b),
-                _ => Err(format!(
-                    "expected axes of the same size, or of size 1, as in {a:?}, found {b:?}"
-                )),
-            })
-            .collect()
+        repeated(a, b)
     }
 
     fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
@@ -57,6 +50,8 @@ impl Operation for Binary {
                         Arithmetic::Subtract => a - b,
                         Arithmetic::Multiply => a * b,
                         Arithmetic::Divide => a / b,
+                        Arithmetic::Minimum => a.min_pair(b),
+                        Arithmetic::Maximum => a.max_pair(b),
                     }.into()),)*
                     (a, b) => Err(format!(
                         "expected floats of one rank, found shapes {:?} and {:?}",
@@ -68,6 +63,22 @@ impl Operation for Binary {
         }
         combine!(Rank1 Rank2 Rank3 Rank4 Rank5 Rank6)
     }
+}
+
+/// The shape of two values of which axes of size 1 are repeated, and missing ones put in front.
+fn repeated(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
+    let rank = a.len().max(b.len());
+    let padded = |shape: &[usize]| [vec![1; rank - shape.len()], shape.to_vec()].concat();
+    let sizes = padded(a).into_iter().zip(padded(b));
+    sizes
+        .map(|sizes| match sizes {
+            (a, b) if a == b || b == 1 => Ok(a),
+            (1, b) => Ok(b),
+            _ => Err(format!(
+                "expected axes of the same size, or of size 1, as in {a:?}, found {b:?}"
+            )),
+        })
+        .collect()
 }
 
 /// A value times a number.
@@ -88,7 +99,8 @@ impl Operation for Scale {
     }
 }
 
-/// Product of matrices, the last two axes of values of one rank, or of a value and a matrix.
+/// Product of matrices, the last two axes; of those before, one of size 1 is repeated, and one missing
+/// in front counts as such.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MatMul {}
@@ -98,22 +110,21 @@ impl Operation for MatMul {
         let [a, b] = two(inputs)?;
         let wrong =
             || format!("expected a matrix of as many rows as {a:?} has columns, found {b:?}");
-        let ([before @ .., _, inner], [others @ .., rows, columns]) = (a, b) else {
+        let ([before @ .., lines, inner], [others @ .., rows, columns]) = (a, b) else {
             return Err(wrong());
         };
-        if inner != rows || !(others.is_empty() || others == before) {
+        if inner != rows {
             return Err(wrong());
         }
-        let mut shape = a.to_vec();
-        if let Some(last) = shape.last_mut() {
-            *last = *columns;
-        }
+        let mut shape = repeated(before, others)?;
+        shape.extend([*lines, *columns]);
         Ok(shape)
     }
 
     fn apply(&self, inputs: Vec<Value>, _: &NodeParameters<'_>) -> Result<Value, String> {
         let [a, b] = values(inputs)?;
-        let b = b.with_rank(a.dims().len())?;
+        let rank = a.dims().len().max(b.dims().len());
+        let (a, b) = (a.with_rank(rank)?, b.with_rank(rank)?);
         match (a, b) {
             (Value::Rank2(a), Value::Rank2(b)) => Ok(a.matmul(b).into()),
             (Value::Rank3(a), Value::Rank3(b)) => Ok(a.matmul(b).into()),

@@ -8,22 +8,30 @@ mod activation;
 mod arithmetic;
 mod attention;
 mod conv;
+mod elementwise;
+mod gather;
+mod instance_norm;
 mod layout;
 mod linear;
 mod norm;
 mod parameter;
 mod pool;
+mod reduce;
 mod token;
 
 pub use activation::{Activation, Function, Softmax};
 pub use arithmetic::{Arithmetic, Binary, MatMul, Scale};
 pub use attention::Attention;
 pub use conv::{Conv2d, Padding, ScaledConv2d};
+pub use elementwise::{Clip, Power, Shift};
+pub use gather::Gather;
+pub use instance_norm::InstanceNorm;
 pub use layout::{Concat, Expand, Flatten, Pad, Permute, Reshape, Select, Slice};
 pub use linear::Linear;
 pub use norm::{BatchNorm, GroupNorm, LayerNorm};
 pub use parameter::{Identity, ParameterValue};
 pub use pool::{AvgPool2d, GlobalMean, MaxPool2d};
+pub use reduce::{Reduce, Reduction};
 pub use token::{AddPositions, ArgmaxPool, Embedding};
 
 /// The only input's shape.
