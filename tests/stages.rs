@@ -25,8 +25,8 @@ use neuroinspect::{
     },
     debug, debug_each,
     editing::{Control, EditConfig, EditData, Target, TrainingConfig},
-    illusion::{Augmentation, Execution, Recipe},
-    models::{CifarResNetConfig, GraphClassifier, prompts::PromptTemplates},
+    illusion::{Augmentation, Execution, Networks, Objective, Pair, Recipe, Request, visualize},
+    models::{CifarResNetConfig, GraphClassifier, init_classifier, prompts::PromptTemplates},
 };
 use rand::RngExt;
 
@@ -164,6 +164,29 @@ fn a_failed_edit_leaves_the_ranking_and_the_pictures() {
     assert!(failure.reason.contains("'dog'"), "{}", failure.reason);
     assert_eq!(findings.pictures.len(), findings.neurons.len());
     assert!(!findings.interrupted && !findings.neurons.is_empty());
+}
+
+/// Over the patches of a vision transformer, whose neurons are of its class token.
+#[test]
+fn pictures_of_a_vision_transformer_have_masks() {
+    let device = Device::flex();
+    device.seed(5);
+    let vit = init_classifier("vit_tiny_patch16_224", 3, &device).unwrap();
+    let pair = Pair {
+        neuron: NeuronId(7),
+        class: ClassId(1),
+    };
+    let recipe = Recipe::new()
+        .with_steps(2)
+        .with_objective(Objective::without_clip(0.5));
+    let networks = Networks::of(&vit, None).unwrap();
+    let pictures = visualize(&networks, &Request::new([pair], recipe), &mut Silent).unwrap();
+    let picture = &pictures.finished[0];
+    let mask = picture.mask.as_ref().unwrap();
+    assert_eq!(mask.dim(), (224, 224));
+    // Some patches are above the threshold, and some are below.
+    assert!(mask.iter().any(|&share| share == 1.0) && mask.iter().any(|&share| share < 1.0));
+    assert_ne!(picture.masked_image().unwrap(), picture.image);
 }
 
 #[test]

@@ -110,6 +110,12 @@ pub trait Classifier: CopyClassifier + Send + Sync {
         "features"
     }
 
+    /// Name of the layer that the [map](Activations::map) is of, where another one was chosen than the
+    /// model has by itself.
+    fn map_layer(&self) -> Option<&str> {
+        None
+    }
+
     /// The layers that [`activations_at`](Self::activations_at) can read; the
     /// [penultimate](Self::penultimate) alone unless overridden.
     ///

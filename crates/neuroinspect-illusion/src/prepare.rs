@@ -174,6 +174,11 @@ impl PreparedClassifier {
         self.network.input()
     }
 
+    /// The layer of its map, where one was chosen.
+    pub fn map_layer(&self) -> Option<&str> {
+        self.network.map_layer()
+    }
+
     /// Its decision layer, in 32-bit floats.
     pub fn decision_layer(&self) -> &DecisionLayer {
         &self.layer

@@ -52,6 +52,8 @@ pub struct GraphClassifier {
     name: String,
     input: InputSpec,
     head: Head,
+    /// The layer of the map, where one was chosen.
+    map_layer: Option<String>,
 }
 
 module_of_network!(GraphClassifier, network);
@@ -142,6 +144,7 @@ impl GraphClassifier {
             name: name.into(),
             input: input.clone(),
             head,
+            map_layer: None,
         };
         classifier.with_input(input)
     }
@@ -220,6 +223,7 @@ impl GraphClassifier {
                 return Err(Error::node(layer, reason));
             }
         });
+        self.map_layer = Some(layer.to_owned());
         Ok(self)
     }
 
@@ -353,6 +357,10 @@ impl Classifier for GraphClassifier {
 
     fn penultimate(&self) -> &str {
         &self.network.graph().node(self.head.features).name
+    }
+
+    fn map_layer(&self) -> Option<&str> {
+        self.map_layer.as_deref()
     }
 
     fn layers(&self) -> neuroinspect_core::Result<Vec<LayerInfo>> {

@@ -7,7 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::{IMAGES, Size, check_classes};
 use crate::{
     GraphClassifier, Result,
-    graph::{AvgPool2d, Conv2d, Function, GlobalMean, Graph, GraphBuilder, Pad, ValueId},
+    graph::{
+        Activation, AvgPool2d, Conv2d, Function, GlobalMean, Graph, GraphBuilder, Pad, ValueId,
+    },
+};
+
+const RELU: Activation = Activation {
+    function: Function::Relu,
 };
 
 /// Channels of the three stages; the last are the neurons.
@@ -97,7 +103,7 @@ impl CifarResNetConfig {
         let x = g.input(IMAGES, [3, size, size]);
         let x = g.layer("conv1", Conv2d::new(WIDTHS[0], 3), [x]);
         let x = g.batch_norm("bn1", x);
-        let mut x = g.unnamed(Function::Relu, x);
+        let mut x = g.step(RELU, [x]);
         for (stage, width) in (1..).zip(WIDTHS) {
             let name = format!("layer{stage}");
             for index in 0..(self.depth - 2) / 6 {
@@ -126,13 +132,13 @@ fn block(g: &mut GraphBuilder, name: &str, [width, stride]: [usize; 2], x: Value
         [x],
     );
     let y = g.batch_norm(format!("{name}.bn1"), y);
-    let y = g.unnamed(Function::Relu, y);
+    let y = g.step(RELU, [y]);
     let y = g.layer(format!("{name}.conv2"), conv, [y]);
     let y = g.batch_norm(format!("{name}.bn2"), y);
     let shortcut = shortcut(g, width, stride, x);
     let shortcut = g.module(format!("{name}.shortcut"), shortcut);
     let sum = g.add(y, shortcut);
-    let out = g.unnamed(Function::Relu, sum);
+    let out = g.step(RELU, [sum]);
     g.module(name, out)
 }
 

@@ -132,11 +132,6 @@ impl GraphBuilder {
         self.layer(name, Activation { function }, [x])
     }
 
-    /// A function of each number by itself, between modules.
-    pub fn unnamed(&mut self, function: Function, x: ValueId) -> ValueId {
-        self.step(Activation { function }, [x])
-    }
-
     /// Batch normalisation and an activation in one module, timm's `BatchNormAct2d`: its value is that
     /// after the activation.
     pub fn batch_norm_act(

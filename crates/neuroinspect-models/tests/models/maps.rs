@@ -48,6 +48,10 @@ fn a_vision_transformers_map_is_the_patches_tokens_of_a_block() {
     weights.remove("pos_embed");
     let loaded = load_classifier_from_bytes(VIT, safetensors_of(&weights), &config, &device);
     let other = loaded.unwrap().model;
+    assert_eq!(
+        [vit.map_layer(), other.map_layer()],
+        [None, Some("blocks.3")]
+    );
     let expected = patches(&*other, "blocks.3");
     assert_eq!(largest_difference(map(&*other), expected.clone()), 0.0);
     assert!(largest_difference(expected, patches(&*other, "blocks.10")) > 0.1);

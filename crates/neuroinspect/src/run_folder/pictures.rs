@@ -278,6 +278,8 @@ struct Key<'a> {
     classifier: &'a str,
     input: &'a InputSpec,
     layer_sha256: String,
+    /// The layer of the map, which masks are of, where one was chosen.
+    map: Option<&'a str>,
     encoder: Option<(&'a str, &'a InputSpec)>,
     execution: Execution,
     #[serde(skip)]
@@ -298,6 +300,7 @@ impl<'a> Key<'a> {
             classifier: classifier.name(),
             input: classifier.input(),
             layer_sha256: classifier.decision_layer().sha256(),
+            map: classifier.map_layer(),
             encoder: guide.as_ref().map(|guide| (guide.name(), guide.input())),
             // But for what decides no bit of a picture.
             execution: Execution {
