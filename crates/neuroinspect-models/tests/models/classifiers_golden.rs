@@ -12,7 +12,10 @@ use neuroinspect_models::{
 };
 use serde::Deserialize;
 
-use crate::support::{golden, images, made_up_weights, make_up, safetensors_of, weight};
+use crate::{
+    layers_golden::check_layers,
+    support::{golden, images, made_up_weights, make_up, safetensors_of, weight},
+};
 
 pub(crate) const CLASSES: usize = 10;
 
@@ -75,8 +78,9 @@ pub(crate) fn made_up_for(name: &str, size: usize) -> Box<dyn PretrainedClassifi
     }
 }
 
-/// Compares features, logits, map and image gradient of a model of made-up weights.
+/// Compares features, logits, map, image gradient and layers of a model of made-up weights.
 fn check(model: &dyn Classifier, state: &str, size: usize) {
+    check_layers(model, state, size);
     let device = model.device();
     let file = format!("classifiers/{}.safetensors", model.name());
     let golden = Checkpoint::open(golden(&file)).unwrap();
@@ -152,8 +156,10 @@ fn every_row_has_an_entry_and_every_entry_a_row() {
 /// Once as it is, and once with batch normalisation folded, as it is optimised against, where there is
 /// any.
 #[test]
-fn features_logits_map_and_gradient_are_pytorchs() {
-    let mut checked = 0;
+fn features_logits_map_gradient_and_layers_are_pytorchs() {
+    let models = classifiers().unwrap();
+    let family: BTreeMap<_, _> = models.iter().map(|it| (it.name, it.family)).collect();
+    let mut families = BTreeSet::new();
     for (name, entry) in entries() {
         if entry.sizes.is_empty() {
             continue;
@@ -167,10 +173,10 @@ fn features_logits_map_and_gradient_are_pytorchs() {
                 model.fold().unwrap();
                 check(&*model, "folded", size);
             }
-            checked += 1;
         }
+        families.insert(family[&name[..]]);
     }
-    assert!(checked >= 20);
+    assert_eq!(families.len(), 6, "{families:?}");
 }
 
 #[test]
