@@ -43,7 +43,7 @@
 //! | --- | --- |
 //! | classes | [`RatioEdit`], its baseline [`Con`], [`RandomNeurons`], [`Silence`], [`SingleWeight`]; [`Retrain`], [`ClassBias`], [`LogitAdjustment`], [`ClassWeighting`], [`Focal`]; [`Jtt`], [`Afr`], [`SelectiveFinetuning`] (SELF), [`NeuronTune`], [`Disc`] |
 //! | groups of validation samples | [`Dfr`] |
-//! | groups of training samples | [`GroupDro`], and [`GroupBalanced`], the ceiling of any decision layer |
+//! | groups of training samples | [`GroupDro`], and [`GroupBalanced`], an oracle taken for the ceiling |
 //!
 //! [`Mend`] chooses among simple ones by samples that they were not fitted on, without a group label, or
 //! leaves the layer as it is ([`MendResult`]); [`suspects`] says which neurons mistakes are blamed on. What
@@ -162,8 +162,8 @@ pub use mend::{
 };
 pub use method::{Citation, DecisionMethod, Fitted, LabelsUsed, MethodInput, MethodOptions};
 pub use methods::{
-    AdjustmentForm, Afr, ClassBias, ClassWeighting, Con, Dfr, Disc, EditConfig, EditScope, Focal,
-    GroupBalanced, GroupDro, Jtt, LogitAdjustment, METHODS, MethodArguments, NeuronTune,
+    AdjustmentForm, Afr, ClassBias, ClassWeighting, Con, Concept, Dfr, Disc, EditConfig, EditScope,
+    Focal, GroupBalanced, GroupDro, Jtt, LogitAdjustment, METHODS, MethodArguments, NeuronTune,
     RandomNeurons, RatioEdit, RatioForm, RatioNorm, Retrain, SelectiveFinetuning, Silence,
     SingleWeight, Target, method_named,
 };

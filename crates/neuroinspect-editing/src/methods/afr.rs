@@ -1,10 +1,10 @@
 //! AFR: samples that the layer is not sure of count for more.
 
 use burn::tensor::Tensor;
-use neuroinspect_core::{Observer, check_option};
+use neuroinspect_core::{ClassId, Observer, check_option};
 use serde::{Deserialize, Serialize};
 
-use super::{FromArguments, MethodArguments, STAGE};
+use super::{FromArguments, MethodArguments, STAGE, check_keep};
 use crate::{
     Batch, Citation, DecisionMethod, Fitted, LayerTensors, Loss, LossAndGradient, MethodInput,
     Result, Shuffled, Training, TrainingConfig, train, training::CrossEntropyTerms,
@@ -24,7 +24,7 @@ pub struct Afr {
     pub gamma: f64,
     /// Weight of the distance to the layer given; 0.1, of the authors' 0 to 0.4 for Waterbirds.
     pub lambda: f64,
-    /// How it is trained.
+    /// How it is trained; its control is plain retraining so on the training samples.
     pub training: TrainingConfig,
 }
 
@@ -37,11 +37,14 @@ impl Afr {
         let train = input.train();
         let counts = train.class_counts();
         let p = train.probabilities(input.layer())?;
-        let labels = train.labels().iter().enumerate();
-        let weight = |(sample, label): (usize, &neuroinspect_core::ClassId)| {
-            (-self.gamma * p[[sample, label.0]]).exp() / counts[label.0] as f64
+        let labels = || train.labels().iter().enumerate();
+        // Of the true class. Less the least, so that not all weights are 0, however large gamma is.
+        let of_label = || labels().map(|(sample, label)| p[[sample, label.0]]);
+        let least = of_label().fold(f64::INFINITY, f64::min);
+        let weight = |((_, label), p): ((usize, &ClassId), f64)| {
+            (-self.gamma * (p - least)).exp() / counts[label.0] as f64
         };
-        let mut weights: Vec<f64> = labels.map(weight).collect();
+        let mut weights: Vec<f64> = labels().zip(of_label()).map(weight).collect();
         let mean = weights.iter().sum::<f64>() / weights.len() as f64;
         weights.iter_mut().for_each(|weight| *weight /= mean);
         Ok(weights)
@@ -84,6 +87,7 @@ impl DecisionMethod for Afr {
         let expected = "0 or a positive number";
         check_option("gamma", self.gamma, allowed(self.gamma), expected)?;
         check_option("lambda", self.lambda, allowed(self.lambda), expected)?;
+        check_keep(&self.training)?;
         let input = input.with_train(input.validation());
         let training = Training {
             input: &input,
@@ -103,11 +107,11 @@ impl DecisionMethod for Afr {
 }
 
 /// The mean of `mu_i CE_i`, and the distance to a layer.
-struct AnchoredLoss {
+pub(super) struct AnchoredLoss {
     /// `mu`, 1 on average: `[N, 1]`.
-    weights: Tensor<2>,
-    anchor: LayerTensors,
-    lambda: f64,
+    pub(super) weights: Tensor<2>,
+    pub(super) anchor: LayerTensors,
+    pub(super) lambda: f64,
 }
 
 impl Loss for AnchoredLoss {

@@ -1,6 +1,6 @@
 //! The bias of one class raised: the yardstick of every edit for a class.
 
-use neuroinspect_core::{ClassId, DecisionLayer, Observer};
+use neuroinspect_core::{ClassId, DecisionLayer, Observer, check_option};
 use serde::{Deserialize, Serialize};
 
 use super::{FromArguments, MethodArguments, Retrain};
@@ -70,6 +70,8 @@ impl DecisionMethod for ClassBias {
 
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         input.layer().check_class(self.class)?;
+        let allowed = (self.strength as f32).is_finite();
+        check_option("strength", self.strength, allowed, "a number")?;
         let mut fitted = match &self.training {
             Some(training) => Retrain::new(training.clone()).fit(input, observer)?,
             None => Fitted::new(input.layer().clone()),

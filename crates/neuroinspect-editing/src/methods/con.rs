@@ -98,19 +98,36 @@ pub(super) struct ConLoss {
     pub(super) lambda3: f64,
 }
 
+impl ConLoss {
+    /// `|max(W_cS f_jS + b_c, 0)|_2` of each sample `[B, 1]`, the contributions in it `[B, S]`, and the
+    /// activations `f_S` `[B, S]`.
+    fn norms(&self, layer: &LayerTensors, batch: &Batch) -> (Tensor<2>, Tensor<2>, Tensor<2>) {
+        let class = self.class.0..self.class.0 + 1;
+        let row = layer.weight.clone().slice_dim(0, class.clone());
+        let row = row.select(1, self.neurons.clone());
+        let activations = batch.features.clone().select(1, self.neurons.clone());
+        let offset = layer.bias.clone().slice_dim(0, class).unsqueeze();
+        let contributions = (activations.clone() * row + offset).clamp_min(0.0);
+        let norms = contributions.clone().square().sum_dim(1).sqrt();
+        (norms, contributions, activations)
+    }
+}
+
 impl Loss for ConLoss {
+    fn penalty_weight(&self) -> f64 {
+        self.lambda3
+    }
+
+    fn penalty_sum(&self, layer: &LayerTensors, batch: &Batch, _: &Tensor<2>) -> Option<Tensor<1>> {
+        Some(self.norms(layer, batch).0.sum())
+    }
+
     fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
         let LossAndGradient {
             loss, weight, bias, ..
         } = CrossEntropy.evaluate(layer, batch);
         let class = self.class.0..self.class.0 + 1;
-        let row = layer.weight.clone().slice_dim(0, class.clone());
-        let row = row.select(1, self.neurons.clone());
-        let activations = batch.features.clone().select(1, self.neurons.clone());
-        let offset = layer.bias.clone().slice_dim(0, class.clone()).unsqueeze();
-        // [B, S]
-        let contributions = (activations.clone() * row + offset).clamp_min(0.0);
-        let norms = contributions.clone().square().sum_dim(1).sqrt();
+        let (norms, contributions, activations) = self.norms(layer, batch);
         let penalty = norms.clone().mean();
         // Where no contribution is positive the gradient is 0.
         let divisor = norms.clamp_min(f32::MIN_POSITIVE) * batch.len() as f64;

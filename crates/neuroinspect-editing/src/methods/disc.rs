@@ -21,30 +21,43 @@ use crate::{
 
 /// Discover and Cure (Wu et al. 2023) on the last layer, for concepts given as vectors of features.
 ///
-/// The training samples of each class are clustered by their features; the clusters of equal number are
-/// an environment. In each the gradient of the cross-entropy says how much a concept speaks for a class,
-/// `softmax_c(-r (v_k . dW_c / |v_k| + db_c))` with `r` ten times the learning rate. Its standard deviation
-/// over the environments says how unstable the concept is for the class, and how often it is mixed into
-/// the features of *other* classes' samples, `t f + (1 - t) v_k` with `t` from Beta(2, 2): there it cannot
-/// be learnt. The authors mix images and look for unstable concepts anew in each epoch; here it is
-/// features, and once, by the layer given; clusters are
-/// those of k-means, where the authors may also fit Gaussians.
+/// The training samples of each class are clustered by their features, by k-means; the clusters of equal
+/// number are an environment. In each the gradient of the cross-entropy says how much a concept speaks for a
+/// class, `softmax_c(-r (v_k . dW_c / |v_k| + db_c))` with `r` ten times the learning rate. Its standard
+/// deviation over the environments says how unstable the concept is for the class, and how often it is
+/// mixed into the features of *other* classes' samples, `t f + (1 - t) v_k` with `t` from Beta(2, 2): there
+/// it cannot be learnt.
+///
+/// The authors mix images, and look for unstable concepts anew in each
+/// epoch; their vectors `v_k` in the score are normals of support vector machines times the largest margin,
+/// their clusters are of two dimensions of the features and of whether a sample is right, and their gradient
+/// is that of one batch. Here all is done with mean features, once, by the layer given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Disc {
-    /// The mean features of each concept's images: `[C, D]`.
-    pub concepts: Vec<Vec<f32>>,
+    /// The concepts that may mislead, each of the class that it may stand for.
+    pub concepts: Vec<Concept>,
     /// Environments; the authors' 2 for MetaShift (3 for Waterbirds).
     pub clusters: usize,
     /// How it is trained.
     pub training: TrainingConfig,
 }
 
+/// Something that can be seen in images of a class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Concept {
+    /// The class whose images it may be in, and mislead to.
+    pub class: ClassId,
+    /// The mean features of images of it: `[D]`.
+    pub features: Vec<f32>,
+}
+
 /// Samples of an environment that its gradient is taken of, at most.
 const SAMPLES: usize = 4096;
 
-/// Classes into whose rivals concepts are mixed in a step, at most; more are drawn from.
-const CLASSES: usize = 3;
+/// Classes into whose rivals concepts are mixed in a step, at most; of more some are drawn.
+const CLASSES: usize = 10;
 
 impl Disc {
     /// The name it is recorded under.
@@ -52,23 +65,25 @@ impl Disc {
 
     fn check(&self, input: &MethodInput<'_>) -> Result<()> {
         check_option("clusters", self.clusters, self.clusters > 1, "at least 2")?;
-        let neurons = input.layer().neurons();
-        let fits = |concept: &Vec<f32>| {
-            let varies = concept.iter().any(|&value| value != 0.0);
-            concept.len() == neurons && varies && concept.iter().all(|value| value.is_finite())
+        let (neurons, classes) = (input.layer().neurons(), input.layer().classes());
+        let fits = |concept: &Concept| {
+            let features = &concept.features;
+            let varies = features.iter().any(|&value| value != 0.0);
+            let is_finite = features.iter().all(|value| value.is_finite());
+            concept.class.0 < classes && features.len() == neurons && varies && is_finite
         };
         match !self.concepts.is_empty() && self.concepts.iter().all(fits) {
             true => Ok(()),
             false => Err(Error::NotApplicable {
                 method: Self::NAME,
                 reason: format!(
-                    "it needs concepts, each a list of {neurons} numbers, not all of them 0"
+                    "it needs concepts of classes below {classes}, each of {neurons} features, not all of them 0"
                 ),
             }),
         }
     }
 
-    /// How unstable each concept is for each class: `[K][C]`.
+    /// How unstable each concept is for each class, 0 for those it is not of: `[K][C]`.
     fn instabilities(
         &self,
         input: &MethodInput<'_>,
@@ -87,10 +102,14 @@ impl Disc {
         }
         let classes = input.layer().classes();
         let instability = |class: usize, concept: usize| {
+            if self.concepts[concept].class.0 != class {
+                return 0.0;
+            }
             let of_environments = scores
                 .iter()
                 .map(|it| f64::from(it[concept * classes + class]));
-            Array1::from_iter(of_environments).std(1.0)
+            // A little for all: where none is unstable any of them will do.
+            Array1::from_iter(of_environments).std(1.0) + 1e-12
         };
         let of_class = |class| {
             (0..self.concepts.len())
@@ -138,18 +157,21 @@ impl DecisionMethod for Disc {
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         self.check(input)?;
         let shape = [self.concepts.len(), input.layer().neurons()];
-        let concepts = TensorData::new(self.concepts.concat(), shape);
+        let features = self.concepts.iter().flat_map(|concept| &concept.features);
+        let concepts = TensorData::new::<f32, _>(features.copied().collect(), shape);
         let concepts = Tensor::<2>::from_data(concepts, input.device());
-        let instabilities = self.instabilities(input, &concepts)?;
-        // Where all are as stable, any concept will do.
-        let even = || WeightedIndex::new(vec![1.0; self.concepts.len()]).ok();
-        let choices = instabilities.into_iter();
-        let choices = choices.map(|weights| WeightedIndex::new(weights).ok().or_else(even));
+        let instabilities = self
+            .instabilities(input, &concepts)?
+            .into_iter()
+            .enumerate();
+        // A class without concepts has none to draw from.
+        let choices = instabilities
+            .filter_map(|(class, weights)| Some((class, WeightedIndex::new(weights).ok()?)));
         let training = Training {
             input,
             loss: &mut MixedLoss {
                 concepts,
-                choices: choices.collect::<Option<_>>().unwrap_or_default(),
+                choices: choices.collect(),
                 seed: self.training.seed,
                 step: 0,
             },
@@ -164,26 +186,28 @@ impl DecisionMethod for Disc {
 }
 
 /// The cross-entropy of a batch, and that of its samples with concepts of other classes mixed in.
-struct MixedLoss {
+pub(super) struct MixedLoss {
     /// `[C, D]`
-    concepts: Tensor<2>,
-    /// How often each concept is drawn for each class.
-    choices: Vec<WeightedIndex<f64>>,
-    seed: Seed,
-    step: u64,
+    pub(super) concepts: Tensor<2>,
+    /// The classes that have concepts, and how often each is drawn.
+    pub(super) choices: Vec<(usize, WeightedIndex<f64>)>,
+    pub(super) seed: Seed,
+    pub(super) step: u64,
 }
 
 impl Loss for MixedLoss {
     fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
         let mut rng = self.seed.rng("concepts", &[self.step]);
         self.step += 1;
-        let mut classes: Vec<usize> = (0..self.choices.len()).collect();
-        classes.shuffle(&mut rng);
-        classes.truncate(CLASSES);
+        let mut drawn: Vec<usize> = (0..self.choices.len()).collect();
+        drawn.shuffle(&mut rng);
+        drawn.truncate(CLASSES);
         let mut all = CrossEntropy.evaluate(layer, batch);
-        for class in classes {
+        for index in drawn {
+            let (class, choice) = &self.choices[index];
+            let class = *class;
             let (samples, device) = (batch.len(), batch.features.device());
-            let ids = (0..samples).map(|_| self.choices[class].sample(&mut rng) as i64);
+            let ids = (0..samples).map(|_| choice.sample(&mut rng) as i64);
             let ids = TensorData::new::<i64, _>(ids.collect(), [samples]);
             let concepts = self
                 .concepts

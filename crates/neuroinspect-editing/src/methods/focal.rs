@@ -18,7 +18,8 @@ pub struct Focal {
     pub class: Option<ClassId>,
     /// `alpha` of every other class, where there is a class; the 0.9 of NeuroInspect's tables.
     pub others: f64,
-    /// The exponent; the authors' 2.
+    /// The exponent; the authors' 2. From 1, or 0, by which it is cross-entropy: between, the gradient is
+    /// infinite where a sample is certain.
     pub gamma: f64,
     /// How it is trained.
     pub training: TrainingConfig,
@@ -68,8 +69,8 @@ impl DecisionMethod for Focal {
     }
 
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
-        let allowed = self.gamma >= 1.0 && self.gamma.is_finite();
-        check_option("gamma", self.gamma, allowed, "a number from 1")?;
+        let allowed = self.gamma == 0.0 || self.gamma >= 1.0 && self.gamma.is_finite();
+        check_option("gamma", self.gamma, allowed, "0, or a number from 1")?;
         let training = Training {
             input,
             loss: &mut FocalLoss {
@@ -104,7 +105,10 @@ impl Loss for FocalLoss {
         let weights = self.weights.clone().select(0, batch.samples.clone()) / batch.len() as f64;
         let power = doubt.clone().powf_scalar(self.gamma);
         let loss = -(power.clone() * log_p_y.clone() * weights.clone()).sum();
-        let slope = doubt.powf_scalar(self.gamma - 1.0) * p_y * log_p_y * self.gamma - power;
+        let slope = match self.gamma {
+            0.0 => -power,
+            gamma => doubt.powf_scalar(gamma - 1.0) * p_y * log_p_y * gamma - power,
+        };
         LossAndGradient::through_logits(loss, (one_hot - p) * slope * weights, &batch.features)
     }
 }

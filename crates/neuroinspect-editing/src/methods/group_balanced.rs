@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// Retrains on the training samples, each of their groups drawn equally often. As it knows every sample's
-/// group it is no rival but an oracle: about what any decision layer on these features can come to.
+/// group it is no rival but an oracle, taken for the ceiling of what a decision layer on these features comes
+/// to. A layer fitted on held-out samples can pass it: a network has seen its training samples.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GroupBalanced {

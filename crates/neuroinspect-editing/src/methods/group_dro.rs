@@ -1,6 +1,6 @@
 //! Group DRO: the group of the largest loss counts for more and more.
 
-use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use neuroinspect_core::{Groups, Observer, check_option};
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::{
 /// Online group distributionally robust optimisation (Sagawa et al. 2020, Algorithm 1) on the last layer:
 /// with `l_g` the mean cross-entropy of a batch's samples of group `g`, `q_g` is multiplied by
 /// `exp(eta l_g)` and normalised, and `sum_g q_g l_g` is descended. Groups are drawn equally often, as the
-/// authors do on Waterbirds.
+/// authors do on Waterbirds; their adjustment by `C / sqrt(n_g)` is left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GroupDro {
@@ -70,7 +70,7 @@ impl DecisionMethod for GroupDro {
         let groups = input.training_groups()?;
         let training = Training {
             input,
-            loss: &mut GroupLoss::new(groups, self.eta, input),
+            loss: &mut GroupLoss::new(groups, self.eta, input.device()),
             sampling: &Weighted::balanced(groups.of_sample().iter().copied())?,
             config: &self.training,
             stage: STAGE,
@@ -79,19 +79,19 @@ impl DecisionMethod for GroupDro {
     }
 }
 
-struct GroupLoss {
+pub(super) struct GroupLoss {
     /// The group of each training sample: `[N, 1]`.
     of_sample: Tensor<2, Int>,
     /// Every group once: `[1, G]`.
     every_group: Tensor<2, Int>,
     /// `q`: `[1, G]`.
-    q: Tensor<2>,
+    pub(super) q: Tensor<2>,
     eta: f64,
 }
 
 impl GroupLoss {
-    fn new(groups: &Groups, eta: f64, input: &MethodInput<'_>) -> Self {
-        let (device, count) = (input.device(), groups.names().len());
+    pub(super) fn new(groups: &Groups, eta: f64, device: &Device) -> Self {
+        let count = groups.names().len();
         let ids: Vec<i64> = groups
             .of_sample()
             .iter()

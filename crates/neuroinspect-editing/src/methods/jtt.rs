@@ -11,7 +11,8 @@ use crate::{
 
 /// Just Train Twice (Liu et al. 2021) on the last layer: a layer is trained from 0 for a few epochs, and
 /// the layer given is then retrained with the training samples that the first gets wrong drawn more
-/// often.
+/// often. The authors choose epochs and factor by the worst group of the validation samples, train anew
+/// the second time, and their epochs are longer by the copies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Jtt {
@@ -68,6 +69,8 @@ impl DecisionMethod for Jtt {
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         let allowed = self.factor >= 1.0 && self.factor.is_finite();
         check_option("factor", self.factor, allowed, "a number from 1")?;
+        let epochs = self.identification_epochs;
+        check_option("identification_epochs", epochs, epochs > 0, "at least 1")?;
         let first = from_zero(self.identification_epochs, &self.training, input, observer)?;
         let wrong = input.train().mistakes(&first.layer)?;
         let weight = |&wrong: &bool| if wrong { self.factor } else { 1.0 };

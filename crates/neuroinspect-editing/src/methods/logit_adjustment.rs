@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use ndarray::Array1;
-use neuroinspect_core::{DecisionLayer, Observer};
+use neuroinspect_core::{DecisionLayer, Observer, check_option};
 use serde::{Deserialize, Serialize};
 
 use super::{FromArguments, MethodArguments, STAGE};
@@ -98,6 +98,7 @@ impl DecisionMethod for LogitAdjustment {
     }
 
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
+        check_option("tau", self.tau, (self.tau as f32).is_finite(), "a number")?;
         let shifts = self.shifts(input);
         if self.form == AdjustmentForm::PostHoc {
             let (weight, bias) = (input.layer().weight().to_owned(), input.layer().bias());

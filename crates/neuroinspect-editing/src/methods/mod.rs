@@ -23,7 +23,7 @@ mod selection;
 mod silence;
 mod single_weight;
 
-use neuroinspect_core::{ClassId, NeuronId};
+use neuroinspect_core::{ClassId, NeuronId, check_option};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -33,7 +33,7 @@ pub use self::{
     class_weighting::ClassWeighting,
     con::Con,
     dfr::Dfr,
-    disc::Disc,
+    disc::{Concept, Disc},
     focal::Focal,
     group_balanced::GroupBalanced,
     group_dro::GroupDro,
@@ -50,7 +50,7 @@ pub use self::{
 
 pub(crate) use self::ratio::check_neurons;
 
-use crate::{DecisionMethod, Error, Mend, MethodRecord, Result, TrainingConfig};
+use crate::{DecisionMethod, Error, Keep, Mend, MethodRecord, Result, TrainingConfig};
 
 /// What observers are told is going on, whichever method it is.
 const STAGE: &str = "editing";
@@ -64,6 +64,19 @@ pub struct MethodArguments {
     pub neurons: Vec<NeuronId>,
     /// How to train.
     pub training: TrainingConfig,
+}
+
+/// Checks that no epoch is chosen by the validation samples, where those are learnt from.
+fn check_keep(training: &TrainingConfig) -> Result<()> {
+    let keep = training.keep;
+    let expected = "last, as the validation samples are learnt from";
+    let given = format!("{keep:?}");
+    Ok(check_option(
+        "training.keep",
+        given,
+        keep == Keep::Last,
+        expected,
+    )?)
 }
 
 /// A method that can be made of [`MethodArguments`], all other options at their defaults.

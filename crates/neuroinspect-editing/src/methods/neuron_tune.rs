@@ -13,7 +13,8 @@ use crate::{Citation, DecisionMethod, Fitted, MethodInput, Result, TrainingConfi
 /// neuron is biased. Among many classes nearly every neuron is, for some class: no more than a share of
 /// them is taken, the most biased ones. The layer is then retrained on the training samples, classes drawn equally often,
 /// with those neurons zeroed. The authors tell them anew before each epoch; here they are told once, by
-/// the layer given. The score was taken from summaries of the paper.
+/// the layer given. The score is that of the abstract and of
+/// published summaries; the paper itself could not be read here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NeuronTune {

@@ -4,7 +4,7 @@ use neuroinspect_core::{ClassId, NeuronId, Observer};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::{EditConfig, EditScope, FromArguments, MethodArguments, RatioEdit};
+use super::{EditConfig, EditScope, FromArguments, MethodArguments, RatioEdit, check_neurons};
 use crate::{Citation, DecisionMethod, Error, Fitted, MethodInput, Result, TrainingConfig};
 
 /// The [ratio edit](RatioEdit) of as many neurons drawn at random as are suspected, from those that are
@@ -84,6 +84,12 @@ impl DecisionMethod for RandomNeurons {
     }
 
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
-        self.drawn(input.layer().neurons())?.fit(input, observer)
+        check_neurons(&self.suspected, input.layer())?;
+        let edit = self.drawn(input.layer().neurons())?;
+        let fitted = edit.fit(input, observer)?;
+        let drawn = edit.neurons.iter().enumerate();
+        Ok(drawn.fold(fitted, |fitted, (index, neuron)| {
+            fitted.with_derived(format!("neuron_{index}"), neuron.0 as f64)
+        }))
     }
 }

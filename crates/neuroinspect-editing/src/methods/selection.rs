@@ -3,7 +3,7 @@
 use neuroinspect_core::{Observer, check_option};
 use serde::{Deserialize, Serialize};
 
-use super::{FromArguments, MethodArguments, STAGE, jtt::from_zero};
+use super::{FromArguments, MethodArguments, STAGE, check_keep, jtt::from_zero};
 use crate::{
     Citation, CrossEntropy, DecisionMethod, Fitted, MethodInput, Result, Training, TrainingConfig,
     Weighted, train,
@@ -20,9 +20,10 @@ use crate::{
 pub struct SelectiveFinetuning {
     /// How many samples are kept, all where there are fewer; 500, as in the authors' demonstration.
     pub samples: usize,
-    /// Epochs of the early layer; 1.
+    /// Epochs of the early layer; 1, the least of the authors'.
     pub early_epochs: usize,
-    /// How both trainings go, but for the epochs of the first.
+    /// How both trainings go, but for the epochs of the first; its control is plain retraining so on
+    /// the training samples.
     pub training: TrainingConfig,
 }
 
@@ -31,7 +32,11 @@ impl SelectiveFinetuning {
     pub const NAME: &'static str = "self";
 
     /// The weights by which validation samples are drawn: those kept, classes equally often.
-    fn weights(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Vec<f64>> {
+    pub(super) fn weights(
+        &self,
+        input: &MethodInput<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<f64>> {
         let early = from_zero(self.early_epochs, &self.training, input, observer)?;
         let validation = input.validation();
         let given = validation.probabilities(input.layer())?;
@@ -95,6 +100,9 @@ impl DecisionMethod for SelectiveFinetuning {
 
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         check_option("samples", self.samples, self.samples > 0, "at least 1")?;
+        let epochs = self.early_epochs;
+        check_option("early_epochs", epochs, epochs > 0, "at least 1")?;
+        check_keep(&self.training)?;
         let weights = self.weights(input, observer)?;
         let training = Training {
             input: &input.with_train(input.validation()),

@@ -49,7 +49,7 @@ impl DecisionMethod for SingleWeight {
 
     fn citation(&self) -> Option<Citation> {
         Some(Citation {
-            text: "Post-hoc Spurious Correlation Neutralization with Single-Weight Fictitious Class \
+            text: "Hakemi et al., Post-hoc Spurious Correlation Neutralization with Single-Weight Fictitious Class \
                    Unlearning, 2025",
             url: "https://arxiv.org/abs/2501.14182",
         })
@@ -76,7 +76,7 @@ impl DecisionMethod for SingleWeight {
         check_option(
             "strength",
             self.strength,
-            self.strength.is_finite(),
+            (self.strength as f32).is_finite(),
             "a number",
         )?;
         if !self.neurons.is_empty() {

@@ -90,7 +90,7 @@ impl Planted {
 fn options(name: &str) -> Map<String, Value> {
     let options = match name {
         // What the shortcut alone looks like.
-        Disc::NAME => json!({"concepts": [[2.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]}),
+        Disc::NAME => json!({"concepts": [{"class": 0, "features": [2.0, 0.0, 0.0, 0.0]}]}),
         Dfr::NAME => json!({"subsets": 5}),
         NeuronTune::NAME => json!({"threshold": 1.0}),
         Afr::NAME => json!({"gamma": 4.0, "lambda": 0.0}),
@@ -154,6 +154,9 @@ fn a_shortcut_is_unlearnt() {
         of(GroupBalanced::NAME),
     );
     assert!(before < 0.5 && ceiling > 0.85, "{before} {ceiling}");
+    let closed = |name| (of(name) - before) / (ceiling - before);
+    let plain = closed(Retrain::NAME);
+    assert!(plain < 0.1, "plain training closes {plain} of the gap");
     for (name, share) in [
         (Silence::NAME, 0.9),
         (Dfr::NAME, 0.9),
@@ -162,11 +165,10 @@ fn a_shortcut_is_unlearnt() {
         (Jtt::NAME, 0.4),
         (Afr::NAME, 0.4),
         (SelectiveFinetuning::NAME, 0.4),
-        (Disc::NAME, 0.2),
         ("probability_ratio", 0.2),
     ] {
-        let closed = (of(name) - before) / (ceiling - before);
-        assert!(closed > share, "{name}: {closed} of the gap");
+        let closed = closed(name);
+        assert!(closed > plain + share, "{name}: {closed} of the gap");
     }
 }
 
@@ -178,6 +180,37 @@ fn con_makes_contributions_small() {
     let epochs = shortcut().fit(&*method).epochs;
     let (first, last) = (epochs[0].penalty, epochs[19].penalty);
     assert!(last < 0.2 * first, "{first} to {last}");
+    // A weak penalty is left, and recorded of the validation samples too.
+    let weak = method_named("con", &arguments(), &Map::new()).unwrap();
+    let epoch = shortcut().fit(&*weak).epochs[0];
+    assert!(
+        epoch.penalty > 0.0 && epoch.validation_penalty > 0.0,
+        "{epoch:?}"
+    );
+}
+
+/// A concept mixed into the samples of other classes speaks less for its own class afterwards.
+#[test]
+fn disc_lets_a_concept_speak_less_for_its_class() {
+    let speaks = |concept: [f32; 4]| {
+        let options = json!({"concepts": [{"class": 0, "features": concept}]});
+        let method = method_named(Disc::NAME, &arguments(), options.as_object().unwrap());
+        let layer = shortcut().fit(&*method.unwrap()).layer;
+        layer.weight()[[0, 0]] - layer.weight()[[1, 0]]
+    };
+    // Half of it on average: as strong as in the samples of class 0.
+    let (shortcut, other) = (speaks([4.0, 0.0, 0.0, 0.0]), speaks([0.0, 0.0, 0.0, 1.0]));
+    assert!(shortcut < 0.8 * other, "{shortcut} and {other}");
+}
+
+#[test]
+fn a_layer_held_by_afr_stays_where_it_was() {
+    let options = json!({"lambda": 1e3});
+    let method = method_named(Afr::NAME, &arguments(), options.as_object().unwrap()).unwrap();
+    let planted = shortcut();
+    let weight = |layer: &DecisionLayer| layer.weight().iter().copied().collect::<Vec<f32>>();
+    let held = planted.fit(&*method).layer;
+    assert_close(weight(&held), weight(&planted.learnt), 0.0, 0.05);
 }
 
 #[test]
@@ -235,6 +268,30 @@ fn names_arguments_and_options_that_do_not_fit_are_refused() {
 fn what_a_method_cannot_do_is_an_error() {
     let (samples, layer) = settled();
     for (name, options, message) in [
+        (
+            "jtt",
+            json!({"identification_epochs": 0}),
+            "identification_epochs",
+        ),
+        ("self", json!({"early_epochs": 0}), "early_epochs"),
+        (
+            "self",
+            json!({"training": {"keep": "accuracy"}}),
+            "training.keep",
+        ),
+        (
+            "afr",
+            json!({"training": {"keep": "worst_class"}}),
+            "training.keep",
+        ),
+        ("class_bias", json!({"strength": 1e300}), "strength"),
+        ("single_weight", json!({"strength": 1e300}), "strength"),
+        ("logit_adjustment", json!({"tau": 1e300}), "tau"),
+        (
+            "random_neurons",
+            json!({"suspected": [0, 0]}),
+            "neuron 0 is named twice",
+        ),
         ("jtt", json!({"factor": 0.5}), "factor"),
         ("afr", json!({"gamma": -1}), "gamma"),
         ("afr", json!({"lambda": -1}), "lambda"),
@@ -254,11 +311,19 @@ fn what_a_method_cannot_do_is_an_error() {
             json!({"class": 1, "neurons": [0]}),
             "no neuron speaks for class 1",
         ),
-        ("disc", json!({}), "needs concepts, each a list of 2"),
-        ("disc", json!({"concepts": [[1.0]]}), "needs concepts"),
         (
             "disc",
-            json!({"concepts": [[1.0, 0.0]], "clusters": 1}),
+            json!({}),
+            "needs concepts of classes below 2, each of 2 features",
+        ),
+        (
+            "disc",
+            json!({"concepts": [{"class": 0, "features": [1.0]}]}),
+            "needs concepts",
+        ),
+        (
+            "disc",
+            json!({"concepts": [{"class": 0, "features": [1.0, 0.0]}], "clusters": 1}),
             "clusters",
         ),
         ("dfr", json!({}), "validation samples have no groups"),
