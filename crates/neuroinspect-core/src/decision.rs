@@ -1,5 +1,7 @@
 //! The linear decision layer.
 
+use std::path::Path;
+
 use burn::{
     module::Param,
     nn::Linear,
@@ -8,7 +10,11 @@ use burn::{
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use sha2::{Digest, Sha256};
 
-use crate::{ClassId, Error, NeuronId, Result, io::hexadecimal, read_back};
+use crate::{
+    ClassId, Error, NeuronId, Result,
+    io::{NamedTensor, TensorFile, hexadecimal, write_safetensors},
+    read_back,
+};
 
 /// The decision layer `h_t`: logits `z = W f + b` of `K` classes over `D` neurons.
 ///
@@ -23,6 +29,10 @@ pub struct DecisionLayer {
 impl DecisionLayer {
     /// Logits that [`predict`](Self::predict) holds at a time.
     const LOGITS_AT_ONCE: usize = 1 << 20;
+
+    /// The tensors of a layer in a file.
+    const WEIGHT: &'static str = "weight";
+    const BIAS: &'static str = "bias";
 
     /// A layer from `weight` `[K, D]` and `bias` `[K]`, as PyTorch lays them out.
     ///
@@ -61,6 +71,49 @@ impl DecisionLayer {
             weight: weight.as_standard_layout().into_owned(),
             bias,
         })
+    }
+
+    /// Reads a layer out of a safetensors file: the tensors `weight` `[K, D]` and `bias` `[K]` f32, as
+    /// PyTorch's `Linear.state_dict()` names them. A missing bias counts as zero; other tensors, a
+    /// table's for one, are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], or [`Error::Format`] saying what is wrong with the file: truncated, a tensor
+    /// missing or of another shape or type, a value not finite.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let expected = "a decision layer, with tensors 'weight' [K, D] and 'bias' [K]";
+        let file = TensorFile::open(path, expected)?;
+        let &[classes, neurons] = file.shape(Self::WEIGHT)? else {
+            let found = file.shape(Self::WEIGHT)?;
+            let reason = format!("'weight' has shape {found:?}, expected [classes, neurons]");
+            return Err(file.refuse(reason));
+        };
+        let weight = file.f32(Self::WEIGHT, &[classes, neurons])?;
+        let weight = Array2::from_shape_vec((classes, neurons), weight);
+        let weight = weight.map_err(|error| file.refuse(error))?;
+        let bias = match file.has_tensor(Self::BIAS) {
+            true => file.f32(Self::BIAS, &[classes])?.into(),
+            false => Array1::zeros(classes),
+        };
+        Self::new(weight, bias).map_err(|error| file.blame(error))
+    }
+
+    /// Writes the layer as safetensors: `weight` `[K, D]` and `bias` `[K]` f32. In Python,
+    /// `head.load_state_dict(safetensors.torch.load_file(path))` puts it into a `torch.nn.Linear`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`]; what stood at `path` before is then untouched.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let shape = [self.classes(), self.neurons()];
+        let weight = self.weight.iter().copied();
+        let bias = self.bias.iter().copied();
+        let tensors = [
+            NamedTensor::f32(Self::WEIGHT, shape, weight),
+            NamedTensor::f32(Self::BIAS, [self.classes()], bias),
+        ];
+        write_safetensors(path, &tensors, None)
     }
 
     /// Reads a Burn linear layer, whose weight is `[D, K]`; a missing bias counts as zero.

@@ -1,4 +1,4 @@
-//! Reading the safetensors files that neuroinspect writes.
+//! Reading safetensors files: those that neuroinspect writes, and those made elsewhere.
 
 use std::{
     cmp::Ordering,
@@ -35,10 +35,9 @@ impl TensorFormat {
     pub const KEY: &'static str = "neuroinspect";
 }
 
-/// A safetensors file of one of neuroinspect's formats: a description in JSON, and tensors by their
-/// names.
+/// A safetensors file: a description in JSON, and tensors by their names.
 ///
-/// Written by [`write_tensors`](super::write_tensors). Every error names the file. Tensors are read out
+/// Those of neuroinspect's formats are written by [`write_tensors`](super::write_tensors). Every error names the file. Tensors are read out
 /// of it when they are asked for.
 #[derive(Debug)]
 pub struct TensorFile {
@@ -59,25 +58,25 @@ enum Failure {
 }
 
 impl TensorFile {
-    /// Opens a file of the given format, and reads its header.
+    /// Opens a safetensors file, whoever wrote it, and reads its header. Each text in its metadata is
+    /// a part of the description: the JSON that it is, or else the text. `expected` says for messages
+    /// what the file should be.
     ///
     /// # Errors
     ///
-    /// [`Error::Read`]; [`Error::Format`] when it is of another format or version,
-    /// truncated, or longer than its header says.
-    pub fn read(path: impl AsRef<Path>, format: &TensorFormat) -> Result<Self> {
+    /// [`Error::Read`]; [`Error::Format`] when it is no such file, truncated, or longer than its
+    /// header says.
+    pub fn open(path: impl AsRef<Path>, expected: &'static str) -> Result<Self> {
         let path = path.as_ref().to_owned();
-        let expected = format.expected;
-        match parts(&path, format) {
+        match parts(&path) {
             Ok(Parts {
-                description,
                 header,
                 file,
                 start,
             }) => Ok(Self {
+                description: description(header.metadata().as_ref()),
                 path,
                 expected,
-                description,
                 header,
                 file: Mutex::new(file),
                 start,
@@ -92,12 +91,66 @@ impl TensorFile {
         }
     }
 
+    /// Opens a file of the given format, and reads its header.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and [`Error::Format`] when it is of another format or version.
+    pub fn read(path: impl AsRef<Path>, format: &TensorFormat) -> Result<Self> {
+        Self::open(path, format.expected)?.of_format(format)
+    }
+
+    /// The file as one of the given format: its description is what it says of itself there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] when it is of another format or version.
+    pub fn of_format(mut self, format: &TensorFormat) -> Result<Self> {
+        let TensorFormat { name, version, .. } = *format;
+        let refuse = |reason: String| Err(self.refuse(reason));
+        let foreign = format!("its metadata does not say format = {name}");
+        let description = match self.description.get(TensorFormat::KEY) {
+            Some(Value::Object(description)) => description.clone(),
+            Some(Value::String(text)) => match serde_json::from_str(text) {
+                Ok(description) => description,
+                Err(error) => {
+                    return refuse(format!("'{}' in its metadata: {error}", TensorFormat::KEY));
+                }
+            },
+            _ => return refuse(foreign),
+        };
+        if description.get("format").and_then(Value::as_str) != Some(name) {
+            return refuse(foreign);
+        }
+        match description.get("version").and_then(Value::as_u64) {
+            Some(found) if found == version => {}
+            Some(found) => {
+                return refuse(format!(
+                    "it is of version {found} of {name}, this program reads version {version}"
+                ));
+            }
+            None => {
+                return refuse(format!("its metadata does not say which version of {name}"));
+            }
+        }
+        self.description = description;
+        Ok(self)
+    }
+
     /// The [`Error::Format`] that says what else is wrong with the file.
     pub fn refuse(&self, reason: impl ToString) -> Error {
         Error::Format {
             path: self.path.clone(),
             expected: self.expected,
             reason: reason.to_string(),
+        }
+    }
+
+    /// What is wrong with what the file holds as what is wrong with the file.
+    pub(crate) fn blame(&self, error: Error) -> Error {
+        match error {
+            already @ (Error::Format { .. } | Error::Read { .. }) => already,
+            error => self.refuse(error),
         }
     }
 
@@ -206,15 +259,14 @@ impl TensorFile {
     }
 }
 
-/// A file that is of the format.
+/// An opened file.
 struct Parts {
-    description: Map<String, Value>,
     header: Metadata,
     file: File,
     start: u64,
 }
 
-fn parts(path: &Path, format: &TensorFormat) -> Result<Parts, Failure> {
+fn parts(path: &Path) -> Result<Parts, Failure> {
     let mut file = open_regular(path).map_err(Failure::Core)?;
     let mut length = Vec::new();
     (&mut file).take(8).read_to_end(&mut length)?;
@@ -233,9 +285,6 @@ fn parts(path: &Path, format: &TensorFormat) -> Result<Parts, Failure> {
     let header: Metadata = serde_json::from_slice(&header).map_err(|error| {
         Failure::Format(format!("its header is no safetensors header: {error}"))
     })?;
-    let texts = header.metadata().as_ref();
-    let texts = texts.ok_or_else(|| Failure::Format("it has no metadata".into()))?;
-    let description = description(texts, format).map_err(Failure::Format)?;
     // The length of tensors is the header's word: nothing is reserved before it is found to be true.
     let start = 8 + length;
     let found = file.metadata()?.len().saturating_sub(start);
@@ -243,7 +292,6 @@ fn parts(path: &Path, format: &TensorFormat) -> Result<Parts, Failure> {
         Ordering::Less => Err(truncated()),
         Ordering::Greater => Err(Failure::Format("it is longer than its header says".into())),
         Ordering::Equal => Ok(Parts {
-            description,
             header,
             file,
             start,
@@ -251,26 +299,11 @@ fn parts(path: &Path, format: &TensorFormat) -> Result<Parts, Failure> {
     }
 }
 
-/// What a file says of itself, if it is of the format.
-fn description(
-    texts: &HashMap<String, String>,
-    format: &TensorFormat,
-) -> Result<Map<String, Value>, String> {
-    let TensorFormat { name, version, .. } = *format;
-    let foreign = || format!("its metadata does not say format = {name}");
-    let text = texts.get(TensorFormat::KEY).ok_or_else(foreign)?;
-    let description: Map<String, Value> = serde_json::from_str(text)
-        .map_err(|error| format!("'{}' in its metadata: {error}", TensorFormat::KEY))?;
-    if description.get("format").and_then(Value::as_str) != Some(name) {
-        return Err(foreign());
-    }
-    match description.get("version").and_then(Value::as_u64) {
-        Some(found) if found == version => Ok(description),
-        Some(found) => Err(format!(
-            "it is of version {found} of {name}, this program reads version {version}"
-        )),
-        None => Err(format!("its metadata does not say which version of {name}")),
-    }
+/// The texts of a file's metadata, each as the JSON that it is, or else as the text.
+fn description(texts: Option<&HashMap<String, String>>) -> Map<String, Value> {
+    let texts = texts.into_iter().flatten();
+    let read = |text: &String| serde_json::from_str(text).unwrap_or_else(|_| text.clone().into());
+    texts.map(|(key, text)| (key.clone(), read(text))).collect()
 }
 
 fn truncated() -> Failure {

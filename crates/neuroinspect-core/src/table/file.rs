@@ -14,7 +14,7 @@ use crate::{
 const FORMAT: TensorFormat = TensorFormat {
     name: "neuroinspect.feature_table",
     version: 2,
-    expected: "a feature table written by neuroinspect",
+    expected: "a feature table",
 };
 
 const ACTIVATIONS: TensorFormat = TensorFormat {
@@ -62,7 +62,7 @@ impl ActivationTable {
     /// table, a value not finite.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let file = TensorFile::read(path, &ACTIVATIONS)?;
-        Self::of_file(&file, "activations").map_err(|error| in_file(&file, error))
+        Self::of_file(&file, "activations").map_err(|error: Error| file.blame(error))
     }
 
     fn tensor(&self, name: &str) -> NamedTensor<'_> {
@@ -82,24 +82,20 @@ impl ActivationTable {
 
     /// Reads the activations, out of the tensor of that name.
     fn of_file(file: &TensorFile, name: &str) -> Result<Self> {
-        let &[samples, width] = file.shape(name)? else {
-            let found = file.shape(name)?;
-            let expected = "expected [samples, neurons]";
-            return Err(file.refuse(format!("'{name}' have shape {found:?}, {expected}")));
-        };
-        let values = file.f32(name, &[samples, width])?;
-        let values =
-            Array2::from_shape_vec((samples, width), values).map_err(|error| file.refuse(error))?;
+        let values = matrix(file, name)?;
         Self::of_samples(file.json("sample_ids")?, values, file.json("provenance")?)
     }
 }
 
-/// What is wrong with a table as what is wrong with its file.
-fn in_file(file: &TensorFile, error: Error) -> Error {
-    match error {
-        already @ (Error::Format { .. } | Error::Read { .. }) => already,
-        error => file.refuse(error),
-    }
+/// The tensor of that name, `[N, D]`.
+fn matrix(file: &TensorFile, name: &str) -> Result<Array2<f32>> {
+    let &[samples, width] = file.shape(name)? else {
+        let found = file.shape(name)?;
+        let expected = "expected [samples, neurons]";
+        return Err(file.refuse(format!("'{name}' have shape {found:?}, {expected}")));
+    };
+    let values = file.f32(name, &[samples, width])?;
+    Array2::from_shape_vec((samples, width), values).map_err(|error| file.refuse(error))
 }
 
 impl FeatureTable {
@@ -131,19 +127,40 @@ impl FeatureTable {
         write_tensors(path, &FORMAT, &tensors, &description)
     }
 
-    /// Reads a table written by [`save`](Self::save).
+    /// Reads a table written by [`save`](Self::save), or one made elsewhere.
+    ///
+    /// A table made elsewhere is a safetensors file, as ten lines of PyTorch write one, with
+    ///
+    /// - the tensors `features` `[N, D]` f32, what the decision layer reads, and `labels` `[N]` i64;
+    /// - where samples are in groups, or in parts of a split, `groups` and `split` `[N]` i64;
+    /// - in its metadata, as JSON, the lists of texts `class_names`, for groups `group_names`, for a
+    ///   split `split_names`, and if samples have names `sample_ids`; without, they are called `"0"`,
+    ///   `"1"`, ...;
+    /// - if the classifier has a name, `model`, as it is.
+    ///
+    /// Tables to be used together give the same model. The decision layer may stand in the same file:
+    /// [`DecisionLayer::load`](crate::DecisionLayer::load).
     ///
     /// # Errors
     ///
     /// [`Error::Read`], or [`Error::Format`] saying what is wrong with the file: truncated, not a
-    /// table, an id out of range, a value not finite.
+    /// table, a tensor missing or of another shape or type, an id out of range, a value not finite.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let file = TensorFile::read(path, &FORMAT)?;
-        Self::of_file(&file).map_err(|error| in_file(&file, error))
+        let mut file = TensorFile::open(path, FORMAT.expected)?;
+        let activations = match file.has(TensorFormat::KEY) {
+            true => {
+                file = file.of_format(&FORMAT)?;
+                ActivationTable::of_file(&file, "features")
+            }
+            false => foreign_activations(&file),
+        };
+        activations
+            .and_then(|activations| Self::of_file(&file, activations))
+            .map_err(|error| file.blame(error))
     }
 
-    fn of_file(file: &TensorFile) -> Result<Self> {
-        let activations = ActivationTable::of_file(file, "features")?;
+    /// Reads what a file says of the samples whose activations these are.
+    fn of_file(file: &TensorFile, activations: ActivationTable) -> Result<Self> {
         let labels = file.indices("labels")?.into_iter().map(ClassId).collect();
         let mut table = Self::new(activations, labels, file.json("class_names")?)?;
         if file.has_tensor("groups") || file.has("group_names") {
@@ -155,5 +172,19 @@ impl FeatureTable {
             table = table.with_split(split)?;
         }
         Ok(table)
+    }
+}
+
+/// The features of a table made elsewhere, with what it says of their origin.
+fn foreign_activations(file: &TensorFile) -> Result<ActivationTable> {
+    let model = match file.has("model") {
+        true => file.json("model")?,
+        false => "a model without a name".to_owned(),
+    };
+    let provenance = Provenance::new(model, None);
+    let values = matrix(file, "features")?;
+    match file.has("sample_ids") {
+        true => ActivationTable::of_samples(file.json("sample_ids")?, values, provenance),
+        false => ActivationTable::new(values, provenance),
     }
 }

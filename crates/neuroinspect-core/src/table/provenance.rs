@@ -12,8 +12,8 @@ pub struct Provenance {
     pub model: String,
     /// SHA-256 of the file its weights came from, where there was one.
     pub weights_sha256: Option<String>,
-    /// How images were prepared for it.
-    pub input: InputSpec,
+    /// How images were prepared for it; `None` where that is not known.
+    pub input: Option<InputSpec>,
     /// The layer whose activations these are; `None` where that is not written down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
@@ -29,11 +29,11 @@ pub struct Provenance {
 
 impl Provenance {
     /// Provenance of a classifier's activations in `f32`; layer, weights and data set unknown.
-    pub fn new(model: impl Into<String>, input: InputSpec) -> Self {
+    pub fn new(model: impl Into<String>, input: impl Into<Option<InputSpec>>) -> Self {
         Self {
             model: model.into(),
             weights_sha256: None,
-            input,
+            input: input.into(),
             layer: None,
             precision: Precision::F32,
             dataset: None,

@@ -1,3 +1,4 @@
+mod elsewhere;
 mod files;
 
 use ndarray::{Array2, array};
