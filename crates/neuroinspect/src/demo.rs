@@ -12,7 +12,7 @@
 //! Both networks were trained by `cargo run --release -p neuroinspect --example train_demo`; see
 //! `assets/README.md` beside the sources.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use burn::tensor::Device;
 use image::RgbImage;
@@ -20,7 +20,7 @@ use ndarray::Axis;
 use neuroinspect_core::{ClassId, Observer, Seed};
 use neuroinspect_datasets::{
     ImageDataset, Sample,
-    scenes::{Context, Planted, Scene, Scenes, ScenesConfig},
+    scenes::{Context, Planted, Scene, Scenes, ScenesConfig, Split},
 };
 use neuroinspect_editing::{
     EditConfig, EditData, Keep, RatioForm, RatioNorm, Schedule, TrainingConfig,
@@ -36,7 +36,7 @@ use neuroinspect_report::ContextEffect;
 
 use crate::{
     ClassTexts, DebugConfig, DebugInputs, Extracted, Extraction, NeuronChoice, Result,
-    extract_features,
+    extract_features, leaderboard::Repetition,
 };
 
 const CLASSIFIER: &[u8] = include_bytes!("../assets/scenes_classifier.safetensors");
@@ -187,6 +187,37 @@ impl Demo {
             },
             extracted,
         })
+    }
+
+    /// What methods are compared on: the training scenes to learn from, and for each seed a thousand
+    /// scenes to choose on and a thousand to measure on, in both of which object and context are
+    /// independent. None of them is among the [test scenes](Self::test), which the demo's options were
+    /// chosen on, as long as no seed is theirs, 0.
+    ///
+    /// # Errors
+    ///
+    /// When the classifier fails, or the observer asks to stop.
+    pub fn repetitions(
+        &self,
+        seeds: impl IntoIterator<Item = Seed>,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Repetition>> {
+        let layer = self.classifier.decision_layer()?;
+        let train = Arc::new(self.extract(&self.train, observer)?.table);
+        let mut repetitions = Vec::new();
+        for seed in seeds {
+            let mut scenes = |split: Split| -> Result<_> {
+                let config = ScenesConfig::test().with_split(split).with_seed(seed);
+                Ok(self.extract(&Scenes::new(config)?, observer)?.table)
+            };
+            let (validation, test) = (scenes(Split::Validation)?, scenes(Split::Test)?);
+            repetitions.push(Repetition {
+                data: EditData::of_parts(&train, validation, test)?,
+                layer: layer.clone(),
+                seed,
+            });
+        }
+        Ok(repetitions)
     }
 
     /// How each neuron answers to the planted context, measured on pairs of scenes that are the

@@ -61,6 +61,7 @@
 //!
 //! - [`debug`] chains the three stages; `extract_features` makes the [`core::FeatureTable`] they
 //!   work from, `extract_activations` a table of any other layer; [`Findings`] are what comes out.
+//! - [`leaderboard`] compares all methods of editing on the same samples.
 //! - [`RunFolder`] is a folder that a run holds alone, and takes up again what an earlier run left.
 //! - [`core`]: what every other module speaks of. [`models`], `datasets`: where classifiers and
 //!   images come from. [`counterfactual`], [`illusion`], [`editing`]: the three stages. [`report`]:
@@ -92,6 +93,7 @@ mod guide;
 #[cfg(feature = "report")]
 mod images;
 mod inputs;
+pub mod leaderboard;
 mod run_folder;
 
 pub use config::{DebugConfig, NeuronChoice, check_recipe};

@@ -1,0 +1,102 @@
+use ndarray::{Array2, array};
+use neuroinspect_core::{Groups, Silent};
+use neuroinspect_testing::tables::table;
+
+use super::*;
+
+/// Neuron 0 sees the class, neuron 1 what goes with class 0 in training; the layer goes by both.
+fn repetition(seed: u64, grouped: bool) -> Repetition {
+    let samples = |aligned: bool| {
+        let labels: Vec<usize> = (0..80).map(|sample| sample % 2).collect();
+        let water = |sample: usize| match aligned && sample % 20 > 1 {
+            true => 1 - sample % 2,
+            false => sample / 2 % 2,
+        };
+        let features = Array2::from_shape_fn((80, 2), |(sample, neuron)| {
+            let jitter = ((sample as u64 * 7 + seed) % 11) as f32 / 40.0;
+            match neuron {
+                0 => 1.0 - (sample % 2) as f32 + jitter,
+                _ => water(sample) as f32 - jitter,
+            }
+        });
+        let table = table(features, &labels, 2);
+        if !grouped {
+            return table;
+        }
+        let groups = (0..80).map(|sample| 2 * (sample % 2) + water(sample));
+        let names = ["0 on land", "0 on water", "1 on land", "1 on water"];
+        let groups = Groups::new(names.map(String::from).to_vec(), groups.collect()).unwrap();
+        table.with_groups(groups).unwrap()
+    };
+    let layer = DecisionLayer::new(array![[0.2, 2.0], [0.0, 0.0]], array![-1.0, 0.0]).unwrap();
+    Repetition {
+        data: EditData::of_parts(samples(true), samples(false), samples(false)).unwrap(),
+        layer,
+        seed: Seed(seed),
+    }
+}
+
+fn compared(repetitions: &[Repetition], methods: &[&str]) -> Leaderboard {
+    let config = LeaderboardConfig {
+        methods: methods.iter().map(|&name| name.to_owned()).collect(),
+        ..LeaderboardConfig::default()
+    };
+    let device = Device::flex();
+    Leaderboard::compare("toy", repetitions, &config, &device, &mut Silent).unwrap()
+}
+
+#[test]
+fn methods_are_measured_beside_the_ceiling() {
+    let repetitions = [0, 1, 2].map(|seed| repetition(seed, true));
+    let methods = ["class_bias", "dfr", "group_balanced"];
+    let board = compared(&repetitions, &methods);
+    assert_eq!(board.samples, [80, 80, 80]);
+    assert_eq!(board.classes, ["class 0"; 3]);
+    assert!((board.before.average.mean - 0.5).abs() < 0.05);
+    let row = |name: &str| board.rows.iter().find(|row| row.method == name).unwrap();
+    let dfr = row("dfr").scores.unwrap();
+    assert!(dfr.worst_group.unwrap().mean > 0.9, "{dfr:?}");
+    assert_eq!(row("dfr").labels, Some(LabelsUsed::GroupsOfValidation));
+    let bias = row("class_bias").scores.unwrap();
+    assert!(bias.class.mean >= board.before.class.mean);
+    // Of the training samples nine in ten are aligned: there the layer is right.
+    let weighted = board.before.train_weighted.unwrap().mean;
+    assert!(weighted > 0.9, "{weighted}");
+    let ceiling = row(Leaderboard::CEILING);
+    if let Some(share) = ceiling.share_of_average {
+        assert!((share - 1.0).abs() < 1e-12);
+    }
+    let json = serde_json::to_value(&board).unwrap();
+    assert_eq!(json["rows"][1]["method"], "dfr");
+    assert!(json["rows"][1]["scores"]["average"]["margin"].is_f64());
+    let page = board.to_markdown();
+    assert!(page.contains("| as it stands | - | 50.0"), "{page}");
+    assert!(page.contains("group_balanced (ceiling)"), "{page}");
+}
+
+#[test]
+fn what_cannot_be_compared_says_why() {
+    let board = compared(&[repetition(0, false)], &["class_bias", "group_dro"]);
+    assert_eq!(board.before.worst_group, None);
+    assert_eq!(board.before.average.margin, None);
+    let failure = board.rows[1].failure.as_deref().unwrap();
+    assert!(failure.contains("no groups"), "{failure}");
+    assert_eq!(
+        (board.rows[1].scores, board.rows[0].share_of_average),
+        (None, None)
+    );
+    let page = board.to_markdown();
+    assert!(page.contains("`group_dro` is not there: "), "{page}");
+    let config = LeaderboardConfig::default();
+    let nothing = Leaderboard::compare("toy", &[], &config, &Device::flex(), &mut Silent);
+    assert!(nothing.unwrap_err().to_string().contains("no repetitions"));
+}
+
+/// Student's interval of three values by hand: mean 2, deviation 1, 4.303 / sqrt(3).
+#[test]
+fn intervals_are_students() {
+    let estimate = Estimate::of(&[1.0, 2.0, 3.0]);
+    assert_eq!(estimate.mean, 2.0);
+    assert!((estimate.margin.unwrap() - 2.4843).abs() < 1e-3);
+    assert_eq!(Estimate::of(&[2.0; 40]).margin, Some(0.0));
+}
