@@ -6,7 +6,7 @@ use anyhow::Result;
 use neuroinspect::{
     Extracted, Extraction, FeatureRequest, RunFolder,
     burn::tensor::Device,
-    core::{FeatureTable, Precision},
+    core::{FeatureTable, Precision, Seed},
     datasets::{ImageDataset, ImageFolder, LoaderConfig},
     editing::{EditData, percent},
     models::LoadedClassifier,
@@ -55,7 +55,7 @@ pub(crate) struct InputFeatures {
     /// Those of `--data`.
     pub(crate) data: Features,
     /// Those of `--train`.
-    training: Option<Features>,
+    pub(crate) training: Option<Features>,
 }
 
 impl<'a> Setup<'a> {
@@ -67,7 +67,7 @@ impl<'a> Setup<'a> {
     ) -> Result<Self> {
         let folder = output::open_folder(common)?;
         let device = common.device.open()?;
-        let precision = options.precision(&model.format);
+        let precision = options.precision(&model.loading.format);
         precision.check(&device)?;
         Ok(Self {
             common,
@@ -220,17 +220,28 @@ impl<'a> Inputs<'a> {
         let features = [&features.data].into_iter().chain(&features.training);
         self.setup.run(self.dataset.name(), features)
     }
+}
 
-    /// What a decision layer is edited on: `--train`, or one half of `--data`.
-    pub(crate) fn edit_data(
-        &self,
-        features: &InputFeatures,
-    ) -> neuroinspect::editing::Result<EditData> {
-        let seed = self.setup.options.seed;
-        let data = &features.data.table;
-        match &features.training {
-            Some(training) => EditData::new(&training.table, data, seed),
-            None => EditData::halves(data, seed),
+impl InputFeatures {
+    /// What a decision layer is edited on.
+    pub(crate) fn edit_data(&self, seed: Seed) -> neuroinspect::editing::Result<EditData> {
+        let training = self.training.as_ref().map(|training| &training.table);
+        edit_data(&self.data.table, training, seed)
+    }
+}
+
+/// What a decision layer is edited on: training samples; or else parts that the samples are split
+/// into; or else one half of them, the other half of which measures.
+pub(crate) fn edit_data(
+    table: &Arc<FeatureTable>,
+    training: Option<&Arc<FeatureTable>>,
+    seed: Seed,
+) -> neuroinspect::editing::Result<EditData> {
+    match training {
+        Some(training) => EditData::new(training, table, seed),
+        None if table.split().is_some() => {
+            EditData::of_split(table, ["train", "validation", "test"])
         }
+        None => EditData::halves(table, seed),
     }
 }

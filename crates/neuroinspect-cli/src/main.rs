@@ -23,6 +23,7 @@ mod model;
 mod options;
 mod output;
 mod record;
+mod source;
 
 fn main() -> ExitCode {
     let cli = args::Cli::parse();

@@ -58,13 +58,13 @@ pub(crate) fn classifier(
     device: &Device,
 ) -> Result<LoadedClassifier> {
     device.seed(options.seed.0);
-    let strictness = match args.partial {
+    let strictness = match args.loading.partial {
         true => Strictness::Partial,
         false => Strictness::Strict,
     };
     let mut config = LoadConfig::default().with_strictness(strictness);
-    config.input = options.input(args.input.as_deref())?;
-    let onnx = onnx(&args.model, &args.head, config.input.as_ref())?;
+    config.input = options.input(args.loading.input.as_deref())?;
+    let onnx = onnx(&args.model, &args.loading.head, config.input.as_ref())?;
     let loaded = match (onnx, &args.weights) {
         (Some(onnx), None) => {
             let head = onnx.head();

@@ -9,15 +9,16 @@ use neuroinspect::{
     core::{DecisionLayer, InputSpec, NeuronId, Precision, Seed, io::read_text},
     counterfactual::{CounterfactualConfig, RankingConfig},
     datasets::LoaderConfig,
-    editing::{EditConfig, Keep},
+    editing::{DecisionMethod, EditConfig, Keep, MethodArguments, RatioEdit, method_named},
     illusion::{Execution, Objective, Recipe},
     models::prompts::PromptTemplates,
 };
+use serde_json::{Map, Value};
 
 use crate::{
     args::{
-        ClipArgs, Common, EditingArgs, FormatArgs, IllusionArgs, NeuronList, ObjectiveName,
-        ReadingArgs,
+        ClipArgs, Common, EditArgs, EditingArgs, FormatArgs, IllusionArgs, MethodOption,
+        NeuronList, ObjectiveName, ReadingArgs,
     },
     config::{Config, Prompts},
 };
@@ -287,6 +288,60 @@ pub(crate) fn neuron_choice(
         (Some(NeuronList::Given(numbers)), _) => NeuronChoice::Given(neurons(numbers, layer)?),
         (None, choice) => choice,
     })
+}
+
+/// The method that `edit` makes the layer by: the ratio edit with the options of editing, any other
+/// with their training; then what `--option` says.
+pub(crate) fn method(
+    args: &EditArgs,
+    config: &EditConfig,
+    mut arguments: MethodArguments,
+) -> Result<Box<dyn DecisionMethod>> {
+    let name = args.method.as_str();
+    arguments.training = config.training.clone();
+    let of_ratio = name == RatioEdit::NAME;
+    let ratio = Map::from_iter([("config".to_owned(), serde_json::to_value(config)?)]);
+    let given = if of_ratio { ratio } else { Map::new() };
+    let by_default = method_named(name, &arguments, &given)?;
+    let EditingArgs {
+        target,
+        ratio,
+        lambda,
+        epochs,
+        patience,
+        learning_rate,
+        keep,
+    } = &args.editing;
+    if !of_ratio && (target.is_some() || ratio.is_some() || lambda.is_some()) {
+        bail!(
+            "--target, --ratio and --lambda are options of {} alone: leave them out, or choose it \
+             by --method",
+            RatioEdit::NAME
+        );
+    }
+    let trains =
+        epochs.is_some() || patience.is_some() || learning_rate.is_some() || keep.is_some();
+    if trains && by_default.training().is_none() {
+        bail!(
+            "the method '{name}' does not train by epochs: leave out --epochs, --patience, \
+             --learning-rate and --keep"
+        );
+    }
+    let mut options = Value::Object(by_default.options()?);
+    for MethodOption {
+        name: option,
+        value,
+    } in &args.options
+    {
+        match options.pointer_mut(&format!("/{}", option.replace('.', "/"))) {
+            Some(there) => *there = value.clone(),
+            None => {
+                bail!("the method '{name}' has no option '{option}'; its options are {options}")
+            }
+        }
+    }
+    let options = options.as_object().cloned().unwrap_or_default();
+    Ok(method_named(name, &arguments, &options)?)
 }
 
 /// The neurons of a list, all of them there in the model.

@@ -86,7 +86,7 @@ pub(crate) fn accuracies(
         text += &row("worst group", &|metrics| metrics.worst_group_accuracy);
     }
     if control.is_some() {
-        text += "(control: the same training without the probability ratio)\n";
+        text += "(control: plain retraining with the same options)\n";
     }
     text
 }
@@ -116,7 +116,7 @@ mod tests {
             cat                          0.0%    50.0%     0.0%\n\
             worst class                  0.0%    50.0%     0.0%\n\
             worst group                 50.0%    50.0%     0.0%\n\
-            (control: the same training without the probability ratio)\n";
+            (control: plain retraining with the same options)\n";
         assert_eq!(table, expected);
 
         let (before, after) = (metrics([1, 1, 1, 1], None), metrics([0, 1, 1, 1], None));

@@ -52,6 +52,14 @@ pub(crate) struct ModelArgs {
     /// Checkpoint: safetensors, or PyTorch (.pt, .pth, .th)
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) loading: LoadingArgs,
+}
+
+/// How a classifier is loaded.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct LoadingArgs {
     /// How images are prepared, instead of what is known of the model: JSON as `run.configs.input` of
     /// every output file has it
     #[arg(long, value_name = "FILE")]
@@ -97,6 +105,49 @@ pub(crate) struct DataArgs {
     /// Folder of images, one folder per class
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+}
+
+/// What commands on features alone work from: a model and images, or a table made elsewhere.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SourceArgs {
+    /// Features, labels and decision layer in a safetensors file, instead of a model and images: see
+    /// docs/tables.md
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Table",
+        conflicts_with_all = [
+            "model", "weights", "input", "partial", "decision_layer", "map", "precision", "data", "class_names", "classes",
+            "on_corrupt", "batch_size",
+        ]
+    )]
+    pub(crate) table: Option<PathBuf>,
+    /// The decision layer in a file of its own, weight and bias, instead of the table's
+    #[arg(long, value_name = "FILE", help_heading = "Table", requires = "table")]
+    pub(crate) layer_file: Option<PathBuf>,
+    /// Model name, as `neuroinspect models` lists it, or an ONNX file (.onnx), which holds its weights
+    #[arg(
+        long,
+        value_name = "NAME_OR_FILE",
+        help_heading = "Model",
+        required_unless_present = "table"
+    )]
+    pub(crate) model: Option<String>,
+    /// Checkpoint: safetensors, or PyTorch (.pt, .pth, .th)
+    #[arg(long, value_name = "FILE", help_heading = "Model")]
+    pub(crate) weights: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) loading: LoadingArgs,
+    /// Folder of images, one folder per class
+    #[arg(
+        long,
+        value_name = "DIR",
+        help_heading = "Images",
+        required_unless_present = "table"
+    )]
+    pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) reading: ReadingArgs,
 }

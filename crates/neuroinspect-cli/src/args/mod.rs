@@ -5,14 +5,15 @@ mod values;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser};
+use neuroinspect::editing::{Asked, METHODS, Mend, RatioEdit};
 
 pub(crate) use groups::{
-    ClipArgs, Common, DataArgs, EditingArgs, FormatArgs, HeadArgs, IllusionArgs, ModelArgs,
-    ReadingArgs,
+    ClipArgs, Common, DataArgs, EditingArgs, FormatArgs, HeadArgs, IllusionArgs, LoadingArgs,
+    ModelArgs, ReadingArgs, SourceArgs,
 };
-use values::at_least_1;
-pub(crate) use values::{NeuronList, ObjectiveName};
+pub(crate) use values::{MethodOption, NeuronList, ObjectiveName};
+use values::{at_least_1, one_of};
 
 /// Why an image classifier is wrong, what its neurons mean, and how to correct it.
 ///
@@ -60,16 +61,27 @@ pub(crate) enum Command {
                             --data photos/val --neurons 17,240 --class heron"
     )]
     Visualize(VisualizeArgs),
-    /// Edit the decision layer so that given neurons influence a class, or all classes, less
+    /// Edit the decision layer so that given neurons influence a class, or all classes, less, or by
+    /// another method
     #[command(
         after_help = "Example: neuroinspect edit --model resnet50 --weights resnet50.pth \
                             --data photos/val --train photos/train --neurons 17,240 --class heron\n\
+                            Of features made elsewhere: neuroinspect edit --table features.safetensors \
+                            --method jtt\n\
                             Without --class, the mean of the probability ratios of all classes is \
                             brought to the target, as the paper does where all classes share the \
                             false correlation (Waterbirds); ratios of classes that a neuron speaks \
                             for and against can cancel in it."
     )]
     Edit(EditArgs),
+    /// Choose a mend of the decision layer that is sure to help, or say that none is, without group labels
+    #[command(
+        after_help = "Example: neuroinspect mend --model resnet50 --weights resnet50.pth \
+                            --data photos/val --train photos/train --class heron\n\
+                            The samples of --data are not to be among those that the network was trained \
+                            on, and like those that it will meet."
+    )]
+    Mend(MendArgs),
     /// Apply an edit file to a checkpoint, revert it, or show what it holds
     #[command(
         after_help = "Example: neuroinspect apply --edit neuroinspect-out/report-edit.safetensors \
@@ -80,6 +92,13 @@ pub(crate) enum Command {
     Devices,
     /// List the models that checkpoints can be loaded for, or the layers of one
     Models(ModelsArgs),
+    /// List the methods of `edit`: the labels they learn from, and where they were published
+    Methods,
+    /// Compare all methods on the same samples, over several seeds
+    #[command(
+        after_help = "Example: neuroinspect leaderboard --scenes --table features.safetensors"
+    )]
+    Leaderboard(LeaderboardArgs),
 }
 
 #[derive(Args, Debug)]
@@ -122,10 +141,11 @@ pub(crate) struct DebugArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct EvaluateArgs {
+    /// Of a table that is split, the part to measure on; all samples unless given
+    #[arg(long, value_name = "NAME", help_heading = "Table", requires = "table")]
+    pub(crate) part: Option<String>,
     #[command(flatten)]
-    pub(crate) model: ModelArgs,
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
+    pub(crate) source: SourceArgs,
 }
 
 #[derive(Args, Debug)]
@@ -136,10 +156,11 @@ pub(crate) struct ExplainArgs {
     /// Reproduce the original code's counterfactuals and votes
     #[arg(long)]
     pub(crate) original: bool,
+    /// Of a table that is split, the part whose mistakes are explained; all samples unless given
+    #[arg(long, value_name = "NAME", help_heading = "Table", requires = "table")]
+    pub(crate) part: Option<String>,
     #[command(flatten)]
-    pub(crate) model: ModelArgs,
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
+    pub(crate) source: SourceArgs,
 }
 
 #[derive(Args, Debug)]
@@ -170,22 +191,90 @@ pub(crate) struct VisualizeArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct EditArgs {
-    /// Images to edit on; without it, half of --data edits and the other half measures
-    #[arg(long, value_name = "DIR")]
+    /// Images to edit on, or, with --table, a table; without it, half of the data edits and the other
+    /// half measures, unless the table is split into parts named train, validation and test
+    #[arg(long, value_name = "DIR|FILE")]
     pub(crate) train: Option<PathBuf>,
-    /// Class whose probability the neurons are to influence less: name or index; without it, the
-    /// mean of all classes' ratios is brought to the target
+    /// Class to be helped, whose probability the neurons are to influence less: name or index; without
+    /// it, the mean of all classes' ratios is brought to the target
     #[arg(long, value_name = "NAME_OR_INDEX")]
     pub(crate) class: Option<String>,
-    /// The neurons
-    #[arg(long, value_name = "N,N,..", value_delimiter = ',', required = true)]
+    /// The neurons to be corrected, where the method corrects neurons
+    #[arg(long, value_name = "N,N,..", value_delimiter = ',')]
     pub(crate) neurons: Vec<usize>,
+    /// How: a method that `neuroinspect methods` lists
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = RatioEdit::NAME,
+        value_parser = PossibleValuesParser::new(METHODS),
+        hide_possible_values = true
+    )]
+    pub(crate) method: String,
+    /// An option of the method in place of its default, e.g. `factor=20` or `training.epochs=5`;
+    /// what is no JSON is a text
+    #[arg(long = "option", value_name = "KEY=JSON")]
+    pub(crate) options: Vec<MethodOption>,
     #[command(flatten)]
-    pub(crate) model: ModelArgs,
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
+    pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) editing: EditingArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct MendArgs {
+    /// How the mend is found; `auto` chooses among simple ones
+    #[arg(long, value_name = "NAME", default_value = Mend::NAME, value_parser = [Mend::NAME])]
+    pub(crate) method: String,
+    /// Images that the classifier was trained on, or, with --table, a table of them. Half of each class
+    /// of the other samples is then to choose on, and the other half measures; without it, a third each
+    /// is to learn from, to choose on and to measure on, unless the table is split into parts named
+    /// train, validation and test
+    #[arg(long, value_name = "DIR|FILE")]
+    pub(crate) train: Option<PathBuf>,
+    /// Class to be helped: name or index; without it, all classes alike
+    #[arg(long, value_name = "NAME_OR_INDEX")]
+    pub(crate) class: Option<String>,
+    /// By what to choose; automatic unless given
+    #[arg(long, value_parser = one_of::<Asked>([
+        ("automatic", "By groups where mistakes are blamed on a shortcut, and else by data"),
+        ("groups", "By groups that mistakes suggest: for who knows of a shortcut"),
+        ("data", "By accuracy on data like the samples to choose on"),
+    ]))]
+    pub(crate) by: Option<Asked>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LeaderboardArgs {
+    /// Features, labels and decision layer, as docs/tables.md has them; several, with commas between
+    /// them, are repetitions in turn. Given again, another setting. Without parts named train,
+    /// validation and test, half of each class is learnt from, a different one for every seed
+    #[arg(long, value_name = "FILE,FILE,..", required_unless_present = "scenes")]
+    pub(crate) table: Vec<String>,
+    /// The demo's classifier, on scenes that it has not seen
+    #[arg(long)]
+    pub(crate) scenes: bool,
+    /// Class to be helped in all settings: name or index; without it, in each setting the one that is
+    /// worst on the validation samples
+    #[arg(long, value_name = "NAME_OR_INDEX")]
+    pub(crate) class: Option<String>,
+    /// Methods that `neuroinspect methods` lists; all unless given
+    #[arg(
+        long,
+        value_name = "NAME,NAME,..",
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(METHODS),
+        hide_possible_values = true
+    )]
+    pub(crate) methods: Vec<String>,
+    /// Repetitions, each with a seed of its own, from --seed on
+    #[arg(long, value_name = "N", default_value = "5", value_parser = at_least_1)]
+    pub(crate) seeds: usize,
+    /// How many neurons, from the first of the ranking, are suspected
+    #[arg(long, value_name = "N", default_value = "5", value_parser = at_least_1)]
+    pub(crate) count: usize,
 }
 
 #[derive(Args, Debug)]

@@ -8,6 +8,7 @@ use clap::{
 };
 use neuroinspect::editing::Target;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 pub(super) fn at_least_1(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -38,9 +39,8 @@ where
     T: DeserializeOwned + Clone + Send + Sync + 'static,
 {
     let named = |(name, help)| PossibleValue::new(name).help(help);
-    PossibleValuesParser::new(names.into_iter().map(named)).try_map(|name| {
-        serde_json::from_value::<T>(serde_json::Value::String(name.replace('-', "_")))
-    })
+    PossibleValuesParser::new(names.into_iter().map(named))
+        .try_map(|name| serde_json::from_value::<T>(Value::String(name.replace('-', "_"))))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -98,5 +98,26 @@ impl FromStr for NeuronList {
             return Err(format!("neuron {} stands there twice", neurons[twice]));
         }
         Ok(Self::Given(neurons))
+    }
+}
+
+/// An option of a method: its name, with dots between those of groups, and its value.
+#[derive(Clone, Debug)]
+pub(crate) struct MethodOption {
+    pub(crate) name: String,
+    pub(crate) value: Value,
+}
+
+impl FromStr for MethodOption {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text
+            .split_once('=')
+            .ok_or("expected an option's name, '=' and its value")?;
+        Ok(Self {
+            name: name.to_owned(),
+            value: serde_json::from_str(value).unwrap_or_else(|_| value.into()),
+        })
     }
 }

@@ -9,7 +9,7 @@ use neuroinspect::{
 use serde::Serialize;
 
 use crate::{
-    args::{ApplyArgs, Common, FormatArgs, ModelArgs},
+    args::{ApplyArgs, Common, FormatArgs, LoadingArgs, ModelArgs},
     exit::Exit,
     model::{self, has_all_weights},
     options::Options,
@@ -66,10 +66,12 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ApplyArgs) -> Resul
     let model = ModelArgs {
         model: model.clone(),
         weights: args.weights.clone(),
-        input: args.input.clone(),
-        partial: args.partial,
-        head: args.head.clone(),
-        format: FormatArgs { precision: None },
+        loading: LoadingArgs {
+            input: args.input.clone(),
+            partial: args.partial,
+            head: args.head.clone(),
+            format: FormatArgs { precision: None },
+        },
     };
     let mut loaded = model::classifier(&model, options, &device)?;
     if !has_all_weights(&loaded) {
@@ -85,7 +87,11 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ApplyArgs) -> Resul
         false => patch.apply(&layer)?,
     };
     let name = if args.revert { "reverted" } else { "edited" };
-    let path = match model::onnx(&model.model, &model.head, Some(loaded.model.input()))? {
+    let path = match model::onnx(
+        &model.model,
+        &model.loading.head,
+        Some(loaded.model.input()),
+    )? {
         Some(onnx) => {
             let path = folder.join(format!("{name}.onnx"));
             onnx.save(&path, &changed)?;

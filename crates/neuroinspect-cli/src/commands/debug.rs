@@ -40,7 +40,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     let mut console = Console::start(common.quiet)?;
     let features = inputs.features(&mut console)?;
     let table = &*features.data.table;
-    let edit_data = inputs.edit_data(&features);
+    let edit_data = features.edit_data(options.seed);
     let texts = guide.as_ref().map(|guide| guide.texts(table.class_names()));
     let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device);
     let pictures = setup.folder.pictures("debug", origin);
@@ -112,19 +112,23 @@ fn how_to_apply(
         Some(value) => format!(" --{name} {}", record::quoted(value)),
         None => String::new(),
     };
-    let head = &model.head;
+    let head = &model.loading.head;
     Some(format!(
         "neuroinspect apply --edit {} --model {}{}{}{}{}{}",
         record::quoted(folder.join(RunFolder::EDIT_FILE)),
         record::quoted(&model.model),
         option("weights", model.weights.as_deref().map(Path::as_os_str)),
-        option("input", model.input.as_deref().map(Path::as_os_str)),
+        option("input", model.loading.input.as_deref().map(Path::as_os_str)),
         option(
             "decision-layer",
             head.decision_layer.as_deref().map(OsStr::new)
         ),
         option("map", head.map.as_deref().map(OsStr::new)),
-        if model.partial { " --partial" } else { "" },
+        if model.loading.partial {
+            " --partial"
+        } else {
+            ""
+        },
     ))
 }
 

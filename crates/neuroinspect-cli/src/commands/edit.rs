@@ -1,26 +1,30 @@
-//! `edit`: the decision layer, so that given neurons influence it less.
+//! `edit`: the decision layer, so that given neurons influence it less, or by another method.
 
 use anyhow::Result;
 use neuroinspect::{
-    core::{NeuronId, class_by_name_or_index},
-    datasets::ImageDataset,
-    editing::{Comparison, Control, EditResult, EditScope, EditSession, RatioEdit},
+    core::{ClassId, NeuronId, class_by_name_or_index},
+    editing::{
+        Comparison, Control, EditResult, EditScope, EditSession, MethodArguments, RatioEdit,
+        TrainingConfig,
+    },
     report::{Run, Schema},
 };
 use serde::Serialize;
+use serde_json::json;
 
 use crate::{
     args::{Common, EditArgs},
     console::{Console, warn},
     exit::Exit,
-    inputs::Inputs,
     options::{self, Options},
     output::{accuracies, print},
     record,
+    source::Source,
 };
 
 const SCHEMA: Schema = Schema::new("neuroinspect.edit", 2);
 const EDIT_FILE: &str = "edit.safetensors";
+const LAYER_FILE: &str = "decision-layer.safetensors";
 const RECORD_FILE: &str = "edit.json";
 
 /// `edit.json`.
@@ -30,52 +34,65 @@ struct Record<'a> {
     class_names: &'a [String],
     edit: EditResult,
     file: &'static str,
+    /// The edited layer: `weight` `[K, D]` and `bias` `[K]`.
+    decision_layer_file: &'static str,
     /// How it was made.
     run: Run,
 }
 
 pub(crate) fn run(common: &Common, options: &Options, args: &EditArgs) -> Result<Exit> {
-    let train = args.train.as_deref();
-    let inputs = Inputs::open(common, options, &args.model, &args.data, train)?;
-    let setup = &inputs.setup;
-    let layer = setup.loaded.model.decision_layer()?;
-    let neurons = options::neurons(&args.neurons, &layer)?;
-    let names = inputs.dataset.class_names();
-    let scope = match &args.class {
-        Some(class) => EditScope::Class(class_by_name_or_index(names, class)?),
-        None => EditScope::AllClasses,
+    let source = Source::open(common, options, &args.source, args.train.as_deref())?;
+    let names = source.class_names();
+    let class = args.class.as_deref();
+    let class = class.map(|class| class_by_name_or_index(names, class));
+    let arguments = MethodArguments {
+        class: class.transpose()?,
+        neurons: options::neurons(&args.neurons, &source.layer)?,
+        training: TrainingConfig::default(),
     };
     let config = options.editing(&args.editing)?;
+    let method = options::method(args, &config, arguments)?;
 
     let mut console = Console::start(common.quiet)?;
-    let features = inputs.features(&mut console)?;
-    let data = inputs.edit_data(&features)?;
-    let mut run = inputs.run(&features)?;
-    record::add(&mut run, "editing", &config)?;
-    let session = EditSession::new(data, &layer, &setup.device)?;
-    let method = RatioEdit::new(neurons, scope).with_config(config);
-    let edited = session.edit(&method, &mut console)?;
+    let seen = source.see(None, &mut console)?;
+    let data = source.edit_data(&seen)?;
+    let mut run = seen.run;
+    match method.name() {
+        RatioEdit::NAME => record::add(&mut run, "editing", &config)?,
+        // The other options are those of the ratio, and of no other method.
+        _ => record::add(&mut run, "editing", &json!({ "training": config.training }))?,
+    }
+    let session = EditSession::new(data, &source.layer, source.device())?;
+    let edited = session.edit(method.as_ref(), &mut console)?;
     console.clear();
+    let folder = source.folder();
     // Of an earlier edit, which stands until there is this one.
-    setup.folder.remove(&[RECORD_FILE])?;
-    edited.patch.save(setup.folder.join(EDIT_FILE))?;
+    folder.remove(&[RECORD_FILE])?;
+    edited.patch.save(folder.join(EDIT_FILE))?;
+    edited.layer.save(folder.join(LAYER_FILE))?;
 
     let record = Record {
-        scope,
+        scope: EditScope::of(method.class()),
         class_names: names,
         edit: edited.result,
         file: EDIT_FILE,
+        decision_layer_file: LAYER_FILE,
         run,
     };
-    setup.folder.write_json(RECORD_FILE, SCHEMA, &record)?;
+    folder.write_json(RECORD_FILE, SCHEMA, &record)?;
     if let Some(Control::Failed(reason)) = &record.edit.control {
         warn(format_args!(
             "warning: training the control failed: {reason}"
         ));
     }
     print(common.json, SCHEMA, &record, |record| {
-        let file = setup.folder.join(EDIT_FILE);
-        text(record) + &format!("edit file: {}\n", file.display())
+        let (edit, layer) = (folder.join(EDIT_FILE), folder.join(LAYER_FILE));
+        text(record)
+            + &format!(
+                "edit file: {}\ndecision layer: {}\n",
+                edit.display(),
+                layer.display()
+            )
     })?;
     Ok(match record.edit.control {
         Some(Control::Stopped) => Exit::Stopped,
@@ -95,24 +112,32 @@ fn text(record: &Record<'_>) -> String {
         EditScope::Class(class) => Some((*class, class_names[class.0].as_str())),
         EditScope::AllClasses => None,
     };
+    let mut text = match edit.method.name.as_str() {
+        RatioEdit::NAME => ratio_edit(class, record),
+        _ => format!("{}\n\n", edit.method),
+    };
+    let Comparison { before, after } = &edit.comparison;
+    text += &accuracies(class, before, after, edit.control_metrics());
+    let sentence = edit.verdict.sentence(&edit.neurons, class_names);
+    text += &format!("{}\n{sentence}\n", edit.verdict.headline(class_names));
+    text + &format!("measured on {}\n\n", edit.measured_on())
+}
+
+/// What a ratio edit is, in words for people.
+fn ratio_edit(class: Option<(ClassId, &str)>, record: &Record<'_>) -> String {
+    let edit = &record.edit;
     let neurons: Vec<_> = edit.neurons.iter().map(NeuronId::to_string).collect();
     let neurons = neurons.join(", ");
     let influence = match class {
         Some((_, name)) => format!("'{name}' less: its probability ratio"),
         None => format!(
             "all {} classes less, as no --class was given: the mean of their probability ratios",
-            class_names.len()
+            record.class_names.len()
         ),
     };
-    let target = match edit.derived("target") {
+    let target = match edit.derived(RatioEdit::TARGET) {
         Some(target) => format!("{target:.4}"),
         None => "its target".to_owned(),
     };
-    let mut text =
-        format!("edited so that neurons {neurons} influence {influence} is pulled to {target}\n\n");
-    let Comparison { before, after } = &edit.comparison;
-    text += &accuracies(class, before, after, edit.control_metrics());
-    let sentence = edit.verdict.sentence(&edit.neurons, class_names);
-    text += &format!("{}\n{sentence}\n", edit.verdict.headline(class_names));
-    text + &format!("measured on {}\n\n", edit.measured_on())
+    format!("edited so that neurons {neurons} influence {influence} is pulled to {target}\n\n")
 }

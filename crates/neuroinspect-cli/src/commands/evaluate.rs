@@ -3,7 +3,6 @@
 use anyhow::Result;
 use neuroinspect::{
     core::Metrics,
-    datasets::ImageDataset,
     editing::percent,
     report::{Evaluation, Schema},
 };
@@ -12,26 +11,25 @@ use crate::{
     args::{Common, EvaluateArgs},
     console::Console,
     exit::Exit,
-    inputs::Inputs,
     options::Options,
     output::print,
+    source::Source,
 };
 
 /// Of more classes than this, the worst are printed.
 const CLASSES_SHOWN: usize = 20;
 
 pub(crate) fn run(common: &Common, options: &Options, args: &EvaluateArgs) -> Result<Exit> {
-    let inputs = Inputs::open(common, options, &args.model, &args.data, None)?;
-    let folder = &inputs.setup.folder;
-    let features = inputs.features(&mut Console::start(common.quiet)?)?;
-    let layer = inputs.setup.loaded.model.decision_layer()?;
-    let table = &features.data.table;
+    let source = Source::open(common, options, &args.source, None)?;
+    let folder = source.folder();
+    let seen = source.see(args.part.as_deref(), &mut Console::start(common.quiet)?)?;
+    let table = &seen.table;
 
     let evaluation = Evaluation {
-        metrics: table.predicted_by(&layer)?.metrics()?,
-        class_names: inputs.dataset.class_names().to_vec(),
+        metrics: table.predicted_by(&source.layer)?.metrics()?,
+        class_names: table.class_names().to_vec(),
         group_names: (table.groups()).map_or_else(Vec::new, |it| it.names().to_vec()),
-        run: inputs.run(&features)?,
+        run: seen.run,
     };
     evaluation.write(folder.path())?;
     print(common.json, Schema::EVALUATION, &evaluation, |evaluation| {

@@ -4,7 +4,6 @@ use anyhow::Result;
 use neuroinspect::{
     core::class_by_name_or_index,
     counterfactual::{Counterfactual, Explainer, RankedNeuron, Ranking, rank},
-    datasets::ImageDataset,
     editing::percent,
     report::{Run, Schema},
 };
@@ -14,10 +13,10 @@ use crate::{
     args::{Common, ExplainArgs},
     console::Console,
     exit::Exit,
-    inputs::Inputs,
     options::Options,
     output::print,
     record,
+    source::{Seen, Source},
 };
 
 const SCHEMA: Schema = Schema::new("neuroinspect.explanation", 2);
@@ -47,26 +46,21 @@ struct OfImage<'a> {
 }
 
 pub(crate) fn run(common: &Common, options: &Options, args: &ExplainArgs) -> Result<Exit> {
-    let inputs = Inputs::open(common, options, &args.model, &args.data, None)?;
-    let class = class_by_name_or_index(inputs.dataset.class_names(), &args.class)?;
+    let source = Source::open(common, options, &args.source, None)?;
+    let class = class_by_name_or_index(source.class_names(), &args.class)?;
     let (config, ranking) = options.explaining(args.original)?;
     let mut console = Console::start(common.quiet)?;
-    let features = inputs.features(&mut console)?;
-    let table = &*features.data.table;
+    let Seen { table, mut run, .. } = source.see(args.part.as_deref(), &mut console)?;
 
-    let mut run = inputs.run(&features)?;
     record::add(&mut run, "counterfactual", &config)?;
     record::add(&mut run, "ranking", &ranking)?;
-    let setup = &inputs.setup;
-    let layer = setup.loaded.model.decision_layer()?;
-    let explanation = Explainer::new(&setup.device).with_config(config).explain(
-        &table.predicted_by(&layer)?,
-        class,
-        &mut console,
-    )?;
+    let layer = &source.layer;
+    let explanation = Explainer::new(source.device())
+        .with_config(config)
+        .explain(&table.predicted_by(layer)?, class, &mut console)?;
     console.clear();
     let mean = table.mean_features()?;
-    let ranking = rank(&explanation, &layer, mean.view(), &ranking)?;
+    let ranking = rank(&explanation, layer, mean.view(), &ranking)?;
     let names = table.class_names();
     let explained = Explained {
         class: class.0,
@@ -84,7 +78,8 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ExplainArgs) -> Res
         ranking,
         run,
     };
-    setup.folder.write_json(RECORD_FILE, SCHEMA, &explained)?;
+    let folder = source.folder();
+    folder.write_json(RECORD_FILE, SCHEMA, &explained)?;
     print(common.json, SCHEMA, &explained, |explained| {
         let mut text = format!(
             "{} of {} images of '{}' are mistaken; {} could not be turned right\n",
@@ -101,10 +96,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ExplainArgs) -> Res
         } = &explained.ranking;
         text += &list("insufficient", *top, insufficient);
         text += &list("excessive", *top, excessive);
-        text + &format!(
-            "\nwritten to {}\n",
-            setup.folder.join(RECORD_FILE).display()
-        )
+        text + &format!("\nwritten to {}\n", folder.join(RECORD_FILE).display())
     })?;
     Ok(Exit::Finished)
 }

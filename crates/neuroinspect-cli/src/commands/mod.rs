@@ -15,6 +15,9 @@ mod devices;
 mod edit;
 mod evaluate;
 mod explain;
+mod leaderboard;
+mod mend;
+mod methods;
 mod models;
 mod visualize;
 
@@ -28,8 +31,11 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
         Command::Explain(args) => explain::run(common, &options, args),
         Command::Visualize(args) => visualize::run(common, &options, args),
         Command::Edit(args) => edit::run(common, &options, args),
+        Command::Mend(args) => mend::run(common, &options, args),
         Command::Apply(args) => apply::run(common, &options, args),
         Command::Devices => devices::run(common),
         Command::Models(args) => models::run(common, args),
+        Command::Methods => methods::run(common),
+        Command::Leaderboard(args) => leaderboard::run(common, &options, args),
     }
 }

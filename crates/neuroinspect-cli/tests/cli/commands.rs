@@ -34,7 +34,7 @@ fn evaluate_tells_the_worst_group() {
         let line = |index| format!("{class}/{index}.png\t{}\n", group(class));
         (0..8).map(line).collect::<String>()
     });
-    fixture.write("images/groups.tsv", &lines.concat());
+    fixture.write("images/groups.tsv", lines.concat());
     let printed = fixture.command("evaluate").output().unwrap().stdout;
     let printed = String::from_utf8(printed).unwrap();
     assert!(printed.contains("; worst group night (0.0%)"), "{printed}");

@@ -65,7 +65,7 @@ fn the_options_of_an_output_file_make_the_same_again() {
         "first",
     );
     let recorded = configs(&fixture, "first/summary.json");
-    fixture.write("options.json", &recorded.to_string());
+    fixture.write("options.json", recorded.to_string());
     let toml = toml::to_string(&toml_of(&recorded)).unwrap();
     fixture.write("options.toml", &toml);
     for file in ["first/summary.json", "options.json", "options.toml"] {

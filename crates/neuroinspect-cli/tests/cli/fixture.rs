@@ -42,9 +42,8 @@ impl Fixture {
         self.0.path(name)
     }
 
-    /// Writes a text file.
-    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
-        self.0.write(name, text)
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        self.0.write(name, bytes)
     }
 
     pub(crate) fn image(&self, name: &str, class: usize, index: usize) {

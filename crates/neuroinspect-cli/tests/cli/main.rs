@@ -24,3 +24,4 @@ mod refusals;
 mod resume;
 mod reuse;
 mod running;
+mod tables;

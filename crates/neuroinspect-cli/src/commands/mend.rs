@@ -1,0 +1,115 @@
+//! `mend`: the decision layer, in the way that is sure to help, if there is one.
+
+use anyhow::Result;
+use neuroinspect::{
+    core::class_by_name_or_index,
+    editing::{Comparison, Control, EditResult, EditSession, Mend, MendResult, percent},
+    report::{Run, Schema},
+};
+use serde::Serialize;
+
+use crate::{
+    args::{Common, MendArgs},
+    console::Console,
+    exit::Exit,
+    options::Options,
+    output::{accuracies, print},
+    source::Source,
+};
+
+const SCHEMA: Schema = Schema::new("neuroinspect.mend", 1);
+const EDIT_FILE: &str = "mend.safetensors";
+const LAYER_FILE: &str = "decision-layer.safetensors";
+const RECORD_FILE: &str = "mend.json";
+/// Suspects that are printed.
+const SHOWN: usize = 10;
+
+/// `mend.json`.
+#[derive(Serialize)]
+struct Record<'a> {
+    class_names: &'a [String],
+    mend: MendResult,
+    /// What it came to, on samples that nothing was learnt from or chosen on, looked at once.
+    edit: EditResult,
+    file: &'static str,
+    /// The mended layer: `weight` `[K, D]` and `bias` `[K]`.
+    decision_layer_file: &'static str,
+    /// How it was made.
+    run: Run,
+}
+
+pub(crate) fn run(common: &Common, options: &Options, args: &MendArgs) -> Result<Exit> {
+    let source = Source::open(common, options, &args.source, args.train.as_deref())?;
+    let names = source.class_names();
+    let class = args.class.as_deref();
+    let class = class.map(|class| class_by_name_or_index(names, class));
+    let mut mend = Mend::new(class.transpose()?);
+    mend.yardstick = args.by.unwrap_or_default();
+    mend.training.seed = options.seed;
+
+    let mut console = Console::start(common.quiet)?;
+    let seen = source.see(None, &mut console)?;
+    let data = source.mend_data(&seen)?;
+    let session = EditSession::new(data, &source.layer, source.device())?;
+    let (edited, chosen) = session.mend(&mend, &mut console)?;
+    console.clear();
+    let folder = source.folder();
+    // Of an earlier mend, which stands until there is this one.
+    folder.remove(&[RECORD_FILE])?;
+    edited.patch.save(folder.join(EDIT_FILE))?;
+    edited.layer.save(folder.join(LAYER_FILE))?;
+
+    let record = Record {
+        class_names: names,
+        mend: chosen,
+        edit: edited.result,
+        file: EDIT_FILE,
+        decision_layer_file: LAYER_FILE,
+        run: seen.run,
+    };
+    folder.write_json(RECORD_FILE, SCHEMA, &record)?;
+    print(common.json, SCHEMA, &record, |record| {
+        let (edit, layer) = (folder.join(EDIT_FILE), folder.join(LAYER_FILE));
+        text(record)
+            + &format!(
+                "edit file: {}\ndecision layer: {}\n",
+                edit.display(),
+                layer.display()
+            )
+    })?;
+    Ok(match record.edit.control {
+        Some(Control::Stopped) => Exit::Stopped,
+        Some(Control::Failed(_)) => Exit::Incomplete,
+        _ => Exit::Finished,
+    })
+}
+
+fn text(record: &Record<'_>) -> String {
+    let Record {
+        class_names,
+        mend,
+        edit,
+        ..
+    } = record;
+    let Comparison { before, after } = &edit.comparison;
+    let mut text = format!("{}\n", mend.headline(class_names));
+    for reason in mend.reasons() {
+        text += &format!("{reason}\n");
+    }
+    let class = mend
+        .class
+        .map(|class| (class, class_names[class.0].as_str()));
+    text += &format!(
+        "\n{}",
+        accuracies(class, before, after, edit.control_metrics())
+    );
+    text += &format!("measured on {}\n\n", edit.measured_on());
+    if !mend.suspects.is_empty() {
+        text += "suspects: neuron  share of what mistakes lack\n";
+    }
+    for suspect in mend.suspects.iter().take(SHOWN) {
+        let share = percent(suspect.share_of_deficit);
+        text += &format!("{:>16}  {share:>9}\n", suspect.neuron);
+    }
+    text + "\n"
+}

@@ -1,0 +1,207 @@
+//! What commands on features alone work from: a model and images, or tables made elsewhere.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::{Context, Result, bail};
+use neuroinspect::{
+    RunFolder,
+    burn::tensor::Device,
+    core::{DecisionLayer, FeatureTable, Split},
+    datasets::ImageDataset,
+    editing::{EditData, Samples},
+    report::Run,
+};
+
+use crate::{
+    args::{Common, DataArgs, ModelArgs, SourceArgs},
+    console::Console,
+    inputs::{Inputs, edit_data},
+    options::Options,
+    output, record,
+};
+
+/// A decision layer, samples, and where what is made of them goes.
+pub(crate) struct Source<'a> {
+    options: &'a Options,
+    pub(crate) layer: DecisionLayer,
+    samples: SamplesFrom<'a>,
+}
+
+enum SamplesFrom<'a> {
+    Images(Box<Inputs<'a>>),
+    Tables(Box<Tables>),
+}
+
+/// Features made elsewhere.
+struct Tables {
+    folder: RunFolder,
+    device: Device,
+    table: Arc<FeatureTable>,
+    training: Option<Arc<FeatureTable>>,
+    run: Run,
+}
+
+/// The samples as the decision layer sees them.
+pub(crate) struct Seen {
+    pub(crate) table: Arc<FeatureTable>,
+    training: Option<Arc<FeatureTable>>,
+    /// The record of a run on them, so far.
+    pub(crate) run: Run,
+}
+
+impl<'a> Source<'a> {
+    /// Opens all that the options name.
+    pub(crate) fn open(
+        common: &'a Common,
+        options: &'a Options,
+        args: &SourceArgs,
+        train: Option<&Path>,
+    ) -> Result<Self> {
+        let (Some(model), Some(data)) = (&args.model, &args.data) else {
+            return Self::of_tables(common, options, args, train);
+        };
+        let model = ModelArgs {
+            model: model.clone(),
+            weights: args.weights.clone(),
+            loading: args.loading.clone(),
+        };
+        let data = DataArgs {
+            data: data.clone(),
+            reading: args.reading.clone(),
+        };
+        let inputs = Inputs::open(common, options, &model, &data, train)?;
+        Ok(Self {
+            options,
+            layer: inputs.setup.loaded.model.decision_layer()?,
+            samples: SamplesFrom::Images(Box::new(inputs)),
+        })
+    }
+
+    fn of_tables(
+        common: &Common,
+        options: &'a Options,
+        args: &SourceArgs,
+        train: Option<&Path>,
+    ) -> Result<Self> {
+        let Some(path) = &args.table else {
+            bail!("there is neither a model with images nor a --table");
+        };
+        let table = FeatureTable::load(path)?;
+        let layer_path = args.layer_file.as_ref().unwrap_or(path);
+        let layer = DecisionLayer::load(layer_path).with_context(
+            || "the decision layer is read from the table's file unless --layer-file names another",
+        )?;
+        let of_file = |path: &Path| format!("'{}'", path.display());
+        table
+            .check_layer(&layer)
+            .with_context(|| of_file(layer_path))?;
+        let training = match train {
+            Some(path) => {
+                let training = FeatureTable::load(path)?;
+                training
+                    .check_alike(&table)
+                    .with_context(|| of_file(path))?;
+                Some(Arc::new(training))
+            }
+            None => None,
+        };
+        let model = &table.provenance().model;
+        Ok(Self {
+            options,
+            layer,
+            samples: SamplesFrom::Tables(Box::new(Tables {
+                run: record::run(common, options, model, &path.to_string_lossy()),
+                folder: output::open_folder(common)?,
+                device: common.device.open()?,
+                table: Arc::new(table),
+                training,
+            })),
+        })
+    }
+
+    /// Where results go.
+    pub(crate) fn folder(&self) -> &RunFolder {
+        match &self.samples {
+            SamplesFrom::Images(inputs) => &inputs.setup.folder,
+            SamplesFrom::Tables(tables) => &tables.folder,
+        }
+    }
+
+    /// Where to compute.
+    pub(crate) fn device(&self) -> &Device {
+        match &self.samples {
+            SamplesFrom::Images(inputs) => &inputs.setup.device,
+            SamplesFrom::Tables(tables) => &tables.device,
+        }
+    }
+
+    /// What the classes are called.
+    pub(crate) fn class_names(&self) -> &[String] {
+        match &self.samples {
+            SamplesFrom::Images(inputs) => inputs.dataset.class_names(),
+            SamplesFrom::Tables(tables) => tables.table.class_names(),
+        }
+    }
+
+    /// The samples, of a table that is split those of a part if one is named. Features of images are
+    /// computed, or taken from the folder.
+    pub(crate) fn see(&self, part: Option<&str>, console: &mut Console) -> Result<Seen> {
+        let seen = match &self.samples {
+            SamplesFrom::Images(inputs) => {
+                let features = inputs.features(console)?;
+                Seen {
+                    run: inputs.run(&features)?,
+                    table: features.data.table,
+                    training: features.training.map(|training| training.table),
+                }
+            }
+            SamplesFrom::Tables(tables) => Seen {
+                run: tables.run.clone(),
+                table: Arc::clone(&tables.table),
+                training: tables.training.clone(),
+            },
+        };
+        let Some(part) = part else {
+            return Ok(seen);
+        };
+        let Some(split) = seen.table.split() else {
+            bail!("the samples are not split: there is no part '{part}' of them");
+        };
+        let rows = split.samples_of(part)?;
+        Ok(Seen {
+            table: Arc::new(seen.table.select(&rows)?),
+            ..seen
+        })
+    }
+
+    /// What a decision layer is edited on.
+    pub(crate) fn edit_data(&self, seen: &Seen) -> Result<EditData> {
+        let seed = self.options.seed;
+        Ok(edit_data(&seen.table, seen.training.as_ref(), seed)?)
+    }
+
+    /// What a mend is chosen and measured on. With training samples, half of each class of the others is
+    /// to choose on; without, a third to learn from, to choose on and to measure on, unless the table is
+    /// split into these parts.
+    pub(crate) fn mend_data(&self, seen: &Seen) -> Result<EditData> {
+        let table = &seen.table;
+        let shares = match &seen.training {
+            None if table.split().is_some() => return self.edit_data(seen),
+            None => [1.0 / 3.0; 3],
+            Some(_) => [0.0, 0.5, 0.5],
+        };
+        let names = ["train", "validation", "test"];
+        let parts: Vec<_> = names.into_iter().zip(shares).collect();
+        let split = Split::stratified(table.labels(), &parts, self.options.seed)?;
+        let part = |name| -> Result<_> { Ok(Samples::of_rows(table, split.samples_of(name)?)?) };
+        let train = match &seen.training {
+            Some(training) => training.into(),
+            None => part("train")?,
+        };
+        Ok(EditData::of_parts(
+            train,
+            part("validation")?,
+            part("test")?,
+        )?)
+    }
+}
