@@ -201,7 +201,7 @@ impl DeviceTable {
     /// # Errors
     ///
     /// When the device does not give them back.
-    pub fn metrics(&self, logits: impl Iterator<Item = Tensor<2>>) -> Result<Metrics> {
+    pub(crate) fn metrics(&self, logits: impl Iterator<Item = Tensor<2>>) -> Result<Metrics> {
         let predictions = Tensor::cat(logits.map(predictions).collect(), 0);
         self.metrics_of(&read_back(predictions, "predictions")?)
     }

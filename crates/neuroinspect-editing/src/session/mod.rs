@@ -62,8 +62,7 @@ impl EditSession {
     ///
     /// When the layer does not fit the samples, or the device fails.
     pub fn new(data: EditData, layer: &DecisionLayer, device: &Device) -> Result<Self> {
-        let storage = Storage::of(data.train());
-        Self::with_storage(data, layer, device, storage)
+        Self::stored(data, layer, device, Storage::of)
     }
 
     /// [`new`](Self::new), with features kept where `storage` says.
@@ -77,8 +76,17 @@ impl EditSession {
         device: &Device,
         storage: Storage,
     ) -> Result<Self> {
+        Self::stored(data, layer, device, |_| storage)
+    }
+
+    fn stored(
+        data: EditData,
+        layer: &DecisionLayer,
+        device: &Device,
+        storage: impl Fn(&Samples) -> Storage,
+    ) -> Result<Self> {
         data.train().table().check_layer(layer)?;
-        let table = |samples: &Samples| DeviceTable::new(samples.clone(), device, storage);
+        let table = |samples: &Samples| DeviceTable::new(samples.clone(), device, storage(samples));
         let evaluation = table(data.evaluation());
         let tensors = LayerTensors::of(layer, device);
         let logits: Vec<_> = logits(&evaluation, &tensors).collect();
@@ -161,7 +169,7 @@ impl EditSession {
     /// Makes a layer by a method, measures it, and trains the method's control where this session
     /// has not done so.
     ///
-    /// The edit stands whatever becomes of the control.
+    /// The edit stands whatever becomes of the control. The observer must not call this session.
     ///
     /// # Errors
     ///

@@ -31,8 +31,7 @@ pub struct EditResult {
     pub stopped_early: bool,
     /// Metrics before and after it, on the samples measured on.
     pub comparison: Comparison,
-    /// What the same training does without what is the method's own; `None` where there is no such
-    /// training.
+    /// What plain retraining with the same options does; `None` where the method does not train.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<Control>,
     /// How many of the samples measured on were trained or validated on as well.

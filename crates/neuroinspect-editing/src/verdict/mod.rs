@@ -17,9 +17,7 @@ use crate::{Comparison, Control};
 /// 2. Where its accuracy did not rise, the edit failed.
 /// 3. Where there is no control to compare with, it gained, and no more can be said: plain retraining
 ///    might have done as much.
-/// 4. Where the control is a point or more ahead on the subject, or where neither the subject nor the
-///    worst group is a point or more ahead of the control, plain retraining does as much. A small
-///    group that gains is more than retraining, though its class hardly shows it.
+/// 4. Where the subject is not a point or more ahead of the control, plain retraining does as much.
 /// 5. Otherwise the edit helped.
 ///
 /// It did so at a cost where the average, the worst class or the worst group fell, or another class
@@ -181,12 +179,11 @@ impl Verdict {
             worst_group: other(Subject::WorstGroup),
             largest_loss: largest_loss(subject, comparison),
         };
-        let group = control.and_then(|control| control.worst_group_accuracy);
-        verdict.conclusion = verdict.conclude(group);
+        verdict.conclusion = verdict.conclude();
         verdict
     }
 
-    fn conclude(&self, group_of_control: Option<f64>) -> Conclusion {
+    fn conclude(&self) -> Conclusion {
         let Some(accuracy) = self.accuracy else {
             return Conclusion::Unmeasured;
         };
@@ -200,13 +197,8 @@ impl Verdict {
                 true => Conclusion::UncomparedAtACost,
             };
         };
-        let beyond =
-            |control: f64, after: f64| Change::new(control, after).tenths() >= Self::NOTABLE;
-        let behind = beyond(accuracy.after, control);
-        let ahead = beyond(control, accuracy.after)
-            || Change::of(group_of_control, self.worst_group.map(|group| group.after))
-                .is_some_and(|group| group.tenths() >= Self::NOTABLE);
-        match (behind || !ahead, at_a_cost) {
+        let ahead = Change::new(control, accuracy.after).tenths() >= Self::NOTABLE;
+        match (!ahead, at_a_cost) {
             (false, false) => Conclusion::Helped,
             (false, true) => Conclusion::HelpedAtACost,
             (true, false) => Conclusion::NoMoreThanRetraining,

@@ -43,14 +43,18 @@ impl Verdict {
     /// The sentence from its verb on: "raised its accuracy from 55.0% to 80.0%; the
     /// average rose from 82.2% to 86.4%, ...".
     pub fn effect(&self, class_names: &[String]) -> String {
+        let whose = match self.subject {
+            Subject::Class(_) => "its".to_owned(),
+            worst => format!("{}'s", worst.name(class_names)),
+        };
         let effect = match self.accuracy {
             None => "was not measured on a sample of it".to_owned(),
             Some(accuracy) => {
                 let (from, to) = (percent(accuracy.before), percent(accuracy.after));
                 match accuracy.direction() {
-                    Direction::Up => format!("raised its accuracy from {from} to {to}"),
-                    Direction::Down => format!("lowered its accuracy from {from} to {to}"),
-                    Direction::Level => format!("left its accuracy at {to}"),
+                    Direction::Up => format!("raised {whose} accuracy from {from} to {to}"),
+                    Direction::Down => format!("lowered {whose} accuracy from {from} to {to}"),
+                    Direction::Level => format!("left {whose} accuracy at {to}"),
                 }
             }
         };
