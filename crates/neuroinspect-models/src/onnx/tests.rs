@@ -492,6 +492,12 @@ fn maps_are_padded_and_resized_as_in_pytorch() {
     assert_eq!(pad("constant"), [0.0, 0.0, 1.0, 0.0]);
     assert_eq!(pad("edge"), [0.0, 0.0, 1.0, 1.0]);
     assert_eq!(pad("reflect"), [1.0, 0.0, 1.0, 0.0]);
+    let ones = node("Pad", &["images", "pads", "one"], "y");
+    let weights = vec![
+        integers("pads", &[0, 0, 0, 1, 0, 0, 0, 1]),
+        tensor("one", &[], &[1.0]),
+    ];
+    assert_eq!(row(vec![ones], weights), [1.0, 0.0, 1.0, 1.0]);
     // torch.nn.functional.interpolate(torch.tensor([[[0., 1.], [2., 3.]]])[None], (2, 4), mode=...)
     let resize = |mode: &str| {
         let node = node("Resize", &["images", "", "scales"], "y").with(word("mode", mode));
@@ -517,6 +523,17 @@ fn a_value_that_is_the_same_for_all_images_meets_those_that_are_not() {
     let (shape, values) = computed(nodes, vec![token, integers("axis", &[1])]);
     assert_eq!(shape, [1, 2, 12]);
     assert_eq!(values[10..14], [7.0, 7.0, 0.0, 1.0]);
+}
+
+#[test]
+fn a_mask_is_summed_up() {
+    let nodes = vec![
+        node("CumSum", &["mask", "axis"], "places"),
+        node("Mul", &["images", "places"], "y"),
+    ];
+    let mask = tensor("mask", &[1, 1, 2, 2], &[1.0; 4]);
+    let (_, values) = computed(nodes, vec![mask, integers("axis", &[3])]);
+    assert_eq!(values[..4], [0.0, 2.0, 2.0, 6.0]);
 }
 
 /// Over channels, of a map with a matrix, the map's axes in another order.

@@ -1,6 +1,6 @@
 //! What is known before an image is: shapes, constants, and what is made of them.
 
-use ndarray::{Array1, ArrayD, IxDyn};
+use ndarray::{Array1, ArrayD, Axis, IxDyn};
 
 use super::{Call, Handler, Importer, Outputs, Value, call::axis_of, known};
 use crate::onnx::{
@@ -24,6 +24,7 @@ pub(super) const OPERATORS: &[(&str, Handler)] = &[
     ("And", both),
     ("Or", both),
     ("Where", choose),
+    ("CumSum", cumulative_sum),
 ];
 
 /// onnx.proto's `TensorProto.DataType.BOOL`.
@@ -210,6 +211,20 @@ fn choose(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     };
     let (a, b) = (part(importer, &a, true)?, part(importer, &b, false)?);
     Ok(vec![importer.combine(Pairwise::Add, &a, &b)?])
+}
+
+/// Of a mask, where each of its elements is along an axis.
+fn cumulative_sum(_: &mut Importer, call: &Call<'_>) -> Outputs {
+    let mut sums = call.host(0)?.floats()?.clone();
+    let &[axis] = &call.host(1)?.numbers()?[..] else {
+        return Err("expected one axis".to_owned());
+    };
+    if call.int("exclusive", 0) != 0 || call.int("reverse", 0) != 0 {
+        return Err("expected sums from the first on, each with its own element".to_owned());
+    }
+    let axis = axis_of(axis, sums.ndim())?;
+    sums.accumulate_axis_inplace(Axis(axis), |&before, sum| *sum += before);
+    Ok(vec![known(call.node.called(), Host::Floats(sums))])
 }
 
 /// The axes that a reduction goes over.

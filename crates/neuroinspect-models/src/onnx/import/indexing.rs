@@ -1,9 +1,11 @@
 //! Parts of values, and values repeated or with more around them.
 
+use ndarray::ArrayD;
+
 use super::{Call, Handler, Importer, Outputs, Value, call::axis_of, known, layout::rank_of};
 use crate::{
     graph::{Gather, Pad, Select, Slice, ValueId},
-    onnx::host::{Size, made},
+    onnx::host::{Host, Pairwise, Size, made},
 };
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[
@@ -149,10 +151,7 @@ fn range(size: i64, start: i64, end: i64, step: i64) -> Result<Vec<usize>, Strin
         indices.push(usize::try_from(index).map_err(|error| error.to_string())?);
         index = index.saturating_add(step);
     }
-    match indices.is_empty() && size > 0 {
-        true => Err(format!("expected some of {size} indices, found none")),
-        false => Ok(indices),
-    }
+    Ok(indices)
 }
 
 fn gather(importer: &mut Importer, call: &Call<'_>) -> Outputs {
@@ -340,9 +339,6 @@ fn pad(importer: &mut Importer, call: &Call<'_>) -> Outputs {
             value = importer.indices(&value, axis, &indices)?;
             continue;
         }
-        if filling != 0.0 {
-            return Err(format!("expected zeros around the value, found {filling}"));
-        }
         let [before, after] = [before, after].map(|size| usize::try_from(size).unwrap_or(0));
         let id = importer.value(&value)?;
         value = Value::Graph(importer.step(
@@ -353,6 +349,21 @@ fn pad(importer: &mut Importer, call: &Call<'_>) -> Outputs {
             },
             &[id],
         )?);
+        if filling != 0.0 {
+            // Another number is added to the zeros.
+            let inside = usize::try_from(size).map_err(|error| error.to_string())?;
+            let total = made([before + inside + after])?;
+            let around = |count: usize| std::iter::repeat_n(filling as f32, count);
+            let numbers = around(before)
+                .chain(std::iter::repeat_n(0.0, inside))
+                .chain(around(after));
+            let mut shape = vec![1; rank];
+            shape[axis] = total;
+            let numbers = ArrayD::from_shape_vec(shape, numbers.collect());
+            let numbers = Host::Floats(numbers.map_err(|error| error.to_string())?);
+            let name = format!("{}.around_{axis}", call.node.called());
+            value = importer.combine(Pairwise::Add, &value, &known(&name, numbers))?;
+        }
     }
     Ok(vec![value])
 }
