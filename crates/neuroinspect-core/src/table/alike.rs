@@ -6,7 +6,7 @@ use crate::{ActivationTable, Error, FeatureTable, Result};
 impl ActivationTable {
     /// Checks that two tables can be used together: activations of one layer by one classifier.
     /// Mixed up, what was learnt from the one would be used on activations that it has never seen
-    /// the like of. A layer that was not written down may be any. The data sets may differ.
+    /// the like of. The data sets may differ.
     ///
     /// # Errors
     ///
@@ -27,9 +27,10 @@ impl ActivationTable {
             sha256.unwrap_or_else(|| "unknown".into())
         })?;
         same("model input", &|of| format!("{:?}", of.input))?;
-        if self.provenance().layer.is_some() && other.provenance().layer.is_some() {
-            same("layer", &|of| of.layer.clone().unwrap_or_default())?;
-        }
+        same("layer", &|of| {
+            let layer = of.layer.clone();
+            layer.unwrap_or_else(|| "unknown".into())
+        })?;
         same("precision", &|of| of.precision.to_string())?;
         let (one, two) = (self.width(), other.width());
         let in_data = |table: &Self, width: usize| table.in_its_data(&width.to_string());

@@ -7,7 +7,7 @@ use super::*;
 use crate::{InputSpec, NeuronId, Precision, Seed};
 
 fn origin() -> Provenance {
-    Provenance::new("toy", InputSpec::new(8))
+    Provenance::new("toy", InputSpec::new(8)).with_layer("features")
 }
 
 fn of(
@@ -25,7 +25,7 @@ fn of(
 
 fn table() -> FeatureTable {
     let features = array![[1.0, 0.0], [0.0, 1.0], [0.2, 0.9], [3.0, 0.5]];
-    let provenance = origin().with_dataset("by hand").with_layer("features");
+    let provenance = origin().with_dataset("by hand");
     of(features, &[0, 1, 0, 0], &["cat", "dog", "cow"], provenance).unwrap()
 }
 
@@ -171,6 +171,10 @@ fn tables_of_one_classifier_and_one_list_of_classes_are_alike() {
         (
             with(&names, origin().with_layer("layer3"), 2),
             "layer: features (on 'by hand') and layer3",
+        ),
+        (
+            with(&names, Provenance::new("toy", InputSpec::new(8)), 2),
+            "layer: features (on 'by hand') and unknown",
         ),
         (
             with(&names, origin().with_precision(Precision::Bf16), 2),
