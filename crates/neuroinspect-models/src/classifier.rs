@@ -89,12 +89,17 @@ impl Head {
         {
             pooled = *input;
         }
-        let map = graph.find(MAP).ok().or_else(|| {
-            match (&graph.node(pooled).op, &graph.node(pooled).inputs[..]) {
+        let map = graph.find(MAP).ok();
+        let map = map.filter(|map| {
+            let channels = graph.shape(*map).get(1);
+            graph.shape(*map).len() == 4 && channels == graph.shape(features).get(1)
+        });
+        let map = map.or_else(
+            || match (&graph.node(pooled).op, &graph.node(pooled).inputs[..]) {
                 (Op::GlobalMean(_), [map]) => Some(*map),
                 _ => None,
-            }
-        });
+            },
+        );
         Ok(Self {
             layer: head,
             features,
@@ -175,9 +180,6 @@ impl GraphClassifier {
             };
             return Err(Error::Graph { reason });
         }
-        // One pixel tells nothing of where.
-        let map = self.head.map;
-        self.head.map = map.filter(|map| !matches!(shapes[map.0][..], [_, _, 1, 1]));
         self.input = input;
         Ok(self)
     }
@@ -275,6 +277,8 @@ impl GraphClassifier {
         let mut values = values.map_err(|error| error.to_string())?;
         let features = last(values.split_off(values.len().saturating_sub(1)))?.rank2()?;
         let map = values.pop().map(Value::rank4).transpose()?;
+        // One pixel tells nothing of where.
+        let map = map.filter(|map| !matches!(map.dims(), [_, _, 1, 1]));
         Ok(Activations { features, map })
     }
 

@@ -101,7 +101,10 @@ pub struct ClipVisionConfig {
 
 /// What an image tower is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a number of blocks, or those of a ResNet's four stages"
+)]
 pub enum ClipBlocks {
     /// So many blocks of a transformer.
     Transformer(usize),

@@ -15,7 +15,8 @@ const CONFIG: &str = "config";
 
 impl Clip {
     /// Loads a safetensors or PyTorch checkpoint of open_clip, or one of transformers' `CLIPModel`; every
-    /// weight must be there in its shape, and nothing else.
+    /// weight must be there in its shape, and nothing else. What lies beside them in a `config.json` of
+    /// transformers is not read: weights with `quick_gelu` there, as OpenAI's, need a `-quickgelu` preset.
     ///
     /// The config is the one given or, without, the one in the file's metadata under `config`,
     /// where [`save`](Self::save) puts it. The model is named after the file. It computes in `f32`;

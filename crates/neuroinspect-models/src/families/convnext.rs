@@ -15,7 +15,7 @@ use crate::{
 /// stages. As timm (`convnext.py`) has it, whose names it bears.
 ///
 /// The neurons are the means of the last stage's channels, normalised over the channels; their map is the
-/// last stage's, each of its pixels normalised likewise. Layers within a block's hidden layer have their
+/// last stage's, each of its pixels normalised likewise, so that its mean is not the neuron. Layers within a block's hidden layer have their
 /// channels last, and are not listed.
 pub(crate) fn convnext(blocks: [usize; 4], widths: [usize; 4], size: Size) -> Result<Graph> {
     check_classes(size.classes)?;

@@ -32,7 +32,7 @@ const STAGES: [[usize; 5]; 7] = [
 /// `_efficientnet_blocks.py`), whose names it bears.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EfficientNetConfig {
-    /// Channels and blocks for each of B0's.
+    /// Multiples of B0's channels and blocks.
     width: f64,
     depth: f64,
     lite: bool,

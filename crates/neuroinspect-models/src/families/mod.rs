@@ -36,8 +36,8 @@ pub(crate) struct Size {
 pub(crate) const IMAGES: &str = "images";
 
 /// Name of the map of a classifier's neurons, `[N, D, h, w]`, where it is not what the spatial mean before
-/// the decision layer reads.
-pub(crate) const MAP: &str = "map";
+/// the decision layer reads. No module has a name with a space.
+pub(crate) const MAP: &str = "neuron map";
 
 /// Checks that there is a class.
 pub(crate) fn check_classes(classes: usize) -> Result<()> {

@@ -16,7 +16,7 @@ const HIDDEN: usize = 4096;
 /// A VGG network (Simonyan and Zisserman, ICLR 2015), with a number of convolutions in each of its
 /// stages, and batch normalisation after them or not. As timm (`vgg.py`) has it, whose names it bears:
 /// what were linear layers are convolutions, of 7 x 7 pixels and of one, so that images may be larger
-/// than 224 pixels.
+/// than 224 pixels. At 224 there is one pixel of a neuron, and so no map of where it is active.
 pub(crate) fn vgg(convolutions: [usize; 5], normalised: bool, size: Size) -> Result<Graph> {
     check_classes(size.classes)?;
     let mut g = GraphBuilder::new();

@@ -22,7 +22,8 @@ use crate::{
 ///
 /// The neurons are what the head reads: the coordinates of the class token after the last normalisation,
 /// or of the mean of the patches' tokens. The map of a neuron is its coordinate over the patches' tokens
-/// of the last block but one, which NeuroInspect shows (arXiv 2310.07184).
+/// of the last block but one, which NeuroInspect shows (arXiv 2310.07184): before the last block and the
+/// last normalisation, so that its values are not on the scale of the neuron's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct VitConfig {
     /// Side of a patch, in pixels.
@@ -32,7 +33,7 @@ pub(crate) struct VitConfig {
     /// Blocks.
     depth: usize,
     heads: usize,
-    /// Width of a hidden layer, for each of a token's.
+    /// Width of a hidden layer over that of a token.
     ratio: f64,
     /// Whether query, key and value have a bias.
     bias: bool,

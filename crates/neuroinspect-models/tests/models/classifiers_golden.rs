@@ -87,6 +87,7 @@ fn check(model: &dyn Classifier, state: &str, size: usize) {
     let expected = |what| {
         let read = |name: String| golden.read(&name).unwrap();
         let error = read(format!("{size}.{what}.error"))[0];
+        assert!(error <= TOLERANCE || what == "gradient", "{what}: {error}");
         (read(format!("{size}.{what}")), error)
     };
     let images = images(size, &device).autodiff().require_grad();

@@ -58,7 +58,7 @@ fn json_of_other_architectures_is_an_error() {
         // A ResNet of other than four stages.
         (
             r#"{"embed_dim": 8, "vision_cfg": {"layers": [3, 4, 6]}, "text_cfg": {}}"#,
-            "did not match any variant",
+            "expected a number of blocks, or those of a ResNet's four stages",
         ),
         // Pooling over all tokens.
         (

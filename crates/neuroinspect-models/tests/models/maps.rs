@@ -57,6 +57,18 @@ fn a_vision_transformers_map_is_the_patches_tokens_of_a_block() {
     assert!(largest_difference(expected, patches(&*other, "blocks.10")) > 0.1);
 }
 
+/// At 32 pixels there is one pixel of a ResNet's map.
+#[test]
+fn a_map_is_there_again_for_larger_images() {
+    let device = Device::flex();
+    let resnet = init_classifier("resnet18", 2, &device).unwrap();
+    let small = resnet.with_input(InputSpec::imagenet(32)).unwrap();
+    assert!(small.activations(images(32, &device)).map.is_none());
+    let large = small.with_input(InputSpec::imagenet(64)).unwrap();
+    let map = large.activations(images(64, &device)).map.unwrap();
+    assert_eq!(map.dims(), [2, 512, 2, 2]);
+}
+
 #[test]
 fn a_map_has_a_channel_for_each_neuron() {
     let model = |name| init_classifier(name, 2, &Device::flex()).unwrap();

@@ -72,7 +72,7 @@ pub fn fold_batch_norm(network: &Network) -> Result<Network> {
             convolution: options.clone(),
         };
         nodes[place].op = by_itself.into();
-        let of_convolution = conv.parameters[1..].iter().cloned();
+        let of_convolution = conv.parameters.iter().skip(1).cloned();
         nodes[place].parameters = [weight.clone(), scale]
             .into_iter()
             .chain(of_convolution)
