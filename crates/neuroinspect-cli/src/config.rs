@@ -11,10 +11,11 @@ use neuroinspect::{
     DebugConfig,
     core::{InputSpec, Precision, Seed, io::read_text},
     counterfactual::{CounterfactualConfig, RankingConfig},
-    datasets::LoaderConfig,
+    datasets::{LoaderConfig, corrupted::CorruptedConfig},
     editing::EditConfig,
     illusion::{Execution, Recipe},
     models::prompts::PromptTemplates,
+    training::TrainConfig,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -42,6 +43,8 @@ struct Sections {
     editing: Option<EditConfig>,
     recipe: Option<Recipe>,
     execution: Option<Execution>,
+    training: Option<TrainConfig>,
+    corruption: Option<CorruptedConfig>,
     debug: Option<DebugConfig>,
 }
 
@@ -217,6 +220,14 @@ impl Sections {
             (
                 "execution",
                 of(self.execution.as_ref(), Execution::validate),
+            ),
+            (
+                "training",
+                of(self.training.as_ref(), TrainConfig::validate),
+            ),
+            (
+                "corruption",
+                of(self.corruption.as_ref(), CorruptedConfig::validate),
             ),
             ("debug", of(self.debug.as_ref(), DebugConfig::validate)),
         ] {

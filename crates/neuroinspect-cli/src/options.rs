@@ -8,17 +8,18 @@ use neuroinspect::{
     DebugConfig, NeuronChoice,
     core::{DecisionLayer, InputSpec, NeuronId, Precision, Seed, io::read_text},
     counterfactual::{CounterfactualConfig, RankingConfig},
-    datasets::LoaderConfig,
+    datasets::{LoaderConfig, corrupted::CorruptedConfig},
     editing::{DecisionMethod, EditConfig, Keep, MethodArguments, RatioEdit, method_named},
     illusion::{Execution, Objective, Recipe},
     models::prompts::PromptTemplates,
+    training::{Optimizer, TrainConfig, TrainedPart},
 };
 use serde_json::{Map, Value};
 
 use crate::{
     args::{
-        ClipArgs, Common, EditArgs, EditingArgs, FormatArgs, IllusionArgs, MethodOption,
-        NeuronList, ObjectiveName, ReadingArgs,
+        ClipArgs, Common, CorruptArgs, EditArgs, EditingArgs, FormatArgs, IllusionArgs,
+        MethodOption, NeuronList, ObjectiveName, OptimizerName, ReadingArgs, TrainArgs,
     },
     config::{Config, Prompts},
 };
@@ -248,6 +249,62 @@ impl Options {
             ObjectiveName::Class => Some(Objective::without_clip(gamma)),
             ObjectiveName::Feature => Some(Recipe::feature_visualization().objective),
         })
+    }
+
+    /// Options of training.
+    pub(crate) fn training(&self, args: &TrainArgs) -> Result<TrainConfig> {
+        if args.data.reading.on_corrupt.is_some() {
+            bail!("--on-corrupt: training stops at an image that cannot be read; remove the image");
+        }
+        let mut base = args.recipe.map_or_else(TrainConfig::default, Into::into);
+        base.seed = self.seed;
+        let mut config = self.config.section("training", base)?;
+        config.seed = self.given_seed.unwrap_or(config.seed);
+        if args.decision_layer {
+            config.part = TrainedPart::DecisionLayer;
+        }
+        if let Some(optimizer) = args.optimizer {
+            config.optimizer = match optimizer {
+                OptimizerName::Sgd => Optimizer::Sgd { momentum: 0.9 },
+                OptimizerName::Adam => Optimizer::Adam,
+                OptimizerName::AdamW => Optimizer::AdamW,
+            };
+        }
+        if let Some(rate) = args.learning_rate {
+            config.learning_rate = rate;
+        }
+        if let Some(decay) = args.weight_decay {
+            config.weight_decay = decay;
+        }
+        if let Some(size) = args.data.reading.batch_size {
+            config.batch_size = size;
+        }
+        if let Some(epochs) = args.epochs {
+            config.epochs = epochs;
+        }
+        config.augmentation.flip |= args.flip;
+        if let Some(shift) = args.shift {
+            config.augmentation.shift = shift;
+        }
+        if let Some(keep) = args.keep {
+            config.keep = keep;
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// How images are corrupted.
+    pub(crate) fn corruption(&self, args: &CorruptArgs) -> Result<CorruptedConfig> {
+        let base = CorruptedConfig::default().with_seed(self.seed);
+        let mut config = self.config.section("corruption", base)?;
+        config.seed = self.given_seed.unwrap_or(config.seed);
+        if let Some(share) = args.conflicting {
+            config.conflicting = share;
+        }
+        if let Some(groups) = args.groups {
+            config.groups = groups;
+        }
+        Ok(config)
     }
 
     /// What of `debug` is of no stage: which neurons, and how many of them are pictured.

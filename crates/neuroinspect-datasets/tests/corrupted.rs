@@ -134,7 +134,7 @@ fn groups_tell_aligned_from_conflicting() {
 }
 
 #[test]
-fn an_image_depends_on_its_id_and_the_seed_alone() {
+fn how_an_image_is_corrupted_depends_on_its_id_and_the_seed_alone() {
     let all = stripes(10, 1000);
     // The last half by itself: other indices, the same ids and images.
     struct Half(Stripes);
@@ -154,7 +154,18 @@ fn an_image_depends_on_its_id_and_the_seed_alone() {
     }
     let half = Corrupted::new(Half(all.clone()), config(0.0)).unwrap();
     let other = Corrupted::new(all.clone(), config(0.0).with_seed(Seed(1))).unwrap();
+    let unbiased = Corrupted::unbiased(all.clone(), config(0.0)).unwrap();
     let all = Corrupted::new(all, config(0.0)).unwrap();
+    let mut same_corruption = 0;
+    for index in 0..1000 {
+        let corruption = unbiased.corruptions()[index];
+        if corruption == all.corruptions()[index] && corruption == Corruption::Snow {
+            // Other snow, though all else is the same.
+            assert_ne!(unbiased.image(index).unwrap(), all.image(index).unwrap());
+            same_corruption += 1;
+        }
+    }
+    assert_eq!(same_corruption, 10);
     for index in 0..10 {
         let image = all.image(500 + index).unwrap();
         assert_eq!(half.image(index).unwrap(), image);
@@ -174,12 +185,27 @@ fn an_image_depends_on_its_id_and_the_seed_alone() {
 #[test]
 fn corrupted_images_are_the_same_bytes_everywhere() {
     let data = Corrupted::new(stripes(10, 50), config(0.0)).unwrap();
-    let images = (0..50).flat_map(|index| data.image(index).unwrap().into_raw());
-    assert_eq!(
-        sha256_of_bytes(&images.collect::<Vec<_>>()),
-        "ef83e85818232e49ec68eacbb36a349cfee6e0b52541fa782427127a5a55aeb5"
-    );
+    let hash = |(class, corruption): (usize, &Corruption)| {
+        let images = (0..5).flat_map(|row| data.image(10 * row + class).unwrap().into_raw());
+        let hash = sha256_of_bytes(&images.collect::<Vec<_>>());
+        format!("{corruption} {}", &hash[..16])
+    };
+    let hashes: Vec<_> = Corruption::ALL.iter().enumerate().map(hash).collect();
+    assert_eq!(hashes, HASHES);
 }
+
+const HASHES: [&str; 10] = [
+    "snow 32778a720fb21b78",
+    "frost c01aac2de165625b",
+    "fog 93674e1945a7109e",
+    "brightness eeecb07b36aa24d9",
+    "contrast aed7821be1aa51aa",
+    "spatter 480fd74bc2373896",
+    "elastic b50216e58e06553b",
+    "jpeg a06f4ef7a431d7bf",
+    "pixelate df664dd5491b2e3b",
+    "saturate aa1ffe005c63f8e1",
+];
 
 #[test]
 fn what_cannot_be_corrupted_so_is_refused() {
@@ -196,6 +222,12 @@ fn what_cannot_be_corrupted_so_is_refused() {
     assert_eq!(
         error.to_string(),
         "conflicting = 1.5: expected a share between 0 and 1"
+    );
+    // A fiftieth of five samples is none of them.
+    let error = Corrupted::new(stripes(10, 50), config(0.02)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "conflicting = 0.02: expected 0, or a share that is a sample or more of every class"
     );
     let mut unnamed = stripes(10, 50);
     unnamed.classes.truncate(9);

@@ -7,7 +7,7 @@ use std::{error::Error as _, fs, ops::ControlFlow, path::Path};
 use image::{Rgb, RgbImage};
 use neuroinspect_core::{ClassId, Progress, Silent};
 use neuroinspect_datasets::{
-    Error, ImageDataset, ImageFolder, ImageFolderConfig,
+    Error, ImageDataset, ImageFolder, ImageFolderConfig, Sample,
     scenes::{Scenes, ScenesConfig},
     write_image_folder,
 };
@@ -319,9 +319,9 @@ fn a_file_of_groups_says_which_image_is_in_which() {
         "b/1.png\ton water\na/1.png\ton land\na/deep/2.png\ton water\n\nc/gone.png\ton ice\n";
     fs::write(root.path().join("groups.tsv"), lines).unwrap();
     let folder = open(&root).unwrap();
-    assert_eq!(folder.group_names(), ["on ice", "on land", "on water"]);
+    assert_eq!(folder.group_names(), ["on land", "on water"]);
     let groups = folder.groups_of(&[0, 1, 2]).unwrap().unwrap();
-    assert_eq!(groups.of_sample(), [1, 2, 2]);
+    assert_eq!(groups.of_sample(), [0, 1, 1]);
     assert_ne!(folder.fingerprint(), before);
 
     // One without a group is named when groups are asked for.
@@ -344,6 +344,10 @@ fn a_file_of_groups_that_is_none_is_refused_with_its_line() {
             "line 2 gives image 'a/1.png' a group again",
         ),
         (
+            "a\\1.png\tx\n",
+            "none of its lines names an image; the first image is 'a/1.png'",
+        ),
+        (
             "\n",
             "it has no lines; remove it where images have no groups",
         ),
@@ -357,6 +361,10 @@ fn a_data_set_written_as_a_folder_is_read_as_it_was() {
     let scenes = Scenes::new(ScenesConfig::test().with_samples(25)).unwrap();
     let place = tempfile::tempdir().unwrap();
     let root = place.path().join("scenes");
+    // As a run that was killed leaves it.
+    let ghost = place.path().join(".neuroinspect-unfinished-scenes/ghost");
+    fs::create_dir_all(&ghost).unwrap();
+    fs::write(ghost.join("1.png"), "half").unwrap();
     write_image_folder(&scenes, &root, &mut Silent).unwrap();
     let names = fs::read_dir(place.path()).unwrap().count();
     assert_eq!(names, 1, "nothing else is left");
@@ -401,4 +409,64 @@ fn a_folder_that_is_not_finished_is_not_there() {
     let error = write_image_folder(&scenes, place.path().join("scenes"), &mut stop).unwrap_err();
     assert!(neuroinspect_core::is_cancellation(&error));
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn names_that_would_be_read_otherwise_are_not_written() {
+    struct Named {
+        classes: Vec<String>,
+        groups: Vec<String>,
+        samples: Vec<Sample>,
+    }
+    impl ImageDataset for Named {
+        fn name(&self) -> &str {
+            "named"
+        }
+        fn class_names(&self) -> &[String] {
+            &self.classes
+        }
+        fn group_names(&self) -> &[String] {
+            &self.groups
+        }
+        fn samples(&self) -> &[Sample] {
+            &self.samples
+        }
+        fn image(&self, _: usize) -> Result<RgbImage, Error> {
+            Ok(RgbImage::new(1, 1))
+        }
+    }
+    let place = tempfile::tempdir().unwrap();
+    let write = |classes: [&str; 2], group: &str| {
+        let sample = Sample {
+            id: "one".to_owned(),
+            label: ClassId(0),
+            group: Some(0),
+        };
+        let dataset = Named {
+            classes: classes.map(str::to_owned).to_vec(),
+            groups: vec![group.to_owned()],
+            samples: vec![sample],
+        };
+        write_image_folder(&dataset, place.path().join("named"), &mut Silent)
+    };
+    for classes in [
+        ["a/b", "c"],
+        ["a", "a"],
+        ["", "b"],
+        [".a", "b"],
+        ["a\tb", "c"],
+        ["a", "b "],
+    ] {
+        let error = write(classes, "group").unwrap_err();
+        assert!(
+            matches!(error, Error::ClassFolder { .. }),
+            "{classes:?}: {error}"
+        );
+    }
+    for group in ["", "on land ", "on\tland", "on\nland"] {
+        let error = write(["a", "b"], group).unwrap_err().to_string();
+        assert!(error.starts_with("name of a group = "), "{error}");
+    }
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    write(["a", "b"], "on land, or so").unwrap();
 }

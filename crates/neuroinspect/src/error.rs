@@ -79,6 +79,12 @@ pub enum Error {
         /// The first of them.
         names: String,
     },
+    /// A loss that is no number.
+    #[error("training diverged: the loss of epoch {epoch} is not finite; lower the learning rate")]
+    TrainingDiverged {
+        /// The epoch, from 1.
+        epoch: usize,
+    },
     /// Nothing is left of a data set.
     #[error("'{dataset}' has no readable image")]
     NoImages {

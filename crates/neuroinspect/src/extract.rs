@@ -254,7 +254,7 @@ pub fn extract_activations(
     extraction.run(extraction.provenance(layer), &read, observer)
 }
 
-fn check_classes(
+pub(crate) fn check_classes(
     classifier: &dyn Classifier,
     dataset: &dyn ImageDataset,
     expected: usize,
@@ -279,7 +279,7 @@ fn check_classes(
 }
 
 /// Images on a device: `[N, 3, S, S]`.
-fn images_on(images: Array4<f32>, device: &Device) -> Tensor<4> {
+pub(crate) fn images_on(images: Array4<f32>, device: &Device) -> Tensor<4> {
     let shape: [usize; 4] = images.dim().into();
     let values = images.into_iter().collect();
     Tensor::from_data(TensorData::new(values, shape), device)

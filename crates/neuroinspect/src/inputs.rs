@@ -38,13 +38,13 @@ pub struct DebugInputs<'a> {
     pub run: Run,
 }
 
-/// The images that a table was computed from.
+/// Images of a data set: those that a table was computed from, or that are trained on.
 #[cfg(feature = "datasets")]
 #[derive(Clone, Copy)]
 pub struct ImageSource<'a> {
     /// The data set.
     pub dataset: &'a dyn ImageDataset,
-    /// For each row of the table, the sample's index in the data set:
+    /// The index of each sample in the data set, in the order of a table's rows:
     /// [`Extracted::indices`](crate::Extracted::indices).
     pub indices: &'a [usize],
 }

@@ -66,6 +66,7 @@
 //! - [`core`]: what every other module speaks of. [`models`], `datasets`: where classifiers and
 //!   images come from. [`counterfactual`], [`illusion`], [`editing`]: the three stages. [`report`]:
 //!   JSON, pictures and HTML.
+//! - `training`: a network, or its decision layer alone, trained on images.
 //! - `demo`: scenes with a planted false correlation, a classifier that fell for it, and a small
 //!   CLIP, all embedded.
 //!
@@ -95,6 +96,8 @@ mod images;
 mod inputs;
 pub mod leaderboard;
 mod run_folder;
+#[cfg(feature = "datasets")]
+pub mod training;
 
 pub use config::{DebugConfig, NeuronChoice, check_recipe};
 pub use debug::{debug, debug_each};

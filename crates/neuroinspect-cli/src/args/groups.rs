@@ -9,7 +9,9 @@ use neuroinspect::{
     editing::{Keep, RatioForm},
 };
 
-use super::values::{ObjectiveName, TargetName, at_least_1, not_negative, one_of, positive};
+use super::values::{
+    ObjectiveName, TargetName, at_least_1, epoch_kept, not_negative, one_of, positive,
+};
 
 /// Options every command takes.
 #[derive(Args, Debug)]
@@ -242,21 +244,13 @@ pub(crate) struct EditingArgs {
     #[arg(long, value_name = "N", value_parser = at_least_1)]
     pub(crate) epochs: Option<usize>,
     /// Stop after so many epochs without a better validation accuracy; 5 unless given; with `--keep
-    /// accuracy` or `--keep worst-class` alone
+    /// accuracy`, `--keep worst-class` or `--keep worst-group` alone
     #[arg(long, value_name = "N", value_parser = at_least_1)]
     pub(crate) patience: Option<usize>,
     /// Learning rate of Adam; 0.001 unless given
     #[arg(long, value_name = "X", value_parser = positive)]
     pub(crate) learning_rate: Option<f64>,
     /// Which epoch is kept; last unless given
-    #[arg(long, value_parser = one_of::<Keep>([
-        ("accuracy", "The one of best validation accuracy"),
-        ("worst-class", "The one of best worst-class validation accuracy: the paper's \"(C)\""),
-        (
-            "last",
-            "The last: validation images that share the false correlation would pick the least \
-             edited one",
-        ),
-    ]))]
+    #[arg(long, value_parser = epoch_kept())]
     pub(crate) keep: Option<Keep>,
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod groups;
+mod training;
 mod values;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ pub(crate) use groups::{
     ClipArgs, Common, DataArgs, EditingArgs, FormatArgs, HeadArgs, IllusionArgs, LoadingArgs,
     ModelArgs, ReadingArgs, SourceArgs,
 };
+pub(crate) use training::{CorruptArgs, OptimizerName, TrainArgs};
 pub(crate) use values::{MethodOption, NeuronList, ObjectiveName};
 use values::{at_least_1, one_of};
 
@@ -88,6 +90,22 @@ pub(crate) enum Command {
                             --model resnet50 --weights resnet50.pth"
     )]
     Apply(ApplyArgs),
+    /// Train a network, or its decision layer alone, on a folder of images
+    #[command(
+        after_help = "Example: neuroinspect train --model resnet50.a1_in1k --weights resnet50.safetensors \
+                            --data photos/train --validation photos/val --recipe waterbirds\n\
+                            The same command after it was stopped or killed goes on where it was. The \
+                            network is written to model.safetensors, which --weights of the other \
+                            commands reads."
+    )]
+    Train(TrainArgs),
+    /// Corrupt images by their class, as Corrupted CIFAR-10: a false correlation to find
+    #[command(
+        after_help = "Example: neuroinspect corrupt --data cifar10/train --conflicting 0.05 --out cc/train\n\
+                            The images are written to 'images' in the folder that --out names, with \
+                            their groups beside them."
+    )]
+    Corrupt(CorruptArgs),
     /// List the devices of this build, and whether they answer
     Devices,
     /// List the models that checkpoints can be loaded for, or the layers of one

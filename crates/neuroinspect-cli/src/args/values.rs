@@ -6,7 +6,7 @@ use clap::{
     ValueEnum,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
-use neuroinspect::editing::Target;
+use neuroinspect::editing::{Keep, Target};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -41,6 +41,26 @@ where
     let named = |(name, help)| PossibleValue::new(name).help(help);
     PossibleValuesParser::new(names.into_iter().map(named))
         .try_map(|name| serde_json::from_value::<T>(Value::String(name.replace('-', "_"))))
+}
+
+/// Which epoch is kept.
+pub(super) fn epoch_kept() -> impl TypedValueParser<Value = Keep> {
+    one_of::<Keep>([
+        ("accuracy", "The one of best validation accuracy"),
+        (
+            "worst-class",
+            "The one of best worst-class validation accuracy: the paper's \"(C)\"",
+        ),
+        (
+            "worst-group",
+            "The one of best worst-group validation accuracy, where images have groups",
+        ),
+        (
+            "last",
+            "The last: validation images that share the false correlation would pick the one that \
+             leans on it most",
+        ),
+    ])
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

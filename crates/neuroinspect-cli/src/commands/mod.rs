@@ -9,6 +9,7 @@ use crate::{
 };
 
 mod apply;
+mod corrupt;
 mod debug;
 mod demo;
 mod devices;
@@ -19,6 +20,7 @@ mod leaderboard;
 mod mend;
 mod methods;
 mod models;
+mod train;
 mod visualize;
 
 pub(crate) fn run(cli: &Cli) -> Result<Exit> {
@@ -33,6 +35,8 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
         Command::Edit(args) => edit::run(common, &options, args),
         Command::Mend(args) => mend::run(common, &options, args),
         Command::Apply(args) => apply::run(common, &options, args),
+        Command::Train(args) => train::run(common, &options, args),
+        Command::Corrupt(args) => corrupt::run(common, &options, args),
         Command::Devices => devices::run(common),
         Command::Models(args) => models::run(common, args),
         Command::Methods => methods::run(common),

@@ -25,3 +25,4 @@ mod resume;
 mod reuse;
 mod running;
 mod tables;
+mod training;

@@ -10,8 +10,8 @@ use crate::Result;
 #[serde(default, deny_unknown_fields)]
 pub struct CorruptedConfig {
     /// Share of every class's samples with the corruption of another class: 0.02. Nam et al. train at
-    /// 0.005, 0.01, 0.02 and 0.05, and measure at 0.9, where all of ten corruptions are equally
-    /// frequent.
+    /// 0.005, 0.01, 0.02 and 0.05, and measure at 0.9, where with ten classes all corruptions are
+    /// equally frequent.
     pub conflicting: f64,
     /// What the groups tell apart: [`Aligned`](CorruptionGroups::Aligned).
     pub groups: CorruptionGroups,

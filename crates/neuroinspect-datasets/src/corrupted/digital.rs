@@ -33,24 +33,24 @@ pub(super) fn elastic(pixels: &Pixels, rng: &mut impl Rng) -> Pixels {
     displace(&affine(pixels, corners, moved), &down, &right)
 }
 
-/// The affine map that takes three points, of row and column, to three others; an image whose points
-/// end on one line stays as it is.
+/// The affine map that takes three points, of row and column, to three others; where either are on one
+/// line, the image stays as it is.
 pub(super) fn affine(pixels: &Pixels, from: [(f64, f64); 3], to: [(f64, f64); 3]) -> Pixels {
     let along = |points: [(f64, f64); 3], corner: usize| {
         let (origin, point) = (points[0], points[corner]);
         (point.0 - origin.0, point.1 - origin.1)
     };
+    let area = |a: (f64, f64), b: (f64, f64)| a.0 * b.1 - a.1 * b.0;
     let (a, b) = (along(to, 1), along(to, 2));
-    let area = a.0 * b.1 - a.1 * b.0;
-    if area == 0.0 {
+    let (source_a, source_b) = (along(from, 1), along(from, 2));
+    if area(a, b) == 0.0 || area(source_a, source_b) == 0.0 {
         return pixels.clone();
     }
-    let (source_a, source_b) = (along(from, 1), along(from, 2));
     mapped(pixels, Edge::Reflect101, |y, x| {
         let offset = (y as f64 - to[0].0, x as f64 - to[0].1);
         // The place in coordinates of the two sides of the triangle, which the map keeps.
-        let in_a = (offset.0 * b.1 - offset.1 * b.0) / area;
-        let in_b = (a.0 * offset.1 - a.1 * offset.0) / area;
+        let in_a = area(offset, b) / area(a, b);
+        let in_b = area(a, offset) / area(a, b);
         (
             from[0].0 + in_a * source_a.0 + in_b * source_b.0,
             from[0].1 + in_a * source_a.1 + in_b * source_b.1,

@@ -6,8 +6,10 @@
 //! class, equally often each. A classifier learns the corruption, and on images in which class and
 //! corruption are independent its accuracy, the unbiased one, falls.
 //!
-//! Nothing is stored: an image is corrupted when it is asked for. What is drawn depends on the seed and
-//! the sample's id, on no other sample and no other option.
+//! Nothing is stored: an image is corrupted when it is asked for. How it is corrupted depends on the seed
+//! and the sample's id alone, and differs between an unbiased data set and any other of the same ids;
+//! which samples conflict depends on the other samples of their class, too. (Nam et al. take the last
+//! ones in the file's order.)
 //!
 //! ```no_run
 //! use neuroinspect_datasets::{ImageFolder, ImageFolderConfig, corrupted::{Corrupted, CorruptedConfig}};
@@ -33,7 +35,7 @@ mod weather;
 
 use image::RgbImage;
 use ndarray::{Array2, Array3};
-use neuroinspect_core::ClassId;
+use neuroinspect_core::{ClassId, Error as CoreError};
 use rand::RngExt;
 
 pub use config::{CorruptedConfig, CorruptionGroups};
@@ -51,6 +53,8 @@ type Plane = Array2<f64>;
 pub struct Corrupted<D> {
     original: D,
     config: CorruptedConfig,
+    /// What the images' random numbers are for.
+    purpose: &'static str,
     name: String,
     group_names: Vec<String>,
     samples: Vec<Sample>,
@@ -65,7 +69,8 @@ impl<D: ImageDataset> Corrupted<D> {
     ///
     /// # Errors
     ///
-    /// As [`CorruptedConfig::validate`]; [`Error::ClassCount`] for fewer than two classes or more than
+    /// As [`CorruptedConfig::validate`], and when the share is not a single sample of some class;
+    /// [`Error::ClassCount`] for fewer than two classes or more than
     /// ten; [`Error::UnknownClass`] for a sample of a class without a name.
     pub fn new(original: D, config: CorruptedConfig) -> Result<Self> {
         config.validate()?;
@@ -106,6 +111,7 @@ impl<D: ImageDataset> Corrupted<D> {
                 original.name(),
                 config.conflicting
             ),
+            purpose: "corruption",
             original,
             config,
         })
@@ -119,7 +125,12 @@ impl<D: ImageDataset> Corrupted<D> {
     /// As [`new`](Self::new).
     pub fn unbiased(original: D, config: CorruptedConfig) -> Result<Self> {
         let classes = original.class_names().len().max(1) as f64;
-        Self::new(original, config.with_conflicting(1.0 - 1.0 / classes))
+        let corrupted = Self::new(original, config.with_conflicting(1.0 - 1.0 / classes))?;
+        // Test images often have the ids of training images: they are not to have their snow, too.
+        Ok(Self {
+            purpose: "unbiased corruption",
+            ..corrupted
+        })
     }
 
     /// What the data set was made from.
@@ -153,6 +164,14 @@ fn assign(original: &dyn ImageDataset, config: &CorruptedConfig) -> Result<Vec<u
     for (class, mut samples) in of_class.into_iter().enumerate() {
         samples.sort_unstable();
         let conflicting = (samples.len() as f64 * config.conflicting).round() as usize;
+        if conflicting == 0 && config.conflicting > 0.0 && !samples.is_empty() {
+            return Err(CoreError::InvalidOption {
+                option: "conflicting",
+                value: config.conflicting.to_string(),
+                expected: "0, or a share that is a sample or more of every class",
+            }
+            .into());
+        }
         for (place, &(_, index)) in samples[..conflicting].iter().enumerate() {
             corruptions[index] = (class + 1 + place % (classes - 1)) % classes;
         }
@@ -180,13 +199,14 @@ impl<D: ImageDataset> ImageDataset for Corrupted<D> {
     /// Covers the options and the images corrupted; `None` where those have none.
     fn fingerprint(&self) -> Option<String> {
         let original = self.original.fingerprint()?;
-        let options = format!("corruptions, version 1: {:?}", self.config);
+        let options = format!("{}, version 1: {:?}", self.purpose, self.config);
         Some(fingerprint_of(self, [original, options]))
     }
 
     fn image(&self, index: usize) -> Result<RgbImage> {
         let id = &self.sample(index)?.id;
-        let mut rng = self.config.seed.rng(&format!("corruption of {id}"), &[]);
+        let purpose = format!("{} of {id}", self.purpose);
+        let mut rng = self.config.seed.rng(&purpose, &[]);
         Ok(self.corruptions[index].apply(&self.original.image(index)?, &mut rng))
     }
 }

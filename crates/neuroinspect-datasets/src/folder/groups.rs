@@ -7,6 +7,8 @@ use neuroinspect_core::{Error as CoreError, io::open_regular};
 use super::GROUPS_FILE;
 use crate::{Result, Sample};
 
+const EXPECTED: &str = "the groups of images";
+
 /// Sets the groups of samples where the root has a file of them; the names of the groups, in byte order.
 pub(super) fn assign(root: &Path, samples: &mut [Sample]) -> Result<Vec<String>> {
     let path = root.join(GROUPS_FILE);
@@ -21,24 +23,36 @@ pub(super) fn assign(root: &Path, samples: &mut [Sample]) -> Result<Vec<String>>
             source,
         })?;
     let of_id = parse(&text).map_err(|reason| CoreError::Format {
-        path,
-        expected: "the groups of images",
+        path: path.clone(),
+        expected: EXPECTED,
         reason,
     })?;
-    let mut names: Vec<_> = of_id.values().map(|&group| group.to_owned()).collect();
+    let group_of = |sample: &Sample| of_id.get(sample.id.as_str()).copied();
+    let mut names: Vec<_> = samples.iter().filter_map(group_of).collect();
     names.sort_unstable();
     names.dedup();
-    for sample in samples {
-        let group = of_id.get(sample.id.as_str());
-        sample.group = group.and_then(|&group| names.iter().position(|name| name == group));
+    if names.is_empty() {
+        let first = samples.first().map_or("", |sample| &sample.id);
+        let reason = format!("none of its lines names an image; the first image is '{first}'");
+        return Err(CoreError::Format {
+            path,
+            expected: EXPECTED,
+            reason,
+        }
+        .into());
     }
-    Ok(names)
+    let group = |sample: &Sample| names.binary_search(&group_of(sample)?).ok();
+    let groups: Vec<_> = samples.iter().map(group).collect();
+    for (sample, group) in samples.iter_mut().zip(groups) {
+        sample.group = group;
+    }
+    Ok(names.into_iter().map(str::to_owned).collect())
 }
 
 /// The group of each id.
 fn parse(text: &str) -> Result<HashMap<&str, &str>, String> {
     let mut of_id = HashMap::new();
-    let lines = text.lines().map(str::trim_end).enumerate();
+    let lines = text.lines().enumerate();
     for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
         let line_number = number + 1;
         let Some((id, group)) = line.split_once('\t') else {

@@ -38,6 +38,13 @@ pub fn write_image_folder(
         return Err(failed(root, io::ErrorKind::AlreadyExists.into()).into());
     }
     let unfinished = unfinished(root);
+    // What a run that was killed has left there would be taken for this one's.
+    match fs::remove_dir_all(&unfinished) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            return Err(failed(&unfinished, source).into());
+        }
+        _ => {}
+    }
     let written = (|| {
         fs::create_dir_all(&unfinished).map_err(|source| failed(&unfinished, source))?;
         fill(dataset, &unfinished, observer)?;
@@ -50,16 +57,18 @@ pub fn write_image_folder(
     written
 }
 
-/// Where the folder is before it is whole: beside it. One that a killed program has left is written over.
+/// Where the folder is before it is whole: beside it.
 fn unfinished(root: &Path) -> PathBuf {
     let name = root.file_name().unwrap_or_default().to_string_lossy();
     root.with_file_name(format!(".neuroinspect-unfinished-{name}"))
 }
 
+/// Refuses names that would not be read as they are written.
 fn check_names(dataset: &dyn ImageDataset, root: &Path) -> Result<()> {
     let names = dataset.class_names();
     for (class, name) in names.iter().enumerate() {
-        let reason = if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
+        let unfit = name.starts_with('.') || name.contains(['/', '\\']) || !is_plain(name);
+        let reason = if unfit {
             "cannot be the name of a folder that is read again; give the class another name"
         } else if names[..class].contains(name) {
             "would hold two classes of that name; give one another name"
@@ -72,7 +81,20 @@ fn check_names(dataset: &dyn ImageDataset, root: &Path) -> Result<()> {
             reason: reason.to_owned(),
         });
     }
-    Ok(())
+    match dataset.group_names().iter().find(|name| !is_plain(name)) {
+        Some(name) => Err(CoreError::InvalidOption {
+            option: "name of a group",
+            value: format!("{name:?}"),
+            expected: "letters, without blanks around them, tabs or line breaks",
+        }
+        .into()),
+        None => Ok(()),
+    }
+}
+
+/// Whether a name can stand in a line between tabs.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.trim() == name && !name.contains(char::is_control)
 }
 
 fn fill(dataset: &dyn ImageDataset, root: &Path, observer: &mut dyn Observer) -> Result<()> {

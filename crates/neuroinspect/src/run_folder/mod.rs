@@ -56,6 +56,8 @@ pub struct RunFolder {
 impl RunFolder {
     /// Usual name of the file of an edit that a report is about.
     pub const EDIT_FILE: &str = "report-edit.safetensors";
+    /// Name of the folder, within this one, that a training is kept in.
+    pub(crate) const TRAINING: &str = "training";
 
     /// Makes the folder if it is missing, tries to write into it, and holds it until the value, and
     /// each [`PictureFolder`] of it, is dropped or the process ends, in whichever way.
@@ -92,10 +94,8 @@ impl RunFolder {
         let pictures = self.join(pictures::FOLDER);
         let of_commands = fs::read_dir(&pictures).into_iter().flatten();
         let of_commands = of_commands.flatten().map(|entry| entry.path());
-        for folder in [self.path.clone(), self.join(NeuronPicture::FOLDER)]
-            .into_iter()
-            .chain(of_commands)
-        {
+        let own = ["", NeuronPicture::FOLDER, Self::TRAINING].map(|name| self.join(name));
+        for folder in own.into_iter().chain(of_commands) {
             let _ = remove_from(&folder, is_unfinished);
         }
     }
@@ -174,7 +174,7 @@ fn remove(path: &Path) -> Result<()> {
 }
 
 /// Removes the files of a folder whose names are to go, where the folder is there.
-fn remove_from(folder: &Path, goes: impl Fn(&str) -> bool) -> Result<()> {
+pub(crate) fn remove_from(folder: &Path, goes: impl Fn(&str) -> bool) -> Result<()> {
     let refuse = |source| Error::Remove {
         path: folder.to_owned(),
         source,
@@ -195,7 +195,7 @@ fn remove_from(folder: &Path, goes: impl Fn(&str) -> bool) -> Result<()> {
 /// What tells this program from others and from other builds of it, which may compute in another way
 /// though their version is the same: path, length and time of change of its file, as they were when
 /// this was first asked. `None` when it cannot be told.
-fn program_state() -> Option<String> {
+pub(crate) fn program_state() -> Option<String> {
     static STATE: OnceLock<Option<String>> = OnceLock::new();
     let state = || {
         let path = env::current_exe().ok()?;

@@ -1,0 +1,198 @@
+//! `train`: a network, or its decision layer alone.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use neuroinspect::{
+    ImageSource,
+    burn::tensor::Device,
+    core::{Classifier, Metrics, Seed, Split, io::sha256_of_file, is_cancellation},
+    datasets::{ImageDataset, ImageFolder},
+    editing::percent,
+    models::{
+        Checkpoint, GraphClassifier, LoadConfig, PretrainedClassifier, Strictness, init_classifier,
+        load_classifier,
+    },
+    report::{Run, Schema, Timing},
+    training::{Epoch, Training},
+};
+use serde::Serialize;
+
+use crate::{
+    args::{Common, TrainArgs},
+    console::{Console, warn},
+    exit::Exit,
+    images,
+    options::Options,
+    output::{self, print},
+    record,
+};
+
+const SCHEMA: Schema = Schema::new("neuroinspect.training", 1);
+const RECORD_FILE: &str = "training.json";
+const WEIGHTS_FILE: &str = "model.safetensors";
+/// Share of the images that are validated on, where no others are given.
+const HELD_OUT: f64 = 0.1;
+
+/// `training.json`.
+#[derive(Serialize)]
+struct Record<'a> {
+    class_names: &'a [String],
+    /// Names of the groups, where validation images have groups.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    group_names: &'a [String],
+    training_images: usize,
+    validation_images: usize,
+    /// What each epoch came to.
+    epochs: &'a [Epoch],
+    /// The epoch that was kept, from 1.
+    kept: usize,
+    /// SHA-256 of the file of weights.
+    weights_sha256: String,
+    /// How it was made.
+    run: Run,
+}
+
+pub(crate) fn run(common: &Common, options: &Options, args: &TrainArgs) -> Result<Exit> {
+    let config = options.training(args)?;
+    let data = images::folder(&args.data.data, &args.data.reading)?;
+    let other = args.validation.as_deref();
+    let other = other.map(|path| images::training_folder(path, &args.data.reading, &data));
+    let other = other.transpose()?;
+    let (train, validation) = match &other {
+        Some(other) => (all(&data), all(other)),
+        None => held_out(&data, config.seed)?,
+    };
+    let folder = output::open_folder(common)?;
+    let device = common.device.open()?;
+    let validated: &ImageFolder = other.as_ref().unwrap_or(&data);
+    let training = Training {
+        model: network(args, options, data.class_names().len(), &device)?,
+        train: ImageSource {
+            dataset: &data,
+            indices: &train,
+        },
+        validation: ImageSource {
+            dataset: validated,
+            indices: &validation,
+        },
+        config,
+    };
+    let mut run = record::run(common, options, training.model.name(), data.name());
+    record::add(&mut run, "input", training.model.input())?;
+    record::add(&mut run, "training", &training.config)?;
+
+    let start = Instant::now();
+    let mut console = Console::start(common.quiet)?;
+    let [classes, groups] = [data.class_names(), validated.group_names()];
+    let mut tell = |epoch: &Epoch| warn(line(epoch, classes, groups));
+    let trained = match folder.train(training, common.device, &mut tell, &mut console) {
+        Err(error) if is_cancellation(&error) => {
+            console.clear();
+            return Ok(Exit::Stopped);
+        }
+        trained => trained?,
+    };
+    console.clear();
+    if let Some(step) = trained.resumed_at {
+        warn(format_args!(
+            "an earlier run of this training was taken up after step {step}"
+        ));
+    }
+    run.timings.push(Timing {
+        stage: "training".to_owned(),
+        seconds: start.elapsed().as_secs_f64(),
+    });
+    let weights = folder.join(WEIGHTS_FILE);
+    trained.model.save(&weights)?;
+    let record = Record {
+        class_names: classes,
+        group_names: groups,
+        training_images: train.len(),
+        validation_images: validation.len(),
+        epochs: &trained.epochs,
+        kept: trained.kept,
+        weights_sha256: sha256_of_file(&weights)?,
+        run,
+    };
+    folder.write_json(RECORD_FILE, SCHEMA, &record)?;
+    print(common.json, SCHEMA, &record, |record| {
+        let kept = &record.epochs[record.kept - 1];
+        format!(
+            "kept {}\nwritten to {}\n",
+            line(kept, classes, groups),
+            weights.display()
+        )
+    })?;
+    Ok(Exit::Finished)
+}
+
+/// An epoch in a line.
+fn line(epoch: &Epoch, classes: &[String], groups: &[String]) -> String {
+    let Epoch {
+        epoch,
+        loss,
+        validation,
+    } = epoch;
+    let Metrics {
+        accuracy,
+        worst_class,
+        worst_class_accuracy,
+        worst_group,
+        worst_group_accuracy,
+        ..
+    } = validation;
+    let mut text = format!(
+        "epoch {epoch}: loss {loss:.4}, accuracy {}, worst class {} ({})",
+        percent(*accuracy),
+        classes[worst_class.0],
+        percent(*worst_class_accuracy),
+    );
+    if let (Some(group), Some(accuracy)) = (worst_group, worst_group_accuracy) {
+        text += &format!(", worst group {} ({})", groups[*group], percent(*accuracy));
+    }
+    text
+}
+
+fn all(dataset: &dyn ImageDataset) -> Vec<usize> {
+    (0..dataset.samples().len()).collect()
+}
+
+/// Images to train on and to validate on, class by class.
+fn held_out(data: &ImageFolder, seed: Seed) -> Result<(Vec<usize>, Vec<usize>)> {
+    let labels: Vec<_> = data.samples().iter().map(|sample| sample.label).collect();
+    let parts = [("train", 1.0 - HELD_OUT), ("validation", HELD_OUT)];
+    let split = Split::stratified(&labels, &parts, seed)?;
+    Ok((split.samples_of("train")?, split.samples_of("validation")?))
+}
+
+/// The network to begin with, for a number of classes.
+fn network(
+    args: &TrainArgs,
+    options: &Options,
+    classes: usize,
+    device: &Device,
+) -> Result<GraphClassifier> {
+    device.seed(options.seed.0);
+    let input = options.input(args.input.as_deref())?;
+    let mut model = init_classifier(&args.model, classes, device)?;
+    let Some(weights) = &args.weights else {
+        return Ok(match input {
+            Some(input) => model.with_input(input)?,
+            None => model,
+        });
+    };
+    // As it is, with as many classes as it has: here it is found out whether all of it fits.
+    let config = LoadConfig {
+        input,
+        ..LoadConfig::default()
+    };
+    let loaded = load_classifier(&args.model, weights, &config, device)?.model;
+    model = model.with_input(loaded.input().clone())?;
+    // Of another number of classes, all but the decision layer.
+    let report = model.load(&Checkpoint::open(weights)?, Strictness::Partial)?;
+    if !report.is_complete() {
+        warn(&report);
+    }
+    Ok(model)
+}
