@@ -273,7 +273,7 @@ impl Recipe {
     ///
     /// # Errors
     ///
-    /// [`Error::Json`] when it cannot be written as JSON.
+    /// [`Error::Json`](crate::Error::Json) when it cannot be written as JSON.
     pub fn sha256(&self) -> Result<String> {
         Ok(sha256_of_bytes(&serde_json::to_vec(&(VERSION, self))?))
     }
