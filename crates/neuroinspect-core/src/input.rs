@@ -1,6 +1,7 @@
 //! Which pixels a model wants to see.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -20,8 +21,9 @@ use crate::{Error, Result};
 ///     .with_interpolation(Interpolation::Bicubic);
 /// assert_eq!(spec.size, 224);
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(prefix = "with_", generate = false)]
 pub struct InputSpec {
     /// Side `S` of the square input, in pixels.
     pub size: usize,
@@ -30,8 +32,10 @@ pub struct InputSpec {
     /// Standard deviation per channel, divided by.
     pub std: [f32; 3],
     /// How an image of another size is brought to `S x S`.
+    #[setters(generate)]
     pub resize: ResizeRule,
     /// The resampling filter, antialiased as in PIL.
+    #[setters(generate)]
     pub interpolation: Interpolation,
 }
 
@@ -92,18 +96,6 @@ impl InputSpec {
     pub fn with_normalization(mut self, mean: [f32; 3], std: [f32; 3]) -> Self {
         self.mean = mean;
         self.std = std;
-        self
-    }
-
-    /// Sets the resize rule.
-    pub fn with_resize(mut self, resize: ResizeRule) -> Self {
-        self.resize = resize;
-        self
-    }
-
-    /// Sets the resampling filter.
-    pub fn with_interpolation(mut self, interpolation: Interpolation) -> Self {
-        self.interpolation = interpolation;
         self
     }
 

@@ -1,13 +1,15 @@
 //! Options of explanation and ranking.
 
+use derive_setters::Setters;
 use neuroinspect_core::check_option;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
 
 /// Options of an [`Explainer`](crate::Explainer): the objective of Eq. 1 and its descent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_", generate = false)]
 pub struct CounterfactualConfig {
     /// Weight of `|w|_1`; the paper's 0.1.
     pub lambda1: f64,
@@ -23,10 +25,13 @@ pub struct CounterfactualConfig {
     /// closes by about `learning_rate / (1 - momentum) * |W_y - W_k|^2` a step. Mistakes of the
     /// networks in our tests flip within 100 steps; those that need ten times as many have logits
     /// no small change of features moves, or a penalty that outweighs the gradient.
+    #[setters(generate)]
     pub max_steps: usize,
     /// Whether the norms are divided by the number of neurons.
+    #[setters(generate)]
     pub penalty_scale: PenaltyScale,
     /// Samples on the device at a time; 1024. The result does not depend on it.
+    #[setters(generate)]
     pub batch_size: usize,
 }
 
@@ -70,28 +75,10 @@ impl CounterfactualConfig {
         self
     }
 
-    /// Sets what the norms are multiplied by.
-    pub fn with_penalty_scale(mut self, scale: PenaltyScale) -> Self {
-        self.penalty_scale = scale;
-        self
-    }
-
     /// Sets the step size and the momentum of the descent.
     pub fn with_descent(mut self, learning_rate: f64, momentum: f64) -> Self {
         self.learning_rate = learning_rate;
         self.momentum = momentum;
-        self
-    }
-
-    /// Sets the bound on steps.
-    pub fn with_max_steps(mut self, steps: usize) -> Self {
-        self.max_steps = steps;
-        self
-    }
-
-    /// Sets how many samples are on the device at a time.
-    pub fn with_batch_size(mut self, samples: usize) -> Self {
-        self.batch_size = samples;
         self
     }
 
@@ -120,8 +107,9 @@ impl CounterfactualConfig {
 }
 
 /// Options of [`rank`](crate::rank).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_")]
 pub struct RankingConfig {
     /// How many neurons of a sample vote in each direction; the K of prec@K; 5.
     pub top: usize,
@@ -183,36 +171,6 @@ impl RankingConfig {
     /// both lists left out of both.
     pub fn interactive() -> Self {
         Self::original().with_overlap(Overlap::Drop)
-    }
-
-    /// Sets how many neurons of a sample vote in each direction.
-    pub fn with_top(mut self, neurons: usize) -> Self {
-        self.top = neurons;
-        self
-    }
-
-    /// Sets the share of votes a neuron must exceed to be listed.
-    pub fn with_min_precision(mut self, share: f64) -> Self {
-        self.min_precision = share;
-        self
-    }
-
-    /// Sets the longest a list can be.
-    pub fn with_max_listed(mut self, neurons: usize) -> Self {
-        self.max_listed = neurons;
-        self
-    }
-
-    /// Sets what happens to a neuron that stands in both lists.
-    pub fn with_overlap(mut self, overlap: Overlap) -> Self {
-        self.overlap = overlap;
-        self
-    }
-
-    /// Sets which shifts vote.
-    pub fn with_votes(mut self, votes: Votes) -> Self {
-        self.votes = votes;
-        self
     }
 
     /// Checks every option.

@@ -12,6 +12,7 @@ use std::{
     thread::{self, Scope},
 };
 
+use derive_setters::Setters;
 use ndarray::{Array3, Array4, Axis};
 use neuroinspect_core::{InputSpec, with_causes};
 use serde::{Deserialize, Serialize};
@@ -22,8 +23,9 @@ use crate::{Error, ImageDataset, Result, preprocess};
 const MOST_WORKERS: usize = 256;
 
 /// How images are loaded. Which images come, and in which order, depends on none of the numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_")]
 pub struct LoaderConfig {
     /// Images in a batch; 64 by default.
     pub batch_size: usize,
@@ -62,30 +64,6 @@ impl Default for LoaderConfig {
 }
 
 impl LoaderConfig {
-    /// Sets the number of images in a batch.
-    pub fn with_batch_size(mut self, batch_size: usize) -> Self {
-        self.batch_size = batch_size;
-        self
-    }
-
-    /// Sets the number of decoding threads.
-    pub fn with_workers(mut self, workers: usize) -> Self {
-        self.workers = workers;
-        self
-    }
-
-    /// Sets the number of batches decoded ahead.
-    pub fn with_prefetch(mut self, prefetch: usize) -> Self {
-        self.prefetch = prefetch;
-        self
-    }
-
-    /// Sets what to do with an image that cannot be read or decoded.
-    pub fn with_on_corrupt(mut self, on_corrupt: OnCorrupt) -> Self {
-        self.on_corrupt = on_corrupt;
-        self
-    }
-
     /// Checks the options.
     ///
     /// # Errors

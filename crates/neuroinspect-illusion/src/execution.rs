@@ -1,5 +1,6 @@
 //! How pictures are computed.
 
+use derive_setters::Setters;
 use neuroinspect_core::check_option;
 use serde::{Deserialize, Serialize};
 
@@ -7,8 +8,9 @@ use crate::Result;
 
 /// How pictures are computed, which does not decide what they show: see [`Recipe`](crate::Recipe)
 /// for what does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_")]
 pub struct Execution {
     /// Pairs optimised at once; memory grows with it. Pictures do not depend on it, but for the
     /// last bits where a device's kernels sum in another order, and except under
@@ -42,30 +44,6 @@ impl Execution {
     /// The defaults.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Sets the number of pairs optimised at once.
-    pub fn with_batch_size(mut self, batch_size: usize) -> Self {
-        self.batch_size = batch_size;
-        self
-    }
-
-    /// Sets the steps between two points of the trace.
-    pub fn with_trace_every(mut self, steps: usize) -> Self {
-        self.trace_every = steps;
-        self
-    }
-
-    /// Sets the steps whose random geometry is made before they begin.
-    pub fn with_augmentations_ahead(mut self, steps: usize) -> Self {
-        self.augmentations_ahead = steps;
-        self
-    }
-
-    /// Sets the steps between two checkpoints of the batch under way.
-    pub fn with_checkpoint_every(mut self, steps: usize) -> Self {
-        self.checkpoint_every = steps;
-        self
     }
 
     /// Checks every option against its range.

@@ -1,5 +1,6 @@
 //! What decides a picture.
 
+use derive_setters::Setters;
 use neuroinspect_core::{Precision, Seed, check_option, io::sha256_of_bytes};
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +22,9 @@ use crate::{Augmentation, ImageParameter, Objective, Pair, Result};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_", strip_option)]
 pub struct Recipe {
     /// What is maximised. Default [`Objective::clip_illusion`] with the paper's weights.
     pub objective: Objective,
@@ -33,6 +35,7 @@ pub struct Recipe {
     /// Learning rate of AdamW at the first step. Default 9e-3.
     pub learning_rate: f64,
     /// AdamW's decay rates of the first and the second moment, in `[0, 1)`. Default (0.5, 0.99).
+    #[setters(skip)]
     pub betas: (f64, f64),
     /// AdamW's decoupled weight decay. Default 2e-4.
     pub weight_decay: f64,
@@ -55,8 +58,10 @@ pub struct Recipe {
     /// [`ImaginaryPart::Keep`].
     pub imaginary_part: ImaginaryPart,
     /// Standardised activation below which the mask is `mask_reduction`. Default 0.5.
+    #[setters(skip)]
     pub mask_threshold: f64,
     /// What the mask is where the neuron is not active, in `[0, 1]`; 0 blanks. Default 0.5.
+    #[setters(skip)]
     pub mask_reduction: f64,
     /// Side of the pictures in pixels, even and at most 4096. Default: the classifier's input size.
     /// Each network sees the picture resized to its own input size.
@@ -166,81 +171,9 @@ impl Recipe {
             })
     }
 
-    /// Sets the number of steps.
-    pub fn with_steps(mut self, steps: usize) -> Self {
-        self.steps = steps;
-        self
-    }
-
-    /// Sets the initial learning rate.
-    pub fn with_learning_rate(mut self, learning_rate: f64) -> Self {
-        self.learning_rate = learning_rate;
-        self
-    }
-
     /// Sets AdamW's decay rates.
     pub fn with_betas(mut self, first: f64, second: f64) -> Self {
         self.betas = (first, second);
-        self
-    }
-
-    /// Sets AdamW's weight decay.
-    pub fn with_weight_decay(mut self, weight_decay: f64) -> Self {
-        self.weight_decay = weight_decay;
-        self
-    }
-
-    /// Sets the share of the learning rate left at the end.
-    pub fn with_final_rate_factor(mut self, factor: f64) -> Self {
-        self.final_rate_factor = factor;
-        self
-    }
-
-    /// Sets what is maximised.
-    pub fn with_objective(mut self, objective: Objective) -> Self {
-        self.objective = objective;
-        self
-    }
-
-    /// Sets how the losses of a batch are joined.
-    pub fn with_coupling(mut self, coupling: Coupling) -> Self {
-        self.coupling = coupling;
-        self
-    }
-
-    /// Sets the random geometry.
-    pub fn with_augmentation(mut self, augmentation: Augmentation) -> Self {
-        self.augmentation = augmentation;
-        self
-    }
-
-    /// Sets how often the random geometry is drawn.
-    pub fn with_transform_draw(mut self, draw: TransformDraw) -> Self {
-        self.transform_draw = draw;
-        self
-    }
-
-    /// Sets the standard deviation of the smoothing offsets.
-    pub fn with_smoothing(mut self, std: f64) -> Self {
-        self.smoothing = std;
-        self
-    }
-
-    /// Sets what is optimised in place of the pixels.
-    pub fn with_parameter(mut self, parameter: ImageParameter) -> Self {
-        self.parameter = parameter;
-        self
-    }
-
-    /// Sets the standard deviation of the initial noise.
-    pub fn with_init_std(mut self, std: f64) -> Self {
-        self.init_std = Some(std);
-        self
-    }
-
-    /// Sets what becomes of the imaginary part of a given image's spectrum.
-    pub fn with_imaginary_part(mut self, imaginary_part: ImaginaryPart) -> Self {
-        self.imaginary_part = imaginary_part;
         self
     }
 
@@ -248,24 +181,6 @@ impl Recipe {
     pub fn with_mask(mut self, threshold: f64, reduction: f64) -> Self {
         self.mask_threshold = threshold;
         self.mask_reduction = reduction;
-        self
-    }
-
-    /// Sets the side of the pictures.
-    pub fn with_size(mut self, size: usize) -> Self {
-        self.size = Some(size);
-        self
-    }
-
-    /// Sets the number format the networks compute in.
-    pub fn with_precision(mut self, precision: Precision) -> Self {
-        self.precision = precision;
-        self
-    }
-
-    /// Sets the seed.
-    pub fn with_seed(mut self, seed: Seed) -> Self {
-        self.seed = seed;
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use derive_setters::Setters;
 use ndarray::{Array4, Axis};
 use neuroinspect_core::{Error as CoreError, Observer, Progress, io::sha256_of_bytes};
 
@@ -13,11 +14,14 @@ use crate::{
 const STAGE: &str = "visualizing";
 
 /// Which pictures are to be made, and how.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Setters)]
+#[setters(prefix = "with_")]
 pub struct Request {
     /// A picture is made of each.
+    #[setters(skip)]
     pub pairs: Vec<Pair>,
     /// What decides the pictures.
+    #[setters(skip)]
     pub recipe: Recipe,
     /// How they are computed.
     pub execution: Execution,
@@ -33,18 +37,6 @@ impl Request {
             recipe,
             ..Self::default()
         }
-    }
-
-    /// Sets how the pictures are computed.
-    pub fn with_execution(mut self, execution: Execution) -> Self {
-        self.execution = execution;
-        self
-    }
-
-    /// Sets what the optimisation starts from.
-    pub fn with_initial(mut self, initial: Initial) -> Self {
-        self.initial = initial;
-        self
     }
 
     /// The request for some of the pairs alone, each with what it starts from.

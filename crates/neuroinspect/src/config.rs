@@ -1,5 +1,6 @@
 //! Options of the three stages chained.
 
+use derive_setters::Setters;
 use neuroinspect_core::{Classifier, DecisionLayer, NeuronId, Seed, Silent};
 use neuroinspect_counterfactual::{CounterfactualConfig, RankingConfig};
 use neuroinspect_editing::EditConfig;
@@ -9,12 +10,14 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 
 /// Options of [`debug`](crate::debug()): those of each stage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_")]
 pub struct DebugConfig {
     /// Which neurons are edited. Default: the first five of the ranking.
     pub neurons: NeuronChoice,
     /// How many of them, from the first, are pictured. Default: all, `None`.
+    #[setters(strip_option)]
     pub pictures: Option<usize>,
     /// How mistakes are explained.
     pub counterfactual: CounterfactualConfig,
@@ -115,36 +118,6 @@ impl DebugConfig {
     /// The paper's options for every stage, five neurons.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Sets which neurons are edited.
-    pub fn with_neurons(mut self, neurons: NeuronChoice) -> Self {
-        self.neurons = neurons;
-        self
-    }
-
-    /// Sets how many of them, from the first, are pictured.
-    pub fn with_pictures(mut self, count: usize) -> Self {
-        self.pictures = Some(count);
-        self
-    }
-
-    /// Sets how the decision layer is edited.
-    pub fn with_editing(mut self, editing: EditConfig) -> Self {
-        self.editing = editing;
-        self
-    }
-
-    /// Sets what decides the pictures.
-    pub fn with_recipe(mut self, recipe: Recipe) -> Self {
-        self.recipe = recipe;
-        self
-    }
-
-    /// Sets how the pictures are computed.
-    pub fn with_execution(mut self, execution: Execution) -> Self {
-        self.execution = execution;
-        self
     }
 
     /// Checks every option of every stage. The [neurons](NeuronChoice::check) need a layer for it.

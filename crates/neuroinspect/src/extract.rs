@@ -3,6 +3,7 @@
 use std::fmt;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use derive_setters::Setters;
 use ndarray::{Array2, Array4};
 use neuroinspect_core::{
     ActivationTable, Classifier, Error as CoreError, FeatureTable, Observer, Precision, Progress,
@@ -15,11 +16,14 @@ use crate::{Error, Result};
 const STAGE: &str = "extracting features";
 
 /// Which activations are to be computed: of whom, on what, and how.
-#[derive(Clone)]
+#[derive(Clone, Setters)]
+#[setters(prefix = "with_", strip_option)]
 pub struct Extraction<'a> {
     /// The classifier. It is not changed: the work is done on an evaluation copy.
+    #[setters(skip)]
     pub classifier: &'a dyn Classifier,
     /// The images.
+    #[setters(skip)]
     pub dataset: &'a dyn ImageDataset,
     /// Which samples of the data set, in the order wanted; by default all.
     pub indices: Option<&'a [usize]>,
@@ -64,30 +68,6 @@ impl<'a> Extraction<'a> {
             precision: Precision::F32,
             loader: LoaderConfig::default(),
         }
-    }
-
-    /// Sets which samples, in the order wanted.
-    pub fn with_indices(mut self, indices: &'a [usize]) -> Self {
-        self.indices = Some(indices);
-        self
-    }
-
-    /// Sets the hash of the file of weights.
-    pub fn with_weights_sha256(mut self, sha256: &'a str) -> Self {
-        self.weights_sha256 = Some(sha256);
-        self
-    }
-
-    /// Sets the number format computed in.
-    pub fn with_precision(mut self, precision: Precision) -> Self {
-        self.precision = precision;
-        self
-    }
-
-    /// Sets how images are loaded.
-    pub fn with_loader(mut self, loader: LoaderConfig) -> Self {
-        self.loader = loader;
-        self
     }
 
     /// Where the activations of a layer come from.

@@ -2,6 +2,7 @@
 
 use std::{error::Error as StdError, fmt};
 
+use derive_setters::Setters;
 use neuroinspect_core::{Classifier, FeatureTable, Seed};
 #[cfg(feature = "datasets")]
 use neuroinspect_datasets::ImageDataset;
@@ -11,7 +12,8 @@ use neuroinspect_report::{ContextEffect, EditFile, Run, StageFailure};
 use crate::{GuideSource, PictureFolder};
 
 /// What is debugged, and what there is to debug it with.
-#[derive(Clone)]
+#[derive(Clone, Setters)]
+#[setters(prefix = "with_", generate = false, strip_option)]
 pub struct DebugInputs<'a> {
     /// The classifier. It is not changed: features and pictures are computed on copies.
     pub classifier: &'a dyn Classifier,
@@ -19,22 +21,28 @@ pub struct DebugInputs<'a> {
     pub table: &'a FeatureTable,
     /// What guides the pictures, if anything does: a [`Guide`](neuroinspect_illusion::Guide), or
     /// [`ClassTexts`](crate::ClassTexts) to embed only those that are pictured.
+    #[setters(generate)]
     pub guide: Option<&'a dyn GuideSource>,
     /// What the decision layer is edited on; without it, it is not edited.
+    #[setters(generate)]
     pub edit_data: Option<&'a EditData>,
     /// Where finished pictures are kept, and taken from when they were made before.
+    #[setters(generate)]
     pub pictures: Option<&'a PictureFolder>,
     /// The images that the table was computed from, to be shown in a report.
     #[cfg(feature = "datasets")]
     pub images: Option<ImageSource<'a>>,
     /// Where the edit will be written to, where it will: it stands in the findings.
+    #[setters(generate)]
     pub edit_file: Option<EditFile>,
     /// How each of `D` neurons answers to a context that was planted, where one was; empty
     /// otherwise.
+    #[setters(generate)]
     pub context_effects: &'a [ContextEffect],
     /// What failed before: the findings' failures begin with it.
     pub failures: Vec<StageFailure>,
     /// How the findings are made; the time of each stage is added.
+    #[setters(generate)]
     pub run: Run,
 }
 
@@ -72,24 +80,6 @@ impl<'a> DebugInputs<'a> {
         }
     }
 
-    /// Sets what guides the pictures.
-    pub fn with_guide(mut self, guide: &'a dyn GuideSource) -> Self {
-        self.guide = Some(guide);
-        self
-    }
-
-    /// Sets what the decision layer is edited on.
-    pub fn with_edit_data(mut self, edit_data: &'a EditData) -> Self {
-        self.edit_data = Some(edit_data);
-        self
-    }
-
-    /// Sets where finished pictures are kept.
-    pub fn with_pictures(mut self, pictures: &'a PictureFolder) -> Self {
-        self.pictures = Some(pictures);
-        self
-    }
-
     /// Sets the images that the table was computed from.
     #[cfg(feature = "datasets")]
     pub fn with_images(mut self, dataset: &'a dyn ImageDataset, indices: &'a [usize]) -> Self {
@@ -97,28 +87,10 @@ impl<'a> DebugInputs<'a> {
         self
     }
 
-    /// Sets where the edit will be written to.
-    pub fn with_edit_file(mut self, edit_file: EditFile) -> Self {
-        self.edit_file = Some(edit_file);
-        self
-    }
-
-    /// Sets how each neuron answers to a planted context.
-    pub fn with_context_effects(mut self, effects: &'a [ContextEffect]) -> Self {
-        self.context_effects = effects;
-        self
-    }
-
     /// Notes that something failed which a stage needed, such as data to edit on: the other stages
     /// go on without it.
     pub fn with_failure(mut self, stage: &str, error: &dyn StdError) -> Self {
         self.failures.push(StageFailure::of(stage, error));
-        self
-    }
-
-    /// Sets how the findings are made.
-    pub fn with_run(mut self, run: Run) -> Self {
-        self.run = run;
         self
     }
 }

@@ -1,13 +1,15 @@
 //! Which samples are corrupted how.
 
+use derive_setters::Setters;
 use neuroinspect_core::{Error as CoreError, Seed};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
 
 /// Makes a [`Corrupted`](super::Corrupted) data set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_")]
 pub struct CorruptedConfig {
     /// Share of every class's samples with the corruption of another class: 0.02. Nam et al. train at
     /// 0.005, 0.01, 0.02 and 0.05, and measure at 0.9, where with ten classes all corruptions are
@@ -44,24 +46,6 @@ impl Default for CorruptedConfig {
 }
 
 impl CorruptedConfig {
-    /// Sets the share of samples with the corruption of another class.
-    pub fn with_conflicting(mut self, share: f64) -> Self {
-        self.conflicting = share;
-        self
-    }
-
-    /// Sets what the groups tell apart.
-    pub fn with_groups(mut self, groups: CorruptionGroups) -> Self {
-        self.groups = groups;
-        self
-    }
-
-    /// Sets the seed.
-    pub fn with_seed(mut self, seed: Seed) -> Self {
-        self.seed = seed;
-        self
-    }
-
     /// Checks the options.
     ///
     /// # Errors

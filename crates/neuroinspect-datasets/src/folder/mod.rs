@@ -10,6 +10,7 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+use derive_setters::Setters;
 use image::{ImageFormat, RgbImage};
 use neuroinspect_core::ClassId;
 use serde::{Deserialize, Serialize};
@@ -23,16 +24,19 @@ use crate::{Error, ImageDataset, Result, Sample, fingerprint_of, open_image};
 const GROUPS_FILE: &str = "groups.tsv";
 
 /// How the classes of an [`ImageFolder`] are named and ordered.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_", generate = false, into, strip_option)]
 pub struct ImageFolderConfig {
     /// Name of the data set; the root's own name by default.
+    #[setters(generate)]
     pub name: Option<String>,
     /// A text file that names the classes; by default a class is called like its folder.
     ///
     /// Either one name a line, for the class folders in byte order of their names; or lines of
     /// `folder<TAB>name` or `index<TAB>folder<TAB>name`, in any order, where lines for folders that
     /// are not there do no harm.
+    #[setters(generate)]
     pub class_names_file: Option<PathBuf>,
     /// The classes of the model, in its order; by default the class folders in byte order.
     ///
@@ -42,18 +46,6 @@ pub struct ImageFolderConfig {
 }
 
 impl ImageFolderConfig {
-    /// Sets the name of the data set.
-    pub fn with_name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// Names the classes by a text file.
-    pub fn with_class_names_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.class_names_file = Some(path.into());
-        self
-    }
-
     /// Sets the classes of the model, in its order.
     pub fn with_class_order<S: Into<String>>(mut self, order: impl IntoIterator<Item = S>) -> Self {
         self.class_order = Some(order.into_iter().map(Into::into).collect());

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use derive_setters::Setters;
 use neuroinspect_core::Seed;
 use serde::{Deserialize, Serialize};
 
@@ -19,14 +20,16 @@ use crate::Result;
 /// config.validate()?;
 /// # Ok::<(), neuroinspect_datasets::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(prefix = "with_")]
 pub struct ScenesConfig {
     /// Side of a picture, in pixels: 32, and at least 16.
     pub size: usize,
     /// Number of scenes.
     pub samples: usize,
     /// The classes, in the order of their indices: circle, square, triangle, star, cross.
+    #[setters(into)]
     pub classes: Vec<Object>,
     /// The false correlation.
     pub planted: Planted,
@@ -128,42 +131,6 @@ impl ScenesConfig {
             split: Split::Captioned,
             ..Self::train()
         }
-    }
-
-    /// Sets the side of a picture, in pixels.
-    pub fn with_size(mut self, size: usize) -> Self {
-        self.size = size;
-        self
-    }
-
-    /// Sets the number of scenes.
-    pub fn with_samples(mut self, samples: usize) -> Self {
-        self.samples = samples;
-        self
-    }
-
-    /// Sets the classes.
-    pub fn with_classes(mut self, classes: impl Into<Vec<Object>>) -> Self {
-        self.classes = classes.into();
-        self
-    }
-
-    /// Sets the false correlation.
-    pub fn with_planted(mut self, planted: Planted) -> Self {
-        self.planted = planted;
-        self
-    }
-
-    /// Sets the split.
-    pub fn with_split(mut self, split: Split) -> Self {
-        self.split = split;
-        self
-    }
-
-    /// Sets the seed.
-    pub fn with_seed(mut self, seed: Seed) -> Self {
-        self.seed = seed;
-        self
     }
 
     /// Checks that such scenes can be drawn.

@@ -1,5 +1,6 @@
 //! Options of training.
 
+use derive_setters::Setters;
 use neuroinspect_core::{Seed, check_option};
 use serde::{Deserialize, Serialize};
 
@@ -61,8 +62,9 @@ pub enum Schedule {
 }
 
 /// Options of training a decision layer, whatever it is trained for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_")]
 pub struct TrainingConfig {
     /// Adam's learning rate; 1e-3.
     pub learning_rate: f64,
@@ -71,9 +73,11 @@ pub struct TrainingConfig {
     /// Samples a step; 128. The last batch of an epoch may be smaller.
     pub batch_size: usize,
     /// Most passes over the training samples; 20.
+    #[setters(skip)]
     pub epochs: usize,
     /// Stop after this many epochs without a better validation accuracy; 5. `None`: never. It is
     /// the accuracy over all samples whatever chooses the epoch. Not heeded under [`Keep::Last`].
+    #[setters(skip)]
     pub patience: Option<usize>,
     /// Which epoch's layer is kept; the last.
     pub keep: Keep,
@@ -106,58 +110,10 @@ impl Default for TrainingConfig {
 }
 
 impl TrainingConfig {
-    /// Sets Adam's learning rate.
-    pub fn with_learning_rate(mut self, rate: f64) -> Self {
-        self.learning_rate = rate;
-        self
-    }
-
-    /// Sets Adam's L2 weight decay.
-    pub fn with_weight_decay(mut self, decay: f64) -> Self {
-        self.weight_decay = decay;
-        self
-    }
-
-    /// Sets the number of samples a step.
-    pub fn with_batch_size(mut self, samples: usize) -> Self {
-        self.batch_size = samples;
-        self
-    }
-
     /// Sets the most passes, and after how many without a better accuracy to stop.
     pub fn with_epochs(mut self, epochs: usize, patience: Option<usize>) -> Self {
         self.epochs = epochs;
         self.patience = patience;
-        self
-    }
-
-    /// Sets which epoch's layer is kept.
-    pub fn with_keep(mut self, keep: Keep) -> Self {
-        self.keep = keep;
-        self
-    }
-
-    /// Sets which of several equally good epochs is kept.
-    pub fn with_ties(mut self, ties: Ties) -> Self {
-        self.ties = ties;
-        self
-    }
-
-    /// Sets how many of the first epochs are not kept.
-    pub fn with_skipped_epochs(mut self, epochs: usize) -> Self {
-        self.skipped_epochs = epochs;
-        self
-    }
-
-    /// Sets how the learning rate goes.
-    pub fn with_schedule(mut self, schedule: Schedule) -> Self {
-        self.schedule = schedule;
-        self
-    }
-
-    /// Sets the seed of the order of samples.
-    pub fn with_seed(mut self, seed: Seed) -> Self {
-        self.seed = seed;
         self
     }
 

@@ -62,6 +62,7 @@ use std::{
 };
 
 use burn::tensor::{Device, TensorData};
+use derive_setters::Setters;
 use neuroinspect_core::{InputSpec, Precision, ResizeRule, io::open_regular, io::sha256_of_bytes};
 use prost::{Message as _, bytes::Bytes};
 use serde::{Deserialize, Serialize};
@@ -76,37 +77,22 @@ use proto::{GraphProto, ModelProto, ValueInfo};
 use tensors::Beside;
 
 /// How an ONNX file is read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_", strip_option)]
 pub struct OnnxConfig {
     /// Side of the images in pixels, for a file that leaves it free.
     pub size: Option<usize>,
     /// Name of the decision layer's node, if not that of the linear layer before the output.
+    #[setters(into)]
     pub decision_layer: Option<String>,
     /// Name of a node whose value is the map, `[N, C, h, w]`, `[N, h, w, C]` or the tokens `[N, T, C]`, of as
     /// many channels as there are features, if not that of what the pooling before the features reads.
+    #[setters(into)]
     pub map: Option<String>,
 }
 
 impl OnnxConfig {
-    /// Sets the side of the images.
-    pub fn with_size(mut self, size: usize) -> Self {
-        self.size = Some(size);
-        self
-    }
-
-    /// Sets the decision layer.
-    pub fn with_decision_layer(mut self, node: impl Into<String>) -> Self {
-        self.decision_layer = Some(node.into());
-        self
-    }
-
-    /// Sets the map.
-    pub fn with_map(mut self, node: impl Into<String>) -> Self {
-        self.map = Some(node.into());
-        self
-    }
-
     /// Checks the options.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! From class texts to class embeddings, and from those to predictions.
 
 use burn::tensor::Tensor;
+use derive_setters::Setters;
 use neuroinspect_core::{ClassId, Error as CoreError, ImageTextEncoder, Precision};
 use serde::{Deserialize, Serialize};
 
@@ -8,8 +9,9 @@ use super::PromptTemplates;
 use crate::Result;
 
 /// How [`class_embeddings`] makes its means.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(default)]
+#[setters(prefix = "with_")]
 pub struct ClassEmbeddingConfig {
     /// Most prompts embedded at once; at least 1. Default 256.
     pub batch_size: usize,
@@ -38,18 +40,6 @@ impl Default for ClassEmbeddingConfig {
 }
 
 impl ClassEmbeddingConfig {
-    /// Sets the number of prompts embedded at once.
-    pub fn with_batch_size(mut self, batch_size: usize) -> Self {
-        self.batch_size = batch_size;
-        self
-    }
-
-    /// Sets whether the means are brought to unit length.
-    pub fn with_mean_norm(mut self, mean_norm: MeanNorm) -> Self {
-        self.mean_norm = mean_norm;
-        self
-    }
-
     /// Checks the options.
     ///
     /// # Errors

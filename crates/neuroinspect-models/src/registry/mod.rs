@@ -5,6 +5,7 @@ mod table;
 use std::path::Path;
 
 use burn::tensor::Device;
+use derive_setters::Setters;
 use neuroinspect_core::{InputSpec, Precision, nearest_name};
 use serde::{Deserialize, Serialize};
 
@@ -50,8 +51,9 @@ pub struct ModelTag {
 }
 
 /// How to load a classifier.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_", strip_option)]
 pub struct LoadConfig {
     /// What to do about weights that do not fit; strict by default.
     pub strictness: Strictness,
@@ -63,6 +65,7 @@ pub struct LoadConfig {
     pub input: Option<InputSpec>,
     /// The layer that shows where in the image the neurons are active, if not the one that the family
     /// has ([`GraphClassifier::with_map`]).
+    #[setters(into)]
     pub map: Option<String>,
     /// The number format of the weights, to which they are rounded; what is saved is `f32` in any case. In
     /// another format than `f32` the model is a copy for evaluation, on the device without autodiff, and is
@@ -71,36 +74,6 @@ pub struct LoadConfig {
 }
 
 impl LoadConfig {
-    /// Sets what to do about weights that do not fit.
-    pub fn with_strictness(mut self, strictness: Strictness) -> Self {
-        self.strictness = strictness;
-        self
-    }
-
-    /// Sets the number of classes the checkpoint must have.
-    pub fn with_classes(mut self, classes: usize) -> Self {
-        self.classes = Some(classes);
-        self
-    }
-
-    /// Sets the pixels the model wants to see.
-    pub fn with_input(mut self, input: InputSpec) -> Self {
-        self.input = Some(input);
-        self
-    }
-
-    /// Sets the layer that shows where in the image the neurons are active.
-    pub fn with_map(mut self, layer: impl Into<String>) -> Self {
-        self.map = Some(layer.into());
-        self
-    }
-
-    /// Sets the number format of the weights.
-    pub fn with_precision(mut self, precision: Precision) -> Self {
-        self.precision = precision;
-        self
-    }
-
     /// Checks the options.
     ///
     /// # Errors

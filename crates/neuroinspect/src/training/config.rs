@@ -6,6 +6,7 @@ use burn_optim::{
     AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig, decay::WeightDecayConfig,
     momentum::MomentumConfig,
 };
+use derive_setters::Setters;
 use neuroinspect_core::{Error as CoreError, Seed, check_option};
 use neuroinspect_editing::Keep;
 use serde::{Deserialize, Serialize};
@@ -67,18 +68,23 @@ pub struct Augmentation {
 }
 
 /// How a network is trained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_")]
 pub struct TrainConfig {
     /// What of the network is trained; all of it.
     pub part: TrainedPart,
     /// How gradients become steps; AdamW.
+    #[setters(skip)]
     pub optimizer: Optimizer,
     /// Learning rate; 1e-3.
+    #[setters(skip)]
     pub learning_rate: f64,
     /// How the learning rate goes; a tenth of all steps up, and down to 0 along a cosine.
+    #[setters(skip)]
     pub schedule: RateSchedule,
     /// Weight decay of all parameters; 0.
+    #[setters(skip)]
     pub weight_decay: f64,
     /// Images a step; 64. The last batch of an epoch may be smaller.
     pub batch_size: usize,
@@ -156,12 +162,6 @@ impl TrainConfig {
         }
     }
 
-    /// Sets what of the network is trained.
-    pub fn with_part(mut self, part: TrainedPart) -> Self {
-        self.part = part;
-        self
-    }
-
     /// Sets how gradients become steps, and the weight decay.
     pub fn with_optimizer(mut self, optimizer: Optimizer, weight_decay: f64) -> Self {
         self.optimizer = optimizer;
@@ -173,36 +173,6 @@ impl TrainConfig {
     pub fn with_learning_rate(mut self, rate: f64, schedule: RateSchedule) -> Self {
         self.learning_rate = rate;
         self.schedule = schedule;
-        self
-    }
-
-    /// Sets the number of images a step.
-    pub fn with_batch_size(mut self, images: usize) -> Self {
-        self.batch_size = images;
-        self
-    }
-
-    /// Sets the number of passes over the training images.
-    pub fn with_epochs(mut self, epochs: usize) -> Self {
-        self.epochs = epochs;
-        self
-    }
-
-    /// Sets how training images are changed.
-    pub fn with_augmentation(mut self, augmentation: Augmentation) -> Self {
-        self.augmentation = augmentation;
-        self
-    }
-
-    /// Sets which epoch's weights are kept.
-    pub fn with_keep(mut self, keep: Keep) -> Self {
-        self.keep = keep;
-        self
-    }
-
-    /// Sets the seed.
-    pub fn with_seed(mut self, seed: Seed) -> Self {
-        self.seed = seed;
         self
     }
 

@@ -1,5 +1,6 @@
 //! Options of the ratio edit.
 
+use derive_setters::Setters;
 use neuroinspect_core::{ClassId, check_option};
 use serde::{Deserialize, Serialize};
 
@@ -84,14 +85,17 @@ pub enum RatioNorm {
 /// | [`code_waterbirds`](Self::code_waterbirds) | 0.01 | 1 | 5e-5 | 32 | 1e-4 | constant | best worst class, later among equals, not the first |
 /// | [`paper_metashift`](Self::paper_metashift) | 1 | 1 | 1e-3 | 16 | 0 | warm-up | most accurate |
 /// | [`code_metashift`](Self::code_metashift) | 1 | 1 | 1e-3 | 16 | 0 | the original's walk | most accurate, later among equals, not the first two |
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_")]
 pub struct EditConfig {
     /// The probability ratio to be reached; automatic.
     pub target: Target,
     /// One ratio for all neurons together, or one for each; together.
+    #[setters(skip)]
     pub ratio_form: RatioForm,
     /// The norm of the penalty; the paper's.
+    #[setters(skip)]
     pub ratio_norm: RatioNorm,
     /// Weight of the penalty; the paper's 0.01. At 0 the layer is merely trained again. When it is
     /// far too large, the cheapest way to the target is to be certain of the class whatever the
@@ -192,28 +196,10 @@ impl EditConfig {
         paper.with_training(training.with_batch_size(16).with_epochs(20, None))
     }
 
-    /// Sets the probability ratio to be reached.
-    pub fn with_target(mut self, target: Target) -> Self {
-        self.target = target;
-        self
-    }
-
     /// Sets of what the ratio is taken, and the norm of its distances from the target.
     pub fn with_ratio(mut self, form: RatioForm, norm: RatioNorm) -> Self {
         self.ratio_form = form;
         self.ratio_norm = norm;
-        self
-    }
-
-    /// Sets the weight of the penalty.
-    pub fn with_lambda3(mut self, weight: f64) -> Self {
-        self.lambda3 = weight;
-        self
-    }
-
-    /// Sets how it is trained.
-    pub fn with_training(mut self, training: TrainingConfig) -> Self {
-        self.training = training;
         self
     }
 

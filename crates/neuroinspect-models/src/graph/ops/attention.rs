@@ -4,6 +4,7 @@ use burn::{
     nn::Initializer,
     tensor::{Tensor, module::attention, ops::AttentionModuleOptions},
 };
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use super::{linear::affine, tokens, value};
@@ -13,10 +14,12 @@ use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters};
 ///
 /// Parameters as PyTorch's `MultiheadAttention` has them: `in_proj_weight` `[3 W, W]` (query, key and
 /// value stacked), `in_proj_bias` `[3 W]` where they have one, `out_proj.weight` `[W, W]`, `out_proj.bias` `[W]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(prefix = "with_")]
 pub struct Attention {
     /// Number of heads, a divisor of the width.
+    #[setters(skip)]
     pub heads: usize,
     /// Whether a token sees only itself and those before it.
     pub causal: bool,
@@ -24,6 +27,7 @@ pub struct Attention {
     pub bias: bool,
     /// How many tokens, counted from the first, ask; all where there is none. The value then has as
     /// many.
+    #[setters(skip)]
     pub queries: Option<usize>,
 }
 
@@ -36,18 +40,6 @@ impl Attention {
             bias: true,
             queries: None,
         }
-    }
-
-    /// Sets whether a token sees only itself and those before it.
-    pub fn with_causal(mut self, causal: bool) -> Self {
-        self.causal = causal;
-        self
-    }
-
-    /// Sets whether query, key and value have a bias.
-    pub fn with_bias(mut self, bias: bool) -> Self {
-        self.bias = bias;
-        self
     }
 }
 

@@ -1,6 +1,7 @@
 //! Convolution.
 
 use burn::tensor::{Tensor, module::conv2d, ops::ConvOptions};
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use super::{map, product, sum, value};
@@ -81,8 +82,9 @@ pub(super) fn positions(
 ///
 /// Parameters: `weight` `[channels, C / groups, kernel, kernel]`, and `bias` `[channels]` where it has
 /// one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(prefix = "with_", generate = false)]
 pub struct Conv2d {
     /// Channels of its value.
     pub channels: usize,
@@ -91,12 +93,15 @@ pub struct Conv2d {
     /// Pixels between windows.
     pub stride: [usize; 2],
     /// Zeros around the map.
+    #[setters(generate)]
     pub padding: Padding,
     /// Pixels between a window's weights.
     pub dilation: [usize; 2],
     /// Into how many groups the channels are divided.
+    #[setters(generate)]
     pub groups: usize,
     /// Whether it has a bias.
+    #[setters(generate)]
     pub bias: bool,
 }
 
@@ -120,27 +125,9 @@ impl Conv2d {
         self
     }
 
-    /// Sets the padding.
-    pub fn with_padding(mut self, padding: Padding) -> Self {
-        self.padding = padding;
-        self
-    }
-
     /// Sets the pixels between a window's weights.
     pub fn with_dilation(mut self, dilation: usize) -> Self {
         self.dilation = [dilation; 2];
-        self
-    }
-
-    /// Sets the number of groups.
-    pub fn with_groups(mut self, groups: usize) -> Self {
-        self.groups = groups;
-        self
-    }
-
-    /// Sets whether there is a bias.
-    pub fn with_bias(mut self, bias: bool) -> Self {
-        self.bias = bias;
         self
     }
 
