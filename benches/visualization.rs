@@ -95,7 +95,7 @@ impl Bench {
                 class: ClassId(3 + 17 * index),
             })
             .collect();
-        let recipe = Recipe::new()
+        let recipe = Recipe::default()
             .with_steps(steps)
             .with_precision(self.precision);
         let execution = Execution::default().with_batch_size(batch);

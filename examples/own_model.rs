@@ -284,10 +284,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let square = table.class_by_name_or_index("square")?;
     let edit_data = EditData::new(train_table, table.clone(), Seed(0))?;
     let inputs = DebugInputs::new(&net, &table).with_edit_data(&edit_data);
-    let recipe = Recipe::new()
+    let recipe = Recipe::default()
         .with_steps(60)
         .with_augmentation(Augmentation::off());
-    let config = DebugConfig::new()
+    let config = DebugConfig::default()
         .with_neurons(NeuronChoice::Auto { count: 3 })
         .with_recipe(recipe);
     let findings = debug(&inputs, square, &config, &mut Silent)?;

@@ -115,7 +115,7 @@ fn features_and_pictures_agree_with_flex() {
         let features = classifier
             .activations(classifier.input().normalize(images))
             .features;
-        let recipe = Recipe::new()
+        let recipe = Recipe::default()
             .with_steps(4)
             .with_objective(Objective::without_clip(0.5))
             .with_augmentation(Augmentation::default());

@@ -93,7 +93,7 @@ fn mistaken(model: &GraphClassifier, table: &FeatureTable) -> ClassId {
 }
 
 fn config() -> DebugConfig {
-    DebugConfig::new().with_pictures(0).with_seed(Seed(0))
+    DebugConfig::default().with_pictures(0).with_seed(Seed(0))
 }
 
 #[test]

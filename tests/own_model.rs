@@ -82,10 +82,10 @@ fn a_model_in_training_is_debugged_as_it_is_in_evaluation_and_stays_as_it_was() 
             .into_iter()
             .find(|&class| !predicted.mistakes(class).unwrap().is_empty())
             .unwrap();
-        let recipe = Recipe::new()
+        let recipe = Recipe::default()
             .with_steps(20)
             .with_objective(Objective::without_clip(0.5));
-        let config = DebugConfig::new()
+        let config = DebugConfig::default()
             .with_neurons(NeuronChoice::Given(vec![NeuronId(1), NeuronId(4)]))
             .with_recipe(recipe);
         let findings = debug(&DebugInputs::new(&net, &table), class, &config, &mut Silent);

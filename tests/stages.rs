@@ -59,12 +59,12 @@ fn table(model: &GraphClassifier, labels: &[usize], seed: u64) -> FeatureTable {
 }
 
 fn config() -> DebugConfig {
-    let recipe = Recipe::new()
+    let recipe = Recipe::default()
         .with_steps(2)
         .with_size(16)
         .with_augmentation(Augmentation::off());
     let training = TrainingConfig::default().with_epochs(EPOCHS, None);
-    DebugConfig::new()
+    DebugConfig::default()
         .with_editing(EditConfig::default().with_training(training))
         .with_recipe(recipe)
 }
@@ -96,7 +96,7 @@ fn debug_dogs_each(
 fn findings_are_handed_over_as_they_grow() {
     let config = config()
         .with_neurons(NeuronChoice::Auto { count: 5 })
-        .with_execution(Execution::new().with_batch_size(2));
+        .with_execution(Execution::default().with_batch_size(2));
     let mut seen = Vec::new();
     let mut keep = |findings: &Findings| {
         assert!(findings.interrupted, "the work is not done");
@@ -176,7 +176,7 @@ fn pictures_of_a_vision_transformer_have_masks() {
         neuron: NeuronId(7),
         class: ClassId(1),
     };
-    let recipe = Recipe::new()
+    let recipe = Recipe::default()
         .with_steps(2)
         .with_objective(Objective::without_clip(0.5));
     let networks = Networks::of(&vit, None).unwrap();
@@ -251,7 +251,7 @@ fn options_and_neurons_are_checked_before_anything_is_done() {
         ),
         (config().with_editing(editing), "target = 0.5"),
         (
-            config().with_recipe(Recipe::new().with_steps(0)),
+            config().with_recipe(Recipe::default().with_steps(0)),
             "steps = 0",
         ),
     ] {

@@ -50,11 +50,11 @@ fn debugged(stop: Option<usize>) -> (BTreeMap<PathBuf, Vec<u8>>, Findings) {
     let class = mistaken(&model, table);
     let data = EditData::of_parts(table.clone(), table.clone(), table.clone()).unwrap();
     let training = TrainingConfig::default().with_epochs(2, None);
-    let config = DebugConfig::new()
+    let config = DebugConfig::default()
         .with_neurons(NeuronChoice::Given((0..5).map(NeuronId).collect()))
         .with_editing(EditConfig::default().with_training(training))
         .with_recipe(recipe().with_augmentation(Augmentation::off()))
-        .with_execution(Execution::new().with_batch_size(2));
+        .with_execution(Execution::default().with_batch_size(2));
 
     let out = root.path().join("out");
     let mut findings = None;
@@ -142,10 +142,10 @@ fn a_run_decodes_a_real_image_once() {
     let table = &extracted.table;
     let class = mistaken(&model, table);
     counting.decoded.lock().unwrap().clear();
-    let config = DebugConfig::new()
+    let config = DebugConfig::default()
         .with_neurons(NeuronChoice::Given((0..3).map(NeuronId).collect()))
         .with_recipe(recipe())
-        .with_execution(Execution::new().with_batch_size(1));
+        .with_execution(Execution::default().with_batch_size(1));
     let inputs = DebugInputs::new(&model, table).with_images(&counting, &extracted.indices);
     let folder = RunFolder::open(root.path().join("out"), None).unwrap();
     folder.debug(&inputs, class, &config, &mut Silent).unwrap();
@@ -194,7 +194,7 @@ fn an_earlier_runs_findings_are_cleared_when_there_are_others() {
     let dataset = images(&root.path().join("images"));
     let extracted = extract_features(&Extraction::new(&model, &dataset), &mut Silent).unwrap();
     let inputs = DebugInputs::new(&model, &extracted.table);
-    let config = DebugConfig::new().with_pictures(0);
+    let config = DebugConfig::default().with_pictures(0);
 
     // Nothing is lost to a run that has nothing to put in its place.
     let error = folder.debug(&inputs, ClassId(9), &config, &mut Silent);

@@ -61,7 +61,7 @@ pub(crate) fn images(root: &Path) -> ImageFolder {
 pub(crate) const STEPS: usize = 4;
 
 pub(crate) fn recipe() -> Recipe {
-    Recipe::new()
+    Recipe::default()
         .with_objective(Objective::without_clip(0.5))
         .with_steps(STEPS)
 }

@@ -70,7 +70,7 @@ impl Pictures {
     }
 
     fn request(&self, count: usize) -> Request {
-        Request::new(pairs(count), recipe()).with_execution(Execution::new().with_batch_size(2))
+        Request::new(pairs(count), recipe()).with_execution(Execution::default().with_batch_size(2))
     }
 
     fn diverging_request(&self, count: usize) -> Request {

@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(ranking.top, 3);
         let editing = config.section("editing", EditConfig::default()).unwrap();
         assert_eq!(editing.training.epochs, 20);
-        let recipe = config.section("recipe", Recipe::new()).unwrap();
+        let recipe = config.section("recipe", Recipe::default()).unwrap();
         assert_eq!((recipe.steps, recipe.size), (300, Some(160)));
     }
 

@@ -180,7 +180,7 @@ impl Options {
     ) -> Result<(Recipe, Execution)> {
         let base = match args.objective {
             Some(ObjectiveName::Feature) => Recipe::feature_visualization(),
-            _ => Recipe::new(),
+            _ => Recipe::default(),
         };
         let mut recipe = self.recipe(base, precision)?;
         if let Some(objective) = self.objective(args, guided)? {
@@ -418,7 +418,7 @@ mod tests {
     #[test]
     fn objectives_are_those_of_the_recipes() {
         let ours = Objective::clip_illusion(CLASS_GAMMA, DOMAIN_EPS);
-        assert_eq!(ours, Recipe::new().objective);
+        assert_eq!(ours, Recipe::default().objective);
         assert_eq!(
             ours.without_guide(),
             Some(Objective::without_clip(CLASS_GAMMA))

@@ -41,11 +41,6 @@ impl Default for Execution {
 }
 
 impl Execution {
-    /// The defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Checks every option against its range.
     ///
     /// # Errors

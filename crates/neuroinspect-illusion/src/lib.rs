@@ -64,7 +64,7 @@
 //! let classes = classes_of_neuron(&net.decision_layer()?, neuron, 2)?;
 //! let pairs = classes.into_iter().map(|class| Pair { neuron, class });
 //!
-//! let recipe = Recipe::new()
+//! let recipe = Recipe::default()
 //!     .with_objective(Objective::without_clip(0.5))
 //!     .with_steps(5);
 //! let request = Request::new(pairs.collect::<Vec<_>>(), recipe);

@@ -86,7 +86,7 @@ mod tests {
     /// below. Ours is single precision: five steps of some ten roundings of numbers up to 2.
     #[test]
     fn steps_are_pytorchs() {
-        let recipe = Recipe::new().with_steps(5);
+        let recipe = Recipe::default().with_steps(5);
         let steps = [
             (
                 0.009,

@@ -13,12 +13,12 @@ use crate::{Augmentation, ImageParameter, Objective, Pair, Result};
 /// use neuroinspect_illusion::{Augmentation, Objective, Recipe};
 ///
 /// # fn main() -> neuroinspect_illusion::Result<()> {
-/// let recipe = Recipe::new()
+/// let recipe = Recipe::default()
 ///     .with_steps(300)
 ///     .with_objective(Objective::without_clip(0.5))
 ///     .with_augmentation(Augmentation::off());
 /// recipe.validate()?;
-/// assert_ne!(recipe.sha256()?, Recipe::new().sha256()?);
+/// assert_ne!(recipe.sha256()?, Recipe::default().sha256()?);
 /// # Ok(())
 /// # }
 /// ```
@@ -140,11 +140,6 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// The paper's recipe.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// The authors' code where it departs from the paper: images of a batch are coupled, and a
     /// given image loses the imaginary part of its spectrum.
     ///

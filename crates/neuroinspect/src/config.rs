@@ -115,11 +115,6 @@ impl Default for DebugConfig {
 }
 
 impl DebugConfig {
-    /// The paper's options for every stage, five neurons.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Checks every option of every stage. The [neurons](NeuronChoice::check) need a layer for it.
     ///
     /// # Errors

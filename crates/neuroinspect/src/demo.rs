@@ -159,7 +159,7 @@ impl Demo {
             .with_lambda3(1.0)
             .with_training(training);
         let recipe = Recipe::default().with_learning_rate(0.03).with_steps(400);
-        DebugConfig::new()
+        DebugConfig::default()
             .with_neurons(NeuronChoice::Listed)
             .with_pictures(5)
             .with_editing(editing)

@@ -41,7 +41,7 @@
 //! let inputs = DebugInputs::new(classifier, table)
 //!     .with_edit_data(&edit_data)
 //!     .with_images(&images, &seen.indices);
-//! let findings = debug(&inputs, class, &DebugConfig::new(), &mut Silent)?;
+//! let findings = debug(&inputs, class, &DebugConfig::default(), &mut Silent)?;
 //! for neuron in &findings.ranking.insufficient {
 //!     println!("neuron {} was too weak in {:.0} % of the mistakes", neuron.neuron, 100.0 * neuron.prec_at_k);
 //! }

@@ -359,7 +359,7 @@ mod tests {
             let expected = format!("{default} unless given");
             assert!(help.contains(&expected), "--{option}: {help}");
         };
-        let (recipe, execution) = (Recipe::new(), Execution::default());
+        let (recipe, execution) = (Recipe::default(), Execution::default());
         let (editing, loader) = (EditConfig::default(), LoaderConfig::default());
         described("iterations", &recipe.steps.to_string());
         described("picture-batch", &execution.batch_size.to_string());

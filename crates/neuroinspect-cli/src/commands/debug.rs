@@ -81,7 +81,7 @@ fn config(
 ) -> Result<DebugConfig> {
     let setup = &inputs.setup;
     let model = setup.loaded.model.as_ref();
-    let by_config = options.debug(DebugConfig::new())?;
+    let by_config = options.debug(DebugConfig::default())?;
     let neurons = (args.neurons.as_ref(), by_config.neurons);
     let (counterfactual, ranking) = options.explaining(false)?;
     let (recipe, execution) = options.illusion(&args.illusion, guided, setup.precision)?;

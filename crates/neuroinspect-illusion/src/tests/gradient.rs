@@ -84,7 +84,7 @@ fn check(recipe: &Recipe, from_images: bool) {
 }
 
 fn recipe() -> Recipe {
-    Recipe::new().with_size(12).with_steps(4)
+    Recipe::default().with_size(12).with_steps(4)
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn guided_networks(size: usize) -> Networks {
 }
 
 fn guided_recipe() -> Recipe {
-    Recipe::new().with_steps(12)
+    Recipe::default().with_steps(12)
 }
 
 fn plain_recipe() -> Recipe {
@@ -76,7 +76,7 @@ fn plain_recipe() -> Recipe {
 }
 
 fn request(pairs: impl Into<Vec<Pair>>, recipe: &Recipe) -> Request {
-    Request::new(pairs, recipe.clone()).with_execution(Execution::new().with_trace_every(4))
+    Request::new(pairs, recipe.clone()).with_execution(Execution::default().with_trace_every(4))
 }
 
 /// Pictures with a guide.

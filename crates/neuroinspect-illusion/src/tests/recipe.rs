@@ -15,7 +15,7 @@ fn assert_refused(name: &str, checked: Result<()>) {
 
 #[test]
 fn each_option_has_its_range() {
-    let good = Recipe::new();
+    let good = Recipe::default();
     for recipe in [
         good.clone(),
         Recipe::original(),
@@ -61,7 +61,7 @@ fn each_option_has_its_range() {
     for (name, recipe) in bad {
         assert_refused(name, recipe.validate());
     }
-    let good = Execution::new();
+    let good = Execution::default();
     good.validate().unwrap();
     assert_refused("batch_size", good.with_batch_size(0).validate());
     assert_refused("trace_every", good.with_trace_every(0).validate());
@@ -78,14 +78,14 @@ fn a_recipe_written_and_read_is_the_same() {
     assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
     // What is not said is the default, and what is not known is refused.
     let short: Recipe = serde_json::from_str(r#"{"steps": 300}"#).unwrap();
-    assert_eq!(short, Recipe::new().with_steps(300));
+    assert_eq!(short, Recipe::default().with_steps(300));
     assert!(serde_json::from_str::<Recipe>(r#"{"step": 300}"#).is_err());
 }
 
 /// Every part of a piece of work is in its hash, and nothing but its parts.
 #[test]
 fn a_hash_names_what_decides_a_picture() {
-    let recipe = Recipe::new();
+    let recipe = Recipe::default();
     let other = recipe.clone().with_seed(Seed(1));
     let [pair, other_pair] = pairs([(0, 1), (1, 0)]);
     let work = Work {
@@ -124,6 +124,9 @@ fn a_hash_names_what_decides_a_picture() {
         assert!(!hashes[..index].contains(hash), "{index}");
     }
     assert_eq!(hashes[0], work.sha256().unwrap());
-    assert_eq!(recipe.sha256().unwrap(), Recipe::new().sha256().unwrap());
+    assert_eq!(
+        recipe.sha256().unwrap(),
+        Recipe::default().sha256().unwrap()
+    );
     assert_ne!(recipe.sha256().unwrap(), other.sha256().unwrap());
 }

@@ -25,7 +25,7 @@ fn the_spectrum_is_read_as_by_the_original() {
     let reference = original();
     for size in [32, 64] {
         let name = |part: &str| format!("spectrum.{size}.{part}");
-        let pictures = Pictures::new(&Recipe::new(), &Initial::Noise, size, &device()).unwrap();
+        let pictures = Pictures::new(&Recipe::default(), &Initial::Noise, size, &device()).unwrap();
         let drawn = pictures.draw(reference.tensor(&name("param")));
         let images = values(drawn.images.clone());
         let gradient = pictures.pull_back(drawn, reference.tensor(&name("weight")));

@@ -17,7 +17,7 @@ use crate::{
 };
 
 fn pictures(initial: &Initial, size: usize) -> Pictures {
-    Pictures::new(&Recipe::new(), initial, size, &device()).unwrap()
+    Pictures::new(&Recipe::default(), initial, size, &device()).unwrap()
 }
 
 /// The definition, term by term, in double precision.
@@ -120,7 +120,7 @@ fn pull_backs_are_those_of_autodiff() {
                 ImaginaryPart::Drop,
             ),
         ] {
-            let recipe = Recipe::new()
+            let recipe = Recipe::default()
                 .with_parameter(parameter)
                 .with_imaginary_part(imaginary_part);
             let pictures = Pictures::new(&recipe, &initial, size, &device()).unwrap();
@@ -138,7 +138,7 @@ fn pull_backs_are_those_of_autodiff() {
 /// Black and white pixels are on the ends of the clamp, and not beyond: they can move.
 #[test]
 fn the_ends_of_the_clamp_pass_the_gradient() {
-    let recipe = Recipe::new().with_parameter(ImageParameter::Pixels);
+    let recipe = Recipe::default().with_parameter(ImageParameter::Pixels);
     let initial = Initial::Images(Array4::default((0, 0, 0, 0)));
     let pictures = Pictures::new(&recipe, &initial, 2, &device()).unwrap();
     let parameter = tensor([0.0, 1.0, -0.1, 1.1].repeat(3), [1, 3, 2, 2]);
@@ -150,7 +150,8 @@ fn the_ends_of_the_clamp_pass_the_gradient() {
 #[test]
 fn odd_and_empty_pictures_are_refused() {
     for size in [0, 7] {
-        let error = Pictures::new(&Recipe::new(), &Initial::Noise, size, &device()).unwrap_err();
+        let error =
+            Pictures::new(&Recipe::default(), &Initial::Noise, size, &device()).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("size = {size}: expected an even number of pixels, 2 to 4096")

@@ -94,7 +94,7 @@ pub(crate) fn full() -> Sample {
                 class,
             })
             .to_vec(),
-        recipe: Recipe::new(),
+        recipe: Recipe::default(),
         pictures: vec![
             picture(41, 18.25, 6.5, 0.3125, 0.75),
             picture(7, 9.5, 5.25, 0.28125, 0.96875),
@@ -291,7 +291,7 @@ fn illusion(neuron: usize, activation: f32, similarity: f32) -> Illusion {
         logit: 8.5,
         probability: 0.875,
         clip_similarity: Some(similarity),
-        steps: Recipe::new().steps,
+        steps: Recipe::default().steps,
         trace: vec![],
     }
 }
