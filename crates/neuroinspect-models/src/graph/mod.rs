@@ -62,7 +62,6 @@ mod value;
 use std::collections::{BTreeMap, BTreeSet};
 
 use neuroinspect_core::nearest_name;
-use serde::{Deserialize, Serialize};
 
 pub use builder::GraphBuilder;
 pub use network::Network;
@@ -81,32 +80,26 @@ use crate::{Error, Result};
 const CHECKED_IMAGES: usize = 2;
 
 /// Which node's value: its place in the list of [nodes](Graph::nodes).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValueId(pub usize);
 
 /// One operation of a graph.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// Name, unlike all others: of a module its path.
     pub name: String,
     /// What it does.
     pub op: Op,
     /// The values it reads, of nodes before it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<ValueId>,
     /// Names of its parameters, in the order in which the operation reads them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<String>,
     /// Whether it stands for a module of the original, under that module's name.
-    #[serde(default)]
     pub module: bool,
 }
 
 /// A network without its weights: nodes in order, and what parameters they need.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Unchecked", into = "Unchecked")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
     nodes: Vec<Node>,
     parameters: Vec<ParameterSpec>,
@@ -114,32 +107,6 @@ pub struct Graph {
     shapes: Vec<Vec<usize>>,
     /// Where a parameter is in the list.
     places: BTreeMap<String, usize>,
-}
-
-/// A graph as it is written.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Unchecked {
-    nodes: Vec<Node>,
-    parameters: Vec<ParameterSpec>,
-}
-
-impl TryFrom<Unchecked> for Graph {
-    type Error = Error;
-
-    fn try_from(unchecked: Unchecked) -> Result<Self> {
-        Self::new(unchecked.nodes, unchecked.parameters)
-    }
-}
-
-impl From<Graph> for Unchecked {
-    fn from(
-        Graph {
-            nodes, parameters, ..
-        }: Graph,
-    ) -> Self {
-        Self { nodes, parameters }
-    }
 }
 
 impl Graph {

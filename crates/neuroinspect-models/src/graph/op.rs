@@ -1,7 +1,5 @@
 //! What a node does.
 
-use serde::{Deserialize, Serialize};
-
 use super::{
     Initial, Value,
     ops::{
@@ -59,8 +57,7 @@ pub(super) trait Operation {
 macro_rules! operations {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// What a node does: the operation with its configuration, as data.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        #[serde(tag = "op", rename_all = "snake_case")]
+        #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
         pub enum Op {
             /// What goes into the graph, under the node's name.
@@ -83,7 +80,7 @@ macro_rules! operations {
                 }
             }
 
-            /// Its name in snake case, as in files: `conv2d`, `layer_norm`.
+            /// Its name in snake case: `conv2d`, `layer_norm`.
             pub fn kind(&self) -> String {
                 snake_case(match self {
                     Self::Input(_) => "Input",
@@ -112,7 +109,7 @@ impl Op {
     }
 }
 
-/// A name in camel case as serde writes it in snake case.
+/// A name in camel case, in snake case.
 fn snake_case(name: &str) -> String {
     let mut snake = String::new();
     for letter in name.chars() {
@@ -125,8 +122,7 @@ fn snake_case(name: &str) -> String {
 }
 
 /// What goes into the graph: images or tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     /// Sizes along the axes as the graph was built, without the first: how many images or texts
     /// there are is free.
@@ -209,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_is_called_as_in_files() {
+    fn a_kind_is_in_snake_case() {
         let operations: [Op; 4] = [
             LayerNorm::default().into(),
             MaxPool2d::new(2, 2).into(),
@@ -222,7 +218,6 @@ mod tests {
                 .zip(["layer_norm", "max_pool2d", "mat_mul", "identity"])
         {
             assert_eq!(op.kind(), expected);
-            assert_eq!(serde_json::json!(op)["op"], expected);
         }
     }
 }

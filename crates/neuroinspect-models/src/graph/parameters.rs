@@ -7,14 +7,12 @@ use burn::{
     nn::Initializer,
     tensor::{Device, Tensor},
 };
-use serde::{Deserialize, Serialize};
 
 use super::ops::{MOST_ELEMENTS, product};
 
 /// What a graph needs of a parameter before there is one: its name in checkpoints, its shape as
 /// PyTorch lays it out, and its values before anything is loaded.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ParameterSpec {
     /// Name in checkpoints: the module path, then what it is there, as in `layer1.0.conv1.weight`.
     pub name: String,
@@ -25,8 +23,7 @@ pub struct ParameterSpec {
 }
 
 /// The values of a parameter before any are loaded.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Initial {
     /// Drawn from the device's generator when first used.
     Random {

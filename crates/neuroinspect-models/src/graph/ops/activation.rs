@@ -3,22 +3,19 @@
 use burn::tensor::activation::{
     gelu, gelu_approximate, relu, relu6, sigmoid, silu, softmax, softplus_with_threshold, tanh,
 };
-use serde::{Deserialize, Serialize};
 
 use super::{axis, one, value};
 use crate::graph::{Value, op::Operation, run::NodeParameters, value::each_rank};
 
 /// A function of each number by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Activation {
     /// Which.
     pub function: Function,
 }
 
 /// The functions there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Function {
     /// `max(x, 0)`.
@@ -83,8 +80,7 @@ impl Operation for Activation {
 }
 
 /// Softmax along an axis.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Softmax {
     /// The axis.
     pub axis: usize,

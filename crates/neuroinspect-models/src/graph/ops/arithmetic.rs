@@ -1,22 +1,18 @@
 //! Arithmetic of values.
 
-use serde::{Deserialize, Serialize};
-
 use super::{one, two, value, values};
 use crate::graph::{Value, op::Operation, run::NodeParameters, value::each_rank};
 
 /// Two values combined number by number; an axis of size 1 is repeated, and one missing in front
 /// counts as such.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binary {
     /// How.
     pub arithmetic: Arithmetic,
 }
 
 /// How two numbers are combined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arithmetic {
     /// `a + b`.
     Add,
@@ -82,8 +78,7 @@ fn repeated(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
 }
 
 /// A value times a number.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Scale {
     /// The number.
     pub factor: f64,
@@ -101,8 +96,7 @@ impl Operation for Scale {
 
 /// Product of matrices, the last two axes; of those before, one of size 1 is repeated, and one missing
 /// in front counts as such.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MatMul {}
 
 impl Operation for MatMul {

@@ -5,7 +5,6 @@ use burn::{
     tensor::{Tensor, module::attention, ops::AttentionModuleOptions},
 };
 use derive_setters::Setters;
-use serde::{Deserialize, Serialize};
 
 use super::{linear::affine, tokens, value};
 use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters};
@@ -14,8 +13,7 @@ use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters};
 ///
 /// Parameters as PyTorch's `MultiheadAttention` has them: `in_proj_weight` `[3 W, W]` (query, key and
 /// value stacked), `in_proj_bias` `[3 W]` where they have one, `out_proj.weight` `[W, W]`, `out_proj.bias` `[W]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Setters)]
 #[setters(prefix = "with_")]
 pub struct Attention {
     /// Number of heads, a divisor of the width.

@@ -2,7 +2,6 @@
 
 use burn::tensor::{Tensor, module::conv2d, ops::ConvOptions};
 use derive_setters::Setters;
-use serde::{Deserialize, Serialize};
 
 use super::{map, product, sum, value};
 use crate::graph::{
@@ -10,8 +9,7 @@ use crate::graph::{
 };
 
 /// How many zeros lie around a map before a window slides over it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Padding {
     /// `(before, after)` of height and width.
     Explicit([(usize, usize); 2]),
@@ -82,8 +80,7 @@ pub(super) fn positions(
 ///
 /// Parameters: `weight` `[channels, C / groups, kernel, kernel]`, and `bias` `[channels]` where it has
 /// one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Setters)]
 #[setters(prefix = "with_", generate = false)]
 pub struct Conv2d {
     /// Channels of its value.
@@ -203,8 +200,7 @@ impl Operation for Conv2d {
 ///
 /// Parameters: `weight` as that of [`Conv2d`], but multiplied; `scale` `[channels]`; and `bias`
 /// `[channels]` where it has one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ScaledConv2d {
     /// The convolution.
     pub convolution: Conv2d,

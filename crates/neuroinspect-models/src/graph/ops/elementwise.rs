@@ -1,29 +1,24 @@
 //! A number with each number of a value.
 
-use serde::{Deserialize, Serialize};
-
 use super::{one, value};
 use crate::graph::{Value, op::Operation, run::NodeParameters, value::each_rank};
 
 /// A value plus a number.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Shift {
     /// The number.
     pub by: f64,
 }
 
 /// A value to the power of a number.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Power {
     /// The number.
     pub exponent: f64,
 }
 
 /// A value, and where it is outside of bounds the bound.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Clip {
     /// The lower bound, if there is one.
     pub least: Option<f64>,

@@ -1,14 +1,12 @@
 //! Indices of an axis, in any order and any number of times.
 
 use burn::tensor::{Tensor, TensorData};
-use serde::{Deserialize, Serialize};
 
 use super::{axis, one, value};
 use crate::graph::{Value, op::Operation, run::NodeParameters, value::each_rank};
 
 /// These indices of an axis: a shuffle, a flip, every other one, or one again and again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gather {
     /// The axis.
     pub axis: usize,

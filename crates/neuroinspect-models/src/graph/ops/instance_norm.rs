@@ -1,7 +1,5 @@
 //! Instance normalisation.
 
-use serde::{Deserialize, Serialize};
-
 use super::{axis, one, product, value};
 use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters};
 
@@ -9,8 +7,7 @@ use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters};
 /// all axes after the second.
 ///
 /// Parameters: `weight` and `bias`, each `[C]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct InstanceNorm {
     /// Added to the variance.
     pub epsilon: f64,

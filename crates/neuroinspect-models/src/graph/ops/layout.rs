@@ -1,15 +1,13 @@
 //! The same numbers elsewhere.
 
 use burn::tensor::{Tensor, ops::PadMode};
-use serde::{Deserialize, Serialize};
 
 use super::{axis, one, product, sum, two, value, values};
 use crate::graph::{Value, op::Operation, run::NodeParameters, value::each_rank};
 
 /// The same numbers in another shape; 0 keeps the size of the axis at its place, and -1, at most
 /// once, takes what is left.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reshape {
     /// The sizes.
     pub shape: Vec<i64>,
@@ -57,8 +55,7 @@ fn reshaped(operation: &impl Operation, x: Value) -> Result<Value, String> {
 }
 
 /// Axes `from` to `to`, both included, joined to one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flatten {
     /// The first axis.
     pub from: usize,
@@ -85,8 +82,7 @@ impl Operation for Flatten {
 }
 
 /// Axes in another order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permute {
     /// Which axis of the input each one is.
     pub axes: Vec<usize>,
@@ -118,8 +114,7 @@ impl Operation for Permute {
 }
 
 /// Part of an axis: `length` from `start`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slice {
     /// The axis.
     pub axis: usize,
@@ -150,8 +145,7 @@ impl Operation for Slice {
 }
 
 /// One index of an axis, which goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Select {
     /// The axis.
     pub axis: usize,
@@ -181,8 +175,7 @@ impl Operation for Select {
 }
 
 /// Values side by side along an axis.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Concat {
     /// The axis.
     pub axis: usize,
@@ -230,8 +223,7 @@ impl Operation for Concat {
 }
 
 /// Zeros before and after an axis.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pad {
     /// The axis.
     pub axis: usize,
@@ -261,8 +253,7 @@ impl Operation for Pad {
 
 /// A value whose first axis has size 1, repeated as often as the first axis of another is long: a
 /// learned token put before those of every image.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expand {}
 
 impl Operation for Expand {

@@ -2,7 +2,6 @@
 
 use burn::tensor::{Tensor, module::linear};
 use neuroinspect_core::is_flex;
-use serde::{Deserialize, Serialize};
 
 use super::{one, value};
 use crate::graph::{
@@ -12,8 +11,7 @@ use crate::graph::{
 /// A linear layer over the last axis: `[.., inputs]` to `[.., outputs]`.
 ///
 /// Parameters: `weight` `[outputs, inputs]`, and `bias` `[outputs]` where it has one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Linear {
     /// Size of the last axis of its value.
     pub outputs: usize,

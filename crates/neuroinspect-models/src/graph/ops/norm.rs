@@ -1,7 +1,6 @@
 //! Normalisations.
 
 use burn::tensor::module::{batch_norm, batch_norm_train, layer_norm};
-use serde::{Deserialize, Serialize};
 
 use super::{axis, map, one, value};
 use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters, value::each_rank};
@@ -13,8 +12,7 @@ use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters, val
 /// values; PyTorch takes `n / (n - 1)` times that.
 ///
 /// Parameters: `weight`, `bias`, and the buffers `running_mean` and `running_var`, each `[C]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BatchNorm {
     /// Added to the variance.
     pub epsilon: f64,
@@ -80,13 +78,11 @@ impl Operation for BatchNorm {
 /// Layer normalisation over one axis (Ba et al. 2016).
 ///
 /// Parameters: `weight` and `bias`, each of the axis's size.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LayerNorm {
     /// Added to the variance.
     pub epsilon: f64,
     /// The axis; the last one where there is none.
-    #[serde(default)]
     pub axis: Option<usize>,
 }
 
@@ -141,8 +137,7 @@ impl Operation for LayerNorm {
 /// Group normalisation of a map's channels (Wu and He 2018).
 ///
 /// Parameters: `weight` and `bias`, each `[C]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GroupNorm {
     /// Number of groups the channels are divided into.
     pub groups: usize,

@@ -1,14 +1,12 @@
 //! Parameters as values, and names for values.
 
 use burn::nn::Initializer;
-use serde::{Deserialize, Serialize};
 
 use super::{one, value};
 use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters};
 
 /// A parameter as a value; its name is the node's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterValue {
     /// Its shape, of 1 to 4 axes.
     pub shape: Vec<usize>,
@@ -45,8 +43,7 @@ impl Operation for ParameterValue {
 }
 
 /// A value under another name: what a module that holds others puts out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {}
 
 impl Operation for Identity {

@@ -4,14 +4,12 @@ use burn::tensor::{
     module::{avg_pool2d, max_pool2d},
     ops::{AvgPoolOptions, MaxPoolOptions, PadMode},
 };
-use serde::{Deserialize, Serialize};
 
 use super::{conv::Padding, conv::positions, map, value};
 use crate::graph::{Value, op::Operation, run::NodeParameters};
 
 /// Largest value of each window of a map.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MaxPool2d {
     /// Height and width of the window.
     pub kernel: [usize; 2],
@@ -22,8 +20,7 @@ pub struct MaxPool2d {
 }
 
 /// Mean of each window of a map.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AvgPool2d {
     /// Height and width of the window.
     pub kernel: [usize; 2],
@@ -36,8 +33,7 @@ pub struct AvgPool2d {
 }
 
 /// Mean over height and width: `[N, C, h, w]` to `[N, C]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GlobalMean {}
 
 impl MaxPool2d {

@@ -1,13 +1,10 @@
 //! Axes put together to one number.
 
-use serde::{Deserialize, Serialize};
-
 use super::{axis, one, value};
 use crate::graph::{Value, op::Operation, run::NodeParameters, value::each_rank};
 
 /// One number of all along some axes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reduce {
     /// Which number.
     pub to: Reduction,
@@ -18,8 +15,7 @@ pub struct Reduce {
 }
 
 /// What numbers are put together to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reduction {
     /// The mean.
     Mean,

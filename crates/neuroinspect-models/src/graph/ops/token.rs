@@ -1,7 +1,6 @@
 //! Tokens of texts, and positions.
 
 use burn::{nn::Initializer, tensor::module::embedding};
-use serde::{Deserialize, Serialize};
 
 use super::{one, tokens, two, value, values};
 use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters};
@@ -9,8 +8,7 @@ use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters};
 /// Rows of a table, by number: `[T, L]` integers to `[T, L, width]`.
 ///
 /// Parameter: `weight` `[rows, width]`. The integers must be less than `rows`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Embedding {
     /// Rows of the table.
     pub rows: usize,
@@ -44,8 +42,7 @@ impl Operation for Embedding {
 /// A table of learned positions added to tokens, `[N, T, C]`, as many of its rows as there are.
 ///
 /// Its parameter is the node's name itself, `[rows, C]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddPositions {
     /// Rows of the table: most tokens there can be.
     pub rows: usize,
@@ -90,8 +87,7 @@ impl Operation for AddPositions {
 
 /// Of each text the row at its token of highest number, CLIP's end of text: `[T, L, C]` and the
 /// tokens `[T, L]` to `[T, C]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ArgmaxPool {}
 
 impl Operation for ArgmaxPool {
