@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use neuroinspect_core::{ClassId, read_back};
 
 use crate::{
-    BatchKeeper, Diverged, Error, FinishedBatch, Pair, Request, Result, TracePoint,
+    BatchKeeper, Diverged, Error, Illusions, Pair, Request, Result, TracePoint,
     context::Context,
     objective::{Response, similarity},
     optimization::Optimization,
@@ -72,7 +72,7 @@ impl<'a> Batch<'a> {
         parameter: Tensor<4>,
         progress: &mut StepCount<'_>,
         keeper: &mut dyn BatchKeeper,
-    ) -> Result<FinishedBatch> {
+    ) -> Result<Illusions> {
         let request = self.context.request;
         let (pairs, size) = (self.pairs, self.context.pictures.size());
         let optimization = match keeper.go_on(pairs) {
@@ -97,7 +97,7 @@ impl<'a> Batch<'a> {
         mut optimization: Optimization<'_>,
         progress: &mut StepCount<'_>,
         keeper: &mut dyn BatchKeeper,
-    ) -> Result<FinishedBatch> {
+    ) -> Result<Illusions> {
         let Request {
             recipe, execution, ..
         } = self.context.request;
@@ -137,13 +137,13 @@ impl<'a> Batch<'a> {
             traces,
             ..
         } = optimization;
-        let mut batch = FinishedBatch {
+        let mut batch = Illusions {
             interrupted,
-            ..FinishedBatch::default()
+            ..Illusions::default()
         };
         for of_pair in self.finish(parameter, steps, traces)? {
             match of_pair {
-                Ok(illusion) => batch.illusions.push(illusion),
+                Ok(illusion) => batch.finished.push(illusion),
                 Err(diverged) => batch.diverged.push(diverged),
             }
         }

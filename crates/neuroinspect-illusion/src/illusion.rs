@@ -60,17 +60,6 @@ impl Shortfall {
     }
 }
 
-/// What has become of one batch of pairs.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct FinishedBatch {
-    /// One picture per pair, in the order of the pairs, but for those in `diverged`.
-    pub illusions: Vec<Illusion>,
-    /// The pairs whose optimisation left the finite numbers, in their order.
-    pub diverged: Vec<Diverged>,
-    /// Whether the observer stopped the batch before its last step.
-    pub interrupted: bool,
-}
-
 /// A pair whose optimisation left the finite numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error(

@@ -173,7 +173,7 @@ mod warp;
 pub use augment::Augmentation;
 pub use error::{Error, Result};
 pub use execution::Execution;
-pub use illusion::{Diverged, FinishedBatch, Illusion, Illusions, Pair, Shortfall, TracePoint};
+pub use illusion::{Diverged, Illusion, Illusions, Pair, Shortfall, TracePoint};
 pub use mask::activation_mask;
 pub use objective::Objective;
 pub use optimization::{BatchKeeper, OptimizationState};

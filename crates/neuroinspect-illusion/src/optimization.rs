@@ -6,7 +6,7 @@ use neuroinspect_core::read_back;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Diverged, Error, FinishedBatch, Pair, Result, TracePoint,
+    Diverged, Error, Illusions, Pair, Result, TracePoint,
     batch::{Batch, OfPair},
     optimizer::AdamW,
 };
@@ -56,7 +56,7 @@ pub trait BatchKeeper {
     }
 
     /// Takes a batch that has ended, in the order of the pairs.
-    fn finish(&mut self, batch: FinishedBatch);
+    fn finish(&mut self, batch: Illusions);
 }
 
 /// The optimisation of a batch between two steps.

@@ -7,8 +7,8 @@ use ndarray::{Array4, Axis};
 use neuroinspect_core::{Error as CoreError, Observer, Progress, io::sha256_of_bytes};
 
 use crate::{
-    BatchKeeper, Execution, FinishedBatch, Illusion, Illusions, Networks, OptimizationState, Pair,
-    Recipe, Result, Shortfall, batch::Batch, context::Context,
+    BatchKeeper, Execution, Illusion, Illusions, Networks, OptimizationState, Pair, Recipe, Result,
+    Shortfall, batch::Batch, context::Context,
 };
 
 const STAGE: &str = "visualizing";
@@ -166,8 +166,8 @@ pub fn visualize_each(
         fn keeps_checkpoints(&self) -> bool {
             false
         }
-        fn finish(&mut self, batch: FinishedBatch) {
-            (self.0)(batch.illusions);
+        fn finish(&mut self, batch: Illusions) {
+            (self.0)(batch.finished);
         }
     }
 

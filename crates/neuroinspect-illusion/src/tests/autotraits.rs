@@ -1,10 +1,9 @@
 //! The crate's types can be sent to and shared with other threads.
 
 use crate::{
-    Augmentation, CoreRelevance, Coupling, Diverged, Error, Execution, FinishedBatch, Guide,
-    Illusion, Illusions, ImageParameter, ImaginaryPart, Initial, Networks, Objective,
-    OptimizationState, Pair, PreparedClassifier, PreparedGuide, Recipe, Request, Shortfall,
-    TracePoint, TransformDraw, Work,
+    Augmentation, CoreRelevance, Coupling, Diverged, Error, Execution, Guide, Illusion, Illusions,
+    ImageParameter, ImaginaryPart, Initial, Networks, Objective, OptimizationState, Pair,
+    PreparedClassifier, PreparedGuide, Recipe, Request, Shortfall, TracePoint, TransformDraw, Work,
 };
 
 fn is_shareable<T: Send + Sync + 'static>() {}
@@ -18,7 +17,6 @@ fn public_types_are_send_and_sync() {
     is_shareable::<Diverged>();
     is_shareable::<Error>();
     is_shareable::<Execution>();
-    is_shareable::<FinishedBatch>();
     is_shareable::<Guide<'static>>();
     is_shareable::<Illusion>();
     is_shareable::<Illusions>();

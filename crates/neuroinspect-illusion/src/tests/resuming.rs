@@ -10,7 +10,7 @@ use super::{
     stopping::stop_at,
 };
 use crate::{
-    BatchKeeper, Coupling, Diverged, Error, FinishedBatch, ImageParameter, Initial, Networks,
+    BatchKeeper, Coupling, Diverged, Error, Illusions, ImageParameter, Initial, Networks,
     OptimizationState, Pair, Recipe, Request, TransformDraw, visualize, visualize_batches,
 };
 
@@ -20,7 +20,7 @@ struct Keeper {
     go_on: Option<OptimizationState>,
     deaf: bool,
     states: Vec<OptimizationState>,
-    batches: Vec<FinishedBatch>,
+    batches: Vec<Illusions>,
 }
 
 impl BatchKeeper for Keeper {
@@ -33,7 +33,7 @@ impl BatchKeeper for Keeper {
     fn keeps_checkpoints(&self) -> bool {
         !self.deaf
     }
-    fn finish(&mut self, batch: FinishedBatch) {
+    fn finish(&mut self, batch: Illusions) {
         self.batches.push(batch);
     }
 }
@@ -53,7 +53,7 @@ impl Keeper {
 
 /// From every step of a batch the rest is the very rest of a run left alone.
 #[track_caller]
-fn assert_goes_on(networks: &Networks, request: &Request) -> FinishedBatch {
+fn assert_goes_on(networks: &Networks, request: &Request) -> Illusions {
     let mut request = request.clone();
     request.execution.checkpoint_every = 1;
     let run = |keeper: &mut Keeper| {
@@ -92,9 +92,9 @@ fn a_batch_goes_on_to_the_same_bits() {
     ] {
         let request = request(pairs([(0, 1), (5, 3)]), &recipe);
         let batch = assert_goes_on(&guided_networks(SIZE), &request);
-        assert_eq!(batch.illusions.len(), 2);
+        assert_eq!(batch.finished.len(), 2);
         let made = visualize(&guided_networks(SIZE), &request, &mut Silent).unwrap();
-        assert_eq!(batch.illusions, made.finished);
+        assert_eq!(batch.finished, made.finished);
     }
 }
 
@@ -107,7 +107,7 @@ fn a_batch_with_a_pair_that_diverged_goes_on_to_the_same_bits() {
     let mut request = request(pairs([(1, 2), (4, 0)]), &plain_recipe())
         .with_initial(Initial::Parameters(spectra));
     let batch = assert_goes_on(&plain_networks(), &request);
-    assert_eq!(batch.illusions.len(), 1);
+    assert_eq!(batch.finished.len(), 1);
     let diverged = Diverged {
         pair: request.pairs[1],
         step: 0,
@@ -153,7 +153,7 @@ fn checkpoints_come_as_often_as_asked_for_and_when_the_work_is_stopped() {
     let made: Vec<_> = rest
         .batches
         .into_iter()
-        .flat_map(|it| it.illusions)
+        .flat_map(|it| it.finished)
         .collect();
     assert_eq!(made, alone.finished);
 

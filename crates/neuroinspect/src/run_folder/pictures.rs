@@ -17,7 +17,7 @@ use std::{
 
 use neuroinspect_core::{ClassId, DeviceName, InputSpec, Observer, Progress, io::sha256_of_bytes};
 use neuroinspect_illusion::{
-    BatchKeeper, Error as IllusionError, Execution, FinishedBatch, Illusion, Networks,
+    BatchKeeper, Error as IllusionError, Execution, Illusion, Illusions, Networks,
     OptimizationState, Pair, PreparedGuide, Request, Shortfall, Work, visualize_batches,
     visualize_each,
 };
@@ -149,10 +149,10 @@ impl PictureFolder {
             }
             missing = index + 1..index + 1;
             files.remove_state()?;
-            work.kept.reused += batch.illusions.len();
+            work.kept.reused += batch.finished.len();
             work.kept.shortfall.diverged.extend(batch.diverged);
             work.remove_others()?;
-            on_batch(batch.illusions);
+            on_batch(batch.finished);
         }
         work.make(missing, observer, on_batch)?;
         let Kept { shortfall, reused } = work.kept;
@@ -259,14 +259,14 @@ impl BatchKeeper for Keeper<'_, '_> {
         self.try_to(|_, files| files.save_state(&state));
     }
 
-    fn finish(&mut self, batch: FinishedBatch) {
+    fn finish(&mut self, batch: Illusions) {
         if !batch.interrupted {
             self.try_to(|keeper, files| {
                 files.save(&batch)?;
                 keeper.work.remove_others()
             });
         }
-        (self.on_batch)(batch.illusions);
+        (self.on_batch)(batch.finished);
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Array3, Array4};
 use neuroinspect_core::io::{NamedTensor, TensorFile, TensorFormat, write_tensors};
-use neuroinspect_illusion::{Diverged, FinishedBatch, Illusion, OptimizationState, Pair};
+use neuroinspect_illusion::{Diverged, Illusion, Illusions, OptimizationState, Pair};
 use serde::Serialize;
 
 use crate::{Result, run_folder::remove};
@@ -53,14 +53,14 @@ impl<'a> BatchFiles<'a> {
 
     /// Keeps a batch that has ended, scores as JSON, images and masks as tensors, and removes where
     /// it stood.
-    pub(super) fn save(&self, batch: &FinishedBatch) -> Result<()> {
+    pub(super) fn save(&self, batch: &Illusions) -> Result<()> {
         #[derive(Serialize)]
         struct Description<'a> {
             illusions: &'a [Illusion],
             diverged: &'a [Diverged],
         }
         let mut tensors = Vec::new();
-        for (index, illusion) in batch.illusions.iter().enumerate() {
+        for (index, illusion) in batch.finished.iter().enumerate() {
             let (image, mask) = (&illusion.image, &illusion.mask);
             let (name, shape) = (format!("image.{index}"), image.shape());
             tensors.push(NamedTensor::f32(name, shape, image.iter().copied()));
@@ -70,7 +70,7 @@ impl<'a> BatchFiles<'a> {
             }
         }
         let description = Description {
-            illusions: &batch.illusions,
+            illusions: &batch.finished,
             diverged: &batch.diverged,
         };
         write_tensors(&self.pictures, &PICTURES_FORMAT, &tensors, &description)?;
@@ -83,7 +83,7 @@ impl<'a> BatchFiles<'a> {
     }
 
     /// The batch; `None` when the file is not there or is not whole, and it is made again.
-    pub(super) fn load(&self) -> Option<FinishedBatch> {
+    pub(super) fn load(&self) -> Option<Illusions> {
         let file = TensorFile::read(&self.pictures, &PICTURES_FORMAT).ok()?;
         let mut illusions: Vec<Illusion> = file.json("illusions").ok()?;
         let diverged: Vec<Diverged> = file.json("diverged").ok()?;
@@ -101,8 +101,8 @@ impl<'a> BatchFiles<'a> {
                 illusion.mask = Some(Array2::from_shape_vec((height, width), values).ok()?);
             }
         }
-        let batch = FinishedBatch {
-            illusions,
+        let batch = Illusions {
+            finished: illusions,
             diverged,
             interrupted: false,
         };
@@ -110,8 +110,8 @@ impl<'a> BatchFiles<'a> {
     }
 
     /// Whether every pair, in its order, has its picture or has diverged.
-    fn is_whole(&self, batch: &FinishedBatch) -> bool {
-        let mut finished = batch.illusions.iter().map(|one| one.pair).peekable();
+    fn is_whole(&self, batch: &Illusions) -> bool {
+        let mut finished = batch.finished.iter().map(|one| one.pair).peekable();
         let mut diverged = batch.diverged.iter().map(|one| one.pair).peekable();
         let accounted = self
             .pairs
