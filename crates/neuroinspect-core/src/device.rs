@@ -1,12 +1,12 @@
 //! Devices by name.
 
 use std::{
-    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     str::FromStr,
 };
 
 use burn::tensor::{Device, Tensor};
+use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -15,9 +15,10 @@ const FORMS: &str = "flex, tch, tch:cuda:N, tch:mps, wgpu, wgpu:discrete:N, wgpu
                      wgpu:virtual:N, wgpu:cpu (likewise vulkan and metal), cuda, cuda:N, rocm, rocm:N";
 
 /// A Burn backend that neuroinspect can be built with; each is a cargo feature of that name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Display)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[display(rename_all = "lowercase")]
 pub enum Backend {
     /// Pure Rust on the CPU: no system library.
     Flex,
@@ -72,37 +73,27 @@ impl Backend {
             Self::Rocm => cfg!(feature = "rocm"),
         }
     }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Flex => "flex",
-            Self::Tch => "tch",
-            Self::Wgpu => "wgpu",
-            Self::Vulkan => "vulkan",
-            Self::Metal => "metal",
-            Self::Cuda => "cuda",
-            Self::Rocm => "rocm",
-        }
-    }
-}
-
-impl fmt::Display for Backend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 /// Which of a backend's devices.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Display)]
 enum Place {
     #[default]
+    #[display("")]
     Default,
+    #[display(":cuda:{_0}")]
     Cuda(usize),
+    #[display(":mps")]
     Mps,
+    #[display(":discrete:{_0}")]
     Discrete(usize),
+    #[display(":integrated:{_0}")]
     Integrated(usize),
+    #[display(":virtual:{_0}")]
     Virtual(usize),
+    #[display(":cpu")]
     Cpu,
+    #[display(":{_0}")]
     Index(usize),
 }
 
@@ -118,8 +109,9 @@ enum Place {
 /// # let _ = device;
 /// # Ok::<(), neuroinspect_core::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Display)]
 #[serde(try_from = "String", into = "String")]
+#[display("{backend}{place}")]
 pub struct DeviceName {
     backend: Backend,
     place: Place,
@@ -276,7 +268,7 @@ impl FromStr for DeviceName {
         let index = |text: &str| text.parse::<usize>().map_err(|_| unknown());
         let backend = Backend::ALL
             .into_iter()
-            .find(|backend| backend.name() == parts[0])
+            .find(|backend| backend.to_string() == parts[0])
             .ok_or_else(unknown)?;
         use Backend::{Cuda, Metal, Rocm, Tch, Vulkan, Wgpu};
         let place = match (backend, &parts[1..]) {
@@ -291,22 +283,6 @@ impl FromStr for DeviceName {
             _ => return Err(unknown()),
         };
         Ok(Self { backend, place })
-    }
-}
-
-impl fmt::Display for DeviceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let backend = self.backend;
-        match self.place {
-            Place::Default => write!(f, "{backend}"),
-            Place::Cuda(index) => write!(f, "{backend}:cuda:{index}"),
-            Place::Mps => write!(f, "{backend}:mps"),
-            Place::Discrete(index) => write!(f, "{backend}:discrete:{index}"),
-            Place::Integrated(index) => write!(f, "{backend}:integrated:{index}"),
-            Place::Virtual(index) => write!(f, "{backend}:virtual:{index}"),
-            Place::Cpu => write!(f, "{backend}:cpu"),
-            Place::Index(index) => write!(f, "{backend}:{index}"),
-        }
     }
 }
 

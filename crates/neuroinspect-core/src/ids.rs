@@ -1,7 +1,6 @@
 //! Typed indices: a neuron cannot be passed where a class is meant.
 
-use std::fmt;
-
+use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -11,6 +10,7 @@ use crate::{Error, Result};
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(transparent)]
+#[derive(Display)]
 pub struct NeuronId(pub usize);
 
 /// Index of a class: one of the `K` rows of a classifier's decision layer, from 0.
@@ -18,6 +18,7 @@ pub struct NeuronId(pub usize);
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(transparent)]
+#[derive(Display)]
 pub struct ClassId(pub usize);
 
 impl NeuronId {
@@ -47,17 +48,5 @@ impl ClassId {
             true => Ok(()),
             false => Err(Error::ClassOutOfRange { class, classes }),
         }
-    }
-}
-
-impl fmt::Display for NeuronId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Display for ClassId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }

@@ -1,8 +1,7 @@
 //! Layers that can be looked at, by name.
 
-use std::fmt;
-
 use burn::tensor::Tensor;
+use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
 /// A layer of a model whose values can be read.
@@ -17,25 +16,18 @@ pub struct LayerInfo {
 }
 
 /// What a layer's values are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Display)]
 #[serde(rename_all = "snake_case")]
 pub enum LayerKind {
     /// Feature maps: `[N, C, h, w]`.
+    #[display("map [N, C, h, w]")]
     Map,
     /// Tokens: `[N, T, C]`.
+    #[display("tokens [N, T, C]")]
     Tokens,
     /// One number per neuron: `[N, D]`.
+    #[display("features [N, D]")]
     Features,
-}
-
-impl fmt::Display for LayerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Map => "map [N, C, h, w]",
-            Self::Tokens => "tokens [N, T, C]",
-            Self::Features => "features [N, D]",
-        })
-    }
 }
 
 /// The values of a layer for a batch of images.

@@ -1,11 +1,10 @@
 //! The number format that a network computes in.
 
-use std::fmt;
-
 use burn::{
     module::{Module, ModuleMapper, Param},
     tensor::{DType, Device, FloatDType, Tensor},
 };
+use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -13,9 +12,10 @@ use crate::{Error, Result};
 /// The number format of a network's weights and activations.
 ///
 /// Images, optimiser state and what is read back are 32-bit floats in any case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Display)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[display(rename_all = "lowercase")]
 pub enum Precision {
     /// 32-bit floats.
     #[default]
@@ -74,16 +74,6 @@ struct Cast(Precision);
 impl ModuleMapper for Cast {
     fn map_float<const R: usize>(&mut self, param: Param<Tensor<R>>) -> Param<Tensor<R>> {
         param.map(|tensor| self.0.cast(tensor))
-    }
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F32 => "f32",
-            Self::Bf16 => "bf16",
-            Self::F16 => "f16",
-        })
     }
 }
 

@@ -1,15 +1,15 @@
 //! What of a layer is looked at.
 
-use std::fmt;
-
 use burn::tensor::{Device, Tensor, TensorData};
+use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, LayerValues, NeuronId, Result};
 
 /// Something within a named layer that has an activation: a channel, one position of it, a feature,
 /// or a direction.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Display)]
+#[display("{kind} of layer {layer}")]
 pub struct Unit {
     /// Name of the layer.
     pub layer: String,
@@ -18,13 +18,15 @@ pub struct Unit {
 }
 
 /// What of a layer a [`Unit`] is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Display)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UnitKind {
     /// A channel of a map or of tokens; its activation is the mean over positions.
+    #[display("channel {_0}")]
     Channel(usize),
     /// A channel at one position of a map.
+    #[display("channel {channel} at row {row}, column {column}")]
     Position {
         /// The channel.
         channel: usize,
@@ -34,8 +36,10 @@ pub enum UnitKind {
         column: usize,
     },
     /// A neuron of a layer of features, such as the penultimate one.
+    #[display("neuron {_0}")]
     Feature(NeuronId),
     /// A direction among the channels: the activation is the inner product with their means.
+    #[display("direction of {} channels", _0.len())]
     Direction(Vec<f32>),
 }
 
@@ -133,29 +137,6 @@ impl UnitKind {
 
 fn vector(values: &[f32], device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values.to_vec(), [1, values.len()]), device)
-}
-
-impl fmt::Display for UnitKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Channel(channel) => write!(f, "channel {channel}"),
-            Self::Position {
-                channel,
-                row,
-                column,
-            } => {
-                write!(f, "channel {channel} at row {row}, column {column}")
-            }
-            Self::Feature(neuron) => write!(f, "neuron {neuron}"),
-            Self::Direction(direction) => write!(f, "direction of {} channels", direction.len()),
-        }
-    }
-}
-
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of layer {}", self.kind, self.layer)
-    }
 }
 
 #[cfg(test)]

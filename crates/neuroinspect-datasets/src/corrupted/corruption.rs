@@ -1,7 +1,6 @@
 //! The ten corruptions.
 
-use std::fmt;
-
+use derive_more::Display;
 use image::{Rgb, RgbImage};
 use ndarray::Array3;
 use rand::Rng;
@@ -16,8 +15,9 @@ use super::{Pixels, colour, digital, jpeg, weather};
 /// severity 5, the highest: in the names of Nam et al.'s data sets `Type0` and `Severity4`, counted
 /// from 0. Lengths are in pixels whatever the image's size. As there, values are cut off to 8 bits,
 /// not rounded. What differs stands at each corruption.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Display)]
 #[serde(rename_all = "snake_case")]
+#[display(rename_all = "lowercase")]
 pub enum Corruption {
     /// Streaks of white over paler colours.
     Snow,
@@ -95,21 +95,4 @@ fn to_image(pixels: &Pixels) -> RgbImage {
             (value.clamp(0.0, 1.0) * 255.0) as u8
         }))
     })
-}
-
-impl fmt::Display for Corruption {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Snow => "snow",
-            Self::Frost => "frost",
-            Self::Fog => "fog",
-            Self::Brightness => "brightness",
-            Self::Contrast => "contrast",
-            Self::Spatter => "spatter",
-            Self::Elastic => "elastic",
-            Self::Jpeg => "jpeg",
-            Self::Pixelate => "pixelate",
-            Self::Saturate => "saturate",
-        })
-    }
 }

@@ -1,7 +1,6 @@
 //! What a generated data set is made from.
 
-use std::fmt;
-
+use derive_more::Display;
 use derive_setters::Setters;
 use neuroinspect_core::Seed;
 use serde::{Deserialize, Serialize};
@@ -54,8 +53,9 @@ pub struct Planted {
 }
 
 /// Which scenes of a seed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Display)]
 #[serde(rename_all = "snake_case")]
+#[display(rename_all = "lowercase")]
 pub enum Split {
     /// To train a classifier on.
     Train,
@@ -206,17 +206,6 @@ impl Split {
             Self::Test => 2,
             Self::Captioned => 3,
         }
-    }
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Train => "train",
-            Self::Validation => "validation",
-            Self::Test => "test",
-            Self::Captioned => "captioned",
-        })
     }
 }
 

@@ -1,15 +1,17 @@
 //! What a scene is set on.
 
-use std::{f32::consts::TAU, fmt};
+use std::f32::consts::TAU;
 
+use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
 /// Red, green and blue in `[0, 1]`.
 pub(super) type Rgb = [f32; 3];
 
 /// The textured background of a scene.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Display)]
 #[serde(rename_all = "snake_case")]
+#[display(rename_all = "lowercase")]
 pub enum Context {
     /// Blue waves.
     Water,
@@ -55,17 +57,6 @@ impl Context {
                 mix([0.50, 0.18, 0.13], [0.76, 0.36, 0.25], burn)
             }
         }
-    }
-}
-
-impl fmt::Display for Context {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Water => "water",
-            Self::Grass => "grass",
-            Self::Sand => "sand",
-            Self::Brick => "brick",
-        })
     }
 }
 

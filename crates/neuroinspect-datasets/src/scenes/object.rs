@@ -1,14 +1,14 @@
 //! What stands in a scene.
 
-use std::fmt;
-
+use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
 use super::context::Rgb;
 
 /// The object of a scene, which is its class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Display)]
 #[serde(rename_all = "snake_case")]
+#[display(rename_all = "lowercase")]
 pub enum Object {
     /// A disc.
     Circle,
@@ -25,8 +25,9 @@ pub enum Object {
 }
 
 /// The colour of an object, independent of what it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Display)]
 #[serde(rename_all = "snake_case")]
+#[display(rename_all = "lowercase")]
 pub enum Colour {
     /// Red.
     Red,
@@ -73,19 +74,6 @@ impl Object {
     }
 }
 
-impl fmt::Display for Object {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Circle => "circle",
-            Self::Square => "square",
-            Self::Triangle => "triangle",
-            Self::Star => "star",
-            Self::Cross => "cross",
-            Self::Ring => "ring",
-        })
-    }
-}
-
 impl Colour {
     /// Every colour.
     pub const ALL: [Self; 8] = [
@@ -110,21 +98,6 @@ impl Colour {
             Self::White => [0.94, 0.94, 0.94],
             Self::Black => [0.08, 0.08, 0.10],
         }
-    }
-}
-
-impl fmt::Display for Colour {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Red => "red",
-            Self::Orange => "orange",
-            Self::Yellow => "yellow",
-            Self::Green => "green",
-            Self::Blue => "blue",
-            Self::Purple => "purple",
-            Self::White => "white",
-            Self::Black => "black",
-        })
     }
 }
 
