@@ -3,6 +3,7 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use burn::tensor::Device;
+use derive_setters::Setters;
 use ndarray::{Array2, ArrayView2, Axis};
 use neuroinspect_core::{ClassId, DecisionLayer, Error::NotFinite, Observer, Predicted, Progress};
 use serde::{Deserialize, Serialize};
@@ -81,9 +82,11 @@ impl Explanation {
 /// assert!(explanation.shifts[[0, 0]] > 0.0 && explanation.shifts[[0, 1]] < 0.0);
 /// # Ok::<(), neuroinspect_counterfactual::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Setters)]
+#[setters(prefix = "with_")]
 pub struct Explainer {
     /// Where the descent is computed.
+    #[setters(skip)]
     pub device: Device,
     /// The options.
     pub config: CounterfactualConfig,
@@ -96,12 +99,6 @@ impl Explainer {
             device: device.clone(),
             config: CounterfactualConfig::default(),
         }
-    }
-
-    /// Sets the options.
-    pub fn with_config(mut self, config: CounterfactualConfig) -> Self {
-        self.config = config;
-        self
     }
 
     /// Explains every mistake that a decision layer makes on a table's samples of a class.

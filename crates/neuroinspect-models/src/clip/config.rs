@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use burn::tensor::Device;
+use derive_setters::Setters;
 use neuroinspect_core::{InputSpec, Interpolation, ResizeRule};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -31,11 +32,13 @@ const QUICK: &str = "-quickgelu";
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Setters)]
+#[setters(prefix = "with_", generate = false)]
 pub struct ClipConfig {
     /// Width `E` of the space that images and texts share.
     pub embed_dim: usize,
     /// Which GELU both towers use; `quick_gelu` in JSON, false where absent.
+    #[setters(generate)]
     pub gelu: Gelu,
     /// The image tower; `vision_cfg` in JSON.
     pub vision: ClipVisionConfig,
@@ -239,12 +242,6 @@ impl ClipConfig {
     /// for is not kept.
     pub fn to_json(&self) -> String {
         file::write(self)
-    }
-
-    /// Sets which GELU both towers use.
-    pub fn with_gelu(mut self, gelu: Gelu) -> Self {
-        self.gelu = gelu;
-        self
     }
 
     /// Sets the pixels the image tower wants; some of LAION's weights, ViT-L-14's of LAION-2B among

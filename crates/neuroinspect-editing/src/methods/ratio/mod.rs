@@ -5,6 +5,7 @@ mod loss;
 
 use std::collections::HashSet;
 
+use derive_setters::Setters;
 use ndarray::Axis;
 use neuroinspect_core::{ClassId, NeuronId, Observer};
 use neuroinspect_counterfactual::importances;
@@ -39,14 +40,16 @@ pub(super) const PAPER: Option<Citation> = Some(Citation {
 /// let config = EditConfig::default().with_target(Target::Fixed(1.0)).with_lambda3(0.1);
 /// let edit = RatioEdit::new(water, EditScope::Class(ClassId(1))).with_config(config);
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(prefix = "with_", generate = false)]
 pub struct RatioEdit {
     /// The neurons corrected.
     pub neurons: Vec<NeuronId>,
     /// Whose probability they are to stop deciding.
     pub scope: EditScope,
     /// The options.
+    #[setters(generate)]
     pub config: EditConfig,
 }
 
@@ -64,12 +67,6 @@ impl RatioEdit {
             scope,
             config: EditConfig::default(),
         }
-    }
-
-    /// Sets the options.
-    pub fn with_config(mut self, config: EditConfig) -> Self {
-        self.config = config;
-        self
     }
 
     /// The ratio to aim at; see [`Target`].

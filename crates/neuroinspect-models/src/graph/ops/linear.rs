@@ -1,6 +1,7 @@
 //! Linear layers.
 
 use burn::tensor::{Tensor, module::linear};
+use derive_setters::Setters;
 use neuroinspect_core::is_flex;
 
 use super::{one, value};
@@ -11,9 +12,11 @@ use crate::graph::{
 /// A linear layer over the last axis: `[.., inputs]` to `[.., outputs]`.
 ///
 /// Parameters: `weight` `[outputs, inputs]`, and `bias` `[outputs]` where it has one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Setters)]
+#[setters(prefix = "with_")]
 pub struct Linear {
     /// Size of the last axis of its value.
+    #[setters(skip)]
     pub outputs: usize,
     /// Whether it has a bias.
     pub bias: bool,
@@ -24,12 +27,6 @@ impl Linear {
     pub fn new(outputs: usize) -> Self {
         let bias = true;
         Self { outputs, bias }
-    }
-
-    /// Sets whether there is a bias.
-    pub fn with_bias(mut self, bias: bool) -> Self {
-        self.bias = bias;
-        self
     }
 }
 

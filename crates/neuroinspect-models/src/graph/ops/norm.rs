@@ -1,6 +1,7 @@
 //! Normalisations.
 
 use burn::tensor::module::{batch_norm, batch_norm_train, layer_norm};
+use derive_setters::Setters;
 
 use super::{axis, map, one, value};
 use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters, value::each_rank};
@@ -12,11 +13,13 @@ use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters, val
 /// values; PyTorch takes `n / (n - 1)` times that.
 ///
 /// Parameters: `weight`, `bias`, and the buffers `running_mean` and `running_var`, each `[C]`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Setters)]
+#[setters(prefix = "with_")]
 pub struct BatchNorm {
     /// Added to the variance.
     pub epsilon: f64,
     /// How far the running statistics move towards those of a batch.
+    #[setters(skip)]
     pub momentum: f64,
 }
 
@@ -26,14 +29,6 @@ impl Default for BatchNorm {
             epsilon: 1e-5,
             momentum: 0.1,
         }
-    }
-}
-
-impl BatchNorm {
-    /// Sets what is added to the variance.
-    pub fn with_epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
     }
 }
 
@@ -78,11 +73,13 @@ impl Operation for BatchNorm {
 /// Layer normalisation over one axis (Ba et al. 2016).
 ///
 /// Parameters: `weight` and `bias`, each of the axis's size.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Setters)]
+#[setters(prefix = "with_", generate = false)]
 pub struct LayerNorm {
     /// Added to the variance.
     pub epsilon: f64,
     /// The axis; the last one where there is none.
+    #[setters(generate, strip_option)]
     pub axis: Option<usize>,
 }
 
@@ -98,12 +95,6 @@ impl LayerNorm {
     pub fn new(epsilon: f64) -> Self {
         let axis = None;
         Self { epsilon, axis }
-    }
-
-    /// Sets the axis.
-    pub fn with_axis(mut self, axis: usize) -> Self {
-        self.axis = Some(axis);
-        self
     }
 }
 

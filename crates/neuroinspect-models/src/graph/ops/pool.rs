@@ -4,18 +4,21 @@ use burn::tensor::{
     module::{avg_pool2d, max_pool2d},
     ops::{AvgPoolOptions, MaxPoolOptions, PadMode},
 };
+use derive_setters::Setters;
 
 use super::{conv::Padding, conv::positions, map, value};
 use crate::graph::{Value, op::Operation, run::NodeParameters};
 
 /// Largest value of each window of a map.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Setters)]
+#[setters(prefix = "with_", generate = false)]
 pub struct MaxPool2d {
     /// Height and width of the window.
     pub kernel: [usize; 2],
     /// Pixels between windows.
     pub stride: [usize; 2],
     /// Around the map, where nothing is: what is there is never the largest.
+    #[setters(generate)]
     pub padding: Padding,
 }
 
@@ -44,12 +47,6 @@ impl MaxPool2d {
             stride: [stride; 2],
             padding: Padding::both(0),
         }
-    }
-
-    /// Sets the padding.
-    pub fn with_padding(mut self, padding: Padding) -> Self {
-        self.padding = padding;
-        self
     }
 }
 
