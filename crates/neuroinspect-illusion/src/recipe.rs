@@ -143,12 +143,7 @@ impl Recipe {
     /// The authors' code where it departs from the paper: images of a batch are coupled, and a
     /// given image loses the imaginary part of its spectrum.
     ///
-    /// Three of its ways are not followed. Starting from an image, it keeps the spectrum's
-    /// `S / 2 + 1` columns, of which the last, the Nyquist column, is lost here; and it takes the
-    /// image as normalised with ImageNet's mean and standard deviation, and undoes that first,
-    /// where [`Initial::Images`](crate::Initial::Images) are pixels in `[0, 1]`. And at step `t` of
-    /// `T` its smoothing is `(T - 2 - t) / T` of its first size, the last step's wrapping round,
-    /// where it is `(T - t) / T` here.
+    /// What else the code does otherwise is [not followed](crate#deviations-from-the-authors-code).
     pub fn original() -> Self {
         Self::default()
             .with_coupling(Coupling::WholeBatch)

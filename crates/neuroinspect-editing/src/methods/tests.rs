@@ -38,25 +38,22 @@ fn reference_batch() -> (Reference, LayerTensors, Batch, Tensor<2>) {
     (reference, layer, samples.batch(&all), weights)
 }
 
+/// The losses that have a weight for each sample.
+fn weighted_losses(weights: Tensor<2>) -> Vec<(&'static str, Box<dyn Loss>)> {
+    let mean = WeightedMean {
+        weights: weights.clone(),
+    };
+    let gamma = 2.0;
+    vec![
+        ("class_weighting", Box::new(mean)),
+        ("focal", Box::new(FocalLoss { weights, gamma })),
+    ]
+}
+
 #[test]
 fn class_weighting_and_focal_loss_are_those_of_the_original() {
     let (reference, layer, batch, weights) = reference_batch();
-    let mut losses: [(&str, Box<dyn Loss>); 2] = [
-        (
-            "class_weighting",
-            Box::new(WeightedMean {
-                weights: weights.clone(),
-            }),
-        ),
-        (
-            "focal",
-            Box::new(FocalLoss {
-                weights,
-                gamma: 2.0,
-            }),
-        ),
-    ];
-    for (name, loss) in &mut losses {
+    for (name, mut loss) in weighted_losses(weights) {
         let theirs = reference.values(&format!("editing.{name}"));
         // Single precision on both sides, of values near 1.
         assert_close(loss.evaluate(&layer, &batch).loss, theirs, 0.0, 1e-6);
@@ -106,7 +103,6 @@ fn con_is_that_of_the_original() {
 #[test]
 fn gradients_are_those_of_their_losses() {
     let (reference, layer, batch, weights) = reference_batch();
-    let weights_of_afr = weights.clone();
     let shifts: Vec<f32> = (0..10_u8).map(|class| 0.3 * f32::from(class)).collect();
     let shifts = Tensor::from_data(TensorData::new(shifts, [1, 10]), &Device::flex());
     let anchor = LayerTensors {
@@ -122,31 +118,15 @@ fn gradients_are_those_of_their_losses() {
         step,
     };
     // Group weights of a step of 0 stay as they are; concepts are drawn anew with each evaluation.
-    let mut losses: Vec<(&str, Box<dyn Loss>)> = vec![
-        (
-            "class weighting",
-            Box::new(WeightedMean {
-                weights: weights.clone(),
-            }),
-        ),
-        (
-            "focal",
-            Box::new(FocalLoss {
-                weights,
-                gamma: 2.0,
-            }),
-        ),
-        (
-            "con",
-            Box::new(ConLoss {
-                lambda3: 1.0,
-                ..con(&reference)
-            }),
-        ),
-        ("logit adjustment", Box::new(ShiftedCrossEntropy(shifts))),
-    ];
+    let mut losses = weighted_losses(weights.clone());
+    let con = ConLoss {
+        lambda3: 1.0,
+        ..con(&reference)
+    };
+    losses.push(("con", Box::new(con)));
+    losses.push(("logit adjustment", Box::new(ShiftedCrossEntropy(shifts))));
     let anchored = AnchoredLoss {
-        weights: weights_of_afr,
+        weights,
         anchor,
         lambda: 0.3,
     };
