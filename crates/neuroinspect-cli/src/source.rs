@@ -105,6 +105,16 @@ impl<'a> Source<'a> {
             }
             None => None,
         };
+        let split = table
+            .split()
+            .or(training.as_ref().and_then(|it| it.split()));
+        if let (Some(path), Some(_)) = (train, split) {
+            bail!(
+                "with --train '{}', neither table may be split: leave --train out, or take the tensor \
+                 'split' out of both",
+                path.display()
+            );
+        }
         let model = &table.provenance().model;
         Ok(Self {
             options,

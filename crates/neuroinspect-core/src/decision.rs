@@ -89,6 +89,10 @@ impl DecisionLayer {
             let reason = format!("'weight' has shape {found:?}, expected [classes, neurons]");
             return Err(file.refuse(reason));
         };
+        if neurons == 0 {
+            let reason = format!("'weight' has shape [{classes}, 0], expected at least one neuron");
+            return Err(file.refuse(reason));
+        }
         let weight = file.f32(Self::WEIGHT, &[classes, neurons])?;
         let weight = Array2::from_shape_vec((classes, neurons), weight);
         let weight = weight.map_err(|error| file.refuse(error))?;

@@ -76,7 +76,7 @@ pub(crate) enum Command {
                             for and against can cancel in it."
     )]
     Edit(EditArgs),
-    /// Choose a mend of the decision layer that is sure to help, or say that none is, without group labels
+    /// Mend the decision layer, without group labels, where samples that were not fitted on show that it helps
     #[command(
         after_help = "Example: neuroinspect mend --model resnet50 --weights resnet50.pth \
                             --data photos/val --train photos/train --class heron\n\

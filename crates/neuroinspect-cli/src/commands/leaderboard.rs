@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use neuroinspect::{
     burn::tensor::Device,
     core::{
@@ -88,8 +88,16 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LeaderboardArgs) ->
 }
 
 /// A setting of files that are its repetitions in turn.
-fn of_tables(files: &str, seeds: &[Seed]) -> Result<(String, Vec<Repetition>)> {
-    let files: Vec<PathBuf> = files.split(',').map(PathBuf::from).collect();
+fn of_tables(names: &str, seeds: &[Seed]) -> Result<(String, Vec<Repetition>)> {
+    let files: Vec<PathBuf> = names.split(',').map(PathBuf::from).collect();
+    // The same samples twice would make intervals too narrow.
+    if files.len() > 1 && seeds.len() > files.len() {
+        bail!(
+            "'{names}' are {0} repetitions, fewer than the {1} of --seeds: give --seeds {0}",
+            files.len(),
+            seeds.len()
+        );
+    }
     let mut tables = Vec::new();
     for path in &files {
         let (table, layer) = (FeatureTable::load(path)?, DecisionLayer::load(path)?);
@@ -151,12 +159,12 @@ fn compare(
 fn page(record: &Record) -> String {
     let mut text = "# Leaderboard\n\nMade by `".to_owned();
     text += record.run.command.as_deref().unwrap_or("neuroinspect");
-    text += "`.\n\nAccuracies in percent, of samples that nothing was learnt from or chosen on: means over \
+    text += "`.\n\nAccuracies in percent, of samples that no method learnt from or chose on: means over \
              the seeds, and 95 % intervals of them. The classes to be helped and the suspected neurons \
              come from the samples to choose on, all other options are the methods' defaults. \
              \"Train-weighted\" weighs groups as they are among the samples to learn from. The ceiling \
-             is a layer trained on these with all groups alike; the gap is what lies between it and the \
-             layer as it stands, and no share of one below half a point is given.\n";
+             is a layer trained on these with all groups alike; the gap is the difference \
+             between it and the layer as it stands; shares are given of gaps of two points or more.\n";
     for board in &record.settings {
         text += "\n";
         text += &board.to_markdown();

@@ -1,4 +1,4 @@
-//! `mend`: the decision layer, in the way that is sure to help, if there is one.
+//! `mend`: the decision layer, where samples that were not fitted on show that it helps.
 
 use anyhow::Result;
 use neuroinspect::{
@@ -19,7 +19,7 @@ use crate::{
 
 const SCHEMA: Schema = Schema::new("neuroinspect.mend", 1);
 const EDIT_FILE: &str = "mend.safetensors";
-const LAYER_FILE: &str = "decision-layer.safetensors";
+const LAYER_FILE: &str = "mended-layer.safetensors";
 const RECORD_FILE: &str = "mend.json";
 /// Suspects that are printed.
 const SHOWN: usize = 10;

@@ -104,6 +104,8 @@ pub(crate) fn run(common: &Common, options: &Options, args: &TrainArgs) -> Resul
         seconds: start.elapsed().as_secs_f64(),
     });
     let weights = folder.join(WEIGHTS_FILE);
+    // That of an earlier run would speak of other weights.
+    folder.remove(&[RECORD_FILE])?;
     trained.model.save(&weights)?;
     let record = Record {
         class_names: classes,

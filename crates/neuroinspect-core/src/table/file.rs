@@ -94,6 +94,10 @@ fn matrix(file: &TensorFile, name: &str) -> Result<Array2<f32>> {
         let expected = "expected [samples, neurons]";
         return Err(file.refuse(format!("'{name}' have shape {found:?}, {expected}")));
     };
+    if width == 0 {
+        let expected = "expected at least one neuron";
+        return Err(file.refuse(format!("'{name}' have shape [{samples}, 0], {expected}")));
+    }
     let values = file.f32(name, &[samples, width])?;
     Array2::from_shape_vec((samples, width), values).map_err(|error| file.refuse(error))
 }

@@ -51,14 +51,22 @@ const LISTED: usize = 30;
 /// Candidates are decision layers fitted by one convex problem, a logistic regression held to the layer
 /// as it is: on training and validation samples, on the validation samples alone, with the neurons first
 /// [suspected](suspects) taken for 0, and with samples weighted so that every cell of class and class
-/// taken for counts alike. Each is judged by predictions for samples that it was not fitted on.
+/// taken for counts alike. Each is judged by predictions for samples that it was not fitted on; but which
+/// neurons are suspected is told by all validation samples, and the cells by layers fitted on other folds,
+/// which favours these two a little.
 ///
 /// The accuracy that counts is that over the cells where mistakes are blamed on a shortcut
 /// ([`Evidence`]), and that on the validation samples otherwise. For no class, the candidate of highest mean
 /// class accuracy is taken; for a class, of all candidates with a bias on it that of its highest accuracy
-/// whose mean is within half a point of the best. A simpler one within a standard error goes before a better one. What the choice gains
-/// is estimated by making it without each fold and measuring it there; where the 95 % interval includes no
-/// gain, the layer is left as it is.
+/// whose mean is within half a point of the best. A simpler one is taken where it is within a standard error
+/// of the best. What the choice gains is estimated by making it without each fold and measuring it there;
+/// where that is not [sure](Gain::is_sure), the layer is left as it is.
+///
+/// That mistakes mislead all classes alike is evidence of a shortcut, no proof, and one that misleads two
+/// classes alone is not seen: who knows of it asks for [groups](Asked::Groups). A mend by groups costs
+/// accuracy on data like the validation samples. With a thousand validation samples of which one in twenty
+/// contradicts the shortcut it was often not found; about 1500 were needed. The logits of all candidates are
+/// held in memory: 13 numbers a sample and class.
 ///
 /// The validation samples should be like the data that the layer will meet: a correlation that is total
 /// there as well is seen by nobody who looks at no group label.
@@ -69,7 +77,8 @@ pub struct Mend {
     pub class: Option<ClassId>,
     /// By what to choose; automatic.
     pub yardstick: Asked,
-    /// Plain retraining so is what the mend is compared with, and its seed divides and draws samples.
+    /// Plain retraining so, on the training samples alone, is what the mend is compared with, which learns
+    /// from the validation samples, too. Its seed divides and draws samples.
     pub training: TrainingConfig,
 }
 

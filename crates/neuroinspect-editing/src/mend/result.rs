@@ -106,7 +106,7 @@ pub struct MendResult {
     pub yardstick: Yardstick,
     /// What the choice of the best gains on samples it was not made on.
     pub gain: Gain,
-    /// What the best gains by the other yardstick: what freedom of a shortcut costs on data that has it.
+    /// What the best gains by the other yardstick: what a layer without the shortcut loses on data that has it.
     pub gain_by_the_other: Gain,
     /// Whether mistakes are blamed on a shortcut, and why.
     pub evidence: Evidence,
@@ -123,10 +123,11 @@ pub struct MendResult {
 }
 
 impl Gain {
-    /// Whether the class asked for is sure to gain, or the mean, and the other does not surely lose.
+    /// Whether the class asked for is sure to gain while the mean does not surely lose, or the mean is sure
+    /// to gain while the class is not expected to lose.
     pub fn is_sure(&self) -> bool {
         let (class, mean) = (self.class.unwrap_or(self.mean), self.mean);
-        (class.low > 0.0 && mean.high >= 0.0) || (mean.low > 0.0 && class.high >= 0.0)
+        (class.low > 0.0 && mean.high >= 0.0) || (mean.low > 0.0 && class.estimate >= 0.0)
     }
 }
 

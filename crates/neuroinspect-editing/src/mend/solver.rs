@@ -1,7 +1,7 @@
 //! The one problem that all candidates are solutions of.
 
 use burn::tensor::{Tensor, activation::log_softmax};
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, Axis, Zip};
 use neuroinspect_core::{DecisionLayer, Error as CoreError, NeuronId, Seed, read_back};
 use rand::seq::SliceRandom;
 
@@ -56,11 +56,18 @@ impl<'a> Union<'a> {
             })
         };
         let samples = labels.len() as f64;
-        let mean = rows().fold(Array1::zeros(neurons), |sum, row| sum + row) / samples;
+        let mean = rows().fold(Array1::<f64>::zeros(neurons), |sum, row| sum + row) / samples;
         let squares = rows().fold(Array1::<f64>::zeros(neurons), |sum, row| {
             sum + (row - &mean).mapv(|it| it * it)
         });
-        let deviation = (squares / samples).mapv(|it| it.sqrt() + 1e-6);
+        // What a neuron constant but for rounding teaches is rounding: it is not to be divided by nearly 0.
+        let deviation = (squares / samples).mapv(f64::sqrt);
+        let deviation = Zip::from(&deviation).and(&mean).map_collect(|&it, mean| {
+            match it > 1e-6 * mean.abs() {
+                true => it + 1e-6,
+                false => 1.0,
+            }
+        });
         Ok(Self {
             tables,
             labels,

@@ -59,16 +59,25 @@ impl MendResult {
     pub fn reasons(&self) -> Vec<String> {
         let evidence = &self.evidence;
         let mistakes = evidence.mistakes;
-        let shortcut = match (evidence.dependence, evidence.blames_a_shortcut()) {
-            (_, true) => format!(
+        let shortcut = match evidence.dependence {
+            _ if evidence.blames_a_shortcut() && self.yardstick == Yardstick::Groups => format!(
                 "{mistakes} mistakes of layers that had not seen the sample mislead all classes alike: a \
                  shortcut is blamed"
             ),
-            (Some(dependence), false) => format!(
-                "what misleads depends on the class ({dependence:.2}, {mistakes} mistakes): classes that \
-                 look alike are blamed, no shortcut"
+            _ if evidence.blames_a_shortcut() => format!(
+                "{mistakes} mistakes of layers that had not seen the sample mislead all classes alike, as a \
+                 shortcut would; the choice is by the validation samples all the same, as that was asked for \
+                 or no mend by presumed groups was sure to help at a cost of at most three times its gain"
             ),
-            (None, false) => {
+            Some(_) if mistakes < 5 * evidence.cells.len() => format!(
+                "{mistakes} mistakes of layers that had not seen the sample are too few to tell a shortcut \
+                 from classes that look alike"
+            ),
+            Some(dependence) => format!(
+                "what misleads depends on the class, or may depend on it ({dependence:.2}, {mistakes} \
+                 mistakes): classes that look alike are blamed, no shortcut"
+            ),
+            None => {
                 "too few classes, or no mistakes, to tell a shortcut from classes that look alike"
                     .to_owned()
             }

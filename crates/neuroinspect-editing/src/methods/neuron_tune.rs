@@ -14,7 +14,7 @@ use crate::{Citation, DecisionMethod, Fitted, MethodInput, Result, TrainingConfi
 /// them is taken, the most biased ones. The layer is then retrained on the training samples, classes drawn equally often,
 /// with those neurons zeroed. The authors tell them anew before each epoch; here they are told once, by
 /// the layer given. The score is that of the abstract and of
-/// published summaries; the paper itself could not be read here.
+/// published summaries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NeuronTune {

@@ -199,6 +199,12 @@ impl Host {
     }
 
     pub(super) fn concatenated(parts: &[&Self], axis: usize) -> Result<Self, String> {
+        let rank = parts.first().map_or(0, |part| part.shape().len());
+        if axis >= rank || parts.iter().any(|part| part.shape().len() != rank) {
+            return Err(format!(
+                "expected values of as many axes each, and an axis {axis} among them"
+            ));
+        }
         macro_rules! concatenated {
             ($kind:ident) => {{
                 let views = parts.iter().map(|part| match part {

@@ -346,6 +346,15 @@ fn images(graph: &GraphProto, size: Option<usize>) -> Result<(&str, usize, Optio
         return Err(format!("expected one input, the images, found {names:?}"));
     };
     let shape = input.kind.as_ref().and_then(|kind| kind.tensor.as_ref());
+    let format = shape.and_then(|tensor| tensor.elem_type);
+    if !matches!(format, None | Some(0 | 1 | 10 | 11 | 16)) {
+        return Err(format!(
+            "expected images of floats as its input '{}', found the data type {} of onnx.proto; export \
+             the network without its own preparation of pixels",
+            name(input),
+            format.unwrap_or_default()
+        ));
+    }
     let dims = shape.and_then(|tensor| tensor.shape.as_ref());
     let dims = dims.map(|shape| &shape.dim[..]).unwrap_or_default();
     let shown: Vec<String> = dims
@@ -399,6 +408,22 @@ fn output_of<'a>(graph: &'a GraphProto, name: &str) -> Result<&'a str, String> {
     let mut nodes = graph.node.iter();
     let node = nodes.find(|node| node.called() == name);
     let output = node.and_then(|node| node.output.first());
+    if let (Some(node), Some(output)) = (node, output)
+        && node.operator() == "MatMul"
+    {
+        let mut weights = graph.initializer.iter();
+        let mut is_weight = |name: &String| weights.any(|it| it.name.as_ref() == Some(name));
+        let mut adds = graph
+            .node
+            .iter()
+            .filter(|it| it.operator() == "Add" && it.input.contains(output));
+        if let Some(sum) = adds.find(|it| it.input.iter().any(&mut is_weight)) {
+            return Err(format!(
+                "the bias of '{name}' is added by '{}': name that node",
+                sum.called()
+            ));
+        }
+    }
     output.map(String::as_str).ok_or_else(|| {
         let known = graph.node.iter().map(|node| node.called());
         let meant = neuroinspect_core::nearest_name(name, known);

@@ -87,7 +87,7 @@ impl OnnxModel {
         let values: Vec<f32> = layer.bias().iter().copied().collect();
         let bias = tensor(vec![classes], &values);
         match (operator, self.source.sum) {
-            ("MatMul", Some(sum)) => {
+            (_, Some(sum)) => {
                 let product = graph.node[self.source.product].output.first().cloned();
                 let inputs = &node_mut(graph, sum)?.input;
                 let place = inputs

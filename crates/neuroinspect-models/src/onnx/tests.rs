@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use ndarray::array;
+use neuroinspect_core::{Classifier as _, DecisionLayer};
 use prost::{Message as _, bytes::Bytes};
 
 use super::{
@@ -11,7 +13,10 @@ use super::{
     proto::*,
     tensors::Beside,
 };
-use crate::graph::{Graph, Network, Value};
+use crate::{
+    LoadConfig,
+    graph::{Graph, Network, Value},
+};
 
 const FLOAT: i32 = 1;
 const INT: i32 = 7;
@@ -241,6 +246,21 @@ fn circles_and_gaps_are_named() {
 
 #[test]
 fn sizes_out_of_all_bounds_are_refused() {
+    let flat = vec![
+        node("Reshape", &["images", "row"], "flat"),
+        node("Conv", &["flat", "k"], "logits"),
+    ];
+    let weights = vec![
+        integers("row", &[-1]),
+        tensor("k", &[2, 3, 1, 1], &[1.0; 6]),
+    ];
+    refused(&model(flat, weights), &["'the_logits' (Conv)"]);
+    let joined = vec![
+        node("Concat", &["row", "one"], "c").with(number("axis", 0)),
+        node("Mul", &["images", "c"], "x"),
+    ];
+    let parts = vec![tensor("row", &[1], &[1.0]), tensor("one", &[], &[1.0])];
+    refused(&with_head(joined, parts), &["'the_c' (Concat)"]);
     let huge = tensor("huge", &[1 << 40, 1 << 40], &[1.0]);
     let add = || vec![node("Add", &["images", "huge"], "x")];
     refused(&with_head(add(), vec![huge]), &["tensor 'huge'", "found 1"]);
@@ -553,5 +573,50 @@ fn products_go_by_their_letters() {
             &with_head(vec![odd], vec![matrix()]),
             &["'the_x' (Einsum)", equation],
         );
+    }
+}
+
+#[test]
+fn an_edited_layer_goes_back_whatever_nodes_it_is() {
+    let gemm =
+        |inputs: &[&str], output: &str| node("Gemm", inputs, output).with(number("transB", 1));
+    let matrix = || vec![tensor("m", &[3, 2], &[1.0; 6])];
+    for (tail, weights) in [
+        (vec![gemm(&["features", "w"], "logits")], vec![]),
+        (
+            vec![
+                gemm(&["features", "w"], "p"),
+                node("Add", &["p", "b"], "logits"),
+            ],
+            vec![],
+        ),
+        (
+            vec![
+                node("MatMul", &["features", "m"], "p"),
+                node("Add", &["b", "p"], "logits"),
+            ],
+            matrix(),
+        ),
+        (vec![node("MatMul", &["features", "m"], "logits")], matrix()),
+        (
+            vec![
+                node("Conv", &["pooled", "k"], "c"),
+                node("Flatten", &["c"], "logits"),
+            ],
+            vec![tensor("k", &[2, 3, 1, 1], &[1.0; 6])],
+        ),
+    ] {
+        let mut nodes = vec![node("Relu", &["images"], "x")];
+        nodes.extend(head().into_iter().take(2));
+        nodes.extend(tail);
+        let folder = tempfile::tempdir().unwrap();
+        let onnx = read_in(folder.path(), &model(nodes, weights)).unwrap();
+        let layer = DecisionLayer::new(array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], array![7.0, 8.0]);
+        let layer = layer.unwrap();
+        let path = folder.path().join("edited.onnx");
+        onnx.save(&path, &layer).unwrap();
+        let again = OnnxModel::read(&path, &OnnxConfig::default()).unwrap();
+        let again = again.classifier(&LoadConfig::default(), &Device::flex());
+        assert_eq!(again.unwrap().decision_layer().unwrap(), layer);
     }
 }

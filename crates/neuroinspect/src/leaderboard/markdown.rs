@@ -17,7 +17,14 @@ impl Leaderboard {
             .map(|Seed(seed)| seed.to_string())
             .collect();
         let mut classes = self.classes.clone();
+        classes.sort();
         classes.dedup();
+        if classes.len() > 1 {
+            for class in &mut classes {
+                let times = self.classes.iter().filter(|it| *it == class).count();
+                *class = format!("{class} ({times} of {})", self.classes.len());
+            }
+        }
         let mut text = format!(
             "## {}\n\n{train} samples to learn from, {validation} to choose on, {measured} measured on; \
              to be helped: {}; seeds {}.\n\n",

@@ -252,8 +252,9 @@ impl Runs {
     }
 }
 
-/// Shares of a smaller gap, half a point, would be noise.
-const SMALLEST_GAP: f64 = 0.005;
+/// Shares of a smaller gap, two points, would be noise: of the worst of many small groups one sample is as
+/// much.
+const SMALLEST_GAP: f64 = 0.02;
 
 /// Metrics of the layer as it stands.
 fn as_it_stands(data: &EditData, layer: &DecisionLayer) -> Result<Metrics> {

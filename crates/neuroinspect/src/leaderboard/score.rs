@@ -103,7 +103,7 @@ impl Estimate {
         let freedom = values.len().saturating_sub(1);
         let margin = (freedom > 0).then(|| {
             let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-            let quantile = Self::QUANTILES.get(freedom - 1).copied().unwrap_or(2.0);
+            let quantile = Self::QUANTILES[(freedom - 1).min(Self::QUANTILES.len() - 1)];
             quantile * (squares / freedom as f64 / count).sqrt()
         });
         Self { mean, margin }

@@ -123,6 +123,9 @@ fn range(_: &mut Importer, call: &Call<'_>) -> Outputs {
 fn cast(_: &mut Importer, call: &Call<'_>) -> Outputs {
     let value = call.input(0)?;
     let Value::Host(constant) = &value else {
+        if !matches!(call.int("to", 1), 1 | 10 | 11 | 16) {
+            return Err("expected a cast to floats of values that depend on the images".to_owned());
+        }
         // Floats, in whatever format, are computed in that of the weights.
         return Ok(vec![value]);
     };

@@ -15,6 +15,9 @@ const IMAGE_COUNTS: [usize; 2] = [2, 3];
 /// Most elements of a value for two images: 4 GB.
 const MOST_ELEMENTS: usize = 1 << 30;
 
+/// Most axes of a value of a graph.
+const MOST_RANK: usize = 6;
+
 /// Most axes of a weight.
 const MOST_AXES: usize = 4;
 
@@ -31,6 +34,8 @@ pub(super) struct Importer {
     /// Weights that are values of nodes, by their names.
     constants: BTreeMap<String, ValueId>,
     pub(super) linears: BTreeMap<usize, LinearSource>,
+    /// Values that the file has under more than one name, which no node may change.
+    pub(super) shared: BTreeSet<usize>,
     /// Name of the node of the file that is followed.
     node: String,
     /// How many nodes there were before it.
@@ -66,6 +71,11 @@ impl Importer {
     /// Gives what came out of the node the node's name, and further outputs their own.
     pub(super) fn name_outputs(&mut self, names: &[String], outputs: &[Value]) {
         for (index, (name, output)) in names.iter().zip(outputs).enumerate() {
+            if let Value::Graph(id) = *output
+                && id.0 < self.start
+            {
+                self.shared.insert(id.0);
+            }
             if let Value::Graph(id) = *output
                 && id.0 >= self.start
                 && !matches!(self.nodes[id.0].op, Op::ParameterValue(_))
@@ -165,6 +175,11 @@ impl Importer {
         shapes: [Vec<usize>; 2],
     ) -> Result<ValueId, String> {
         let [shape, _] = &shapes;
+        if shape.len() > MOST_RANK {
+            return Err(format!(
+                "expected a value of at most {MOST_RANK} axes, found one of shape {shape:?}"
+            ));
+        }
         let elements = shape
             .iter()
             .try_fold(1usize, |all, &size| all.checked_mul(size));

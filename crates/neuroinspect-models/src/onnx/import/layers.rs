@@ -11,7 +11,7 @@ use crate::{
         Reshape, Softmax, ValueId,
     },
     onnx::{
-        host::{Host, Pairwise},
+        host::{Host, Pairwise, Size},
         proto::GraphProto,
     },
 };
@@ -121,7 +121,8 @@ fn conv(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     let bias = call.optional(2).is_some();
     let target = [size(0), size(1), kernel_size[0], kernel_size[1]];
     let dims = importer.dims(id)?;
-    let of_one_pixel = dims.iter().skip(2).all(|size| size.count == 1)
+    let of_one_pixel = dims.len() == 4
+        && dims[2..].iter().all(|size| *size == Size::fixed(1))
         && target[2..] == [1, 1]
         && groups == 1
         && !along_one_axis;
@@ -227,6 +228,8 @@ fn matmul(importer: &mut Importer, call: &Call<'_>) -> Outputs {
         return Ok(vec![Value::Graph(id)]);
     }
     let inputs = [importer.value(&a)?, importer.value(&b)?];
+    // A sum over the images would mix them.
+    importer.size(inputs[0], importer.rank(inputs[0]).saturating_sub(1))?;
     let id = importer.step(MatMul {}, &inputs)?;
     Ok(vec![Value::Graph(id)])
 }
@@ -269,7 +272,7 @@ impl Importer {
         let shape = constant.tensor.shape();
         let fits = matches!(shape, [ones @ .., last] if *last == linear.outputs
             && ones.len() < self.rank(id) && ones.iter().all(|one| *one == 1));
-        if linear.bias || !fits {
+        if linear.bias || !fits || self.shared.contains(&id.0) {
             return Ok(None);
         }
         let outputs = linear.outputs;
@@ -389,6 +392,8 @@ fn softmax(importer: &mut Importer, call: &Call<'_>) -> Outputs {
             "expected a softmax along the last of {rank} axes, found axis {axis}"
         ));
     }
+    // A softmax over the images would mix them.
+    importer.size(id, axis)?;
     let id = importer.step(Softmax { axis }, &[id])?;
     match call.node.operator() {
         "LogSoftmax" => {

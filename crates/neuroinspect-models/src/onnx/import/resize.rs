@@ -68,6 +68,12 @@ fn resize(importer: &mut Importer, call: &Call<'_>) -> Outputs {
         ),
         cubic: call.float("cubic_coeff_a", -0.75),
     };
+    if scales.is_none() && sizes.is_none() {
+        return Err(
+            "expected its scales or its sizes as constant inputs (version 9 of the operators or later)"
+                .to_owned(),
+        );
+    }
     for (axis, found) in dims.iter().enumerate() {
         let scale = scales.as_ref().and_then(|scales| scales.get(axis)).copied();
         let size = sizes.as_ref().and_then(|sizes| sizes.get(axis)).copied();
