@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+use neuroinspect::editing::Control;
+
+use crate::console::warn;
+
 /// The exit code of work stopped by Ctrl-C, as shells have it.
 pub(crate) const STOPPED: u8 = 130;
 
@@ -17,6 +21,20 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    /// Of an edit, by what became of its control; says where it failed.
+    pub(crate) fn of_control(control: Option<&Control>) -> Self {
+        match control {
+            Some(Control::Stopped) => Self::Stopped,
+            Some(Control::Failed(reason)) => {
+                warn(format_args!(
+                    "warning: training the control failed: {reason}"
+                ));
+                Self::Incomplete
+            }
+            _ => Self::Finished,
+        }
+    }
+
     /// Of work that was stopped or not, and of which everything succeeded or not.
     pub(crate) fn of(stopped: bool, all_succeeded: bool) -> Self {
         match (stopped, all_succeeded) {

@@ -4,8 +4,7 @@ use anyhow::Result;
 use neuroinspect::{
     core::{ClassId, NeuronId, class_by_name_or_index},
     editing::{
-        Comparison, Control, EditResult, EditScope, EditSession, MethodArguments, RatioEdit,
-        TrainingConfig,
+        Comparison, EditResult, EditScope, EditSession, MethodArguments, RatioEdit, TrainingConfig,
     },
     report::{Run, Schema},
 };
@@ -14,7 +13,7 @@ use serde_json::json;
 
 use crate::{
     args::{Common, EditArgs},
-    console::{Console, warn},
+    console::Console,
     exit::Exit,
     options::{self, Options},
     output::{accuracies, print},
@@ -80,11 +79,6 @@ pub(crate) fn run(common: &Common, options: &Options, args: &EditArgs) -> Result
         run,
     };
     folder.write_json(RECORD_FILE, SCHEMA, &record)?;
-    if let Some(Control::Failed(reason)) = &record.edit.control {
-        warn(format_args!(
-            "warning: training the control failed: {reason}"
-        ));
-    }
     print(common.json, SCHEMA, &record, |record| {
         let (edit, layer) = (folder.join(EDIT_FILE), folder.join(LAYER_FILE));
         text(record)
@@ -94,11 +88,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &EditArgs) -> Result
                 layer.display()
             )
     })?;
-    Ok(match record.edit.control {
-        Some(Control::Stopped) => Exit::Stopped,
-        Some(Control::Failed(_)) => Exit::Incomplete,
-        _ => Exit::Finished,
-    })
+    Ok(Exit::of_control(record.edit.control.as_ref()))
 }
 
 fn text(record: &Record<'_>) -> String {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use neuroinspect::{
     core::class_by_name_or_index,
-    editing::{Comparison, Control, EditResult, EditSession, Mend, MendResult, percent},
+    editing::{Comparison, EditResult, EditSession, Mend, MendResult, percent},
     report::{Run, Schema},
 };
 use serde::Serialize;
@@ -77,11 +77,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &MendArgs) -> Result
                 layer.display()
             )
     })?;
-    Ok(match record.edit.control {
-        Some(Control::Stopped) => Exit::Stopped,
-        Some(Control::Failed(_)) => Exit::Incomplete,
-        _ => Exit::Finished,
-    })
+    Ok(Exit::of_control(record.edit.control.as_ref()))
 }
 
 fn text(record: &Record<'_>) -> String {
