@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use neuroinspect::{
     RunFolder,
     core::{ClassId, Metrics},
-    editing::percent,
+    editing::{Edited, percent},
     report::{Schema, to_json},
 };
 use serde::Serialize;
@@ -52,6 +52,32 @@ pub(crate) fn print<T: Serialize>(
             Err(error).context("cannot print the result")
         }
         _ => Ok(()),
+    }
+}
+
+/// The names of what an edited layer leaves in a folder.
+pub(crate) struct LayerFiles {
+    pub(crate) record: &'static str,
+    /// Applied and reverted by `apply`.
+    pub(crate) edit: &'static str,
+    /// The layer as plain tensors: `weight` `[K, D]` and `bias` `[K]`.
+    pub(crate) layer: &'static str,
+}
+
+impl LayerFiles {
+    /// Writes layer and edit; the record of an earlier one stands until then.
+    pub(crate) fn save(&self, folder: &RunFolder, edited: &Edited) -> Result<()> {
+        folder.remove(&[self.record])?;
+        edited.patch.save(folder.join(self.edit))?;
+        edited.layer.save(folder.join(self.layer))?;
+        Ok(())
+    }
+
+    /// Where they are, in lines for people.
+    pub(crate) fn lines(&self, folder: &RunFolder) -> String {
+        let (edit, layer) = (folder.join(self.edit), folder.join(self.layer));
+        let (edit, layer) = (edit.display(), layer.display());
+        format!("edit file: {edit}\ndecision layer: {layer}\n")
     }
 }
 

@@ -16,15 +16,17 @@ use crate::{
     console::Console,
     exit::Exit,
     options::{self, Options},
-    output::{accuracies, print},
+    output::{LayerFiles, accuracies, print},
     record,
     source::Source,
 };
 
 const SCHEMA: Schema = Schema::new("neuroinspect.edit", 2);
-const EDIT_FILE: &str = "edit.safetensors";
-const LAYER_FILE: &str = "decision-layer.safetensors";
-const RECORD_FILE: &str = "edit.json";
+const FILES: LayerFiles = LayerFiles {
+    record: "edit.json",
+    edit: "edit.safetensors",
+    layer: "decision-layer.safetensors",
+};
 
 /// `edit.json`.
 #[derive(Serialize)]
@@ -65,28 +67,19 @@ pub(crate) fn run(common: &Common, options: &Options, args: &EditArgs) -> Result
     let edited = session.edit(method.as_ref(), &mut console)?;
     console.clear();
     let folder = source.folder();
-    // Of an earlier edit, which stands until there is this one.
-    folder.remove(&[RECORD_FILE])?;
-    edited.patch.save(folder.join(EDIT_FILE))?;
-    edited.layer.save(folder.join(LAYER_FILE))?;
+    FILES.save(folder, &edited)?;
 
     let record = Record {
         scope: EditScope::of(method.class()),
         class_names: names,
         edit: edited.result,
-        file: EDIT_FILE,
-        decision_layer_file: LAYER_FILE,
+        file: FILES.edit,
+        decision_layer_file: FILES.layer,
         run,
     };
-    folder.write_json(RECORD_FILE, SCHEMA, &record)?;
+    folder.write_json(FILES.record, SCHEMA, &record)?;
     print(common.json, SCHEMA, &record, |record| {
-        let (edit, layer) = (folder.join(EDIT_FILE), folder.join(LAYER_FILE));
-        text(record)
-            + &format!(
-                "edit file: {}\ndecision layer: {}\n",
-                edit.display(),
-                layer.display()
-            )
+        text(record) + &FILES.lines(folder)
     })?;
     Ok(Exit::of_control(record.edit.control.as_ref()))
 }

@@ -13,14 +13,16 @@ use crate::{
     console::Console,
     exit::Exit,
     options::Options,
-    output::{accuracies, print},
+    output::{LayerFiles, accuracies, print},
     source::Source,
 };
 
 const SCHEMA: Schema = Schema::new("neuroinspect.mend", 1);
-const EDIT_FILE: &str = "mend.safetensors";
-const LAYER_FILE: &str = "mended-layer.safetensors";
-const RECORD_FILE: &str = "mend.json";
+const FILES: LayerFiles = LayerFiles {
+    record: "mend.json",
+    edit: "mend.safetensors",
+    layer: "mended-layer.safetensors",
+};
 /// Suspects that are printed.
 const SHOWN: usize = 10;
 
@@ -54,28 +56,19 @@ pub(crate) fn run(common: &Common, options: &Options, args: &MendArgs) -> Result
     let (edited, chosen) = session.mend(&mend, &mut console)?;
     console.clear();
     let folder = source.folder();
-    // Of an earlier mend, which stands until there is this one.
-    folder.remove(&[RECORD_FILE])?;
-    edited.patch.save(folder.join(EDIT_FILE))?;
-    edited.layer.save(folder.join(LAYER_FILE))?;
+    FILES.save(folder, &edited)?;
 
     let record = Record {
         class_names: names,
         mend: chosen,
         edit: edited.result,
-        file: EDIT_FILE,
-        decision_layer_file: LAYER_FILE,
+        file: FILES.edit,
+        decision_layer_file: FILES.layer,
         run: seen.run,
     };
-    folder.write_json(RECORD_FILE, SCHEMA, &record)?;
+    folder.write_json(FILES.record, SCHEMA, &record)?;
     print(common.json, SCHEMA, &record, |record| {
-        let (edit, layer) = (folder.join(EDIT_FILE), folder.join(LAYER_FILE));
-        text(record)
-            + &format!(
-                "edit file: {}\ndecision layer: {}\n",
-                edit.display(),
-                layer.display()
-            )
+        text(record) + &FILES.lines(folder)
     })?;
     Ok(Exit::of_control(record.edit.control.as_ref()))
 }

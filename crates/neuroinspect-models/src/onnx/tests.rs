@@ -620,3 +620,27 @@ fn an_edited_layer_goes_back_whatever_nodes_it_is() {
         assert_eq!(again.unwrap().decision_layer().unwrap(), layer);
     }
 }
+
+/// The layer that is named, not the one that the rule finds.
+#[test]
+fn a_decision_layer_that_is_named_is_the_one() {
+    let mut nodes = vec![node("Relu", &["images"], "x")];
+    nodes.extend(head().into_iter().take(2));
+    nodes.push(node("Gemm", &["features", "w", "b"], "first").with(number("transB", 1)));
+    nodes.push(node("Relu", &["first"], "hidden"));
+    nodes.push(node("Gemm", &["hidden", "v"], "logits").with(number("transB", 1)));
+    let folder = tempfile::tempdir().unwrap();
+    let file = model(nodes, vec![tensor("v", &[4, 2], &[1.0; 8])]);
+    let by_rule = read_in(folder.path(), &file).unwrap();
+    let path = folder.path().join("named.onnx");
+    std::fs::write(&path, file.encode_to_vec()).unwrap();
+    let config = OnnxConfig::default().with_decision_layer("the_first");
+    let named = OnnxModel::read(&path, &config).unwrap();
+    for (onnx, expected) in [(by_rule, [4, 2]), (named, [2, 3])] {
+        let model = onnx
+            .classifier(&LoadConfig::default(), &Device::flex())
+            .unwrap();
+        let layer = model.decision_layer().unwrap();
+        assert_eq!([layer.classes(), layer.neurons()], expected);
+    }
+}
