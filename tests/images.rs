@@ -19,8 +19,12 @@ use neuroinspect::{
     core::{ClassId, Classifier, FeatureTable, Precision, Progress, Seed, Silent, is_cancellation},
     datasets::{Error as DatasetError, ImageDataset, LoaderConfig, Result, Sample, fingerprint_of},
     debug, extract_activations, extract_features,
-    models::{CifarResNetConfig, GraphClassifier},
+    models::{
+        Checkpoint, CifarResNetConfig, GraphClassifier, PretrainedClassifier, Strictness,
+        checkpoint::parameter_shapes,
+    },
 };
+use neuroinspect_testing::{files::safetensors_of, fill::made_up_weights};
 
 /// Forty flat colours of two classes, of which one can be lost.
 struct Shades {
@@ -78,9 +82,11 @@ impl ImageDataset for Shades {
 }
 
 fn model() -> GraphClassifier {
-    let device = Device::flex();
-    device.seed(1);
-    CifarResNetConfig::new(8, 2).init(&device).unwrap()
+    let mut model = CifarResNetConfig::new(8, 2).init(&Device::flex()).unwrap();
+    let weights = safetensors_of(&made_up_weights(parameter_shapes(&model)));
+    let weights = Checkpoint::from_bytes("made-up weights", weights).unwrap();
+    model.load(&weights, Strictness::Strict).unwrap();
+    model
 }
 
 /// The class that has more mistakes.

@@ -11,10 +11,7 @@
 use std::{
     cell::Cell,
     ops::ControlFlow,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use burn::tensor::{Device, Tensor};
@@ -29,21 +26,28 @@ use neuroinspect::{
     debug, debug_each,
     editing::{Control, EditConfig, EditData, Target, TrainingConfig},
     illusion::{Augmentation, Execution, Networks, Objective, Pair, Recipe, Request, visualize},
-    models::{CifarResNetConfig, GraphClassifier, init_classifier, prompts::PromptTemplates},
+    models::{
+        Checkpoint, CifarResNetConfig, GraphClassifier, PretrainedClassifier, Strictness,
+        checkpoint::parameter_shapes, init_classifier, prompts::PromptTemplates,
+    },
 };
+use neuroinspect_testing::{files::safetensors_of, fill::made_up_weights};
 use rand::RngExt;
 
 const EPOCHS: usize = 3;
 
-/// Tests share the device's generator: whoever seeds it draws before another one does.
-static GENERATOR: Mutex<()> = Mutex::new(());
+/// The same weights in every call, whatever other tests draw.
+fn made_up(mut model: GraphClassifier) -> GraphClassifier {
+    let weights = safetensors_of(&made_up_weights(parameter_shapes(&model)));
+    let weights = Checkpoint::from_bytes("made-up weights", weights).unwrap();
+    model.load(&weights, Strictness::Strict).unwrap();
+    model
+}
 
 /// A model of three classes that says class 0 whatever it sees.
 fn model() -> GraphClassifier {
-    let _drawing = GENERATOR.lock();
     let device = Device::flex();
-    device.seed(3);
-    let mut model = CifarResNetConfig::new(8, 3).init(&device).unwrap();
+    let mut model = made_up(CifarResNetConfig::new(8, 3).init(&device).unwrap());
     let layer = model.decision_layer().unwrap();
     let bias = [20.0, 0.0, 0.0].to_vec().into();
     let layer = DecisionLayer::new(layer.weight().to_owned(), bias).unwrap();
@@ -177,10 +181,7 @@ fn a_failed_edit_leaves_the_ranking_and_the_pictures() {
 #[test]
 fn pictures_of_a_vision_transformer_have_masks() {
     let device = Device::flex();
-    let drawing = GENERATOR.lock();
-    device.seed(5);
-    let vit = init_classifier("vit_tiny_patch16_224", 3, &device).unwrap();
-    drop(drawing);
+    let vit = made_up(init_classifier("vit_tiny_patch16_224", 3, &device).unwrap());
     let pair = Pair {
         neuron: NeuronId(7),
         class: ClassId(1),

@@ -8,7 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
-use std::{fs, ops::ControlFlow, path::Path, sync::LazyLock};
+use std::{fs, ops::ControlFlow, path::Path};
 
 use neuroinspect::{
     Error, ImageSource, RunFolder,
@@ -20,11 +20,15 @@ use neuroinspect::{
         scenes::{Object, Planted, Scenes, ScenesConfig},
     },
     editing::Keep,
-    models::{Checkpoint, CifarResNetConfig, GraphClassifier, PretrainedClassifier, Strictness},
+    models::{
+        Checkpoint, CifarResNetConfig, GraphClassifier, PretrainedClassifier, Strictness,
+        checkpoint::parameter_shapes,
+    },
     training::{
         Augmentation, Epoch, Optimizer, RateSchedule, TrainConfig, Trained, TrainedPart, Training,
     },
 };
+use neuroinspect_testing::{files::safetensors_of, fill::made_up_weights};
 use tempfile::TempDir;
 
 /// Two objects, on any background.
@@ -40,15 +44,11 @@ fn scenes(config: ScenesConfig, samples: usize) -> Scenes {
     Scenes::new(config.with_samples(samples)).unwrap()
 }
 
-/// A small network with random weights, always the same ones: tests share the device's generator.
+/// A small network, always with the same weights.
 fn model() -> GraphClassifier {
-    static START: LazyLock<Vec<u8>> = LazyLock::new(|| {
-        let device = Device::flex();
-        device.seed(5);
-        weights(&CifarResNetConfig::new(8, 2).init(&device).unwrap())
-    });
-    let start = Checkpoint::from_bytes("start", START.clone()).unwrap();
     let mut model = CifarResNetConfig::new(8, 2).init(&Device::flex()).unwrap();
+    let start = safetensors_of(&made_up_weights(parameter_shapes(&model)));
+    let start = Checkpoint::from_bytes("start", start).unwrap();
     model.load(&start, Strictness::Strict).unwrap();
     model
 }
@@ -392,6 +392,6 @@ fn a_network_falls_for_corruptions() {
     let groups = last.validation.group_accuracy.as_ref().unwrap();
     for class in 0..2 {
         let [aligned, conflicting] = [0, 1].map(|kind| groups[2 * class + kind].unwrap());
-        assert!(aligned > 0.8 && conflicting < 0.4, "{last:?}");
+        assert!(aligned > conflicting + 0.4, "{last:?}");
     }
 }

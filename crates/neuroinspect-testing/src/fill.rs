@@ -1,7 +1,11 @@
 //! Values made by a formula: the same on every machine, so that nobody stores them.
 
+use std::collections::BTreeMap;
+
 use neuroinspect_core::Seed;
 use rand_distr::{Distribution, StandardNormal};
+
+use crate::files::Tensors;
 
 /// `len` numbers in `[0, 1)` out of a name (FNV-1a) and the flat index (a 32-bit mixer).
 ///
@@ -42,6 +46,19 @@ pub fn weight(name: &str, shape: &[usize]) -> Vec<f32> {
             value as f32
         })
         .collect()
+}
+
+/// [`weight`] for each of the tensors of a module, whose names and shapes `neuroinspect-models` tells
+/// (`parameter_shapes`).
+///
+/// Tests that run side by side share the generator of a device, and a parameter is drawn when it is
+/// first read: a seed gives the same weights twice only where no other test draws.
+pub fn made_up_weights(shapes: BTreeMap<String, Vec<usize>>) -> Tensors {
+    let made = |(name, shape): (String, Vec<usize>)| {
+        let values = weight(&name, &shape);
+        (name, (shape, values))
+    };
+    shapes.into_iter().map(made).collect()
 }
 
 /// `count` standard normal values, drawn for `name`.

@@ -10,9 +10,15 @@ use assert_cmd::Command;
 use neuroinspect::{
     burn::tensor::Device,
     core::{Classifier, DecisionLayer},
-    models::{PretrainedClassifier, init_classifier},
+    models::{
+        Checkpoint, GraphClassifier, PretrainedClassifier, Strictness,
+        checkpoint::parameter_shapes, init_classifier,
+    },
 };
-use neuroinspect_testing::files::{Folder, gradient};
+use neuroinspect_testing::{
+    files::{Folder, gradient, safetensors_of},
+    fill::made_up_weights,
+};
 use safetensors::{SafeTensors, tensor::TensorView};
 use serde_json::Value;
 
@@ -28,7 +34,10 @@ pub(crate) struct Fixture(Folder);
 impl Fixture {
     pub(crate) fn new() -> Self {
         let fixture = Self(Folder::new());
-        let mut model = random_model(0);
+        let mut model = random_model();
+        let weights = safetensors_of(&made_up_weights(parameter_shapes(&model)));
+        let weights = Checkpoint::from_bytes("made-up weights", weights).unwrap();
+        model.load(&weights, Strictness::Strict).unwrap();
         let layer = model.decision_layer().unwrap();
         let bias = [50.0, 0.0, 0.0].to_vec().into();
         let layer = DecisionLayer::new(layer.weight().to_owned(), bias).unwrap();
@@ -150,10 +159,8 @@ impl Fixture {
 }
 
 /// A model of three classes with weights at random.
-pub(crate) fn random_model(seed: u64) -> impl PretrainedClassifier {
-    let device = Device::flex();
-    device.seed(seed);
-    init_classifier("cifar_resnet20", CLASSES.len(), &device).unwrap()
+pub(crate) fn random_model() -> GraphClassifier {
+    init_classifier("cifar_resnet20", CLASSES.len(), &Device::flex()).unwrap()
 }
 
 /// Exit code 1, nothing on standard output, and a message with all of `parts`.

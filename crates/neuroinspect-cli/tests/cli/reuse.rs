@@ -39,7 +39,7 @@ fn features_are_taken_up_again_while_nothing_has_changed() {
     let summary = fixture.json("out/evaluation.json");
     assert_eq!(summary["class_names"][2], "Strix");
     assert!(evaluate(&fixture, &names));
-    let model = random_model(8);
+    let model = random_model();
     model.save(&fixture.path("model.safetensors")).unwrap();
     assert!(!evaluate(&fixture, &names));
 }

@@ -13,7 +13,7 @@ use neuroinspect_models::{
 };
 pub(crate) use neuroinspect_testing::{
     files::{Tensors, safetensors_of},
-    fill::{formula, weight},
+    fill::{self, formula, weight},
 };
 
 /// A file made by `tools/golden_classifiers.py`.
@@ -31,11 +31,7 @@ pub(crate) fn images(size: usize, device: &Device) -> Tensor<4> {
 
 /// All weights of a module, made up.
 pub(crate) fn made_up_weights(module: &impl Module) -> Tensors {
-    let made = |(name, shape): (String, Vec<usize>)| {
-        let values = weight(&name, &shape);
-        (name, (shape, values))
-    };
-    parameter_shapes(module).into_iter().map(made).collect()
+    fill::made_up_weights(parameter_shapes(module))
 }
 
 /// Loads made-up weights.
