@@ -1,25 +1,87 @@
-//! Image folders as the command line names them.
+//! Images as the command line names them.
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use neuroinspect::{
-    core::{check_same_classes, io::read_text},
-    datasets::{ImageDataset, ImageFolder, ImageFolderConfig},
+    core::{Seed, check_same_classes, io::read_text},
+    datasets::{
+        ImageDataset, ImageFolder, ImageFolderConfig,
+        published::{Published, PublishedConfig, PublishedInfo, published_named},
+    },
 };
+use serde_json::{Map, Value};
 
-use crate::args::ReadingArgs;
+use crate::args::{NamedValue, ReadingArgs};
 
-/// Opens a folder of images, its classes in the order of the class-name file if there is one.
-pub(crate) fn folder(path: &Path, args: &ReadingArgs) -> Result<ImageFolder> {
-    let mut config = ImageFolderConfig::default();
-    if let Some(file) = &args.class_names {
-        config = config.with_class_names_file(file);
+/// A published data set, or a part of it: `waterbirds/test:birds.tar.gz`.
+struct Named<'a> {
+    info: &'static PublishedInfo,
+    part: Option<&'a str>,
+    path: &'a str,
+}
+
+/// The published data set that a path names; none where it names a folder.
+fn named(path: &Path) -> Result<Option<Named<'_>>> {
+    let text = path.to_str().and_then(|text| text.split_once(':'));
+    // A single letter before the colon is a drive of Windows.
+    let Some((name, files)) = text.filter(|(name, _)| name.len() > 1 && !path.exists()) else {
+        return Ok(None);
+    };
+    let (name, part) = match name.split_once('/') {
+        Some((name, part)) => (name, Some(part)),
+        None => (name, None),
+    };
+    let info = published_named(name)
+        .with_context(|| format!("'{}' is no folder", path.display()))?;
+    Ok(Some(Named {
+        info,
+        part,
+        path: files,
+    }))
+}
+
+/// Opens a folder of images, its classes in the order of the class-name file if there is one, or a
+/// published data set.
+pub(crate) fn open(path: &Path, args: &ReadingArgs, seed: Seed) -> Result<Box<dyn ImageDataset>> {
+    let Some(named) = named(path)? else {
+        if !args.data_option.is_empty() {
+            bail!("--data-option is for published data sets, and '{}' is a folder", path.display());
+        }
+        let mut config = ImageFolderConfig::default();
+        if let Some(file) = &args.class_names {
+            config = config.with_class_names_file(file);
+        }
+        if let Some(classes) = classes(args)? {
+            config = config.with_class_order(classes);
+        }
+        return Ok(Box::new(ImageFolder::open(path, &config)?));
+    };
+    let Named { info, part, path } = named;
+    if args.class_names.is_some() || args.classes.is_some() {
+        bail!(
+            "{} has names and an order of its classes: leave --class-names and --classes out",
+            info.name
+        );
     }
-    if let Some(classes) = classes(args)? {
-        config = config.with_class_order(classes);
+    let mut config = published_config(&args.data_option, seed)?;
+    if let Some(part) = part {
+        config = config.with_part(part);
     }
-    Ok(ImageFolder::open(path, &config)?)
+    Ok(Box::new(Published::open(info.name, path, &config)?))
+}
+
+/// What `--data-option` and `--seed` say of a published data set.
+pub(crate) fn published_config(options: &[NamedValue], seed: Seed) -> Result<PublishedConfig> {
+    let given = options.iter().map(|it| (it.name.clone(), it.value.clone()));
+    let mut given: Map<String, Value> = given.collect();
+    given.entry("seed").or_insert(seed.0.into());
+    serde_json::from_value(Value::Object(given)).context("--data-option")
+}
+
+/// What kind of thing the classes of a published data set are.
+pub(crate) fn domain(path: &Path) -> Result<Option<&'static str>> {
+    Ok(named(path)?.and_then(|named| named.info.domain))
 }
 
 /// What `--classes` lists.
@@ -32,13 +94,14 @@ pub(crate) fn classes(args: &ReadingArgs) -> Result<Option<Vec<String>>> {
     Ok(Some(lines.map(str::to_owned).collect()))
 }
 
-/// Opens the folder that `--train` names, for the same classes as `--data`.
-pub(crate) fn training_folder(
+/// Opens the images that `--train` names, for the same classes as `--data`.
+pub(crate) fn open_training(
     path: &Path,
     args: &ReadingArgs,
-    data: &ImageFolder,
-) -> Result<ImageFolder> {
-    let training = folder(path, args)?;
+    seed: Seed,
+    data: &dyn ImageDataset,
+) -> Result<Box<dyn ImageDataset>> {
+    let training = open(path, args, seed)?;
     // Known before the features of either are computed.
     check_same_classes(training.class_names(), data.class_names())?;
     Ok(training)

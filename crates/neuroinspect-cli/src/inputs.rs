@@ -7,7 +7,7 @@ use neuroinspect::{
     Extracted, Extraction, FeatureRequest, RunFolder,
     burn::tensor::Device,
     core::{FeatureTable, Precision, Seed},
-    datasets::{ImageDataset, ImageFolder, LoaderConfig},
+    datasets::{ImageDataset, LoaderConfig},
     editing::{EditData, percent},
     models::LoadedClassifier,
     report::{Run, SkippedImage, Timing},
@@ -36,9 +36,9 @@ pub(crate) struct Setup<'a> {
 pub(crate) struct Inputs<'a> {
     pub(crate) setup: Setup<'a>,
     /// What `--data` names.
-    pub(crate) dataset: ImageFolder,
+    pub(crate) dataset: Box<dyn ImageDataset>,
     /// What `--train` names.
-    training: Option<ImageFolder>,
+    training: Option<Box<dyn ImageDataset>>,
 }
 
 /// The features of a folder of images, and how long they took.
@@ -83,7 +83,7 @@ impl<'a> Setup<'a> {
     /// What the classifier makes of `--data`.
     pub(crate) fn features(
         &self,
-        dataset: &ImageFolder,
+        dataset: &dyn ImageDataset,
         console: &mut Console,
     ) -> Result<Features> {
         let file = "features.safetensors";
@@ -91,14 +91,18 @@ impl<'a> Setup<'a> {
     }
 
     /// What the classifier makes of `--train`.
-    fn training_features(&self, dataset: &ImageFolder, console: &mut Console) -> Result<Features> {
+    fn training_features(
+        &self,
+        dataset: &dyn ImageDataset,
+        console: &mut Console,
+    ) -> Result<Features> {
         let file = "train-features.safetensors";
         self.read(dataset, file, "extracting training features", console)
     }
 
     fn read(
         &self,
-        dataset: &ImageFolder,
+        dataset: &dyn ImageDataset,
         file: &str,
         stage: &str,
         console: &mut Console,
@@ -180,7 +184,7 @@ impl<'a> Setup<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    /// Opens all that the options name; the folders first, which is soon done.
+    /// Opens all that the options name; the images first, which is soon done.
     pub(crate) fn open(
         common: &'a Common,
         options: &'a Options,
@@ -188,9 +192,9 @@ impl<'a> Inputs<'a> {
         data: &DataArgs,
         train: Option<&Path>,
     ) -> Result<Self> {
-        let dataset = images::folder(&data.data, &data.reading)?;
+        let dataset = images::open(&data.data, &data.reading, options.seed)?;
         let training = train
-            .map(|path| images::training_folder(path, &data.reading, &dataset))
+            .map(|path| images::open_training(path, &data.reading, options.seed, &*dataset))
             .transpose()?;
         Ok(Self {
             setup: Setup::open(common, options, model, &data.reading)?,
@@ -207,10 +211,10 @@ impl<'a> Inputs<'a> {
             training,
         } = self;
         Ok(InputFeatures {
-            data: setup.features(dataset, console)?,
+            data: setup.features(&**dataset, console)?,
             training: training
                 .as_ref()
-                .map(|training| setup.training_features(training, console))
+                .map(|training| setup.training_features(&**training, console))
                 .transpose()?,
         })
     }

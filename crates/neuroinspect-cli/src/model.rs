@@ -23,6 +23,7 @@ use crate::{
     args::{ClipArgs, HeadArgs, ModelArgs},
     config::Prompts,
     console::warn,
+    images,
     options::Options,
 };
 
@@ -119,9 +120,10 @@ pub(crate) struct TextGuide {
 }
 
 impl TextGuide {
-    /// The encoder the options name; `None` without weights for one.
+    /// The encoder the options name, asked about classes of `data`; `None` without weights for one.
     pub(crate) fn load(
         args: &ClipArgs,
+        data: Option<&Path>,
         options: &Options,
         device: &Device,
     ) -> Result<Option<Self>> {
@@ -135,7 +137,8 @@ impl TextGuide {
             }
             Some(name) => Some(ClipConfig::preset(name)?),
         };
-        let prompts = options.prompts(args)?;
+        let domain = data.map(images::domain).transpose()?.flatten();
+        let prompts = options.prompts(args, domain)?;
         let checkpoint = Checkpoint::open(weights)?;
         Ok(Some(Self {
             clip: Clip::from_checkpoint(&checkpoint, config.as_ref(), device)?,

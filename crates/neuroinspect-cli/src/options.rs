@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use crate::{
     args::{
         ClipArgs, Common, CorruptArgs, EditArgs, EditingArgs, FormatArgs, IllusionArgs,
-        MethodOption, NeuronList, ObjectiveName, OptimizerName, ReadingArgs, TrainArgs,
+        NamedValue, NeuronList, ObjectiveName, OptimizerName, ReadingArgs, TrainArgs,
     },
     config::{Config, Prompts},
 };
@@ -90,9 +90,13 @@ impl Options {
         Ok(loader)
     }
 
-    /// What the image-text encoder is asked with.
-    pub(crate) fn prompts(&self, args: &ClipArgs) -> Result<Prompts> {
-        let mut prompts = self.config.section("prompts", Prompts::default())?;
+    /// What the image-text encoder is asked with, about classes that are of the kind `domain`.
+    pub(crate) fn prompts(&self, args: &ClipArgs, domain: Option<&str>) -> Result<Prompts> {
+        let by_default = Prompts {
+            domain: domain.map(str::to_owned),
+            ..Prompts::default()
+        };
+        let mut prompts = self.config.section("prompts", by_default)?;
         if let Some(domain) = &args.domain {
             prompts.domain = Some(domain.clone());
         }
@@ -385,7 +389,7 @@ pub(crate) fn method(
         );
     }
     let mut options = Value::Object(by_default.options()?);
-    for MethodOption {
+    for NamedValue {
         name: option,
         value,
     } in &args.options

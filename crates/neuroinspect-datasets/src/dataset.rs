@@ -1,7 +1,7 @@
 //! What a data set is.
 
 use image::RgbImage;
-use neuroinspect_core::{ClassId, Groups, io::sha256_of_bytes};
+use neuroinspect_core::{ClassId, Groups, Split, io::sha256_of_bytes};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -73,6 +73,11 @@ pub trait ImageDataset: Send + Sync {
     /// into them.
     fn group_names(&self) -> &[String] {
         &[]
+    }
+
+    /// The part each sample is in, where the data set is split, as published ones are.
+    fn split(&self) -> Option<&Split> {
+        None
     }
 
     /// The samples, in an order that never changes.
@@ -163,6 +168,37 @@ pub trait ImageDataset: Send + Sync {
             samples: samples.len(),
             dataset: self.name().to_owned(),
         })
+    }
+}
+
+/// A data set behind a pointer is the data set.
+impl<D: ImageDataset + ?Sized> ImageDataset for Box<D> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn class_names(&self) -> &[String] {
+        (**self).class_names()
+    }
+
+    fn group_names(&self) -> &[String] {
+        (**self).group_names()
+    }
+
+    fn samples(&self) -> &[Sample] {
+        (**self).samples()
+    }
+
+    fn split(&self) -> Option<&Split> {
+        (**self).split()
+    }
+
+    fn image(&self, index: usize) -> Result<RgbImage> {
+        (**self).image(index)
+    }
+
+    fn fingerprint(&self) -> Option<String> {
+        (**self).fingerprint()
     }
 }
 

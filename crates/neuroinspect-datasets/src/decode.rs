@@ -20,7 +20,7 @@ use crate::{Error, Result};
 const MAX_DECODED_BYTES: u64 = 512 << 20;
 
 /// Largest file, in bytes: an image of the largest size, uncompressed, fits with room to spare.
-const MAX_FILE_BYTES: u64 = 1 << 30;
+pub(crate) const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// Reads an image file (JPEG, PNG, WebP, BMP, GIF) as 8-bit RGB.
 ///
@@ -47,20 +47,24 @@ const MAX_FILE_BYTES: u64 = 1 << 30;
 /// truncated or too large.
 pub fn open_image(path: impl AsRef<Path>) -> Result<RgbImage> {
     let path = path.as_ref();
-    let bytes = read(path)?;
+    decode_image(path, &read_file(path)?)
+}
+
+/// Decodes the bytes of an image file as [`open_image`] does; `path` is what messages call it.
+pub(crate) fn decode_image(path: &Path, bytes: &[u8]) -> Result<RgbImage> {
     // What is missing is painted grey by one decoder and told in its own words by another.
-    let jpeg = image::guess_format(&bytes).ok() == Some(ImageFormat::Jpeg);
-    if jpeg && !jpeg_ends(&bytes) {
+    let jpeg = image::guess_format(bytes).ok() == Some(ImageFormat::Jpeg);
+    if jpeg && !jpeg_ends(bytes) {
         return Err(Error::Truncated {
             path: path.to_owned(),
             reason: "its JPEG data has no end marker",
         });
     }
     let decode = || {
-        if jpeg && let Some(image) = decode_jpeg(&bytes)? {
+        if jpeg && let Some(image) = decode_jpeg(bytes)? {
             return Ok(image);
         }
-        let mut reader = ImageReader::new(Cursor::new(bytes.as_slice())).with_guessed_format()?;
+        let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
         let mut limits = Limits::default();
         limits.max_alloc = Some(MAX_DECODED_BYTES);
         reader.limits(limits);
@@ -74,7 +78,7 @@ pub fn open_image(path: impl AsRef<Path>) -> Result<RgbImage> {
 }
 
 /// The bytes of a file of at most [`MAX_FILE_BYTES`].
-fn read(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
     let unreadable = |source| neuroinspect_core::Error::Read {
         path: path.to_owned(),
         source,

@@ -155,6 +155,24 @@ pub enum Error {
         /// How many it should have, and why.
         expected: &'static str,
     },
+    /// A data set that is not among the published ones.
+    #[error("no published data set is called '{name}'; there are: {known}")]
+    UnknownDataset {
+        /// The name given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// An option of a published data set that it does not have, or needs.
+    #[error("data set '{dataset}', option '{option}': {reason}")]
+    DatasetOption {
+        /// Name of the data set.
+        dataset: &'static str,
+        /// The option.
+        option: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The threads that decode images cannot be started, or ended before their work was done.
     #[error("cannot decode with threads: {reason}")]
     Threads {

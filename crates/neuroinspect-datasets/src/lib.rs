@@ -2,6 +2,7 @@
 //!
 //! - [`ImageDataset`] is what a labelled set of images is; implement it for images of your own.
 //! - [`ImageFolder`] is the one for files: a folder of images per class.
+//! - [`published`] reads the ones of the literature as they were published, from archives or folders.
 //! - [`scenes`] draws the other one: pictures with a planted false correlation, so that
 //!   what a method finds can be compared with what is there; [`corrupted`] puts another one into images
 //!   that there are, a corruption for each class.
@@ -54,6 +55,7 @@ mod error;
 mod folder;
 mod loader;
 mod preprocess;
+pub mod published;
 mod resample;
 pub mod scenes;
 

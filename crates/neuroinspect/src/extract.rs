@@ -204,6 +204,9 @@ pub(crate) fn extract_features_of(
     if let Some(groups) = dataset.groups_of(&indices)? {
         table = table.with_groups(groups)?;
     }
+    if let Some(split) = dataset.split() {
+        table = table.with_split(split.select(&indices)?)?;
+    }
     Ok(Extracted {
         table,
         indices,

@@ -10,7 +10,7 @@ use neuroinspect::{
 };
 
 use super::values::{
-    ObjectiveName, TargetName, at_least_1, epoch_kept, not_negative, one_of, positive,
+    NamedValue, ObjectiveName, TargetName, at_least_1, epoch_kept, not_negative, one_of, positive,
 };
 
 /// Options every command takes.
@@ -104,7 +104,8 @@ pub(crate) struct FormatArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Images")]
 pub(crate) struct DataArgs {
-    /// Folder of images, one folder per class
+    /// Folder of images, one folder per class; or a published data set, NAME:PATH, or a part of it,
+    /// NAME/PART:PATH, as `neuroinspect data list` names them
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
     #[command(flatten)]
@@ -122,7 +123,7 @@ pub(crate) struct SourceArgs {
         help_heading = "Table",
         conflicts_with_all = [
             "model", "weights", "input", "partial", "decision_layer", "map", "precision", "data", "class_names", "classes",
-            "on_corrupt", "batch_size",
+            "on_corrupt", "batch_size", "data_option",
         ]
     )]
     pub(crate) table: Option<PathBuf>,
@@ -142,7 +143,8 @@ pub(crate) struct SourceArgs {
     pub(crate) weights: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) loading: LoadingArgs,
-    /// Folder of images, one folder per class
+    /// Folder of images, one folder per class; or a published data set, NAME:PATH, or a part of it,
+    /// NAME/PART:PATH, as `neuroinspect data list` names them
     #[arg(
         long,
         value_name = "DIR",
@@ -166,6 +168,9 @@ pub(crate) struct ReadingArgs {
     /// some of them only or their byte order is another
     #[arg(long, value_name = "FILE")]
     pub(crate) classes: Option<PathBuf>,
+    /// An option of a published data set, e.g. `context=dog(chair)` or `label=Smiling`
+    #[arg(long, value_name = "KEY=VALUE", requires = "data")]
+    pub(crate) data_option: Vec<NamedValue>,
     /// What to do with an image that cannot be read; fail unless given
     #[arg(long, value_parser = one_of::<OnCorrupt>([
         ("fail", "End with an error that names it"),

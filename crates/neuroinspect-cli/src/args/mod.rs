@@ -1,5 +1,6 @@
 //! The command line.
 
+mod data;
 mod groups;
 mod training;
 mod values;
@@ -9,12 +10,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser};
 use neuroinspect::editing::{Asked, METHODS, Mend, RatioEdit};
 
+pub(crate) use data::{CheckArgs, DataCommand, GetArgs};
 pub(crate) use groups::{
     ClipArgs, Common, DataArgs, EditingArgs, FormatArgs, HeadArgs, IllusionArgs, LoadingArgs,
     ModelArgs, ReadingArgs, SourceArgs,
 };
 pub(crate) use training::{CorruptArgs, OptimizerName, TrainArgs};
-pub(crate) use values::{MethodOption, NeuronList, ObjectiveName};
+pub(crate) use values::{NamedValue, NeuronList, ObjectiveName};
 use values::{at_least_1, one_of};
 
 /// Why an image classifier is wrong, what its neurons mean, and how to correct it.
@@ -106,6 +108,13 @@ pub(crate) enum Command {
                             their groups beside them."
     )]
     Corrupt(CorruptArgs),
+    /// List published data sets, check what is there of one, or download one
+    #[command(
+        subcommand,
+        after_help = "Example: neuroinspect data check waterbirds waterbird_complete95_forest2water2.tar.gz\n\
+                            Other commands read it by --data waterbirds/test:FOLDER_OR_ARCHIVE."
+    )]
+    Data(DataCommand),
     /// List the devices of this build, and whether they answer
     Devices,
     /// List the models that checkpoints can be loaded for, or the layers of one
@@ -232,7 +241,7 @@ pub(crate) struct EditArgs {
     /// An option of the method in place of its default, e.g. `factor=20` or `training.epochs=5`;
     /// what is no JSON is a text
     #[arg(long = "option", value_name = "KEY=JSON")]
-    pub(crate) options: Vec<MethodOption>,
+    pub(crate) options: Vec<NamedValue>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     #[command(flatten)]

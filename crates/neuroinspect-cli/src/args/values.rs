@@ -121,14 +121,14 @@ impl FromStr for NeuronList {
     }
 }
 
-/// An option of a method: its name, with dots between those of groups, and its value.
+/// An option of a method or of a data set: its name, with dots between those of groups, and its value.
 #[derive(Clone, Debug)]
-pub(crate) struct MethodOption {
+pub(crate) struct NamedValue {
     pub(crate) name: String,
     pub(crate) value: Value,
 }
 
-impl FromStr for MethodOption {
+impl FromStr for NamedValue {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

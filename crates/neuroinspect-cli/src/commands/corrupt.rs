@@ -35,7 +35,7 @@ struct Record<'a> {
 
 pub(crate) fn run(common: &Common, options: &Options, args: &CorruptArgs) -> Result<Exit> {
     let config = options.corruption(args)?;
-    let original = images::folder(&args.data.data, &args.data.reading)?;
+    let original = images::open(&args.data.data, &args.data.reading, options.seed)?;
     let name = original.name().to_owned();
     let dataset = match args.unbiased {
         true => Corrupted::unbiased(original, config)?,

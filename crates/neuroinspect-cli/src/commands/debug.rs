@@ -32,7 +32,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     let train = args.train.as_deref();
     let inputs = Inputs::open(common, options, &args.model, &args.data, train)?;
     let setup = &inputs.setup;
-    let guide = TextGuide::load(&args.clip, options, &setup.device)?;
+    let guide = TextGuide::load(&args.clip, Some(&args.data.data), options, &setup.device)?;
     // Whatever can be refused is, before the long part begins.
     let class = class_by_name_or_index(inputs.dataset.class_names(), &args.class)?;
     let config = config(args, options, &inputs, guide.is_some())?;
@@ -50,7 +50,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
         record::add(&mut run, "prompts", &guide.prompts)?;
     }
     let mut debug_inputs = DebugInputs::new(setup.loaded.model.as_ref(), table)
-        .with_images(&inputs.dataset, &features.data.indices)
+        .with_images(&*inputs.dataset, &features.data.indices)
         .with_pictures(&pictures)
         .with_edit_file(EditFile {
             path: RunFolder::EDIT_FILE.into(),

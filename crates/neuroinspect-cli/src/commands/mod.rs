@@ -10,6 +10,7 @@ use crate::{
 
 mod apply;
 mod corrupt;
+mod data;
 mod debug;
 mod demo;
 mod devices;
@@ -37,6 +38,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
         Command::Apply(args) => apply::run(common, &options, args),
         Command::Train(args) => train::run(common, &options, args),
         Command::Corrupt(args) => corrupt::run(common, &options, args),
+        Command::Data(command) => data::run(common, &options, command),
         Command::Devices => devices::run(common),
         Command::Models(args) => models::run(common, args),
         Command::Methods => methods::run(common),

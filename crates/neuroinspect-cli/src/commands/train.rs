@@ -7,7 +7,7 @@ use neuroinspect::{
     ImageSource,
     burn::tensor::Device,
     core::{Classifier, Metrics, Seed, Split, io::sha256_of_file, is_cancellation},
-    datasets::{ImageDataset, ImageFolder},
+    datasets::ImageDataset,
     editing::percent,
     models::{
         Checkpoint, GraphClassifier, LoadConfig, PretrainedClassifier, Strictness, init_classifier,
@@ -55,21 +55,23 @@ struct Record<'a> {
 
 pub(crate) fn run(common: &Common, options: &Options, args: &TrainArgs) -> Result<Exit> {
     let config = options.training(args)?;
-    let data = images::folder(&args.data.data, &args.data.reading)?;
+    let data = images::open(&args.data.data, &args.data.reading, options.seed)?;
     let other = args.validation.as_deref();
-    let other = other.map(|path| images::training_folder(path, &args.data.reading, &data));
+    let other = other.map(|path| {
+        images::open_training(path, &args.data.reading, options.seed, &*data)
+    });
     let other = other.transpose()?;
     let (train, validation) = match &other {
-        Some(other) => (all(&data), all(other)),
-        None => held_out(&data, config.seed)?,
+        Some(other) => (all(&*data), all(&**other)),
+        None => held_out(&*data, config.seed)?,
     };
     let folder = output::open_folder(common)?;
     let device = common.device.open()?;
-    let validated: &ImageFolder = other.as_ref().unwrap_or(&data);
+    let validated: &dyn ImageDataset = other.as_deref().unwrap_or(&*data);
     let training = Training {
         model: network(args, options, data.class_names().len(), &device)?,
         train: ImageSource {
-            dataset: &data,
+            dataset: &*data,
             indices: &train,
         },
         validation: ImageSource {
@@ -161,7 +163,7 @@ fn all(dataset: &dyn ImageDataset) -> Vec<usize> {
 }
 
 /// Images to train on and to validate on, class by class.
-fn held_out(data: &ImageFolder, seed: Seed) -> Result<(Vec<usize>, Vec<usize>)> {
+fn held_out(data: &dyn ImageDataset, seed: Seed) -> Result<(Vec<usize>, Vec<usize>)> {
     let labels: Vec<_> = data.samples().iter().map(|sample| sample.label).collect();
     let parts = [("train", 1.0 - HELD_OUT), ("validation", HELD_OUT)];
     let split = Split::stratified(&labels, &parts, seed)?;

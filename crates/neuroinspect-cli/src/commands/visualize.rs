@@ -30,7 +30,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &VisualizeArgs) -> R
     let dataset = args
         .data
         .as_deref()
-        .map(|path| images::folder(path, &args.reading))
+        .map(|path| images::open(path, &args.reading, options.seed))
         .transpose()?;
     let names = match &dataset {
         Some(dataset) => Some(dataset.class_names().to_vec()),
@@ -49,7 +49,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &VisualizeArgs) -> R
             names.len(),
         );
     }
-    let guide = TextGuide::load(&args.clip, options, &setup.device)?;
+    let guide = TextGuide::load(&args.clip, args.data.as_deref(), options, &setup.device)?;
     let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device);
     let pairs = pairs::of(args, &layer, names.as_deref())?;
     let (recipe, execution) = options.illusion(&args.illusion, guide.is_some(), setup.precision)?;
@@ -65,7 +65,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &VisualizeArgs) -> R
     let mut console = Console::start(common.quiet)?;
     let features = dataset
         .as_ref()
-        .map(|dataset| setup.features(dataset, &mut console))
+        .map(|dataset| setup.features(&**dataset, &mut console))
         .transpose()?;
     let data = dataset
         .as_ref()

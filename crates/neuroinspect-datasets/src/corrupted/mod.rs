@@ -35,7 +35,7 @@ mod weather;
 
 use image::RgbImage;
 use ndarray::{Array2, Array3};
-use neuroinspect_core::{ClassId, Error as CoreError};
+use neuroinspect_core::{ClassId, Error as CoreError, Split};
 use rand::RngExt;
 
 pub use config::{CorruptedConfig, CorruptionGroups};
@@ -190,6 +190,10 @@ impl<D: ImageDataset> ImageDataset for Corrupted<D> {
 
     fn group_names(&self) -> &[String] {
         &self.group_names
+    }
+
+    fn split(&self) -> Option<&Split> {
+        self.original.split()
     }
 
     fn samples(&self) -> &[Sample] {

@@ -182,7 +182,7 @@ impl File {
 }
 
 /// What tells one state of a file from another without reading it: path, length, time of change.
-fn state(path: &Path) -> io::Result<String> {
+pub(crate) fn state(path: &Path) -> io::Result<String> {
     let metadata = std::fs::metadata(path)?;
     let changed = metadata.modified()?.duration_since(UNIX_EPOCH);
     let changed = changed.map_err(io::Error::other)?.as_nanos();
@@ -244,7 +244,7 @@ fn is_hidden(path: &Path) -> bool {
         .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-fn is_image(path: &Path) -> bool {
+pub(crate) fn is_image(path: &Path) -> bool {
     use ImageFormat::{Bmp, Gif, Jpeg, Png, WebP};
     matches!(
         ImageFormat::from_path(path),

@@ -1,0 +1,106 @@
+//! `data`: published data sets.
+
+use anyhow::Result;
+use neuroinspect::{
+    datasets::published::{Content, PublishedCheck, PublishedInfo, check, published},
+    report::Schema,
+};
+use serde::Serialize;
+
+use crate::{
+    args::{CheckArgs, Common, DataCommand},
+    console::Console,
+    exit::Exit,
+    images::published_config,
+    options::Options,
+    output::print,
+};
+
+const LISTED: Schema = Schema::new("neuroinspect.data", 1);
+const CHECKED: Schema = Schema::new("neuroinspect.data-check", 1);
+
+#[derive(Serialize)]
+struct Listed {
+    data_sets: &'static [PublishedInfo],
+}
+
+pub(crate) fn run(common: &Common, options: &Options, command: &DataCommand) -> Result<Exit> {
+    match command {
+        DataCommand::List => {
+            let listed = Listed {
+                data_sets: published(),
+            };
+            print(common.json, LISTED, &listed, |listed| {
+                listed.data_sets.iter().map(described).collect()
+            })?;
+            Ok(Exit::Finished)
+        }
+        DataCommand::Check(args) => checked(common, options, args),
+    }
+}
+
+fn checked(common: &Common, options: &Options, args: &CheckArgs) -> Result<Exit> {
+    let config = published_config(&args.data_option, options.seed)?;
+    let mut console = Console::start(common.quiet)?;
+    let found = check(&args.name, &args.path, &config, &mut console)?;
+    console.clear();
+    print(common.json, CHECKED, &found, lines)?;
+    Ok(Exit::of(false, found.is_complete()))
+}
+
+/// A data set in lines for people.
+fn described(info: &PublishedInfo) -> String {
+    let parts = info.parts.iter().map(|(part, images)| match images {
+        Some(images) => format!("{part} {images}"),
+        None => (*part).to_owned(),
+    });
+    let mut text = format!("{}\n  {}\n", info.name, info.title);
+    text += &format!("  parts: {}\n", parts.collect::<Vec<_>>().join(", "));
+    if let Some(classes) = info.classes {
+        text += &format!("  classes: {classes}\n");
+    }
+    if let Some(groups) = info.groups {
+        text += &format!("  groups: {groups}\n");
+    }
+    if !info.options.is_empty() {
+        text += &format!("  options: {}\n", info.options.join(", "));
+    }
+    text += &format!("  page: {}\n", info.page);
+    for file in info.files {
+        let md5 = file.md5.map_or("none known".to_owned(), |md5| format!("{md5} ({})", file.source));
+        let url = file.url.unwrap_or("see the page");
+        text += &format!("  file: {}\n    from {url}\n    MD5 {md5}\n", file.name);
+    }
+    text + "\n"
+}
+
+/// What was found, in lines for people.
+fn lines(found: &PublishedCheck) -> String {
+    let mut text = String::new();
+    for file in &found.files {
+        let content = match &file.content {
+            Content::Absent => "not there",
+            Content::AsPublished => "as published",
+            Content::Unknown => "there; no checksum is known",
+            Content::Differs { .. } => "NOT as published",
+        };
+        text += &format!("{:<44} {content}\n", file.name);
+    }
+    for part in &found.parts {
+        let published = match part.published {
+            Some(published) => format!(" of {published}"),
+            None => String::new(),
+        };
+        text += &format!("{:<44} {}{published} images\n", part.part, part.images);
+    }
+    if found.missing_images > 0 {
+        text += &format!("{:<44} {}\n", "missing images", found.missing_images);
+    }
+    for problem in &found.problems {
+        text += &format!("problem: {problem}\n");
+    }
+    text + match found.is_complete() {
+        true => "complete\n",
+        false => "not complete\n",
+    }
+}
