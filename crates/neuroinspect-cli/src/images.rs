@@ -32,8 +32,8 @@ fn named(path: &Path) -> Result<Option<Named<'_>>> {
         Some((name, part)) => (name, Some(part)),
         None => (name, None),
     };
-    let info = published_named(name)
-        .with_context(|| format!("'{}' is no folder", path.display()))?;
+    let info =
+        published_named(name).with_context(|| format!("'{}' is no folder", path.display()))?;
     Ok(Some(Named {
         info,
         part,
@@ -46,7 +46,10 @@ fn named(path: &Path) -> Result<Option<Named<'_>>> {
 pub(crate) fn open(path: &Path, args: &ReadingArgs, seed: Seed) -> Result<Box<dyn ImageDataset>> {
     let Some(named) = named(path)? else {
         if !args.data_option.is_empty() {
-            bail!("--data-option is for published data sets, and '{}' is a folder", path.display());
+            bail!(
+                "--data-option is for published data sets, and '{}' is a folder",
+                path.display()
+            );
         }
         let mut config = ImageFolderConfig::default();
         if let Some(file) = &args.class_names {

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use neuroinspect::{
     Extracted, Extraction, FeatureRequest, RunFolder,
     burn::tensor::Device,
@@ -20,6 +20,9 @@ use crate::{
     options::Options,
     output, record,
 };
+
+/// Parts of samples to learn from, to choose on and to measure on.
+const PARTS: [&str; 3] = ["train", "validation", "test"];
 
 /// A classifier on a device, and where what is made of it goes.
 pub(crate) struct Setup<'a> {
@@ -203,6 +206,18 @@ impl<'a> Inputs<'a> {
         })
     }
 
+    /// Refuses images that are split into other parts than an edit takes.
+    pub(crate) fn check_parts(&self) -> Result<()> {
+        if let (None, Some(split)) = (&self.training, self.dataset.split()) {
+            for part in PARTS {
+                split.samples_of(part).with_context(|| {
+                    format!("give a part each to --train and --data, as {}/PART:PATH", self.dataset.name())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// What the classifier makes of all the images.
     pub(crate) fn features(&self, console: &mut Console) -> Result<InputFeatures> {
         let Self {
@@ -244,7 +259,7 @@ pub(crate) fn edit_data(
     match training {
         Some(training) => EditData::new(training, table, seed),
         None if table.split().is_some() => {
-            EditData::of_split(table, ["train", "validation", "test"])
+            EditData::of_split(table, PARTS)
         }
         None => EditData::halves(table, seed),
     }

@@ -18,8 +18,8 @@ use serde_json::{Map, Value};
 
 use crate::{
     args::{
-        ClipArgs, Common, CorruptArgs, EditArgs, EditingArgs, FormatArgs, IllusionArgs,
-        NamedValue, NeuronList, ObjectiveName, OptimizerName, ReadingArgs, TrainArgs,
+        ClipArgs, Common, CorruptArgs, EditArgs, EditingArgs, FormatArgs, IllusionArgs, NamedValue,
+        NeuronList, ObjectiveName, OptimizerName, ReadingArgs, TrainArgs,
     },
     config::{Config, Prompts},
 };

@@ -129,6 +129,14 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// Refuses images that are split into other parts than an edit takes, before their features are there.
+    pub(crate) fn check_parts(&self) -> Result<()> {
+        match &self.samples {
+            SamplesFrom::Images(inputs) => inputs.check_parts(),
+            SamplesFrom::Tables(_) => Ok(()),
+        }
+    }
+
     /// Where results go.
     pub(crate) fn folder(&self) -> &RunFolder {
         match &self.samples {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser};
 use neuroinspect::editing::{Asked, METHODS, Mend, RatioEdit};
 
-pub(crate) use data::{CheckArgs, DataCommand, GetArgs};
+pub(crate) use data::{CheckArgs, DataCommand};
 pub(crate) use groups::{
     ClipArgs, Common, DataArgs, EditingArgs, FormatArgs, HeadArgs, IllusionArgs, LoadingArgs,
     ModelArgs, ReadingArgs, SourceArgs,
@@ -108,7 +108,7 @@ pub(crate) enum Command {
                             their groups beside them."
     )]
     Corrupt(CorruptArgs),
-    /// List published data sets, check what is there of one, or download one
+    /// List published data sets, or check what is there of one
     #[command(
         subcommand,
         after_help = "Example: neuroinspect data check waterbirds waterbird_complete95_forest2water2.tar.gz\n\

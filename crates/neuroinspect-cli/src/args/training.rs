@@ -24,8 +24,8 @@ pub(crate) struct TrainArgs {
     pub(crate) input: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) data: DataArgs,
-    /// Images to measure on after each epoch; a tenth of every class of --data, which is not trained on,
-    /// unless given
+    /// Images to measure on after each epoch; unless given, the validation part of a published data set, and
+    /// of folders a tenth of every class, which is not trained on
     #[arg(long, value_name = "DIR", help_heading = "Images")]
     pub(crate) validation: Option<PathBuf>,
     /// A recipe of the paper's to begin with; the other options come before it

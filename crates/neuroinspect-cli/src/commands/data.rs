@@ -67,9 +67,9 @@ fn described(info: &PublishedInfo) -> String {
     }
     text += &format!("  page: {}\n", info.page);
     for file in info.files {
-        let md5 = file.md5.map_or("none known".to_owned(), |md5| format!("{md5} ({})", file.source));
-        let url = file.url.unwrap_or("see the page");
-        text += &format!("  file: {}\n    from {url}\n    MD5 {md5}\n", file.name);
+        let (url, source) = (file.url.unwrap_or("its page"), file.source);
+        let md5 = file.md5.unwrap_or("none known");
+        text += &format!("  file: {}\n    from {url} ({source})\n    MD5 {md5}\n", file.name);
     }
     text + "\n"
 }

@@ -36,6 +36,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     // Whatever can be refused is, before the long part begins.
     let class = class_by_name_or_index(inputs.dataset.class_names(), &args.class)?;
     let config = config(args, options, &inputs, guide.is_some())?;
+    inputs.check_parts()?;
 
     let mut console = Console::start(common.quiet)?;
     let features = inputs.features(&mut console)?;

@@ -53,6 +53,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &EditArgs) -> Result
     };
     let config = options.editing(&args.editing)?;
     let method = options::method(args, &config, arguments)?;
+    source.check_parts()?;
 
     let mut console = Console::start(common.quiet)?;
     let seen = source.see(None, &mut console)?;

@@ -48,6 +48,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &MendArgs) -> Result
     let mut mend = Mend::new(class.transpose()?);
     mend.yardstick = args.by.unwrap_or_default();
     mend.training.seed = options.seed;
+    source.check_parts()?;
 
     let mut console = Console::start(common.quiet)?;
     let seen = source.see(None, &mut console)?;

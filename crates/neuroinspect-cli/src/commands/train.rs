@@ -57,13 +57,15 @@ pub(crate) fn run(common: &Common, options: &Options, args: &TrainArgs) -> Resul
     let config = options.training(args)?;
     let data = images::open(&args.data.data, &args.data.reading, options.seed)?;
     let other = args.validation.as_deref();
-    let other = other.map(|path| {
-        images::open_training(path, &args.data.reading, options.seed, &*data)
-    });
+    let other =
+        other.map(|path| images::open_training(path, &args.data.reading, options.seed, &*data));
     let other = other.transpose()?;
     let (train, validation) = match &other {
-        Some(other) => (all(&*data), all(&**other)),
-        None => held_out(&*data, config.seed)?,
+        Some(other) => (training_part(&*data)?, all(&**other)),
+        None => match data.split() {
+            Some(split) => (split.samples_of("train")?, split.samples_of("validation")?),
+            None => held_out(&*data, config.seed)?,
+        },
     };
     let folder = output::open_folder(common)?;
     let device = common.device.open()?;
@@ -156,6 +158,14 @@ fn line(epoch: &Epoch, classes: &[String], groups: &[String]) -> String {
         text += &format!(", worst group {} ({})", groups[*group], percent(*accuracy));
     }
     text
+}
+
+/// The training part of a data set that is split, or else all of it.
+fn training_part(dataset: &dyn ImageDataset) -> Result<Vec<usize>> {
+    match dataset.split() {
+        Some(split) => Ok(split.samples_of("train")?),
+        None => Ok(all(dataset)),
+    }
 }
 
 fn all(dataset: &dyn ImageDataset) -> Vec<usize> {

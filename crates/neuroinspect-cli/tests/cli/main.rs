@@ -9,6 +9,7 @@
 
 mod commands;
 mod config;
+mod data;
 mod determinism;
 mod fixture;
 mod folder;

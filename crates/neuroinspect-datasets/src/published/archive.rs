@@ -149,7 +149,11 @@ impl Archive {
     ///
     /// When one of those exists already, the folder cannot be written, an entry is damaged, or the
     /// observer asks to stop.
-    pub(crate) fn extract(&self, folder: &Path, observer: &mut dyn Observer) -> Result<Vec<PathBuf>> {
+    pub(crate) fn extract(
+        &self,
+        folder: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<PathBuf>> {
         let failed = |path: &Path, source| CoreError::Write {
             path: path.to_owned(),
             source,
@@ -186,7 +190,11 @@ impl Archive {
 
     /// Moves what lies directly in `unfinished` to `folder`.
     fn move_into(&self, folder: &Path, unfinished: &Path) -> Result<Vec<PathBuf>> {
-        let mut tops: Vec<&str> = self.entries.iter().map(|entry| first_part(&entry.name)).collect();
+        let mut tops: Vec<&str> = self
+            .entries
+            .iter()
+            .map(|entry| first_part(&entry.name))
+            .collect();
         tops.sort_unstable();
         tops.dedup();
         let paths: Vec<PathBuf> = tops.iter().map(|top| folder.join(top)).collect();
@@ -301,7 +309,11 @@ fn expand(path: &Path, file: File) -> Result<File> {
 
 fn list_zip(path: &Path, file: File) -> Result<(Vec<Entry>, Content)> {
     let failed = |source: zip::result::ZipError| unreadable(path, io::Error::other(source));
-    let limit = most_bytes(file.metadata().map_err(|source| unreadable(path, source))?.len());
+    let limit = most_bytes(
+        file.metadata()
+            .map_err(|source| unreadable(path, source))?
+            .len(),
+    );
     let zip = ZipArchive::new(file).map_err(failed)?;
     let mut entries = Vec::new();
     let mut total = 0_u64;
@@ -333,7 +345,9 @@ fn list_zip(path: &Path, file: File) -> Result<(Vec<Entry>, Content)> {
 fn too_many(path: &Path, limit: u64) -> Error {
     damaged(
         path,
-        format!("it expands to more than {limit} bytes, a hundred times its own"),
+        format!(
+            "it expands to more than {limit} bytes, which no archive of images of its size does"
+        ),
     )
 }
 

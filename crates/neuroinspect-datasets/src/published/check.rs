@@ -10,7 +10,8 @@ use neuroinspect_core::{Error as CoreError, Observer, Progress, io::open_regular
 use serde::Serialize;
 
 use super::{
-    Error, PublishedConfig, PublishedFile, image_at, list, listing::Listing, missing, published_named,
+    Error, PublishedConfig, PublishedFile, image_at, list, listing::Listing, missing,
+    published_named,
 };
 use crate::Result;
 
@@ -119,7 +120,9 @@ pub fn check(
         problems,
     };
     match list(info, path, config) {
-        Err(error) => checked.problems.push(neuroinspect_core::with_causes(&error)),
+        Err(error) => checked
+            .problems
+            .push(neuroinspect_core::with_causes(&error)),
         Ok((files, listing)) => {
             if let Err(error) = listing.check() {
                 checked.problems.push(error.to_string());
@@ -145,7 +148,11 @@ pub fn check(
 impl PublishedCheck {
     fn count_parts(&mut self, listing: &Listing, published: &[(&str, Option<usize>)]) {
         for (number, part) in listing.parts.iter().enumerate() {
-            let images = listing.items.iter().filter(|item| item.part == number).count();
+            let images = listing
+                .items
+                .iter()
+                .filter(|item| item.part == number)
+                .count();
             let known = published.iter().find(|(name, _)| name == part);
             let published = known.and_then(|(_, images)| *images);
             if published.is_some_and(|published| published != images) {
@@ -170,7 +177,10 @@ fn place_of(path: &Path, tops: &[&str], file: &PublishedFile) -> Option<PathBuf>
         return named.then(|| path.to_owned());
     }
     let folders = tops.iter().map(|top| path.join(top));
-    let mut places = [path.to_owned()].into_iter().chain(folders).map(|it| it.join(file.name));
+    let mut places = [path.to_owned()]
+        .into_iter()
+        .chain(folders)
+        .map(|it| it.join(file.name));
     places.find(|place| place.is_file())
 }
 
@@ -207,7 +217,11 @@ pub fn check_file(
             total: (total >> 20) as usize,
         })?;
     }
-    let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let found: String = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     Ok(match found == expected {
         true => Content::AsPublished,
         false => Content::Differs {

@@ -37,7 +37,10 @@ impl<'a> Columns<'a> {
         let found = self.names.iter().position(|known| known.trim() == name);
         found.ok_or_else(|| {
             let known: Vec<_> = self.names.iter().collect();
-            let reason = format!("there is no column '{name}'; there are: {}", known.join(", "));
+            let reason = format!(
+                "there is no column '{name}'; there are: {}",
+                known.join(", ")
+            );
             self.text.wrong(1, reason)
         })
     }
@@ -65,7 +68,9 @@ impl Row<'_> {
         let index = text.parse().ok().filter(|&index| index < count);
         index.ok_or_else(|| {
             let last = count.saturating_sub(1);
-            self.wrong(format!("{name} is '{text}'; expected a number from 0 to {last}"))
+            self.wrong(format!(
+                "{name} is '{text}'; expected a number from 0 to {last}"
+            ))
         })
     }
 

@@ -81,7 +81,9 @@ impl Files {
             return Ok(archives);
         }
         let paths = self.archive_paths.iter();
-        let opened = paths.map(|path| Archive::open(path)).collect::<Result<_>>()?;
+        let opened = paths
+            .map(|path| Archive::open(path))
+            .collect::<Result<_>>()?;
         Ok(self.archives.get_or_init(|| opened))
     }
 
@@ -93,7 +95,11 @@ impl Files {
     pub(super) fn find(&self, name: &str) -> Result<Option<Place>> {
         let path = Path::new(name);
         let parts = path.components();
-        if name.is_empty() || !parts.into_iter().all(|it| matches!(it, Component::Normal(_))) {
+        if name.is_empty()
+            || !parts
+                .into_iter()
+                .all(|it| matches!(it, Component::Normal(_)))
+        {
             return Err(CoreError::Format {
                 path: self.root.clone(),
                 expected: "a data set of files in its folder",
@@ -190,7 +196,10 @@ impl Files {
     }
 
     /// What tells the state of these files from another; `None` where one has no time of change.
-    pub(super) fn states<'a>(&self, places: impl Iterator<Item = &'a Place>) -> Option<Vec<String>> {
+    pub(super) fn states<'a>(
+        &self,
+        places: impl Iterator<Item = &'a Place>,
+    ) -> Option<Vec<String>> {
         let archives = self.archives.get().map_or(&[][..], Vec::as_slice);
         let whole = archives.iter().map(|archive| state(archive.path()).ok());
         let files = places.filter_map(|place| match place {

@@ -49,6 +49,8 @@ pub struct PublishedFile {
 impl PublishedFile {
     /// Whether it is an archive of the other files.
     pub fn is_archive(&self) -> bool {
-        [".tar", ".tgz", ".tar.gz", ".zip"].iter().any(|end| self.name.ends_with(end))
+        [".tar", ".tgz", ".tar.gz", ".zip"]
+            .iter()
+            .any(|end| self.name.ends_with(end))
     }
 }

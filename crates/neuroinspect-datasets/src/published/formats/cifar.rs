@@ -41,7 +41,10 @@ fn list(
 ) -> Result<Listing> {
     let mut listing = Listing::new(&["train", "test"]);
     let text = files.text(class_names, "CIFAR's names of classes")?.text;
-    listing.class_names = names(&text).into_iter().map(|name| name.replace('_', " ")).collect();
+    listing.class_names = names(&text)
+        .into_iter()
+        .map(|name| name.replace('_', " "))
+        .collect();
     let record = labels + PIXELS;
     for (part, name) in batches {
         let (path, bytes) = files.bytes(name)?;
@@ -52,7 +55,8 @@ fn list(
         };
         if bytes.is_empty() || bytes.len() % record != 0 {
             let length = bytes.len();
-            let reason = format!("it has {length} bytes, which are no whole images of {record} bytes");
+            let reason =
+                format!("it has {length} bytes, which are no whole images of {record} bytes");
             return Err(wrong(reason).into());
         }
         let origin = listing.origin(&path);
@@ -61,7 +65,9 @@ fn list(
             let class = usize::from(image[label]);
             let classes = listing.class_names.len();
             if class >= classes {
-                let reason = format!("image {number} is of class {class}; there are {classes}, counted from 0");
+                let reason = format!(
+                    "image {number} is of class {class}; there are {classes}, counted from 0"
+                );
                 return Err(wrong(reason).into());
             }
             listing.items.push(Item {

@@ -28,7 +28,12 @@ pub(in crate::published) fn list(files: &Files, _: &PublishedConfig) -> Result<L
     let read = |path: &std::path::PathBuf, bytes: &[u8], array: &str| {
         let mut arrays = matlab::arrays(bytes).map_err(|reason| format(path.clone(), reason))?;
         let found = arrays.remove(array);
-        found.ok_or_else(|| format(path.clone(), format!("it has no array '{array}' of numbers")))
+        found.ok_or_else(|| {
+            format(
+                path.clone(),
+                format!("it has no array '{array}' of numbers"),
+            )
+        })
     };
     let labels = read(&path, &bytes, "labels")?;
     listing.origin(set_path.clone());

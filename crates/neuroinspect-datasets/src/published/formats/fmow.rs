@@ -24,7 +24,13 @@ pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Res
     let by_year = match config.confounder.as_deref().unwrap_or("region") {
         "region" => false,
         "year" => true,
-        other => return Err(PublishedConfig::wrong("confounder", other, "region or year")),
+        other => {
+            return Err(PublishedConfig::wrong(
+                "confounder",
+                other,
+                "region or year",
+            ));
+        }
     };
     let text = files.text("rgb_metadata.csv", "the metadata of FMoW")?;
     let countries = files.text("country_code_mapping.csv", "FMoW's regions of countries")?;
@@ -44,7 +50,9 @@ pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Res
         let date = row.text(timestamp);
         let year = date.get(..4).and_then(|year| year.parse::<u16>().ok());
         let Some(year) = year.filter(|_| date.as_bytes().get(4) == Some(&b'-')) else {
-            return Err(row.wrong(format!("timestamp is '{date}'; expected one like 2015-06-30T10:00:00Z")));
+            return Err(row.wrong(format!(
+                "timestamp is '{date}'; expected one like 2015-06-30T10:00:00Z"
+            )));
         };
         let in_domain = year < VALIDATION_FROM;
         let part = match row.text(split) {
@@ -55,11 +63,15 @@ pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Res
             "test" if year >= TEST_FROM => 2,
             "train" | "val" | "test" | "seq" => continue,
             other => {
-                return Err(row.wrong(format!("split is '{other}'; expected train, val, test or seq")));
+                return Err(row.wrong(format!(
+                    "split is '{other}'; expected train, val, test or seq"
+                )));
             }
         };
         // Antarctica has no region in the published table.
-        let region = regions.get(row.text(country)).filter(|region| !region.is_empty());
+        let region = regions
+            .get(row.text(country))
+            .filter(|region| !region.is_empty());
         group_of_item.push(match (by_year, region) {
             (true, _) => year.to_string(),
             (false, Some(region)) => region.clone(),

@@ -18,7 +18,10 @@ pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Res
     let mut listing = Listing::new(&["train", "validation", "test"]);
     let folders = files.text("meta/classes.txt", "the classes of Food-101")?;
     let folders = names(&folders.text);
-    listing.class_names = folders.iter().map(|folder| folder.replace('_', " ")).collect();
+    listing.class_names = folders
+        .iter()
+        .map(|folder| folder.replace('_', " "))
+        .collect();
     for (part, name) in [(0, "meta/train.txt"), (2, "meta/test.txt")] {
         let text = files.text(name, "a list of Food-101's images")?;
         let origin = listing.origin(&text.path);

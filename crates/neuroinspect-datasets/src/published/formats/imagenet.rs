@@ -10,8 +10,15 @@ use crate::{
 pub(in crate::published) fn list(files: &Files, _: &PublishedConfig) -> Result<Listing> {
     let rows = include_str!("../classes/imagenet.tsv").lines();
     let classes: Vec<(&str, &str)> = rows.filter_map(|row| row.split_once('\t')).collect();
-    let synsets: Vec<String> = classes.iter().map(|(synset, _)| (*synset).to_owned()).collect();
-    let mut listing = class_folders(files, &[("train", "train"), ("val", "validation")], Some(&synsets))?;
+    let synsets: Vec<String> = classes
+        .iter()
+        .map(|(synset, _)| (*synset).to_owned())
+        .collect();
+    let mut listing = class_folders(
+        files,
+        &[("train", "train"), ("val", "validation")],
+        Some(&synsets),
+    )?;
     // Two pairs of classes share a name.
     listing.class_names = classes
         .iter()

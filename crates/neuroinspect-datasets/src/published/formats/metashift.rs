@@ -35,19 +35,25 @@ const TEST: usize = 50;
 ///
 /// An image in several of the classes is left out: its label would be that of one of them.
 pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Result<Listing> {
-    let by_default = || ["bear", "bird", "cat", "dog", "elephant"].map(String::from).to_vec();
+    let by_default = || {
+        ["bear", "bird", "cat", "dog", "elephant"]
+            .map(String::from)
+            .to_vec()
+    };
     let classes = config.classes.clone().unwrap_or_else(by_default);
     let Some(context) = &config.context else {
         return Err(Error::DatasetOption {
             dataset: "metashift",
             option: "context",
-            reason: "it is needed: the subset that all training images of its class are from, such as \
+            reason:
+                "it is needed: the subset that all training images of its class are from, such as \
                      dog(chair)"
-                .to_owned(),
+                    .to_owned(),
         });
     };
     let parts_of_context = context.strip_suffix(')').and_then(|it| it.split_once('('));
-    let Some((shifted, beside)) = parts_of_context.filter(|(class, _)| classes.iter().any(|it| it == class))
+    let Some((shifted, beside)) =
+        parts_of_context.filter(|(class, _)| classes.iter().any(|it| it == class))
     else {
         return Err(PublishedConfig::wrong(
             "context",
@@ -66,7 +72,11 @@ pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Res
         let near = format!("{shifted}(");
         let known = sets.keys().filter(|name| name.starts_with(&near));
         let known: Vec<_> = known.map(String::as_str).collect();
-        return Err(wrong(format!("it has no subset '{context}'; there are: {}", known.join(", "))).into());
+        return Err(wrong(format!(
+            "it has no subset '{context}'; there are: {}",
+            known.join(", ")
+        ))
+        .into());
     }
     let in_subset = |class: &str| -> BTreeSet<&str> {
         let subset = sets.get(&format!("{class}({beside})"));
@@ -77,11 +87,18 @@ pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Res
         .map(|class| {
             let prefix = format!("{class}(");
             let subsets = sets.iter().filter(|(name, _)| name.starts_with(&prefix));
-            subsets.flat_map(|(_, images)| images).map(String::as_str).collect()
+            subsets
+                .flat_map(|(_, images)| images)
+                .map(String::as_str)
+                .collect()
         })
         .collect();
     if let Some(empty) = images.iter().position(BTreeSet::is_empty) {
-        return Err(wrong(format!("it has no subset of the class '{}'", classes[empty])).into());
+        return Err(wrong(format!(
+            "it has no subset of the class '{}'",
+            classes[empty]
+        ))
+        .into());
     }
     let mut classes_of = HashMap::<&str, usize>::new();
     for image in images.iter().flatten() {
@@ -92,7 +109,10 @@ pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Res
     let origin = listing.origin(&path);
     for (label, (class, images)) in classes.iter().zip(&images).enumerate() {
         let with = in_subset(class);
-        let alone = images.iter().copied().filter(|image| classes_of[image] == 1);
+        let alone = images
+            .iter()
+            .copied()
+            .filter(|image| classes_of[image] == 1);
         let is_shifted = class == shifted;
         let (mut inside, mut outside): (Vec<&str>, Vec<&str>) =
             alone.partition(|image| is_shifted && with.contains(image));
@@ -104,12 +124,15 @@ pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Res
             true => {
                 let train = inside.into_iter().take(TRAIN).map(|image| (image, 0));
                 let rest = outside.into_iter().enumerate();
-                let rest = rest.map(|(place, image)| (image, if place < VALIDATION { 1 } else { 2 }));
+                let rest =
+                    rest.map(|(place, image)| (image, if place < VALIDATION { 1 } else { 2 }));
                 train.chain(rest).collect()
             }
             false => {
                 let parts = [(0, TRAIN), (1, VALIDATION), (2, TEST)];
-                let parts = parts.into_iter().flat_map(|(part, count)| vec![part; count]);
+                let parts = parts
+                    .into_iter()
+                    .flat_map(|(part, count)| vec![part; count]);
                 outside.into_iter().zip(parts).collect()
             }
         };
@@ -126,7 +149,8 @@ pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Res
         }
     }
     let groups = classes.iter();
-    let groups = groups.flat_map(|class| ["without", "with"].map(|it| format!("{class} {it} {beside}")));
+    let groups =
+        groups.flat_map(|class| ["without", "with"].map(|it| format!("{class} {it} {beside}")));
     listing.group_names = groups.collect();
     listing.class_names = classes;
     Ok(listing)
@@ -134,7 +158,10 @@ pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Res
 
 /// The subsets, of the file as published, or of that by attributes.
 fn subsets(files: &Files) -> Result<(PathBuf, pickle::Sets)> {
-    let names = ["full-candidate-subsets.pkl", "attributes-candidate-subsets.pkl"];
+    let names = [
+        "full-candidate-subsets.pkl",
+        "attributes-candidate-subsets.pkl",
+    ];
     let mut name = names[0];
     for known in names {
         if files.find(known)?.is_some() {

@@ -31,9 +31,12 @@ fn class_folders(
     classes: Option<&[String]>,
 ) -> Result<Listing> {
     let hidden = |name: &str| name.split('/').any(|part| part.starts_with('.'));
-    let images = files.list(|name| name.contains('/') && is_image(Path::new(name)) && !hidden(name))?;
+    let images =
+        files.list(|name| name.contains('/') && is_image(Path::new(name)) && !hidden(name))?;
     let first = |name: &str| name.split('/').next().unwrap_or_default().to_owned();
-    let in_parts = images.iter().any(|(name, _)| parts.iter().any(|(folder, _)| *folder == first(name)));
+    let in_parts = images
+        .iter()
+        .any(|(name, _)| parts.iter().any(|(folder, _)| *folder == first(name)));
     let names: Vec<&str> = match in_parts {
         true => parts.iter().map(|(_, name)| *name).collect(),
         false => vec!["all"],
@@ -71,7 +74,9 @@ fn class_folders(
     folders.dedup();
     let classes = classes.unwrap_or(&folders);
     let labels = classes.iter().enumerate();
-    let labels: HashMap<&str, usize> = labels.map(|(label, class)| (class.as_str(), label)).collect();
+    let labels: HashMap<&str, usize> = labels
+        .map(|(label, class)| (class.as_str(), label))
+        .collect();
     for (part, class, name) in found {
         let Some(&label) = labels.get(class.as_str()) else {
             let reason = format!("folder '{class}' is none of the {} classes", classes.len());

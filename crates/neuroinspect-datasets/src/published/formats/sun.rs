@@ -14,7 +14,11 @@ pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Res
     let partition = config.partition.unwrap_or(1);
     if !(1..=10).contains(&partition) {
         let expected = "the number of a published partition, from 1 to 10";
-        return Err(PublishedConfig::wrong("partition", &partition.to_string(), expected));
+        return Err(PublishedConfig::wrong(
+            "partition",
+            &partition.to_string(),
+            expected,
+        ));
     }
     let mut listing = Listing::new(&["train", "test"]);
     let folders = names(&files.text("ClassName.txt", "the classes of SUN397")?.text);

@@ -1,0 +1,99 @@
+//! Published data sets: listed, checked, and given to other commands.
+
+use serde_json::Value;
+
+use crate::fixture::{Fixture, fails};
+
+#[test]
+fn data_sets_are_listed_with_their_files() {
+    let fixture = Fixture::new();
+    let output = fixture.bare("data").arg("list").output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        "waterbirds\n  Waterbirds: birds of CUB",
+        "parts: train 4795, validation 1199, test 5794",
+        "cifar-10-binary.tar.gz (the author's page)\n    MD5 c32a1d4ab5d03f1284b67883e8d87530",
+    ] {
+        assert!(text.contains(part), "'{part}' is not in: {text}");
+    }
+    let output = fixture.bare("data").args(["list", "--json"]).output().unwrap();
+    let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(listed["schema"], "neuroinspect.data");
+    assert_eq!(listed["data_sets"][0]["parts"][2], serde_json::json!(["test", 19962]));
+}
+
+#[test]
+fn what_is_there_is_checked() {
+    let fixture = Fixture::new();
+    let mut check = fixture.bare("data");
+    let output = check.args(["check", "lego"]).arg(fixture.path("images")).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    assert!(text.ends_with("complete\n") && text.contains("validation"), "{text}");
+
+    let mut check = fixture.bare("data");
+    let check = check.args(["check", "waterbirds", "--json"]).arg(fixture.path("images"));
+    let output = check.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let problem = found["problems"][0].as_str().unwrap();
+    assert!(problem.contains("metadata.csv"), "{problem}");
+    let mut check = fixture.bare("data");
+    fails(check.args(["check", "waterbrids", "."]), &["waterbrids", "there are: celeba"]);
+}
+
+/// Evaluates on a published data set.
+fn evaluate(fixture: &Fixture, data: &str) -> assert_cmd::Command {
+    let mut command = fixture.bare("evaluate");
+    command.args(["--model", "cifar_resnet20", "--weights"]);
+    command.arg(fixture.path("model.safetensors"));
+    command.arg("--data").arg(data);
+    command
+}
+
+#[test]
+fn commands_take_a_data_set_or_a_part_of_it() {
+    let fixture = Fixture::new();
+    let images = fixture.path("images");
+    let images = images.to_str().unwrap();
+    let samples = |data: &str, options: &[&str]| -> u64 {
+        let mut command = evaluate(&fixture, data);
+        let output = command.args(options).arg("--json").output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{message}");
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(found["run"]["data"], data.split(':').next().unwrap());
+        found["samples"].as_u64().unwrap()
+    };
+    // Of eight images of each class a fifth validates, rounded.
+    assert_eq!(samples(&format!("lego/validation:{images}"), &[]), 6);
+    assert_eq!(samples(&format!("lego/train:{images}"), &["--seed", "4"]), 18);
+    assert_eq!(samples(&format!("lego:{images}"), &[]), 24);
+
+    let mut edit = fixture.bare("edit");
+    edit.args(["--model", "cifar_resnet20", "--weights"]);
+    edit.arg(fixture.path("model.safetensors")).args(["--neurons", "3"]);
+    let data = format!("lego:{images}");
+    let parts = ["no part of the samples is named 'test'", "lego/PART:PATH"];
+    fails(edit.args(["--data", &data]), &parts);
+}
+
+#[test]
+fn what_no_published_data_set_is_or_takes_is_refused() {
+    let fixture = Fixture::new();
+    let classes = fixture.write("classes.txt", "cat\ndog\nowl\n");
+    let images = fixture.path("images");
+    let images = images.to_str().unwrap();
+    let lego = format!("lego:{images}");
+    let refused = |data: &str, options: &[&str], parts: &[&str]| {
+        fails(evaluate(&fixture, data).args(options), parts);
+    };
+    refused("waterbrids:x", &[], &["'waterbrids:x' is no folder", "there are: celeba"]);
+    refused("lego/tset:nowhere", &[], &["nowhere"]);
+    refused(&format!("lego/tset:{images}"), &[], &["named 'tset'", "train, validation"]);
+    refused(&lego, &["--classes", classes.to_str().unwrap()], &["leave --class-names"]);
+    refused(&lego, &["--data-option", "label=Male"], &["'lego', option 'label'"]);
+    refused(&lego, &["--data-option", "colour=red"], &["--data-option", "colour", "label"]);
+    refused(images, &["--data-option", "label=Male"], &["is a folder"]);
+}
