@@ -1,8 +1,8 @@
 //! Archives as they are published, read in place: tar, compressed tar and zip.
 
 use std::{
-    collections::HashMap,
-    fs::File,
+    collections::{BTreeSet, HashMap},
+    fs::{self, File},
     io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
     path::{Component, Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -142,73 +142,60 @@ impl Archive {
         }
     }
 
-    /// Writes all files into a folder: whole, or not at all. Returns the files and folders made directly
-    /// in it.
+    /// Writes into a folder what is directly in the archive and not in the folder yet: each whole, or not at
+    /// all. Returns what was made.
     ///
     /// # Errors
     ///
-    /// When one of those exists already, the folder cannot be written, an entry is damaged, or the
-    /// observer asks to stop.
+    /// When the folder cannot be written, an entry is damaged, or the observer asks to stop.
     pub(crate) fn extract(
         &self,
         folder: &Path,
         observer: &mut dyn Observer,
     ) -> Result<Vec<PathBuf>> {
-        let failed = |path: &Path, source| CoreError::Write {
-            path: path.to_owned(),
-            source,
-        };
+        let is_there = |top: &str| folder.join(top).symlink_metadata().is_ok();
+        let tops: BTreeSet<&str> = self.entries.iter().map(|it| first_part(&it.name)).collect();
+        let tops: BTreeSet<&str> = tops.into_iter().filter(|top| !is_there(top)).collect();
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let unfinished = folder.join(format!(".neuroinspect-unfinished-{name}"));
-        match std::fs::remove_dir_all(&unfinished) {
+        match fs::remove_dir_all(&unfinished) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(failed(&unfinished, source).into());
+                return Err(unwritable(&unfinished, source));
             }
             _ => {}
         }
         let extracted = (|| {
-            for (index, entry) in self.entries.iter().enumerate() {
-                let path = unfinished.join(&entry.name);
-                let parent = path.parent().unwrap_or(&unfinished);
-                std::fs::create_dir_all(parent).map_err(|source| failed(parent, source))?;
-                let file = File::create_new(&path).map_err(|source| failed(&path, source))?;
-                let mut out = BufWriter::new(file);
-                self.copy(index, &mut out)?;
-                out.flush().map_err(|source| failed(&path, source))?;
+            let missing = self.entries.iter().enumerate();
+            let missing = missing.filter(|(_, entry)| tops.contains(first_part(&entry.name)));
+            let missing: Vec<_> = missing.collect();
+            for (done, &(index, entry)) in missing.iter().enumerate() {
+                self.write(index, &unfinished.join(&entry.name))?;
                 observer.proceed(Progress {
                     stage: "extracting",
-                    done: index + 1,
-                    total: self.entries.len(),
+                    done: done + 1,
+                    total: missing.len(),
                 })?;
             }
-            self.move_into(folder, &unfinished)
+            let moved = tops.iter().map(|top| {
+                let path = folder.join(top);
+                let renamed = fs::rename(unfinished.join(top), &path);
+                renamed.map_err(|source| unwritable(&path, source))?;
+                Ok(path)
+            });
+            moved.collect()
         })();
         // What went wrong is to be told, not that half a folder cannot be removed.
-        let _ = std::fs::remove_dir_all(&unfinished);
+        let _ = fs::remove_dir_all(&unfinished);
         extracted
     }
 
-    /// Moves what lies directly in `unfinished` to `folder`.
-    fn move_into(&self, folder: &Path, unfinished: &Path) -> Result<Vec<PathBuf>> {
-        let mut tops: Vec<&str> = self
-            .entries
-            .iter()
-            .map(|entry| first_part(&entry.name))
-            .collect();
-        tops.sort_unstable();
-        tops.dedup();
-        let paths: Vec<PathBuf> = tops.iter().map(|top| folder.join(top)).collect();
-        let failed = |path: &Path, source| CoreError::Write {
-            path: path.to_owned(),
-            source,
-        };
-        if let Some(path) = paths.iter().find(|path| path.symlink_metadata().is_ok()) {
-            return Err(failed(path, io::ErrorKind::AlreadyExists.into()).into());
-        }
-        for (top, path) in tops.iter().zip(&paths) {
-            std::fs::rename(unfinished.join(top), path).map_err(|source| failed(path, source))?;
-        }
-        Ok(paths)
+    /// Writes an entry to a file that is not there yet.
+    fn write(&self, entry: usize, path: &Path) -> Result<()> {
+        let created = path.parent().map_or(Ok(()), fs::create_dir_all);
+        let file = created.and_then(|()| File::create_new(path));
+        let mut out = BufWriter::new(file.map_err(|source| unwritable(path, source))?);
+        self.copy(entry, &mut out)?;
+        out.flush().map_err(|source| unwritable(path, source))
     }
 }
 
@@ -371,6 +358,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn unreadable(path: &Path, source: io::Error) -> Error {
     let path = path.to_owned();
     CoreError::Read { path, source }.into()
+}
+
+fn unwritable(path: &Path, source: io::Error) -> Error {
+    let path = path.to_owned();
+    CoreError::Write { path, source }.into()
 }
 
 fn damaged(path: &Path, reason: impl Into<String>) -> Error {

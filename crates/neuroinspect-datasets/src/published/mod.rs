@@ -64,13 +64,13 @@ pub fn published_named(name: &str) -> Result<&'static PublishedInfo> {
 }
 
 /// Writes the files of an archive (tar, tar.gz or zip) into a folder, and returns what was made directly in
-/// it.
+/// it. What is there already is left as it is, and what is directly in the archive is written whole or not
+/// at all: the same call after it was stopped goes on.
 ///
 /// # Errors
 ///
 /// When the archive cannot be read, an entry is a link or would leave the folder, its files have more than a
-/// hundred times its own bytes, something of their names is in the folder already, or the observer asks
-/// to stop. Then nothing of it is left in the folder.
+/// hundred times its own bytes, the folder cannot be written, or the observer asks to stop.
 pub fn extract(
     archive: impl AsRef<Path>,
     folder: impl AsRef<Path>,

@@ -364,7 +364,11 @@ fn the_table_is_in_order_and_its_facts_hold_together() {
         }
     }
     let labels = vec![ClassId(0); 750];
-    let split = Split::stratified(&labels, &[("train", 1.0 - 0.15), ("validation", 0.15)], Seed(0));
+    let split = Split::stratified(
+        &labels,
+        &[("train", 1.0 - 0.15), ("validation", 0.15)],
+        Seed(0),
+    );
     let food = published_named("food101").unwrap().parts;
     for (part, images) in &food[..2] {
         let of_class = split.as_ref().unwrap().samples_of(part).unwrap().len();
