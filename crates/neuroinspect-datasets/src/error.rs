@@ -173,6 +173,37 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A data set none of whose files has an address.
+    #[error(
+        "the files of '{dataset}' have no addresses: fetch them from {page}, and see docs/data.md"
+    )]
+    NoAddress {
+        /// Name of the data set.
+        dataset: &'static str,
+        /// The page of its authors.
+        page: &'static str,
+    },
+    /// A download that failed.
+    #[error("cannot download '{address}'; the same command goes on where it ended")]
+    Download {
+        /// What was asked for.
+        address: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A file that is not the published one.
+    #[error(
+        "'{}' has the MD5 {found}, and {expected} as published: it is another version, or damaged",
+        path.display()
+    )]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// The published one.
+        expected: String,
+        /// That of the file.
+        found: String,
+    },
     /// The threads that decode images cannot be started, or ended before their work was done.
     #[error("cannot decode with threads: {reason}")]
     Threads {

@@ -15,8 +15,9 @@
 //! # }
 //! ```
 //!
-//! [`check`] compares files with published checksums and counts, and says all that is missing;
-//! [`extract`] writes an archive's files into a folder, and none beside it.
+//! [`check`] compares files with published checksums and counts, and says all that is missing; [`get`]
+//! downloads them, by whatever downloads; [`extract`] writes an archive's files into a folder, and none beside
+//! it.
 
 mod archive;
 mod check;
@@ -24,6 +25,7 @@ mod columns;
 mod config;
 mod files;
 mod formats;
+mod get;
 mod info;
 mod listing;
 mod matlab;
@@ -37,6 +39,7 @@ use neuroinspect_core::{ClassId, Error as CoreError, Observer, Split};
 
 pub use check::{Content, FileCheck, PartCheck, PublishedCheck, check, check_file};
 pub use config::PublishedConfig;
+pub use get::{Download, DownloadError, Got, get};
 pub use info::{PublishedFile, PublishedInfo};
 pub use table::published;
 

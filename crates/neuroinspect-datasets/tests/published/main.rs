@@ -7,4 +7,5 @@ mod bad;
 mod checked;
 mod fixtures;
 mod formats;
+mod got;
 mod real;
