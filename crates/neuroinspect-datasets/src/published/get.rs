@@ -11,9 +11,25 @@ use serde::Serialize;
 use super::{Content, PublishedFile, check_file, extract, published_named};
 use crate::{Error, Result};
 
-/// Downloads what is at an address into a file, from where that ends; the file holds all of it when this
-/// returns without an error.
-pub type Download<'a> = dyn FnMut(&str, &Path, &mut dyn Observer) -> Result<(), DownloadError> + 'a;
+/// What downloads files.
+pub trait Download {
+    /// Where a file is to be downloaded from; `None` where it cannot be. Its published address by default.
+    fn address(&self, file: &PublishedFile) -> Option<String> {
+        file.url.map(str::to_owned)
+    }
+
+    /// Downloads what is at an address into a file, from where that ends, so that it holds all of it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever may be wrong with an address, a server or a file.
+    fn download(
+        &mut self,
+        address: &str,
+        part: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<(), DownloadError>;
+}
 
 /// Why a download failed.
 pub type DownloadError = Box<dyn std::error::Error + Send + Sync>;
@@ -33,8 +49,7 @@ pub struct Got {
 /// their published checksums, and extracts the archives among them.
 ///
 /// What is there is not downloaded again, and a download that was stopped goes on: its beginning stands beside
-/// the file under a name of its own. `mirror` is an address that the names of files are put after, in place
-/// of the published addresses.
+/// the file under a name of its own.
 ///
 /// # Errors
 ///
@@ -45,16 +60,15 @@ pub struct Got {
 pub fn get(
     name: &str,
     folder: impl AsRef<Path>,
-    mirror: Option<&str>,
-    download: &mut Download<'_>,
+    downloads: &mut dyn Download,
     observer: &mut dyn Observer,
 ) -> Result<Got> {
     let (info, folder) = (published_named(name)?, folder.as_ref());
-    let address_of = |file: &PublishedFile| match mirror {
-        Some(mirror) => Some(format!("{}/{}", mirror.trim_end_matches('/'), file.name)),
-        None => file.url.map(str::to_owned),
-    };
-    if !info.files.iter().any(|file| address_of(file).is_some()) {
+    if !info
+        .files
+        .iter()
+        .any(|file| downloads.address(file).is_some())
+    {
         return Err(Error::NoAddress {
             dataset: info.name,
             page: info.page,
@@ -70,12 +84,10 @@ pub fn get(
         let path = folder.join(file.name);
         if path.is_file() {
             compare(&path, file, observer)?;
-        } else if let Some(address) = address_of(file) {
+        } else if let Some(address) = downloads.address(file) {
             let part = folder.join(format!(".neuroinspect-unfinished-{}", file.name));
-            download(&address, &part, observer).map_err(|source| Error::Download {
-                address: address.clone(),
-                source,
-            })?;
+            let downloaded = downloads.download(&address, &part, observer);
+            downloaded.map_err(|source| Error::Download { address, source })?;
             if let Err(error) = compare(&part, file, observer) {
                 if matches!(error, Error::Checksum { .. }) {
                     fs::remove_file(&part).map_err(|source| unwritable(&part, source))?;

@@ -9,7 +9,7 @@ use std::{
 use neuroinspect_core::{Observer, Silent};
 use neuroinspect_datasets::{
     Error,
-    published::{DownloadError, Got, get},
+    published::{Download, DownloadError, Got, PublishedFile, get},
 };
 use neuroinspect_testing::files::Folder;
 
@@ -24,17 +24,55 @@ fn archive() -> Vec<u8> {
     ))
 }
 
-/// Gets a data set by a download of these bytes; what was asked for, and what came of it.
-fn got(name: &str, folder: &Folder, bytes: &[u8]) -> (Vec<String>, Result<Got, Error>) {
-    let mut asked = Vec::new();
-    let mut download = |address: &str, part: &Path, _: &mut dyn Observer| {
-        asked.push(address.to_owned());
+/// Downloads these bytes, or the first of them and no more.
+struct Bytes<'a> {
+    bytes: &'a [u8],
+    dead_after: Option<usize>,
+    mirror: bool,
+    asked: Vec<String>,
+}
+
+impl<'a> Bytes<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            dead_after: None,
+            mirror: false,
+            asked: Vec::new(),
+        }
+    }
+}
+
+impl Download for Bytes<'_> {
+    fn address(&self, file: &PublishedFile) -> Option<String> {
+        match self.mirror {
+            true => Some(format!("mirror/{}", file.name)),
+            false => file.url.map(str::to_owned),
+        }
+    }
+
+    fn download(
+        &mut self,
+        address: &str,
+        part: &Path,
+        _: &mut dyn Observer,
+    ) -> Result<(), DownloadError> {
+        self.asked.push(address.to_owned());
         let there = fs::read(part).unwrap_or_default().len();
         let mut file = File::options().append(true).create(true).open(part)?;
-        Ok::<_, DownloadError>(file.write_all(&bytes[there..])?)
-    };
-    let result = get(name, folder.path("data"), None, &mut download, &mut Silent);
-    (asked, result)
+        file.write_all(&self.bytes[there..self.dead_after.unwrap_or(self.bytes.len())])?;
+        match self.dead_after {
+            Some(_) => Err("the line is dead".into()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Gets a data set by a download of these bytes; what was asked for, and what came of it.
+fn got(name: &str, folder: &Folder, bytes: &[u8]) -> (Vec<String>, Result<Got, Error>) {
+    let mut downloads = Bytes::new(bytes);
+    let result = get(name, folder.path("data"), &mut downloads, &mut Silent);
+    (downloads.asked, result)
 }
 
 #[test]
@@ -68,15 +106,12 @@ fn files_are_downloaded_once_and_extracted_once() {
 fn a_download_that_failed_goes_on() {
     let folder = Folder::new();
     let bytes = archive();
-    let mut download = |_: &str, part: &Path, _: &mut dyn Observer| {
-        fs::write(part, &bytes[..100])?;
-        Err::<(), DownloadError>("the line is dead".into())
-    };
+    let mut downloads = Bytes::new(&bytes);
+    downloads.dead_after = Some(100);
     let error = get(
         "waterbirds",
         folder.path("data"),
-        None,
-        &mut download,
+        &mut downloads,
         &mut Silent,
     )
     .unwrap_err();
@@ -123,21 +158,8 @@ fn what_has_no_address_is_named() {
     assert_eq!(asked, ["https://nlp.stanford.edu/data/gqa/images.zip"]);
     assert_eq!(result.unwrap().by_hand, ["full-candidate-subsets.pkl"]);
 
-    let mut asked = Vec::new();
-    let mut download = |address: &str, _: &Path, _: &mut dyn Observer| {
-        asked.push(address.to_owned());
-        Err::<(), DownloadError>("no".into())
-    };
-    let mirror = Some("http://mirror/data/");
-    assert!(
-        get(
-            "celeba",
-            folder.path("faces"),
-            mirror,
-            &mut download,
-            &mut Silent
-        )
-        .is_err()
-    );
-    assert_eq!(asked, ["http://mirror/data/img_align_celeba.zip"]);
+    let mut mirrored = Bytes::new(b"");
+    mirrored.mirror = true;
+    assert!(get("celeba", folder.path("faces"), &mut mirrored, &mut Silent).is_err());
+    assert_eq!(mirrored.asked, ["mirror/img_align_celeba.zip"]);
 }
