@@ -1,8 +1,9 @@
 //! Published data sets: listed, checked, and given to other commands.
 
+use neuroinspect::core::FeatureTable;
 use serde_json::Value;
 
-use crate::fixture::{Fixture, fails};
+use crate::fixture::{CLASSES, Fixture, fails};
 
 #[test]
 fn data_sets_are_listed_with_their_files() {
@@ -17,30 +18,49 @@ fn data_sets_are_listed_with_their_files() {
     ] {
         assert!(text.contains(part), "'{part}' is not in: {text}");
     }
-    let output = fixture.bare("data").args(["list", "--json"]).output().unwrap();
+    let output = fixture
+        .bare("data")
+        .args(["list", "--json"])
+        .output()
+        .unwrap();
     let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(listed["schema"], "neuroinspect.data");
-    assert_eq!(listed["data_sets"][0]["parts"][2], serde_json::json!(["test", 19962]));
+    assert_eq!(
+        listed["data_sets"][0]["parts"][2],
+        serde_json::json!(["test", 19962])
+    );
 }
 
 #[test]
 fn what_is_there_is_checked() {
     let fixture = Fixture::new();
     let mut check = fixture.bare("data");
-    let output = check.args(["check", "lego"]).arg(fixture.path("images")).output().unwrap();
+    let output = check
+        .args(["check", "lego"])
+        .arg(fixture.path("images"))
+        .output()
+        .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}");
-    assert!(text.ends_with("complete\n") && text.contains("validation"), "{text}");
+    assert!(
+        text.ends_with("complete\n") && text.contains("validation"),
+        "{text}"
+    );
 
     let mut check = fixture.bare("data");
-    let check = check.args(["check", "waterbirds", "--json"]).arg(fixture.path("images"));
+    let check = check
+        .args(["check", "waterbirds", "--json"])
+        .arg(fixture.path("images"));
     let output = check.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     let problem = found["problems"][0].as_str().unwrap();
     assert!(problem.contains("metadata.csv"), "{problem}");
     let mut check = fixture.bare("data");
-    fails(check.args(["check", "waterbrids", "."]), &["waterbrids", "there are: celeba"]);
+    fails(
+        check.args(["check", "waterbrids", "."]),
+        &["waterbrids", "there are: celeba"],
+    );
 }
 
 /// Evaluates on a published data set.
@@ -68,15 +88,71 @@ fn commands_take_a_data_set_or_a_part_of_it() {
     };
     // Of eight images of each class a fifth validates, rounded.
     assert_eq!(samples(&format!("lego/validation:{images}"), &[]), 6);
-    assert_eq!(samples(&format!("lego/train:{images}"), &["--seed", "4"]), 18);
+    assert_eq!(
+        samples(&format!("lego/train:{images}"), &["--seed", "4"]),
+        18
+    );
     assert_eq!(samples(&format!("lego:{images}"), &[]), 24);
 
     let mut edit = fixture.bare("edit");
     edit.args(["--model", "cifar_resnet20", "--weights"]);
-    edit.arg(fixture.path("model.safetensors")).args(["--neurons", "3"]);
+    edit.arg(fixture.path("model.safetensors"))
+        .args(["--neurons", "3"]);
     let data = format!("lego:{images}");
     let parts = ["no part of the samples is named 'test'", "lego/PART:PATH"];
     fails(edit.args(["--data", &data]), &parts);
+}
+
+/// Food-101 of three classes: per class twelve images to train on, of which two validate, and four to test.
+fn food(fixture: &Fixture) -> String {
+    let (mut train, mut test) = (String::new(), String::new());
+    for (class, name) in CLASSES.iter().enumerate() {
+        for index in 0..16 {
+            let list = if index < 12 { &mut train } else { &mut test };
+            *list += &format!("{name}/{index}\n");
+            fixture.image(&format!("food/images/{name}/{index}.jpg"), class, index);
+        }
+    }
+    fixture.write("food/meta/classes.txt", CLASSES.join("\n"));
+    fixture.write("food/meta/train.txt", train);
+    fixture.write("food/meta/test.txt", test);
+    format!("food101:{}", fixture.path("food").display())
+}
+
+#[test]
+fn an_edit_learns_from_the_training_part_and_measures_on_the_test_part() {
+    let fixture = Fixture::new();
+    let data = food(&fixture);
+    let command = |name: &str| {
+        let mut command = fixture.bare(name);
+        command.args(["--model", "cifar_resnet20", "--weights"]);
+        command
+            .arg(fixture.path("model.safetensors"))
+            .args(["--data", &data]);
+        command
+    };
+    let mut edit = command("edit");
+    edit.args(["--neurons", "3", "--epochs", "1"])
+        .assert()
+        .success();
+    let record = fixture.json("out/edit.json");
+    assert_eq!(record["edit"]["comparison"]["before"]["samples"], 12, "{record}");
+    let table = FeatureTable::load(fixture.path("out/features.safetensors")).unwrap();
+    let split = table.split().unwrap();
+    let sizes = ["train", "validation", "test"].map(|part| split.samples_of(part).unwrap().len());
+    assert_eq!(sizes, [30, 6, 12]);
+
+    let mut train = fixture.bare("train");
+    train.args([
+        "--model",
+        "cifar_resnet20",
+        "--decision-layer",
+        "--epochs",
+        "1",
+    ]);
+    let output = train.args(["--data", &data, "--json"]).output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{message}");
 }
 
 #[test]
@@ -89,11 +165,31 @@ fn what_no_published_data_set_is_or_takes_is_refused() {
     let refused = |data: &str, options: &[&str], parts: &[&str]| {
         fails(evaluate(&fixture, data).args(options), parts);
     };
-    refused("waterbrids:x", &[], &["'waterbrids:x' is no folder", "there are: celeba"]);
+    refused(
+        "waterbrids:x",
+        &[],
+        &["'waterbrids:x' is no folder", "there are: celeba"],
+    );
     refused("lego/tset:nowhere", &[], &["nowhere"]);
-    refused(&format!("lego/tset:{images}"), &[], &["named 'tset'", "train, validation"]);
-    refused(&lego, &["--classes", classes.to_str().unwrap()], &["leave --class-names"]);
-    refused(&lego, &["--data-option", "label=Male"], &["'lego', option 'label'"]);
-    refused(&lego, &["--data-option", "colour=red"], &["--data-option", "colour", "label"]);
+    refused(
+        &format!("lego/tset:{images}"),
+        &[],
+        &["named 'tset'", "train, validation"],
+    );
+    refused(
+        &lego,
+        &["--classes", classes.to_str().unwrap()],
+        &["leave --class-names"],
+    );
+    refused(
+        &lego,
+        &["--data-option", "label=Male"],
+        &["'lego', option 'label'"],
+    );
+    refused(
+        &lego,
+        &["--data-option", "colour=red"],
+        &["--data-option", "colour", "label"],
+    );
     refused(images, &["--data-option", "label=Male"], &["is a folder"]);
 }
