@@ -211,7 +211,10 @@ impl<'a> Inputs<'a> {
         if let (None, Some(split)) = (&self.training, self.dataset.split()) {
             for part in PARTS {
                 split.samples_of(part).with_context(|| {
-                    format!("give a part each to --train and --data, as {}/PART:PATH", self.dataset.name())
+                    format!(
+                        "give a part each to --train and --data, as {}/PART:PATH",
+                        self.dataset.name()
+                    )
                 })?;
             }
         }
@@ -258,9 +261,7 @@ pub(crate) fn edit_data(
 ) -> neuroinspect::editing::Result<EditData> {
     match training {
         Some(training) => EditData::new(training, table, seed),
-        None if table.split().is_some() => {
-            EditData::of_split(table, PARTS)
-        }
+        None if table.split().is_some() => EditData::of_split(table, PARTS),
         None => EditData::halves(table, seed),
     }
 }

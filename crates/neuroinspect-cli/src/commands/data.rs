@@ -69,7 +69,10 @@ fn described(info: &PublishedInfo) -> String {
     for file in info.files {
         let (url, source) = (file.url.unwrap_or("its page"), file.source);
         let md5 = file.md5.unwrap_or("none known");
-        text += &format!("  file: {}\n    from {url} ({source})\n    MD5 {md5}\n", file.name);
+        text += &format!(
+            "  file: {}\n    from {url} ({source})\n    MD5 {md5}\n",
+            file.name
+        );
     }
     text + "\n"
 }

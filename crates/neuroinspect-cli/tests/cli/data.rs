@@ -136,7 +136,10 @@ fn an_edit_learns_from_the_training_part_and_measures_on_the_test_part() {
         .assert()
         .success();
     let record = fixture.json("out/edit.json");
-    assert_eq!(record["edit"]["comparison"]["before"]["samples"], 12, "{record}");
+    assert_eq!(
+        record["edit"]["comparison"]["before"]["samples"], 12,
+        "{record}"
+    );
     let table = FeatureTable::load(fixture.path("out/features.safetensors")).unwrap();
     let split = table.split().unwrap();
     let sizes = ["train", "validation", "test"].map(|part| split.samples_of(part).unwrap().len());
