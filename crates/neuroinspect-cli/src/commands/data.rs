@@ -68,11 +68,12 @@ fn described(info: &PublishedInfo) -> String {
     text += &format!("  page: {}\n", info.page);
     for file in info.files {
         let (url, source) = (file.url.unwrap_or("its page"), file.source);
+        let size = file
+            .size
+            .map_or_else(String::new, |size| format!(", {size}"));
         let md5 = file.md5.unwrap_or("none known");
-        text += &format!(
-            "  file: {}\n    from {url} ({source})\n    MD5 {md5}\n",
-            file.name
-        );
+        text += &format!("  file: {}\n", file.name);
+        text += &format!("    from {url} ({source}{size})\n    MD5 {md5}\n");
     }
     text + "\n"
 }

@@ -14,7 +14,7 @@ fn data_sets_are_listed_with_their_files() {
     for part in [
         "waterbirds\n  Waterbirds: birds of CUB",
         "parts: train 4795, validation 1199, test 5794",
-        "cifar-10-binary.tar.gz (the author's page)\n    MD5 c32a1d4ab5d03f1284b67883e8d87530",
+        "cifar-10-binary.tar.gz (the author's page, 162 MB)\n    MD5 c32a1d4ab5d03f1284b67883e8d87530",
     ] {
         assert!(text.contains(part), "'{part}' is not in: {text}");
     }
@@ -156,6 +156,28 @@ fn an_edit_learns_from_the_training_part_and_measures_on_the_test_part() {
     let output = train.args(["--data", &data, "--json"]).output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{message}");
+}
+
+#[test]
+fn prompts_begin_with_the_kind_of_thing_that_the_classes_are() {
+    let fixture = Fixture::new();
+    let data = food(&fixture);
+    let clip = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../neuroinspect/assets/scenes_clip.safetensors"
+    );
+    for (given, domain) in [(&[][..], "food"), (&["--domain", "drawing"], "drawing")] {
+        let mut command = fixture.bare("visualize");
+        command.args(["--model", "cifar_resnet20", "--weights"]);
+        command.arg(fixture.path("model.safetensors"));
+        command.args(["--data", &data, "--clip-weights", clip, "--json"]);
+        command.args(["--neurons", "3", "--class", "owl", "--iterations", "1"]);
+        let output = command.args(given).output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{message}");
+        let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(record["run"]["configs"]["prompts"]["domain"], domain);
+    }
 }
 
 #[test]

@@ -40,9 +40,11 @@ pub struct PublishedFile {
     pub name: &'static str,
     /// Where it can be downloaded without more ado; `None` where its page has to be visited.
     pub url: Option<&'static str>,
+    /// How large it is, as its publisher says, where we know it.
+    pub size: Option<&'static str>,
     /// MD5 of its content, in hexadecimal; `None` where none is published that we know of.
     pub md5: Option<&'static str>,
-    /// Who published the address and the checksum.
+    /// Who published address, size and checksum.
     pub source: &'static str,
 }
 

@@ -30,18 +30,21 @@ const TABLE: &[PublishedInfo] = &[
             PublishedFile {
                 name: "img_align_celeba.zip",
                 url: None,
+                size: None,
                 md5: Some("00d2c5bc6d35e252742224ab0c1e8fcb"),
                 source: TORCHVISION,
             },
             PublishedFile {
                 name: "list_attr_celeba.txt",
                 url: None,
+                size: None,
                 md5: Some("75e246fa4810816ffd6ee81facbd244c"),
                 source: TORCHVISION,
             },
             PublishedFile {
                 name: "list_eval_partition.txt",
                 url: None,
+                size: None,
                 md5: Some("d32c9cbf5e040fd4025c592c306e6668"),
                 source: TORCHVISION,
             },
@@ -61,6 +64,7 @@ const TABLE: &[PublishedInfo] = &[
         files: &[PublishedFile {
             name: "cifar-10-binary.tar.gz",
             url: Some("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"),
+            size: Some("162 MB"),
             md5: Some("c32a1d4ab5d03f1284b67883e8d87530"),
             source: "the author's page",
         }],
@@ -79,6 +83,7 @@ const TABLE: &[PublishedInfo] = &[
         files: &[PublishedFile {
             name: "cifar-100-binary.tar.gz",
             url: Some("https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz"),
+            size: None,
             md5: Some("03b5dce01913d631647c71ecec9e9cb8"),
             source: "the author's page",
         }],
@@ -102,18 +107,21 @@ const TABLE: &[PublishedInfo] = &[
             PublishedFile {
                 name: "102flowers.tgz",
                 url: Some("https://www.robots.ox.ac.uk/~vgg/data/flowers/102/102flowers.tgz"),
+                size: None,
                 md5: Some("52808999861908f626f3c1f4e79d11fa"),
                 source: TORCHVISION,
             },
             PublishedFile {
                 name: "imagelabels.mat",
                 url: Some("https://www.robots.ox.ac.uk/~vgg/data/flowers/102/imagelabels.mat"),
+                size: None,
                 md5: Some("e0620be6f572b9609742df49c70aed4d"),
                 source: TORCHVISION,
             },
             PublishedFile {
                 name: "setid.mat",
                 url: Some("https://www.robots.ox.ac.uk/~vgg/data/flowers/102/setid.mat"),
+                size: None,
                 md5: Some("a5357ecc9cb78c4bef273ce3793fc85c"),
                 source: TORCHVISION,
             },
@@ -142,6 +150,7 @@ const TABLE: &[PublishedInfo] = &[
             url: Some(
                 "https://worksheets.codalab.org/rest/bundles/0xaec91eb7c9d548ebb15e1b5e60f966ab/contents/blob/",
             ),
+            size: Some("53,893,324,800 bytes"),
             md5: None,
             source: "the sources of WILDS, where the file has no name",
         }],
@@ -165,6 +174,7 @@ const TABLE: &[PublishedInfo] = &[
         files: &[PublishedFile {
             name: "food-101.tar.gz",
             url: Some("http://data.vision.ee.ethz.ch/cvl/food-101.tar.gz"),
+            size: None,
             md5: Some("85eeb15f3717b99a5da872d97d918f87"),
             source: TORCHVISION,
         }],
@@ -210,12 +220,14 @@ const TABLE: &[PublishedInfo] = &[
             PublishedFile {
                 name: "images.zip",
                 url: Some("https://nlp.stanford.edu/data/gqa/images.zip"),
+                size: Some("about 20 GB"),
                 md5: None,
                 source: "the README of MetaShift",
             },
             PublishedFile {
                 name: "full-candidate-subsets.pkl",
                 url: None,
+                size: None,
                 md5: None,
                 source: "dataset/meta_data of https://github.com/Weixin-Liang/MetaShift",
             },
@@ -236,12 +248,14 @@ const TABLE: &[PublishedInfo] = &[
             PublishedFile {
                 name: "SUN397.tar.gz",
                 url: Some("http://vision.princeton.edu/projects/2010/SUN/SUN397.tar.gz"),
+                size: None,
                 md5: Some("8ca2778205c41d23104230ba66911c7a"),
                 source: TORCHVISION,
             },
             PublishedFile {
                 name: "Partitions.zip",
                 url: Some("https://vision.princeton.edu/projects/2010/SUN/download/Partitions.zip"),
+                size: None,
                 md5: None,
                 source: "the original code of NeuroInspect",
             },
@@ -267,6 +281,7 @@ const TABLE: &[PublishedInfo] = &[
             url: Some(
                 "https://nlp.stanford.edu/data/dro/waterbird_complete95_forest2water2.tar.gz",
             ),
+            size: None,
             md5: None,
             source: "the README of group DRO",
         }],
