@@ -49,7 +49,7 @@
 //! leaves the layer as it is ([`MendResult`]); [`suspects`] says which neurons mistakes are blamed on. What
 //! is reported in the end is measured on samples [held out](HeldOut) of all choices.
 //!
-//! [`method_named`] makes one by its name. A rival's paper may retrain the whole network: here it makes
+//! [`method_named`] makes one by its name, and a [`Tuner`] chooses its options on validation samples. A rival's paper may retrain the whole network: here it makes
 //! a decision layer on features computed once, and says what of it that leaves.
 //!
 //! A method is a type that implements [`DecisionMethod`]: its name, its paper, which labels it uses,
@@ -150,6 +150,7 @@ mod patch;
 mod session;
 mod training;
 mod triage;
+mod tuning;
 mod verdict;
 
 pub use comparison::{Comparison, Control};
@@ -165,7 +166,7 @@ pub use methods::{
     AdjustmentForm, Afr, ClassBias, ClassWeighting, Con, Concept, Dfr, Disc, EditConfig, EditScope,
     Focal, GroupBalanced, GroupDro, Jtt, LogitAdjustment, METHODS, MethodArguments, NeuronTune,
     RandomNeurons, RatioEdit, RatioForm, RatioNorm, Retrain, SelectiveFinetuning, Silence,
-    SingleWeight, Target, method_named,
+    SingleWeight, Target, grid_of, method_named,
 };
 pub use patch::{LayerPatch, MethodRecord};
 pub use session::{EditResult, EditSession, Edited, Preview};
@@ -174,4 +175,5 @@ pub use training::{
     Training, TrainingConfig, Weighted, train,
 };
 pub use triage::{Suspect, suspects};
+pub use tuning::{Tried, Tuned, Tuner};
 pub use verdict::{Change, ClassChange, Conclusion, Direction, Subject, Verdict, percent};

@@ -302,6 +302,10 @@ pub(crate) struct LeaderboardArgs {
     /// How many neurons, from the first of the ranking, are suspected
     #[arg(long, value_name = "N", default_value = "5", value_parser = at_least_1)]
     pub(crate) count: usize,
+    /// Leave all options at the methods' defaults, rather than choose on the samples to choose on among
+    /// those that `methods --json` lists as worth trying
+    #[arg(long)]
+    pub(crate) defaults: bool,
 }
 
 #[derive(Args, Debug)]

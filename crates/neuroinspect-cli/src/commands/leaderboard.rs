@@ -47,6 +47,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LeaderboardArgs) ->
         .collect();
     let mut config = LeaderboardConfig {
         neurons: args.count,
+        defaults: args.defaults,
         ..LeaderboardConfig::default()
     };
     if !args.methods.is_empty() {
@@ -161,8 +162,16 @@ fn page(record: &Record) -> String {
     text += record.run.command.as_deref().unwrap_or("neuroinspect");
     text += "`.\n\nAccuracies in percent, of samples that no method learnt from or chose on: means over \
              the seeds, and 95 % intervals of them. The classes to be helped and the suspected neurons \
-             come from the samples to choose on, all other options are the methods' defaults. \
-             \"Train-weighted\" weighs groups as they are among the samples to learn from. The ceiling \
+             come from the samples to choose on";
+    text += match record.config.defaults {
+        true => ", all other options are the methods' defaults. ",
+        false => {
+            ", and so do the options listed under each table: those by which layers made with one half of \
+             these samples predict the other half best, the worst class of it, or the worst group for \
+             methods that learn from group labels. "
+        }
+    };
+    text += "\"Train-weighted\" weighs groups as they are among the samples to learn from. The ceiling \
              is a layer trained on these with all groups alike; the gap is the difference \
              between it and the layer as it stands; shares are given of gaps of two points or more.\n";
     for board in &record.settings {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use neuroinspect::{
     core::{ClassId, NeuronId},
-    editing::{Citation, LabelsUsed, METHODS, MethodArguments, method_named},
+    editing::{Citation, LabelsUsed, METHODS, MethodArguments, grid_of, method_named},
     report::Schema,
 };
 use serde::Serialize;
@@ -27,6 +27,8 @@ struct Method {
     paper: Option<Citation>,
     /// As they are for class 0 and neuron 0, where it is told of a class or neurons.
     default_options: Map<String, Value>,
+    /// Options worth trying: in place of each a list of values. `leaderboard` chooses among them.
+    worth_trying: Map<String, Value>,
 }
 
 pub(crate) fn run(common: &Common) -> Result<Exit> {
@@ -68,6 +70,7 @@ fn described(name: &'static str) -> Result<Method> {
         needs: needs.map(|(option, _)| option).collect(),
         paper: method.citation(),
         default_options: method.options()?,
+        worth_trying: grid_of(name)?,
     })
 }
 

@@ -258,6 +258,8 @@ fn methods_are_listed() {
     assert_eq!(method("probability_ratio")["needs"], json!(["--neurons"]));
     assert_eq!(method("class_bias")["needs"], json!(["--class"]));
     assert_eq!(method("dfr")["labels"], "groups_of_validation");
+    assert_eq!(method("dfr")["worth_trying"], json!({}));
+    assert_eq!(method("class_bias")["worth_trying"]["strength"][1], 0.0);
     assert!(method("jtt")["default_options"]["factor"].is_f64());
     let text = printed(&mut fixture.bare("methods"));
     assert!(text.contains("https://arxiv.org/abs/2310.07184"), "{text}");
@@ -333,6 +335,8 @@ fn methods_are_compared_over_seeds() {
     let bias = &board["rows"][0];
     assert_eq!(bias["method"], "class_bias");
     assert!(bias["scores"]["class"]["margin"].is_f64(), "{bias}");
+    assert!(bias["options"][1]["strength"].is_f64(), "{bias}");
+    assert!(page.contains("\n- `class_bias`: strength "), "{page}");
     let dfr = &board["rows"][1];
     assert_eq!(dfr["labels"], "groups_of_validation");
 

@@ -105,6 +105,23 @@ pub struct Mended {
     pub result: MendResult,
 }
 
+impl Mended {
+    /// The layer, and as [derived](Fitted::derived) numbers which candidate it is: its `lambda` under its
+    /// kind's name, 0 for `nothing`, its `bias`, and how many neurons are `silenced`.
+    pub(crate) fn into_fitted(self) -> Fitted {
+        let candidate = self.result.recommended.unwrap_or(Candidate::NOTHING);
+        let mut fitted = Fitted::new(self.layer)
+            .with_derived(candidate.kind.name(), candidate.lambda.unwrap_or(0.0));
+        if candidate.bias != 0.0 {
+            fitted = fitted.with_derived("bias", candidate.bias);
+        }
+        match candidate.silenced.len() {
+            0 => fitted,
+            silenced => fitted.with_derived("silenced", silenced as f64),
+        }
+    }
+}
+
 impl Mend {
     /// The name it is recorded under.
     pub const NAME: &'static str = "auto";
@@ -325,7 +342,7 @@ impl DecisionMethod for Mend {
     }
 
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
-        Ok(Fitted::new(self.mend(input, observer)?.layer))
+        Ok(self.mend(input, observer)?.into_fitted())
     }
 }
 

@@ -37,6 +37,19 @@ pub enum CandidateKind {
     Balanced,
 }
 
+impl CandidateKind {
+    /// As it is recorded.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Plain => "plain",
+            Self::PlainValidation => "plain_validation",
+            Self::Silence => "silence",
+            Self::Balanced => "balanced",
+        }
+    }
+}
+
 /// By which accuracy a candidate is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use neuroinspect_core::{ClassId, Observer, check_option};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE, check_keep};
 use crate::{
@@ -57,6 +58,15 @@ impl FromArguments for Afr {
             gamma: 4.0,
             lambda: 0.1,
             training: arguments.training.clone(),
+        })
+    }
+
+    fn grid() -> Value {
+        // The authors try 4 to 20 and 0 to 0.4 on Waterbirds, at a rate of 1e-2.
+        json!({
+            "gamma": [4.0, 10.0, 20.0],
+            "lambda": [0.1, 0.0],
+            "training": {"learning_rate": [1e-3, 1e-2]},
         })
     }
 }

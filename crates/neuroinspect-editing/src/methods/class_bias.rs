@@ -2,6 +2,7 @@
 
 use neuroinspect_core::{ClassId, DecisionLayer, Observer, check_option};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, Retrain};
 use crate::{Citation, DecisionMethod, Fitted, MethodInput, Result, TrainingConfig};
@@ -40,6 +41,10 @@ impl FromArguments for ClassBias {
             training: Some(arguments.training.clone()),
             ..Self::new(arguments.class(Self::NAME)?, 1.0)
         })
+    }
+
+    fn grid() -> Value {
+        json!({"strength": [1.0, 0.0, 0.25, 0.5, 0.75, 1.5, 2.0, 3.0]})
     }
 }
 

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use neuroinspect_core::{ClassId, Observer, check_option};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE};
 use crate::{
@@ -37,6 +38,11 @@ impl FromArguments for ClassWeighting {
             others: 0.9,
             training: arguments.training.clone(),
         })
+    }
+
+    fn grid() -> Value {
+        // 0.9 and 0.95 are of NeuroInspect's tables.
+        json!({"others": [0.9, 0.95, 0.5, 0.25], "training": {"learning_rate": [1e-3, 1e-2]}})
     }
 }
 

@@ -3,6 +3,7 @@
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 use neuroinspect_core::{ClassId, NeuronId, Observer, check_option};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE, check_neurons};
 use crate::{
@@ -39,6 +40,11 @@ impl FromArguments for Con {
             lambda3: 0.01,
             training: arguments.training.clone(),
         })
+    }
+
+    fn grid() -> Value {
+        // As for the ratio edit.
+        json!({"lambda3": [0.01, 0.1, 1.0], "training": {"learning_rate": [1e-3, 1e-2]}})
     }
 }
 

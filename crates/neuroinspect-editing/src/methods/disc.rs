@@ -11,6 +11,7 @@ use rand::{
     seq::SliceRandom,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE};
 use crate::{
@@ -127,6 +128,11 @@ impl FromArguments for Disc {
             clusters: 2,
             training: arguments.training.clone(),
         })
+    }
+
+    fn grid() -> Value {
+        // The authors' 2 for MetaShift and 3 for Waterbirds.
+        json!({"clusters": [2, 3], "training": {"learning_rate": [1e-3, 1e-2]}})
     }
 }
 

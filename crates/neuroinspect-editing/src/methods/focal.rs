@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, activation::log_softmax};
 use neuroinspect_core::{ClassId, Observer, check_option};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE, class_weighting::sample_weights};
 use crate::{
@@ -38,6 +39,11 @@ impl FromArguments for Focal {
             gamma: 2.0,
             training: arguments.training.clone(),
         })
+    }
+
+    fn grid() -> Value {
+        // The authors try 0 to 5.
+        json!({"gamma": [2.0, 0.0, 1.0, 5.0], "training": {"learning_rate": [1e-3, 1e-2]}})
     }
 }
 

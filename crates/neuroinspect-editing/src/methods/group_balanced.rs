@@ -2,6 +2,7 @@
 
 use neuroinspect_core::Observer;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE};
 use crate::{
@@ -29,6 +30,10 @@ impl FromArguments for GroupBalanced {
         Ok(Self {
             training: arguments.training.clone(),
         })
+    }
+
+    fn grid() -> Value {
+        json!({"training": {"learning_rate": [1e-3, 1e-2]}})
     }
 }
 

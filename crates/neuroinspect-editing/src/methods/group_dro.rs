@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use neuroinspect_core::{Groups, Observer, check_option};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE};
 use crate::{
@@ -34,6 +35,11 @@ impl FromArguments for GroupDro {
             eta: 0.01,
             training: arguments.training.clone(),
         })
+    }
+
+    fn grid() -> Value {
+        // The authors' 0.01, and ten times more and less.
+        json!({"eta": [0.01, 0.1, 0.001], "training": {"learning_rate": [1e-3, 1e-2]}})
     }
 }
 

@@ -2,6 +2,7 @@
 
 use neuroinspect_core::{Observer, check_option};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, Retrain, STAGE};
 use crate::{
@@ -38,6 +39,15 @@ impl FromArguments for Jtt {
             identification_epochs: 1,
             factor: 50.0,
             training: arguments.training.clone(),
+        })
+    }
+
+    fn grid() -> Value {
+        // The authors' published factors lie between 20 and 100, their first trainings between 1 and 60 epochs.
+        json!({
+            "factor": [50.0, 20.0, 100.0],
+            "identification_epochs": [1, 5],
+            "training": {"learning_rate": [1e-3, 1e-2]},
         })
     }
 }

@@ -4,6 +4,7 @@ use burn::tensor::{Tensor, TensorData};
 use ndarray::Array1;
 use neuroinspect_core::{DecisionLayer, Observer, check_option};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE};
 use crate::{
@@ -68,6 +69,11 @@ impl FromArguments for LogitAdjustment {
             training: arguments.training.clone(),
             ..Self::default()
         })
+    }
+
+    fn grid() -> Value {
+        // The authors' 1, and both of their forms.
+        json!({"tau": [1.0, 0.5, 2.0], "form": ["post_hoc", "loss"]})
     }
 }
 

@@ -84,6 +84,12 @@ pub(crate) trait FromArguments:
     DecisionMethod + Serialize + DeserializeOwned + Sized
 {
     fn from_arguments(arguments: &MethodArguments) -> Result<Self>;
+
+    /// The options worth trying, as [`grid_of`] has them; none where the method chooses for itself, or has
+    /// nothing to choose.
+    fn grid() -> Value {
+        Value::Null
+    }
 }
 
 impl MethodArguments {
@@ -130,11 +136,22 @@ macro_rules! methods {
         ) -> Result<Box<dyn DecisionMethod>> {
             match name {
                 $($method::NAME => Ok(Box::new(configured::<$method>(arguments, options)?)),)*
-                _ => Err(Error::UnknownMethod {
-                    name: name.to_owned(),
-                    known: METHODS.join(", "),
-                }),
+                _ => Err(unknown(name)),
             }
+        }
+
+        /// The options of a method that are worth trying: in place of each a list of values, the default
+        /// first. Empty for a method that chooses for itself, or has nothing to choose.
+        ///
+        /// # Errors
+        ///
+        /// When there is no method of that name.
+        pub fn grid_of(name: &str) -> Result<Map<String, Value>> {
+            let grid = match name {
+                $($method::NAME => $method::grid(),)*
+                _ => return Err(unknown(name)),
+            };
+            Ok(grid.as_object().cloned().unwrap_or_default())
         }
 
         /// The method of a record, where it is one of this crate's with exactly these options.
@@ -168,6 +185,13 @@ methods!(
     GroupBalanced,
     Mend,
 );
+
+fn unknown(name: &str) -> Error {
+    Error::UnknownMethod {
+        name: name.to_owned(),
+        known: METHODS.join(", "),
+    }
+}
 
 fn configured<M: FromArguments>(
     arguments: &MethodArguments,

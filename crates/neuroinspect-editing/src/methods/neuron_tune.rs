@@ -2,6 +2,7 @@
 
 use neuroinspect_core::{ClassId, NeuronId, Observer, check_option};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, silence::retrain_without};
 use crate::{Citation, DecisionMethod, Fitted, MethodInput, Result, TrainingConfig, Weighted};
@@ -81,6 +82,11 @@ impl FromArguments for NeuronTune {
             most: 0.5,
             training: arguments.training.clone(),
         })
+    }
+
+    fn grid() -> Value {
+        // The authors choose by the worst class, too; how many neurons go is what their threshold decides.
+        json!({"most": [0.5, 0.3, 0.15, 0.08], "training": {"learning_rate": [1e-3, 1e-2]}})
     }
 }
 

@@ -3,6 +3,7 @@
 use neuroinspect_core::{ClassId, NeuronId, Observer};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{EditConfig, EditScope, FromArguments, MethodArguments, RatioEdit, check_neurons};
 use crate::{Citation, DecisionMethod, Error, Fitted, MethodInput, Result, TrainingConfig};
@@ -58,6 +59,10 @@ impl FromArguments for RandomNeurons {
             scope: EditScope::of(arguments.class),
             config: EditConfig::default().with_training(arguments.training.clone()),
         })
+    }
+
+    fn grid() -> Value {
+        RatioEdit::grid()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use neuroinspect_core::Observer;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments};
 use crate::{
@@ -37,6 +38,10 @@ impl Retrain {
 impl FromArguments for Retrain {
     fn from_arguments(arguments: &MethodArguments) -> Result<Self> {
         Ok(Self::new(arguments.training.clone()))
+    }
+
+    fn grid() -> Value {
+        json!({"training": {"learning_rate": [1e-3, 1e-2]}})
     }
 }
 

@@ -2,6 +2,7 @@
 
 use neuroinspect_core::{Observer, check_option};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE, check_keep, jtt::from_zero};
 use crate::{
@@ -72,6 +73,15 @@ impl FromArguments for SelectiveFinetuning {
             samples: 500,
             early_epochs: 1,
             training: arguments.training.clone(),
+        })
+    }
+
+    fn grid() -> Value {
+        // Of what the authors try: 20, 100, 500 samples, epochs 1, 2, 5, rates 1e-4 to 1e-2.
+        json!({
+            "samples": [500, 100, 20],
+            "early_epochs": [1, 5],
+            "training": {"learning_rate": [1e-3, 1e-2]},
         })
     }
 }

@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 use neuroinspect_core::{ClassId, DecisionLayer, NeuronId, Observer};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE, check_neurons};
 use crate::{
@@ -34,6 +35,10 @@ impl FromArguments for Silence {
             class: arguments.class,
             training: arguments.training.clone(),
         })
+    }
+
+    fn grid() -> Value {
+        json!({"training": {"learning_rate": [1e-3, 1e-2]}})
     }
 }
 

@@ -3,6 +3,7 @@
 use ndarray::Array1;
 use neuroinspect_core::{ClassId, DecisionLayer, NeuronId, Observer, check_option};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, check_neurons};
 use crate::{Citation, DecisionMethod, Error, Fitted, MethodInput, Result};
@@ -39,6 +40,10 @@ impl FromArguments for SingleWeight {
             neurons: arguments.neurons.clone(),
             strength: 1.0,
         })
+    }
+
+    fn grid() -> Value {
+        json!({"strength": [1.0, 0.5, 2.0]})
     }
 }
 

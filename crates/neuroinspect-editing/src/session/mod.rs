@@ -16,8 +16,8 @@ pub use self::result::{EditResult, Edited};
 
 use crate::{
     Comparison, Control, DecisionMethod, DeviceTable, EditData, Fitted, LayerPatch, LayerTensors,
-    Mend, MendResult, Mended, MethodInput, MethodRecord, Result, Retrain, Samples, Storage,
-    Subject, TrainingConfig, Verdict, methods::check_neurons,
+    Mend, MendResult, MethodInput, MethodRecord, Result, Retrain, Samples, Storage, Subject,
+    TrainingConfig, Verdict, methods::check_neurons,
 };
 
 /// Samples and a decision layer on a device, to try one edit after another.
@@ -185,8 +185,9 @@ impl EditSession {
     ///
     /// As [`Mend::mend`].
     pub fn mend(&self, mend: &Mend, observer: &mut dyn Observer) -> Result<(Edited, MendResult)> {
-        let Mended { layer, result } = mend.mend(&self.input()?, observer)?;
-        let edited = self.edited(mend, Fitted::new(layer), observer)?;
+        let mended = mend.mend(&self.input()?, observer)?;
+        let result = mended.result.clone();
+        let edited = self.edited(mend, mended.into_fitted(), observer)?;
         Ok((edited, result))
     }
 

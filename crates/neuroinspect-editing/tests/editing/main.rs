@@ -14,6 +14,7 @@ mod record;
 mod refusals;
 mod rivals;
 mod session;
+mod tuning;
 mod verdict;
 
 use burn::tensor::Device;

@@ -195,6 +195,12 @@ fn a_session_mends_as_it_edits() {
     let session = EditSession::new(data, &layer, &Device::flex()).unwrap();
     let mend = Mend::new(None);
     let (edited, result) = session.mend(&mend, &mut Silent).unwrap();
+    // The record says which candidate it is.
+    let recommended = result.recommended.clone();
+    let kind = recommended.map_or("nothing".into(), |it| {
+        serde_json::to_value(it.kind).unwrap()
+    });
+    assert!(edited.result.derived(kind.as_str().unwrap()).is_some());
     assert_eq!(edited, session.edit(&mend, &mut Silent).unwrap());
     let mended = mend.mend(&session.input().unwrap(), &mut Silent).unwrap();
     assert_eq!((mended.layer, mended.result), (edited.layer, result));

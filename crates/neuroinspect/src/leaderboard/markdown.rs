@@ -1,9 +1,10 @@
 //! A comparison of methods as a page.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use neuroinspect_core::Seed;
 use neuroinspect_editing::LabelsUsed;
+use serde_json::{Map, Value};
 
 use super::{Estimate, Leaderboard, Row, Scores};
 
@@ -44,6 +45,14 @@ impl Leaderboard {
                 text += &line(&name(row), labels(row.labels), scores, &rest);
             }
         }
+        let settled: Vec<_> = self.rows.iter().filter_map(settled).collect();
+        if !settled.is_empty() {
+            let _ = write!(
+                text,
+                "\nSettled on the samples to choose on:\n\n{}",
+                settled.concat()
+            );
+        }
         for row in &self.rows {
             if let Some(failure) = &row.failure {
                 let _ = write!(text, "\n`{}` is not there: {failure}.\n", row.method);
@@ -51,6 +60,45 @@ impl Leaderboard {
         }
         text
     }
+}
+
+/// The options that were chosen for a method, or else what it settled itself, and in how many repetitions:
+/// "- `afr`: gamma 10, lambda 0 (2 of 5); gamma 20, lambda 0 (3 of 5)".
+fn settled(row: &Row) -> Option<String> {
+    let in_words: Vec<String> = match row.options.iter().any(|options| !options.is_empty()) {
+        true => row.options.iter().map(options_in_words).collect(),
+        false => row.derived.iter().map(derived_in_words).collect(),
+    };
+    let mut different = in_words.clone();
+    different.sort();
+    different.dedup();
+    let times = |words: &String| match different.len() {
+        1 => words.clone(),
+        _ => {
+            let times = in_words.iter().filter(|it| *it == words).count();
+            format!("{words} ({times} of {})", in_words.len())
+        }
+    };
+    let all: Vec<_> = different.iter().map(times).collect();
+    let said = row.failure.is_none() && different.iter().any(|words| !words.is_empty());
+    said.then(|| format!("- `{}`: {}\n", row.method, all.join("; ")))
+}
+
+fn options_in_words(options: &Map<String, Value>) -> String {
+    let words = options.iter().map(|(name, value)| match value {
+        // Of options within options the outer name says nothing.
+        Value::Object(inner) => options_in_words(inner),
+        Value::String(value) => format!("{name} {value}"),
+        value => format!("{name} {value}"),
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn derived_in_words(derived: &BTreeMap<String, f64>) -> String {
+    let words = derived
+        .iter()
+        .map(|(name, value)| format!("{name} {value}"));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 fn line(method: &str, labels: &str, scores: &Scores, rest: &str) -> String {

@@ -3,7 +3,7 @@
 mod markdown;
 mod score;
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use burn::tensor::Device;
 use neuroinspect_core::{
@@ -13,10 +13,10 @@ use neuroinspect_core::{
 use neuroinspect_counterfactual::{Explainer, RankingConfig, rank};
 use neuroinspect_editing::{
     Chosen, Citation, DeviceTable, EditData, GroupBalanced, HeldOut, LabelsUsed, METHODS,
-    MethodArguments, MethodInput, Samples, Storage, TrainingConfig, method_named,
+    MethodArguments, MethodInput, Samples, Storage, TrainingConfig, Tuner, method_named,
 };
 use serde::Serialize;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 pub use self::score::{Estimate, Scores};
 
@@ -34,7 +34,7 @@ pub struct Repetition {
     pub seed: Seed,
 }
 
-/// What a comparison of methods goes by. Whatever is not said here is at each method's defaults.
+/// What a comparison of methods goes by.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LeaderboardConfig {
     /// The methods, by [name](METHODS); all of them.
@@ -44,6 +44,9 @@ pub struct LeaderboardConfig {
     /// How many neurons are suspected, the first of the ranking of the class's mistakes among the
     /// validation samples; 5.
     pub neurons: usize,
+    /// Whether all options stay at each method's defaults; no: a [`Tuner`] chooses those of its
+    /// [grid](neuroinspect_editing::grid_of) on the validation samples, the others stay.
+    pub defaults: bool,
 }
 
 impl Default for LeaderboardConfig {
@@ -52,6 +55,7 @@ impl Default for LeaderboardConfig {
             methods: METHODS.iter().map(|&name| name.to_owned()).collect(),
             class: None,
             neurons: 5,
+            defaults: false,
         }
     }
 }
@@ -89,8 +93,13 @@ pub struct Row {
     pub share_of_average: Option<f64>,
     /// The same in the worst group.
     pub share_of_worst_group: Option<f64>,
-    /// Seconds that a layer takes on average, measuring left out.
+    /// Seconds that a layer takes on average, the choice of options included and measuring left out.
     pub seconds: f64,
+    /// The options that were chosen, laid over the defaults, one for each repetition.
+    pub options: Vec<Map<String, Value>>,
+    /// [Numbers](neuroinspect_editing::Fitted::derived) that the method settled from the samples, for each
+    /// repetition.
+    pub derived: Vec<BTreeMap<String, f64>>,
     /// Why there are no scores.
     pub failure: Option<String>,
 }
@@ -102,9 +111,9 @@ impl Leaderboard {
 
     /// Makes a layer by every method in every repetition, and measures it.
     ///
-    /// Nothing is chosen on the samples measured on: the class and the neurons come from the
-    /// validation samples, and every method has made its layer before one is [measured](HeldOut). A method that fails in one repetition, for want of groups for one, has a
-    /// reason in place of scores.
+    /// Nothing is chosen on the samples measured on: the class, the neurons and the options come from the
+    /// validation samples, and every method has made its layer before one is [measured](HeldOut). A method
+    /// that fails in one repetition, for want of groups for one, has a reason in place of scores.
     ///
     /// # Errors
     ///
@@ -151,9 +160,13 @@ impl Leaderboard {
                 |samples: &Samples| DeviceTable::new(samples.clone(), device, Storage::of(samples));
             let (train, validation) = (table(data.train()), table(data.validation()));
             let input = MethodInput::new(&train, &validation, layer)?;
+            let tuner = match config.defaults {
+                true => None,
+                false => Some(Tuner::new(&input, *seed)?),
+            };
             let mut chosen = Vec::new();
             for run in &mut runs {
-                chosen.extend(run.choose(&input, &arguments, observer)?);
+                chosen.extend(run.choose(&input, &arguments, tuner.as_ref(), observer)?);
             }
             let metrics = HeldOut::new(data.evaluation().clone()).measure(&chosen, device)?;
             let running = runs.iter_mut().filter(|run| run.failure.is_none());
@@ -186,6 +199,8 @@ struct Runs {
     paper: Option<Citation>,
     measured: Vec<Measured>,
     seconds: f64,
+    options: Vec<Map<String, Value>>,
+    derived: Vec<BTreeMap<String, f64>>,
     failure: Option<String>,
 }
 
@@ -197,6 +212,8 @@ impl Runs {
             paper: None,
             measured: Vec::new(),
             seconds: 0.0,
+            options: Vec::new(),
+            derived: Vec::new(),
             failure: None,
         }
     }
@@ -206,16 +223,26 @@ impl Runs {
         &mut self,
         input: &MethodInput<'_>,
         arguments: &MethodArguments,
+        tuner: Option<&Tuner<'_>>,
         observer: &mut dyn Observer,
     ) -> Result<Option<Chosen>> {
         if self.failure.is_some() {
             return Ok(None);
         }
         let start = Instant::now();
-        let chosen = method_named(&self.method, arguments, &Map::new()).and_then(|method| {
+        let mut choose = || -> Result<Chosen, neuroinspect_editing::Error> {
+            let options = match tuner {
+                Some(tuner) => tuner.choose(&self.method, arguments, observer)?.options,
+                None => Map::new(),
+            };
+            let method = method_named(&self.method, arguments, &options)?;
             (self.labels, self.paper) = (Some(method.labels()), method.citation());
-            Chosen::by(method.as_ref(), input, observer)
-        });
+            let chosen = Chosen::by(method.as_ref(), input, observer)?;
+            self.options.push(options);
+            self.derived.push(chosen.method().derived.clone());
+            Ok(chosen)
+        };
+        let chosen = choose();
         self.seconds += start.elapsed().as_secs_f64();
         match chosen {
             Ok(chosen) => Ok(Some(chosen)),
@@ -246,6 +273,8 @@ impl Runs {
             labels: self.labels,
             paper: self.paper,
             seconds: self.seconds / self.measured.len().max(1) as f64,
+            options: self.options.clone(),
+            derived: self.derived.clone(),
             failure: self.failure.clone(),
             scores,
         }

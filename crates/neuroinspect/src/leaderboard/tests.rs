@@ -72,9 +72,31 @@ fn methods_are_measured_beside_the_ceiling() {
     let json = serde_json::to_value(&board).unwrap();
     assert_eq!(json["rows"][1]["method"], "dfr");
     assert!(json["rows"][1]["scores"]["average"]["margin"].is_f64());
+    // The strength of the bias is chosen on the validation samples, DFR chooses for itself.
+    let bias = row("class_bias");
+    assert_eq!((bias.options.len(), bias.derived.len()), (3, 3));
+    assert!(bias.options.iter().all(|it| it.contains_key("strength")));
+    assert_eq!(row("dfr").options, [(); 3].map(|()| Map::new()));
     let page = board.to_markdown();
+    assert!(page.contains("\n- `class_bias`: strength "), "{page}");
+    assert!(page.contains("\n- `dfr`: inverse_strength "), "{page}");
     assert!(page.contains("| as it stands | - | 50.0"), "{page}");
     assert!(page.contains("group_balanced (ceiling)"), "{page}");
+}
+
+#[test]
+fn options_can_be_left_at_their_defaults() {
+    let config = LeaderboardConfig {
+        methods: vec!["class_bias".to_owned()],
+        defaults: true,
+        ..LeaderboardConfig::default()
+    };
+    let repetitions = [repetition(0, true)];
+    let device = Device::flex();
+    let board = Leaderboard::compare("toy", &repetitions, &config, &device, &mut Silent).unwrap();
+    assert_eq!(board.rows[0].options, [Map::new()]);
+    let page = board.to_markdown();
+    assert!(!page.contains("Settled"), "{page}");
 }
 
 #[test]

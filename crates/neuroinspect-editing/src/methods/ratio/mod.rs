@@ -10,6 +10,7 @@ use ndarray::Axis;
 use neuroinspect_core::{ClassId, NeuronId, Observer};
 use neuroinspect_counterfactual::importances;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 pub use self::config::{EditConfig, EditScope, RatioForm, RatioNorm, Target};
 
@@ -108,6 +109,15 @@ impl FromArguments for RatioEdit {
         let scope = EditScope::of(arguments.class);
         let config = EditConfig::default().with_training(arguments.training.clone());
         Ok(Self::new(arguments.neurons(Self::NAME)?, scope).with_config(config))
+    }
+
+    fn grid() -> Value {
+        // The paper has 0.01 for Flowers and Food, 1 for MetaShift, and one ratio for each neuron.
+        json!({"config": {
+            "lambda3": [0.01, 0.1, 1.0],
+            "ratio_form": ["joint", "per_neuron"],
+            "training": {"learning_rate": [1e-3, 1e-2]},
+        }})
     }
 }
 
