@@ -33,6 +33,15 @@ pub struct Suspect {
 ///
 /// When the class is out of range, or the device does not give the predictions back.
 pub fn suspects(input: &MethodInput<'_>, class: Option<ClassId>) -> Result<Vec<Suspect>> {
+    suspects_among(input, class, |_| true)
+}
+
+/// The same by those of the validation samples for which `counts` is true.
+pub(crate) fn suspects_among(
+    input: &MethodInput<'_>,
+    class: Option<ClassId>,
+    counts: impl Fn(usize) -> bool,
+) -> Result<Vec<Suspect>> {
     let (table, layer) = (input.validation(), input.layer());
     if let Some(class) = class {
         layer.check_class(class)?;
@@ -45,7 +54,7 @@ pub fn suspects(input: &MethodInput<'_>, class: Option<ClassId>) -> Result<Vec<S
     let (mut contrast, mut mistakes) = (deficit.clone(), 0_usize);
     for label in (0..layer.classes()).filter(|&label| class.is_none_or(|it| it.0 == label)) {
         let of_class = table.labels().iter().zip(&predictions).enumerate();
-        let of_class = of_class.filter(|(_, (it, _))| it.0 == label);
+        let of_class = of_class.filter(|&(sample, (it, _))| it.0 == label && counts(sample));
         let (right, wrong): (Vec<_>, Vec<_>) = of_class
             .map(|(sample, (_, &predicted))| (sample, predicted))
             .partition(|&(_, predicted)| predicted == label);

@@ -29,10 +29,11 @@ pub enum Storage {
 }
 
 impl Storage {
-    /// On the device, unless they take more than 2 GiB there: more is streamed from the host.
+    /// On the device, unless the table that they are of has more than 2 GiB of features: those are streamed
+    /// from the host, so that they are not held twice where the device is the CPU, in however many parts.
     pub fn of(samples: &Samples) -> Self {
         let table = samples.table();
-        match samples.len() * table.neurons() > (2 << 30) / size_of::<f32>() {
+        match table.len() * table.neurons() > (2 << 30) / size_of::<f32>() {
             true => Self::Host,
             false => Self::Device,
         }
@@ -265,14 +266,19 @@ impl DeviceTable {
 
     /// The samples of each chunk.
     pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (samples, rows) = (self.len(), self.chunk_len());
+        (0..samples)
+            .step_by(rows)
+            .map(move |start| start..samples.min(start + rows))
+    }
+
+    /// Samples of a chunk.
+    pub(crate) fn chunk_len(&self) -> usize {
         let width = match self.features {
             Some(_) => self.classes(),
             None => self.classes().max(self.samples.table().neurons()),
         };
-        let (samples, rows) = (self.len(), (Self::CHUNK / width.max(1)).max(64));
-        (0..samples)
-            .step_by(rows)
-            .map(move |start| start..samples.min(start + rows))
+        (Self::CHUNK / width.max(1)).max(64)
     }
 
     fn chunk(&self, range: Range<usize>) -> Batch {

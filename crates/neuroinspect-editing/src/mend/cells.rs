@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FOLDS, predicted,
+    FOLDS,
     solver::{Problem, Union},
 };
 use crate::Result;
@@ -105,7 +105,7 @@ pub(super) fn taken_for(
     let mut kept = vec![true; union.len()];
     let mut taken_for = Vec::new();
     for _ in 0..ROUNDS {
-        let logits = union.out_of_fold(|fold| {
+        let outcomes = union.out_of_fold(None, |fold| {
             proceed()?;
             let samples = union.folds.iter().zip(&kept);
             let weights = samples.map(|(&of, &kept)| f64::from(u8::from(of != fold && kept)));
@@ -117,7 +117,8 @@ pub(super) fn taken_for(
                 silenced: &[],
             })
         })?;
-        taken_for = predicted(&logits);
+        let predicted = outcomes.iter().map(|outcome| outcome.predicted(None, 0.0));
+        taken_for = predicted.collect();
         kept = taken_for
             .iter()
             .zip(&union.labels)

@@ -1,10 +1,9 @@
 //! Choosing among candidates by what they predict for samples that they were not fitted on.
 
-use ndarray::ArrayView2;
 use neuroinspect_core::{ClassId, Seed};
 use rand::{Rng, RngExt};
 
-use super::{Candidate, FOLDS, Gain, Interval};
+use super::{Candidate, FOLDS, Gain, Interval, outcome::Outcome};
 
 /// A candidate and one of the [biases](Judge::biases), by their indices.
 pub(super) type Choice = (usize, usize);
@@ -20,23 +19,22 @@ pub(super) struct Samples<'a> {
     pub(super) labels: &'a [usize],
     pub(super) folds: &'a [usize],
     pub(super) weights: &'a [f64],
-    /// Of every candidate: `[N, K]`.
-    pub(super) logits: Vec<ArrayView2<'a, f32>>,
+    /// Of every candidate, what it says of each sample.
+    pub(super) outcomes: Vec<&'a [Outcome]>,
+    /// Number of classes.
+    pub(super) classes: usize,
 }
 
 /// Chooses the candidate of best mean class accuracy, or for a class that of best accuracy of the class,
-/// with a bias on it.
+/// with a bias on it. Classes of fewer than five samples do not count for the mean.
 pub(super) struct Judge<'a> {
     candidates: &'a [Candidate],
     samples: Samples<'a>,
-    classes: usize,
     class: Option<usize>,
     /// The biases tried, the nearest to 0 first, which is 0.
     pub(super) biases: Vec<f64>,
-    /// Of every candidate and bias: whether it is right for each sample.
-    right: Vec<Vec<Vec<bool>>>,
-    /// Of every candidate: the cross-entropy of each sample.
-    losses: Vec<Vec<f64>>,
+    /// Whether each class has samples enough to be judged by.
+    counts: Vec<bool>,
     seed: Seed,
 }
 
@@ -53,32 +51,13 @@ impl<'a> Judge<'a> {
             biases = (0..=16).map(|step| 0.25 * f64::from(step) - 1.0).collect();
             biases.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
         }
-        let rows = |logits: &ArrayView2<'a, f32>| -> Vec<(Vec<f32>, usize)> {
-            let rows = logits.outer_iter().zip(samples.labels);
-            rows.map(|(row, &label)| (row.to_vec(), label)).collect()
-        };
-        let right_with = |logits: &ArrayView2<'a, f32>, bias: f64| -> Vec<bool> {
-            let rows = rows(logits).into_iter().map(|(mut row, label)| {
-                if let Some(class) = class {
-                    row[class] += bias as f32;
-                }
-                super::largest(row.iter()) == label
-            });
-            rows.collect()
-        };
-        let right = samples.logits.iter();
-        let right = right.map(|it| biases.iter().map(|&bias| right_with(it, bias)).collect());
-        let loss = |(row, label): (Vec<f32>, usize)| {
-            let largest = row.iter().fold(f32::NEG_INFINITY, |most, &it| most.max(it));
-            let sum: f64 = row.iter().map(|it| f64::from(it - largest).exp()).sum();
-            sum.ln() - f64::from(row[label] - largest)
-        };
-        let losses = samples.logits.iter();
-        let losses = losses.map(|logits| rows(logits).into_iter().map(loss).collect());
+        let mut of_class = vec![0; samples.classes];
+        samples
+            .labels
+            .iter()
+            .for_each(|&label| of_class[label] += 1);
         Self {
-            right: right.collect(),
-            losses: losses.collect(),
-            classes: samples.logits.first().map_or(0, |logits| logits.ncols()),
+            counts: of_class.into_iter().map(|count| count >= FOLDS).collect(),
             candidates,
             samples,
             class,
@@ -92,6 +71,28 @@ impl<'a> Judge<'a> {
         self.candidates
     }
 
+    /// The classes of too few samples to be judged by.
+    pub(super) fn too_few(&self) -> Vec<ClassId> {
+        let classes = self.counts.iter().enumerate();
+        let too_few = classes.filter(|(_, counts)| !**counts);
+        too_few.map(|(class, _)| ClassId(class)).collect()
+    }
+
+    /// Whether there are samples enough of the class asked for, or of any class.
+    pub(super) fn can_tell(&self) -> bool {
+        match self.class {
+            Some(class) => self.counts[class],
+            None => self.counts.contains(&true),
+        }
+    }
+
+    /// The mean over the classes that count.
+    fn mean(&self, of_classes: &[f64]) -> f64 {
+        let counted = of_classes.iter().zip(&self.counts).filter(|it| *it.1);
+        let counted: Vec<f64> = counted.map(|(&value, _)| value).collect();
+        mean(&counted)
+    }
+
     /// Number of samples.
     pub(super) fn len(&self) -> usize {
         self.samples.labels.len()
@@ -101,7 +102,10 @@ impl<'a> Judge<'a> {
     pub(super) fn worth(&self, choice: Choice) -> (Option<f64>, f64) {
         let all: Vec<usize> = (0..self.len()).collect();
         let accuracies = self.accuracies(&all, choice);
-        (self.class.map(|class| accuracies[class]), mean(&accuracies))
+        (
+            self.class.map(|class| accuracies[class]),
+            self.mean(&accuracies),
+        )
     }
 
     /// What is chosen, and what choosing so gains: by the choices made without each fold, on that fold.
@@ -112,38 +116,43 @@ impl<'a> Judge<'a> {
                 (0..self.len()).partition(|&row| self.samples.folds[row] == fold);
             let choice = self.choose(&others, fold as u64);
             for row in within {
-                right[row] = self.right(choice)[row];
+                right[row] = self.is_right(choice, row);
             }
         }
         let all: Vec<usize> = (0..self.len()).collect();
-        (self.choose(&all, FOLDS as u64), self.gain_of(&right))
+        (
+            self.choose(&all, FOLDS as u64),
+            self.gain_of(|row| right[row]),
+        )
     }
 
     /// What a choice gains, though it may be made on these samples.
     pub(super) fn gain(&self, choice: Choice) -> Gain {
-        self.gain_of(self.right(choice))
+        self.gain_of(|row| self.is_right(choice, row))
     }
 
-    fn gain_of(&self, right: &[bool]) -> Gain {
+    fn gain_of(&self, is_right: impl Fn(usize) -> bool) -> Gain {
         let mut rng = self.seed.rng("mend gain", &[]);
-        let gain = |row: usize| difference(right[row], self.right((0, 0))[row]);
+        let gain = |row: usize| difference(is_right(row), self.is_right((0, 0), row));
         let all: Vec<usize> = (0..self.len()).collect();
         let draws = self.bootstrap(&all, gain, BOOTSTRAP, &mut rng);
         let of_class = |class: usize| interval(draws.iter().map(|draw| draw[class]).collect());
         Gain {
             class: self.class.map(of_class),
-            mean: interval(draws.iter().map(|draw| mean(draw)).collect()),
+            mean: interval(draws.iter().map(|draw| self.mean(draw)).collect()),
             samples: self.len(),
         }
     }
 
-    fn right(&self, (candidate, bias): Choice) -> &[bool] {
-        &self.right[candidate][bias]
+    fn is_right(&self, (candidate, bias): Choice, row: usize) -> bool {
+        let outcome = self.samples.outcomes[candidate][row];
+        outcome.predicted(self.class, self.biases[bias]) == self.samples.labels[row]
     }
 
     /// The weighted mean of values within each class, over some samples: `[K]`, 0 without any.
     fn by_class(&self, rows: &[usize], value: impl Fn(usize) -> f64) -> Vec<f64> {
-        let (mut sums, mut weights) = (vec![0.0; self.classes], vec![0.0; self.classes]);
+        let mut sums = vec![0.0; self.samples.classes];
+        let mut weights = sums.clone();
         for &row in rows {
             let (class, weight) = (self.samples.labels[row], self.samples.weights[row]);
             sums[class] += value(row) * weight;
@@ -156,7 +165,7 @@ impl<'a> Judge<'a> {
     }
 
     fn accuracies(&self, rows: &[usize], choice: Choice) -> Vec<f64> {
-        self.by_class(rows, |row| f64::from(u8::from(self.right(choice)[row])))
+        self.by_class(rows, |row| f64::from(u8::from(self.is_right(choice, row))))
     }
 
     /// Draws of the mean within each class of `gain(row)`, the samples drawn again within classes.
@@ -167,7 +176,7 @@ impl<'a> Judge<'a> {
         draws: usize,
         rng: &mut impl Rng,
     ) -> Vec<Vec<f64>> {
-        let mut of_class = vec![Vec::new(); self.classes];
+        let mut of_class = vec![Vec::new(); self.samples.classes];
         rows.iter()
             .for_each(|&row| of_class[self.samples.labels[row]].push(row));
         let mut drawn_mean = |rows: &Vec<usize>| {
@@ -199,12 +208,13 @@ impl<'a> Judge<'a> {
         };
         let mut rng = self.seed.rng("mend choice", &[key]);
         for &(choice, _) in &options {
-            let gain = |row: usize| difference(self.right(best)[row], self.right(choice)[row]);
+            let gain =
+                |row: usize| difference(self.is_right(best, row), self.is_right(choice, row));
             let (shortfall, error) = match self.class {
                 None => {
                     let draws = self.bootstrap(rows, gain, BOOTSTRAP_OF_A_CHOICE, &mut rng);
-                    let draws: Vec<f64> = draws.iter().map(|draw| mean(draw)).collect();
-                    (mean(&self.by_class(rows, gain)), deviation(&draws))
+                    let draws: Vec<f64> = draws.iter().map(|draw| self.mean(draw)).collect();
+                    (self.mean(&self.by_class(rows, gain)), deviation(&draws))
                 }
                 Some(class) => self.shortfall(rows, class, gain),
             };
@@ -220,8 +230,9 @@ impl<'a> Judge<'a> {
     fn kinds(&self, rows: &[usize]) -> Vec<(usize, f64)> {
         let mut kinds: Vec<(usize, f64, f64)> = Vec::new();
         for (candidate, of) in self.candidates.iter().enumerate() {
-            let score = mean(&self.accuracies(rows, (candidate, 0)));
-            let loss = mean(&self.by_class(rows, |row| self.losses[candidate][row]));
+            let score = self.mean(&self.accuracies(rows, (candidate, 0)));
+            let losses = self.samples.outcomes[candidate];
+            let loss = self.mean(&self.by_class(rows, |row| f64::from(losses[row].loss)));
             let alike = kinds.iter_mut().find(|(other, ..)| {
                 let other = &self.candidates[*other];
                 (of.kind, &of.silenced) == (other.kind, &other.silenced)
@@ -250,13 +261,17 @@ impl<'a> Judge<'a> {
         class: usize,
         kinds: &[(usize, f64)],
     ) -> Vec<(Choice, (f64, f64))> {
-        let without = (0..self.candidates.len()).map(|it| mean(&self.accuracies(rows, (it, 0))));
+        let without = 0..self.candidates.len();
+        let without = without.map(|it| self.mean(&self.accuracies(rows, (it, 0))));
         let floor = without.fold(f64::NEG_INFINITY, f64::max) - SLACK;
         let mut options = Vec::new();
         for &(candidate, _) in kinds {
             let of_bias = |bias| {
                 let accuracies = self.accuracies(rows, (candidate, bias));
-                ((candidate, bias), (accuracies[class], mean(&accuracies)))
+                (
+                    (candidate, bias),
+                    (accuracies[class], self.mean(&accuracies)),
+                )
             };
             let allowed = (0..self.biases.len()).map(of_bias);
             let allowed: Vec<_> = allowed.filter(|(_, (_, mean))| *mean >= floor).collect();

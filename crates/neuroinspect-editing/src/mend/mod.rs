@@ -3,11 +3,11 @@
 mod cells;
 mod choice;
 mod lbfgs;
+mod outcome;
 mod result;
 mod solver;
 mod words;
 
-use ndarray::{Array2, Axis};
 use neuroinspect_core::{ClassId, DecisionLayer, NeuronId, Observer, Progress};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,7 @@ use crate::{
     Citation, DecisionMethod, Fitted, MethodInput, Result, TrainingConfig,
     methods::{FromArguments, MethodArguments},
     suspects,
+    triage::suspects_among,
 };
 
 /// Parts that samples are divided into: what is fitted on four is judged on the fifth.
@@ -51,9 +52,9 @@ const LISTED: usize = 30;
 /// Candidates are decision layers fitted by one convex problem, a logistic regression held to the layer
 /// as it is: on training and validation samples, on the validation samples alone, with the neurons first
 /// [suspected](suspects) taken for 0, and with samples weighted so that every cell of class and class
-/// taken for counts alike. Each is judged by predictions for samples that it was not fitted on; but which
-/// neurons are suspected is told by all validation samples, and the cells by layers fitted on other folds,
-/// which favours these two a little.
+/// taken for counts alike. Each is judged by predictions for samples that it was not fitted on, and by whose
+/// labels no neuron was suspected; but cells are told by layers fitted on other folds, which favours the last
+/// a little.
 ///
 /// The accuracy that counts is that over the cells where mistakes are blamed on a shortcut
 /// ([`Evidence`]), and that on the validation samples otherwise. For no class, the candidate of highest mean
@@ -65,8 +66,11 @@ const LISTED: usize = 30;
 /// That mistakes mislead all classes alike is evidence of a shortcut, no proof, and one that misleads two
 /// classes alone is not seen: who knows of it asks for [groups](Asked::Groups). A mend by groups costs
 /// accuracy on data like the validation samples. With a thousand validation samples of which one in twenty
-/// contradicts the shortcut it was often not found; about 1500 were needed. The logits of all candidates are
-/// held in memory: 13 numbers a sample and class.
+/// contradicts the shortcut it was often not found; about 1500 were needed. Classes of fewer than five
+/// validation samples do not count; where the class asked for is one, nothing is recommended.
+///
+/// Beside the tables a mend holds about 300 bytes a sample. It fits about 80 layers, each of which looks at all
+/// samples up to some hundred times.
 ///
 /// The validation samples should be like the data that the layer will meet: a correlation that is total
 /// there as well is seen by nobody who looks at no group label.
@@ -155,7 +159,9 @@ impl Mend {
         observer: &mut dyn Observer,
     ) -> Result<Mended> {
         let (layer, seed) = (input.layer(), self.training.seed);
-        let candidates = candidates(&suspects(input, None)?, layer.neurons());
+        let class = self.class.map(|class| class.0);
+        let suspected = suspected(union, input)?;
+        let candidates = candidates(&suspected[FOLDS], layer.neurons());
         let mut done = 0;
         let total = cells::FITS + (candidates.len() - 1) * (FOLDS + 1);
         let mut proceed = || -> Result<()> {
@@ -166,32 +172,22 @@ impl Mend {
         let taken_for = cells::taken_for(union, &mut proceed)?;
         let evidence = Evidence::new(&union.labels, &taken_for, union.classes());
         let cells = evidence.weights(&union.labels, &taken_for);
-        let balanced = balanced(&cells, union);
+        let fits = Fits {
+            union,
+            layer,
+            suspected,
+            balanced: balanced(&cells, union),
+        };
         // The layer fitted on all samples of each candidate, and predictions out of fold.
-        let (mut layers, mut logits) = (vec![layer.clone()], vec![union.logits(layer)?]);
+        let mut layers = vec![layer.clone()];
+        let mut outcomes = vec![union.all_outcomes(layer, class)?];
         for candidate in &candidates[1..] {
-            let fitted = |fold: Option<usize>| {
-                let weights: Vec<f64> = (0..union.len())
-                    .map(|sample| match candidate.kind {
-                        _ if Some(union.folds[sample]) == fold => 0.0,
-                        CandidateKind::PlainValidation if sample < union.training() => 0.0,
-                        CandidateKind::Balanced => balanced[sample],
-                        _ => 1.0,
-                    })
-                    .collect();
-                union.solve(&Problem {
-                    weights: &weights,
-                    lambda: candidate.lambda.unwrap_or(0.0),
-                    start: Some(layer),
-                    silenced: &candidate.silenced,
-                })
-            };
-            logits.push(union.out_of_fold(|fold| {
+            outcomes.push(union.out_of_fold(class, |fold| {
                 proceed()?;
-                fitted(Some(fold))
+                fits.fit(candidate, Some(fold))
             })?);
             proceed()?;
-            layers.push(fitted(None)?);
+            layers.push(fits.fit(candidate, None)?);
         }
 
         let first = union.training();
@@ -200,19 +196,20 @@ impl Mend {
             labels: &union.labels[first..],
             folds: &union.folds[first..],
             weights: &ones,
-            logits: logits
-                .iter()
-                .map(|it| it.view().split_at(Axis(0), first).1)
-                .collect(),
+            outcomes: outcomes.iter().map(|it| &it[first..]).collect(),
+            classes: union.classes(),
         };
         let groups = Samples {
             labels: &union.labels,
             folds: &union.folds,
             weights: &cells,
-            logits: logits.iter().map(|it| it.view()).collect(),
+            outcomes: outcomes.iter().map(|it| &it[..]).collect(),
+            classes: union.classes(),
         };
         let judge = |samples| Judge::new(&candidates, samples, self.class, seed);
-        let judged = judged(&judge(groups), &judge(data), self.yardstick, &evidence);
+        let (groups, data) = (judge(groups), judge(data));
+        let judged = judged(&groups, &data, self.yardstick, &evidence);
+        let too_few = data.too_few();
         let mut suspects = suspects(input, self.class)?;
         suspects.truncate(LISTED);
 
@@ -226,8 +223,10 @@ impl Mend {
                 DecisionLayer::new(layers[candidate].weight().to_owned(), biases)?
             }
         };
+        let at = |point: &FrontierPoint| judged.recommended == Some((point.candidate, point.bias));
         let result = MendResult {
             class: self.class,
+            recommended_at: judged.frontier.iter().position(at),
             recommended: judged
                 .recommended
                 .map(|(it, bias)| candidates[it].with_bias(bias)),
@@ -240,10 +239,53 @@ impl Mend {
             candidates,
             suspects,
             samples: [first, union.len() - first],
+            too_few,
             seed,
         };
         Ok(Mended { layer, result })
     }
+}
+
+/// What candidates are fitted by.
+struct Fits<'a> {
+    union: &'a Union<'a>,
+    layer: &'a DecisionLayer,
+    /// The neurons, the most suspect first: by the validation samples outside of each fold, and by all.
+    suspected: Vec<Vec<NeuronId>>,
+    /// The weights of samples by their cells.
+    balanced: Vec<f64>,
+}
+
+impl Fits<'_> {
+    /// The layer of a candidate, without a bias: of the samples outside of a fold, or of all.
+    fn fit(&self, candidate: &Candidate, fold: Option<usize>) -> Result<DecisionLayer> {
+        let union = self.union;
+        let weight = |sample: usize| match candidate.kind {
+            _ if Some(union.folds[sample]) == fold => 0.0,
+            CandidateKind::PlainValidation if sample < union.training() => 0.0,
+            CandidateKind::Balanced => self.balanced[sample],
+            _ => 1.0,
+        };
+        let suspected = self.suspected[fold.unwrap_or(FOLDS)].iter();
+        let silenced = suspected.take(candidate.silenced.len());
+        union.solve(&Problem {
+            weights: &(0..union.len()).map(weight).collect::<Vec<_>>(),
+            lambda: candidate.lambda.unwrap_or(0.0),
+            start: Some(self.layer),
+            silenced: &silenced.copied().collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// The neurons, the most suspect first: by the validation samples outside of each fold, and by all.
+fn suspected(union: &Union<'_>, input: &MethodInput<'_>) -> Result<Vec<Vec<NeuronId>>> {
+    let folds = &union.folds[union.training()..];
+    let order = |fold: usize| -> Result<_> {
+        let suspects = suspects_among(input, None, |sample| folds[sample] != fold)?;
+        Ok(suspects.iter().map(|suspect| suspect.neuron).collect())
+    };
+    // No sample is in the last.
+    (0..=FOLDS).map(order).collect()
 }
 
 /// What was chosen: candidates by their indices, with a bias.
@@ -267,7 +309,7 @@ fn judged<'a>(groups: &Judge<'a>, data: &Judge<'a>, asked: Asked, evidence: &Evi
         let (choice, gain) = judge.judge();
         let best = (choice.0, judge.biases[choice.1]);
         Judged {
-            recommended: gain.is_sure().then_some(best),
+            recommended: (gain.is_sure() && data.can_tell()).then_some(best),
             best,
             yardstick,
             gain,
@@ -347,14 +389,13 @@ impl DecisionMethod for Mend {
 }
 
 /// All candidates, the simplest first.
-fn candidates(suspects: &[crate::Suspect], neurons: usize) -> Vec<Candidate> {
+fn candidates(suspects: &[NeuronId], neurons: usize) -> Vec<Candidate> {
     let fitted = |kind, lambda, silenced: &[NeuronId]| Candidate {
         kind,
         lambda: Some(lambda),
         silenced: silenced.to_vec(),
         bias: 0.0,
     };
-    let suspects: Vec<NeuronId> = suspects.iter().map(|suspect| suspect.neuron).collect();
     let mut candidates = vec![Candidate::NOTHING];
     let of_lambdas = |kind| LAMBDAS.map(|lambda| fitted(kind, lambda, &[]));
     candidates.extend(of_lambdas(CandidateKind::Plain));
@@ -384,18 +425,6 @@ fn balanced(weights: &[f64], union: &Union<'_>) -> Vec<f64> {
     pairs()
         .map(|(weight, &label)| weight / sums[label])
         .collect()
-}
-
-/// The class of largest logit, the first among equals.
-fn largest<'a>(logits: impl IntoIterator<Item = &'a f32>) -> usize {
-    let all = logits.into_iter().enumerate();
-    let largest = all.reduce(|best, it| if it.1 > best.1 { it } else { best });
-    largest.map_or(0, |(class, _)| class)
-}
-
-/// The class of largest logit of every sample.
-fn predicted(logits: &Array2<f32>) -> Vec<usize> {
-    logits.outer_iter().map(|row| largest(row.iter())).collect()
 }
 
 #[cfg(test)]

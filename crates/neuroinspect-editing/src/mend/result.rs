@@ -78,7 +78,7 @@ pub struct Gain {
     /// In the accuracy of the class asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<Interval>,
-    /// In the mean class accuracy, by the yardstick.
+    /// In the mean class accuracy, by the yardstick, over the classes that count.
     pub mean: Interval,
     /// Samples.
     pub samples: usize,
@@ -127,10 +127,16 @@ pub struct MendResult {
     pub candidates: Vec<Candidate>,
     /// What they are worth, with and without a bias.
     pub frontier: Vec<FrontierPoint>,
+    /// Where on the frontier what is recommended lies; the layer as it is is the first point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recommended_at: Option<usize>,
     /// The neurons that mistakes are blamed on, the first 30.
     pub suspects: Vec<Suspect>,
     /// Training samples and validation samples.
     pub samples: [usize; 2],
+    /// Classes of fewer than five validation samples, which do not count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub too_few: Vec<ClassId>,
     /// Seed of folds and bootstrap.
     pub seed: Seed,
 }

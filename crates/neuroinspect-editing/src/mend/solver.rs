@@ -5,7 +5,7 @@ use ndarray::{Array1, Array2, Axis, Zip};
 use neuroinspect_core::{DecisionLayer, Error as CoreError, NeuronId, Seed, read_back};
 use rand::seq::SliceRandom;
 
-use super::{FOLDS, lbfgs::minimise};
+use super::{FOLDS, lbfgs::minimise, outcome::Outcome};
 use crate::{DeviceTable, LayerTensors, MethodInput, Result};
 
 /// The training samples and then the validation samples.
@@ -42,8 +42,9 @@ impl<'a> Union<'a> {
                 let of_class = of_class.filter(|(_, label)| label.0 == class);
                 let mut samples: Vec<usize> = of_class.map(|(sample, _)| sample).collect();
                 samples.shuffle(&mut seed.rng("mend folds", &[key as u64, class as u64]));
+                // From another part for each class: where each has a few samples, they are not all in one.
                 for (position, sample) in samples.into_iter().enumerate() {
-                    of_table[sample] = position % FOLDS;
+                    of_table[sample] = (position + class) % FOLDS;
                 }
             }
             folds.extend(of_table);
@@ -92,7 +93,8 @@ impl<'a> Union<'a> {
         self.tables[0].classes()
     }
 
-    /// The solution of a problem, as a layer of features as they are.
+    /// The solution of a problem, as a layer of features as they are. Without a weight above 0 it is where it
+    /// begins.
     pub(super) fn solve(&self, problem: &Problem<'_>) -> Result<DecisionLayer> {
         let (classes, neurons) = (self.classes(), self.mean.len());
         let mut silenced = vec![false; neurons];
@@ -194,8 +196,10 @@ impl<'a> Union<'a> {
                 });
             }
         }
-        let sums = sums.ok_or_else(|| CoreError::empty("samples of a weight above 0"))?;
-        let sums = read_back(sums, "a gradient")?;
+        let sums = match sums {
+            Some(sums) => read_back(sums, "a gradient")?,
+            None => vec![0.0; 1 + classes + classes * neurons],
+        };
         let expected = 1 + classes + classes * neurons;
         let (Some((loss, rest)), true) = (sums.split_first(), sums.len() == expected) else {
             return Err(CoreError::length("values of a gradient", expected, sums.len()).into());
@@ -206,39 +210,64 @@ impl<'a> Union<'a> {
         Ok((f64::from(*loss), array(&weight, classes, neurons)?, bias))
     }
 
-    /// A layer's logits for every sample: `[N, K]`.
-    pub(super) fn logits(&self, layer: &DecisionLayer) -> Result<Array2<f32>> {
-        let layer = LayerTensors::of(layer, self.tables[0].device());
-        let mut all = Vec::with_capacity(self.len() * self.classes());
-        for batch in self.tables.into_iter().flat_map(DeviceTable::chunks) {
-            all.extend(read_back(layer.logits(batch.features), "logits")?);
-        }
-        array(&all, self.len(), self.classes())
-    }
-
-    /// The logits for each sample of the layer that `of_fold` gives for its fold: `[N, K]`.
-    pub(super) fn out_of_fold(
+    /// What a layer says of the samples for which that is wanted, each with its index.
+    fn outcomes(
         &self,
-        mut of_fold: impl FnMut(usize) -> Result<DecisionLayer>,
-    ) -> Result<Array2<f32>> {
-        let mut all = Array2::zeros((self.len(), self.classes()));
-        for fold in 0..FOLDS {
-            let logits = self.logits(&of_fold(fold)?)?;
-            for (sample, _) in self.folds.iter().enumerate().filter(|it| *it.1 == fold) {
-                all.row_mut(sample).assign(&logits.row(sample));
+        layer: &DecisionLayer,
+        class: Option<usize>,
+        is_wanted: impl Fn(usize) -> bool,
+    ) -> Result<Vec<(usize, Outcome)>> {
+        let layer = LayerTensors::of(layer, self.tables[0].device());
+        let mut all = Vec::new();
+        for (table, first) in self.tables.into_iter().zip([0, self.training()]) {
+            let wanted = (0..table.len()).filter(|&sample| is_wanted(first + sample));
+            for samples in wanted.collect::<Vec<_>>().chunks(table.chunk_len()) {
+                let logits = layer.logits(table.batch(samples).features);
+                let logits = read_back(logits, "logits")?;
+                for (&sample, logits) in samples.iter().zip(logits.chunks(self.classes())) {
+                    let sample = first + sample;
+                    all.push((sample, Outcome::new(logits, self.labels[sample], class)));
+                }
             }
         }
         Ok(all)
     }
+
+    /// What a layer says of every sample.
+    pub(super) fn all_outcomes(
+        &self,
+        layer: &DecisionLayer,
+        class: Option<usize>,
+    ) -> Result<Vec<Outcome>> {
+        let all = self.outcomes(layer, class, |_| true)?.into_iter();
+        Ok(all.map(|(_, outcome)| outcome).collect())
+    }
+
+    /// What the layer that `of_fold` gives for a sample's fold says of it, for every sample.
+    pub(super) fn out_of_fold(
+        &self,
+        class: Option<usize>,
+        mut of_fold: impl FnMut(usize) -> Result<DecisionLayer>,
+    ) -> Result<Vec<Outcome>> {
+        let mut all = Vec::with_capacity(self.len());
+        for fold in 0..FOLDS {
+            let layer = of_fold(fold)?;
+            all.extend(self.outcomes(&layer, class, |sample| self.folds[sample] == fold)?);
+        }
+        all.sort_unstable_by_key(|&(sample, _)| sample);
+        Ok(all.into_iter().map(|(_, outcome)| outcome).collect())
+    }
 }
 
-fn array<T: Clone>(values: &[T], rows: usize, columns: usize) -> Result<Array2<T>> {
+fn array(values: &[f64], rows: usize, columns: usize) -> Result<Array2<f64>> {
     Array2::from_shape_vec((rows, columns), values.to_vec())
         .map_err(|_| CoreError::length("values", rows * columns, values.len()).into())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use burn::tensor::Device;
     use ndarray::array;
     use neuroinspect_testing::{
@@ -331,9 +360,25 @@ mod tests {
         let union = Union::new(&input, Seed(0)).unwrap();
         for class in 0..3 {
             let of_class = (0..8).filter(|&row| union.labels[row] == class);
-            let mut folds: Vec<usize> = of_class.map(|row| union.folds[row]).collect();
-            folds.sort_unstable();
-            assert_eq!(folds, (0..folds.len()).collect::<Vec<_>>());
+            let folds: BTreeSet<usize> = of_class.map(|row| union.folds[row]).collect();
+            let expected = (0..folds.len()).map(|position| (position + class) % FOLDS);
+            assert_eq!(folds, expected.collect());
         }
+    }
+
+    #[test]
+    fn without_a_sample_the_layer_stays_as_it_is() {
+        let ([train, validation], layer) = (tables(), layer());
+        let input = MethodInput::new(&train, &validation, &layer).unwrap();
+        let union = Union::new(&input, Seed(0)).unwrap();
+        let problem = Problem {
+            weights: &[0.0; 12],
+            lambda: 0.05,
+            start: Some(&layer),
+            silenced: &[],
+        };
+        let found = union.solve(&problem).unwrap();
+        let values = |of: &DecisionLayer| of.weight().iter().copied().collect::<Vec<_>>();
+        assert_close(values(&found), values(&layer), 0.0, 1e-6);
     }
 }

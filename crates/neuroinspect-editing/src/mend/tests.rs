@@ -1,7 +1,7 @@
 //! The choice against a second implementation, in numpy and scipy, on the same samples and folds.
 
 use burn::tensor::Device;
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Axis};
 use neuroinspect_core::{Seed, Silent};
 use neuroinspect_testing::{assert_close, tables::table};
 use safetensors::SafeTensors;
@@ -43,6 +43,14 @@ impl Fixture {
         let weight = Array2::from_shape_vec((5, 12), self.values(weight)).unwrap();
         DecisionLayer::new(weight, Array1::from(self.values(bias))).unwrap()
     }
+}
+
+/// A layer's logits for the training and then the validation samples: `[N, K]`.
+fn logits(input: &MethodInput<'_>, layer: &DecisionLayer) -> Array2<f32> {
+    let tables = [input.train(), input.validation()];
+    let features = tables.map(|table| table.samples().table().features().to_owned());
+    let features = ndarray::concatenate![Axis(0), features[0], features[1]];
+    features.dot(&layer.weight().t()) + layer.bias()
 }
 
 #[test]
@@ -105,7 +113,7 @@ fn steps_are_those_of_the_second_implementation() {
         let theirs = fixture.layer(&format!("head {name} W"), &format!("head {name} b"));
         // Both stop where a step gains less than 1e-7: what they predict differs by little.
         let [ours, theirs] = [ours, theirs].map(|layer| {
-            let logits = union.logits(&layer).unwrap();
+            let logits = logits(&input, &layer);
             let means = logits.mean_axis(Axis(1)).unwrap().insert_axis(Axis(1));
             (logits - means).iter().copied().collect::<Vec<f32>>()
         });
@@ -158,4 +166,52 @@ fn the_recommendation_is_that_of_the_second_implementation() {
         assert_eq!(recommended.kind, CandidateKind::Balanced);
         assert!((recommended.bias - bias).abs() <= 0.5, "{recommended:?}");
     }
+}
+
+/// What is fitted for a fold is the same whatever the fold's labels are, the neurons silenced included.
+#[test]
+fn a_fold_is_not_judged_by_what_its_own_labels_taught() {
+    let fixture = Fixture::read();
+    let (train, validation) = (fixture.table("train"), fixture.table("validation"));
+    let layer = fixture.layer("w0", "b0");
+    let folds = fixture.indices("folds");
+    let mut labels = fixture.indices("validation_y");
+    for (sample, label) in labels.iter_mut().enumerate() {
+        if folds[train.len() + sample] == 0 {
+            *label = (*label + 1) % 5;
+        }
+    }
+    let features = validation.samples().table().features().to_owned();
+    let others = DeviceTable::new(
+        table(features, &labels, 5),
+        &Device::flex(),
+        Storage::Device,
+    );
+    let of = |validation: &DeviceTable| {
+        let input = MethodInput::new(&train, validation, &layer).unwrap();
+        let mut union = Union::new(&input, Seed(0)).unwrap();
+        union.folds.clone_from(&folds);
+        let suspected = suspected(&union, &input).unwrap();
+        let candidates = candidates(&suspected[FOLDS], layer.neurons());
+        let balanced = vec![1.0; union.len()];
+        let fits = Fits {
+            union: &union,
+            layer: &layer,
+            suspected,
+            balanced,
+        };
+        let cells = |it: &&Candidate| it.kind != CandidateKind::Balanced;
+        let layers = candidates[1..].iter().filter(cells);
+        let layers = layers.map(|candidate| fits.fit(candidate, Some(0)).unwrap());
+        (
+            fits.suspected[0].clone(),
+            fits.suspected[FOLDS].clone(),
+            layers.collect::<Vec<_>>(),
+        )
+    };
+    let (suspects, all, layers) = of(&validation);
+    let (suspects_of_others, all_of_others, layers_of_others) = of(&others);
+    assert_eq!((suspects, layers.len()), (suspects_of_others, 9));
+    assert_eq!(layers, layers_of_others);
+    assert_ne!(all, all_of_others);
 }

@@ -54,8 +54,8 @@ impl MendResult {
         )
     }
 
-    /// Why, in a sentence each: whether a shortcut is blamed, and what the choice costs by the other
-    /// yardstick.
+    /// Why, in a sentence each: whether a shortcut is blamed, what the choice costs by the other yardstick, and
+    /// which classes do not count.
     pub fn reasons(&self) -> Vec<String> {
         let evidence = &self.evidence;
         let mistakes = evidence.mistakes;
@@ -90,7 +90,22 @@ impl MendResult {
             "{other} the best changes mean class accuracy by {}",
             points(&self.gain_by_the_other.mean)
         );
-        vec![shortcut, other]
+        let mut reasons = vec![shortcut, other];
+        if self
+            .class
+            .is_some_and(|class| self.too_few.contains(&class))
+        {
+            reasons.push(
+                "the class has fewer than five validation samples: too little to judge".to_owned(),
+            );
+        } else if !self.too_few.is_empty() {
+            reasons.push(format!(
+                "{} of {} classes have fewer than five validation samples, and do not count",
+                self.too_few.len(),
+                self.evidence.cells.len()
+            ));
+        }
+        reasons
     }
 }
 

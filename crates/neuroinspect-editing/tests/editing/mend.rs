@@ -187,6 +187,62 @@ fn a_layer_that_nothing_helps_is_left_as_it_is() {
     }
 }
 
+/// Of few validation samples nothing is learnt that would not be luck, and nothing fails.
+#[test]
+fn few_validation_samples_are_too_little_to_judge() {
+    let train = world("train", 600, 0.0);
+    let layer = trained(&train);
+    let all = world("validation", 400, 0.0);
+    let first = |of_class: usize, counts: [usize; CLASSES]| -> FeatureTable {
+        let rows = (0..CLASSES).flat_map(|class| {
+            let rows = all.labels().iter().enumerate();
+            let rows = rows.filter(move |(_, label)| label.0 == class);
+            rows.map(|(row, _)| row).take(counts[class].min(of_class))
+        });
+        all.select(&rows.collect::<Vec<_>>()).unwrap()
+    };
+    for (counts, class, too_few) in [
+        ([1; CLASSES], None, 5),
+        ([4; CLASSES], None, 5),
+        ([1, 0, 0, 0, 0], Some(0), 5),
+        ([2, 40, 40, 40, 40], Some(0), 1),
+    ] {
+        let mend = Mend::new(class.map(ClassId));
+        let Mended {
+            layer: same,
+            result,
+        } = mended(&train, &first(40, counts), &layer, &mend);
+        assert_eq!(
+            (&result.recommended, same),
+            (&None, layer.clone()),
+            "{counts:?}"
+        );
+        assert_eq!(result.too_few.len(), too_few);
+        let reasons = result.reasons();
+        let reason = reasons.last().unwrap();
+        assert!(
+            reason.contains("fewer than five validation samples"),
+            "{reason}"
+        );
+    }
+    // A class of two samples does not keep the others from being judged.
+    let mut bias = layer.bias().to_owned();
+    bias[1] -= 4.0;
+    let worse = DecisionLayer::new(layer.weight().to_owned(), bias).unwrap();
+    let by_data = Mend {
+        yardstick: Asked::Data,
+        ..Mend::new(Some(ClassId(1)))
+    };
+    let result = mended(&train, &first(60, [2, 60, 60, 60, 60]), &worse, &by_data).result;
+    assert!(result.recommended.is_some(), "{:?}", result.gain);
+    assert_eq!(result.too_few, [ClassId(0)]);
+    let reasons = result.reasons();
+    assert!(
+        reasons[2].starts_with("1 of 5 classes have fewer than five"),
+        "{reasons:?}"
+    );
+}
+
 #[test]
 fn a_session_mends_as_it_edits() {
     let (train, validation) = (world("train", 400, 0.9), world("validation", 300, 0.9));
