@@ -59,6 +59,13 @@ fn is_found_and_mended(demo: &Demo, findings: &Findings) {
         after.accuracy >= before.accuracy - 0.02,
         "average {before:?} {after:?}"
     );
+    // Without the edit, and without a group label, what helps is found too.
+    let recommendation = findings.recommendation.as_ref().unwrap();
+    assert!(recommendation.recommended.is_some());
+    let gain = recommendation.gain.class.unwrap();
+    assert!(gain.low >= 0.10, "{gain:?}");
+    let point = &recommendation.frontier[recommendation.recommended_at.unwrap()];
+    assert!(point.class > recommendation.frontier[0].class, "{point:?}");
     // It is the ratio that mends: training the decision layer on without it does not.
     let control = edit.control_metrics().unwrap();
     let gain = worst_group(after) - worst_group(control);

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use neuroinspect_core::{ClassId, Metrics, NeuronId};
 use neuroinspect_counterfactual::{Explanation, Ranking};
-use neuroinspect_editing::{EditResult, LayerPatch};
+use neuroinspect_editing::{EditResult, LayerPatch, MendResult};
 use neuroinspect_illusion::{Illusion, Pair, Recipe};
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,10 @@ pub struct Findings {
     /// Where the edit is and how it is applied, where it was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edit_file: Option<EditFile>,
+    /// Which mend helps, if any, chosen by the samples that the edit is measured on and those it is trained
+    /// on, without a group label; `None` where none was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recommendation: Option<MendResult>,
     /// The neurons pictured, or to be pictured, with the class each is pictured within: the class
     /// debugged where the neuron is listed as insufficient for it, and the class that it pulled the
     /// mistakes to where it is listed as excessive. In both lists, the one with more votes decides;

@@ -42,5 +42,5 @@ pub use json::{Schema, to_json, write_json};
 #[cfg(feature = "html")]
 pub use picture::{contact_sheet, save_png, to_rgb_image};
 #[cfg(feature = "html")]
-pub use report::{NeuronImages, RealImage, RealImages, Report};
+pub use report::{NeuronImages, RealImage, RealImages, Report, recommendation_html};
 pub use run::{Run, SkippedImage, StageFailure, Timing};

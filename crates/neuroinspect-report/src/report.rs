@@ -4,11 +4,12 @@ use std::path::Path;
 
 use image::RgbImage;
 use neuroinspect_core::{ClassId, io::write_atomically};
+use neuroinspect_editing::MendResult;
 use neuroinspect_illusion::Pair;
 
 use crate::{
-    Error, Findings, NeuronPicture, Result, Schema, StageFailure, contact_sheet, html,
-    picture::save_png, to_rgb_image, write_json,
+    Error, Findings, NeuronPicture, Result, Run, Schema, StageFailure, contact_sheet, html,
+    picture::save_png, to_rgb_image, validate::check_recommendation, write_json,
 };
 
 /// How many real images of a neuron stand in its row of the contact sheet.
@@ -24,6 +25,20 @@ pub struct Report<'a> {
     pub findings: &'a Findings,
     /// The real images to show.
     pub images: RealImages,
+}
+
+/// A recommendation as a page of its own: one HTML file that loads nothing from anywhere.
+///
+/// # Errors
+///
+/// When a point of the frontier is of no candidate, or not finite.
+pub fn recommendation_html(
+    result: &MendResult,
+    class_names: &[String],
+    run: &Run,
+) -> Result<String> {
+    check_recommendation(result, class_names.len())?;
+    Ok(html::recommendation(result, class_names, run).into_string())
 }
 
 /// The real images of a report.

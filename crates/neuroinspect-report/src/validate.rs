@@ -4,6 +4,7 @@ use std::path::{Component, Path};
 
 use neuroinspect_core::{Error as CoreError, Metrics};
 use neuroinspect_counterfactual::RankedNeuron;
+use neuroinspect_editing::MendResult;
 
 use crate::{ContextEffect, Error, Evaluation, Findings, NeuronPicture, Result, Run};
 
@@ -62,7 +63,36 @@ impl Findings {
                 check_metrics(metrics, &self.class_names, &self.group_names)?;
             }
         }
+        if let Some(recommendation) = &self.recommendation {
+            check_recommendation(recommendation, classes)?;
+        }
         check_run(&self.run)
+    }
+}
+
+/// Checks that a frontier's points are of its candidates and finite, and that its class is one of `classes`.
+pub(crate) fn check_recommendation(result: &MendResult, classes: usize) -> Result<()> {
+    if let Some(class) = result.class {
+        class.check(classes)?;
+    }
+    let candidates = result.candidates.len();
+    let out_of = |what: &str, index, length| CoreError::OutOfRange {
+        what: what.to_owned(),
+        index,
+        length,
+    };
+    for point in &result.frontier {
+        if point.candidate >= candidates {
+            return Err(out_of("candidate of a frontier", point.candidate, candidates).into());
+        }
+        let of_class = point.class.into_iter().chain(point.class_by_groups);
+        let all = of_class.chain([point.bias, point.mean, point.mean_by_groups]);
+        finite("an accuracy of the frontier", all)?;
+    }
+    let points = result.frontier.len();
+    match result.recommended_at {
+        Some(at) if at >= points => Err(out_of("point of a frontier", at, points).into()),
+        _ => Ok(()),
     }
 }
 

@@ -9,7 +9,9 @@ use ndarray::{Array2, Array3};
 use neuroinspect_core::{ClassId, Metrics, NeuronId};
 use neuroinspect_editing::{Control, EditResult, Subject, Verdict};
 use neuroinspect_illusion::{Objective, Pair};
-use neuroinspect_report::{EditFile, Error, Findings, StageFailure, to_rgb_image};
+use neuroinspect_report::{
+    EditFile, Error, Findings, StageFailure, recommendation_html, to_rgb_image,
+};
 use sample::Sample;
 
 /// Elements without a closing tag.
@@ -39,6 +41,56 @@ fn the_page_is_well_formed_and_whole() {
         assert_eq!(page.matches("src=\"data:image/").count(), images);
         assert_eq!(page.matches("alt=\"").count(), images);
     }
+}
+
+#[test]
+fn a_recommendation_is_drawn_and_told() {
+    let mut report = sample::full();
+    let page = report.html().unwrap();
+    for text in [
+        "role=\"img\" aria-label=\"6 layers by their accuracy of \u{201c}boat\u{201d} and their mean",
+        "What is recommended has 81.3% at a mean class accuracy of 84.4%.",
+        "retrain plainly, bias +0.5: \u{201c}boat\u{201d} +25.0% [+18.8%, +31.3%]",
+        "recommended: retrain plainly, bias +0.5</th>",
+        "<polyline class=\"as-it-is\"",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    let chosen = "<circle class=\"chosen\"";
+    assert_eq!(
+        page.matches(chosen).count(),
+        2,
+        "in the drawing and its legend"
+    );
+    let findings = &report.findings;
+    let result = findings.recommendation.as_ref().unwrap();
+    let alone = recommendation_html(result, &findings.class_names, &findings.run).unwrap();
+    assert_well_formed(&alone);
+    assert!(alone.contains("<h1>Which mend helps</h1>") && alone.contains(chosen));
+
+    let result = report.findings.recommendation.as_mut().unwrap();
+    (result.recommended, result.recommended_at) = (None, None);
+    let page = report.html().unwrap();
+    assert!(page.contains("nothing is sure to help; the best tried was to retrain plainly"));
+    assert_eq!(page.matches(chosen).count(), 1, "in the legend alone");
+    // By groups where no class is asked for.
+    let result = report.findings.recommendation.as_mut().unwrap();
+    result.class = None;
+    for point in &mut result.frontier {
+        (point.class, point.class_by_groups) = (None, None);
+    }
+    let page = report.html().unwrap();
+    assert!(page.contains("6 layers by their mean accuracy over presumed groups and their mean"));
+
+    let result = report.findings.recommendation.as_mut().unwrap();
+    result.frontier[1].candidate = 2;
+    let error = report.html().unwrap_err().to_string();
+    assert!(error.contains("candidate of a frontier"), "{error}");
+    let result = report.findings.recommendation.as_mut().unwrap();
+    result.frontier[1].candidate = 1;
+    result.recommended_at = Some(6);
+    let error = report.html().unwrap_err().to_string();
+    assert!(error.contains("point of a frontier"), "{error}");
 }
 
 #[test]

@@ -25,6 +25,9 @@ pub struct DebugConfig {
     pub ranking: RankingConfig,
     /// How the decision layer is edited.
     pub editing: EditConfig,
+    /// Whether a mend is recommended beside the edit, where that does not take long: where samples times
+    /// neurons times classes are at most fifty million. Default: yes.
+    pub recommendation: bool,
     /// What decides the pictures. Without a guide, what needs one is
     /// [left out](neuroinspect_illusion::Objective::without_guide) of the objective.
     pub recipe: Recipe,
@@ -108,6 +111,7 @@ impl Default for DebugConfig {
             counterfactual: CounterfactualConfig::default(),
             ranking: RankingConfig::default(),
             editing: EditConfig::default(),
+            recommendation: true,
             recipe: Recipe::default(),
             execution: Execution::default(),
         }

@@ -10,7 +10,7 @@ use neuroinspect_core::{
     ClassId, DecisionLayer, Error as CoreError, FeatureTable, NeuronId, Observer, is_cancellation,
 };
 use neuroinspect_counterfactual::{Explainer, Explanation, RankedNeuron, Ranking, rank};
-use neuroinspect_editing::{Control, EditData, EditScope, EditSession, Edited, RatioEdit};
+use neuroinspect_editing::{Control, EditData, EditScope, EditSession, Edited, Mend, RatioEdit};
 use neuroinspect_illusion::{Illusion, Networks, Pair, Request, core_relevance, visualize_each};
 use neuroinspect_report::{Findings, NeuronPicture};
 
@@ -18,6 +18,9 @@ use crate::{DebugConfig, DebugInputs, Kept, NeuronChoice, Result};
 
 /// Neighbouring classes a core relevance score is measured against, as in the paper's code.
 const RELEVANCE_NEIGHBOURS: usize = 20;
+
+/// Samples times neurons times classes of a recommendation, at most: more takes longer than the rest of a run.
+const MOST_PRODUCTS: usize = 50_000_000;
 
 /// Finds the neurons behind a class's mistakes, weakens their hold on the class, and pictures
 /// them.
@@ -43,7 +46,7 @@ pub fn debug(
 
 /// [`debug`], handing over the findings as they grow.
 ///
-/// `keep` is shown them after the ranking, after the edit, and after each
+/// `keep` is shown them after the ranking, after the edit, after the recommendation, and after each
 /// [batch](neuroinspect_illusion::Execution::batch_size) of pictures but the last, so that a run
 /// that is killed loses no more than what was under way. [`Findings::interrupted`] is set in what it
 /// is shown.
@@ -67,8 +70,17 @@ pub fn debug_each(
     if let Some(data) = inputs.edit_data
         && !findings.neurons.is_empty()
     {
-        if edit(inputs, &layer, data, config, &mut findings, observer) {
-            return Ok(findings);
+        match EditSession::new(data.clone(), &layer, &inputs.classifier.device()) {
+            Ok(session) => {
+                if edit(inputs, &session, config, &mut findings, observer) {
+                    return Ok(findings);
+                }
+                keep(&findings);
+                if recommend(&session, config, &mut findings, observer) {
+                    return Ok(findings);
+                }
+            }
+            Err(error) => findings.fail_with("editing", &error),
         }
         keep(&findings);
     }
@@ -143,6 +155,7 @@ fn explained(
         edit: None,
         patch: None,
         edit_file: None,
+        recommendation: None,
         recipe,
         pictures: Vec::new(),
         pictures_reused: 0,
@@ -158,8 +171,7 @@ fn explained(
 /// Edits the decision layer; whether the observer asked to stop.
 fn edit(
     inputs: &DebugInputs<'_>,
-    layer: &DecisionLayer,
-    data: &EditData,
+    session: &EditSession,
     config: &DebugConfig,
     findings: &mut Findings,
     observer: &mut dyn Observer,
@@ -167,15 +179,15 @@ fn edit(
     let start = Instant::now();
     let method = RatioEdit::new(findings.neurons.clone(), EditScope::Class(findings.class))
         .with_config(config.editing.clone());
-    let edited = EditSession::new(data.clone(), layer, &inputs.classifier.device())
-        .and_then(|session| session.edit(&method, observer));
+    let edited = session.edit(&method, observer);
     findings.run.add_timing("editing", start.elapsed());
     match edited {
         Ok(Edited {
             patch, mut result, ..
         }) => {
             if !matches!(config.neurons, NeuronChoice::Given(_)) {
-                result.chosen_from = chosen_from(inputs.table, &findings.explanation, data);
+                result.chosen_from =
+                    chosen_from(inputs.table, &findings.explanation, session.data());
             }
             let stopped = matches!(result.control, Some(Control::Stopped));
             if let Some(Control::Failed(reason)) = &result.control {
@@ -192,6 +204,39 @@ fn edit(
             false
         }
     }
+}
+
+/// Recommends a mend, unless that would take long, or samples to choose on are trained on as well; whether
+/// the observer asked to stop.
+fn recommend(
+    session: &EditSession,
+    config: &DebugConfig,
+    findings: &mut Findings,
+    observer: &mut dyn Observer,
+) -> bool {
+    const STAGE: &str = "choosing a mend";
+    let data = session.data();
+    let samples = data.train().len() + data.evaluation().len();
+    let layer = session.layer();
+    if !config.recommendation
+        || samples * layer.neurons() * layer.classes() > MOST_PRODUCTS
+        || data.also_trained_on() > 0
+    {
+        return false;
+    }
+    let start = Instant::now();
+    let mend = Mend {
+        training: config.editing.training.clone(),
+        ..Mend::new(Some(findings.class))
+    };
+    let recommended = session.recommend(&mend, observer);
+    findings.run.add_timing(STAGE, start.elapsed());
+    match recommended {
+        Ok(result) => findings.recommendation = Some(result),
+        Err(error) if is_cancellation(&error) => return true,
+        Err(error) => findings.fail_with(STAGE, &error),
+    }
+    false
 }
 
 /// How many of the samples an edit is measured on are mistakes that its neurons were chosen from.

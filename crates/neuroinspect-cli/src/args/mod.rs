@@ -154,6 +154,9 @@ pub(crate) struct DebugArgs {
     /// How many of the neurons, from the first, are visualized; all unless given
     #[arg(long, value_name = "N")]
     pub(crate) pictures: Option<usize>,
+    /// Recommend no other mend of the decision layer beside the edit, as `mend` would
+    #[arg(long)]
+    pub(crate) no_recommendation: bool,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     #[command(flatten)]

@@ -92,6 +92,7 @@ fn config(
         counterfactual,
         ranking,
         editing: options.editing(&args.editing)?,
+        recommendation: by_config.recommendation && !args.no_recommendation,
         recipe,
         execution,
     };
@@ -185,6 +186,11 @@ fn text(findings: &Findings, folder: &RunFolder) -> String {
         let sentence = edit.verdict.sentence(&edit.neurons, names);
         text += &format!("{}\n{sentence}\n", edit.verdict.headline(names));
         text += &format!("measured on {}\n", edit.measured_on());
+    }
+    if let Some(recommendation) = &findings.recommendation {
+        let headline = recommendation.headline(&findings.class_names);
+        let reasons = recommendation.reasons().join("; ");
+        text += &format!("\nrecommended: {headline}\n{reasons}\n");
     }
     text + &format!("\nreport: {}\n", folder.join(Findings::HTML_FILE).display())
 }

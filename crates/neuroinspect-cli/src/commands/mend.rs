@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use neuroinspect::{
-    core::class_by_name_or_index,
+    core::{class_by_name_or_index, io::write_atomically},
     editing::{Comparison, EditResult, EditSession, Mend, MendResult, percent},
-    report::{Run, Schema},
+    report::{Run, Schema, recommendation_html},
 };
 use serde::Serialize;
 
@@ -23,6 +23,8 @@ const FILES: LayerFiles = LayerFiles {
     edit: "mend.safetensors",
     layer: "mended-layer.safetensors",
 };
+/// What was chosen among, drawn.
+const PAGE_FILE: &str = "mend.html";
 /// Suspects that are printed.
 const SHOWN: usize = 10;
 
@@ -68,8 +70,11 @@ pub(crate) fn run(common: &Common, options: &Options, args: &MendArgs) -> Result
         run: seen.run,
     };
     folder.write_json(FILES.record, SCHEMA, &record)?;
+    let page = recommendation_html(&record.mend, names, &record.run)?;
+    write_atomically(folder.join(PAGE_FILE), |out| out.write_all(page.as_bytes()))?;
     print(common.json, SCHEMA, &record, |record| {
-        text(record) + &FILES.lines(folder)
+        let page = folder.join(PAGE_FILE);
+        text(record) + &FILES.lines(folder) + &format!("drawn: {}\n", page.display())
     })?;
     Ok(Exit::of_control(record.edit.control.as_ref()))
 }

@@ -299,6 +299,8 @@ fn a_mend_is_chosen_and_measured_once() {
     printed(mend.args(["--class", "waterbird", "--method", "auto"]));
     let mended = fixture.json("out/mend.json");
     assert_eq!(mended["mend"]["class"], 0);
+    let page = String::from_utf8(fixture.read("out/mend.html")).unwrap();
+    assert!(page.contains("<svg class=\"frontier\""), "{page}");
     assert_eq!(mended["mend"]["samples"], json!([40, 40]));
     write(&fixture, "train", &["train"], true);
     let mut mend = command(&fixture, "mend", "test");

@@ -191,6 +191,18 @@ impl EditSession {
         Ok((edited, result))
     }
 
+    /// What [`Mend`] recommends by the training samples and those measured on: no layer is judged by samples
+    /// that it was fitted on, so that what is said to be gained holds though they are all learnt from. To have
+    /// a layer that is measured on samples held out, [`mend`](Self::mend).
+    ///
+    /// # Errors
+    ///
+    /// As [`Mend::mend`].
+    pub fn recommend(&self, mend: &Mend, observer: &mut dyn Observer) -> Result<MendResult> {
+        let input = MethodInput::new(&self.train, &self.evaluation, &self.layer)?;
+        Ok(mend.mend(&input, observer)?.result)
+    }
+
     /// What a method has made, measured.
     fn edited(
         &self,

@@ -1,6 +1,7 @@
 //! The report as a page: one module per section.
 
 mod card;
+mod frontier;
 mod headline;
 mod neurons;
 mod outcome;
@@ -9,10 +10,10 @@ mod run;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use neuroinspect_core::Metrics;
-use neuroinspect_editing::percent;
+use neuroinspect_editing::{MendResult, percent};
 
 use self::parts::{change, count, thumbnail};
-use crate::{Findings, RealImages, Report, Result};
+use crate::{Findings, RealImages, Report, Result, Run};
 
 const STYLE: &str = include_str!("style.css");
 /// Says to the browser what the tests say to us: nothing is loaded, nothing runs.
@@ -21,27 +22,51 @@ const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inlin
 /// The page of a report that has been found valid.
 pub(crate) fn page(report: &Report<'_>) -> Result<Markup> {
     let findings = report.findings;
-    Ok(html! {
+    let body = html! {
+        (header(report))
+        main {
+            (mistakes(report)?)
+            (neurons::section(report)?)
+            (outcome::section(findings))
+            @if let Some(recommendation) = &findings.recommendation {
+                (frontier::section(recommendation, &findings.class_names))
+            }
+            (run::section(findings)?)
+        }
+    };
+    Ok(document(findings.class_name(), &body))
+}
+
+/// The page of a recommendation that stands by itself.
+pub(crate) fn recommendation(result: &MendResult, class_names: &[String], run: &Run) -> Markup {
+    let body = html! {
+        header {
+            p class="overline" { "neuroinspect \u{b7} " (run.model) " on " (run.data) }
+            h1 { "Which mend helps" }
+            p class="lede" { (result.headline(class_names)) }
+        }
+        main {
+            (frontier::section(result, class_names))
+        }
+    };
+    document("which mend helps", &body)
+}
+
+/// A page that loads nothing from anywhere.
+fn document(title: &str, body: &Markup) -> Markup {
+    html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
-                title { "neuroinspect: " (findings.class_name()) }
+                title { "neuroinspect: " (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                (header(report))
-                main {
-                    (mistakes(report)?)
-                    (neurons::section(report)?)
-                    (outcome::section(findings))
-                    (run::section(findings)?)
-                }
-            }
+            body { (body) }
         }
-    })
+    }
 }
 
 fn header(report: &Report<'_>) -> Markup {

@@ -7,7 +7,9 @@ use ndarray::{Array2, Array3};
 use neuroinspect_core::{ClassId, Groups, Metrics, NeuronId, Seed};
 use neuroinspect_counterfactual::{Counterfactual, Explanation, RankedNeuron, Ranking};
 use neuroinspect_editing::{
-    Comparison, Control, EditResult, EpochRecord, MethodRecord, RatioEdit, Subject, Verdict,
+    Candidate, CandidateKind, Comparison, Control, EditResult, EpochRecord, Evidence,
+    FrontierPoint, Gain, Interval, MendResult, MethodRecord, RatioEdit, Subject, Verdict,
+    Yardstick,
 };
 use neuroinspect_illusion::{Illusion, Pair, Recipe};
 use neuroinspect_report::{
@@ -88,6 +90,7 @@ pub(crate) fn full() -> Sample {
                     .into(),
             ),
         }),
+        recommendation: Some(recommendation()),
         pairs: [41, 7, 23]
             .map(|neuron| Pair {
                 neuron: NeuronId(neuron),
@@ -136,6 +139,7 @@ pub(crate) fn empty() -> Sample {
     findings.context_effects.clear();
     findings.edit = None;
     findings.edit_file = None;
+    findings.recommendation = None;
     findings.run = Run::new("toy", "scenes/test", "flex", Seed(0));
     sample.images = RealImages::default();
     sample
@@ -191,6 +195,67 @@ fn edit() -> EditResult {
         verdict: Verdict::new(Subject::Class(ClassId(0)), &comparison, Some(&control)),
         comparison,
         control: Some(control),
+    }
+}
+
+/// To retrain plainly, with a bias on boats: the last of six points.
+fn recommendation() -> MendResult {
+    let candidate = |kind, lambda, bias| Candidate {
+        kind,
+        lambda,
+        silenced: vec![],
+        bias,
+    };
+    let interval = |estimate: f64| Interval {
+        low: estimate - 0.0625,
+        estimate,
+        high: estimate + 0.0625,
+    };
+    let gain = |class, mean| Gain {
+        class: Some(interval(class)),
+        mean: interval(mean),
+        samples: 360,
+    };
+    let point = |(candidate, bias, class, mean)| FrontierPoint {
+        candidate,
+        bias,
+        class: Some(class),
+        class_by_groups: Some(class / 2.0),
+        mean,
+        mean_by_groups: mean / 2.0,
+    };
+    let best = candidate(CandidateKind::Plain, Some(0.01), 0.5);
+    MendResult {
+        class: Some(ClassId(0)),
+        recommended: Some(best.clone()),
+        best,
+        yardstick: Yardstick::Data,
+        gain: gain(0.25, 0.03125),
+        gain_by_the_other: gain(0.125, 0.0),
+        evidence: Evidence {
+            dependence: Some(0.75),
+            mistakes: 64,
+            cells: vec![vec![60; 6]; 6],
+        },
+        candidates: vec![
+            candidate(CandidateKind::Nothing, None, 0.0),
+            candidate(CandidateKind::Plain, Some(0.01), 0.0),
+        ],
+        frontier: [
+            (0, 0.0, 0.5625, 0.8125),
+            (0, -0.5, 0.5, 0.8125),
+            (0, 0.5, 0.625, 0.78125),
+            (1, 0.0, 0.75, 0.84375),
+            (1, -0.5, 0.6875, 0.84375),
+            (1, 0.5, 0.8125, 0.84375),
+        ]
+        .map(point)
+        .to_vec(),
+        recommended_at: Some(5),
+        suspects: vec![],
+        samples: [600, 360],
+        too_few: vec![],
+        seed: Seed(7),
     }
 }
 
