@@ -48,7 +48,8 @@ enum Content {
 impl Archive {
     /// Lists an archive, told by its content: tar, tar.gz or zip.
     ///
-    /// A compressed tar is expanded once, to a file without a name beside it, which goes with this value.
+    /// A compressed tar is expanded once, to a file without a name, which goes with this value: beside it, or
+    /// where the system has temporary files if that folder cannot be written.
     ///
     /// # Errors
     ///
@@ -280,11 +281,10 @@ fn expand(path: &Path, file: File) -> Result<File> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    // Beside the archive, where there is room for what it holds; `/tmp` may be memory.
-    let mut expanded = tempfile::tempfile_in(folder).map_err(|source| CoreError::Write {
-        path: folder.join("(expanded archive)"),
-        source,
-    })?;
+    // Beside the archive, where there is room for what it holds: the system's place may be memory.
+    let mut expanded = tempfile::tempfile_in(folder)
+        .or_else(|_| tempfile::tempfile())
+        .map_err(|source| unwritable(&folder.join("(expanded archive)"), source))?;
     let mut content = MultiGzDecoder::new(BufReader::new(file)).take(limit + 1);
     let copied = io::copy(&mut content, &mut expanded).map_err(failed)?;
     if copied > limit {
