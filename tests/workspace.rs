@@ -81,7 +81,13 @@ fn versions_stand_in_the_root_manifest_only() {
 
 #[test]
 fn arrows_point_one_way() {
-    let methods = ["counterfactual", "illusion", "models", "datasets"];
+    let methods = [
+        "concepts",
+        "counterfactual",
+        "illusion",
+        "models",
+        "datasets",
+    ];
     for (name, manifest) in crates() {
         let short = name.strip_prefix("neuroinspect-").unwrap_or("");
         let dependencies = manifest["dependencies"].as_table().unwrap();
@@ -106,7 +112,13 @@ fn arrows_point_one_way() {
             // It holds the results of the stages as they are.
             "report" => assert_eq!(
                 ours,
-                BTreeSet::from(["-core", "-counterfactual", "-illusion", "-editing"])
+                BTreeSet::from([
+                    "-concepts",
+                    "-core",
+                    "-counterfactual",
+                    "-illusion",
+                    "-editing",
+                ])
             ),
             _ if methods.contains(&short) => {
                 assert_eq!(ours, BTreeSet::from(["-core"]), "{name} knows core alone");

@@ -1,0 +1,82 @@
+//! What always holds.
+
+use burn::tensor::Device;
+use ndarray::{Array2, Axis};
+use neuroinspect_concepts::{
+    ConceptBank, ConceptCounterfactualConfig, ConceptExplainer, LearningConfig, Validity,
+    learn_concept, rank_concepts,
+};
+use neuroinspect_core::{ClassId, Silent};
+use neuroinspect_testing::tables::random_layer;
+use proptest::prelude::*;
+
+use crate::{concept, made};
+
+const NEURONS: usize = 5;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Samples apart by a gap are told apart without a mistake, the hyperplane's normal points to the positive
+    /// ones, and all in the order of any shuffle.
+    #[test]
+    fn samples_that_are_apart_are_told_apart(seed in 0_u32..1000, gap in 0.5_f32..3.0, side in 3_usize..12) {
+        let positives = made(&format!("p{seed}"), side, NEURONS) + gap + 1.0;
+        let negatives = made(&format!("n{seed}"), side, NEURONS);
+        let config = LearningConfig::default().with_regularization(1e4).with_samples(2 * side);
+        let learned = learn_concept("apart", positives.view(), negatives.view(), &config).unwrap();
+        prop_assert_eq!(learned.train_accuracy, Some(1.0));
+        prop_assert!(learned.distances(positives.view()).iter().all(|&it| it > 0.0));
+        prop_assert!(learned.distances(negatives.view()).iter().all(|&it| it < 0.0));
+        let margins = learned.margins;
+        prop_assert!(margins.min <= margins.q_10 && margins.q_10 <= margins.q_90 && margins.q_90 <= margins.max);
+        // What is learned of the opposite is the opposite.
+        let reversed = learn_concept("apart", negatives.view(), positives.view(), &config).unwrap();
+        for (one, other) in learned.vector.iter().zip(&reversed.vector) {
+            prop_assert!((one + other).abs() < 1e-4 * (1.0 + one.abs()), "{} {}", one, other);
+        }
+    }
+
+    /// Weights stay between their bounds: no concept is added that is there, or taken away that is not.
+    #[test]
+    fn bounds_hold(seed in 0_u32..1000, zero in any::<bool>()) {
+        let vectors = made(&format!("v{seed}"), 4, NEURONS) - 0.5;
+        let concepts = vectors.rows().into_iter().enumerate();
+        let concepts = concepts.map(|(index, row)| concept(&index.to_string(), row.to_owned()));
+        let bank = ConceptBank::new(concepts.collect()).unwrap();
+        let layer = random_layer(3, NEURONS);
+        let features = made(&format!("f{seed}"), 6, NEURONS) * 4.0 - 2.0;
+        let validity = if zero { Validity::KappaZero } else { Validity::KappaMean };
+        let config = ConceptCounterfactualConfig::default().with_validity(validity);
+        let explain = |features: &Array2<f32>| {
+            ConceptExplainer::new(&bank, &Device::flex())
+                .with_config(config.clone())
+                .explain_features(features.view(), &layer, ClassId(0), &mut Silent)
+                .unwrap()
+        };
+        let explanation = explain(&features);
+        let kappa = if zero { 0.0 } else { 0.5 };
+        for (index, concept) in bank.concepts().iter().enumerate() {
+            let distances = concept.distances(features.view());
+            for (&distance, &weight) in distances.iter().zip(explanation.weights.column(index)) {
+                prop_assert!(distance <= kappa || weight <= 0.0, "{} {}", distance, weight);
+                prop_assert!(distance >= -kappa || weight >= 0.0, "{} {}", distance, weight);
+                // Where the concept is moved, not beyond the largest and smallest margins.
+                let moved = distance + weight;
+                prop_assert!(weight <= 0.0 || moved <= 1.0 + 1e-4);
+                prop_assert!(weight >= 0.0 || moved >= -1.0 - 1e-4);
+            }
+        }
+        // A sample's weights do not depend on the others.
+        let alone = explain(&features.select(Axis(0), &[4]));
+        for (one, other) in alone.weights.iter().zip(explanation.weights.row(4)) {
+            prop_assert!((one - other).abs() < 1e-6);
+        }
+        // Every mistake has three first concepts.
+        let ranking = rank_concepts(&explanation, 3).unwrap();
+        let hits: f64 = ranking.concepts.iter().map(|it| it.prec_at_k).sum();
+        prop_assert!((hits - 3.0).abs() < 1e-9);
+        let ranks: f64 = ranking.concepts.iter().map(|it| it.mean_rank).sum();
+        prop_assert!((ranks - 10.0).abs() < 1e-9);
+    }
+}
