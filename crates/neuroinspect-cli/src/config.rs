@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Error, Result, bail};
 use neuroinspect::{
     DebugConfig,
+    concepts::{ConceptCounterfactualConfig, LabelConfig, LearningConfig, TcavConfig},
     core::{InputSpec, Precision, Seed, io::read_text},
     counterfactual::{CounterfactualConfig, RankingConfig},
     datasets::{LoaderConfig, corrupted::CorruptedConfig},
@@ -45,6 +46,10 @@ struct Sections {
     execution: Option<Execution>,
     training: Option<TrainConfig>,
     corruption: Option<CorruptedConfig>,
+    labels: Option<LabelConfig>,
+    concept_learning: Option<LearningConfig>,
+    concept_counterfactual: Option<ConceptCounterfactualConfig>,
+    tcav: Option<TcavConfig>,
     debug: Option<DebugConfig>,
 }
 
@@ -229,6 +234,19 @@ impl Sections {
                 "corruption",
                 of(self.corruption.as_ref(), CorruptedConfig::validate),
             ),
+            ("labels", of(self.labels.as_ref(), LabelConfig::validate)),
+            (
+                "concept_learning",
+                of(self.concept_learning.as_ref(), LearningConfig::validate),
+            ),
+            (
+                "concept_counterfactual",
+                of(
+                    self.concept_counterfactual.as_ref(),
+                    ConceptCounterfactualConfig::validate,
+                ),
+            ),
+            ("tcav", of(self.tcav.as_ref(), TcavConfig::validate)),
             ("debug", of(self.debug.as_ref(), DebugConfig::validate)),
         ] {
             valid.with_context(|| format!("section '{name}'"))?;

@@ -4,11 +4,12 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
 use neuroinspect::{
-    Extracted, Extraction, FeatureRequest, RunFolder,
+    Extracted, Extraction, FeatureRequest, ImageSource, RunFolder,
     burn::tensor::Device,
-    core::{FeatureTable, Precision, Seed},
-    datasets::{ImageDataset, LoaderConfig},
+    core::{ActivationTable, FeatureTable, ImageTextEncoder, Precision, Seed},
+    datasets::{ImageDataset, LoaderConfig, OnCorrupt, Skipped},
     editing::{EditData, percent},
+    embed_images, extract_activations,
     models::LoadedClassifier,
     report::{Run, SkippedImage, Timing},
 };
@@ -110,10 +111,7 @@ impl<'a> Setup<'a> {
         stage: &str,
         console: &mut Console,
     ) -> Result<Features> {
-        let extraction = Extraction::new(self.loaded.model.as_ref(), dataset)
-            .with_weights_sha256(&self.loaded.weights_sha256)
-            .with_precision(self.precision)
-            .with_loader(self.loader.clone());
+        let extraction = self.extraction(dataset);
         let request = FeatureRequest {
             file: file.to_owned(),
             device: self.common.device,
@@ -133,22 +131,50 @@ impl<'a> Setup<'a> {
             skipped,
         } = features.extracted;
         self.warn_of_order(&table)?;
-        for skipped in &skipped {
-            warn(format_args!("skipped '{}': {}", skipped.id, skipped.reason));
-        }
-        let skipped = skipped.into_iter().map(|skipped| SkippedImage {
-            path: skipped.id,
-            reason: skipped.reason,
-        });
         Ok(Features {
             table: Arc::new(table),
             indices,
-            skipped: skipped.collect(),
+            skipped: left_out(skipped),
             timing: Timing {
                 stage: stage.to_owned(),
                 seconds: features.seconds,
             },
         })
+    }
+
+    fn extraction<'b>(&'b self, dataset: &'b dyn ImageDataset) -> Extraction<'b> {
+        Extraction::new(self.loaded.model.as_ref(), dataset)
+            .with_weights_sha256(&self.loaded.weights_sha256)
+            .with_precision(self.precision)
+            .with_loader(self.loader.clone())
+    }
+
+    /// What a layer of the classifier makes of images, whatever their classes are; and the images that
+    /// were left out.
+    pub(crate) fn activations(
+        &self,
+        dataset: &dyn ImageDataset,
+        layer: Option<&str>,
+        console: &mut Console,
+    ) -> Result<(Extracted<ActivationTable>, Vec<SkippedImage>)> {
+        let layer = layer.unwrap_or_else(|| self.loaded.model.penultimate());
+        let mut extracted = extract_activations(&self.extraction(dataset), layer, console)?;
+        console.clear();
+        let skipped = left_out(std::mem::take(&mut extracted.skipped));
+        Ok((extracted, skipped))
+    }
+
+    /// What an image-text encoder makes of images, all of which can be read.
+    pub(crate) fn embeddings(
+        &self,
+        encoder: &dyn ImageTextEncoder,
+        images: ImageSource<'_>,
+        console: &mut Console,
+    ) -> Result<ActivationTable> {
+        let loader = self.loader.clone().with_on_corrupt(OnCorrupt::Fail);
+        let extracted = embed_images(encoder, images, &loader, console)?;
+        console.clear();
+        Ok(extracted.table)
     }
 
     /// Folders in another order than the model's classes make nearly every image a mistake.
@@ -250,6 +276,18 @@ impl InputFeatures {
         let training = self.training.as_ref().map(|training| &training.table);
         edit_data(&self.data.table, training, seed)
     }
+}
+
+/// Says which images were left out.
+fn left_out(skipped: Vec<Skipped>) -> Vec<SkippedImage> {
+    for skipped in &skipped {
+        warn(format_args!("skipped '{}': {}", skipped.id, skipped.reason));
+    }
+    let skipped = skipped.into_iter().map(|skipped| SkippedImage {
+        path: skipped.id,
+        reason: skipped.reason,
+    });
+    skipped.collect()
 }
 
 /// What a decision layer is edited on: training samples; or else parts that the samples are split

@@ -24,6 +24,7 @@ mod options;
 mod output;
 mod record;
 mod source;
+mod words;
 
 fn main() -> ExitCode {
     let cli = args::Cli::parse();

@@ -147,6 +147,11 @@ impl TextGuide {
         }))
     }
 
+    /// The encoder.
+    pub(crate) fn encoder(&self) -> &Clip {
+        &self.clip
+    }
+
     /// The texts for classes of these names, to be embedded as they are needed.
     pub(crate) fn texts(&self, names: &[String]) -> ClassTexts<'_> {
         let domain = self.prompts.domain.as_deref();

@@ -6,16 +6,16 @@ use anyhow::{Context, Result, bail};
 use neuroinspect::{
     RunFolder,
     burn::tensor::Device,
-    core::{DecisionLayer, FeatureTable, Split},
-    datasets::ImageDataset,
+    core::{ActivationTable, ClassId, DecisionLayer, FeatureTable, Split},
+    datasets::{ImageDataset, ImageFolder, ImageFolderConfig},
     editing::{EditData, Samples},
-    report::Run,
+    report::{Run, SkippedImage},
 };
 
 use crate::{
     args::{Common, DataArgs, ModelArgs, SourceArgs},
     console::Console,
-    inputs::{Inputs, edit_data},
+    inputs::{Inputs, Setup, edit_data},
     options::Options,
     output, record,
 };
@@ -47,6 +47,41 @@ pub(crate) struct Seen {
     training: Option<Arc<FeatureTable>>,
     /// The record of a run on them, so far.
     pub(crate) run: Run,
+}
+
+/// Samples whose classes are not the decision layer's.
+pub(crate) struct Others {
+    pub(crate) activations: ActivationTable,
+    pub(crate) labels: Vec<ClassId>,
+    pub(crate) names: Vec<String>,
+    pub(crate) skipped: Vec<SkippedImage>,
+}
+
+impl Others {
+    pub(crate) fn of_images(
+        setup: &Setup<'_>,
+        dataset: &dyn ImageDataset,
+        console: &mut Console,
+    ) -> Result<Self> {
+        let (extracted, skipped) = setup.activations(dataset, None, console)?;
+        let label = |&index: &usize| dataset.samples()[index].label;
+        Ok(Self {
+            labels: extracted.indices.iter().map(label).collect(),
+            names: dataset.class_names().to_vec(),
+            activations: extracted.table,
+            skipped,
+        })
+    }
+
+    pub(crate) fn of_table(path: &Path) -> Result<Self> {
+        let table = FeatureTable::load(path)?;
+        Ok(Self {
+            labels: table.labels().to_vec(),
+            names: table.class_names().to_vec(),
+            activations: table.activations().clone(),
+            skipped: Vec::new(),
+        })
+    }
 }
 
 impl<'a> Source<'a> {
@@ -190,6 +225,24 @@ impl<'a> Source<'a> {
             table: Arc::new(seen.table.select(&rows)?),
             ..seen
         })
+    }
+
+    /// Other samples as the decision layer sees them: a folder of images, whatever its classes are, or a
+    /// table.
+    pub(crate) fn see_others(&self, path: &Path, console: &mut Console) -> Result<Others> {
+        match &self.samples {
+            SamplesFrom::Images(inputs) => {
+                let folder = ImageFolder::open(path, &ImageFolderConfig::default())?;
+                Others::of_images(&inputs.setup, &folder, console)
+            }
+            SamplesFrom::Tables(tables) => {
+                let others = Others::of_table(path)?;
+                (others.activations)
+                    .check_alike(tables.table.activations())
+                    .with_context(|| format!("'{}'", path.display()))?;
+                Ok(others)
+            }
+        }
     }
 
     /// What a decision layer is edited on.

@@ -5,7 +5,7 @@
 //!   many of them, and reads CCE's published one.
 //! - [`ConceptExplainer`] finds for each mistake which concepts would have made it right (CCE, \[1\]), and
 //!   [`rank_concepts`] which the mistakes agree on: prec@K and concept score.
-//! - [`tcav`] tests whether a concept sways a class, against random images (\[2\]).
+//! - [`tcav()`] tests whether a concept sways a class, against random images (\[2\]).
 //! - [`label_units`] gives each unit of a layer the words that go with the images that activate it, and finds
 //!   units by word (CLIP-Dissect, \[3\]).
 //!

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 
+use neuroinspect_concepts::UnitLabel;
 use neuroinspect_core::{ClassId, Metrics, NeuronId};
 use neuroinspect_counterfactual::{Explanation, Ranking};
 use neuroinspect_editing::{EditResult, LayerPatch, MendResult};
@@ -62,6 +63,9 @@ pub struct Findings {
     /// How each of `D` neurons answers to a context that was planted, where one was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub context_effects: Vec<ContextEffect>,
+    /// The words that go with these neurons, where a list of words was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<UnitLabel>,
     /// Whether there is more to come: the work was stopped, or goes on.
     #[serde(default)]
     pub interrupted: bool,

@@ -50,6 +50,10 @@ impl Findings {
         for (neuron, effect) in self.context_effects.iter().enumerate() {
             check_effect(neuron, effect)?;
         }
+        for label in &self.labels {
+            let scores = label.labels.iter().map(|it| f64::from(it.score));
+            finite(format!("a label of neuron {}", label.unit), scores)?;
+        }
         for pair in &self.pairs {
             pair.class.check(classes)?;
         }

@@ -6,6 +6,7 @@ mod sample;
 
 use image::RgbImage;
 use ndarray::{Array2, Array3};
+use neuroinspect_concepts::{ScoredWord, UnitLabel};
 use neuroinspect_core::{ClassId, Metrics, NeuronId};
 use neuroinspect_editing::{Control, EditResult, Subject, Verdict};
 use neuroinspect_illusion::{Objective, Pair};
@@ -91,6 +92,33 @@ fn a_recommendation_is_drawn_and_told() {
     result.recommended_at = Some(6);
     let error = report.html().unwrap_err().to_string();
     assert!(error.contains("point of a frontier"), "{error}");
+}
+
+#[test]
+fn the_words_of_a_neuron_stand_in_its_card() {
+    let mut report = sample::full();
+    assert!(!report.html().unwrap().contains("<dt>label"));
+    let word = |word: &str, score| ScoredWord {
+        word: word.to_owned(),
+        score,
+    };
+    report.findings.labels = vec![UnitLabel {
+        unit: 23,
+        labels: vec![word("<water>", 1.25), word("sea", 0.5)],
+        top_images: vec![],
+    }];
+    let page = report.html().unwrap();
+    assert_well_formed(&page);
+    let (_, card) = page.split_once("id=\"neuron-23-").unwrap();
+    let (card, _) = card.split_once("</article>").unwrap();
+    let expected =
+        "<dt>label<b>&lt;water&gt;</b></dt><dd><small>score 1.250; sea 0.500</small></dd>";
+    assert!(card.contains(expected), "{card}");
+    assert_eq!(page.matches("<dt>label").count(), 1);
+
+    report.findings.labels[0].labels[1].score = f32::NAN;
+    let error = report.html().unwrap_err().to_string();
+    assert!(error.contains("a label of neuron 23"), "{error}");
 }
 
 #[test]

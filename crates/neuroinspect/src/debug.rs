@@ -151,7 +151,6 @@ fn explained(
             .collect(),
         explanation,
         ranking,
-        neurons,
         edit: None,
         patch: None,
         edit_file: None,
@@ -160,6 +159,11 @@ fn explained(
         pictures: Vec::new(),
         pictures_reused: 0,
         context_effects: inputs.context_effects.to_vec(),
+        labels: (inputs.labels.iter())
+            .filter(|label| neurons.contains(&NeuronId(label.unit)))
+            .cloned()
+            .collect(),
+        neurons,
         interrupted: true,
         failures: inputs.failures.clone(),
         run: inputs.run.clone(),

@@ -24,6 +24,9 @@ pub enum Error {
     /// Counterfactual explanation.
     #[error(transparent)]
     Counterfactual(#[from] neuroinspect_counterfactual::Error),
+    /// Concepts and labels.
+    #[error(transparent)]
+    Concepts(#[from] neuroinspect_concepts::Error),
     /// CLIP-Illusion.
     #[error(transparent)]
     Illusion(#[from] neuroinspect_illusion::Error),
@@ -103,9 +106,10 @@ mod tests {
     #[test]
     fn being_stopped_is_seen_through_every_crates_error() {
         let stopped = || CoreError::cancelled("working");
-        let errors: [Error; 4] = [
+        let errors: [Error; 5] = [
             stopped().into(),
             neuroinspect_counterfactual::Error::from(stopped()).into(),
+            neuroinspect_concepts::Error::from(stopped()).into(),
             neuroinspect_illusion::Error::from(stopped()).into(),
             neuroinspect_editing::Error::from(stopped()).into(),
         ];

@@ -6,12 +6,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use derive_setters::Setters;
 use ndarray::{Array2, Array4};
 use neuroinspect_core::{
-    ActivationTable, Classifier, Error as CoreError, FeatureTable, Observer, Precision, Progress,
-    Provenance, read_back,
+    ActivationTable, Classifier, Error as CoreError, FeatureTable, ImageTextEncoder, InputSpec,
+    Observer, Precision, Progress, Provenance, read_back,
 };
 use neuroinspect_datasets::{ImageDataset, LoaderConfig, Skipped, batches};
 
-use crate::{Error, Result};
+use crate::{Error, ImageSource, Result};
 
 const STAGE: &str = "extracting features";
 
@@ -99,24 +99,61 @@ impl<'a> Extraction<'a> {
         read: &dyn Fn(&dyn Classifier, Tensor<4>) -> Result<Tensor<2>>,
         observer: &mut dyn Observer,
     ) -> Result<Extracted<ActivationTable>> {
-        let dataset = self.dataset;
         let device = self.classifier.device().without_autodiff();
         let mut copy = self.classifier.evaluation_copy(&device, self.precision)?;
         copy.fold()?;
-        let total = self.indices.map_or(dataset.samples().len(), <[usize]>::len);
+        let pass = Pass {
+            dataset: self.dataset,
+            indices: self.indices,
+            loader: &self.loader,
+            input: copy.input(),
+            precision: self.precision,
+            device: &device,
+            provenance,
+        };
+        pass.run(&|images| read(copy.as_ref(), images), observer)
+    }
+}
+
+/// A network's way through the images of a data set.
+struct Pass<'a> {
+    dataset: &'a dyn ImageDataset,
+    indices: Option<&'a [usize]>,
+    loader: &'a LoaderConfig,
+    /// How the network sees images.
+    input: &'a InputSpec,
+    precision: Precision,
+    device: &'a Device,
+    provenance: Provenance,
+}
+
+impl Pass<'_> {
+    /// `read` makes of normalised images `[N, 3, S, S]` what is kept: `[N, D]`.
+    fn run(
+        self,
+        read: &dyn Fn(Tensor<4>) -> Result<Tensor<2>>,
+        observer: &mut dyn Observer,
+    ) -> Result<Extracted<ActivationTable>> {
+        let Self {
+            dataset,
+            indices,
+            input,
+            provenance,
+            ..
+        } = self;
+        let total = indices.map_or(dataset.samples().len(), <[usize]>::len);
         let (mut values, mut width) = (Vec::new(), 0);
         let mut rows = Vec::with_capacity(total);
         let skipped = std::thread::scope(|scope| -> Result<Vec<Skipped>> {
-            let spec = copy.input();
-            let mut batches = batches(scope, dataset, self.indices, spec, &self.loader)?;
+            let mut batches = batches(scope, dataset, indices, input, self.loader)?;
             for batch in &mut batches {
                 let batch = batch?;
-                let images = copy.input().normalize(images_on(batch.images, &device));
-                let activations = read(copy.as_ref(), self.precision.cast(images))?;
+                let images = input.normalize(images_on(batch.images, self.device));
+                let activations = read(self.precision.cast(images))?;
                 let [found, columns] = activations.dims();
                 if found != batch.indices.len() || (width != 0 && columns != width) {
                     let layer = provenance.layer.as_deref().unwrap_or_default();
-                    let what = format!("activations of layer '{layer}' of {}", copy.name());
+                    let what = format!("activations of layer '{layer}' of {}", provenance.model);
                     let expected = [batch.indices.len(), width];
                     return Err(CoreError::shape(what, expected, [found, columns]).into());
                 }
@@ -146,6 +183,35 @@ impl<'a> Extraction<'a> {
             skipped,
         })
     }
+}
+
+/// Embeds images of a data set, in 32-bit floats: `[N, E]`, as the encoder gives them.
+///
+/// # Errors
+///
+/// When an image is corrupt and the loader was told to fail, no image is left, an embedding is not finite, the
+/// encoder fails, or the observer asks to stop.
+pub fn embed_images(
+    encoder: &dyn ImageTextEncoder,
+    images: ImageSource<'_>,
+    loader: &LoaderConfig,
+    observer: &mut dyn Observer,
+) -> Result<Extracted<ActivationTable>> {
+    let device = encoder.device().without_autodiff();
+    let mut copy = encoder.encoder_copy(&device, Precision::F32)?;
+    copy.fold()?;
+    let pass = Pass {
+        dataset: images.dataset,
+        indices: Some(images.indices),
+        loader,
+        input: copy.input(),
+        precision: Precision::F32,
+        device: &device,
+        provenance: Provenance::new(encoder.name(), encoder.input().clone())
+            .with_layer("image embedding")
+            .with_dataset(images.dataset.name()),
+    };
+    pass.run(&|images| Ok(copy.encode_images(images)), observer)
 }
 
 /// Computes the features of a data set's samples, once and for all.

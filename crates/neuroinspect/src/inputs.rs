@@ -3,6 +3,7 @@
 use std::{error::Error as StdError, fmt};
 
 use derive_setters::Setters;
+use neuroinspect_concepts::UnitLabel;
 use neuroinspect_core::{Classifier, FeatureTable, Seed};
 #[cfg(feature = "datasets")]
 use neuroinspect_datasets::ImageDataset;
@@ -39,6 +40,9 @@ pub struct DebugInputs<'a> {
     /// otherwise.
     #[setters(generate)]
     pub context_effects: &'a [ContextEffect],
+    /// Labels of neurons, of which those of the neurons shown go into the findings.
+    #[setters(generate)]
+    pub labels: &'a [UnitLabel],
     /// What failed before: the findings' failures begin with it.
     pub failures: Vec<StageFailure>,
     /// How the findings are made; the time of each stage is added.
@@ -75,6 +79,7 @@ impl<'a> DebugInputs<'a> {
             images: None,
             edit_file: None,
             context_effects: &[],
+            labels: &[],
             failures: Vec::new(),
             run,
         }

@@ -61,6 +61,7 @@
 //!
 //! - [`debug`] chains the three stages; `extract_features` makes the [`core::FeatureTable`] they
 //!   work from, `extract_activations` a table of any other layer; [`Findings`] are what comes out.
+//! - [`concepts`]: what mistakes lack, what sways a class and what neurons mean, in words.
 //! - [`leaderboard`] compares all methods of editing on the same samples.
 //! - [`RunFolder`] is a folder that a run holds alone, and takes up again what an earlier run left.
 //! - [`core`]: what every other module speaks of. [`models`], `datasets`: where classifiers and
@@ -83,6 +84,7 @@
 //! several; which one is used is chosen at run time, by the [`Device`](burn::tensor::Device) a model
 //! is loaded on. The default build pulls in neither wgpu nor libtorch.
 
+pub mod concepts;
 mod config;
 mod debug;
 #[cfg(feature = "demo")]
@@ -103,7 +105,7 @@ pub use config::{DebugConfig, NeuronChoice, check_recipe};
 pub use debug::{debug, debug_each};
 pub use error::{Error, Result};
 #[cfg(feature = "datasets")]
-pub use extract::{Extracted, Extraction, extract_activations, extract_features};
+pub use extract::{Extracted, Extraction, embed_images, extract_activations, extract_features};
 pub use guide::{ClassTexts, GuideSource};
 pub use inputs::DebugInputs;
 #[cfg(feature = "datasets")]

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod concepts;
 mod data;
 mod groups;
 mod training;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser};
 use neuroinspect::editing::{Asked, METHODS, Mend, RatioEdit};
 
+pub(crate) use concepts::{ConceptsCommand, LabelArgs, LackArgs, LearnArgs, TcavArgs};
 pub(crate) use data::{CheckArgs, DataCommand};
 pub(crate) use groups::{
     ClipArgs, Common, DataArgs, EditingArgs, FormatArgs, HeadArgs, IllusionArgs, LoadingArgs,
@@ -65,6 +67,16 @@ pub(crate) enum Command {
                             --data photos/val --neurons 17,240 --class heron"
     )]
     Visualize(VisualizeArgs),
+    /// Give neurons, or the channels of any layer, words, and find those that a word goes with
+    #[command(
+        after_help = "Example: neuroinspect label --model resnet50 --weights resnet50.pth \
+                            --data photos/val --clip ViT-B-32 --clip-weights clip.safetensors \
+                            --words 20k.txt --find water --find watermark"
+    )]
+    Label(LabelArgs),
+    /// Learn concepts from images, and find those that mistakes lack or that sway a class
+    #[command(subcommand)]
+    Concepts(ConceptsCommand),
     /// Edit the decision layer so that given neurons influence a class, or all classes, less, or by
     /// another method
     #[command(
@@ -157,6 +169,14 @@ pub(crate) struct DebugArgs {
     /// Recommend no other mend of the decision layer beside the edit, as `mend` would
     #[arg(long)]
     pub(crate) no_recommendation: bool,
+    /// Words, one a line, that neurons are labelled with in the report: see `label`
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "CLIP",
+        requires = "clip_weights"
+    )]
+    pub(crate) words: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     #[command(flatten)]

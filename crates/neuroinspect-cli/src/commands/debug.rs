@@ -4,7 +4,7 @@ use std::{ffi::OsStr, path::Path};
 
 use anyhow::Result;
 use neuroinspect::{
-    DebugConfig, DebugInputs, Findings, RunFolder,
+    DebugConfig, DebugInputs, Findings, ImageSource, RunFolder,
     core::class_by_name_or_index,
     datasets::ImageDataset,
     editing::percent,
@@ -21,6 +21,7 @@ use crate::{
     options::{self, Options},
     output::{accuracies, print, warn_of_reused},
     record,
+    words::{self, Labelling},
 };
 
 /// Fewer mistakes than this are too few to find what they have in common.
@@ -45,14 +46,35 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     let texts = guide.as_ref().map(|guide| guide.texts(table.class_names()));
     let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device);
     let pictures = setup.folder.pictures("debug", origin);
+    let labels = match (&args.words, &guide) {
+        (Some(file), Some(guide)) => {
+            let config = options.labels(None)?;
+            let request = Labelling {
+                words: words::read(file, &[])?,
+                queries: &[],
+                activations: table.activations(),
+                images: ImageSource {
+                    dataset: &*inputs.dataset,
+                    indices: &features.data.indices,
+                },
+                config: &config,
+            };
+            words::label(setup, guide, &request, &mut console)?.units
+        }
+        _ => Vec::new(),
+    };
     let mut run = inputs.run(&features)?;
     record::add(&mut run, "debug", &config)?;
+    if args.words.is_some() {
+        record::add(&mut run, "labels", &options.labels(None)?)?;
+    }
     if let Some(guide) = &guide {
         record::add(&mut run, "prompts", &guide.prompts)?;
     }
     let mut debug_inputs = DebugInputs::new(setup.loaded.model.as_ref(), table)
         .with_images(&*inputs.dataset, &features.data.indices)
         .with_pictures(&pictures)
+        .with_labels(&labels)
         .with_edit_file(EditFile {
             path: RunFolder::EDIT_FILE.into(),
             how_to_apply: how_to_apply(&setup.folder, &args.model, &setup.loaded),

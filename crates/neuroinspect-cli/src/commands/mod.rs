@@ -9,6 +9,7 @@ use crate::{
 };
 
 mod apply;
+mod concepts;
 mod corrupt;
 mod data;
 mod debug;
@@ -17,6 +18,7 @@ mod devices;
 mod edit;
 mod evaluate;
 mod explain;
+mod label;
 mod leaderboard;
 mod mend;
 mod methods;
@@ -33,6 +35,8 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
         Command::Evaluate(args) => evaluate::run(common, &options, args),
         Command::Explain(args) => explain::run(common, &options, args),
         Command::Visualize(args) => visualize::run(common, &options, args),
+        Command::Label(args) => label::run(common, &options, args),
+        Command::Concepts(command) => concepts::run(common, &options, command),
         Command::Edit(args) => edit::run(common, &options, args),
         Command::Mend(args) => mend::run(common, &options, args),
         Command::Apply(args) => apply::run(common, &options, args),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use assert_cmd::Command;
+use image::RgbImage;
 use neuroinspect::{
     burn::tensor::Device,
     core::{Classifier, DecisionLayer},
@@ -57,6 +58,10 @@ impl Fixture {
 
     pub(crate) fn image(&self, name: &str, class: usize, index: usize) {
         self.0.image(name, &gradient(class, index, SIDE));
+    }
+
+    pub(crate) fn picture(&self, name: &str, picture: &RgbImage) {
+        self.0.image(name, picture);
     }
 
     /// A command on this model and these images; `--out` is `out`.

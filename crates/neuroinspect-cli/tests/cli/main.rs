@@ -8,6 +8,7 @@
 )]
 
 mod commands;
+mod concepts;
 mod config;
 mod data;
 mod determinism;

@@ -7,6 +7,7 @@ use neuroinspect_editing::percent;
 use neuroinspect_illusion::{Objective, Pair};
 
 use super::{
+    labels::labels,
     neurons::Blame,
     parts::{bar, pixels, thumbnail, value},
 };
@@ -149,6 +150,7 @@ fn facts(findings: &Findings, images: &NeuronImages) -> Markup {
                     }
                 }
             }
+            (labels(findings, images.pair.neuron))
             @if let Some(picture) = findings.picture(images.pair) {
                 (scores(picture))
             }

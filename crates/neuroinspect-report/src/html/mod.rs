@@ -3,6 +3,7 @@
 mod card;
 mod frontier;
 mod headline;
+mod labels;
 mod neurons;
 mod outcome;
 mod parts;

@@ -105,6 +105,7 @@ pub(crate) fn full() -> Sample {
         ],
         pictures_reused: 0,
         context_effects: (0..128).map(context_effect).collect(),
+        labels: vec![],
         interrupted: false,
         failures: vec![],
         run: run(),
