@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use assert_cmd::Command;
+use ndarray::Array2;
 use neuroinspect::{
     concepts::ConceptBank,
+    core::{ActivationTable, ClassId, DecisionLayer, FeatureTable, Provenance},
     datasets::{
         ImageDataset,
         scenes::{Context, Scenes, ScenesConfig},
@@ -198,6 +200,84 @@ fn neurons_are_labelled_and_found_by_word() {
     assert_eq!(labels.as_array().unwrap().len(), 2);
     let html = String::from_utf8(fixture.read("out/report.html")).unwrap();
     assert!(html.contains("<dt>label<b>"));
+}
+
+/// 20 samples of each class, of two neurons each: `means` and a jitter.
+fn table(names: [&str; 2], means: [[f32; 2]; 2]) -> FeatureTable {
+    let row = |sample: usize| {
+        let jitter = (sample % 7) as f32 / 50.0;
+        let [first, second] = means[sample % 2];
+        [first + jitter, second - jitter]
+    };
+    let values: Vec<f32> = (0..40).flat_map(row).collect();
+    let values = Array2::from_shape_vec((40, 2), values).unwrap();
+    let activations = ActivationTable::new(values, Provenance::new("toy", None)).unwrap();
+    let labels = (0..40).map(|sample| ClassId(sample % 2)).collect();
+    FeatureTable::new(activations, labels, names.map(String::from).to_vec()).unwrap()
+}
+
+/// Neuron 0 sees feathers, neuron 1 water, and the layer says "waterbird" for water alone.
+#[test]
+fn concepts_are_learned_and_used_on_tables() {
+    let fixture = Fixture::new();
+    let save = |name: &str, table: FeatureTable| table.save(fixture.path(name)).unwrap();
+    save(
+        "birds",
+        table(["waterbird", "cow"], [[1.0, 0.2], [0.0, 0.2]]),
+    );
+    save(
+        "concepts",
+        table(["water", "feathers"], [[0.1, 1.0], [1.0, 0.1]]),
+    );
+    let weight = Array2::from_shape_vec((2, 2), vec![0.0, 2.0, 0.0, 0.0]).unwrap();
+    let layer = DecisionLayer::new(weight, vec![-1.5, 0.0].into()).unwrap();
+    layer.save(fixture.path("layer")).unwrap();
+    let command = |name: &str, of: &str| {
+        let mut command = Command::cargo_bin("neuroinspect").unwrap();
+        command
+            .args(["concepts", name, "--out"])
+            .arg(fixture.path("out"));
+        command.arg("--table").arg(fixture.path(of));
+        command
+    };
+    let mut learn = command("learn", "concepts");
+    let text = printed(learn.args(["--samples", "15", "--regularization", "1"]));
+    assert!(text.contains("feathers      100.0%     100.0%"), "{text}");
+    let learned = fixture.json("out/concepts.json");
+    assert_eq!(learned["concepts"][0]["negatives"], 20);
+    assert_eq!(
+        learned["run"]["configs"]["concept_learning"]["regularization"],
+        1.0
+    );
+
+    let birds = |name: &str| {
+        let mut command = command(name, "birds");
+        command.arg("--layer-file").arg(fixture.path("layer"));
+        command.args(["--class", "waterbird"]);
+        command
+    };
+    let mut explain = birds("explain");
+    printed(explain.args(["--top", "1", "--bank"]).arg(bank(&fixture)));
+    let first = &fixture.json("out/concept-explanation.json")["ranking"]["concepts"][0];
+    assert_eq!(
+        (&first["name"], &first["prec_at_k"]),
+        (&"water".into(), &1.0.into())
+    );
+
+    let mut tcav = birds("tcav");
+    printed(tcav.arg("--concepts").arg(fixture.path("concepts")));
+    let found = fixture.json("out/tcav.json");
+    assert_eq!(
+        (&found["concepts"][0]["name"], &found["samples"]),
+        (&"water".into(), &20.into())
+    );
+    assert_eq!(found["concepts"][0]["score"], 1.0);
+
+    let mut learn = command("learn", "concepts");
+    fails(
+        learn.arg("--layer-file").arg(fixture.path("layer")),
+        &["without a decision layer"],
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use neuroinspect_core::{
     InputSpec, Provenance,
     io::{NamedTensor, write_safetensors},
 };
-use neuroinspect_testing::files::Folder;
+use neuroinspect_testing::{files::Folder, real_data};
 
 use crate::concept;
 
@@ -85,6 +85,22 @@ fn a_bank_made_elsewhere_is_read() {
     assert_eq!(error, "no concept is named 'watr'; did you mean 'water'?");
     let error = bank.index_of("rock").unwrap_err().to_string();
     assert_eq!(error, "no concept is named 'rock'; there are: water, fur");
+}
+
+/// 170 concepts of Broden's for a ResNet-18, two of which no image was on the positive side of.
+#[test]
+#[ignore = "needs the published bank"]
+fn the_published_bank_is_read() {
+    let path = real_data::path("cce-resnet18-bank.safetensors");
+    let bank = ConceptBank::load(path).unwrap();
+    assert_eq!((bank.concepts().len(), bank.neurons()), (170, 512));
+    for name in ["chair", "book", "sand", "water", "keyboard"] {
+        bank.index_of(name).unwrap();
+    }
+    let one_sided = bank.concepts().iter().filter(|it| it.margins.max < 0.0);
+    let one_sided: Vec<_> = one_sided.collect();
+    assert_eq!(one_sided.len(), 2);
+    assert!(one_sided.iter().all(|it| it.margins.pos_mean.is_none()));
 }
 
 #[test]
