@@ -177,16 +177,33 @@ impl<'a> Setup<'a> {
         Ok(extracted.table)
     }
 
-    /// Folders in another order than the model's classes make nearly every image a mistake.
+    /// Folders in another order than the model's classes make nearly every image of some a mistake.
     fn warn_of_order(&self, table: &FeatureTable) -> Result<()> {
         let layer = self.loaded.model.decision_layer()?;
-        let accuracy = table.predicted_by(&layer)?.metrics()?.accuracy;
+        let predicted = table.predicted_by(&layer)?;
+        let accuracy = predicted.metrics()?.accuracy;
         let chance = 1.0 / table.classes() as f64;
-        if table.len() >= 10 * table.classes() && accuracy < chance {
+        if table.len() < 10 * table.classes() {
+            return Ok(());
+        }
+        let question = "are the folders, by name, in the order of the model's classes? --classes FILE \
+                        gives it";
+        if accuracy < chance {
+            let accuracy = percent(accuracy);
             warn(format_args!(
-                "warning: an accuracy of {} is less than chance: are the folders, by name, in the \
-                 order of the model's classes? --classes FILE gives it",
-                percent(accuracy),
+                "warning: an accuracy of {accuracy} is less than chance: {question}"
+            ));
+            return Ok(());
+        }
+        let names = table.class_names();
+        for circle in predicted.exchanged_classes() {
+            let following = circle.iter().cycle().skip(1);
+            let pairs = circle.iter().zip(following);
+            let taken = pairs
+                .map(|(class, next)| format!("of '{}' for '{}'", names[class.0], names[next.0]));
+            warn(format_args!(
+                "warning: most images are taken, {}: {question}",
+                taken.collect::<Vec<_>>().join(", "),
             ));
         }
         Ok(())

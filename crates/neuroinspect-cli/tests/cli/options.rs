@@ -3,9 +3,10 @@
 use std::fs;
 
 use assert_cmd::Command;
+use ndarray::{Axis, stack};
 use neuroinspect::{
     burn::tensor::Device,
-    core::{DecisionLayer, FeatureTable, Precision},
+    core::{ClassId, DecisionLayer, FeatureTable, Precision},
     models::{LoadConfig, load_classifier},
 };
 use neuroinspect_testing::largest_difference;
@@ -462,6 +463,43 @@ fn folders_in_another_order_than_the_classes_are_suspected() {
     }
     // aardvark, dog, owl: all of them "cat" to the model, fewer than a third of them the first.
     assert!(warning(&fixture));
+}
+
+#[test]
+fn two_folders_in_each_other_s_place_are_suspected() {
+    let fixture = Fixture::new();
+    for (class, name) in CLASSES.iter().enumerate() {
+        for index in 8..12 {
+            fixture.image(&format!("images/{name}/{index}.png"), class, index);
+        }
+    }
+    fixture.command("evaluate").assert().success();
+    // A layer that knows the classes: that of the nearest mean.
+    let table = FeatureTable::load(fixture.path("out/features.safetensors")).unwrap();
+    let means = (0..CLASSES.len()).map(|class| table.class_mean(ClassId(class)).unwrap());
+    let means: Vec<_> = means.collect();
+    let views: Vec<_> = means.iter().map(|mean| mean.view()).collect();
+    let bias = means.iter().map(|mean| -mean.dot(mean) / 2.0).collect();
+    let layer = DecisionLayer::new(stack(Axis(0), &views).unwrap(), bias).unwrap();
+    let path = fixture.path("model.safetensors");
+    let config = LoadConfig::default();
+    let loaded = load_classifier("cifar_resnet20", &path, &config, &Device::flex());
+    let mut model = loaded.unwrap().model;
+    model.set_decision_layer(&layer).unwrap();
+    model.save(&path).unwrap();
+
+    let warnings = || {
+        let output = fixture.command("evaluate").output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(!warnings().contains("most images"), "{}", warnings());
+    let [dog, owl, other] = ["images/dog", "images/owl", "other"].map(|name| fixture.path(name));
+    fs::rename(&dog, &other).unwrap();
+    fs::rename(&owl, &dog).unwrap();
+    fs::rename(&other, &owl).unwrap();
+    let warnings = warnings();
+    let expected = "most images are taken, of 'dog' for 'owl', of 'owl' for 'dog': are the folders";
+    assert!(warnings.contains(expected), "{warnings}");
 }
 
 /// Networks compute in the number format asked for, and features in one are not taken for another.

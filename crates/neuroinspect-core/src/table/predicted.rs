@@ -1,5 +1,7 @@
 //! A table with what a decision layer says of it.
 
+use std::collections::BTreeMap;
+
 use super::FeatureTable;
 use crate::{ClassId, DecisionLayer, Metrics, Result};
 
@@ -65,5 +67,36 @@ impl<'a> Predicted<'a> {
             self.table.classes(),
             groups.as_ref(),
         )
+    }
+
+    /// Circles of two or more classes, each of which the layer takes, in most of its samples, for the
+    /// next, and the last for the first: labels that count classes in another order than the layer.
+    pub fn exchanged_classes(&self) -> Vec<Vec<ClassId>> {
+        let mut samples = BTreeMap::<_, usize>::new();
+        let mut taken_for = BTreeMap::<_, usize>::new();
+        for (&label, &prediction) in self.table.labels.iter().zip(&self.predictions) {
+            *samples.entry(label).or_default() += 1;
+            *taken_for.entry((label, prediction)).or_default() += 1;
+        }
+        let mut next: BTreeMap<_, _> = taken_for
+            .into_iter()
+            .filter(|((label, prediction), count)| {
+                label != prediction && 2 * count > samples[label]
+            })
+            .map(|(pair, _)| pair)
+            .collect();
+        let mut circles = Vec::new();
+        while let Some((first, second)) = next.pop_first() {
+            let mut way = vec![first, second];
+            // A way that ends, or meets itself elsewhere than where it began, is no circle of its first.
+            while let Some(following) = way.last().and_then(|last| next.remove(last)) {
+                way.push(following);
+            }
+            let last = way.pop();
+            if let Some(start) = way.iter().position(|&class| Some(class) == last) {
+                circles.push(way.split_off(start));
+            }
+        }
+        circles
     }
 }

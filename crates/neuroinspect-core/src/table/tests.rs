@@ -1,7 +1,7 @@
 mod elsewhere;
 mod files;
 
-use ndarray::{Array2, array};
+use ndarray::{Array1, Array2, array};
 
 use super::*;
 use crate::{InputSpec, NeuronId, Precision, Seed};
@@ -42,6 +42,32 @@ fn grouped() -> FeatureTable {
     let split = Split::new(parts, vec![0, 0, 1, 1]).unwrap();
     let table = table().with_groups(groups).unwrap();
     table.with_split(split).unwrap()
+}
+
+#[test]
+fn classes_in_another_order_are_circles() {
+    let names = ["a", "b", "c", "d", "e"];
+    let layer = DecisionLayer::new(Array2::eye(5), Array1::zeros(5)).unwrap();
+    let circles = |pairs: &[(usize, usize)]| -> Vec<Vec<usize>> {
+        let features = Array2::from_shape_fn((pairs.len(), 5), |(sample, class)| {
+            f32::from(u8::from(pairs[sample].1 == class))
+        });
+        let labels: Vec<_> = pairs.iter().map(|&(label, _)| label).collect();
+        let table = of(features, &labels, &names, origin()).unwrap();
+        let circles = table.predicted_by(&layer).unwrap().exchanged_classes();
+        let indices = |circle: Vec<ClassId>| circle.into_iter().map(|class| class.0).collect();
+        circles.into_iter().map(indices).collect()
+    };
+    assert_eq!(circles(&[(0, 0), (1, 1), (2, 2)]), [[0; 0]; 0]);
+    assert_eq!(circles(&[(0, 1), (1, 0), (2, 2)]), [[0, 1]]);
+    // Three in a circle, and one that is taken for one of them.
+    assert_eq!(circles(&[(4, 2), (1, 2), (0, 1), (2, 0)]), [[0, 1, 2]]);
+    assert_eq!(circles(&[(0, 3), (3, 4), (4, 3)]), [[3, 4]]);
+    assert_eq!(circles(&[(0, 1), (1, 0), (2, 3), (3, 2)]), [[0, 1], [2, 3]]);
+    // All of one class are taken for the other, but not the other way round.
+    assert_eq!(circles(&[(0, 1), (1, 1)]), [[0; 0]; 0]);
+    // Half of a class is not most of it.
+    assert_eq!(circles(&[(0, 1), (0, 0), (1, 0)]), [[0; 0]; 0]);
 }
 
 #[test]
