@@ -409,15 +409,18 @@ fn output_of<'a>(graph: &'a GraphProto, name: &str) -> Result<&'a str, String> {
     let node = nodes.find(|node| node.called() == name);
     let output = node.and_then(|node| node.output.first());
     if let (Some(node), Some(output)) = (node, output)
-        && node.operator() == "MatMul"
+        && matches!(node.operator(), "MatMul" | "Gemm")
+        && node.input.get(2).is_none_or(String::is_empty)
     {
-        let mut weights = graph.initializer.iter();
-        let mut is_weight = |name: &String| weights.any(|it| it.name.as_ref() == Some(name));
+        let is_weight = |name: &String| {
+            let mut weights = graph.initializer.iter();
+            weights.any(|it| it.name.as_ref() == Some(name))
+        };
         let mut adds = graph
             .node
             .iter()
             .filter(|it| it.operator() == "Add" && it.input.contains(output));
-        if let Some(sum) = adds.find(|it| it.input.iter().any(&mut is_weight)) {
+        if let Some(sum) = adds.find(|it| it.input.iter().any(is_weight)) {
             return Err(format!(
                 "the bias of '{name}' is added by '{}': name that node",
                 sum.called()

@@ -644,3 +644,25 @@ fn a_decision_layer_that_is_named_is_the_one() {
         assert_eq!([layer.classes(), layer.neurons()], expected);
     }
 }
+
+/// By the product's name the layer would be without its bias.
+#[test]
+fn a_layer_whose_bias_is_a_node_of_its_own_is_not_named_by_its_product() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.onnx");
+    let read =
+        |name: &str| OnnxModel::read(&path, &OnnxConfig::default().with_decision_layer(name));
+    let gemm = node("Gemm", &["features", "w"], "p").with(number("transB", 1));
+    for product in [node("MatMul", &["features", "m"], "p"), gemm] {
+        for inputs in [["p", "b"], ["b", "p"]] {
+            let mut nodes = vec![node("Relu", &["images"], "x")];
+            nodes.extend(head().into_iter().take(2));
+            nodes.extend([product.clone(), node("Add", &inputs, "logits")]);
+            let file = model(nodes, vec![tensor("m", &[3, 2], &[1.0; 6])]);
+            std::fs::write(&path, file.encode_to_vec()).unwrap();
+            let error = read("the_p").unwrap_err().to_string();
+            assert!(error.contains("'the_logits': name that node"), "{error}");
+            assert!(read("the_logits").is_ok());
+        }
+    }
+}
