@@ -91,20 +91,22 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LeaderboardArgs) ->
 /// A setting of files that are its repetitions in turn.
 fn of_tables(names: &str, seeds: &[Seed]) -> Result<(String, Vec<Repetition>)> {
     let files: Vec<PathBuf> = names.split(',').map(PathBuf::from).collect();
-    // The same samples twice would make intervals too narrow.
-    if files.len() > 1 && seeds.len() > files.len() {
-        bail!(
-            "'{names}' are {0} repetitions, fewer than the {1} of --seeds: give --seeds {0}",
-            files.len(),
-            seeds.len()
-        );
-    }
-    let mut tables = Vec::new();
+    let mut tables: Vec<(Arc<FeatureTable>, DecisionLayer)> = Vec::new();
     for path in &files {
         let (table, layer) = (FeatureTable::load(path)?, DecisionLayer::load(path)?);
         let in_file = || format!("'{}'", path.display());
         table.check_layer(&layer).with_context(in_file)?;
         tables.push((Arc::new(table), layer));
+    }
+    // A single table that is not split is halved anew by each seed. Of others, the same samples twice
+    // would make intervals too narrow, and a file that no seed is left for would not be looked at.
+    let is_halved = files.len() == 1 && tables.iter().all(|(table, _)| table.split().is_none());
+    if !is_halved && seeds.len() != files.len() {
+        bail!(
+            "'{names}': {0} repetitions, and {1} seeds: give --seeds {0}",
+            files.len(),
+            seeds.len()
+        );
     }
     let repetition = |(&seed, (table, layer)): (&Seed, &(_, DecisionLayer))| -> Result<_> {
         Ok(Repetition {

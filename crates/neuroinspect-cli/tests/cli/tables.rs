@@ -342,6 +342,16 @@ fn methods_are_compared_over_seeds() {
     let dfr = &board["rows"][1];
     assert_eq!(dfr["labels"], "groups_of_validation");
 
+    for (files, seeds, expected) in [
+        (files.join(","), "3", "give --seeds 2"),
+        (files.join(","), "1", "give --seeds 2"),
+        (files[0].clone(), "2", "give --seeds 1"),
+    ] {
+        let mut compare = fixture.bare("leaderboard");
+        compare.args(["--table", &files, "--seeds", seeds]);
+        fails(&mut compare, &["birds-1", expected]);
+    }
+
     write(&fixture, "bare", &PARTS, false);
     let mut compare = fixture.bare("leaderboard");
     compare.arg("--table").arg(fixture.path("bare"));
