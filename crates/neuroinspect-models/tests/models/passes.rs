@@ -9,7 +9,7 @@ use neuroinspect_models::{
     Checkpoint, Error, PretrainedClassifier, Strictness,
     graph::{
         Attention, BatchNorm, Conv2d, Graph, GraphBuilder, LayerNorm, Network, Node, Op, Value,
-        passes::{fold_batch_norm, only_tokens_read, without_unused},
+        passes::{fold_batch_norm, only_tokens_read},
     },
 };
 
@@ -190,37 +190,6 @@ fn of_a_causal_block_only_the_token_read_is_computed() {
         &read(&network, inputs(), &["fc"]),
         1e-5,
     );
-}
-
-#[test]
-fn what_no_value_needs_goes_with_its_weights() {
-    let model = made_up("resnet18");
-    let taps = ["layer3", "layer1.0.act1"];
-    let part = without_unused(&fold_batch_norm(model.network()).unwrap(), &taps).unwrap();
-    let inputs = || vec![("images", Value::from(images(32, &Device::flex())))];
-    close(
-        &read(&part, inputs(), &taps),
-        &read(model.network(), inputs(), &taps),
-        2e-5,
-    );
-    let names: Vec<_> = part
-        .graph()
-        .parameters()
-        .iter()
-        .map(|it| &it.name)
-        .collect();
-    assert!(
-        names
-            .iter()
-            .all(|name| name.ends_with(".weight") || name.ends_with(".bias"))
-    );
-    assert!(
-        !names
-            .iter()
-            .any(|name| name.starts_with("layer4") || name.starts_with("fc"))
-    );
-    assert!(part.num_params() * 2 < model.num_params());
-    assert!(part.graph().find("layer4").is_err());
 }
 
 #[test]

@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 
 mod fold;
 mod tokens;
-mod unused;
 
 use super::{Node, ParameterSpec};
 
@@ -29,4 +28,3 @@ fn read_by<'a>(
 
 pub use fold::fold_batch_norm;
 pub use tokens::only_tokens_read;
-pub use unused::without_unused;
