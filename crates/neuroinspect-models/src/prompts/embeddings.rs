@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use derive_setters::Setters;
-use neuroinspect_core::{ClassId, Error as CoreError, ImageTextEncoder, Precision};
+use neuroinspect_core::{ClassId, Error as CoreError, ImageTextEncoder, Precision, check_option};
 use serde::{Deserialize, Serialize};
 
 use super::PromptTemplates;
@@ -15,27 +15,11 @@ use crate::Result;
 pub struct ClassEmbeddingConfig {
     /// Most prompts embedded at once; at least 1. Default 256.
     pub batch_size: usize,
-    /// Whether the means are brought to unit length. Default [`MeanNorm::Kept`].
-    pub mean_norm: MeanNorm,
-}
-
-/// The length of the mean of a class's prompt embeddings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MeanNorm {
-    /// As it comes, below 1: the less a class's prompts agree, the shorter. NeuroInspect's.
-    #[default]
-    Kept,
-    /// Scaled to 1, as in CLIP's zero-shot classification.
-    Unit,
 }
 
 impl Default for ClassEmbeddingConfig {
     fn default() -> Self {
-        Self {
-            batch_size: 256,
-            mean_norm: MeanNorm::Kept,
-        }
+        Self { batch_size: 256 }
     }
 }
 
@@ -46,23 +30,17 @@ impl ClassEmbeddingConfig {
     ///
     /// When `batch_size` is 0.
     pub fn validate(&self) -> Result<()> {
-        if self.batch_size == 0 {
-            return Err(CoreError::InvalidOption {
-                option: "batch_size",
-                value: "0".into(),
-                expected: "at least 1",
-            }
-            .into());
-        }
-        Ok(())
+        let size = self.batch_size;
+        Ok(check_option("batch_size", size, size > 0, "at least 1")?)
     }
 }
 
 /// Mean over the templates of the unit-normalised embeddings of each class (method of arXiv
-/// 2310.07184, section 3; the equation stands at [the module](super)).
+/// 2310.07184, section 3; the equation stands at [the module](super)). The less a class's prompts
+/// agree, the shorter its mean, which is not scaled; [`zero_shot`] scales it.
 ///
-/// The result is in `f32`, whatever the encoder computes in; it is on the encoder's device and has no gradient to the encoder's weights where the
-/// encoder is on a plain device.
+/// The result is in `f32`, whatever the encoder computes in; it is on the encoder's device and has no
+/// gradient to the encoder's weights where the encoder is on a plain device.
 ///
 /// # Shapes
 ///
@@ -87,11 +65,7 @@ pub fn class_embeddings(
         .chunks(classes_at_once)
         .map(|classes| mean_embeddings(encoder, templates, classes, config.batch_size))
         .collect::<Result<Vec<_>>>()?;
-    let means = Tensor::cat(means, 0);
-    Ok(match config.mean_norm {
-        MeanNorm::Kept => means,
-        MeanNorm::Unit => unit(means),
-    })
+    Ok(Tensor::cat(means, 0))
 }
 
 fn mean_embeddings(

@@ -12,5 +12,5 @@
 mod embeddings;
 mod templates;
 
-pub use embeddings::{ClassEmbeddingConfig, MeanNorm, class_embeddings, zero_shot};
+pub use embeddings::{ClassEmbeddingConfig, class_embeddings, zero_shot};
 pub use templates::{PromptTemplates, class_text};
