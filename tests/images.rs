@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod made_up;
+
 use std::{
     ops::ControlFlow,
     sync::atomic::{AtomicUsize, Ordering},
@@ -19,12 +21,10 @@ use neuroinspect::{
     core::{ClassId, Classifier, FeatureTable, Precision, Progress, Seed, Silent, is_cancellation},
     datasets::{Error as DatasetError, ImageDataset, LoaderConfig, Result, Sample, fingerprint_of},
     debug, extract_activations, extract_features,
-    models::{
-        Checkpoint, CifarResNetConfig, GraphClassifier, PretrainedClassifier, Strictness,
-        checkpoint::parameter_shapes,
-    },
+    models::{CifarResNetConfig, GraphClassifier},
 };
-use neuroinspect_testing::{files::safetensors_of, fill::made_up_weights};
+
+use made_up::made_up;
 
 /// Forty flat colours of two classes, of which one can be lost.
 struct Shades {
@@ -82,11 +82,7 @@ impl ImageDataset for Shades {
 }
 
 fn model() -> GraphClassifier {
-    let mut model = CifarResNetConfig::new(8, 2).init(&Device::flex()).unwrap();
-    let weights = safetensors_of(&made_up_weights(parameter_shapes(&model)));
-    let weights = Checkpoint::from_bytes("made-up weights", weights).unwrap();
-    model.load(&weights, Strictness::Strict).unwrap();
-    model
+    made_up(CifarResNetConfig::new(8, 2).init(&Device::flex()).unwrap())
 }
 
 /// The class that has more mistakes.

@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod made_up;
+
 use std::{
     cell::Cell,
     ops::ControlFlow,
@@ -26,23 +28,13 @@ use neuroinspect::{
     debug, debug_each,
     editing::{Control, EditConfig, EditData, Target, TrainingConfig},
     illusion::{Augmentation, Execution, Networks, Objective, Pair, Recipe, Request, visualize},
-    models::{
-        Checkpoint, CifarResNetConfig, GraphClassifier, PretrainedClassifier, Strictness,
-        checkpoint::parameter_shapes, init_classifier, prompts::PromptTemplates,
-    },
+    models::{CifarResNetConfig, GraphClassifier, init_classifier, prompts::PromptTemplates},
 };
-use neuroinspect_testing::{files::safetensors_of, fill::made_up_weights};
 use rand::RngExt;
 
-const EPOCHS: usize = 3;
+use made_up::made_up;
 
-/// The same weights in every call, whatever other tests draw.
-fn made_up(mut model: GraphClassifier) -> GraphClassifier {
-    let weights = safetensors_of(&made_up_weights(parameter_shapes(&model)));
-    let weights = Checkpoint::from_bytes("made-up weights", weights).unwrap();
-    model.load(&weights, Strictness::Strict).unwrap();
-    model
-}
+const EPOCHS: usize = 3;
 
 /// A model of three classes that says class 0 whatever it sees.
 fn model() -> GraphClassifier {

@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod made_up;
+
 use std::{fs, ops::ControlFlow, path::Path};
 
 use neuroinspect::{
@@ -20,16 +22,14 @@ use neuroinspect::{
         scenes::{Object, Planted, Scenes, ScenesConfig},
     },
     editing::Keep,
-    models::{
-        Checkpoint, CifarResNetConfig, GraphClassifier, PretrainedClassifier, Strictness,
-        checkpoint::parameter_shapes,
-    },
+    models::{Checkpoint, CifarResNetConfig, GraphClassifier, PretrainedClassifier},
     training::{
         Augmentation, Epoch, Optimizer, RateSchedule, TrainConfig, Trained, TrainedPart, Training,
     },
 };
-use neuroinspect_testing::{files::safetensors_of, fill::made_up_weights};
 use tempfile::TempDir;
+
+use made_up::made_up;
 
 /// Two objects, on any background.
 fn scenes(config: ScenesConfig, samples: usize) -> Scenes {
@@ -46,11 +46,7 @@ fn scenes(config: ScenesConfig, samples: usize) -> Scenes {
 
 /// A small network, always with the same weights.
 fn model() -> GraphClassifier {
-    let mut model = CifarResNetConfig::new(8, 2).init(&Device::flex()).unwrap();
-    let start = safetensors_of(&made_up_weights(parameter_shapes(&model)));
-    let start = Checkpoint::from_bytes("start", start).unwrap();
-    model.load(&start, Strictness::Strict).unwrap();
-    model
+    made_up(CifarResNetConfig::new(8, 2).init(&Device::flex()).unwrap())
 }
 
 fn indices(dataset: &dyn ImageDataset) -> Vec<usize> {
