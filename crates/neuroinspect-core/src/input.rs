@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Result, check_option};
 
 /// How a model's input is made out of an image: resize, crop, scale to `[0, 1]`, normalise.
 ///
@@ -103,31 +103,24 @@ impl InputSpec {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] for a size that is zero or above [`MAX_SIZE`](Self::MAX_SIZE), a
-    /// shorter side that is zero or above [`MAX_SIDE`](Self::MAX_SIDE), a mean that is not finite, a
-    /// standard deviation that is not finite or not above zero.
+    /// [`InvalidOption`](crate::Error::InvalidOption) for a size that is zero or above
+    /// [`MAX_SIZE`](Self::MAX_SIZE), a shorter side that is zero or above
+    /// [`MAX_SIDE`](Self::MAX_SIDE), a mean that is not finite, a standard deviation that is not
+    /// finite or not above zero.
     pub fn validate(&self) -> Result<()> {
         let in_size = (1..=Self::MAX_SIZE).contains(&self.size);
-        check_side("input size", self.size, in_size, "1 to 4096 pixels")?;
+        check_option("input size", self.size, in_size, "1 to 4096 pixels")?;
         if let ResizeRule::ShorterSide { to } = self.resize {
             let in_side = (1..=Self::MAX_SIDE).contains(&to);
-            check_side("shorter side", to, in_side, "1 to 65535 pixels")?;
+            check_option("shorter side", to, in_side, "1 to 65535 pixels")?;
         }
-        let refuse = |option, values: [f32; 3], expected| {
-            let value = format!("{values:?}");
-            Err(Error::InvalidOption {
-                option,
-                value,
-                expected,
-            })
-        };
-        if self.mean.iter().any(|value| !value.is_finite()) {
-            return refuse("mean", self.mean, "three finite numbers");
-        }
-        if self.std.iter().any(|&it| !it.is_finite() || it <= 0.0) {
-            return refuse("std", self.std, "three finite numbers above 0");
-        }
-        Ok(())
+        let (mean, std) = (self.mean, self.std);
+        let finite = mean.iter().all(|value| value.is_finite());
+        let expected = "three finite numbers";
+        check_option("mean", format!("{mean:?}"), finite, expected)?;
+        let positive = std.iter().all(|&it| it.is_finite() && it > 0.0);
+        let expected = "three finite numbers above 0";
+        check_option("std", format!("{std:?}"), positive, expected)
     }
 
     /// Normalises images for the model: `(x - mean) / std`, per channel.
@@ -142,22 +135,6 @@ impl InputSpec {
         let std = per_channel(self.std, &device).cast(dtype);
         (images - mean) / std
     }
-}
-
-fn check_side(
-    option: &'static str,
-    side: usize,
-    allowed: bool,
-    expected: &'static str,
-) -> Result<()> {
-    if allowed {
-        return Ok(());
-    }
-    Err(Error::InvalidOption {
-        option,
-        value: side.to_string(),
-        expected,
-    })
 }
 
 fn per_channel(values: [f32; 3], device: &Device) -> Tensor<4> {

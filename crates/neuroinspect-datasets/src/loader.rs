@@ -14,7 +14,7 @@ use std::{
 
 use derive_setters::Setters;
 use ndarray::{Array3, Array4, Axis};
-use neuroinspect_core::{InputSpec, with_causes};
+use neuroinspect_core::{InputSpec, check_option, with_causes};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, ImageDataset, Result, preprocess};
@@ -71,14 +71,7 @@ impl LoaderConfig {
     /// When `batch_size` or `workers` is zero.
     pub fn validate(&self) -> Result<()> {
         for (option, value) in [("batch_size", self.batch_size), ("workers", self.workers)] {
-            if value == 0 {
-                return Err(neuroinspect_core::Error::InvalidOption {
-                    option,
-                    value: value.to_string(),
-                    expected: "at least 1",
-                }
-                .into());
-            }
+            check_option(option, value, value > 0, "at least 1")?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use image::{RgbImage, imageops::replace};
 use ndarray::Array3;
-use neuroinspect_core::{Error as CoreError, InputSpec, Interpolation, ResizeRule};
+use neuroinspect_core::{InputSpec, Interpolation, ResizeRule, check_option};
 
 use crate::{
     Error, Result,
@@ -51,14 +51,8 @@ pub fn preprocess(image: &RgbImage, spec: &InputSpec) -> Result<Array3<f32>> {
 ///
 /// When a side of the image or `side` is zero or above 65,535.
 pub fn thumbnail(image: &RgbImage, side: u32) -> Result<RgbImage> {
-    if !(1..=MAX_SIDE).contains(&side) {
-        return Err(CoreError::InvalidOption {
-            option: "thumbnail side",
-            value: side.to_string(),
-            expected: "1 to 65535 pixels",
-        }
-        .into());
-    }
+    let allowed = (1..=MAX_SIDE).contains(&side);
+    check_option("thumbnail side", side, allowed, "1 to 65535 pixels")?;
     let rule = ResizeRule::ShorterSide { to: side as usize };
     resize_to_square(image, side, rule, Interpolation::Bicubic)
 }

@@ -1,7 +1,7 @@
 //! Which samples are corrupted how.
 
 use derive_setters::Setters;
-use neuroinspect_core::{Error as CoreError, Seed};
+use neuroinspect_core::{Seed, check_option};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -52,14 +52,9 @@ impl CorruptedConfig {
     ///
     /// When `conflicting` is no share.
     pub fn validate(&self) -> Result<()> {
-        if !(0.0..=1.0).contains(&self.conflicting) {
-            return Err(CoreError::InvalidOption {
-                option: "conflicting",
-                value: self.conflicting.to_string(),
-                expected: "a share between 0 and 1",
-            }
-            .into());
-        }
-        Ok(())
+        let share = self.conflicting;
+        let allowed = (0.0..=1.0).contains(&share);
+        let expected = "a share between 0 and 1";
+        Ok(check_option("conflicting", share, allowed, expected)?)
     }
 }

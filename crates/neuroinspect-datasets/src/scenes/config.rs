@@ -2,7 +2,7 @@
 
 use derive_more::Display;
 use derive_setters::Setters;
-use neuroinspect_core::Seed;
+use neuroinspect_core::{Seed, check_option};
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Object};
@@ -141,38 +141,24 @@ impl ScenesConfig {
     /// classes or one of them twice, the planted class is not among them, or a share is not in
     /// `[0, 1]`.
     pub fn validate(&self) -> Result<()> {
-        if self.size < 16 {
-            return Err(invalid("size", "at least 16 pixels", self.size));
+        let (size, samples, classes) = (self.size, self.samples, &self.classes);
+        check_option("size", size, size >= 16, "at least 16 pixels")?;
+        check_option("samples", samples, samples > 0, "at least 1")?;
+        check_option("classes", classes.len(), classes.len() > 1, "at least 2")?;
+        for (index, class) in classes.iter().enumerate() {
+            let is_new = !classes[..index].contains(class);
+            let twice = format!("{class} twice");
+            check_option("classes", twice, is_new, "each object once")?;
         }
-        if self.samples == 0 {
-            return Err(invalid("samples", "at least 1", 0));
-        }
-        if self.classes.len() < 2 {
-            return Err(invalid("classes", "at least 2", self.classes.len()));
-        }
-        for (index, &class) in self.classes.iter().enumerate() {
-            if self.classes[..index].contains(&class) {
-                return Err(invalid(
-                    "classes",
-                    "each object once",
-                    format!("{class} twice"),
-                ));
-            }
-        }
-        if !self.classes.contains(&self.planted.class) {
-            return Err(invalid(
-                "planted.class",
-                "one of the classes",
-                self.planted.class,
-            ));
-        }
+        let planted = self.planted.class;
+        let is_there = classes.contains(&planted);
+        check_option("planted.class", planted, is_there, "one of the classes")?;
         for (option, share) in [
             ("planted.strength", self.planted.strength),
             ("planted.leak_rate", self.planted.leak_rate),
         ] {
-            if !(0.0..=1.0).contains(&share) {
-                return Err(invalid(option, "a share between 0 and 1", share));
-            }
+            let allowed = (0.0..=1.0).contains(&share);
+            check_option(option, share, allowed, "a share between 0 and 1")?;
         }
         Ok(())
     }
@@ -207,13 +193,4 @@ impl Split {
             Self::Captioned => 3,
         }
     }
-}
-
-fn invalid(option: &'static str, expected: &'static str, value: impl ToString) -> crate::Error {
-    neuroinspect_core::Error::InvalidOption {
-        option,
-        value: value.to_string(),
-        expected,
-    }
-    .into()
 }

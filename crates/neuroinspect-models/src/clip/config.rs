@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use burn::tensor::Device;
 use derive_setters::Setters;
-use neuroinspect_core::{InputSpec, Interpolation, ResizeRule};
+use neuroinspect_core::{InputSpec, Interpolation, ResizeRule, check_option};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Clip, file, tokenizer::VOCABULARY};
@@ -429,15 +429,7 @@ fn check(
     value: impl ToString,
     expected: &'static str,
 ) -> Result<()> {
-    if fits {
-        return Ok(());
-    }
-    Err(neuroinspect_core::Error::InvalidOption {
-        option,
-        value: value.to_string(),
-        expected,
-    }
-    .into())
+    Ok(check_option(option, value, fits, expected)?)
 }
 
 /// Width of a block's hidden layer, rounded down as open_clip does.

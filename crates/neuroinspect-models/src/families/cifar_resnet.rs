@@ -1,8 +1,7 @@
 //! The CIFAR ResNets of He et al. 2016, section 4.2.
 
 use burn::tensor::Device;
-use neuroinspect_core::InputSpec;
-use serde::{Deserialize, Serialize};
+use neuroinspect_core::{InputSpec, check_option};
 
 use super::{IMAGES, Size, check_classes};
 use crate::{
@@ -43,8 +42,7 @@ const WIDTHS: [usize; 3] = [16, 32, 64];
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CifarResNetConfig {
     /// Number of weighted layers, `6 n + 2` with `n` of at least 1: 20, 32, 44, 56, ...
     pub depth: usize,
@@ -64,14 +62,9 @@ impl CifarResNetConfig {
     ///
     /// [`neuroinspect_core::Error::InvalidOption`] for a depth that is not `6 n + 2`, or no classes.
     pub fn validate(&self) -> Result<()> {
-        if self.depth < 8 || self.depth % 6 != 2 {
-            return Err(neuroinspect_core::Error::InvalidOption {
-                option: "depth",
-                value: self.depth.to_string(),
-                expected: "6 n + 2 with n of at least 1, as 20, 32, 44 or 56",
-            }
-            .into());
-        }
+        let allowed = self.depth >= 8 && self.depth % 6 == 2;
+        let expected = "6 n + 2 with n of at least 1, as 20, 32, 44 or 56";
+        check_option("depth", self.depth, allowed, expected)?;
         check_classes(self.classes)
     }
 

@@ -21,6 +21,8 @@ pub(crate) use resnet::{BlockKind, ResNetConfig};
 pub(crate) use vgg::vgg;
 pub(crate) use vit::{Pool, VitConfig};
 
+use neuroinspect_core::check_option;
+
 use crate::Result;
 
 /// What a family is told besides its own arguments.
@@ -41,13 +43,5 @@ pub(crate) const MAP: &str = "neuron map";
 
 /// Checks that there is a class.
 pub(crate) fn check_classes(classes: usize) -> Result<()> {
-    if classes == 0 {
-        return Err(neuroinspect_core::Error::InvalidOption {
-            option: "classes",
-            value: "0".into(),
-            expected: "at least 1",
-        }
-        .into());
-    }
-    Ok(())
+    Ok(check_option("classes", classes, classes > 0, "at least 1")?)
 }
