@@ -9,7 +9,7 @@ use crate::Result;
 /// Options of an [`Explainer`](crate::Explainer): the objective of Eq. 1 and its descent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
-#[setters(prefix = "with_", generate = false)]
+#[setters(prefix = "with_")]
 pub struct CounterfactualConfig {
     /// Weight of `|w|_1`; the paper's 0.1.
     pub lambda1: f64,
@@ -25,13 +25,10 @@ pub struct CounterfactualConfig {
     /// closes by about `learning_rate / (1 - momentum) * |W_y - W_k|^2` a step. Mistakes of the
     /// networks in our tests flip within 100 steps; those that need ten times as many have logits
     /// no small change of features moves, or a penalty that outweighs the gradient.
-    #[setters(generate)]
     pub max_steps: usize,
     /// Whether the norms are divided by the number of neurons.
-    #[setters(generate)]
     pub penalty_scale: PenaltyScale,
     /// Samples on the device at a time; 1024. The result does not depend on it.
-    #[setters(generate)]
     pub batch_size: usize,
 }
 
@@ -66,20 +63,6 @@ impl CounterfactualConfig {
     /// none.
     pub fn original() -> Self {
         Self::default().with_max_steps(1_000_000)
-    }
-
-    /// Sets the weights of `|w|_1` and `|w|_2`.
-    pub fn with_penalties(mut self, lambda1: f64, lambda2: f64) -> Self {
-        self.lambda1 = lambda1;
-        self.lambda2 = lambda2;
-        self
-    }
-
-    /// Sets the step size and the momentum of the descent.
-    pub fn with_descent(mut self, learning_rate: f64, momentum: f64) -> Self {
-        self.learning_rate = learning_rate;
-        self.momentum = momentum;
-        self
     }
 
     /// Checks every option.

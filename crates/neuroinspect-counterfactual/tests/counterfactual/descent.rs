@@ -89,7 +89,8 @@ fn config() -> impl Strategy<Value = CounterfactualConfig> {
             PenaltyScale::Unscaled
         };
         CounterfactualConfig::default()
-            .with_penalties(l1, l2)
+            .with_lambda1(l1)
+            .with_lambda2(l2)
             .with_max_steps(steps)
             .with_penalty_scale(scale)
     })
@@ -291,7 +292,7 @@ fn features_that_do_not_fit_are_refused() {
 fn a_descent_that_runs_off_is_an_error() {
     let (table, layer) = table();
     // Beyond single precision.
-    let config = CounterfactualConfig::default().with_descent(1e300, 0.9);
+    let config = CounterfactualConfig::default().with_learning_rate(1e300);
     let result = explain_with(&table, &layer, &config, &mut Silent);
     assert!(matches!(result, Err(Error::Diverged { .. })), "{result:?}");
 }
@@ -300,11 +301,11 @@ fn a_descent_that_runs_off_is_an_error() {
 fn options_outside_their_range_are_refused_by_name() {
     let default = CounterfactualConfig::default;
     for (option, config) in [
-        ("lambda1", default().with_penalties(-0.1, 0.0)),
-        ("lambda2", default().with_penalties(0.0, f64::NAN)),
-        ("learning_rate", default().with_descent(0.0, 0.9)),
-        ("learning_rate", default().with_descent(f64::INFINITY, 0.9)),
-        ("momentum", default().with_descent(0.1, 1.0)),
+        ("lambda1", default().with_lambda1(-0.1)),
+        ("lambda2", default().with_lambda2(f64::NAN)),
+        ("learning_rate", default().with_learning_rate(0.0)),
+        ("learning_rate", default().with_learning_rate(f64::INFINITY)),
+        ("momentum", default().with_momentum(1.0)),
         ("max_steps", default().with_max_steps(0)),
         ("batch_size", default().with_batch_size(0)),
     ] {
