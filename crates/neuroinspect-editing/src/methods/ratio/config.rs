@@ -131,23 +131,20 @@ impl EditConfig {
         Self::default().with_training(training)
     }
 
-    /// The paper's settings for one class of Flowers-102: target 1.003, `lambda3` 0.01, batches of
-    /// 128, the most accurate epoch, an end after 5 without a better one.
+    /// The paper's settings for one class of Flowers-102; it ends after 5 epochs without a better one.
     pub fn paper_flowers() -> Self {
         Self::default()
             .with_target(Target::Fixed(1.003))
             .with_training(TrainingConfig::default().with_keep(Keep::Accuracy))
     }
 
-    /// The paper's settings for one class of Food-101: those for
-    /// [Flowers-102](Self::paper_flowers) but for the target, 1.02.
+    /// The paper's settings for one class of Food-101.
     pub fn paper_food() -> Self {
         Self::paper_flowers().with_target(Target::Fixed(1.02))
     }
 
-    /// The paper's settings for Waterbirds, with [`EditScope::AllClasses`]: target 1, `lambda3` 0.001,
-    /// batches of 32, weight decay 1e-4, and no schedule at the lower of its two rates, 5e-5. Its
-    /// "(C)" is this with [`Keep::WorstClass`].
+    /// The paper's settings for Waterbirds, with [`EditScope::AllClasses`], at the lower of its two
+    /// rates. Its "(C)" is this with [`Keep::WorstClass`].
     pub fn paper_waterbirds() -> Self {
         let training = TrainingConfig::default()
             .with_keep(Keep::Accuracy)
@@ -161,9 +158,8 @@ impl EditConfig {
             .with_training(training)
     }
 
-    /// What `scripts/edit_decision_waterbird.py` does as its authors call it: `lambda3` 0.01, and the
-    /// epoch of the best worst class, the later one among equals, the first one left out. The
-    /// program counts its patience on that class, this on the accuracy.
+    /// What `scripts/edit_decision_waterbird.py` does as its authors call it. The program counts its
+    /// patience on the worst class, this on the accuracy.
     pub fn code_waterbirds() -> Self {
         let paper = Self::paper_waterbirds();
         let training = paper.training.clone();
@@ -175,8 +171,7 @@ impl EditConfig {
         )
     }
 
-    /// The paper's settings for MetaShift: target 1, `lambda3` 1, batches of 16, the most accurate of
-    /// 20 epochs.
+    /// The paper's settings for MetaShift, in 20 epochs.
     pub fn paper_metashift() -> Self {
         let training = TrainingConfig::default()
             .with_keep(Keep::Accuracy)
