@@ -310,6 +310,9 @@ fn a_mend_is_chosen_and_measured_once() {
         fixture.json("out/mend.json")["mend"]["samples"],
         json!([40, 20])
     );
+    let mut mend = command(&fixture, "mend", "parts");
+    mend.arg("--train").arg(fixture.path("train"));
+    fails(&mut mend, &["--train", "neither table may be split"]);
 }
 
 #[test]

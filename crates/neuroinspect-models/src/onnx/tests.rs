@@ -304,6 +304,42 @@ fn sizes_out_of_all_bounds_are_refused() {
 }
 
 #[test]
+fn what_would_be_followed_wrongly_is_refused() {
+    let only = |node: NodeProto| with_head(vec![node], vec![]);
+    let cast = node("Cast", &["images"], "x").with(number("to", INT.into()));
+    refused(&only(cast), &["'the_x' (Cast)", "a cast to floats"]);
+    let resize = node("Resize", &["images"], "x");
+    refused(
+        &only(resize),
+        &["'the_x' (Resize)", "its scales or its sizes"],
+    );
+    let deep = vec![node("Unsqueeze", &["images", "axes"], "x")];
+    let axes = vec![integers("axes", &[4, 5, 6])];
+    refused(
+        &with_head(deep, axes),
+        &["'the_x' (Unsqueeze)", "at most 6 axes"],
+    );
+    // The probabilities of an image would depend on the other images.
+    let turned = |input: &str, output: &str, axes: &[i64]| {
+        node("Transpose", &[input], output).with(numbers("perm", axes))
+    };
+    let across = vec![
+        turned("images", "turned", &[1, 2, 3, 0]),
+        node("Softmax", &["turned"], "y"),
+        turned("y", "x", &[3, 0, 1, 2]),
+    ];
+    refused(
+        &with_head(across, vec![]),
+        &["'the_y' (Softmax)", "runs over the images"],
+    );
+    let mut bytes = only(node("Relu", &["images"], "x"));
+    let input = &mut bytes.graph.as_mut().unwrap().input[0];
+    let tensor = input.kind.as_mut().unwrap().tensor.as_mut().unwrap();
+    tensor.elem_type = Some(2);
+    refused(&bytes, &["expected images of floats", "data type 2"]);
+}
+
+#[test]
 fn external_data_stay_in_the_folder() {
     let outer = tempfile::tempdir().unwrap();
     let folder = outer.path().join("inner");

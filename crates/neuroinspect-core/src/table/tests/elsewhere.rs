@@ -168,6 +168,10 @@ fn what_is_wrong_with_them_is_named() {
             "activation of neuron 1 on sample '0' is not finite",
         ),
         (
+            new().floats("features", &[4, 0], &[]),
+            "'features' have shape [4, 0], expected at least one neuron",
+        ),
+        (
             new().indices("groups", &[0, 0, 0, 0]),
             "its metadata has no group_names",
         ),
@@ -184,6 +188,10 @@ fn what_is_wrong_with_them_is_named() {
         (
             new().floats("weight", &[6], &[0.0; 6]),
             "'weight' has shape [6], expected [classes, neurons]",
+        ),
+        (
+            new().floats("weight", &[3, 0], &[]),
+            "'weight' has shape [3, 0], expected at least one neuron",
         ),
         (
             new().floats("bias", &[2], &[0.0; 2]),
