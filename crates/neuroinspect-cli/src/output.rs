@@ -65,7 +65,7 @@ pub(crate) struct LayerFiles {
 }
 
 impl LayerFiles {
-    /// Writes layer and edit; the record of an earlier one stands until then.
+    /// Writes edit and layer. The record of earlier ones goes first: it would speak of other files.
     pub(crate) fn save(&self, folder: &RunFolder, edited: &Edited) -> Result<()> {
         folder.remove(&[self.record])?;
         edited.patch.save(folder.join(self.edit))?;

@@ -7,7 +7,8 @@
 //! good a reason to say "star" as the star itself; on test scenes, where anything is on anything,
 //! the classifier is wrong about stars elsewhere. Because the cause is known, and can be switched
 //! on and off in the same scene, the demo shows not only what the method says but that it is right.
-//! Training the decision layer on, which an edit's control does, mends nothing: no training scene says that water does not make a star.
+//! Training the decision layer on, which an edit's control does, mends nothing: no training scene says
+//! that water does not make a star.
 //!
 //! Both networks were trained by `cargo run --release -p neuroinspect --example train_demo`; see
 //! `assets/README.md` beside the sources.

@@ -89,8 +89,8 @@ pub(crate) fn run(common: &Common, options: &Options, args: &TrainArgs) -> Resul
     let start = Instant::now();
     let mut console = Console::start(common.quiet)?;
     let [classes, groups] = [data.class_names(), validated.group_names()];
-    let mut tell = |epoch: &Epoch| warn(line(epoch, classes, groups));
-    let trained = match folder.train(training, common.device, &mut tell, &mut console) {
+    let mut on_epoch = |epoch: &Epoch| warn(line(epoch, classes, groups));
+    let trained = match folder.train(training, common.device, &mut on_epoch, &mut console) {
         Err(error) if is_cancellation(&error) => {
             console.clear();
             return Ok(Exit::Stopped);

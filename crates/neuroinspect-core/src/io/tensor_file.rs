@@ -37,8 +37,8 @@ impl TensorFormat {
 
 /// A safetensors file: a description in JSON, and tensors by their names.
 ///
-/// Those of neuroinspect's formats are written by [`write_tensors`](super::write_tensors). Every error names the file. Tensors are read out
-/// of it when they are asked for.
+/// Those of neuroinspect's formats are written by [`write_tensors`](super::write_tensors). Every error
+/// names the file. Tensors are read out of it when they are asked for.
 #[derive(Debug)]
 pub struct TensorFile {
     path: PathBuf,

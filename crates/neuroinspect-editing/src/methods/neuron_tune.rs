@@ -12,10 +12,10 @@ use crate::{Citation, DecisionMethod, Fitted, MethodInput, Result, TrainingConfi
 /// For the validation samples of each class `y`, the median activation of a neuron over those the layer
 /// gets wrong less that over those it gets right; where that is above a threshold for any class, the
 /// neuron is biased. Among many classes nearly every neuron is, for some class: no more than a share of
-/// them is taken, the most biased ones. The layer is then retrained on the training samples, classes drawn equally often,
-/// with those neurons zeroed. The authors tell them anew before each epoch; here they are told once, by
-/// the layer given. The score is that of the abstract and of
-/// published summaries.
+/// them is taken, the most biased ones. The layer is then retrained on the training samples, classes
+/// drawn equally often, with those neurons zeroed. The authors look for them anew before each epoch;
+/// here it is done once, by the layer given. The score is taken from the paper's abstract and from
+/// summaries of it, not from its full text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NeuronTune {

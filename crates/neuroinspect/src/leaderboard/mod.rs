@@ -113,7 +113,7 @@ impl Leaderboard {
     ///
     /// Nothing is chosen on the samples measured on: the class, the neurons and the options come from the
     /// validation samples, and every method has made its layer before one is [measured](HeldOut). A method
-    /// that fails in one repetition, for want of groups for one, has a reason in place of scores.
+    /// that fails in one repetition, for want of groups, say, has a reason in place of scores.
     ///
     /// # Errors
     ///
@@ -281,8 +281,8 @@ impl Runs {
     }
 }
 
-/// Shares of a smaller gap, two points, would be noise: of the worst of many small groups one sample is as
-/// much.
+/// The smallest gap, two points, of which shares are given. Of a smaller one they would be noise: in the
+/// worst of many small groups a single sample makes as much.
 const SMALLEST_GAP: f64 = 0.02;
 
 /// Metrics of the layer as it stands.

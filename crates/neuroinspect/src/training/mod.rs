@@ -172,8 +172,9 @@ impl Training<'_> {
 }
 
 impl RunFolder {
-    /// Trains, and keeps after every epoch, and every 500 steps within one, where the training stands: the same training stopped or killed goes on there, and comes to the same bits as one left
-    /// alone. Of another training, or of images whose state cannot be told, nothing is taken up.
+    /// Trains, and keeps after every epoch, and every 500 steps within one, where the training stands:
+    /// the same training stopped or killed goes on there, and comes on a CPU to the same bits as one
+    /// left alone. Of another training, or of images whose state cannot be told, nothing is taken up.
     ///
     /// `device` is the model's. `on_epoch` hears of every epoch after it, of those that an earlier run
     /// came through as well.
