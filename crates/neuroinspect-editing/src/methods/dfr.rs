@@ -67,9 +67,9 @@ impl Dfr {
         let shape = weight.dims();
         let weight = read_back(weight, "the weights of a regression")?;
         let bias = read_back(bias, "the biases of a regression")?;
-        let weight = Array2::from_shape_vec((shape[0], shape[1]), weight);
-        let weight = weight.map_err(|error| {
-            neuroinspect_core::Error::shape("the weights of a regression", shape, error)
+        let (expected, found) = (shape[0] * shape[1], weight.len());
+        let weight = Array2::from_shape_vec((shape[0], shape[1]), weight).map_err(|_| {
+            neuroinspect_core::Error::length("weights of a regression", expected, found)
         })?;
         Ok(DecisionLayer::new(weight, Array1::from(bias))?)
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use neuroinspect_core::io::read_text;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -44,11 +45,7 @@ impl PromptTemplates {
     /// When the file cannot be read, holds no template, or a line has no `{}`.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text =
-            std::fs::read_to_string(path).map_err(|source| neuroinspect_core::Error::Read {
-                path: path.to_owned(),
-                source,
-            })?;
+        let text = read_text(path)?;
         Self::checked(lines(&text), &format!("'{}'", path.display()))
     }
 
