@@ -3,7 +3,7 @@
 use derive_setters::Setters;
 use neuroinspect_core::{Classifier, DecisionLayer, NeuronId, Seed, Silent};
 use neuroinspect_counterfactual::{CounterfactualConfig, RankingConfig};
-use neuroinspect_editing::EditConfig;
+use neuroinspect_editing::{EditConfig, check_neurons};
 use neuroinspect_illusion::{Execution, Networks, Recipe, Request, visualize};
 use serde::{Deserialize, Serialize};
 
@@ -61,23 +61,11 @@ impl NeuronChoice {
     ///
     /// The first of these that does not hold.
     pub fn check(&self, layer: &DecisionLayer) -> Result<()> {
-        let neurons = match self {
-            Self::Auto { count: 0 } => {
-                return Err(neuroinspect_editing::Error::NoNeurons.into());
-            }
-            Self::Auto { .. } | Self::Listed => return Ok(()),
-            Self::Given(neurons) => neurons,
-        };
-        if neurons.is_empty() {
-            return Err(neuroinspect_editing::Error::NoNeurons.into());
+        match self {
+            Self::Auto { count: 0 } => Err(neuroinspect_editing::Error::NoNeurons.into()),
+            Self::Auto { .. } | Self::Listed => Ok(()),
+            Self::Given(neurons) => Ok(check_neurons(neurons, layer)?),
         }
-        for (index, &neuron) in neurons.iter().enumerate() {
-            layer.check_neuron(neuron)?;
-            if neurons[..index].contains(&neuron) {
-                return Err(neuroinspect_editing::Error::DuplicateNeuron { neuron }.into());
-            }
-        }
-        Ok(())
     }
 }
 

@@ -41,14 +41,12 @@ pub use self::{
     logit_adjustment::{AdjustmentForm, LogitAdjustment},
     neuron_tune::NeuronTune,
     random_neurons::RandomNeurons,
-    ratio::{EditConfig, EditScope, RatioEdit, RatioForm, RatioNorm, Target},
+    ratio::{EditConfig, EditScope, RatioEdit, RatioForm, RatioNorm, Target, check_neurons},
     retrain::Retrain,
     selection::SelectiveFinetuning,
     silence::Silence,
     single_weight::SingleWeight,
 };
-
-pub(crate) use self::ratio::check_neurons;
 
 use crate::{DecisionMethod, Error, Keep, Mend, MethodRecord, Result, TrainingConfig};
 

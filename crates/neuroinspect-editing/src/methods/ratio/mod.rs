@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use derive_setters::Setters;
 use ndarray::Axis;
-use neuroinspect_core::{ClassId, NeuronId, Observer};
+use neuroinspect_core::{ClassId, DecisionLayer, NeuronId, Observer};
 use neuroinspect_counterfactual::importances;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -169,10 +169,11 @@ impl DecisionMethod for RatioEdit {
 }
 
 /// Checks that there are neurons, each named once, all of them in the layer.
-pub(crate) fn check_neurons(
-    neurons: &[NeuronId],
-    layer: &neuroinspect_core::DecisionLayer,
-) -> Result<()> {
+///
+/// # Errors
+///
+/// The first of these that does not hold.
+pub fn check_neurons(neurons: &[NeuronId], layer: &DecisionLayer) -> Result<()> {
     if neurons.is_empty() {
         return Err(Error::NoNeurons);
     }
