@@ -8,7 +8,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use ndarray::{Array2, s};
+use ndarray::{Array2, Axis, Slice};
 use neuroinspect::{
     burn::tensor::Device,
     concepts::{
@@ -35,7 +35,7 @@ fn concepts(criterion: &mut Criterion) {
     let learn = |concept: usize| {
         let mut positives = drawn(&format!("positives {concept}"), 50, NEURONS);
         positives
-            .slice_mut(s![.., concept..concept + 3])
+            .slice_axis_mut(Axis(1), Slice::from(concept..concept + 3))
             .mapv_inplace(|it| it + 1.0);
         let negatives = drawn(&format!("negatives {concept}"), 50, NEURONS);
         (positives, negatives)
