@@ -1,7 +1,7 @@
 //! Against values of tools/golden_concepts.py.
 
 use burn::tensor::Device;
-use ndarray::{Array1, Array2, s};
+use ndarray::{Array1, Array2, Axis};
 use neuroinspect_concepts::{
     ConceptBank, ConceptCounterfactualConfig, ConceptExplainer, ConceptVector, LabelConfig,
     LabelRequest, LearningConfig, Margins, Objective, RankReorder, Similarity, SoftWpmi, Validity,
@@ -29,10 +29,10 @@ fn rows(value: &Value) -> Array2<f64> {
 #[test]
 fn vectors_and_margins_are_those_of_scikit_learn() {
     let mut samples = made("svm samples", 2 * SIDE, NEURONS);
-    let mut positives = samples.slice_mut(s![..SIDE, ..]);
+    let (mut positives, _) = samples.view_mut().split_at(Axis(0), SIDE);
     positives.column_mut(0).mapv_inplace(|value| value + 0.4);
     positives.column_mut(3).mapv_inplace(|value| value + 0.3);
-    let (positives, negatives) = samples.view().split_at(ndarray::Axis(0), SIDE);
+    let (positives, negatives) = samples.view().split_at(Axis(0), SIDE);
     for case in golden()["svm"].as_array().unwrap() {
         let config = LearningConfig::default()
             .with_regularization(case["regularization"].as_f64().unwrap())

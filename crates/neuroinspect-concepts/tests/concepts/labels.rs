@@ -1,6 +1,6 @@
 //! Labels by planted truth, and what is refused.
 
-use ndarray::{Array2, array};
+use ndarray::{Array2, Axis, Slice, array};
 use neuroinspect_concepts::{
     LabelConfig, LabelRequest, RankReorder, Similarity, SoftWpmi, UnitLabels, Words, Wpmi,
     label_units,
@@ -153,7 +153,7 @@ fn what_does_not_fit_is_refused_by_name() {
         label(dark, &[]),
         "the embedding of '5': expected a direction, found zero"
     );
-    let said = label(images.slice(ndarray::s![1.., ..]).to_owned(), &[]);
+    let said = label(images.slice_axis(Axis(0), Slice::from(1..)).to_owned(), &[]);
     assert!(said.contains("of the image embeddings"), "{said}");
 
     let twice = ["a", "a"].map(String::from).to_vec();
