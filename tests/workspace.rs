@@ -144,13 +144,18 @@ fn features_are_documented_and_passed_through() {
             .collect()
     };
     let facade = features("neuroinspect");
-    let parts: BTreeSet<_> = ["datasets", "report", "demo", "onnx"]
+    let parts: BTreeSet<_> = ["datasets", "report", "demo", "onnx", "hub"]
         .map(String::from)
         .into();
     assert!(facade.is_superset(&parts));
     let backends: BTreeSet<_> = facade.difference(&parts).cloned().collect();
     assert_eq!(features("neuroinspect-core"), backends);
-    assert_eq!(features("neuroinspect-cli"), backends);
+    let mut of_program = features("neuroinspect-cli");
+    assert!(
+        of_program.remove("hub"),
+        "the one part that the program can do without"
+    );
+    assert_eq!(of_program, backends);
     let docs = fs::read_to_string(root().join("crates/neuroinspect/src/lib.rs")).unwrap();
     for feature in facade {
         assert!(
@@ -226,6 +231,7 @@ fn the_default_build_is_small() {
         "tch",
         "torch-sys",
         "burn-cubecl",
+        "ureq",
     ] {
         assert!(
             !packages.contains(absent),

@@ -5,7 +5,7 @@ use std::{
     io::{self, IsTerminal, Write},
     ops::ControlFlow,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -34,18 +34,25 @@ enum Display {
 }
 
 impl Console {
-    /// Takes over Ctrl-C: the first asks the work to stop, the second ends the program. With `quiet`,
-    /// no progress is shown.
+    /// Takes over Ctrl-C, for all consoles: the first asks the work to stop, the second ends the program.
+    /// With `quiet`, no progress is shown.
     pub(crate) fn start(quiet: bool) -> Result<Self> {
-        let stopped = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&stopped);
-        ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::SeqCst) {
-                std::process::exit(crate::exit::STOPPED.into());
+        static STOPPED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+        let stopped = match STOPPED.get() {
+            Some(stopped) => Arc::clone(stopped),
+            None => {
+                let stopped = Arc::new(AtomicBool::new(false));
+                let flag = Arc::clone(&stopped);
+                ctrlc::set_handler(move || {
+                    if flag.swap(true, Ordering::SeqCst) {
+                        std::process::exit(crate::exit::STOPPED.into());
+                    }
+                    warn("stopping; press Ctrl-C again to give up what is under way");
+                })
+                .context("cannot listen for Ctrl-C")?;
+                Arc::clone(STOPPED.get_or_init(|| stopped))
             }
-            warn("stopping; press Ctrl-C again to give up what is under way");
-        })
-        .context("cannot listen for Ctrl-C")?;
+        };
         let display = match (quiet, io::stderr().is_terminal()) {
             (true, _) => Display::Nothing,
             (false, true) => Display::Bar(None),
@@ -71,6 +78,12 @@ impl Console {
             Display::Lines(lines) => lines.last = None,
             Display::Nothing => {}
         }
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

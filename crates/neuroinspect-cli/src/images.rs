@@ -14,6 +14,31 @@ use serde_json::{Map, Value};
 
 use crate::args::{NamedValue, ReadingArgs};
 
+/// How images are read, and what is known of their classes.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    args: &'a ReadingArgs,
+    seed: Seed,
+    /// The model's classes in its order; none where it does not name them.
+    of_model: &'a [String],
+}
+
+impl<'a> Reading<'a> {
+    pub(crate) fn new(args: &'a ReadingArgs, seed: Seed) -> Self {
+        let of_model = &[];
+        Self {
+            args,
+            seed,
+            of_model,
+        }
+    }
+
+    /// The same, with the model's classes.
+    pub(crate) fn of_model(self, of_model: &'a [String]) -> Self {
+        Self { of_model, ..self }
+    }
+}
+
 /// A published data set, or a part of it: `waterbirds/test:birds.tar.gz`.
 struct Named<'a> {
     info: &'static PublishedInfo,
@@ -41,9 +66,14 @@ fn named(path: &Path) -> Result<Option<Named<'_>>> {
     }))
 }
 
-/// Opens a folder of images, its classes in the order of the class-name file if there is one, or a
-/// published data set.
-pub(crate) fn open(path: &Path, args: &ReadingArgs, seed: Seed) -> Result<Box<dyn ImageDataset>> {
+/// Opens a published data set, or a folder of images: its classes in the order that `--classes` gives, or
+/// else the model.
+pub(crate) fn open(path: &Path, reading: Reading<'_>) -> Result<Box<dyn ImageDataset>> {
+    let Reading {
+        args,
+        seed,
+        of_model,
+    } = reading;
     let Some(named) = named(path)? else {
         if !args.data_option.is_empty() {
             bail!(
@@ -57,6 +87,13 @@ pub(crate) fn open(path: &Path, args: &ReadingArgs, seed: Seed) -> Result<Box<dy
         }
         if let Some(classes) = classes(args)? {
             config = config.with_class_order(classes);
+        } else if !of_model.is_empty() {
+            config = config.with_class_order(of_model);
+            let folder = ImageFolder::open(path, &config).with_context(|| {
+                "the model's config says what its classes are called; where folders are called \
+                 otherwise, --classes FILE lists them in the model's order"
+            })?;
+            return Ok(Box::new(folder));
         }
         return Ok(Box::new(ImageFolder::open(path, &config)?));
     };
@@ -100,11 +137,10 @@ pub(crate) fn classes(args: &ReadingArgs) -> Result<Option<Vec<String>>> {
 /// Opens the images that `--train` names, for the same classes as `--data`.
 pub(crate) fn open_training(
     path: &Path,
-    args: &ReadingArgs,
-    seed: Seed,
+    reading: Reading<'_>,
     data: &dyn ImageDataset,
 ) -> Result<Box<dyn ImageDataset>> {
-    let training = open(path, args, seed)?;
+    let training = open(path, reading)?;
     // Known before the features of either are computed.
     check_same_classes(training.class_names(), data.class_names())?;
     Ok(training)

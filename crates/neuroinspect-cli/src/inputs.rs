@@ -17,7 +17,8 @@ use neuroinspect::{
 use crate::{
     args::{Common, DataArgs, ModelArgs, ReadingArgs},
     console::{Console, warn},
-    images, model,
+    images::{self, Reading},
+    model::{self, Named},
     options::Options,
     output, record,
 };
@@ -34,6 +35,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) folder: RunFolder,
     pub(crate) device: Device,
     pub(crate) loaded: LoadedClassifier,
+    /// As [`Named::class_names`].
+    pub(crate) class_names: Vec<String>,
 }
 
 /// A classifier and the images it is looked at on.
@@ -73,13 +76,17 @@ impl<'a> Setup<'a> {
         let device = common.device.open()?;
         let precision = options.precision(&model.loading.format);
         precision.check(&device)?;
+        // Before anything is downloaded.
+        options.input(model.loading.input.as_deref())?;
+        let named = Named::open(common, &model.model, model.weights.as_deref())?;
         Ok(Self {
             common,
             options,
             precision,
             loader: options.loader(reading)?,
             folder,
-            loaded: model::classifier(model, options, &device)?,
+            loaded: model::classifier(&named, &model.loading, options, &device)?,
+            class_names: named.class_names,
             device,
         })
     }
@@ -238,12 +245,21 @@ impl<'a> Inputs<'a> {
         data: &DataArgs,
         train: Option<&Path>,
     ) -> Result<Self> {
-        let dataset = images::open(&data.data, &data.reading, options.seed)?;
-        let training = train
-            .map(|path| images::open_training(path, &data.reading, options.seed, &*dataset))
-            .transpose()?;
+        let open = |reading| -> Result<_> {
+            let dataset = images::open(&data.data, reading)?;
+            let training = train
+                .map(|path| images::open_training(path, reading, &*dataset))
+                .transpose()?;
+            Ok((dataset, training))
+        };
+        let reading = Reading::new(&data.reading, options.seed);
+        let (mut dataset, mut training) = open(reading)?;
+        let setup = Setup::open(common, options, model, &data.reading)?;
+        if !setup.class_names.is_empty() {
+            (dataset, training) = open(reading.of_model(&setup.class_names))?;
+        }
         Ok(Self {
-            setup: Setup::open(common, options, model, &data.reading)?,
+            setup,
             dataset,
             training,
         })

@@ -17,6 +17,7 @@ mod commands;
 mod config;
 mod console;
 mod exit;
+mod hub;
 mod images;
 mod inputs;
 mod model;

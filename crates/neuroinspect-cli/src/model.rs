@@ -1,6 +1,6 @@
 //! Models as the command line names them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use neuroinspect::{
@@ -20,12 +20,42 @@ use neuroinspect::{
 };
 
 use crate::{
-    args::{ClipArgs, HeadArgs, ModelArgs},
+    args::{ClipArgs, Common, HeadArgs, LoadingArgs},
     config::Prompts,
     console::warn,
-    images,
+    hub, images,
+    inputs::Setup,
     options::Options,
 };
+
+/// What `--model` and `--weights` name.
+pub(crate) struct Named {
+    /// Name of a registered model, or an ONNX file.
+    pub(crate) model: String,
+    pub(crate) weights: Option<PathBuf>,
+    /// What the hub says of it, if it is from there.
+    pub(crate) input: Option<InputSpec>,
+    pub(crate) classes: Option<usize>,
+    /// The classes in the model's order, where the hub names them; else none.
+    pub(crate) class_names: Vec<String>,
+}
+
+impl Named {
+    /// A model as it is given, or of the hub with its weights in a file.
+    pub(crate) fn open(common: &Common, model: &str, weights: Option<&Path>) -> Result<Self> {
+        match (hub::is_name(model), weights) {
+            (false, _) => Ok(Self {
+                model: model.to_owned(),
+                weights: weights.map(Path::to_owned),
+                input: None,
+                classes: None,
+                class_names: Vec::new(),
+            }),
+            (true, None) => hub::classifier(common, model, true),
+            (true, Some(_)) => bail!("'{model}' brings its weights: leave --weights out"),
+        }
+    }
+}
 
 /// The model that an ONNX file holds; none where the model is given by its name.
 pub(crate) fn onnx(
@@ -54,19 +84,22 @@ pub(crate) fn onnx(
 /// Loads the classifier; says on standard error what a partial load left out, and which nodes of an ONNX
 /// file were taken for its head. Weights that are not in the checkpoint are drawn from the seed.
 pub(crate) fn classifier(
-    args: &ModelArgs,
+    named: &Named,
+    loading: &LoadingArgs,
     options: &Options,
     device: &Device,
 ) -> Result<LoadedClassifier> {
     device.seed(options.seed.0);
-    let strictness = match args.loading.partial {
+    let strictness = match loading.partial {
         true => Strictness::Partial,
         false => Strictness::Strict,
     };
     let mut config = LoadConfig::default().with_strictness(strictness);
-    config.input = options.input(args.loading.input.as_deref())?;
-    let onnx = onnx(&args.model, &args.loading.head, config.input.as_ref())?;
-    let loaded = match (onnx, &args.weights) {
+    config.classes = named.classes;
+    config.input = options.input(loading.input.as_deref())?;
+    let onnx = onnx(&named.model, &loading.head, config.input.as_ref())?;
+    config.input = config.input.or_else(|| named.input.clone());
+    let loaded = match (onnx, &named.weights) {
         (Some(onnx), None) => {
             let head = onnx.head();
             warn(format_args!(
@@ -80,9 +113,9 @@ pub(crate) fn classifier(
             ));
             onnx.load(&config, device)?
         }
-        (Some(_), Some(_)) => bail!("'{}' holds its weights: leave --weights out", args.model),
-        (None, Some(weights)) => load_classifier(&args.model, weights, &config, device)?,
-        (None, None) => bail!("--model {} needs --weights FILE", args.model),
+        (Some(_), Some(_)) => bail!("'{}' holds its weights: leave --weights out", named.model),
+        (None, Some(weights)) => load_classifier(&named.model, weights, &config, device)?,
+        (None, None) => bail!("--model {} needs --weights FILE", named.model),
     };
     if !loaded.report.is_complete() {
         warn(&loaded.report);
@@ -120,28 +153,38 @@ pub(crate) struct TextGuide {
 }
 
 impl TextGuide {
-    /// The encoder the options name, asked about classes of `data`; `None` without weights for one.
+    /// The encoder the options name, asked about classes of `data`; `None` where they name none.
     pub(crate) fn load(
+        setup: &Setup<'_>,
         args: &ClipArgs,
         data: Option<&Path>,
-        options: &Options,
-        device: &Device,
     ) -> Result<Option<Self>> {
-        let Some(weights) = &args.clip_weights else {
+        if args.clip.is_none() && args.clip_weights.is_none() {
             return Ok(None);
-        };
-        let config = match &args.clip {
-            None => None,
-            Some(name) if name.ends_with(".json") => {
-                Some(ClipConfig::from_json(&read_text(name)?, name)?)
-            }
-            Some(name) => Some(ClipConfig::preset(name)?),
-        };
+        }
+        // Before anything is downloaded.
         let domain = data.map(images::domain).transpose()?.flatten();
-        let prompts = options.prompts(args, domain)?;
-        let checkpoint = Checkpoint::open(weights)?;
+        let prompts = setup.options.prompts(args, domain)?;
+        let (config, weights) = match (&args.clip, args.clip_weights.clone()) {
+            (None, None) => return Ok(None),
+            (None, Some(weights)) => (None, weights),
+            (Some(name), None) if hub::is_name(name) => {
+                let (config, weights) = hub::clip(setup.common, name)?;
+                (Some(config), weights)
+            }
+            (Some(name), Some(_)) if hub::is_name(name) => {
+                bail!("'{name}' brings its weights: leave --clip-weights out")
+            }
+            (Some(name), None) => bail!("--clip {name} needs --clip-weights FILE"),
+            (Some(name), Some(weights)) if name.ends_with(".json") => {
+                let config = ClipConfig::from_json(&read_text(name)?, name)?;
+                (Some(config), weights)
+            }
+            (Some(name), Some(weights)) => (Some(ClipConfig::preset(name)?), weights),
+        };
+        let checkpoint = Checkpoint::open(&weights)?;
         Ok(Some(Self {
-            clip: Clip::from_checkpoint(&checkpoint, config.as_ref(), device)?,
+            clip: Clip::from_checkpoint(&checkpoint, config.as_ref(), &setup.device)?,
             weights_sha256: checkpoint.sha256().to_owned(),
             prompts,
         }))

@@ -102,6 +102,10 @@ pub enum Error {
         /// Each with its nodes.
         operators: String,
     },
+    /// What is wrong with a model on the hub, or with the way to it.
+    #[cfg(feature = "hub")]
+    #[error(transparent)]
+    Hub(#[from] crate::hub::HubError),
     /// A file that holds no weights, or is damaged.
     #[error("'{file}' is not a checkpoint that can be read: {reason}")]
     NotACheckpoint {

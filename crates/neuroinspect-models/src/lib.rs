@@ -83,6 +83,11 @@
 //!
 //! With the feature `onnx`, `onnx` follows any classifier that PyTorch exports onto a graph.
 //!
+//! # The hub
+//!
+//! With the feature `hub`, `hub` finds classifiers and CLIPs by their names on the Hugging Face hub, and
+//! downloads them into its cache.
+//!
 //! # CLIP
 //!
 //! [`clip`] holds image-text encoders in open_clip's architectures and names, [`prompts`] the
@@ -93,6 +98,8 @@ mod classifier;
 mod error;
 mod families;
 pub mod graph;
+#[cfg(feature = "hub")]
+pub mod hub;
 mod layers;
 #[cfg(feature = "onnx")]
 pub mod onnx;

@@ -6,6 +6,7 @@
 //! - [`networks`]: a smooth classifier and a smooth encoder of a few hundred weights.
 //! - [`tables`]: feature tables and decision layers in a line.
 //! - [`files`]: temporary folders, images and tensor files.
+//! - [`hub`]: a hub of models on this machine, and what can go wrong with it.
 //! - [`real_data`]: where the real weights and images are that the repository does not hold.
 //!
 //! A helper that fails panics and names what it was asked for: a test has nothing better to do.
@@ -24,6 +25,7 @@
 mod close;
 pub mod files;
 pub mod fill;
+pub mod hub;
 pub mod networks;
 pub mod real_data;
 pub mod reference;

@@ -78,6 +78,7 @@
 //!   there are still the findings and their JSON.
 //! - `demo`: the embedded demo, with 6.7 MB of weights; brings `datasets` with it.
 //! - `onnx`: classifiers out of ONNX files (`models::onnx`).
+//! - `hub`: classifiers and CLIPs by their names on the Hugging Face hub (`models::hub`).
 //!
 //! And one per Burn backend, passed through: `flex` (default: pure Rust, CPU), `tch` (libtorch, CPU
 //! and CUDA), `wgpu` (WGSL everywhere), `vulkan`, `metal`, `cuda`, `rocm`. One build can hold

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use neuroinspect::{
     core::{DeviceName, Precision},
     datasets::OnCorrupt,
@@ -35,6 +35,10 @@ pub(crate) struct Common {
     /// has under run.configs. Options of the command line come before it
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Download nothing: models of the hub (hf://) come from its cache; as HF_HUB_OFFLINE=1
+    #[cfg(feature = "hub")]
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
     /// Print the result as JSON on standard output instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -48,7 +52,8 @@ pub(crate) struct Common {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
-    /// Model name, as `neuroinspect models` lists it, or an ONNX file (.onnx), which holds its weights
+    /// Model name, as `neuroinspect models` lists it, or an ONNX file (.onnx), or a model of the hub
+    /// (hf://OWNER/NAME), which hold their weights
     #[arg(long, value_name = "NAME_OR_FILE")]
     pub(crate) model: String,
     /// Checkpoint: safetensors, or PyTorch (.pt, .pth, .th)
@@ -130,7 +135,8 @@ pub(crate) struct SourceArgs {
     /// The decision layer in a file of its own, weight and bias, instead of the table's
     #[arg(long, value_name = "FILE", help_heading = "Table", requires = "table")]
     pub(crate) layer_file: Option<PathBuf>,
-    /// Model name, as `neuroinspect models` lists it, or an ONNX file (.onnx), which holds its weights
+    /// Model name, as `neuroinspect models` lists it, or an ONNX file (.onnx), or a model of the hub
+    /// (hf://OWNER/NAME), which hold their weights
     #[arg(
         long,
         value_name = "NAME_OR_FILE",
@@ -185,19 +191,20 @@ pub(crate) struct ReadingArgs {
 /// Which image-text encoder guides the visualizations.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "CLIP")]
+#[command(group = ArgGroup::new("encoder").args(["clip", "clip_weights"]).multiple(true))]
 pub(crate) struct ClipArgs {
-    /// CLIP by open_clip's name (ViT-B-32, ...), or an open_clip config file; not needed when the
-    /// weight file carries its config
-    #[arg(long, value_name = "NAME", requires = "clip_weights")]
+    /// CLIP by open_clip's name (ViT-B-32, ...), or an open_clip config file, for --clip-weights; not needed
+    /// when the weight file carries its config. Or a CLIP of the hub (hf://OWNER/NAME), with its weights
+    #[arg(long, value_name = "NAME")]
     pub(crate) clip: Option<String>,
     /// CLIP checkpoint in open_clip's names; without it, neurons are visualized without CLIP
     #[arg(long, value_name = "FILE")]
     pub(crate) clip_weights: Option<PathBuf>,
     /// What kind of thing the classes are: puts "flower, " before each class name
-    #[arg(long, value_name = "WORD", requires = "clip_weights")]
+    #[arg(long, value_name = "WORD", requires = "encoder")]
     pub(crate) domain: Option<String>,
     /// Prompt templates, one a line with {} for the class, instead of the built-in 32
-    #[arg(long, value_name = "FILE", requires = "clip_weights")]
+    #[arg(long, value_name = "FILE", requires = "encoder")]
     pub(crate) prompts: Option<PathBuf>,
 }
 

@@ -170,12 +170,7 @@ pub(crate) struct DebugArgs {
     #[arg(long)]
     pub(crate) no_recommendation: bool,
     /// Words, one a line, that neurons are labelled with in the report: see `label`
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "CLIP",
-        requires = "clip_weights"
-    )]
+    #[arg(long, value_name = "FILE", help_heading = "CLIP", requires = "encoder")]
     pub(crate) words: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
@@ -336,8 +331,8 @@ pub(crate) struct ApplyArgs {
     /// Edit file, as `edit`, `debug` or `demo` wrote it
     #[arg(long, value_name = "FILE")]
     pub(crate) edit: PathBuf,
-    /// Model name of the checkpoint, or an ONNX file (.onnx) to apply the edit to; without it, the edit
-    /// file is only shown
+    /// Model name of the checkpoint, or an ONNX file (.onnx) or model of the hub (hf://OWNER/NAME) to apply the
+    /// edit to; without it, the edit file is only shown
     #[arg(long, value_name = "NAME_OR_FILE")]
     pub(crate) model: Option<String>,
     /// Checkpoint to apply the edit to

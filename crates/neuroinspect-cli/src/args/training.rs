@@ -12,7 +12,7 @@ use super::{
 
 #[derive(Args, Debug)]
 pub(crate) struct TrainArgs {
-    /// Model name, as `neuroinspect models` lists it
+    /// Model name, as `neuroinspect models` lists it, or a model of the hub (hf://OWNER/NAME), with its weights
     #[arg(long, value_name = "NAME", help_heading = "Model")]
     pub(crate) model: String,
     /// Checkpoint to start from: safetensors, or PyTorch (.pt, .pth, .th); of another number of classes,

@@ -9,9 +9,9 @@ use neuroinspect::{
 use serde::Serialize;
 
 use crate::{
-    args::{ApplyArgs, Common, FormatArgs, LoadingArgs, ModelArgs},
+    args::{ApplyArgs, Common, FormatArgs, LoadingArgs},
     exit::Exit,
-    model::{self, has_all_weights},
+    model::{self, Named, has_all_weights},
     options::Options,
     output::{open_folder, print},
 };
@@ -63,22 +63,19 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ApplyArgs) -> Resul
     };
     let folder = open_folder(common)?;
     let device = common.device.open()?;
-    let model = ModelArgs {
-        model: model.clone(),
-        weights: args.weights.clone(),
-        loading: LoadingArgs {
-            input: args.input.clone(),
-            partial: args.partial,
-            head: args.head.clone(),
-            format: FormatArgs { precision: None },
-        },
+    let named = Named::open(common, model, args.weights.as_deref())?;
+    let loading = LoadingArgs {
+        input: args.input.clone(),
+        partial: args.partial,
+        head: args.head.clone(),
+        format: FormatArgs { precision: None },
     };
-    let mut loaded = model::classifier(&model, options, &device)?;
+    let mut loaded = model::classifier(&named, &loading, options, &device)?;
     if !has_all_weights(&loaded) {
         bail!(
             "'{}' lacks tensors of {} (above): what would be written in their place is random",
-            model.weights.unwrap_or_default().display(),
-            model.model,
+            named.weights.unwrap_or_default().display(),
+            named.model,
         );
     }
     let layer = loaded.model.decision_layer()?;
@@ -87,11 +84,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ApplyArgs) -> Resul
         false => patch.apply(&layer)?,
     };
     let name = if args.revert { "reverted" } else { "edited" };
-    let path = match model::onnx(
-        &model.model,
-        &model.loading.head,
-        Some(loaded.model.input()),
-    )? {
+    let path = match model::onnx(&named.model, &loading.head, Some(loaded.model.input()))? {
         Some(onnx) => {
             let path = folder.join(format!("{name}.onnx"));
             onnx.save(&path, &changed)?;

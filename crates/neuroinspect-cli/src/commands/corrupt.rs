@@ -11,7 +11,7 @@ use crate::{
     args::{Common, CorruptArgs},
     console::Console,
     exit::Exit,
-    images,
+    images::{self, Reading},
     options::Options,
     output::{self, print},
     record,
@@ -35,7 +35,8 @@ struct Record<'a> {
 
 pub(crate) fn run(common: &Common, options: &Options, args: &CorruptArgs) -> Result<Exit> {
     let config = options.corruption(args)?;
-    let original = images::open(&args.data.data, &args.data.reading, options.seed)?;
+    let reading = Reading::new(&args.data.reading, options.seed);
+    let original = images::open(&args.data.data, reading)?;
     let name = original.name().to_owned();
     let dataset = match args.unbiased {
         true => Corrupted::unbiased(original, config)?,

@@ -33,7 +33,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     let train = args.train.as_deref();
     let inputs = Inputs::open(common, options, &args.model, &args.data, train)?;
     let setup = &inputs.setup;
-    let guide = TextGuide::load(&args.clip, Some(&args.data.data), options, &setup.device)?;
+    let guide = TextGuide::load(setup, &args.clip, Some(&args.data.data))?;
     // Whatever can be refused is, before the long part begins.
     let class = class_by_name_or_index(inputs.dataset.class_names(), &args.class)?;
     let config = config(args, options, &inputs, guide.is_some())?;

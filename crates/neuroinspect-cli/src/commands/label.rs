@@ -13,7 +13,7 @@ use crate::{
     args::{Common, LabelArgs},
     console::Console,
     exit::Exit,
-    images,
+    images::{self, Reading},
     inputs::Setup,
     model::TextGuide,
     options::Options,
@@ -45,9 +45,12 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LabelArgs) -> Resul
     if args.clip.domain.is_some() {
         bail!("--domain goes with class names; words are embedded as they are, or in --prompts");
     }
-    let dataset = images::open(&args.data.data, &args.data.reading, options.seed)?;
+    let dataset = images::open(
+        &args.data.data,
+        Reading::new(&args.data.reading, options.seed),
+    )?;
     let setup = Setup::open(common, options, &args.model, &args.data.reading)?;
-    let Some(guide) = TextGuide::load(&args.clip, None, options, &setup.device)? else {
+    let Some(guide) = TextGuide::load(&setup, &args.clip, None)? else {
         bail!("label needs an image-text encoder: give --clip-weights FILE");
     };
     let mut console = Console::start(common.quiet)?;

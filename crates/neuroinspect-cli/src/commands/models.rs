@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::{
     args::{Common, HeadArgs, ModelsArgs},
     exit::Exit,
+    hub,
     model::onnx,
     output::print,
 };
@@ -110,6 +111,11 @@ fn layers(common: &Common, model: &str) -> Result<()> {
         let layers = onnx.classifier(&LoadConfig::default(), &device)?.layers()?;
         return print_layers(common, model, layers);
     }
+    let found = match hub::is_name(model) {
+        true => Some(hub::classifier(common, model, false)?),
+        false => None,
+    };
+    let model = found.as_ref().map_or(model, |found| &found.model);
     let architecture = model.split('.').next();
     let models = classifiers()?;
     let info = models.iter().find(|info| Some(info.name) == architecture);

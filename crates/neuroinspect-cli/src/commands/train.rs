@@ -22,7 +22,8 @@ use crate::{
     args::{Common, TrainArgs},
     console::{Console, warn},
     exit::Exit,
-    images,
+    images::{self, Reading},
+    model::Named,
     options::Options,
     output::{self, print},
     record,
@@ -55,10 +56,16 @@ struct Record<'a> {
 
 pub(crate) fn run(common: &Common, options: &Options, args: &TrainArgs) -> Result<Exit> {
     let config = options.training(args)?;
-    let data = images::open(&args.data.data, &args.data.reading, options.seed)?;
+    let mut reading = Reading::new(&args.data.reading, options.seed);
+    let mut data = images::open(&args.data.data, reading)?;
+    let named = Named::open(common, &args.model, args.weights.as_deref())?;
+    // Of the same classes, in the model's order, so that its decision layer still goes with them.
+    if sorted(data.class_names()) == sorted(&named.class_names) {
+        reading = reading.of_model(&named.class_names);
+        data = images::open(&args.data.data, reading)?;
+    }
     let other = args.validation.as_deref();
-    let other =
-        other.map(|path| images::open_training(path, &args.data.reading, options.seed, &*data));
+    let other = other.map(|path| images::open_training(path, reading, &*data));
     let other = other.transpose()?;
     let (train, validation) = match &other {
         Some(other) => (training_part(&*data)?, all(&**other)),
@@ -71,7 +78,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &TrainArgs) -> Resul
     let device = common.device.open()?;
     let validated: &dyn ImageDataset = other.as_deref().unwrap_or(&*data);
     let training = Training {
-        model: network(args, options, data.class_names().len(), &device)?,
+        model: network(&named, (args, options), data.class_names().len(), &device)?,
         train: ImageSource {
             dataset: &*data,
             indices: &train,
@@ -133,6 +140,12 @@ pub(crate) fn run(common: &Common, options: &Options, args: &TrainArgs) -> Resul
     Ok(Exit::Finished)
 }
 
+fn sorted(names: &[String]) -> Vec<&String> {
+    let mut names: Vec<_> = names.iter().collect();
+    names.sort();
+    names
+}
+
 /// An epoch in a line.
 fn line(epoch: &Epoch, classes: &[String], groups: &[String]) -> String {
     let Epoch {
@@ -182,15 +195,16 @@ fn held_out(data: &dyn ImageDataset, seed: Seed) -> Result<(Vec<usize>, Vec<usiz
 
 /// The network to begin with, for a number of classes.
 fn network(
-    args: &TrainArgs,
-    options: &Options,
+    named: &Named,
+    (args, options): (&TrainArgs, &Options),
     classes: usize,
     device: &Device,
 ) -> Result<GraphClassifier> {
     device.seed(options.seed.0);
     let input = options.input(args.input.as_deref())?;
-    let mut model = init_classifier(&args.model, classes, device)?;
-    let Some(weights) = &args.weights else {
+    let input = input.or_else(|| named.input.clone());
+    let mut model = init_classifier(&named.model, classes, device)?;
+    let Some(weights) = &named.weights else {
         return Ok(match input {
             Some(input) => model.with_input(input)?,
             None => model,
@@ -201,7 +215,7 @@ fn network(
         input,
         ..LoadConfig::default()
     };
-    let loaded = load_classifier(&args.model, weights, &config, device)?.model;
+    let loaded = load_classifier(&named.model, weights, &config, device)?.model;
     model = model.with_input(loaded.input().clone())?;
     // Of another number of classes, all but the decision layer.
     let report = model.load(&Checkpoint::open(weights)?, Strictness::Partial)?;

@@ -15,7 +15,7 @@ use crate::{
     args::{Common, VisualizeArgs},
     console::{Console, warn},
     exit::Exit,
-    images,
+    images::{self, Reading},
     inputs::Setup,
     model::{TextGuide, picture_origin},
     options::Options,
@@ -27,16 +27,22 @@ use album::Album;
 const SCHEMA: Schema = Schema::new("neuroinspect.visualizations", 1);
 
 pub(crate) fn run(common: &Common, options: &Options, args: &VisualizeArgs) -> Result<Exit> {
-    let dataset = args
-        .data
-        .as_deref()
-        .map(|path| images::open(path, &args.reading, options.seed))
-        .transpose()?;
+    let open = |reading: Reading<'_>| {
+        let path = args.data.as_deref();
+        path.map(|path| images::open(path, reading)).transpose()
+    };
+    let reading = Reading::new(&args.reading, options.seed);
+    let mut dataset = open(reading)?;
+    let listed = images::classes(&args.reading)?;
+    let setup = Setup::open(common, options, &args.model, &args.reading)?;
+    if !setup.class_names.is_empty() {
+        dataset = open(reading.of_model(&setup.class_names))?;
+    }
+    let of_model = Some(setup.class_names.clone()).filter(|names| !names.is_empty());
     let names = match &dataset {
         Some(dataset) => Some(dataset.class_names().to_vec()),
-        None => images::classes(&args.reading)?,
+        None => listed.or(of_model),
     };
-    let setup = Setup::open(common, options, &args.model, &args.reading)?;
     let classifier = setup.loaded.model.as_ref();
     let layer = classifier.decision_layer()?;
     if let Some(names) = &names
@@ -49,7 +55,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &VisualizeArgs) -> R
             names.len(),
         );
     }
-    let guide = TextGuide::load(&args.clip, args.data.as_deref(), options, &setup.device)?;
+    let guide = TextGuide::load(&setup, &args.clip, args.data.as_deref())?;
     let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device);
     let pairs = pairs::of(args, &layer, names.as_deref())?;
     let (recipe, execution) = options.illusion(&args.illusion, guide.is_some(), setup.precision)?;

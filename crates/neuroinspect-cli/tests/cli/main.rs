@@ -14,6 +14,8 @@ mod data;
 mod determinism;
 mod fixture;
 mod folder;
+#[cfg(feature = "hub")]
+mod hub;
 mod inputs;
 #[cfg(unix)]
 mod interrupts;

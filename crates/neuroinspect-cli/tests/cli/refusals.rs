@@ -111,9 +111,19 @@ fn options_that_would_do_nothing_are_refused() {
         assert_eq!(output.status.code(), Some(2), "{message}");
         assert!(message.contains(part), "{message}");
     };
-    for option in ["--domain=bird", "--prompts=file", "--clip=ViT-B-32"] {
+    for option in ["--domain=bird", "--prompts=file"] {
         let mut debug = fixture.command("debug");
         refused(debug.args(["--class", "owl", option]), "--clip-weights");
+    }
+    let mut unweighted = fixture.command("debug");
+    unweighted.args(["--class", "owl", "--clip", "ViT-B-32"]);
+    fails(&mut unweighted, &["--clip ViT-B-32 needs --clip-weights"]);
+    #[cfg(not(feature = "hub"))]
+    {
+        let mut of_hub = fixture.bare("evaluate");
+        of_hub.args(["--model", "hf://timm/resnet18.a1_in1k", "--data"]);
+        of_hub.arg(fixture.path("images"));
+        fails(&mut of_hub, &["install it with --features hub"]);
     }
     for option in ["--revert", "--partial"] {
         let mut apply = fixture.bare("apply");

@@ -16,6 +16,8 @@ pub use cifar_resnet::CifarResNetConfig;
 pub(crate) use cifar_resnet::cifar_resnet;
 pub(crate) use convnext::convnext;
 pub(crate) use efficientnet::EfficientNetConfig;
+#[cfg(feature = "hub")]
+pub(crate) use pretrained::Pretrained;
 pub(crate) use pretrained::{Architecture, pretrained};
 pub(crate) use resnet::{BlockKind, ResNetConfig};
 pub(crate) use vgg::vgg;

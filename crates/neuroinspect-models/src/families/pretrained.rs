@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use neuroinspect_core::{InputSpec, Interpolation, ResizeRule};
 use serde::Deserialize;
+#[cfg(feature = "hub")]
+use serde_json::{Map, Value};
 
 use crate::{Error, Result};
 
@@ -91,6 +93,40 @@ impl Default for Pretrained {
 }
 
 impl Pretrained {
+    /// That of a `pretrained_cfg` as timm writes it, of which most decides nothing here.
+    ///
+    /// # Errors
+    ///
+    /// The field that cannot be followed, and what was expected.
+    #[cfg(feature = "hub")]
+    pub(crate) fn of_timm(cfg: &Map<String, Value>) -> Result<Self, String> {
+        let mut known = Map::new();
+        for key in ["input_size", "test_input_size"] {
+            match cfg.get(key).filter(|it| !it.is_null()) {
+                None => {}
+                Some(size) => match size.as_array().map(Vec::as_slice) {
+                    Some([channels, height, width]) if *channels == 3 && height == width => {
+                        known.insert(key.to_owned(), height.clone());
+                    }
+                    _ => return Err(format!("{key} = {size}: expected [3, S, S]")),
+                },
+            }
+        }
+        for key in [
+            "crop_pct",
+            "test_crop_pct",
+            "crop_mode",
+            "interpolation",
+            "mean",
+            "std",
+        ] {
+            if let Some(value) = cfg.get(key).filter(|it| !it.is_null()) {
+                known.insert(key.to_owned(), value.clone());
+            }
+        }
+        serde_json::from_value(Value::Object(known)).map_err(|error| error.to_string())
+    }
+
     /// The pixels to evaluate with, as timm itself tests the weights: size and share of the crop those
     /// for testing where there are any, and the shorter side resized to `floor(size / crop_pct)`.
     pub(crate) fn input(&self) -> InputSpec {

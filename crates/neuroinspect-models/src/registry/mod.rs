@@ -174,6 +174,12 @@ pub fn load_classifier_from_bytes(
     named.load(&Checkpoint::from_bytes(label, weights)?, config, device)
 }
 
+/// Checks that a name is one of [`load_classifier`]'s.
+#[cfg(feature = "hub")]
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    Named::parse(name).map(|_| ())
+}
+
 /// What a name stands for.
 struct Named {
     row: &'static Row,

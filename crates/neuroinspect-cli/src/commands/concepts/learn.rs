@@ -13,7 +13,7 @@ use crate::{
     args::{Common, LearnArgs, ModelArgs},
     console::Console,
     exit::Exit,
-    images,
+    images::{self, Reading},
     inputs::Setup,
     options::Options,
     output::{self, print},
@@ -68,7 +68,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LearnArgs) -> Resul
                 weights: source.weights.clone(),
                 loading: source.loading.clone(),
             };
-            let dataset = images::open(data, &source.reading, options.seed)?;
+            let dataset = images::open(data, Reading::new(&source.reading, options.seed))?;
             let setup = Setup::open(common, options, &model, &source.reading)?;
             let others = Others::of_images(&setup, &*dataset, &mut console)?;
             let run = setup.run(dataset.name(), None)?;
