@@ -29,7 +29,7 @@ mod save;
 use std::{
     collections::BTreeMap,
     fs::Metadata,
-    io::Read,
+    io::{Read, Seek},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -107,21 +107,28 @@ impl Checkpoint {
 
         let label = path.display().to_string();
         let extension = path.extension().is_some_and(|it| it == "safetensors");
-        if extension || safetensors::starts_like_one(&start) {
-            let bytes = std::fs::read(path).map_err(unreadable)?;
-            return Self::from_bytes(label, bytes);
-        }
         if start.is_empty() {
             return Err(not_a_checkpoint(label, "it is empty"));
         }
-        let tensors = match pytorch::read(path, length) {
-            Ok(tensors) => tensors,
+        let safetensors = extension || safetensors::starts_like_one(&start);
+        let contents = match safetensors {
+            true => {
+                file.rewind().map_err(unreadable)?;
+                safetensors::read(file, length)
+            }
+            false => pytorch::read(path, length).map(|tensors| (BTreeMap::new(), tensors)),
+        };
+        let (metadata, tensors) = match contents {
+            Ok(contents) => contents,
             Err(reason) => return Err(not_a_checkpoint(label, reason)),
         };
         let sha256 = sha256_of_file(path)?;
         let readings = Readings::new(tensors);
-        let plain = readings.unwrapped();
-        let mut checkpoint = Self::new(label, sha256, BTreeMap::new(), readings, plain)?;
+        let plain = match safetensors {
+            true => readings.as_they_are(),
+            false => readings.unwrapped(),
+        };
+        let mut checkpoint = Self::new(label, sha256, metadata, readings, plain)?;
         checkpoint.later = Some((path.to_owned(), state));
         checkpoint.check_unchanged()?;
         Ok(checkpoint)
@@ -152,7 +159,7 @@ impl Checkpoint {
     pub fn from_bytes(label: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Result<Self> {
         let (label, bytes) = (label.into(), bytes.into());
         let sha256 = sha256_of_bytes(&bytes);
-        match safetensors::read(bytes) {
+        match safetensors::in_memory(bytes) {
             Ok((metadata, tensors)) => {
                 let readings = Readings::new(tensors);
                 let plain = readings.as_they_are();
@@ -261,7 +268,7 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::NotACheckpoint`] when a PyTorch file has changed since it was opened;
+    /// [`Error::NotACheckpoint`] when the file has changed since it was opened;
     /// [`Error::WeightsDoNotFit`] when nothing fits or, if strict, when anything does not;
     /// [`Error::UnreadableTensor`] when a tensor's bytes are damaged or it holds floats where the
     /// module has integers or booleans, or the other way round; [`Error::NotFinite`] when a float is

@@ -72,14 +72,19 @@ fn every_container_and_wrapping_reads_alike() {
 fn a_file_written_over_after_it_was_opened_is_refused() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("last.pt");
-    fs::copy(golden("checkpoints").join("zip.pt"), &path).unwrap();
-    let checkpoint = Checkpoint::open(&path).unwrap();
-    fs::copy(golden("checkpoints").join("state_dict.pt"), &path).unwrap();
-    let error = checkpoint.apply(&mut Tiny::new(), "tiny", Strictness::Strict);
-    assert!(matches!(
-        error,
-        Err(Error::NotACheckpoint { .. } | Error::UnreadableTensor { .. })
-    ));
+    let first = safetensors_of(&made_up_weights(&Tiny::new()));
+    let second = [&first[..], b"more"].concat();
+    let torch = ["zip.pt", "state_dict.pt"].map(|name| fs::read(golden("checkpoints").join(name)));
+    for [first, second] in [torch.map(Result::unwrap), [first, second]] {
+        fs::write(&path, first).unwrap();
+        let checkpoint = Checkpoint::open(&path).unwrap();
+        fs::write(&path, second).unwrap();
+        let error = checkpoint.apply(&mut Tiny::new(), "tiny", Strictness::Strict);
+        assert!(matches!(
+            error,
+            Err(Error::NotACheckpoint { .. } | Error::UnreadableTensor { .. })
+        ));
+    }
 }
 
 #[test]
@@ -325,6 +330,12 @@ fn hostile_safetensors_are_refused() {
         ("a header longer than memory", with_header(u64::MAX, "{}")),
         ("a header of gigabytes", with_header(1 << 40, "{}")),
         ("a header longer than the file", with_header(1 << 10, "{}")),
+        (
+            "a tensor longer than any file",
+            honest(
+                r#"{"a":{"dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,18446744073709551615]}}"#,
+            ),
+        ),
         ("no JSON", honest("{nonsense")),
         ("nested JSON", honest(&("{\"a\":".repeat(50_000)))),
         (
