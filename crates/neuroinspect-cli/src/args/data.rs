@@ -12,6 +12,13 @@ pub(crate) enum DataCommand {
     List,
     /// Compare what is there of a data set with what was published: checksums, counts, missing images
     Check(CheckArgs),
+    /// Download a data set's files, compare them with their checksums and extract its archives
+    #[command(
+        after_help = "The same command after it was stopped goes on where it was. What is there is not downloaded \
+                            again. Files without an address have to be fetched from their pages: see \
+                            `neuroinspect data list`."
+    )]
+    Get(GetArgs),
 }
 
 #[derive(Args, Debug)]
@@ -25,4 +32,17 @@ pub(crate) struct CheckArgs {
     /// An option of the data set, e.g. `context=dog(chair)` or `label=Smiling`
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) data_option: Vec<NamedValue>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GetArgs {
+    /// Its name, as `neuroinspect data list` has it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Folder for its files; made if missing
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Address that has the files under their names, instead of the published addresses
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) mirror: Option<String>,
 }

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser};
 use neuroinspect::editing::{Asked, METHODS, Mend, RatioEdit};
 
 pub(crate) use concepts::{ConceptsCommand, LabelArgs, LackArgs, LearnArgs, TcavArgs};
-pub(crate) use data::{CheckArgs, DataCommand};
+pub(crate) use data::{CheckArgs, DataCommand, GetArgs};
 pub(crate) use groups::{
     ClipArgs, Common, DataArgs, EditingArgs, FormatArgs, HeadArgs, IllusionArgs, LoadingArgs,
     ModelArgs, ReadingArgs, SourceArgs,
@@ -120,7 +120,7 @@ pub(crate) enum Command {
                             their groups beside them."
     )]
     Corrupt(CorruptArgs),
-    /// List published data sets, or check what is there of one
+    /// List published data sets, check what is there of one, or download one
     #[command(
         subcommand,
         after_help = "Example: neuroinspect data check waterbirds waterbird_complete95_forest2water2.tar.gz\n\

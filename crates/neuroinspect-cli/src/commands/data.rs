@@ -1,6 +1,15 @@
 //! `data`: published data sets.
 
+#[cfg(feature = "hub")]
+use std::path::Path;
+
 use anyhow::Result;
+#[cfg(feature = "hub")]
+use neuroinspect::{
+    core::Observer,
+    datasets::published::{Download, DownloadError, PublishedFile, get},
+    models::hub::download,
+};
 use neuroinspect::{
     datasets::published::{Content, PublishedCheck, PublishedInfo, check, published},
     report::Schema,
@@ -8,7 +17,7 @@ use neuroinspect::{
 use serde::Serialize;
 
 use crate::{
-    args::{CheckArgs, Common, DataCommand},
+    args::{CheckArgs, Common, DataCommand, GetArgs},
     console::Console,
     exit::Exit,
     images::published_config,
@@ -18,6 +27,8 @@ use crate::{
 
 const LISTED: Schema = Schema::new("neuroinspect.data", 1);
 const CHECKED: Schema = Schema::new("neuroinspect.data-check", 1);
+#[cfg(feature = "hub")]
+const GOT: Schema = Schema::new("neuroinspect.data-get", 1);
 
 #[derive(Serialize)]
 struct Listed {
@@ -36,6 +47,7 @@ pub(crate) fn run(common: &Common, options: &Options, command: &DataCommand) -> 
             Ok(Exit::Finished)
         }
         DataCommand::Check(args) => checked(common, options, args),
+        DataCommand::Get(args) => got(common, args),
     }
 }
 
@@ -46,6 +58,60 @@ fn checked(common: &Common, options: &Options, args: &CheckArgs) -> Result<Exit>
     console.clear();
     print(common.json, CHECKED, &found, lines)?;
     Ok(Exit::of(false, found.is_complete()))
+}
+
+#[cfg(not(feature = "hub"))]
+fn got(_: &Common, _: &GetArgs) -> Result<Exit> {
+    anyhow::bail!("this build downloads nothing: install it with --features hub")
+}
+
+#[cfg(feature = "hub")]
+fn got(common: &Common, args: &GetArgs) -> Result<Exit> {
+    let mut web = Web {
+        mirror: args.mirror.as_deref(),
+    };
+    let mut console = Console::start(common.quiet)?;
+    let got = get(&args.name, &args.folder, &mut web, &mut console)?;
+    console.clear();
+    print(common.json, GOT, &got, |got| {
+        let files = got
+            .files
+            .iter()
+            .map(|path| format!("file: {}\n", path.display()));
+        let made = got
+            .extracted
+            .iter()
+            .map(|path| format!("extracted: {}\n", path.display()));
+        let by_hand = got.by_hand.iter();
+        let by_hand = by_hand.map(|name| format!("to be fetched from its page: {name}\n"));
+        files.chain(made).chain(by_hand).collect()
+    })?;
+    Ok(Exit::of(false, got.by_hand.is_empty()))
+}
+
+/// Downloads from the published addresses, or from a mirror.
+#[cfg(feature = "hub")]
+struct Web<'a> {
+    mirror: Option<&'a str>,
+}
+
+#[cfg(feature = "hub")]
+impl Download for Web<'_> {
+    fn address(&self, file: &PublishedFile) -> Option<String> {
+        match self.mirror {
+            Some(mirror) => Some(format!("{}/{}", mirror.trim_end_matches('/'), file.name)),
+            None => file.url.map(str::to_owned),
+        }
+    }
+
+    fn download(
+        &mut self,
+        address: &str,
+        part: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<(), DownloadError> {
+        Ok(download(address, part, observer)?)
+    }
 }
 
 /// A data set in lines for people.

@@ -218,3 +218,87 @@ fn what_no_published_data_set_is_or_takes_is_refused() {
     );
     refused(images, &["--data-option", "label=Male"], &["is a folder"]);
 }
+
+/// `data get` from a server on this machine.
+#[cfg(feature = "hub")]
+mod get {
+    use std::fs;
+
+    use neuroinspect_testing::hub::{Fault, LocalHub};
+
+    use crate::fixture::{Fixture, fails};
+
+    const ARCHIVE: &str = "waterbird_complete95_forest2water2.tar.gz";
+
+    /// A tar of one file, `birds/metadata.csv`: what is in it tells an archive, not its name.
+    fn tar(content: &[u8]) -> Vec<u8> {
+        let mut header = [0_u8; 512];
+        let mut set =
+            |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+        set(0, "birds/metadata.csv");
+        set(100, "0000644");
+        set(124, &format!("{:011o}", content.len()));
+        set(136, "00000000000");
+        set(148, "        ");
+        set(156, "0");
+        set(257, "ustar\x0000");
+        let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        let mut bytes = [&header, content].concat();
+        bytes.resize(bytes.len().next_multiple_of(512) + 1024, 0);
+        bytes
+    }
+
+    fn get(fixture: &Fixture, name: &str, mirror: &str) -> assert_cmd::Command {
+        let mut get = fixture.bare("data");
+        get.args(["get", name]).arg(fixture.path("got"));
+        get.args(["--mirror", mirror]);
+        get
+    }
+
+    #[test]
+    fn a_data_set_is_downloaded_and_extracted() {
+        let fixture = Fixture::new();
+        let server = LocalHub::start();
+        let mirror = format!("{}/data/birds/", server.endpoint());
+        server.serve("data/birds", ARCHIVE, tar(b"img_id\n"));
+        server.fail([Fault::Truncated(700)]);
+        let parts = ["cannot download", "700 of 2048 bytes", ARCHIVE];
+        fails(&mut get(&fixture, "waterbirds", &mirror), &parts);
+        assert!(!fixture.path("got").join(ARCHIVE).exists());
+
+        // The same command goes on where that one ended.
+        server.fail([]);
+        server.asked();
+        get(&fixture, "waterbirds", &mirror).assert().success();
+        assert!(server.asked().iter().any(|asked| asked.from == Some(700)));
+        assert_eq!(fixture.read("got/birds/metadata.csv"), b"img_id\n");
+        let mut names: Vec<_> = fs::read_dir(fixture.path("got"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort_unstable();
+        assert_eq!(names, ["birds", ARCHIVE]);
+
+        get(&fixture, "waterbirds", &mirror).assert().success();
+        assert!(server.asked().is_empty(), "all of it is there");
+    }
+
+    #[test]
+    fn what_is_not_the_published_file_is_refused() {
+        let fixture = Fixture::new();
+        let server = LocalHub::start();
+        let mirror = format!("{}/data/cifar", server.endpoint());
+        server.serve("data/cifar", "cifar-10-binary.tar.gz", tar(b"other"));
+        let parts = [
+            "cifar-10-binary.tar.gz",
+            "c32a1d4ab5d03f1284b67883e8d87530 as published",
+        ];
+        fails(&mut get(&fixture, "cifar10", &mirror), &parts);
+        assert_eq!(fs::read_dir(fixture.path("got")).unwrap().count(), 0);
+        let parts = ["data/cifar/102flowers.tgz", "status 404"];
+        fails(&mut get(&fixture, "flowers102", &mirror), &parts);
+        let parts = ["no addresses", "https://www.image-net.org/"];
+        fails(fixture.bare("data").args(["get", "imagenet", "x"]), &parts);
+    }
+}

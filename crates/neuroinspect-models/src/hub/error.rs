@@ -86,6 +86,14 @@ pub enum HubError {
         /// What happened last.
         reason: String,
     },
+    /// An address that nothing could be downloaded from.
+    #[error("{address}: {reason}")]
+    Download {
+        /// What was asked for, without its query.
+        address: String,
+        /// What happened.
+        reason: String,
+    },
     /// A file whose content is not what was announced.
     #[error(
         "'{file}' is damaged or was tampered with: its SHA-256 is {found} where the hub announced {expected}; {advice}"

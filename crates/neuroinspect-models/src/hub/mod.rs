@@ -46,6 +46,7 @@ pub use clip::HubClip;
 pub use config::HubConfig;
 pub use error::HubError;
 pub use name::{HubName, SCHEME};
+pub use transfer::download;
 use transfer::{Wanted, agent};
 
 use crate::{Error, Result};

@@ -47,6 +47,16 @@ pub(super) struct Announced {
     pub(super) size: u64,
 }
 
+/// Where a file is downloaded from, and what it is called in errors.
+#[derive(Debug)]
+struct Source {
+    address: String,
+    /// Its bytes.
+    size: u64,
+    file: String,
+    repository: String,
+}
+
 /// How an attempt to go on with a download ended before its end.
 enum Ended {
     /// So that it may be tried again.
@@ -141,22 +151,33 @@ impl Hub {
         part: &Path,
         observer: &mut dyn Observer,
     ) -> Result<()> {
+        let source = Source {
+            address: self.address(&name.at(announced.commit.clone()), wanted.file),
+            size: announced.size,
+            file: wanted.file.to_owned(),
+            repository: name.to_string(),
+        };
+        self.fill(source, part, observer)
+    }
+
+    /// Downloads what is at an address into `part`, from where that ends.
+    fn fill(&self, source: Source, part: &Path, observer: &mut dyn Observer) -> Result<()> {
         let file = File::options().append(true).create(true).open(part);
         let mut file = file.map_err(|error| written(part, error))?;
-        let address = self.address(&name.at(announced.commit.clone()), wanted.file);
+        let (address, size) = (&source.address, source.size);
         let length = |file: &File| file.metadata().map(|it| it.len());
         let (mut longest, mut attempts) = (0, 0);
         loop {
             let before = length(&file).map_err(|error| written(part, error))?;
-            if before > announced.size {
+            if before > size {
                 file.set_len(0).map_err(|error| written(part, error))?;
                 continue;
             }
             longest = longest.max(before);
-            if before == announced.size {
+            if before == size {
                 return file.sync_all().map_err(|error| written(part, error));
             }
-            let reason = match self.append(&address, announced.size, (&mut file, part), observer) {
+            let reason = match self.append(address, size, (&mut file, part), observer) {
                 Ok(()) => "its end is missing".to_owned(),
                 Err(Ended::Early(reason)) => reason,
                 Err(Ended::Failed(error)) => return Err(error),
@@ -165,10 +186,10 @@ impl Hub {
             attempts = if received > longest { 0 } else { attempts + 1 };
             if attempts == MAX_ATTEMPTS {
                 return Err(HubError::Incomplete {
-                    file: wanted.file.to_owned(),
-                    repository: name.to_string(),
+                    file: source.file,
+                    repository: source.repository,
                     received,
-                    expected: announced.size,
+                    expected: size,
                     reason,
                 }
                 .into());
@@ -338,6 +359,46 @@ impl Hub {
             advice,
         }
     }
+}
+
+/// Downloads what is at any address into `part`, from where that ends; no token is sent.
+///
+/// # Errors
+///
+/// [`HubError::Download`] when the address cannot be reached, answers with no file or does not say how long it
+/// is; [`HubError::Incomplete`] when it ends too early, again and again; when `part` cannot be written, and
+/// when the observer asks to stop. What came by then is in `part`.
+pub fn download(address: &str, part: &Path, observer: &mut dyn Observer) -> Result<()> {
+    let plainly = |error| match error {
+        Error::Hub(
+            HubError::Unreachable { address, reason } | HubError::Answer { address, reason },
+        ) => HubError::Download { address, reason }.into(),
+        other => other,
+    };
+    let wrong = |reason: String| -> Error {
+        let address = address.to_owned();
+        HubError::Download { address, reason }.into()
+    };
+    if address.parse::<Uri>().is_err() {
+        return Err(wrong("it is no address".to_owned()));
+    }
+    let hub = Hub::new(HubConfig::new(""))?;
+    // Of the answer only the head is read.
+    let (_, response) = hub.ask(&Method::GET, address, 0).map_err(plainly)?;
+    let size = text(response.headers(), "content-length").and_then(|size| size.parse().ok());
+    let size = match (response.status().as_u16(), size) {
+        (200, Some(size)) => size,
+        (200, None) => return Err(wrong("it does not say how long it is".to_owned())),
+        (status, _) => return Err(wrong(format!("it answers with the status {status}"))),
+    };
+    drop(response);
+    let source = Source {
+        address: address.to_owned(),
+        size,
+        file: address.rsplit('/').next().unwrap_or_default().to_owned(),
+        repository: address.to_owned(),
+    };
+    hub.fill(source, part, observer).map_err(plainly)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
