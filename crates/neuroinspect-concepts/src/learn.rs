@@ -197,15 +197,19 @@ impl svm::Hyperplane {
         products.into_iter().map(distance).collect()
     }
 
-    /// The share of samples on their side; none without samples.
+    /// The share of samples on their side, mean of both sides; `None` where a side has no sample.
     fn accuracy(&self, samples: &Labelled) -> Option<f32> {
         let distances = self.distances(samples);
-        let sides = distances.iter().zip(&samples.is_positive);
-        let right = sides.filter(|(distance, positive)| (**distance > 0.0) == **positive);
-        match distances.len() {
-            0 => None,
-            count => Some(right.count() as f32 / count as f32),
-        }
+        let share_of = |side: bool| {
+            let sides = distances.iter().zip(&samples.is_positive);
+            let of_side = sides.filter(|(_, positive)| **positive == side);
+            let right: Vec<_> = of_side
+                .map(|(distance, _)| (*distance > 0.0) == side)
+                .collect();
+            let count = right.iter().filter(|right| **right).count();
+            (!right.is_empty()).then(|| count as f32 / right.len() as f32)
+        };
+        Some(f32::midpoint(share_of(true)?, share_of(false)?))
     }
 }
 

@@ -5,7 +5,7 @@ use std::{ffi::OsStr, path::Path};
 use anyhow::Result;
 use neuroinspect::{
     DebugConfig, DebugInputs, Findings, ImageSource, RunFolder,
-    core::class_by_name_or_index,
+    core::{class_by_name_or_index, is_cancellation},
     datasets::ImageDataset,
     editing::percent,
     models::LoadedClassifier,
@@ -38,6 +38,8 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     let class = class_by_name_or_index(inputs.dataset.class_names(), &args.class)?;
     let config = config(args, options, &inputs, guide.is_some())?;
     inputs.check_parts()?;
+    let words = args.words.as_ref().map(|file| words::read(file, &[]));
+    let words = words.transpose()?;
 
     let mut console = Console::start(common.quiet)?;
     let features = inputs.features(&mut console)?;
@@ -46,22 +48,27 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     let texts = guide.as_ref().map(|guide| guide.texts(table.class_names()));
     let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device);
     let pictures = setup.folder.pictures("debug", origin);
-    let labels = match (&args.words, &guide) {
-        (Some(file), Some(guide)) => {
-            let config = options.labels(None)?;
+    let labels = match (words, &guide) {
+        (Some(words), Some(guide)) => {
             let request = Labelling {
-                words: words::read(file, &[])?,
+                words,
                 queries: &[],
                 activations: table.activations(),
                 images: ImageSource {
                     dataset: &*inputs.dataset,
                     indices: &features.data.indices,
                 },
-                config: &config,
+                config: &options.labels(None)?,
             };
-            words::label(setup, guide, &request, &mut console)?.units
+            words::label(setup, guide, &request, &mut console).map(|labels| labels.units)
         }
-        _ => Vec::new(),
+        _ => Ok(Vec::new()),
+    };
+    // Too few images, say: the other stages go on.
+    let (labels, unlabelled) = match labels {
+        Ok(labels) => (labels, None),
+        Err(error) if is_cancellation(error.as_ref()) => return Err(error),
+        Err(error) => (Vec::new(), Some(error)),
     };
     let mut run = inputs.run(&features)?;
     record::add(&mut run, "debug", &config)?;
@@ -82,6 +89,9 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
         .with_run(run);
     if let Some(texts) = &texts {
         debug_inputs = debug_inputs.with_guide(texts);
+    }
+    if let Some(error) = &unlabelled {
+        debug_inputs = debug_inputs.with_failure("labelling", error.as_ref());
     }
     // Too few images to edit on: what is left is still worth having.
     debug_inputs = match &edit_data {

@@ -75,10 +75,9 @@ fn the_planted_background_is_what_mistakes_lack_and_what_sways_the_class() {
     let learned = fixture.json("out/concepts.json");
     assert_eq!(learned["schema"], "neuroinspect.concepts");
     for concept in learned["concepts"].as_array().unwrap() {
-        assert!(
-            concept["test_accuracy"].as_f64().unwrap() > 0.8,
-            "{concept}"
-        );
+        // Of both sides alike: always saying no comes to a half.
+        let accuracy = concept["test_accuracy"].as_f64().unwrap();
+        assert!(accuracy > 0.8, "{concept}");
     }
     let loaded = ConceptBank::load(bank(&fixture)).unwrap();
     assert_eq!(loaded.names().len(), Context::ALL.len());
@@ -305,6 +304,23 @@ fn what_concepts_need_is_said() {
         label.arg(fixture.path("words")),
         &["top_images = 100", "at most as many as there are images"],
     );
+    // In `debug` the other stages go on.
+    let mut debug = fixture.command("debug");
+    debug.args(["--class", "dog", "--iterations", "1", "--count", "1"]);
+    debug.args([
+        "--clip-weights",
+        &asset("scenes_clip.safetensors"),
+        "--words",
+    ]);
+    let output = debug.arg(fixture.path("words")).output().unwrap();
+    assert!(!output.status.success());
+    let failures = fixture.json("out/summary.json")["failures"].clone();
+    let stages: Vec<_> = failures.as_array().unwrap().iter().collect();
+    assert!(
+        stages.iter().any(|it| it["stage"] == "labelling"),
+        "{failures}"
+    );
+    assert!(fixture.path("out/report.html").exists());
     let model = fixture.path("model.safetensors");
     let mut explain = Command::cargo_bin("neuroinspect").unwrap();
     explain.args([

@@ -27,9 +27,9 @@ pub struct ConceptVector {
     pub intercept: f32,
     /// How far from the hyperplane the samples were that it was learned from.
     pub margins: Margins,
-    /// Share of the samples it was learned from that are on their side of it.
+    /// Share of the samples it was learned from that are on their side of it, mean of both sides.
     pub train_accuracy: Option<f32>,
-    /// Share of other samples that are on their side; `None` where there were none.
+    /// The same of other samples; `None` where none were left on one of the sides.
     pub test_accuracy: Option<f32>,
     /// Mean features of the samples that show the concept, where they are known: `[D]`.
     pub mean_features: Option<Array1<f32>>,
@@ -235,7 +235,7 @@ impl fmt::Display for Origin<'_> {
         let layer = layer.as_deref().unwrap_or("unknown");
         write!(f, "layer '{layer}' of {model}")?;
         match weights_sha256 {
-            Some(sha256) => write!(f, " (weights {})", &sha256[..sha256.len().min(12)]),
+            Some(sha256) => write!(f, " (weights {})", sha256.get(..12).unwrap_or(sha256)),
             None => Ok(()),
         }
     }

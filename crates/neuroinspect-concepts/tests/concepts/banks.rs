@@ -7,7 +7,7 @@ use neuroinspect_concepts::{
     ConceptBank, ConceptVector, Error, LearningConfig, Margins, learn_concept,
 };
 use neuroinspect_core::{
-    InputSpec, Provenance,
+    ActivationTable, InputSpec, Provenance,
     io::{NamedTensor, write_safetensors},
 };
 use neuroinspect_testing::{files::Folder, real_data};
@@ -35,6 +35,18 @@ fn a_bank_comes_back_as_it_was_written() {
     let bytes = folder.read("bank.safetensors");
     bank.save(&path).unwrap();
     assert_eq!(folder.read("bank.safetensors"), bytes);
+}
+
+/// The hash comes from a file, and is any text there.
+#[test]
+fn samples_of_other_weights_are_refused() {
+    let of = |sha256: &str| Provenance::new("toy", None).with_weights_sha256(sha256);
+    let bank = learned().with_provenance(of("aaaaaaaaaaa\u{e9}"));
+    let samples = ActivationTable::new(array![[1.0, 0.0]], of("bbbb")).unwrap();
+    let error = bank.check_table(&samples).unwrap_err().to_string();
+    assert!(error.contains("bbbb"), "{error}");
+    let samples = ActivationTable::new(array![[1.0, 0.0]], of("aaaaaaaaaaa\u{e9}")).unwrap();
+    bank.check_table(&samples).unwrap();
 }
 
 /// A bank made elsewhere, as the published one is, with something changed.
