@@ -42,10 +42,13 @@ pub struct Findings {
     /// Where the edit is and how it is applied, where it was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edit_file: Option<EditFile>,
-    /// Which mend helps, if any, chosen by the samples that the edit is measured on and those it is trained
-    /// on, without a group label; `None` where none was chosen.
+    /// Which mend helps, if any, chosen without a group label by the samples that the edit is trained on and
+    /// those to choose on; where these are merely held out of the former, by those that it is measured on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recommendation: Option<MendResult>,
+    /// Why there is none, where one was asked for and not tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recommendation_left_out: Option<String>,
     /// The neurons pictured, or to be pictured, with the class each is pictured within: the class
     /// debugged where the neuron is listed as insufficient for it, and the class that it pulled the
     /// mistakes to where it is listed as excessive. In both lists, the one with more votes decides;

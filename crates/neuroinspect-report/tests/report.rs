@@ -8,7 +8,7 @@ use image::RgbImage;
 use ndarray::{Array2, Array3};
 use neuroinspect_concepts::{ScoredWord, UnitLabel};
 use neuroinspect_core::{ClassId, Metrics, NeuronId};
-use neuroinspect_editing::{Control, EditResult, Subject, Verdict};
+use neuroinspect_editing::{Control, EditResult, Subject, Verdict, Yardstick};
 use neuroinspect_illusion::{Objective, Pair};
 use neuroinspect_report::{
     EditFile, Error, Findings, StageFailure, recommendation_html, to_rgb_image,
@@ -49,8 +49,8 @@ fn a_recommendation_is_drawn_and_told() {
     let mut report = sample::full();
     let page = report.html().unwrap();
     for text in [
-        "role=\"img\" aria-label=\"6 layers by their accuracy of \u{201c}boat\u{201d} and their mean",
-        "What is recommended has 81.3% at a mean class accuracy of 84.4%.",
+        "role=\"img\" aria-label=\"6 layers by their accuracy of \u{201c}boat\u{201d} at their mean",
+        "What is recommended has 81.3% at 84.4%.",
         "retrain plainly, bias +0.5: \u{201c}boat\u{201d} +25.0% [+18.8%, +31.3%]",
         "recommended: retrain plainly, bias +0.5</th>",
         "<polyline class=\"as-it-is\"",
@@ -74,6 +74,15 @@ fn a_recommendation_is_drawn_and_told() {
     let page = report.html().unwrap();
     assert!(page.contains("nothing is sure to help; the best tried was to retrain plainly"));
     assert_eq!(page.matches(chosen).count(), 1, "in the legend alone");
+    // By the yardstick that chose.
+    let result = report.findings.recommendation.as_mut().unwrap();
+    result.yardstick = Yardstick::Groups;
+    let page = report.html().unwrap();
+    assert!(page.contains("accuracy of \u{201c}boat\u{201d} over presumed groups at their mean"));
+    assert!(
+        page.contains("As it is, the layer has 28.1% at 40.6%."),
+        "{page}"
+    );
     // By groups where no class is asked for.
     let result = report.findings.recommendation.as_mut().unwrap();
     result.class = None;
@@ -81,7 +90,7 @@ fn a_recommendation_is_drawn_and_told() {
         (point.class, point.class_by_groups) = (None, None);
     }
     let page = report.html().unwrap();
-    assert!(page.contains("6 layers by their mean accuracy over presumed groups and their mean"));
+    assert!(page.contains("6 layers by their mean accuracy over presumed groups at their mean"));
 
     let result = report.findings.recommendation.as_mut().unwrap();
     result.frontier[1].candidate = 2;
@@ -92,6 +101,16 @@ fn a_recommendation_is_drawn_and_told() {
     result.recommended_at = Some(6);
     let error = report.html().unwrap_err().to_string();
     assert!(error.contains("point of a frontier"), "{error}");
+
+    let findings = &mut report.findings;
+    findings.recommendation = None;
+    findings.recommendation_left_out = Some("of 9 samples it takes long".into());
+    assert!(
+        report
+            .html()
+            .unwrap()
+            .contains("Not looked for: of 9 samples it takes long.")
+    );
 }
 
 #[test]

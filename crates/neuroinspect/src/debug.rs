@@ -19,7 +19,8 @@ use crate::{DebugConfig, DebugInputs, Kept, NeuronChoice, Result};
 /// Neighbouring classes a core relevance score is measured against, as in the paper's code.
 const RELEVANCE_NEIGHBOURS: usize = 20;
 
-/// Samples times neurons times classes of a recommendation, at most: more takes longer than the rest of a run.
+/// Samples times neurons times classes of a recommendation, at most. The demo's, 1.3 million, takes 4 seconds in
+/// an unoptimised program on a busy core, so that these take minutes, as pictures do.
 const MOST_PRODUCTS: usize = 50_000_000;
 
 /// Finds the neurons behind a class's mistakes, weakens their hold on the class, and pictures
@@ -155,6 +156,7 @@ fn explained(
         patch: None,
         edit_file: None,
         recommendation: None,
+        recommendation_left_out: None,
         recipe,
         pictures: Vec::new(),
         pictures_reused: 0,
@@ -210,8 +212,7 @@ fn edit(
     }
 }
 
-/// Recommends a mend, unless that would take long, or samples to choose on are trained on as well; whether
-/// the observer asked to stop.
+/// Recommends a mend, or notes why there is no recommendation; whether the observer asked to stop.
 fn recommend(
     session: &EditSession,
     config: &DebugConfig,
@@ -219,13 +220,11 @@ fn recommend(
     observer: &mut dyn Observer,
 ) -> bool {
     const STAGE: &str = "choosing a mend";
-    let data = session.data();
-    let samples = data.train().len() + data.evaluation().len();
-    let layer = session.layer();
-    if !config.recommendation
-        || samples * layer.neurons() * layer.classes() > MOST_PRODUCTS
-        || data.also_trained_on() > 0
-    {
+    if !config.recommendation {
+        return false;
+    }
+    findings.recommendation_left_out = left_out(session);
+    if findings.recommendation_left_out.is_some() {
         return false;
     }
     let start = Instant::now();
@@ -241,6 +240,28 @@ fn recommend(
         Err(error) => findings.fail_with(STAGE, &error),
     }
     false
+}
+
+/// Why no mend is recommended, where none is.
+fn left_out(session: &EditSession) -> Option<String> {
+    let (data, layer) = (session.data(), session.layer());
+    let chosen_on = match data.is_held_out_of_training() {
+        true => data.evaluation(),
+        false => data.validation(),
+    };
+    let samples = data.train().len() + chosen_on.len();
+    let (neurons, classes) = (layer.neurons(), layer.classes());
+    if samples * neurons * classes > MOST_PRODUCTS {
+        return Some(format!(
+            "of {samples} samples, {neurons} neurons and {classes} classes it takes long; \
+             `neuroinspect mend` makes it"
+        ));
+    }
+    let both = match data.is_held_out_of_training() {
+        true => data.also_trained_on(),
+        false => 0,
+    };
+    (both > 0).then(|| format!("{both} of the samples to choose on are trained on as well"))
 }
 
 /// How many of the samples an edit is measured on are mistakes that its neurons were chosen from.

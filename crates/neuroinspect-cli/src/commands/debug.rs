@@ -224,5 +224,8 @@ fn text(findings: &Findings, folder: &RunFolder) -> String {
         let reasons = recommendation.reasons().join("; ");
         text += &format!("\nrecommended: {headline}\n{reasons}\n");
     }
+    if let Some(reason) = &findings.recommendation_left_out {
+        text += &format!("\nno recommendation: {reason}\n");
+    }
     text + &format!("\nreport: {}\n", folder.join(Findings::HTML_FILE).display())
 }

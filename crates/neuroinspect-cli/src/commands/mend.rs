@@ -69,9 +69,9 @@ pub(crate) fn run(common: &Common, options: &Options, args: &MendArgs) -> Result
         decision_layer_file: FILES.layer,
         run: seen.run,
     };
-    folder.write_json(FILES.record, SCHEMA, &record)?;
     let page = recommendation_html(&record.mend, names, &record.run)?;
     write_atomically(folder.join(PAGE_FILE), |out| out.write_all(page.as_bytes()))?;
+    folder.write_json(FILES.record, SCHEMA, &record)?;
     print(common.json, SCHEMA, &record, |record| {
         let page = folder.join(PAGE_FILE);
         text(record) + &FILES.lines(folder) + &format!("drawn: {}\n", page.display())

@@ -29,11 +29,14 @@ pub enum Storage {
 }
 
 impl Storage {
-    /// On the device, unless the table that they are of has more than 2 GiB of features: those are streamed
-    /// from the host, so that they are not held twice where the device is the CPU, in however many parts.
+    /// On the device, unless they take more than 2 GiB there: more is streamed from the host. So is a large part
+    /// of a table of more than 2 GiB, from 256 MiB on: where the device is the CPU, its parts together would be
+    /// the table once more.
     pub fn of(samples: &Samples) -> Self {
         let table = samples.table();
-        match table.len() * table.neurons() > (2 << 30) / size_of::<f32>() {
+        let bytes = |rows: usize| rows * table.neurons() * size_of::<f32>();
+        let (all, these) = (bytes(table.len()), bytes(samples.len()));
+        match these > 2 << 30 || (all > 2 << 30 && these > 256 << 20) {
             true => Self::Host,
             false => Self::Device,
         }

@@ -16,6 +16,8 @@ pub struct EditData {
     train: Samples,
     validation: Samples,
     evaluation: Samples,
+    /// Whether the validation samples are held out of the training samples.
+    held_out_of_training: bool,
 }
 
 impl EditData {
@@ -37,6 +39,7 @@ impl EditData {
             train: train.into(),
             validation: validation.into(),
             evaluation: evaluation.into(),
+            held_out_of_training: false,
         };
         for (what, samples) in [
             ("samples to edit on", &data.train),
@@ -65,7 +68,10 @@ impl EditData {
         seed: Seed,
     ) -> Result<Self> {
         let [validation, train] = training.into().split(Self::VALIDATION_SHARE, seed)?;
-        Self::of_parts(train, validation, evaluation)
+        Ok(Self {
+            held_out_of_training: true,
+            ..Self::of_parts(train, validation, evaluation)?
+        })
     }
 
     /// The parts of one table by the names they have in its [split](FeatureTable::split): those to
@@ -103,6 +109,12 @@ impl EditData {
     /// What is chosen while it learns, the epoch above all, is chosen on these.
     pub fn validation(&self) -> &Samples {
         &self.validation
+    }
+
+    /// Whether the validation samples are held out of the training samples, and not of an origin of their own:
+    /// a false correlation of the ones is one of the others.
+    pub fn is_held_out_of_training(&self) -> bool {
+        self.held_out_of_training
     }
 
     /// Metrics before and after are measured on these.

@@ -109,6 +109,7 @@ impl<'a> Judge<'a> {
     }
 
     /// What is chosen, and what choosing so gains: by the choices made without each fold, on that fold.
+    /// The layers that such a choice goes by were fitted on it, but for their own folds.
     pub(super) fn judge(&self) -> (Choice, Gain) {
         let mut right = vec![false; self.len()];
         for fold in 0..FOLDS {

@@ -72,7 +72,8 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// What is gained over the layer as it is, in `[-1, 1]`, on samples that it was not chosen on.
+/// What is gained over the layer as it is, in `[-1, 1]`, by cross-fitting: each sample is judged by a layer and
+/// a choice made without its fold.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gain {
     /// In the accuracy of the class asked for.
@@ -162,6 +163,38 @@ impl Candidate {
         Self {
             bias,
             ..self.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gain_is_sure_where_class_or_mean_surely_gains_and_neither_pays() {
+        let interval = |low: f64, estimate: f64, high: f64| Interval {
+            low,
+            estimate,
+            high,
+        };
+        let (sure, unsure) = (interval(0.01, 0.05, 0.1), interval(-0.01, 0.02, 0.05));
+        let (may_lose, loses) = (interval(-0.05, -0.01, 0.02), interval(-0.1, -0.05, -0.01));
+        for (class, mean, is_sure) in [
+            (None, sure, true),
+            (None, unsure, false),
+            (Some(sure), may_lose, true),
+            (Some(sure), loses, false),
+            (Some(unsure), sure, true),
+            (Some(may_lose), sure, false),
+            (Some(unsure), unsure, false),
+        ] {
+            let gain = Gain {
+                class,
+                mean,
+                samples: 100,
+            };
+            assert_eq!(gain.is_sure(), is_sure, "{gain:?}");
         }
     }
 }

@@ -28,7 +28,8 @@ impl Candidate {
 }
 
 impl MendResult {
-    /// The recommendation in a line, with what it gains on samples that it was not chosen on.
+    /// The recommendation in a line, with what it gains: each sample is judged by a layer and a choice made
+    /// without its fold.
     pub fn headline(&self, class_names: &[String]) -> String {
         let what = match &self.recommended {
             Some(recommended) => recommended.describe(),
@@ -49,7 +50,7 @@ impl MendResult {
         gains.push(format!("{mean} {}", points(&self.gain.mean)));
         let samples = self.gain.samples;
         format!(
-            "{what}: {}, on {samples} samples not used for choosing",
+            "{what}: {}, by cross-fitting on {samples} samples",
             gains.join(", ")
         )
     }
@@ -91,6 +92,12 @@ impl MendResult {
             points(&self.gain_by_the_other.mean)
         );
         let mut reasons = vec![shortcut, other];
+        if self.recommended.is_some() && self.gain.mean.estimate < 0.0 {
+            reasons.push(format!(
+                "the mean is expected to lose for the sake of the class: {}",
+                points(&self.gain.mean)
+            ));
+        }
         if self
             .class
             .is_some_and(|class| self.too_few.contains(&class))

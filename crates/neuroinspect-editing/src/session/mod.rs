@@ -191,15 +191,19 @@ impl EditSession {
         Ok((edited, result))
     }
 
-    /// What [`Mend`] recommends by the training samples and those measured on: no layer is judged by samples
-    /// that it was fitted on, so that what is said to be gained holds though they are all learnt from. To have
-    /// a layer that is measured on samples held out, [`mend`](Self::mend).
+    /// What [`Mend`] recommends by the training samples and the validation samples, or, where these are merely
+    /// [held out](EditData::is_held_out_of_training) of the former, by those measured on: then no sample is left
+    /// that was not chosen on, and what is said to be gained rests on cross-fitting alone.
     ///
     /// # Errors
     ///
     /// As [`Mend::mend`].
     pub fn recommend(&self, mend: &Mend, observer: &mut dyn Observer) -> Result<MendResult> {
-        let input = MethodInput::new(&self.train, &self.evaluation, &self.layer)?;
+        let chosen_on = match self.data.is_held_out_of_training() {
+            true => &self.evaluation,
+            false => &self.validation,
+        };
+        let input = MethodInput::new(&self.train, chosen_on, &self.layer)?;
         Ok(mend.mend(&input, observer)?.result)
     }
 

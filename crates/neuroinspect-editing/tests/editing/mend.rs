@@ -262,6 +262,39 @@ fn a_session_mends_as_it_edits() {
     assert_eq!((mended.layer, mended.result), (edited.layer, result));
 }
 
+/// Samples to measure on choose nothing where there are others to choose on.
+#[test]
+fn a_recommendation_does_not_look_at_the_test_part() {
+    let (train, validation) = (world("train", 400, 0.9), world("validation", 300, 0.9));
+    let test = world("test", 300, 0.0);
+    let layer = trained(&train);
+    let other = {
+        let labels = test.labels().iter().map(|label| (label.0 + 1) % CLASSES);
+        table(
+            test.features().to_owned(),
+            &labels.collect::<Vec<_>>(),
+            CLASSES,
+        )
+    };
+    let recommended = |data: EditData| {
+        let session = EditSession::new(data, &layer, &Device::flex()).unwrap();
+        session.recommend(&Mend::new(None), &mut Silent).unwrap()
+    };
+    let apart = |test: &FeatureTable| {
+        let parts = [&train, &validation, test].map(Clone::clone);
+        let [train, validation, test] = parts;
+        recommended(EditData::of_parts(train, validation, test).unwrap())
+    };
+    assert_eq!(apart(&test), apart(&other));
+    assert_eq!(apart(&test).samples, [400, 300]);
+    // Validation samples that are held out of the training samples tell no more than these.
+    let held_out = |test: &FeatureTable| {
+        recommended(EditData::new(train.clone(), test.clone(), Seed(0)).unwrap())
+    };
+    assert_eq!(held_out(&test).samples[1], 300);
+    assert_ne!(held_out(&test), held_out(&other));
+}
+
 #[test]
 fn the_observer_hears_of_every_fit_and_can_stop() {
     let samples = world("train", 200, 0.5);

@@ -16,7 +16,7 @@ pub(super) fn section(result: &MendResult, class_names: &[String]) -> Markup {
         section {
             h2 { "What else would help" }
             p class="about" {
-                (result.headline(class_names)) "; " (result.reasons().join("; "))
+                "The recommendation: " (result.headline(class_names)) "; " (result.reasons().join("; "))
                 ". No group label was looked at; each layer is judged by samples that it was not fitted on."
             }
             div class="panel" {
@@ -28,10 +28,11 @@ pub(super) fn section(result: &MendResult, class_names: &[String]) -> Markup {
     }
 }
 
-/// What the drawing sets against what, and in which range.
+/// What the drawing sets against what, and in which range: the class asked for against the mean, by the
+/// yardstick that chose; without a class the mean by groups against that by data.
 struct Axes {
-    /// What the upright axis is called.
-    upright: String,
+    /// What the axes are called, that of the mean first.
+    names: [String; 2],
     /// Whether the recommendation is by [groups](Yardstick::Groups).
     by_groups: bool,
     /// The least and the largest of either axis, mean first.
@@ -42,11 +43,20 @@ impl Axes {
     fn new(result: &MendResult, class_names: &[String]) -> Self {
         let by_groups = result.yardstick == Yardstick::Groups;
         let class = result.class.and_then(|class| class_names.get(class.0));
+        let (mean, of_groups) = ("mean class accuracy", "mean accuracy over presumed groups");
+        let names = match class {
+            Some(name) if by_groups => [
+                of_groups.to_owned(),
+                format!("accuracy of \u{201c}{name}\u{201d} over presumed groups"),
+            ],
+            Some(name) => [
+                mean.to_owned(),
+                format!("accuracy of \u{201c}{name}\u{201d}"),
+            ],
+            None => [mean.to_owned(), of_groups.to_owned()],
+        };
         let mut axes = Self {
-            upright: match class {
-                Some(name) => format!("accuracy of \u{201c}{name}\u{201d}"),
-                None => "mean accuracy over presumed groups".to_owned(),
-            },
+            names,
             by_groups,
             ranges: [[0.0, 1.0]; 2],
         };
@@ -65,9 +75,13 @@ impl Axes {
         axes
     }
 
-    /// Mean class accuracy, and what is set against it.
+    /// What the axes say of a point, that of the mean first.
     fn place(&self, point: &FrontierPoint) -> [f64; 2] {
-        [point.mean, point.class.unwrap_or(point.mean_by_groups)]
+        match (self.by_groups, point.class, point.class_by_groups) {
+            (true, _, Some(class)) => [point.mean_by_groups, class],
+            (false, Some(class), _) => [point.mean, class],
+            _ => [point.mean, point.mean_by_groups],
+        }
     }
 
     /// A point's place in the drawing.
@@ -110,9 +124,9 @@ fn drawing(result: &MendResult, axes: &Axes) -> Markup {
                 text class="tick" x=(x) y=(floor + 18.0) text-anchor="middle" { (percent(tick)) }
             }
             text class="tick" x=(WIDTH - 12.0) y=(HEIGHT - 6.0) text-anchor="end" {
-                "mean class accuracy, on data like that looked at"
+                (axes.names[0])
             }
-            text class="tick" x=(LEFT + 6.0) y="24" { (axes.upright) }
+            text class="tick" x=(LEFT + 6.0) y="24" { (axes.names[1]) }
             (curve(result, axes, CandidateKind::Nothing, "as-it-is"))
             (curve(result, axes, CandidateKind::Plain, "retrained"))
             @for point in &result.frontier {
@@ -177,9 +191,9 @@ fn recommended(result: &MendResult) -> Option<&FrontierPoint> {
 fn in_words(result: &MendResult, axes: &Axes) -> String {
     let at = |point: &FrontierPoint| {
         let [mean, upright] = axes.place(point).map(percent);
-        format!("{upright} at a mean class accuracy of {mean}")
+        format!("{upright} at {mean}")
     };
-    let what = &axes.upright;
+    let [across, what] = &axes.names;
     let before = result.frontier.first().map_or(String::new(), |first| {
         format!(" As it is, the layer has {}.", at(first))
     });
@@ -187,7 +201,7 @@ fn in_words(result: &MendResult, axes: &Axes) -> String {
         format!(" What is recommended has {}.", at(point))
     });
     let layers = result.frontier.len();
-    format!("{layers} layers by their {what} and their mean class accuracy.{before}{after}")
+    format!("{layers} layers by their {what} at their {across}.{before}{after}")
 }
 
 fn legend() -> Markup {
@@ -223,7 +237,11 @@ fn table(result: &MendResult, axes: &Axes) -> Markup {
         html! {
             tr {
                 th scope="row" { (what) }
-                @if of_class { td class="number" { (point.class.map_or("\u{2013}".to_owned(), percent)) } }
+                @if of_class {
+                    @for of_class in [point.class, point.class_by_groups] {
+                        td class="number" { (of_class.map_or("\u{2013}".to_owned(), percent)) }
+                    }
+                }
                 td class="number" { (percent(point.mean)) }
                 td class="number" { (percent(point.mean_by_groups)) }
             }
@@ -235,7 +253,10 @@ fn table(result: &MendResult, axes: &Axes) -> Markup {
             thead {
                 tr {
                     th scope="col" { "" }
-                    @if of_class { th scope="col" class="number" { "class" } }
+                    @if of_class {
+                        th scope="col" class="number" { "class" }
+                        th scope="col" class="number" { "by groups" }
+                    }
                     th scope="col" class="number" { "mean" }
                     th scope="col" class="number" { "by groups" }
                 }
@@ -248,7 +269,7 @@ fn table(result: &MendResult, axes: &Axes) -> Markup {
             }
         }
         p class="more" {
-            "Class and mean class accuracy on data like that looked at; \u{201c}by groups\u{201d} is the mean \
+            "Class and mean class accuracy on data like that looked at; \u{201c}by groups\u{201d} is the same \
              with every group that mistakes suggest counting alike."
         }
     }

@@ -32,6 +32,12 @@ pub(crate) fn page(report: &Report<'_>) -> Result<Markup> {
             @if let Some(recommendation) = &findings.recommendation {
                 (frontier::section(recommendation, &findings.class_names))
             }
+            @if let Some(reason) = &findings.recommendation_left_out {
+                section {
+                    h2 { "What else would help" }
+                    p class="about" { "Not looked for: " (reason) "." }
+                }
+            }
             (run::section(findings)?)
         }
     };

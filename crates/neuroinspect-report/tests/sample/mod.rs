@@ -91,6 +91,7 @@ pub(crate) fn full() -> Sample {
             ),
         }),
         recommendation: Some(recommendation()),
+        recommendation_left_out: None,
         pairs: [41, 7, 23]
             .map(|neuron| Pair {
                 neuron: NeuronId(neuron),
