@@ -6,11 +6,16 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use neuroinspect::{
     DebugConfig, NeuronChoice,
-    concepts::{ConceptCounterfactualConfig, LabelConfig, LearningConfig, Similarity, TcavConfig},
-    core::{DecisionLayer, InputSpec, NeuronId, Precision, Seed, io::read_text},
+    concepts::{
+        ConceptBank, ConceptCounterfactualConfig, LabelConfig, LearningConfig, Similarity,
+        TcavConfig,
+    },
+    core::{ClassId, DecisionLayer, InputSpec, NeuronId, Precision, Seed, io::read_text},
     counterfactual::{CounterfactualConfig, RankingConfig},
     datasets::{LoaderConfig, corrupted::CorruptedConfig},
-    editing::{DecisionMethod, EditConfig, Keep, MethodArguments, RatioEdit, method_named},
+    editing::{
+        Concept, DecisionMethod, Disc, EditConfig, Keep, MethodArguments, RatioEdit, method_named,
+    },
     illusion::{Execution, Objective, Recipe},
     models::prompts::PromptTemplates,
     training::{Optimizer, TrainConfig, TrainedPart},
@@ -463,8 +468,12 @@ pub(crate) fn method(
         value,
     } in &args.options
     {
+        let value = match (name, option.as_str(), value) {
+            (Disc::NAME, "concepts", Value::String(file)) => of_bank(file, arguments.class)?,
+            _ => value.clone(),
+        };
         match options.pointer_mut(&format!("/{}", option.replace('.', "/"))) {
-            Some(there) => *there = value.clone(),
+            Some(there) => *there = value,
             None => {
                 bail!("the method '{name}' has no option '{option}'; its options are {options}")
             }
@@ -472,6 +481,24 @@ pub(crate) fn method(
     }
     let options = options.as_object().cloned().unwrap_or_default();
     Ok(method_named(name, &arguments, &options)?)
+}
+
+/// The concepts of a bank as those that may mislead to a class.
+fn of_bank(file: &str, class: Option<ClassId>) -> Result<Value> {
+    let Some(class) = class else {
+        bail!("the concepts of '{file}' may mislead to a class: name it with --class");
+    };
+    let Some(means) = ConceptBank::load(file)?.mean_features() else {
+        bail!(
+            "'{file}' has no mean features of its concepts, as banks made elsewhere do not: make one \
+             with `neuroinspect concepts learn`"
+        );
+    };
+    let concepts = means.rows().into_iter().map(|row| Concept {
+        class,
+        features: row.to_vec(),
+    });
+    Ok(serde_json::to_value(concepts.collect::<Vec<_>>())?)
 }
 
 /// The neurons of a list, all of them there in the model.

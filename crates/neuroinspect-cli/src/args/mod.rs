@@ -257,7 +257,8 @@ pub(crate) struct EditArgs {
     )]
     pub(crate) method: String,
     /// An option of the method in place of its default, e.g. `factor=20` or `training.epochs=5`;
-    /// what is no JSON is a text
+    /// what is no JSON is a text. `concepts=FILE` of `disc` takes a bank that `concepts learn` made, all of
+    /// whose concepts may mislead to the class
     #[arg(long = "option", value_name = "KEY=JSON")]
     pub(crate) options: Vec<NamedValue>,
     #[command(flatten)]

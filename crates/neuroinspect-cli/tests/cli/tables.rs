@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use assert_cmd::Command;
-use neuroinspect::core::{DecisionLayer, FeatureTable};
+use neuroinspect::{
+    concepts::{ConceptBank, ConceptVector, Margins},
+    core::{DecisionLayer, FeatureTable},
+};
 use neuroinspect_testing::tables::random_layer;
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::{Value, json};
@@ -218,6 +221,39 @@ fn any_method_edits() {
     assert_eq!(method["options"]["config"]["lambda3"], 0.25);
     assert_eq!(method["options"]["config"]["training"]["epochs"], 1);
 
+    // The concepts of a bank, which tells of water what it looks like.
+    let concept = |mean_features| ConceptVector {
+        name: "water".to_owned(),
+        vector: vec![0.0, 1.0].into(),
+        intercept: 0.0,
+        margins: Margins {
+            max: 1.0,
+            min: -1.0,
+            pos_mean: Some(1.0),
+            neg_mean: Some(-1.0),
+            q_90: 1.0,
+            q_10: -1.0,
+        },
+        train_accuracy: None,
+        test_accuracy: None,
+        mean_features,
+    };
+    let bank = |name: &str, mean_features| {
+        let bank = ConceptBank::new(vec![concept(mean_features)]).unwrap();
+        bank.save(fixture.path(name)).unwrap();
+        format!("concepts={}", fixture.path(name).display())
+    };
+    let (whole, bare) = (
+        bank("bank", Some(vec![0.25, 2.0].into())),
+        bank("bare", None),
+    );
+    let mut edit = command(&fixture, "edit", "table");
+    edit.args(["--method", "disc", "--class", "waterbird", "--epochs", "1"]);
+    printed(edit.args(["--option", &whole]));
+    let method = &fixture.json("out/edit.json")["edit"]["method"];
+    let expected = json!([{"class": 0, "features": [0.25, 2.0]}]);
+    assert_eq!(method["options"]["concepts"], expected);
+
     let edit = |options: &[&str]| {
         let mut edit = command(&fixture, "edit", "table");
         edit.args(options);
@@ -236,6 +272,11 @@ fn any_method_edits() {
         ),
         (&["--method", "jtt", "--target", "2"], &["--target"]),
         (&["--method", "dfr", "--epochs", "2"], &["--epochs"]),
+        (&["--method", "disc", "--option", &whole], &["--class"]),
+        (
+            &["--method", "disc", "--class", "0", "--option", &bare],
+            &["bare", "no mean features", "concepts learn"],
+        ),
     ] {
         fails(&mut edit(options), parts);
     }
