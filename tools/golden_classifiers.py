@@ -3,7 +3,8 @@
 Writes, under crates/neuroinspect-models/tests/golden:
 
 - classifiers.json: of each network, one a line, how many tensors its state dict has, the SHA-256
-  of their names and shapes, and the image sizes of its golden values (none for all but a small and a
+  of their names and shapes, that of what no shape shows (strides, padding, epsilons, heads, activations),
+  and the image sizes of its golden values (none for all but a small and a
   large member of a family, and what has parts of its own); the versions everything was made with;
 - modules.json: the paths of the modules of each network, a number in them written as `#`, each once
   and separated by spaces; networks that have the same are told together;
@@ -25,6 +26,7 @@ With names, writes the values of these networks alone, and leaves other files as
 the lines of classifiers.json and modules.json.
 """
 
+import collections
 import functools
 import hashlib
 import json
@@ -131,6 +133,24 @@ class CifarResNet(nn.Module):
 
 def state(model):
     return {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+
+
+def settings(model):
+    """What no shape shows, a line each, sorted: of each convolution stride and padding, of each
+    normalisation epsilon, of each attention its heads; and how often each activation stands there."""
+    lines, functions = set(), collections.Counter()
+    for path, module in model.named_modules():
+        if isinstance(module, nn.Conv2d):
+            padding = "same" if type(module).__name__ == "Conv2dSame" else module.padding[0]
+            lines.add(f"{path} stride {module.stride[0]} padding {padding}")
+        elif isinstance(module, (nn.BatchNorm2d, nn.LayerNorm)):
+            lines.add(f"{path} epsilon 1e-{round(-math.log10(module.eps))}")
+        elif hasattr(module, "num_heads"):
+            lines.add(f"{path} heads {module.num_heads}")
+        elif isinstance(module, (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Sigmoid)):
+            functions[type(module).__name__.lower()] += 1
+    lines |= {f"{function} {count}" for function, count in functions.items()}
+    return "".join(f"{line}\n" for line in sorted(lines))
 
 
 # Early, middle and late; convolutions, normalisations, shortcuts, blocks and stages. Names are
@@ -270,7 +290,8 @@ def classifiers(chosen, versions):
         shapes = {k: list(v.shape) for k, v in sorted(state(model).items())}
         text = "".join(f"{k} {shape}\n" for k, shape in shapes.items())
         digest = hashlib.sha256(text.encode()).hexdigest()
-        entry = {"count": len(shapes), "sha256": digest, "sizes": sizes}
+        hidden = hashlib.sha256(settings(model).encode()).hexdigest()
+        entry = {"count": len(shapes), "sha256": digest, "settings": hidden, "sizes": sizes}
         lines.append(f"    {json.dumps(name)}: {json.dumps(entry)}")
         paths = {re.sub(r"\d+", "#", path): None for path, _ in model.named_modules() if path}
         modules.setdefault(" ".join(paths), []).append(name)

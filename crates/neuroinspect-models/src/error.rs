@@ -139,14 +139,18 @@ pub enum Error {
         value: f32,
     },
     /// The weights are not those of the model.
-    #[error("'{file}' does not fit {model}{}: {report}", likely(.looks_like))]
+    #[error(
+        "'{file}' does not fit {model}{}: {report}{}",
+        likely(.looks_like),
+        positions(.report)
+    )]
     WeightsDoNotFit {
         /// The file.
         file: String,
         /// The model they were meant for.
         model: String,
-        /// A registered model they do fit.
-        looks_like: Option<&'static str>,
+        /// The registered models that they do fit.
+        looks_like: Vec<&'static str>,
         /// Tensor by tensor.
         report: Box<LoadReport>,
     },
@@ -253,6 +257,29 @@ fn meant(nearest: &Option<String>) -> String {
     nearest.as_ref().map_or_else(String::new, hint)
 }
 
-fn likely(looks_like: &Option<&'static str>) -> String {
-    looks_like.map_or_else(String::new, |name| format!(" but looks like {name}"))
+/// What to do where all that does not fit are the positions of a vision transformer's patches.
+fn positions(report: &LoadReport) -> &'static str {
+    let rest = report.missing.is_empty() && report.unused.is_empty();
+    let is_position = |name: &str| name.rsplit('.').next() == Some("pos_embed");
+    let mut others = report.mismatched.iter().filter(|it| !is_position(&it.name));
+    match rest && !report.mismatched.is_empty() && others.next().is_none() {
+        true => {
+            "; its positions are of images of another size: leave the model's input as it is, or train \
+             weights for that size"
+        }
+        false => "",
+    }
+}
+
+fn likely(looks_like: &[&'static str]) -> String {
+    const SHOWN: usize = 3;
+    let shown = &looks_like[..looks_like.len().min(SHOWN)];
+    let more = match looks_like.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" or one of {more} more"),
+    };
+    match shown {
+        [] => String::new(),
+        names => format!(" but looks like {}{more}", names.join(" or ")),
+    }
 }

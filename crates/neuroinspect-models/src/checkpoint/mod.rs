@@ -293,7 +293,7 @@ impl Checkpoint {
             return Err(Error::WeightsDoNotFit {
                 file: self.file.clone(),
                 model: model.to_owned(),
-                looks_like: None,
+                looks_like: Vec::new(),
                 report: Box::new(report),
             });
         }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Checkpoint, Error, GraphClassifier, LoadReport, PretrainedClassifier, Result, Strictness,
+    checkpoint::Mismatch,
     classifier::Head,
     families::{Architecture, Size, check_classes, pretrained},
     graph::{Initial, ParameterSpec},
@@ -385,12 +386,19 @@ impl Row {
     }
 }
 
-/// Adds to [`Error::WeightsDoNotFit`] the registered model that they do fit.
+/// Adds to [`Error::WeightsDoNotFit`] the registered models that they do fit: several, where models
+/// differ in what no shape shows.
 fn with_look_alike(error: Error, checkpoint: &Checkpoint, device: &Device) -> Error {
-    let fits = |row: &Row| {
-        let found = row.classes_in(checkpoint, device).ok()??;
-        let model = row.init(Some(found.classes), None, device).ok()?;
-        Some(model.compare(checkpoint).is_complete())
+    let fits = |row: &&Row| {
+        let (_, classes) = row.defaults().ok()?;
+        let model = row.init(Some(classes.max(1)), None, device).ok()?;
+        let report = model.compare(checkpoint);
+        let head = &model.head().parameters;
+        // Of another number of classes, as it may be.
+        let is_head =
+            |it: &Mismatch| head.contains(&it.name) && it.found.get(1..) == it.expected.get(1..);
+        let rest = report.missing.is_empty() && report.unused.is_empty();
+        Some(rest && report.mismatched.iter().all(is_head))
     };
     match error {
         Error::WeightsDoNotFit {
@@ -403,8 +411,9 @@ fn with_look_alike(error: Error, checkpoint: &Checkpoint, device: &Device) -> Er
             model,
             looks_like: ROWS
                 .iter()
-                .find(|row| fits(row) == Some(true))
-                .map(|row| row.name),
+                .filter(|row| fits(row) == Some(true))
+                .map(|row| row.name)
+                .collect(),
             report,
         },
         other => other,

@@ -8,7 +8,9 @@ use neuroinspect_core::{Classifier, InputSpec, io::sha256_of_bytes};
 use neuroinspect_models::{
     Checkpoint, Error, GraphClassifier, LoadConfig, PretrainedClassifier,
     checkpoint::{Mismatch, parameter_shapes},
-    classifiers, init_classifier, load_classifier_from_bytes,
+    classifiers,
+    graph::{BatchNorm, LayerNorm, Op, Padding},
+    init_classifier, load_classifier_from_bytes,
 };
 use serde::Deserialize;
 
@@ -40,6 +42,8 @@ struct Entry {
     /// Number of its parameters and buffers, and the hash of their names and shapes.
     count: usize,
     sha256: String,
+    /// Hash of what no shape shows.
+    settings: String,
     /// Sizes of images there are values for.
     sizes: Vec<usize>,
 }
@@ -195,5 +199,54 @@ fn parameters_are_named_and_shaped_as_in_pytorch() {
             sha256_of_bytes(lines.as_bytes()),
             "{name}:\n{lines}"
         );
+    }
+}
+
+/// What no shape shows, a line each, as `settings` of `tools/golden_classifiers.py` has it.
+fn settings(model: &GraphClassifier) -> String {
+    let (mut lines, mut functions) = (BTreeSet::new(), BTreeMap::new());
+    for node in model.network().graph().nodes() {
+        let path = |ending: &str| {
+            let parameter = node.parameters[0].as_str();
+            parameter.strip_suffix(ending).unwrap().to_owned()
+        };
+        match &node.op {
+            Op::Conv2d(conv) => {
+                let padding = match conv.padding {
+                    Padding::Explicit([(before, _), _]) => before.to_string(),
+                    // timm pads symmetrically where that is the same.
+                    Padding::Same if conv.stride[0] == 1 => (conv.kernel[0] / 2).to_string(),
+                    Padding::Same => "same".to_owned(),
+                };
+                let (path, stride) = (path(".weight"), conv.stride[0]);
+                lines.insert(format!("{path} stride {stride} padding {padding}"));
+            }
+            Op::BatchNorm(BatchNorm { epsilon, .. }) | Op::LayerNorm(LayerNorm { epsilon, .. }) => {
+                lines.insert(format!("{} epsilon {epsilon:e}", path(".weight")));
+            }
+            Op::Attention(attention) => {
+                let path = path(".qkv.weight");
+                lines.insert(format!("{path} heads {}", attention.heads));
+            }
+            // Those of akamaster's are no modules.
+            Op::Activation(activation) if !model.name().starts_with("cifar_") => {
+                let function = format!("{:?}", activation.function).to_lowercase();
+                *functions.entry(function).or_insert(0) += 1;
+            }
+            _ => {}
+        }
+    }
+    let functions = functions.into_iter();
+    lines.extend(functions.map(|(function, count)| format!("{function} {count}")));
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+#[test]
+fn what_no_shape_shows_is_as_in_the_original() {
+    for (name, entry) in entries() {
+        let model = init_classifier(&name, CLASSES, &Device::flex()).unwrap();
+        let settings = settings(&model);
+        let found = sha256_of_bytes(settings.as_bytes());
+        assert_eq!(found, entry.settings, "{name}:\n{settings}");
     }
 }

@@ -6,7 +6,7 @@ use crate::support::{Tensors, contents, made_up_weights, safetensors_of};
 use burn::tensor::Device;
 use ndarray::{Array1, Array2};
 use neuroinspect_core::{
-    Classifier, DecisionLayer, Error as CoreError, Interpolation, Precision, ResizeRule,
+    Classifier, DecisionLayer, Error as CoreError, InputSpec, Interpolation, Precision, ResizeRule,
 };
 use neuroinspect_models::{
     Checkpoint, CifarResNetConfig, Error, LoadConfig, PretrainedClassifier, Strictness,
@@ -207,6 +207,33 @@ fn weights_of_another_network_say_whose_they_are() {
     );
 }
 
+/// What heads are in is in no shape: DeiT's and ViT's weights are alike.
+#[test]
+fn weights_that_fit_several_models_are_said_to() {
+    let device = Device::flex();
+    let tiny = made_up_weights(&init_classifier("vit_tiny_patch16_224", 5, &device).unwrap());
+    let error = load(&tiny, &LoadConfig::default()).err().unwrap();
+    let message = error.to_string();
+    let Error::WeightsDoNotFit { looks_like, .. } = error else {
+        panic!("{message}")
+    };
+    for name in ["vit_tiny_patch16_224", "deit_tiny_patch16_224"] {
+        assert!(looks_like.contains(&name), "{looks_like:?}");
+    }
+    assert!(message.contains("_patch16_224 or "), "{message}");
+}
+
+/// timm would resample them.
+#[test]
+fn positions_of_another_image_size_are_named_as_such() {
+    let (name, device) = ("vit_tiny_patch16_224", Device::flex());
+    let tiny = made_up_weights(&init_classifier(name, 5, &device).unwrap());
+    let config = LoadConfig::default().with_input(InputSpec::imagenet(64));
+    let loaded = load_classifier_from_bytes(name, safetensors_of(&tiny), &config, &device);
+    let message = loaded.unwrap_err().to_string();
+    assert!(message.contains("of images of another size"), "{message}");
+}
+
 #[test]
 fn a_second_head_beside_the_model_is_refused() {
     let mut twice: Tensors = weights(7)
@@ -223,7 +250,7 @@ fn a_second_head_beside_the_model_is_refused() {
     else {
         panic!("{error:?}")
     };
-    assert_eq!(looks_like, None);
+    assert!(looks_like.is_empty());
     assert_eq!(report.unused, ["linear.bias", "linear.weight"]);
     assert!(report.missing.is_empty() && report.mismatched.is_empty());
 }
