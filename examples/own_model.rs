@@ -12,7 +12,7 @@
 //!
 //! The model has Burn's own batch normalisation and needs no care for it: neuroinspect works on
 //! copies in evaluation state, so that the running statistics stay what training made them. It
-//! offers its layers by name, too, which is optional.
+//! offers its layers by name, too, which is optional: a channel of the first is pictured.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it found")]
 
@@ -27,12 +27,16 @@ use burn::{
 };
 use burn_optim::{AdamConfig, GradientsParams};
 use image::{Rgb, RgbImage};
+use ndarray::Axis;
 use neuroinspect::{
-    burn,
-    core::{LayerInfo, LayerKind, LayerValues, Result as CoreResult, unknown_layer},
+    TopRequest, burn,
+    core::{
+        LayerInfo, LayerKind, LayerValues, Result as CoreResult, Unit, UnitKind, unknown_layer,
+    },
     datasets::{Result as DataResult, Sample, preprocess},
     illusion::Augmentation,
     prelude::*,
+    top_images,
 };
 use rand::RngExt;
 
@@ -252,6 +256,35 @@ fn train(data: &Shapes, device: &Device) -> Result<Net, Box<dyn std::error::Erro
     Ok(net.valid())
 }
 
+/// What a unit responds to: the image that activates it most, and a picture made for it alone.
+fn show(net: &Net, images: &Shapes, unit: Unit) -> Result<(), Box<dyn std::error::Error>> {
+    let units = [unit];
+    let request = TopRequest {
+        units: &units,
+        count: 1,
+    };
+    let (top, _) = top_images(&Extraction::new(net, images), request, &mut Silent)?;
+    for image in &top[0].top {
+        let (id, activation) = (&image.id, image.activation);
+        println!("image {id} activates it most: {activation:.2}");
+    }
+    let recipe = Recipe::default()
+        .with_objective(Objective::Neuron)
+        .with_steps(60)
+        .with_augmentation(Augmentation::off());
+    // Of what class the picture is, the objective does not ask.
+    let request = Request::of_units(units.to_vec(), ClassId(0), recipe);
+    for picture in visualize(&Networks::of(net, None)?, &request, &mut Silent)?.finished {
+        let mean = |channel| picture.image.index_axis(Axis(0), channel).mean();
+        let colour: Vec<f32> = (0..3).filter_map(mean).collect();
+        println!(
+            "its picture reaches {:.2}, and is red {:.2}, green {:.2}, blue {:.2} on average",
+            picture.activation, colour[0], colour[1], colour[2]
+        );
+    }
+    Ok(())
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = DeviceName::default().open()?;
     let training = Shapes::new(1024, 0.97, Seed(1));
@@ -279,6 +312,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Some(channel) = most {
         let (on, off) = (mean(channel, true), mean(channel, false));
         println!("channel {channel} of the stem: {on:.2} on blue, {off:.2} on brown");
+        show(&net, &test, Unit::new("stem", UnitKind::Channel(channel)))?;
     }
 
     let square = table.class_by_name_or_index("square")?;

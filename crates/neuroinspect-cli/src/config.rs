@@ -8,9 +8,9 @@ use std::path::Path;
 
 use anyhow::{Context, Error, Result, bail};
 use neuroinspect::{
-    DebugConfig,
+    DebugConfig, UnitsConfig,
     concepts::{ConceptCounterfactualConfig, LabelConfig, LearningConfig, TcavConfig},
-    core::{InputSpec, Precision, Seed, io::read_text},
+    core::{InputSpec, Precision, Seed, Unit, io::read_text},
     counterfactual::{CounterfactualConfig, RankingConfig},
     datasets::{LoaderConfig, corrupted::CorruptedConfig},
     editing::EditConfig,
@@ -51,6 +51,23 @@ struct Sections {
     concept_counterfactual: Option<ConceptCounterfactualConfig>,
     tcav: Option<TcavConfig>,
     debug: Option<DebugConfig>,
+    units: Option<UnitChoice>,
+}
+
+/// Which units of layers are looked at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct UnitChoice {
+    pub(crate) units: Vec<Unit>,
+    /// How many real images of each.
+    pub(crate) top: usize,
+}
+
+impl Default for UnitChoice {
+    fn default() -> Self {
+        let UnitsConfig { units, top, .. } = UnitsConfig::default();
+        Self { units, top }
+    }
 }
 
 /// What an image-text encoder is asked with.

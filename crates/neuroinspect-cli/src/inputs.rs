@@ -111,6 +111,23 @@ impl<'a> Setup<'a> {
         self.read(dataset, file, "extracting training features", console)
     }
 
+    /// What is to be computed on images.
+    pub(crate) fn extraction<'e>(&'e self, dataset: &'e dyn ImageDataset) -> Extraction<'e> {
+        Extraction::new(self.loaded.model.as_ref(), dataset)
+            .with_weights_sha256(&self.loaded.weights_sha256)
+            .with_precision(self.precision)
+            .with_loader(self.loader.clone())
+    }
+
+    /// What is kept in a file of the folder.
+    pub(crate) fn kept_in(&self, file: &str) -> FeatureRequest {
+        FeatureRequest {
+            file: file.to_owned(),
+            device: self.common.device,
+            complete: self.loaded.report.is_complete(),
+        }
+    }
+
     fn read(
         &self,
         dataset: &dyn ImageDataset,
@@ -119,11 +136,7 @@ impl<'a> Setup<'a> {
         console: &mut Console,
     ) -> Result<Features> {
         let extraction = self.extraction(dataset);
-        let request = FeatureRequest {
-            file: file.to_owned(),
-            device: self.common.device,
-            complete: self.loaded.report.is_complete(),
-        };
+        let request = self.kept_in(file);
         let features = self.folder.features(&extraction, &request, console)?;
         console.clear();
         if features.reused {

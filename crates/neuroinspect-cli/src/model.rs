@@ -68,8 +68,8 @@ pub(crate) fn onnx(
         map,
     } = head.clone();
     if Path::new(model).extension().is_none_or(|it| it != "onnx") {
-        if decision_layer.is_some() || map.is_some() {
-            bail!("--decision-layer and --map are for ONNX files, and '{model}' is none");
+        if decision_layer.is_some() {
+            bail!("--decision-layer is for ONNX files, and '{model}' is none");
         }
         return Ok(None);
     }
@@ -114,7 +114,10 @@ pub(crate) fn classifier(
             onnx.load(&config, device)?
         }
         (Some(_), Some(_)) => bail!("'{}' holds its weights: leave --weights out", named.model),
-        (None, Some(weights)) => load_classifier(&named.model, weights, &config, device)?,
+        (None, Some(weights)) => {
+            config.map = loading.head.map.clone();
+            load_classifier(&named.model, weights, &config, device)?
+        }
         (None, None) => bail!("--model {} needs --weights FILE", named.model),
     };
     if !loaded.report.is_complete() {

@@ -10,7 +10,9 @@ use neuroinspect::{
         ConceptBank, ConceptCounterfactualConfig, LabelConfig, LearningConfig, Similarity,
         TcavConfig,
     },
-    core::{ClassId, DecisionLayer, InputSpec, NeuronId, Precision, Seed, io::read_text},
+    core::{
+        ClassId, Classifier, DecisionLayer, InputSpec, NeuronId, Precision, Seed, io::read_text,
+    },
     counterfactual::{CounterfactualConfig, RankingConfig},
     datasets::{LoaderConfig, corrupted::CorruptedConfig},
     editing::{
@@ -26,9 +28,10 @@ use crate::{
     args::{
         ClipArgs, Common, CorruptArgs, EditArgs, EditingArgs, FormatArgs, IllusionArgs, LabelArgs,
         LackArgs, LearnArgs, NamedValue, NeuronList, ObjectiveName, OptimizerName, ReadingArgs,
-        TrainArgs,
+        TrainArgs, UnitArgs,
     },
-    config::{Config, Prompts},
+    commands::units,
+    config::{Config, Prompts, UnitChoice},
 };
 
 /// Weight of the class's logit in the program's objectives.
@@ -216,6 +219,28 @@ impl Options {
         }
         execution.validate()?;
         Ok((recipe, execution))
+    }
+
+    /// Which units of layers are looked at; `None` where none are named.
+    pub(crate) fn units(
+        &self,
+        args: &UnitArgs,
+        classifier: &dyn Classifier,
+    ) -> Result<Option<UnitChoice>> {
+        let mut choice = self.config.section("units", UnitChoice::default())?;
+        let given = units::named(args, classifier)?;
+        if !given.is_empty() {
+            choice.units = given;
+        }
+        if let Some(top) = args.top {
+            choice.top = top;
+        }
+        match choice.units.is_empty() {
+            true if args.layer.is_some() || args.top.is_some() => {
+                bail!("--layer and --top go with --unit or --direction")
+            }
+            empty => Ok((!empty).then_some(choice)),
+        }
     }
 
     fn recipe(&self, base: Recipe, precision: Precision) -> Result<Recipe> {

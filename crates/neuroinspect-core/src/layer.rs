@@ -60,6 +60,46 @@ impl LayerValues {
         }
     }
 
+    /// The values of one image of the batch, which has `N = 1`.
+    pub fn image(&self, index: usize) -> Self {
+        match self {
+            Self::Map(map) => Self::Map(map.clone().narrow(0, index, 1)),
+            Self::Tokens(tokens) => Self::Tokens(tokens.clone().narrow(0, index, 1)),
+            Self::Features(features) => Self::Features(features.clone().narrow(0, index, 1)),
+        }
+    }
+
+    /// The values of one channel, which are of the same kind.
+    pub(crate) fn channel(&self, channel: usize) -> Self {
+        match self {
+            Self::Map(map) => Self::Map(map.clone().narrow(1, channel, 1)),
+            Self::Tokens(tokens) => Self::Tokens(tokens.clone().narrow(2, channel, 1)),
+            Self::Features(features) => Self::Features(features.clone().narrow(1, channel, 1)),
+        }
+    }
+
+    /// Where in the image channels are active: `[N, C, h, w]`. Tokens are taken for those of a square of
+    /// patches, at least 3 by 3, before which up to five others stand, such as a class token and
+    /// registers. `None` where they are other tokens, or values have no place.
+    pub(crate) fn map(&self) -> Option<Tensor<4>> {
+        match self {
+            Self::Map(map) => Some(map.clone()),
+            Self::Tokens(tokens) => {
+                let [n, count, channels] = tokens.dims();
+                let side = count.isqrt();
+                if side < 3 || count - side * side > MOST_BEFORE {
+                    return None;
+                }
+                let patches = tokens
+                    .clone()
+                    .narrow(1, count - side * side, side * side)
+                    .swap_dims(1, 2);
+                Some(patches.reshape([n, channels, side, side]))
+            }
+            Self::Features(_) => None,
+        }
+    }
+
     /// One number per channel: the mean over positions or tokens.
     ///
     /// # Shapes
@@ -73,6 +113,9 @@ impl LayerValues {
         }
     }
 }
+
+/// Most tokens before those of patches: a class token and four registers.
+const MOST_BEFORE: usize = 5;
 
 /// The spatial mean of a map: `[N, C, h, w]` to `[N, C]`.
 pub(crate) fn spatial_mean(map: Tensor<4>) -> Tensor<2> {

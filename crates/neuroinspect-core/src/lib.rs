@@ -57,6 +57,7 @@
 mod classifier;
 mod decision;
 mod device;
+mod direction;
 mod embeddings;
 mod encoder;
 mod error;
@@ -77,6 +78,7 @@ mod unit;
 pub use classifier::{Activations, Classifier, CopyClassifier, unknown_layer};
 pub use decision::DecisionLayer;
 pub use device::{Backend, DeviceName, is_flex};
+pub use direction::Direction;
 pub use embeddings::ClassEmbeddings;
 pub use encoder::{CopyEncoder, ImageTextEncoder};
 pub use error::{Cancelled, Error, Result, check_option, is_cancellation, with_causes};

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, iter::zip};
 
 use burn::tensor::{Tensor, TensorData};
-use neuroinspect_core::{ClassId, read_back};
+use neuroinspect_core::{ClassId, LayerValues, Unit, read_back, unknown_layer};
 
 use crate::{
     BatchKeeper, Diverged, Error, Illusions, Pair, Request, Result, TracePoint,
@@ -21,14 +21,56 @@ pub(crate) type OfPair<T> = std::result::Result<T, Diverged>;
 pub(crate) struct Batch<'a> {
     pub(crate) context: &'a Context<'a>,
     pub(crate) pairs: &'a [Pair],
-    /// 1 at the pair's neuron: `[N, D]`.
-    pub(crate) neuron: Tensor<2>,
+    pub(crate) subjects: Subjects<'a>,
     /// `W_c` of the pair's class: `[N, D]`.
     class_weight: Tensor<2>,
     /// `b_c` of the pair's class: `[N]`.
     class_bias: Tensor<1>,
     /// `t_c` of the pair's class: `[N, E]`.
     class_text: Option<Tensor<2>>,
+}
+
+/// What the pictures of a batch are of.
+#[expect(clippy::large_enum_variant, reason = "one for each batch")]
+pub(crate) enum Subjects<'a> {
+    /// The pairs' neurons, 1 at each: `[N, D]`.
+    Neurons(Tensor<2>),
+    /// A unit for each pair.
+    Units(Vec<&'a Unit>),
+}
+
+impl Subjects<'_> {
+    /// Activation of each image's own: `[N]`, by features `[N, D]` and the values of layers by name.
+    fn activation(
+        &self,
+        features: &Tensor<2>,
+        layers: &BTreeMap<String, LayerValues>,
+    ) -> Result<Tensor<1>> {
+        let units = match self {
+            Self::Neurons(one_hot) => return Ok(dot(features, one_hot)),
+            Self::Units(units) => units.iter().enumerate(),
+        };
+        let own = units.map(|(image, unit)| Ok(unit.activation(&values_of(layers, unit, image)?)?));
+        Ok(Tensor::cat(own.collect::<Result<_>>()?, 0))
+    }
+}
+
+/// The values of a unit's layer for one image.
+pub(crate) fn values_of(
+    layers: &BTreeMap<String, LayerValues>,
+    unit: &Unit,
+    image: usize,
+) -> Result<LayerValues> {
+    let known = layers.keys().map(String::as_str);
+    match layers.get(&unit.layer) {
+        Some(values) => Ok(values.image(image)),
+        None => Err(unknown_layer("the classifier", &unit.layer, known).into()),
+    }
+}
+
+/// The inner products of rows: twice `[N, D]`, or once `[1, D]`, to `[N]`.
+fn dot(features: &Tensor<2>, rows: &Tensor<2>) -> Tensor<1> {
+    (features.clone() * rows.clone()).sum_dim(1).squeeze_dim(1)
 }
 
 /// A gradient, with what was computed on the way to it.
@@ -41,21 +83,32 @@ pub(crate) struct Evaluation {
 }
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(context: &'a Context<'a>, pairs: &'a [Pair]) -> Result<Self> {
+    /// `units` are those of the pairs, or none where their neurons are pictured.
+    pub(crate) fn new(
+        context: &'a Context<'a>,
+        pairs: &'a [Pair],
+        units: Vec<&'a Unit>,
+    ) -> Result<Self> {
         let device = context.device();
         let classes: Vec<ClassId> = pairs.iter().map(|pair| pair.class).collect();
-        let shape = [pairs.len(), context.layer().neurons()];
-        let mut one_hot = vec![0.0_f32; shape[0] * shape[1]];
-        for (row, pair) in pairs.iter().enumerate() {
-            one_hot[row * shape[1] + pair.neuron.0] = 1.0;
-        }
+        let subjects = match units.is_empty() {
+            true => {
+                let shape = [pairs.len(), context.layer().neurons()];
+                let mut one_hot = vec![0.0_f32; shape[0] * shape[1]];
+                for (row, pair) in pairs.iter().enumerate() {
+                    one_hot[row * shape[1] + pair.neuron.0] = 1.0;
+                }
+                Subjects::Neurons(Tensor::from_data(TensorData::new(one_hot, shape), device))
+            }
+            false => Subjects::Units(units),
+        };
         let (class_weight, class_bias) = context.class_rows(&classes);
         let guide = context.networks.guide.as_ref();
         let texts = guide.map(|guide| guide.class_embeddings().rows(&classes, device));
         Ok(Self {
             context,
             pairs,
-            neuron: Tensor::from_data(TensorData::new(one_hot, shape), device),
+            subjects,
             class_weight,
             class_bias,
             class_text: texts.transpose()?,
@@ -200,23 +253,32 @@ impl<'a> Batch<'a> {
             true => self.similarity(seen.clone()),
             false => None,
         };
-        let names = objective.layers();
         let images = context.classifier_input.apply(seen);
-        let classifier = &context.networks.classifier;
-        let (features, layers) = classifier.features_and_layers(images, &names)?;
-        let dot = |rows: &Tensor<2>| (features.clone() * rows.clone()).sum_dim(1).squeeze_dim(1);
+        let (features, layers) = self.features_and_layers(images)?;
         let logits = context
             .class_rows
             .iter()
-            .map(|(&class, (weight, bias))| (class, dot(weight) + bias.clone()));
+            .map(|(&class, (weight, bias))| (class, dot(&features, weight) + bias.clone()));
         Ok(Response {
-            activation: dot(&self.neuron),
-            logit: dot(&self.class_weight) + self.class_bias.clone(),
+            activation: self.subjects.activation(&features, &layers)?,
+            logit: dot(&features, &self.class_weight) + self.class_bias.clone(),
             similarity,
             logits: logits.collect(),
-            layers: zip(names.into_iter().map(str::to_owned), layers).collect::<BTreeMap<_, _>>(),
+            layers,
             picture,
         })
+    }
+
+    /// Features of the classifier's input `[N, 3, s, s]`, and the values of the layers asked for.
+    pub(crate) fn features_and_layers(
+        &self,
+        images: Tensor<4>,
+    ) -> Result<(Tensor<2>, BTreeMap<String, LayerValues>)> {
+        let names = &self.context.layers;
+        let classifier = &self.context.networks.classifier;
+        let (features, values) = classifier.features_and_layers(images, names)?;
+        let names = names.iter().map(|&name| name.to_owned());
+        Ok((features, zip(names, values).collect()))
     }
 
     /// Similarity of pictures `[N, 3, S, S]` and their class texts, if there is a guide: `[N]`.

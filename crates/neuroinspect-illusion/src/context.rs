@@ -1,6 +1,6 @@
 //! What all batches of a run share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array4, Axis};
@@ -19,6 +19,8 @@ pub(crate) struct Context<'a> {
     pub(crate) classifier_input: InputAdapter,
     guide_input: Option<InputAdapter>,
     pub(crate) pictures: Pictures,
+    /// The layers whose units are pictured or asked for by the objective, in order of their names.
+    pub(crate) layers: Vec<&'a str>,
     /// Weights `[1, D]` and bias `[1]` of the classes whose logits the objective asks for by number.
     pub(crate) class_rows: BTreeMap<ClassId, (Tensor<2>, Tensor<1>)>,
 }
@@ -27,10 +29,12 @@ impl<'a> Context<'a> {
     pub(crate) fn new(networks: &'a Networks, request: &'a Request) -> Result<Self> {
         let Request {
             pairs,
+            units,
             recipe,
             execution,
             initial,
         } = request;
+        request.units_of(0..pairs.len())?;
         recipe.validate()?;
         execution.validate()?;
         let Networks { classifier, guide } = networks;
@@ -47,7 +51,9 @@ impl<'a> Context<'a> {
         }
         let layer = classifier.decision_layer();
         for pair in pairs {
-            layer.check_neuron(pair.neuron)?;
+            if units.is_empty() {
+                layer.check_neuron(pair.neuron)?;
+            }
             layer.check_class(pair.class)?;
             if let Some(guide) = guide {
                 guide.class_embeddings().get(pair.class)?;
@@ -61,12 +67,14 @@ impl<'a> Context<'a> {
         for &class in &objective.classes() {
             layer.check_class(class)?;
         }
-        let units = objective.units();
-        if !units.is_empty() {
-            let layers = objective.layers();
+        let mut all_units = objective.units();
+        all_units.extend(units);
+        let layers: BTreeSet<&str> = all_units.iter().map(|unit| &*unit.layer).collect();
+        let layers = Vec::from_iter(layers);
+        if !layers.is_empty() {
             let values = classifier.tried_layers(&layers)?;
             for (layer, values) in layers.iter().zip(values) {
-                for unit in units.iter().filter(|unit| unit.layer == *layer) {
+                for unit in all_units.iter().filter(|unit| unit.layer == *layer) {
                     unit.activation(&values)?;
                 }
             }
@@ -80,6 +88,7 @@ impl<'a> Context<'a> {
             classifier_input: InputAdapter::new(classifier.input(), size, device),
             guide_input: guide.map(|guide| InputAdapter::new(guide.input(), size, device)),
             pictures,
+            layers,
             class_rows: BTreeMap::new(),
         };
         context.check_initial()?;

@@ -3,12 +3,12 @@
 use std::mem;
 
 use burn::tensor::{Tensor, TensorData};
-use ndarray::{Array3, ArrayView2};
+use ndarray::{Array2, Array3, ArrayView2};
 use neuroinspect_core::read_back;
 
 use crate::{
     Error, Illusion, Pair, Result, TracePoint, activation_mask,
-    batch::{Batch, OfPair},
+    batch::{Batch, OfPair, Subjects, values_of},
 };
 
 impl Batch<'_> {
@@ -45,7 +45,11 @@ impl Batch<'_> {
                 let rows = TensorData::new::<i32, _>(rows, [some]);
                 images = images.select(0, Tensor::from_data(rows, self.context.device()));
                 let pairs: Vec<Pair> = kept.iter().map(|&index| self.pairs[index]).collect();
-                Batch::new(self.context, &pairs)?.look(images, steps, kept_traces)?
+                let units = match &self.subjects {
+                    Subjects::Neurons(_) => Vec::new(),
+                    Subjects::Units(units) => kept.iter().map(|&index| units[index]).collect(),
+                };
+                Batch::new(self.context, &pairs, units)?.look(images, steps, kept_traces)?
             }
         };
         let mut finished = finished.into_iter();
@@ -67,8 +71,6 @@ impl Batch<'_> {
         let (context, recipe) = (self.context, &self.context.request.recipe);
         let (layer, size) = (context.layer(), context.pictures.size());
         let n = self.pairs.len();
-        let input = context.classifier_input.apply(images.clone());
-        let activations = context.networks.classifier.activations(input);
         let similarities = match self.similarity(images.clone()) {
             Some(similarity) => read_back(similarity, "the similarities")?
                 .into_iter()
@@ -76,21 +78,11 @@ impl Batch<'_> {
                 .collect(),
             None => vec![None; n],
         };
-        // Of a picture made for something else it would hide what that is.
-        let map = activations.map.filter(|_| recipe.objective.sees_neuron());
-        let (maps, width) = match map {
-            Some(map) => {
-                let [_, neurons, _, width] = map.dims();
-                let one_hot = self.neuron.clone().reshape([n, neurons, 1, 1]);
-                (
-                    read_back((map * one_hot).sum_dim(1), "the feature maps")?,
-                    width,
-                )
-            }
-            None => (Vec::new(), 0),
-        };
-        let map_pixels = maps.len() / n;
-        let features = read_back(activations.features, "the features")?;
+        let Seen {
+            features,
+            activations,
+            maps,
+        } = self.seen(context.classifier_input.apply(images.clone()))?;
         let images = read_back(images, "the pictures")?;
         let logits = layer.logits(rows_of(&features, layer.neurons())?)?;
 
@@ -98,29 +90,32 @@ impl Batch<'_> {
         let mut finished = Vec::with_capacity(n);
         for (index, (&pair, trace)) in self.pairs.iter().zip(traces).enumerate() {
             let image = images[index * pixels..(index + 1) * pixels].to_vec();
-            let map = &maps[index * map_pixels..(index + 1) * map_pixels];
-            let activation = features[index * layer.neurons() + pair.neuron.0];
+            let (activation, map) = (activations[index], &maps[index]);
             let logit = logits[[index, pair.class.0]];
             let clip_similarity = similarities[index];
             let shares = logits.row(index).mapv(|other| (other - logit).exp());
             let probability = shares.sum().recip();
             let similarity = clip_similarity.unwrap_or_default();
             let scores = [activation, logit, probability, similarity];
-            let mut values = image.iter().chain(map).copied().chain(scores);
+            let pixels_of_map = map.iter().flatten();
+            let mut values = image.iter().chain(pixels_of_map).copied().chain(scores);
             if !values.all(f32::is_finite) {
                 finished.push(Err(self.diverged(index, steps)));
                 continue;
             }
-            let mask = |map| {
+            let mask = |map: &Array2<f32>| {
                 let (threshold, reduction) = (recipe.mask_threshold, recipe.mask_reduction);
-                activation_mask(map, size, threshold, reduction)
+                activation_mask(map.view(), size, threshold, reduction)
             };
-            let map = (!map.is_empty()).then(|| rows_of(map, width)).transpose()?;
             finished.push(Ok(Illusion {
                 pair,
+                unit: match &self.subjects {
+                    Subjects::Neurons(_) => None,
+                    Subjects::Units(units) => Some(units[index].clone()),
+                },
                 image: Array3::from_shape_vec((3, size, size), image)
                     .map_err(|_| Error::shape("a picture", [3, size, size], pixels))?,
-                mask: map.map(mask),
+                mask: map.as_ref().map(mask),
                 activation,
                 logit,
                 probability,
@@ -130,6 +125,69 @@ impl Batch<'_> {
             }));
         }
         Ok(finished)
+    }
+}
+
+/// What the classifier makes of pictures.
+struct Seen {
+    /// Of each picture all neurons': `N * D` numbers.
+    features: Vec<f32>,
+    /// Of each picture its own neuron's, or unit's.
+    activations: Vec<f32>,
+    /// Where each picture's own is active: `[h, w]`, if that is known and asked for.
+    maps: Vec<Option<Array2<f32>>>,
+}
+
+impl Batch<'_> {
+    /// Looks at the classifier's input `[N, 3, s, s]`.
+    fn seen(&self, input: Tensor<4>) -> Result<Seen> {
+        const FEATURES: &str = "the features";
+        const MAPS: &str = "the feature maps";
+        let n = self.pairs.len();
+        // Of a picture made for something else a mask would hide what that is.
+        let masked = self.context.request.recipe.objective.sees_neuron();
+        let units = match &self.subjects {
+            Subjects::Units(units) => units,
+            Subjects::Neurons(one_hot) => {
+                let activations = self.context.networks.classifier.activations(input);
+                let maps = match activations.map.filter(|_| masked) {
+                    Some(map) => {
+                        let [_, neurons, _, width] = map.dims();
+                        let one_hot = one_hot.clone().reshape([n, neurons, 1, 1]);
+                        let maps = read_back((map * one_hot).sum_dim(1), MAPS)?;
+                        let maps = maps.chunks(maps.len() / n);
+                        let maps = maps.map(|map| Ok(Some(rows_of(map, width)?.to_owned())));
+                        maps.collect::<Result<_>>()?
+                    }
+                    None => vec![None; n],
+                };
+                let features = read_back(activations.features, FEATURES)?;
+                let neurons = features.len() / n;
+                let of_pair = |(row, pair): (usize, &Pair)| features[row * neurons + pair.neuron.0];
+                return Ok(Seen {
+                    activations: self.pairs.iter().enumerate().map(of_pair).collect(),
+                    features,
+                    maps,
+                });
+            }
+        };
+        let (features, layers) = self.features_and_layers(input)?;
+        let (mut activations, mut maps) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        for (image, unit) in units.iter().enumerate() {
+            let values = values_of(&layers, unit, image)?;
+            activations.extend(read_back(unit.activation(&values)?, "the activations")?);
+            let map = unit.map(&values)?.filter(|_| masked);
+            let map = map.map(|map| {
+                let [_, _, width] = map.dims();
+                Ok::<_, Error>(rows_of(&read_back(map, MAPS)?, width)?.to_owned())
+            });
+            maps.push(map.transpose()?);
+        }
+        Ok(Seen {
+            features: read_back(features, FEATURES)?,
+            activations,
+            maps,
+        })
     }
 }
 

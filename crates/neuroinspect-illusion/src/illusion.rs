@@ -1,7 +1,7 @@
 //! What is asked for and what comes out.
 
 use ndarray::{Array2, Array3};
-use neuroinspect_core::{ClassId, NeuronId};
+use neuroinspect_core::{ClassId, NeuronId, Unit};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -83,15 +83,19 @@ pub struct Diverged {
 pub struct Illusion {
     /// The neuron and the class.
     pub pair: Pair,
+    /// The unit of a layer, where one is pictured in place of the pair's neuron
+    /// ([`Request::of_units`](crate::Request::of_units)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
     /// The picture: `[3, S, S]`, red, green, blue in `[0, 1]`.
     #[serde(skip)]
     pub image: Array3<f32>,
     /// Where the neuron is active: `[S, S]`, 1 there and the recipe's reduction elsewhere. None
     /// where the classifier does not say where in the image a neuron is active, and for an objective
-    /// without the [neuron](crate::Objective::Neuron), such as a unit of another layer.
+    /// without the [neuron](crate::Objective::Neuron).
     #[serde(skip)]
     pub mask: Option<Array2<f32>>,
-    /// Activation `a_n` of the neuron on the picture.
+    /// Activation `a_n` of the neuron, or the unit, on the picture.
     pub activation: f32,
     /// Logit `z_c` of the class on the picture.
     pub logit: f32,

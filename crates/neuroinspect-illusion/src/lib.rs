@@ -10,6 +10,8 @@
 //!   piece of [`Work`], names it.
 //! - [`visualize`] makes the pictures, [`visualize_each`] hands them over as they come, and
 //!   [`visualize_batches`] lets a [`BatchKeeper`] keep the batch under way, to go on after a kill.
+//! - [`Request::of_units`] pictures units of any layer in place of neurons: channels, positions of them,
+//!   directions.
 //! - [`classes_of_neuron`] and [`neurons_of_class`] propose pairs; [`core_relevance`] hints at which
 //!   neurons are spurious.
 //!

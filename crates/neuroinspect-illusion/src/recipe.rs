@@ -1,7 +1,7 @@
 //! What decides a picture.
 
 use derive_setters::Setters;
-use neuroinspect_core::{Precision, Seed, check_option, io::sha256_of_bytes};
+use neuroinspect_core::{Precision, Seed, Unit, check_option, io::sha256_of_bytes};
 use serde::{Deserialize, Serialize};
 
 use crate::{Augmentation, ImageParameter, Objective, Pair, Result};
@@ -235,6 +235,9 @@ pub struct Work<'a> {
     pub recipe: &'a Recipe,
     /// The neuron and the class.
     pub pair: Pair,
+    /// The unit that is pictured in the neuron's place, where one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<&'a Unit>,
     /// What tells the classifier's weights from others, such as their SHA-256.
     pub classifier: &'a str,
     /// What tells the encoder's weights and the class's texts from others; none without a guide.

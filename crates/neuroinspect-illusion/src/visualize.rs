@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use derive_setters::Setters;
 use ndarray::{Array4, Axis};
-use neuroinspect_core::{Error as CoreError, Observer, Progress, io::sha256_of_bytes};
+use neuroinspect_core::{
+    ClassId, Error as CoreError, NeuronId, Observer, Progress, Unit, io::sha256_of_bytes,
+};
 
 use crate::{
     BatchKeeper, Execution, Illusion, Illusions, Networks, OptimizationState, Pair, Recipe, Result,
@@ -20,6 +22,11 @@ pub struct Request {
     /// A picture is made of each.
     #[setters(skip)]
     pub pairs: Vec<Pair>,
+    /// What is pictured in place of each pair's neuron: a unit of any layer of the classifier. Its
+    /// activation is then `a_n`, and the mask says where in its layer's map it is active. Empty, as by
+    /// default, where neurons are pictured.
+    #[setters(skip)]
+    pub units: Vec<Unit>,
     /// What decides the pictures.
     #[setters(skip)]
     pub recipe: Recipe,
@@ -39,12 +46,28 @@ impl Request {
         }
     }
 
+    /// Pictures of units of any layer, in place of neurons, all within one class; that is no matter to
+    /// an objective that does not [need a class](crate::Objective::needs_class). Otherwise as [`new`](Self::new).
+    ///
+    /// The number of a pair's neuron is that of the unit's channel, to which its random numbers belong.
+    pub fn of_units(units: Vec<Unit>, class: ClassId, recipe: Recipe) -> Self {
+        let pair = |unit: &Unit| Pair {
+            neuron: NeuronId(unit.kind.channel()),
+            class,
+        };
+        let pairs: Vec<Pair> = units.iter().map(pair).collect();
+        Self {
+            units,
+            ..Self::new(pairs, recipe)
+        }
+    }
+
     /// The request for some of the pairs alone, each with what it starts from.
     ///
     /// # Errors
     ///
-    /// When there are not as many parameters or images to start from as pairs, or not as many pairs as
-    /// the range goes to.
+    /// When there are not as many parameters or images to start from, or units, as pairs, or not as many
+    /// pairs as the range goes to.
     pub fn part(&self, pairs: Range<usize>) -> Result<Self> {
         let all = self.pairs.len();
         if pairs.start > pairs.end || pairs.end > all {
@@ -60,10 +83,21 @@ impl Request {
                 Initial::Parameters(given) => Initial::Parameters(of_pairs(given)?),
                 Initial::Images(given) => Initial::Images(of_pairs(given)?),
             },
-            pairs: self.pairs[pairs.clone()].to_vec(),
+            units: self.units_of(pairs.clone())?.to_vec(),
+            pairs: self.pairs[pairs].to_vec(),
             recipe: self.recipe.clone(),
             execution: self.execution,
         })
+    }
+
+    /// The units of some of the pairs; none where neurons are pictured.
+    pub(crate) fn units_of(&self, pairs: Range<usize>) -> Result<&[Unit]> {
+        let (all, units) = (self.pairs.len(), self.units.len());
+        match units {
+            0 => Ok(&[]),
+            _ if units == all => Ok(&self.units[pairs]),
+            _ => Err(CoreError::length("units of the request", all, units).into()),
+        }
     }
 }
 
@@ -117,7 +151,8 @@ impl Initial {
 /// Before the first step: when an option is out of range, a pair's neuron or class does not exist or
 /// its class was not embedded, the objective needs a guide and there is none, asks for a class, a
 /// layer or a unit that the classifier does not have, the networks were prepared in another
-/// precision, or what it starts from is not one parameter or image per pair. Later: when a device
+/// precision, or what it starts from is not one parameter or image per pair, nor its units one per
+/// pair. Later: when a device
 /// fails, or every pair diverges without the observer having stopped the work.
 pub fn visualize(
     networks: &Networks,
@@ -204,8 +239,11 @@ pub fn visualize_batches(
         total: request.pairs.chunks(batch_size).len() * request.recipe.steps,
     };
     for (index, pairs) in request.pairs.chunks(batch_size).enumerate() {
-        let parameter = context.initial_parameter(index * batch_size, pairs);
-        let batch = Batch::new(&context, pairs)?.optimize(parameter, &mut progress, keeper)?;
+        let first = index * batch_size;
+        let parameter = context.initial_parameter(first, pairs);
+        let units = request.units_of(first..first + pairs.len())?;
+        let batch = Batch::new(&context, pairs, units.iter().collect())?;
+        let batch = batch.optimize(parameter, &mut progress, keeper)?;
         diverged.extend_from_slice(&batch.diverged);
         keeper.finish(batch);
         if progress.stopped {

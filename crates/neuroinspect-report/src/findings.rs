@@ -9,7 +9,7 @@ use neuroinspect_editing::{EditResult, LayerPatch, MendResult};
 use neuroinspect_illusion::{Illusion, Pair, Recipe};
 use serde::{Deserialize, Serialize};
 
-use crate::{Run, StageFailure};
+use crate::{Run, StageFailure, UnitFindings};
 
 /// What debugging a class found and did: the results of the stages as they are.
 ///
@@ -63,6 +63,9 @@ pub struct Findings {
     /// How many of the pictures had been made by an earlier run.
     #[serde(skip)]
     pub pictures_reused: usize,
+    /// Units of layers that were looked at beside the neurons.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<UnitFindings>,
     /// How each of `D` neurons answers to a context that was planted, where one was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub context_effects: Vec<ContextEffect>,
@@ -179,6 +182,8 @@ impl Findings {
     pub const JSON_FILE: &str = "summary.json";
     /// Name of the file of the report for people.
     pub const HTML_FILE: &str = "report.html";
+    /// Folder of the pictures of units, within that of the findings.
+    pub const UNITS_FOLDER: &str = "report-units";
     /// Name of the file of the contact sheet of all neurons.
     pub const SHEET_FILE: &str = "neurons.png";
 

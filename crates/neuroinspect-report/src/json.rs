@@ -27,6 +27,9 @@ impl Schema {
     /// An [`Evaluation`](crate::Evaluation).
     pub const EVALUATION: Self = Self::new("neuroinspect.evaluation", 2);
 
+    /// A `UnitReport`.
+    pub const UNITS: Self = Self::new("neuroinspect.units", 1);
+
     /// A kind of JSON.
     pub const fn new(name: &'static str, version: u32) -> Self {
         Self { name, version }

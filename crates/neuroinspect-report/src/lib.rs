@@ -10,6 +10,9 @@
 //! | `summary.json` | programs: the [`Findings`] but for arrays, with a [`Schema`] |
 //! | `neurons/*.png` | the pictures the findings name |
 //! | `neurons.png` | a contact sheet: real images, picture, the same masked, a row per neuron |
+//! | `report-units/*.png` | the pictures of units of layers, written as they are [taken](Findings::add_unit) |
+//!
+//! A `UnitReport` is units of layers by themselves.
 //!
 //! [`Run`] says how a result was made, [`Evaluation`] what a classifier is worth; [`to_json`] writes
 //! any result with the version of its schema. [`to_rgb_image`], [`save_png`] and [`contact_sheet`]
@@ -33,6 +36,9 @@ mod picture;
 #[cfg(feature = "html")]
 mod report;
 mod run;
+#[cfg(feature = "html")]
+mod unit_report;
+mod units;
 mod validate;
 
 pub use error::{Error, Result};
@@ -44,3 +50,6 @@ pub use picture::{contact_sheet, save_png, to_rgb_image};
 #[cfg(feature = "html")]
 pub use report::{NeuronImages, RealImage, RealImages, Report, recommendation_html};
 pub use run::{Run, SkippedImage, StageFailure, Timing};
+#[cfg(feature = "html")]
+pub use unit_report::UnitReport;
+pub use units::{Crop, TopImage, TopImages, UnitFindings, UnitPicture};

@@ -61,6 +61,9 @@ impl Findings {
             picture.illusion.pair.class.check(classes)?;
             check_picture(picture)?;
         }
+        for unit in &self.units {
+            unit.validate(classes)?;
+        }
         if let Some(edit) = &self.edit {
             let after = [&edit.comparison.before, &edit.comparison.after];
             for metrics in after.into_iter().chain(edit.control_metrics()) {
@@ -129,15 +132,21 @@ fn check_picture(picture: &NeuronPicture) -> Result<()> {
     )?;
     finite(of("CLIP similarity"), optional(illusion.clip_similarity))?;
     finite(of("core relevance"), optional(picture.core_relevance))?;
-    for path in [&picture.file].into_iter().chain(&picture.masked_file) {
-        let inside = Path::new(path)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)));
-        if path.is_empty() || !inside {
-            return Err(Error::FileName { path: path.clone() });
-        }
+    let mut files = [&picture.file].into_iter().chain(&picture.masked_file);
+    files.try_for_each(|path| check_file(path))
+}
+
+/// Checks that a path is inside the folder that it is relative to.
+pub(crate) fn check_file(path: &str) -> Result<()> {
+    let inside = Path::new(path)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    match path.is_empty() || !inside {
+        true => Err(Error::FileName {
+            path: path.to_owned(),
+        }),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 fn check_run(run: &Run) -> Result<()> {
@@ -146,7 +155,7 @@ fn check_run(run: &Run) -> Result<()> {
         .try_for_each(|timing| finite(format!("the time of {}", timing.stage), [timing.seconds]))
 }
 
-fn finite(what: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Result<()> {
+pub(crate) fn finite(what: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Result<()> {
     match values.into_iter().find(|value| !value.is_finite()) {
         None => Ok(()),
         Some(value) => Err(CoreError::NotFinite {

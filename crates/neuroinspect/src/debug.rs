@@ -160,6 +160,7 @@ fn explained(
         recipe,
         pictures: Vec::new(),
         pictures_reused: 0,
+        units: Vec::new(),
         context_effects: inputs.context_effects.to_vec(),
         labels: (inputs.labels.iter())
             .filter(|label| neurons.contains(&NeuronId(label.unit)))

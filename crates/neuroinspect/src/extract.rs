@@ -99,6 +99,31 @@ impl<'a> Extraction<'a> {
         read: &dyn Fn(&dyn Classifier, Tensor<4>) -> Result<Tensor<2>>,
         observer: &mut dyn Observer,
     ) -> Result<Extracted<ActivationTable>> {
+        self.on_copy(provenance, |pass, copy| {
+            pass.run(&|images| read(copy, images), observer)
+        })
+    }
+
+    /// As [`run`](Self::run), but hands over to `take` what `read` makes of a batch, with the samples'
+    /// indices, and keeps nothing. Returns the samples that could not be read.
+    pub(crate) fn stream(
+        &self,
+        layer: &str,
+        read: &dyn Fn(&dyn Classifier, Tensor<4>) -> Result<Tensor<2>>,
+        take: &mut dyn FnMut(&[usize], &[f32]) -> Result<()>,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Skipped>> {
+        self.on_copy(self.provenance(layer), |pass, copy| {
+            let read = |images| read(copy, images);
+            pass.stream("looking for top images", &read, take, observer)
+        })
+    }
+
+    fn on_copy<T>(
+        &self,
+        provenance: Provenance,
+        work: impl FnOnce(Pass<'_>, &dyn Classifier) -> Result<T>,
+    ) -> Result<T> {
         let device = self.classifier.device().without_autodiff();
         let mut copy = self.classifier.evaluation_copy(&device, self.precision)?;
         copy.fold()?;
@@ -111,7 +136,7 @@ impl<'a> Extraction<'a> {
             device: &device,
             provenance,
         };
-        pass.run(&|images| read(copy.as_ref(), images), observer)
+        work(pass, copy.as_ref())
     }
 }
 
@@ -134,6 +159,39 @@ impl Pass<'_> {
         read: &dyn Fn(Tensor<4>) -> Result<Tensor<2>>,
         observer: &mut dyn Observer,
     ) -> Result<Extracted<ActivationTable>> {
+        let (mut values, mut rows) = (Vec::new(), Vec::new());
+        let mut take = |indices: &[usize], of_batch: &[f32]| {
+            rows.extend_from_slice(indices);
+            values.extend_from_slice(of_batch);
+            Ok(())
+        };
+        let skipped = self.stream(STAGE, read, &mut take, observer)?;
+        let dataset = self.dataset;
+        if rows.is_empty() {
+            return Err(Error::NoImages {
+                dataset: dataset.name().to_owned(),
+            });
+        }
+        let (found, width) = (values.len(), values.len() / rows.len());
+        let values = Array2::from_shape_vec((rows.len(), width), values)
+            .map_err(|_| CoreError::length("activations", rows.len() * width, found))?;
+        let ids = rows.iter().map(|&row| dataset.samples()[row].id.clone());
+        Ok(Extracted {
+            table: ActivationTable::of_samples(ids.collect(), values, self.provenance)?,
+            indices: rows,
+            skipped,
+        })
+    }
+
+    /// Hands over to `take`, with the samples' indices, what `read` makes of normalised images: `[N, D]`,
+    /// row by row. Returns the samples that could not be read.
+    fn stream(
+        &self,
+        stage: &'static str,
+        read: &dyn Fn(Tensor<4>) -> Result<Tensor<2>>,
+        take: &mut dyn FnMut(&[usize], &[f32]) -> Result<()>,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Skipped>> {
         let Self {
             dataset,
             indices,
@@ -142,10 +200,9 @@ impl Pass<'_> {
             ..
         } = self;
         let total = indices.map_or(dataset.samples().len(), <[usize]>::len);
-        let (mut values, mut width) = (Vec::new(), 0);
-        let mut rows = Vec::with_capacity(total);
-        let skipped = std::thread::scope(|scope| -> Result<Vec<Skipped>> {
-            let mut batches = batches(scope, dataset, indices, input, self.loader)?;
+        let (mut width, mut done) = (0, 0);
+        std::thread::scope(|scope| -> Result<Vec<Skipped>> {
+            let mut batches = batches(scope, *dataset, *indices, input, self.loader)?;
             for batch in &mut batches {
                 let batch = batch?;
                 let images = input.normalize(images_on(batch.images, self.device));
@@ -158,29 +215,11 @@ impl Pass<'_> {
                     return Err(CoreError::shape(what, expected, [found, columns]).into());
                 }
                 width = columns;
-                values.extend(read_back(activations, "the activations")?);
-                rows.extend(batch.indices);
-                observer.proceed(Progress {
-                    stage: STAGE,
-                    done: rows.len(),
-                    total,
-                })?;
+                take(&batch.indices, &read_back(activations, "the activations")?)?;
+                done += batch.indices.len();
+                observer.proceed(Progress { stage, done, total })?;
             }
             Ok(batches.skipped().to_vec())
-        })?;
-        if rows.is_empty() {
-            return Err(Error::NoImages {
-                dataset: dataset.name().to_owned(),
-            });
-        }
-        let found = values.len();
-        let values = Array2::from_shape_vec((rows.len(), width), values)
-            .map_err(|_| CoreError::length("activations", rows.len() * width, found))?;
-        let ids = rows.iter().map(|&row| dataset.samples()[row].id.clone());
-        Ok(Extracted {
-            table: ActivationTable::of_samples(ids.collect(), values, provenance)?,
-            indices: rows,
-            skipped,
         })
     }
 }

@@ -62,6 +62,8 @@
 //! - [`debug`] chains the three stages; `extract_features` makes the [`core::FeatureTable`] they
 //!   work from, `extract_activations` a table of any other layer; [`Findings`] are what comes out.
 //! - [`concepts`]: what mistakes lack, what sways a class and what neurons mean, in words.
+//! - `look_at_units` pictures units of any layer, channels, positions of them and directions, and
+//!   `top_images` finds the real images that activate them most.
 //! - [`leaderboard`] compares all methods of editing on the same samples.
 //! - [`RunFolder`] is a folder that a run holds alone, and takes up again what an earlier run left.
 //! - [`core`]: what every other module speaks of. [`models`], `datasets`: where classifiers and
@@ -101,6 +103,8 @@ pub mod leaderboard;
 mod run_folder;
 #[cfg(feature = "datasets")]
 pub mod training;
+#[cfg(feature = "datasets")]
+mod units;
 
 pub use config::{DebugConfig, NeuronChoice, check_recipe};
 pub use debug::{debug, debug_each};
@@ -113,8 +117,13 @@ pub use inputs::DebugInputs;
 pub use inputs::ImageSource;
 pub use neuroinspect_report::Findings;
 #[cfg(feature = "datasets")]
-pub use run_folder::{FeatureRequest, FolderFeatures};
+pub use run_folder::{FeatureRequest, FolderFeatures, FolderTopImages};
 pub use run_folder::{FolderHolder, Kept, PictureFolder, PictureOrigin, RunFolder};
+
+#[cfg(feature = "datasets")]
+pub use units::{
+    TopRequest, UnitInputs, UnitsConfig, UnitsSeen, check_units, look_at_units, top_images,
+};
 
 /// The framework, as this crate was built with it.
 pub use burn;

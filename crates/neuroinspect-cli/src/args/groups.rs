@@ -10,7 +10,8 @@ use neuroinspect::{
 };
 
 use super::values::{
-    NamedValue, ObjectiveName, TargetName, at_least_1, epoch_kept, not_negative, one_of, positive,
+    NamedValue, ObjectiveName, TargetName, UnitName, at_least_1, epoch_kept, not_negative, one_of,
+    positive,
 };
 
 /// Options every command takes.
@@ -81,15 +82,15 @@ pub(crate) struct LoadingArgs {
     pub(crate) format: FormatArgs,
 }
 
-/// Where an ONNX file decides.
+/// Where a model decides.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct HeadArgs {
     /// Node of an ONNX file that is its decision layer, if not the linear layer before the output
     #[arg(long, value_name = "NODE", requires = "model")]
     pub(crate) decision_layer: Option<String>,
-    /// Node of an ONNX file whose value is the feature map, if not what the pooling before the features
-    /// reads: a map, or the tokens of patches
-    #[arg(long, value_name = "NODE", requires = "model")]
+    /// Layer, or node of an ONNX file, whose value is the map that masks are of, if not what the pooling
+    /// before the features reads: a map, or the tokens of patches, with a channel for each neuron
+    #[arg(long, value_name = "LAYER", requires = "model")]
     pub(crate) map: Option<String>,
 }
 
@@ -206,6 +207,27 @@ pub(crate) struct ClipArgs {
     /// Prompt templates, one a line with {} for the class, instead of the built-in 32
     #[arg(long, value_name = "FILE", requires = "encoder")]
     pub(crate) prompts: Option<PathBuf>,
+}
+
+/// Which units of layers are looked at.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Layers")]
+pub(crate) struct UnitArgs {
+    /// The layer of --unit and --direction: a name that `neuroinspect models --layers MODEL` lists
+    #[arg(long, value_name = "NAME")]
+    pub(crate) layer: Option<String>,
+    /// A unit of a layer: channel:N (the mean over its map), CHANNEL,ROW,COLUMN (one position of it),
+    /// neuron:N (of a layer of features), or all of them; LAYER/UNIT names a layer of its own. May be
+    /// given again
+    #[arg(long = "unit", value_name = "[LAYER/]UNIT")]
+    pub(crate) units: Vec<UnitName>,
+    /// A direction among the channels of --layer: a file with a number for each, safetensors or a list in
+    /// JSON (.json); taken as it is, normalised or not. May be given again
+    #[arg(long = "direction", value_name = "FILE", requires = "layer")]
+    pub(crate) directions: Vec<PathBuf>,
+    /// How many of the real images that activate a unit most are shown; 6 unless given
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    pub(crate) top: Option<usize>,
 }
 
 /// How visualizations are optimised.

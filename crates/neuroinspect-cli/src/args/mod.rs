@@ -15,10 +15,10 @@ pub(crate) use concepts::{ConceptsCommand, LabelArgs, LackArgs, LearnArgs, TcavA
 pub(crate) use data::{CheckArgs, DataCommand, GetArgs};
 pub(crate) use groups::{
     ClipArgs, Common, DataArgs, EditingArgs, FormatArgs, HeadArgs, IllusionArgs, LoadingArgs,
-    ModelArgs, ReadingArgs, SourceArgs,
+    ModelArgs, ReadingArgs, SourceArgs, UnitArgs,
 };
 pub(crate) use training::{CorruptArgs, OptimizerName, TrainArgs};
-pub(crate) use values::{NamedValue, NeuronList, ObjectiveName};
+pub(crate) use values::{NamedValue, NeuronList, ObjectiveName, UnitName};
 use values::{at_least_1, one_of};
 
 /// Why an image classifier is wrong, what its neurons mean, and how to correct it.
@@ -61,10 +61,15 @@ pub(crate) enum Command {
                             --data photos/val --class heron"
     )]
     Explain(ExplainArgs),
-    /// Visualize neurons within classes
+    /// Visualize neurons within classes, or units of any layer
     #[command(
         after_help = "Example: neuroinspect visualize --model resnet50 --weights resnet50.pth \
-                            --data photos/val --neurons 17,240 --class heron"
+                            --data photos/val --neurons 17,240 --class heron\n\
+                            Units of other layers: neuroinspect visualize --model resnet50 --weights \
+                            resnet50.pth --data photos/val --layer layer3.5 --unit channel:17 --unit \
+                            layer1/3,10,12 --direction stripes.json\n\
+                            Without --class each unit is visualized by itself. With --data, the images \
+                            that activate each most are found, too, and where in them it is active."
     )]
     Visualize(VisualizeArgs),
     /// Give neurons, or the channels of any layer, words, and find those that a word goes with
@@ -173,6 +178,8 @@ pub(crate) struct DebugArgs {
     #[arg(long, value_name = "FILE", help_heading = "CLIP", requires = "encoder")]
     pub(crate) words: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) layers: UnitArgs,
+    #[command(flatten)]
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) data: DataArgs,
@@ -210,17 +217,28 @@ pub(crate) struct ExplainArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct VisualizeArgs {
-    /// Neurons; `auto` takes those of largest weight for --class
-    #[arg(long, value_name = "auto|N,N,..", default_value = "auto")]
-    pub(crate) neurons: NeuronList,
+    /// Neurons; `auto`, which holds unless given, takes those of largest weight for --class
+    #[arg(
+        long,
+        value_name = "auto|N,N,..",
+        conflicts_with_all = ["layer", "units", "directions", "top"]
+    )]
+    pub(crate) neurons: Option<NeuronList>,
     /// Class, by name or index; without it, each neuron is visualized in the classes it speaks for
-    /// most
+    /// most, and each unit of a layer by itself
     #[arg(long, value_name = "NAME_OR_INDEX")]
     pub(crate) class: Option<String>,
     /// How many neurons `auto` takes, or how many classes a neuron is visualized in without --class;
     /// 4 unless given
-    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = at_least_1,
+        conflicts_with_all = ["layer", "units", "directions", "top"]
+    )]
     pub(crate) count: Option<usize>,
+    #[command(flatten)]
+    pub(crate) layers: UnitArgs,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     /// Folder of images: gives class names, and the real images to compare with

@@ -6,7 +6,10 @@ use clap::{
     ValueEnum,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
-use neuroinspect::editing::{Keep, Target};
+use neuroinspect::{
+    core::{NeuronId, UnitKind, nearest_name},
+    editing::{Keep, Target},
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -121,6 +124,61 @@ impl FromStr for NeuronList {
     }
 }
 
+/// A unit of a layer, or all of its channels or neurons.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct UnitName {
+    /// The layer, where it stands before the unit.
+    pub(crate) layer: Option<String>,
+    /// None for all.
+    pub(crate) kind: Option<UnitKind>,
+}
+
+impl FromStr for UnitName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (layer, unit) = match text.rsplit_once('/') {
+            Some((layer, unit)) => (Some(layer.to_owned()), unit),
+            None => (None, text),
+        };
+        let number = |text: &str| text.trim().parse::<usize>().ok();
+        let kind = match unit.split_once(':') {
+            Some(("channel", channel)) => number(channel).map(UnitKind::Channel),
+            Some(("neuron", neuron)) => number(neuron).map(NeuronId).map(UnitKind::Feature),
+            Some(_) => None,
+            None if unit == "all" => return Ok(Self { layer, kind: None }),
+            None => match unit.split(',').map(number).collect::<Option<Vec<_>>>() {
+                Some(numbers) => match numbers[..] {
+                    [channel, row, column] => Some(UnitKind::Position {
+                        channel,
+                        row,
+                        column,
+                    }),
+                    _ => None,
+                },
+                None => None,
+            },
+        };
+        let refuse = || {
+            let written = unit.split(':').next().unwrap_or_default();
+            let meant = nearest_name(written, ["channel", "neuron", "all"]);
+            let meant = meant.filter(|meant| *meant != written);
+            let meant = meant.map_or(String::new(), |meant| format!("did you mean '{meant}'? "));
+            format!(
+                "{meant}expected channel:N, neuron:N of a layer of features, CHANNEL,ROW,COLUMN \
+                 or all, with LAYER/ before it or --layer"
+            )
+        };
+        match kind {
+            Some(kind) => Ok(Self {
+                layer,
+                kind: Some(kind),
+            }),
+            None => Err(refuse()),
+        }
+    }
+}
+
 /// An option of a method or of a data set: its name, with dots between those of groups, and its value.
 #[derive(Clone, Debug)]
 pub(crate) struct NamedValue {
@@ -139,5 +197,48 @@ impl FromStr for NamedValue {
             name: name.to_owned(),
             value: serde_json::from_str(value).unwrap_or_else(|_| value.into()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_named_in_four_ways() {
+        let position = UnitKind::Position {
+            channel: 17,
+            row: 3,
+            column: 4,
+        };
+        for (text, layer, kind) in [
+            ("channel:17", None, Some(UnitKind::Channel(17))),
+            ("17,3,4", None, Some(position.clone())),
+            ("neuron:5", None, Some(UnitKind::Feature(NeuronId(5)))),
+            ("all", None, None),
+            ("layer3.5/17,3,4", Some("layer3.5"), Some(position)),
+            (
+                "/fc/Gemm:0/neuron:5",
+                Some("/fc/Gemm:0"),
+                Some(UnitKind::Feature(NeuronId(5))),
+            ),
+        ] {
+            let layer = layer.map(str::to_owned);
+            assert_eq!(text.parse(), Ok(UnitName { layer, kind }), "{text}");
+        }
+        for text in [
+            "17",
+            "17,3",
+            "channel:x",
+            "channel:",
+            "layer3.5",
+            "1,2,3,4",
+            "",
+        ] {
+            let error = text.parse::<UnitName>().unwrap_err();
+            assert!(error.starts_with("expected channel:N"), "{text}: {error}");
+        }
+        let error = "chanel:3".parse::<UnitName>().unwrap_err();
+        assert!(error.starts_with("did you mean 'channel'?"), "{error}");
     }
 }

@@ -4,16 +4,17 @@ use std::{ffi::OsStr, path::Path};
 
 use anyhow::Result;
 use neuroinspect::{
-    DebugConfig, DebugInputs, Findings, ImageSource, RunFolder,
+    DebugConfig, DebugInputs, Findings, ImageSource, RunFolder, UnitsConfig,
     core::{class_by_name_or_index, is_cancellation},
     datasets::ImageDataset,
     editing::percent,
     models::LoadedClassifier,
-    report::{EditFile, Schema, StageFailure},
+    report::{EditFile, Schema, StageFailure, UnitFindings},
 };
 
 use crate::{
     args::{Common, DebugArgs, ModelArgs},
+    commands::units::{self, Looking},
     console::{Console, warn},
     exit::Exit,
     inputs::Inputs,
@@ -40,6 +41,18 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     inputs.check_parts()?;
     let words = args.words.as_ref().map(|file| words::read(file, &[]));
     let words = words.transpose()?;
+    let units = options.units(&args.layers, setup.loaded.model.as_ref())?;
+    let units = units.map(|choice| {
+        let recipe = units::without_class(config.recipe.clone());
+        UnitsConfig::default()
+            .with_units(choice.units)
+            .with_top(choice.top)
+            .with_recipe(recipe)
+            .with_execution(config.execution)
+    });
+    if let Some(units) = &units {
+        units.check(setup.loaded.model.as_ref())?;
+    }
 
     let mut console = Console::start(common.quiet)?;
     let features = inputs.features(&mut console)?;
@@ -47,7 +60,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     let edit_data = features.edit_data(options.seed);
     let texts = guide.as_ref().map(|guide| guide.texts(table.class_names()));
     let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device);
-    let pictures = setup.folder.pictures("debug", origin);
+    let pictures = setup.folder.pictures("debug", origin.clone());
     let labels = match (words, &guide) {
         (Some(words), Some(guide)) => {
             let request = Labelling {
@@ -75,6 +88,9 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     if args.words.is_some() {
         record::add(&mut run, "labels", &options.labels(None)?)?;
     }
+    if let Some(units) = &units {
+        record::add(&mut run, "units", &units::choice(units))?;
+    }
     if let Some(guide) = &guide {
         record::add(&mut run, "prompts", &guide.prompts)?;
     }
@@ -99,7 +115,20 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
         Err(error) => debug_inputs.with_failure("editing", error),
     };
     let folder = &setup.folder;
-    let findings = folder.debug(&debug_inputs, class, &config, &mut console)?;
+    let mut findings = folder.debug(&debug_inputs, class, &config, &mut console)?;
+    if let Some(units) = units.filter(|_| !findings.interrupted) {
+        let looking = Looking {
+            setup,
+            dataset: Some(&*inputs.dataset),
+            config: &units,
+            guide: None,
+            pictures: setup.folder.pictures("debug-units", origin),
+            folder: Findings::UNITS_FOLDER,
+        };
+        let look = |on_unit: &mut dyn FnMut(UnitFindings)| looking.run(&mut console, on_unit);
+        let reused = folder.add_units(&debug_inputs, &mut findings, look)?;
+        findings.pictures_reused += reused;
+    }
     console.clear();
     warn_of_reused(folder, findings.pictures_reused);
     finish(common, folder, &findings, "")

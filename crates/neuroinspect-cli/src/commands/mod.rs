@@ -24,6 +24,7 @@ mod mend;
 mod methods;
 mod models;
 mod train;
+pub(crate) mod units;
 mod visualize;
 
 pub(crate) fn run(cli: &Cli) -> Result<Exit> {

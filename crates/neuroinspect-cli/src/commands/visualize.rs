@@ -1,11 +1,12 @@
 //! `visualize`: what neurons mean within classes.
 
 mod album;
+mod of_layers;
 mod pairs;
 
 use anyhow::{Result, bail};
 use neuroinspect::{
-    GuideSource, check_recipe,
+    ClassTexts, GuideSource, check_recipe,
     datasets::ImageDataset,
     illusion::{Illusion, Networks, Request},
     report::Schema,
@@ -26,7 +27,30 @@ use album::Album;
 
 const SCHEMA: Schema = Schema::new("neuroinspect.visualizations", 1);
 
+/// What pictures are made with.
+struct Opened<'a> {
+    setup: Setup<'a>,
+    dataset: Option<Box<dyn ImageDataset>>,
+    /// Of the classes.
+    names: Option<Vec<String>>,
+    guide: Option<TextGuide>,
+}
+
 pub(crate) fn run(common: &Common, options: &Options, args: &VisualizeArgs) -> Result<Exit> {
+    let opened = open(common, options, args)?;
+    let classifier = opened.setup.loaded.model.as_ref();
+    // What the configuration says of units comes after neurons of the command line.
+    let units = match args.neurons.is_some() || args.count.is_some() {
+        true => None,
+        false => options.units(&args.layers, classifier)?,
+    };
+    match units {
+        Some(choice) => of_layers::run(common, options, args, &opened, choice),
+        None => of_neurons(common, options, args, &opened),
+    }
+}
+
+fn open<'a>(common: &'a Common, options: &'a Options, args: &VisualizeArgs) -> Result<Opened<'a>> {
     let open = |reading: Reading<'_>| {
         let path = args.data.as_deref();
         path.map(|path| images::open(path, reading)).transpose()
@@ -56,30 +80,59 @@ pub(crate) fn run(common: &Common, options: &Options, args: &VisualizeArgs) -> R
         );
     }
     let guide = TextGuide::load(&setup, &args.clip, args.data.as_deref())?;
+    if guide.is_some() && names.is_none() {
+        bail!("CLIP needs the names of the classes: give --data DIR or --classes FILE");
+    }
+    Ok(Opened {
+        setup,
+        dataset,
+        names,
+        guide,
+    })
+}
+
+impl Opened<'_> {
+    /// The texts that guide pictures, to be embedded as they are needed.
+    fn texts(&self) -> Option<ClassTexts<'_>> {
+        let guide = self.guide.as_ref()?;
+        Some(guide.texts(self.names.as_deref()?))
+    }
+
+    /// Name of the images.
+    fn data(&self) -> &str {
+        let dataset = self.dataset.as_ref();
+        dataset.map_or("no images", |dataset| dataset.name())
+    }
+}
+
+fn of_neurons(
+    common: &Common,
+    options: &Options,
+    args: &VisualizeArgs,
+    opened: &Opened<'_>,
+) -> Result<Exit> {
+    let Opened {
+        setup,
+        dataset,
+        names,
+        guide,
+    } = opened;
+    let classifier = setup.loaded.model.as_ref();
     let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device);
-    let pairs = pairs::of(args, &layer, names.as_deref())?;
+    let pairs = pairs::of(args, &classifier.decision_layer()?, names.as_deref())?;
     let (recipe, execution) = options.illusion(&args.illusion, guide.is_some(), setup.precision)?;
     check_recipe(&recipe, classifier)?;
-    let texts = match (&guide, &names) {
-        (Some(guide), Some(names)) => Some(guide.texts(names)),
-        (Some(_), None) => {
-            bail!("CLIP needs the names of the classes: give --data DIR or --classes FILE")
-        }
-        (None, _) => None,
-    };
+    let texts = opened.texts();
 
     let mut console = Console::start(common.quiet)?;
     let features = dataset
         .as_ref()
         .map(|dataset| setup.features(&**dataset, &mut console))
         .transpose()?;
-    let data = dataset
-        .as_ref()
-        .map_or("no images", |dataset| dataset.name());
-    let mut run = setup.run(data, &features)?;
+    let mut run = setup.run(opened.data(), &features)?;
     record::add(&mut run, "recipe", &recipe)?;
     record::add(&mut run, "execution", &execution)?;
-    if let Some(guide) = &guide {
+    if let Some(guide) = guide {
         record::add(&mut run, "prompts", &guide.prompts)?;
     }
     let classes: Vec<_> = pairs.iter().map(|pair| pair.class).collect();

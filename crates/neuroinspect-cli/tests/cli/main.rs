@@ -19,6 +19,7 @@ mod hub;
 mod inputs;
 #[cfg(unix)]
 mod interrupts;
+mod layers;
 mod onnx;
 mod options;
 #[cfg(unix)]

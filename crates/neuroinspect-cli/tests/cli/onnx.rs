@@ -100,8 +100,8 @@ fn what_does_not_go_with_a_file_is_refused() {
     node.args(["--decision-layer", "/fc/Gem"]);
     fails(&mut node, &["did you mean '/fc/Gemm'"]);
     let mut no_file = fixture.command("evaluate");
-    no_file.args(["--map", "layer4"]);
-    fails(&mut no_file, &["are for ONNX files"]);
+    no_file.args(["--decision-layer", "linear"]);
+    fails(&mut no_file, &["is for ONNX files"]);
     let broken = fixture.write("broken.onnx", "no ONNX");
     fails(
         &mut command(&fixture, "evaluate", &broken),

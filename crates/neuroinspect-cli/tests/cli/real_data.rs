@@ -90,6 +90,48 @@ fn efficientnet_reaches_the_accuracy_of_timm() {
     evaluates_to("tf_efficientnet_lite0", weights, 0.873, &data, Some(names));
 }
 
+/// An early, a middle and the penultimate layer.
+#[test]
+#[ignore = "needs real weights"]
+fn units_of_real_layers_are_pictured_and_found_in_real_images() {
+    let out = tempfile::tempdir().unwrap();
+    let mut command = Command::cargo_bin("neuroinspect").unwrap();
+    command.args(["visualize", "--model", "tf_efficientnet_lite0", "--weights"]);
+    command.arg(real_data::path("weights/tf_efficientnet_lite0.safetensors"));
+    command
+        .arg("--data")
+        .arg(unpacked("imagenet-sample-256.tar", "imagenet-sample-256"));
+    command
+        .arg("--class-names")
+        .arg(real_data::path("imagenet-classes.tsv"));
+    command.args([
+        "--unit",
+        "blocks.1/channel:3",
+        "--unit",
+        "blocks.3/channel:17",
+    ]);
+    command.args(["--unit", "global_pool/neuron:654", "--iterations", "30"]);
+    command.arg("--out").arg(out.path()).assert().success();
+
+    let found = json(out.path(), "units.json");
+    let units = found["units"].as_array().unwrap();
+    assert_eq!(units.len(), 3);
+    for unit in units {
+        let (picture, real) = (&unit["picture"], &unit["real"]);
+        assert_eq!(real["images"], 1000);
+        let top = real["top"].as_array().unwrap();
+        let activation = |of: &Value| of["activation"].as_f64().unwrap();
+        assert!(activation(&top[0]) > real["mean"].as_f64().unwrap());
+        // Few steps do: a picture is made for what an image is only chosen for.
+        assert!(activation(picture) > activation(&top[0]), "{unit}");
+    }
+    // Hanging ears of hounds.
+    let top = units[2]["real"]["top"].as_array().unwrap();
+    let label = |image: &Value| image["label"].as_u64().unwrap();
+    let hounds = top.iter().filter(|it| (151..=268).contains(&label(it)));
+    assert!(hounds.count() >= 4, "{top:?}");
+}
+
 #[test]
 #[ignore = "needs real weights"]
 fn a_real_class_is_debugged_from_end_to_end() {

@@ -159,6 +159,13 @@ impl TensorFile {
         self.description.contains_key(key)
     }
 
+    /// The names of all tensors, in order.
+    pub fn tensor_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.header.tensors().into_keys().collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Whether there is a tensor of that name.
     pub fn has_tensor(&self, name: &str) -> bool {
         self.header.info(name).is_some()

@@ -37,9 +37,10 @@ use crate::Result;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Objective {
-    /// Activation `a_n` of the pair's neuron.
+    /// Activation `a_n` of the pair's neuron, or of the unit that is
+    /// [pictured](crate::Request::of_units) in its place.
     Neuron,
-    /// Activation of a unit of any layer that the classifier gives out.
+    /// Activation of a unit of any layer that the classifier gives out, whatever is pictured.
     Unit(Unit),
     /// Logit `z_c` of the pair's class.
     ClassLogit,
@@ -95,6 +96,11 @@ impl Objective {
     /// Whether an image-text encoder is asked.
     pub fn needs_guide(&self) -> bool {
         self.any(&|term| matches!(term, Self::Similarity))
+    }
+
+    /// Whether it asks for the class that a picture is made within.
+    pub fn needs_class(&self) -> bool {
+        self.needs_guide() || self.any(&|term| matches!(term, Self::ClassLogit))
     }
 
     /// The layers whose units it reads, each once, in order of their names.

@@ -3,7 +3,7 @@
 use std::f32::consts::TAU;
 
 use ndarray::{Array2, Array3, Array4, Axis};
-use neuroinspect_core::{Classifier, Seed, Silent, Unit, UnitKind};
+use neuroinspect_core::{Classifier, Direction, Seed, Silent, Unit, UnitKind};
 use neuroinspect_testing::{assert_close, fill, largest_difference, networks::TinyClassifier};
 
 use super::{
@@ -87,7 +87,10 @@ fn optimisation_raises_what_it_is_told_to_raise() {
         .with_steps(60)
         .with_smoothing(0.0)
         .with_augmentation(Augmentation::off());
-    let unit = Unit::new("features", UnitKind::Direction(vec![0.5; NEURONS]));
+    let unit = Unit::new(
+        "features",
+        UnitKind::Direction(Direction::new("halves", &[0.5; NEURONS])),
+    );
     let unit = Objective::Unit(unit) + Objective::TotalVariation * -0.1;
     for recipe in [
         still.clone(),

@@ -1,6 +1,6 @@
 //! The gradient of the whole chain: parameter, augmentation, both networks, objective.
 
-use neuroinspect_core::{ClassId, Unit, UnitKind};
+use neuroinspect_core::{ClassId, Direction, Unit, UnitKind};
 use neuroinspect_testing::fill;
 
 use super::{guided_networks, pairs, request, tensor, values};
@@ -24,7 +24,7 @@ fn check(recipe: &Recipe, from_images: bool) {
         request.initial = Initial::Images(ndarray::Array4::zeros(shape));
     }
     let context = Context::new(&networks, &request).unwrap();
-    let batch = Batch::new(&context, &request.pairs).unwrap();
+    let batch = Batch::new(&context, &request.pairs, Vec::new()).unwrap();
     let view = ViewConstants::new(recipe, &request.pairs, 12, 1);
     let view = View::new(view, context.device());
     let parameter: Vec<f32> = match from_images {
@@ -114,7 +114,10 @@ fn the_plain_objectives_have_the_gradient_of_finite_differences() {
 /// and its kinks are as many as the picture has neighbours: it gets a small weight.
 #[test]
 fn other_terms_have_the_gradient_of_finite_differences() {
-    let direction = UnitKind::Direction(fill::normal("direction", super::NEURONS));
+    let direction = UnitKind::Direction(Direction::new(
+        "normal",
+        &fill::normal("direction", super::NEURONS),
+    ));
     let unit = Objective::Unit(Unit::new("features", direction));
     let both = (unit + Objective::Logit(ClassId(3)) * -0.5) * Objective::Similarity;
     for objective in [

@@ -13,6 +13,7 @@ mod scores;
 mod stopping;
 mod training_state;
 mod transforms;
+mod units;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use neuroinspect_core::{ClassEmbeddings, ClassId, NeuronId, Silent};

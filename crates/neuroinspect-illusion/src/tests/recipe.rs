@@ -1,6 +1,6 @@
 //! Options, their ranges and their hashes.
 
-use neuroinspect_core::{Error as CoreError, Seed};
+use neuroinspect_core::{Error as CoreError, Seed, Unit, UnitKind};
 
 use super::pairs;
 use crate::{Augmentation, Error, Execution, ImageParameter, Objective, Recipe, Result, Work};
@@ -91,6 +91,7 @@ fn a_hash_names_what_decides_a_picture() {
     let work = Work {
         recipe: &recipe,
         pair,
+        unit: None,
         classifier: "a",
         guide: None,
         initial: None,
@@ -115,6 +116,10 @@ fn a_hash_names_what_decides_a_picture() {
         },
         Work {
             initial: Some("c"),
+            ..work
+        },
+        Work {
+            unit: Some(&Unit::new("conv", UnitKind::Channel(0))),
             ..work
         },
     ]

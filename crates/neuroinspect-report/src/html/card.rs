@@ -196,7 +196,7 @@ fn context(effect: &ContextEffect) -> Markup {
 }
 
 /// Two activations against the larger of them; one below zero has no length.
-fn bars(first: f64, second: f64) -> Markup {
+pub(super) fn bars(first: f64, second: f64) -> Markup {
     let longest = first.max(second);
     let share = |value: f64| if longest > 0.0 { value / longest } else { 0.0 };
     html! { (bar(share(first), "plain")) (bar(share(second), "faint")) }
@@ -231,7 +231,7 @@ fn figures(picture: &NeuronPicture, caption: &str, of: &str) -> Result<Markup> {
     })
 }
 
-fn figure(picture: &RgbImage, caption: &str, alt: &str) -> Result<Markup> {
+pub(super) fn figure(picture: &RgbImage, caption: &str, alt: &str) -> Result<Markup> {
     let picture = fit(picture, ILLUSION, Upscale::No);
     let uri = data_uri(alt, &picture)?;
     Ok(html! {

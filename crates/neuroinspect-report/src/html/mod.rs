@@ -8,13 +8,14 @@ mod neurons;
 mod outcome;
 mod parts;
 mod run;
+mod units;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use neuroinspect_core::Metrics;
 use neuroinspect_editing::{MendResult, percent};
 
 use self::parts::{change, count, thumbnail};
-use crate::{Findings, RealImages, Report, Result, Run};
+use crate::{Findings, RealImages, Report, Result, Run, StageFailure, UnitReport};
 
 const STYLE: &str = include_str!("style.css");
 /// Says to the browser what the tests say to us: nothing is loaded, nothing runs.
@@ -23,11 +24,17 @@ const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inlin
 /// The page of a report that has been found valid.
 pub(crate) fn page(report: &Report<'_>) -> Result<Markup> {
     let findings = report.findings;
+    let edit = findings.edit.as_ref();
+    let edited = run::Edited {
+        file: findings.edit_file.as_ref(),
+        layer_sha256: edit.map(|edit| edit.layer_sha256.as_str()),
+    };
     let body = html! {
         (header(report))
         main {
             (mistakes(report)?)
             (neurons::section(report)?)
+            (units::sections(&findings.units, &findings.class_names)?)
             (outcome::section(findings))
             @if let Some(recommendation) = &findings.recommendation {
                 (frontier::section(recommendation, &findings.class_names))
@@ -38,7 +45,7 @@ pub(crate) fn page(report: &Report<'_>) -> Result<Markup> {
                     p class="about" { "Not looked for: " (reason) "." }
                 }
             }
-            (run::section(findings)?)
+            (run::section(&findings.run, &edited)?)
         }
     };
     Ok(document(findings.class_name(), &body))
@@ -57,6 +64,29 @@ pub(crate) fn recommendation(result: &MendResult, class_names: &[String], run: &
         }
     };
     document("which mend helps", &body)
+}
+
+/// The page of units of layers.
+pub(crate) fn unit_page(report: &UnitReport) -> Result<Markup> {
+    let UnitReport {
+        units,
+        class_names,
+        interrupted,
+        failures,
+        run,
+    } = report;
+    let body = html! {
+        header {
+            p class="overline" { "neuroinspect \u{b7} " (run.model) " on " (run.data) }
+            h1 { "What units of " (run.model) " respond to" }
+            (missing(*interrupted, failures.iter()))
+        }
+        main {
+            (units::sections(units, class_names)?)
+            (run::section(run, &run::Edited::default())?)
+        }
+    };
+    Ok(document(&run.model, &body))
 }
 
 /// A page that loads nothing from anywhere.
@@ -109,15 +139,20 @@ fn header(report: &Report<'_>) -> Markup {
 
 /// What is missing, and why: said before anything that might be read without it.
 fn shortfall(report: &Report<'_>) -> Markup {
-    let failures = report.findings.failures.iter();
+    let findings = report.findings;
+    let failures = findings.failures.iter().chain(&report.images.failures);
+    missing(findings.interrupted, failures)
+}
+
+fn missing<'a>(interrupted: bool, failures: impl Iterator<Item = &'a StageFailure>) -> Markup {
     html! {
-        @if report.findings.interrupted {
+        @if interrupted {
             p class="verdict failed" {
                 strong { "Stopped before the end" }
                 "What is not here was not come to."
             }
         }
-        @for failure in failures.chain(&report.images.failures) {
+        @for failure in failures {
             p class="verdict failed" {
                 strong { "Failed: " (failure.stage) }
                 (failure.reason)

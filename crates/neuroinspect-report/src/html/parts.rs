@@ -63,7 +63,7 @@ pub(super) fn count(number: usize, one: &str) -> String {
 }
 
 /// What tells samples of a class apart: of a path, its end.
-fn file_name(id: &str) -> &str {
+pub(super) fn file_name(id: &str) -> &str {
     id.rsplit(['/', '\\']).next().unwrap_or(id)
 }
 
@@ -75,8 +75,6 @@ pub(super) fn pixels(picture: &RgbImage) -> Option<&'static str> {
 
 /// A real image with what became of it.
 pub(super) fn thumbnail(findings: &Findings, sample: &RealImage) -> Result<Markup> {
-    let picture = fit(&sample.image, THUMBNAIL, Upscale::No);
-    let uri = data_uri(&format!("the image of sample '{}'", sample.id), &picture)?;
     let label = findings.name_of(sample.label);
     let prediction = findings.name_of(sample.prediction);
     let alt = if sample.label == sample.prediction {
@@ -84,23 +82,31 @@ pub(super) fn thumbnail(findings: &Findings, sample: &RealImage) -> Result<Marku
     } else {
         format!("a sample of {label}, predicted as {prediction}")
     };
+    let caption = html! {
+        @if let Some(activation) = sample.activation {
+            b { (value(f64::from(activation))) }
+            span { (label) }
+            @if sample.label != sample.prediction {
+                span class="down" { "as " (prediction) }
+            }
+        } @else {
+            b { (prediction) }
+            span class="soft" { "true: " (label) }
+        }
+        span class="id" title=(sample.id) { (file_name(&sample.id)) }
+    };
+    thumbnail_of(&sample.image, &alt, &caption)
+}
+
+/// A small picture over its caption.
+pub(super) fn thumbnail_of(picture: &RgbImage, alt: &str, caption: &Markup) -> Result<Markup> {
+    let picture = fit(picture, THUMBNAIL, Upscale::No);
+    let uri = data_uri(alt, &picture)?;
     Ok(html! {
         figure {
             img class=[pixels(&picture)]
                 src=(uri) alt=(alt) width=(picture.width()) height=(picture.height());
-            figcaption {
-                @if let Some(activation) = sample.activation {
-                    b { (value(f64::from(activation))) }
-                    span { (label) }
-                    @if sample.label != sample.prediction {
-                        span class="down" { "as " (prediction) }
-                    }
-                } @else {
-                    b { (prediction) }
-                    span class="soft" { "true: " (label) }
-                }
-                span class="id" title=(sample.id) { (file_name(&sample.id)) }
-            }
+            figcaption { (caption) }
         }
     })
 }

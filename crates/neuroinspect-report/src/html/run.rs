@@ -3,10 +3,16 @@
 use maud::{Markup, html};
 
 use super::parts::count;
-use crate::{Error, Findings, Result};
+use crate::{EditFile, Error, Result, Run};
 
-pub(super) fn section(findings: &Findings) -> Result<Markup> {
-    let run = &findings.run;
+/// What there is to say of an edit.
+#[derive(Default)]
+pub(super) struct Edited<'a> {
+    pub(super) file: Option<&'a EditFile>,
+    pub(super) layer_sha256: Option<&'a str>,
+}
+
+pub(super) fn section(run: &Run, edited: &Edited<'_>) -> Result<Markup> {
     let configs: Vec<_> = run
         .configs
         .iter()
@@ -41,17 +47,17 @@ pub(super) fn section(findings: &Findings) -> Result<Markup> {
                             }
                         }
                     }
-                    @if let Some(file) = &findings.edit_file {
+                    @if let Some(file) = edited.file {
                         dt { "Edit file" } dd { code { (file.path) } }
                     }
-                    @if let Some(edit) = &findings.edit {
-                        dt { "Layer edited, SHA-256" } dd { code { (edit.layer_sha256) } }
+                    @if let Some(hash) = edited.layer_sha256 {
+                        dt { "Layer edited, SHA-256" } dd { code { (hash) } }
                     }
                 }
                 @if let Some(command) = &run.command {
                     (listing("Command", command))
                 }
-                @if let Some(how) = findings.edit_file.as_ref().and_then(|file| file.how_to_apply.as_ref()) {
+                @if let Some(how) = edited.file.and_then(|file| file.how_to_apply.as_ref()) {
                     (listing("To apply the edit", how))
                 }
                 @for (stage, config) in &configs {

@@ -2,11 +2,11 @@
 
 use std::{cell::Cell, ops::ControlFlow, time::Instant};
 
-use neuroinspect_core::{ClassId, Observer, Progress};
-use neuroinspect_report::{Findings, Report};
+use neuroinspect_core::{ClassId, Observer, Progress, is_cancellation};
+use neuroinspect_report::{Findings, Report, UnitFindings};
 
 use super::RunFolder;
-use crate::{DebugConfig, DebugInputs, Result, debug_each, images::ReadImages};
+use crate::{DebugConfig, DebugInputs, Result, UnitsSeen, debug_each, images::ReadImages};
 
 /// Writing takes at most this share of the time, as one to so many.
 const REST: u32 = 10;
@@ -59,6 +59,57 @@ impl RunFolder {
         findings.failures.extend(images.failures);
         self.write(inputs, &findings, &mut read)?;
         Ok(findings)
+    }
+
+    /// Adds units of layers to findings that were made with these inputs: those that `look` hands over, as
+    /// [`look_at_units`](crate::look_at_units) does, with pictures in the
+    /// [folder](Findings::UNITS_FOLDER) for them. Page and JSON are written as they come, as by
+    /// [`debug`](Self::debug). Returns how many pictures had been made by an earlier run.
+    ///
+    /// That looking fails is noted in the findings.
+    ///
+    /// # Errors
+    ///
+    /// When the findings are not of these inputs, or a file cannot be written.
+    pub fn add_units(
+        &self,
+        inputs: &DebugInputs<'_>,
+        findings: &mut Findings,
+        look: impl FnOnce(&mut dyn FnMut(UnitFindings)) -> Result<UnitsSeen>,
+    ) -> Result<usize> {
+        let mut read = ReadImages::default();
+        findings.interrupted = true;
+        self.write(inputs, findings, &mut read)?;
+        let (mut next, mut written) = (Instant::now(), Ok(()));
+        let looked = look(&mut |unit| {
+            if written.is_err() {
+                return;
+            }
+            written = findings.add_unit(unit, self.path());
+            let start = Instant::now();
+            if start >= next {
+                // What cannot be written now is complained of at the end.
+                let _ = self.write(inputs, findings, &mut read);
+                next = Instant::now() + REST * start.elapsed();
+            }
+        });
+        written?;
+        let mut reused = 0;
+        match looked {
+            Ok(seen) => {
+                findings.interrupted = seen.interrupted;
+                findings.failures.extend(seen.failures);
+                reused = seen.reused;
+            }
+            Err(error) => {
+                findings.interrupted = is_cancellation(&error);
+                if !findings.interrupted {
+                    findings.fail_with("looking at units", &error);
+                }
+            }
+        }
+        self.write(inputs, findings, &mut read)?;
+        Ok(reused)
     }
 
     /// Writes what has been found.

@@ -50,7 +50,7 @@ pub struct FolderFeatures {
 
 /// What a table of features was computed from and by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Origin {
+pub(super) struct Origin {
     /// Another build of the program may decode or resize in another way.
     program: String,
     device: DeviceName,
@@ -115,7 +115,7 @@ impl RunFolder {
 
 impl Origin {
     /// The origin of features computed now; `None` when they cannot be told from others.
-    fn of(
+    pub(super) fn of(
         provenance: &Provenance,
         extraction: &Extraction<'_>,
         request: &FeatureRequest,

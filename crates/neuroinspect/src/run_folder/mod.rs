@@ -9,6 +9,8 @@ mod debug;
 mod features;
 mod lock;
 mod pictures;
+#[cfg(feature = "datasets")]
+mod top_images;
 
 use std::{
     env, fs,
@@ -19,12 +21,15 @@ use std::{
 };
 
 use neuroinspect_core::io::is_unfinished;
-use neuroinspect_report::{Findings, NeuronPicture, Schema, write_json};
+use neuroinspect_report::{Findings, NeuronPicture, Schema, UnitPicture, write_json};
 use serde::Serialize;
 
-#[cfg(feature = "datasets")]
-pub use self::features::{FeatureRequest, FolderFeatures};
 use self::lock::Lock;
+#[cfg(feature = "datasets")]
+pub use self::{
+    features::{FeatureRequest, FolderFeatures},
+    top_images::FolderTopImages,
+};
 pub use self::{
     lock::FolderHolder,
     pictures::{Kept, PictureFolder, PictureOrigin},
@@ -94,7 +99,14 @@ impl RunFolder {
         let pictures = self.join(pictures::FOLDER);
         let of_commands = fs::read_dir(&pictures).into_iter().flatten();
         let of_commands = of_commands.flatten().map(|entry| entry.path());
-        let own = ["", NeuronPicture::FOLDER, Self::TRAINING].map(|name| self.join(name));
+        let own = [
+            "",
+            NeuronPicture::FOLDER,
+            Findings::UNITS_FOLDER,
+            "units",
+            Self::TRAINING,
+        ];
+        let own = own.map(|name| self.join(name));
         for folder in own.into_iter().chain(of_commands) {
             let _ = remove_from(&folder, is_unfinished);
         }
@@ -148,7 +160,17 @@ impl RunFolder {
             Findings::HTML_FILE,
             Findings::SHEET_FILE,
         ])?;
-        self.remove_pictures(NeuronPicture::FOLDER)
+        self.remove_pictures(NeuronPicture::FOLDER)?;
+        self.remove_unit_pictures(Findings::UNITS_FOLDER)
+    }
+
+    /// Removes the pictures of units that an earlier run left in a folder within this one.
+    ///
+    /// # Errors
+    ///
+    /// As [`remove`](Self::remove).
+    pub fn remove_unit_pictures(&self, within: &str) -> Result<()> {
+        remove_from(&self.join(within), UnitPicture::is_file_name)
     }
 
     /// Removes the pictures of neurons that an earlier run left in a folder within this one, or in
@@ -223,6 +245,8 @@ mod tests {
             "features.safetensors",
             "neurons/mine.png",
             "edit.safetensors",
+            "unit-2-plan.png",
+            "units/unit-1-layer3-channel-7.png",
         ];
         let goes = [
             "summary.json",
@@ -231,8 +255,11 @@ mod tests {
             "report-edit.safetensors",
             "neurons/neuron-3-class-7.png",
             "neurons/neuron-3-class-7-masked.png",
+            "report-units/unit-1-layer3-channel-7.png",
         ];
-        fs::create_dir(folder.join("neurons")).unwrap();
+        for name in ["neurons", "units", "report-units"] {
+            fs::create_dir(folder.join(name)).unwrap();
+        }
         for name in stays.iter().chain(&goes) {
             fs::write(folder.join(name), "content").unwrap();
         }

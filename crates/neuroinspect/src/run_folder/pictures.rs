@@ -323,6 +323,7 @@ impl<'a> Key<'a> {
             let work = Work {
                 recipe: &request.recipe,
                 pair,
+                unit: request.units.get(index),
                 classifier: &classifier,
                 guide: text.as_deref(),
                 initial: initial.as_deref(),

@@ -26,33 +26,39 @@ pub(super) fn of(
         .map(|text| class_id(text, layer, names))
         .transpose()?;
     let count = args.count.unwrap_or(COUNT);
-    Ok(match (&args.neurons, class) {
-        (NeuronList::All, _) => bail!("there is no ranking here: name the neurons"),
-        (NeuronList::Auto, None) => bail!("give --class, --neurons, or both"),
-        (NeuronList::Given(_), Some(_)) if args.count.is_some() => {
-            bail!("--count does nothing where both neurons and class are given")
-        }
-        (NeuronList::Auto, Some(class)) => neurons_of_class(layer, class, count)?
-            .into_iter()
-            .map(|neuron| Pair { neuron, class })
-            .collect(),
-        (NeuronList::Given(numbers), Some(class)) => neurons(numbers, layer)?
-            .into_iter()
-            .map(|neuron| Pair { neuron, class })
-            .collect(),
-        (NeuronList::Given(numbers), None) => {
-            let mut pairs = Vec::new();
-            for neuron in neurons(numbers, layer)? {
-                let classes = classes_of_neuron(layer, neuron, count)?;
-                pairs.extend(classes.into_iter().map(|class| Pair { neuron, class }));
+    Ok(
+        match (args.neurons.as_ref().unwrap_or(&NeuronList::Auto), class) {
+            (NeuronList::All, _) => bail!("there is no ranking here: name the neurons"),
+            (NeuronList::Auto, None) => bail!("give --class, --neurons, or both"),
+            (NeuronList::Given(_), Some(_)) if args.count.is_some() => {
+                bail!("--count does nothing where both neurons and class are given")
             }
-            pairs
-        }
-    })
+            (NeuronList::Auto, Some(class)) => neurons_of_class(layer, class, count)?
+                .into_iter()
+                .map(|neuron| Pair { neuron, class })
+                .collect(),
+            (NeuronList::Given(numbers), Some(class)) => neurons(numbers, layer)?
+                .into_iter()
+                .map(|neuron| Pair { neuron, class })
+                .collect(),
+            (NeuronList::Given(numbers), None) => {
+                let mut pairs = Vec::new();
+                for neuron in neurons(numbers, layer)? {
+                    let classes = classes_of_neuron(layer, neuron, count)?;
+                    pairs.extend(classes.into_iter().map(|class| Pair { neuron, class }));
+                }
+                pairs
+            }
+        },
+    )
 }
 
 /// The class by its name, where there are names, or by its index in the model.
-fn class_id(text: &str, layer: &DecisionLayer, names: Option<&[String]>) -> Result<ClassId> {
+pub(super) fn class_id(
+    text: &str,
+    layer: &DecisionLayer,
+    names: Option<&[String]>,
+) -> Result<ClassId> {
     if let Some(names) = names {
         let class = class_by_name_or_index(names, text)?;
         layer.check_class(class)?;
