@@ -110,7 +110,7 @@ impl<'a> Extraction<'a> {
         &self,
         layer: &str,
         read: &dyn Fn(&dyn Classifier, Tensor<4>) -> Result<Tensor<2>>,
-        take: &mut dyn FnMut(&[usize], &[f32]) -> Result<()>,
+        take: &mut TakeBatch<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Vec<Skipped>> {
         self.on_copy(self.provenance(layer), |pass, copy| {
@@ -139,6 +139,9 @@ impl<'a> Extraction<'a> {
         work(pass, copy.as_ref())
     }
 }
+
+/// Takes samples' indices, and as many rows of numbers.
+type TakeBatch<'a> = dyn FnMut(&[usize], &[f32]) -> Result<()> + 'a;
 
 /// A network's way through the images of a data set.
 struct Pass<'a> {
@@ -189,7 +192,7 @@ impl Pass<'_> {
         &self,
         stage: &'static str,
         read: &dyn Fn(Tensor<4>) -> Result<Tensor<2>>,
-        take: &mut dyn FnMut(&[usize], &[f32]) -> Result<()>,
+        take: &mut TakeBatch<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Vec<Skipped>> {
         let Self {
