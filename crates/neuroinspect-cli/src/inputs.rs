@@ -162,13 +162,6 @@ impl<'a> Setup<'a> {
         })
     }
 
-    fn extraction<'b>(&'b self, dataset: &'b dyn ImageDataset) -> Extraction<'b> {
-        Extraction::new(self.loaded.model.as_ref(), dataset)
-            .with_weights_sha256(&self.loaded.weights_sha256)
-            .with_precision(self.precision)
-            .with_loader(self.loader.clone())
-    }
-
     /// What a layer of the classifier makes of images, whatever their classes are; and the images that
     /// were left out.
     pub(crate) fn activations(
