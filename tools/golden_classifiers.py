@@ -193,6 +193,7 @@ VALUES = {
     "vgg11": ([224], VGG_LAYERS),
     "vgg19_bn": ([224], VGG_LAYERS),
     "efficientnet_b0": ([75], SQUEEZE_LAYERS),
+    "efficientnet_lite0": ([75], EFFICIENTNET_LAYERS),
     "tf_efficientnet_b7": ([75], SQUEEZE_LAYERS),
     "tf_efficientnet_lite0": ([64, 75], EFFICIENTNET_LAYERS),
     "convnext_tiny": ([64], CONVNEXT_LAYERS),
@@ -216,7 +217,7 @@ def networks():
     for name in architectures():
         if name.startswith("cifar_"):
             depth = int(name.removeprefix("cifar_resnet"))
-            yield name, CifarResNet(depth), [32] if depth == 20 else [], CIFAR_LAYERS
+            yield name, CifarResNet(depth), [32] if depth in (20, 56) else [], CIFAR_LAYERS
             continue
         sizes, layers = VALUES.get(name, ([], ""))
         # Names and shapes are those of the default size; positions of a ViT depend on it.

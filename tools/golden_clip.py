@@ -133,13 +133,20 @@ def resnet():
 
 
 def shapes(name):
-    """How many tensors a preset has, and the SHA-256 of their names and shapes."""
+    """How many tensors a preset has, the SHA-256 of their names and shapes, and the heads of its image
+    tower and its text tower, which no shape shows."""
     with torch.device("meta"):
         model = open_clip.CLIP(**open_clip.get_model_config(name))
     # Burn has no scalars.
     found = {key: list(value.shape) or [1] for key, value in sorted(state(model).items())}
     text = "".join(f"{key} {shape}\n" for key, shape in found.items())
-    return {"count": len(found), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    heads = [
+        {it.num_heads for it in tower.modules() if hasattr(it, "num_heads")}
+        for tower in (model.visual, model.transformer)
+    ]
+    ((of_images,), (of_texts,)) = heads
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return {"count": len(found), "sha256": digest, "heads": [of_images, of_texts]}
 
 
 @torch.no_grad()

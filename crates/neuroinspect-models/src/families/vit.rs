@@ -57,7 +57,8 @@ pub(crate) enum Pool {
 }
 
 impl VitConfig {
-    fn new(width: usize, depth: usize, patch: usize) -> Self {
+    /// Tokens so wide, so many blocks, patches of so many pixels a side; heads of 64.
+    pub(crate) fn new(width: usize, depth: usize, patch: usize) -> Self {
         Self {
             patch,
             width,
@@ -77,23 +78,9 @@ impl VitConfig {
         Self::new(192, 12, patch)
     }
 
-    /// timm's own size between tiny and small, 14 blocks deep.
-    pub(crate) fn little(patch: usize) -> Self {
-        let ratio = 5.6;
-        Self {
-            ratio,
-            ..Self::new(320, 14, patch)
-        }
-    }
-
     /// ViT-S.
     pub(crate) fn small(patch: usize) -> Self {
         Self::new(384, 12, patch)
-    }
-
-    /// timm's own size between small and base.
-    pub(crate) fn medium(patch: usize) -> Self {
-        Self::new(512, 12, patch)
     }
 
     /// ViT-B.
@@ -108,10 +95,24 @@ impl VitConfig {
 
     /// ViT-H.
     pub(crate) fn huge(patch: usize) -> Self {
-        Self {
-            heads: 16,
-            ..Self::new(1280, 32, patch)
-        }
+        Self::new(1280, 32, patch).heads(16)
+    }
+
+    /// The shape of 400 million weights (Alabdulmohsin et al., NeurIPS 2023).
+    pub(crate) fn so400m(patch: usize) -> Self {
+        Self::new(1152, 27, patch).heads(16).ratio(4304.0 / 1152.0)
+    }
+
+    /// Sets the number of heads.
+    pub(crate) fn heads(mut self, heads: usize) -> Self {
+        self.heads = heads;
+        self
+    }
+
+    /// Sets the width of a hidden layer over that of a token.
+    pub(crate) fn ratio(mut self, ratio: f64) -> Self {
+        self.ratio = ratio;
+        self
     }
 
     /// Gives it a layer scale, with its first value.

@@ -7,7 +7,7 @@ use neuroinspect_core::{ImageTextEncoder, io::sha256_of_bytes};
 use neuroinspect_models::{
     Checkpoint,
     checkpoint::parameter_shapes,
-    clip::{Clip, ClipConfig, Gelu, tokenize},
+    clip::{Clip, ClipBlocks, ClipConfig, Gelu, tokenize},
 };
 use neuroinspect_testing::real_data;
 use safetensors::{Dtype, tensor::TensorView};
@@ -35,11 +35,13 @@ struct Resnet {
     image: Rows,
 }
 
-/// Number of a preset's parameters and buffers, and the hash of their names and shapes.
+/// Number of a preset's parameters and buffers, the hash of their names and shapes, and the heads of its
+/// image tower and its text tower, which no shape shows.
 #[derive(Debug, PartialEq, Deserialize)]
 struct Preset {
     count: usize,
     sha256: String,
+    heads: [usize; 2],
 }
 
 #[derive(Deserialize)]
@@ -238,9 +240,16 @@ fn parameters_of_presets_are_named_and_shaped_as_open_clips() {
                 .unwrap();
             let shapes = parameter_shapes(&clip);
             let line = |(parameter, shape)| format!("{parameter} {shape:?}\n");
+            let ClipConfig { vision, text, .. } = clip.config();
+            let width = match vision.layers {
+                ClipBlocks::Transformer(_) => vision.width,
+                // Its last stage is that wide.
+                ClipBlocks::ResNet(_) => 32 * vision.width,
+            };
             let found = Preset {
                 count: shapes.len(),
                 sha256: sha256_of_bytes(shapes.iter().map(line).collect::<String>().as_bytes()),
+                heads: [width / vision.head_width, text.heads],
             };
             assert_eq!(found, expected, "{name}");
         }
