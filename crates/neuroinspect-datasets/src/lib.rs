@@ -53,6 +53,7 @@ mod dataset;
 mod decode;
 mod error;
 mod folder;
+mod jpeg;
 mod loader;
 mod preprocess;
 pub mod published;

@@ -5,6 +5,8 @@
 
 use std::{process::Command, thread, time::Instant};
 
+#[cfg(feature = "turbojpeg")]
+use neuroinspect_core::io::sha256_of_bytes;
 use neuroinspect_core::{InputSpec, Interpolation, ResizeRule};
 use neuroinspect_datasets::{ImageDataset, ImageFolder, ImageFolderConfig, LoaderConfig, batches};
 use neuroinspect_testing::real_data;
@@ -44,6 +46,15 @@ fn stream(folder: &ImageFolder, spec: &InputSpec) -> [f64; 3] {
     sums.map(|sum| sum / (images * spec.size * spec.size) as f64)
 }
 
+/// Checks all pixels of all images, in order, against the hash that `tools/golden_photographs.py` prints of
+/// what Pillow 12 decodes (its libjpeg-turbo is 3.1; Pillow 13 with 3.2 decodes the same).
+#[cfg(feature = "turbojpeg")]
+fn check_pixels(folder: &ImageFolder, expected: &str) {
+    let hash = |index| sha256_of_bytes(&folder.image(index).unwrap());
+    let hashes: String = (0..folder.samples().len()).map(hash).collect();
+    assert_eq!(sha256_of_bytes(hashes.as_bytes()), expected);
+}
+
 /// Checks the channel means against those of PIL and torchvision, which libjpeg-turbo decoded for.
 ///
 /// Tolerance: half a unit of 255. Our decoder rounds chroma up where libjpeg-turbo alternates, which
@@ -62,6 +73,11 @@ fn cifar10_streams_as_torchvision_sees_it() {
     let folder = ImageFolder::open(root, &ImageFolderConfig::default()).unwrap();
     assert_eq!(folder.samples().len(), 10_000);
     assert_eq!(folder.class_names()[..2], ["airplane", "automobile"]);
+    #[cfg(feature = "turbojpeg")]
+    check_pixels(
+        &folder,
+        "02825e3427a28e8c34483e0534bb9bbb7f9c36b734e8e65eeadfe33a0e000a52",
+    );
     check(
         stream(&folder, &InputSpec::new(32)),
         [0.49406573, 0.4850636, 0.45038201],
@@ -78,6 +94,11 @@ fn imagenet_streams_as_torchvision_sees_it() {
     let folder = ImageFolder::open(root, &config).unwrap();
     assert_eq!(folder.samples().len(), 1000);
     assert_eq!(folder.class_names()[..2], ["tench", "goldfish"]);
+    #[cfg(feature = "turbojpeg")]
+    check_pixels(
+        &folder,
+        "609bf6b8eb0e6548d14cfc749095da5a8124d2e86e0ae06f1d73c9df46b3591b",
+    );
     let spec = InputSpec::new(128)
         .with_resize(ResizeRule::ShorterSide { to: 146 })
         .with_interpolation(Interpolation::Bicubic);

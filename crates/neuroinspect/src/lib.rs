@@ -81,6 +81,8 @@
 //! - `demo`: the embedded demo, with 6.7 MB of weights; brings `datasets` with it.
 //! - `onnx`: classifiers out of ONNX files (`models::onnx`).
 //! - `hub`: classifiers and CLIPs by their names on the Hugging Face hub (`models::hub`).
+//! - `turbojpeg`: JPEG files decoded by libjpeg-turbo, bit for bit as Pillow does; brings `datasets` with
+//!   it, and needs CMake and a C compiler to build.
 //!
 //! And one per Burn backend, passed through: `flex` (default: pure Rust, CPU), `tch` (libtorch, CPU
 //! and CUDA), `wgpu` (WGSL everywhere), `vulkan`, `metal`, `cuda`, `rocm`. One build can hold
