@@ -185,15 +185,12 @@ fn a_training_that_was_stopped_comes_to_the_bits_of_one_left_alone() {
     }
 }
 
+/// Another one says what differs, and leaves what is kept as it is, ended or not.
 #[test]
 fn only_the_same_training_is_taken_up() {
     let data = Data::new(72, 40);
     let other_data = Data::new(72, 20);
     let root = tempfile::tempdir().unwrap();
-    let stop = |training| {
-        let error = train_in(root.path(), training, &mut stopping_after(7)).unwrap_err();
-        assert!(is_cancellation(&error), "{error}");
-    };
     let mut other_model = model();
     let mut layer = other_model.decision_layer().unwrap();
     layer = neuroinspect::core::DecisionLayer::new(
@@ -202,19 +199,34 @@ fn only_the_same_training_is_taken_up() {
     )
     .unwrap();
     other_model.set_decision_layer(&layer).unwrap();
-    for training in [
-        data.training(model(), short().with_seed(Seed(2))),
-        data.training(model(), short().with_epochs(4)),
-        data.training(other_model, short()),
-        other_data.training(model(), short()),
-    ] {
-        stop(data.training(model(), short()));
-        let trained = train_in(root.path(), training, &mut Silent).unwrap();
-        assert_eq!(trained.resumed_at, None);
-    }
-    stop(data.training(model(), short()));
-    let trained = train_in(root.path(), data.training(model(), short()), &mut Silent).unwrap();
+    let others = || {
+        let rate = short().with_learning_rate(0.1, RateSchedule::Constant);
+        [
+            (data.training(model(), rate), "config.learning_rate is 0.001"),
+            (
+                data.training(model(), short().with_epochs(4)),
+                "config.epochs is 3, and here it is 4",
+            ),
+            (data.training(other_model.clone(), short()), "start_sha256"),
+            (other_data.training(model(), short()), "validation"),
+        ]
+    };
+    let refused = || {
+        for (training, differs) in others() {
+            let error = train_in(root.path(), training, &mut Silent).unwrap_err();
+            assert!(matches!(error, Error::OtherTraining { .. }), "{error}");
+            assert!(error.to_string().contains(differs), "{error}");
+        }
+    };
+    let training = || data.training(model(), short());
+    let error = train_in(root.path(), training(), &mut stopping_after(7)).unwrap_err();
+    assert!(is_cancellation(&error), "{error}");
+    refused();
+    let trained = train_in(root.path(), training(), &mut Silent).unwrap();
     assert_eq!(trained.resumed_at, Some(7));
+    refused();
+    let trained = train_in(root.path(), training(), &mut Silent).unwrap();
+    assert_eq!(trained.resumed_at, Some(15));
 }
 
 #[test]

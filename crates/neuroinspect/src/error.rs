@@ -64,6 +64,22 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A folder that another training is kept in.
+    #[error(
+        "'{}' keeps another training: its {what} is {theirs}, and here it is {ours}; choose another \
+         folder, or remove that one to begin anew",
+        path.display()
+    )]
+    OtherTraining {
+        /// The folder.
+        path: PathBuf,
+        /// What differs, such as `config.learning_rate`.
+        what: String,
+        /// What it is in the training asked for.
+        ours: String,
+        /// What it is in the one that is kept.
+        theirs: String,
+    },
     /// A data set whose classes are not the model's.
     #[error(
         "'{dataset}' has {found} classes ({names}), but {model} decides between {expected}; give \

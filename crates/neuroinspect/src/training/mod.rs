@@ -174,15 +174,15 @@ impl Training<'_> {
 impl RunFolder {
     /// Trains, and keeps after every epoch, and every 500 steps within one, where the training stands:
     /// the same training stopped or killed goes on there, and comes on a CPU to the same bits as one
-    /// left alone. Of another training, or of images whose state cannot be told, nothing is taken up.
+    /// left alone. Of images whose state cannot be told nothing is kept.
     ///
     /// `device` is the model's. `on_epoch` hears of every epoch after it, of those that an earlier run
     /// came through as well.
     ///
     /// # Errors
     ///
-    /// As [`Training::run`], and when files cannot be written. Where the observer asked to stop, the
-    /// training is kept.
+    /// As [`Training::run`]; [`Error::OtherTraining`] when the folder holds another training, ended or not;
+    /// and when files cannot be written. Where the observer asked to stop, the training is kept.
     pub fn train(
         &self,
         training: Training<'_>,
@@ -191,7 +191,12 @@ impl RunFolder {
         observer: &mut dyn Observer,
     ) -> Result<Trained> {
         let origin = Origin::of(&training, device)?;
-        let folder = origin.map(|origin| StateFolder::new(self.join(Self::TRAINING), origin));
+        let folder =
+            origin.map(|origin| StateFolder::new(self.join(Self::TRAINING), &origin));
+        let folder = folder.transpose()?;
+        if let Some(folder) = &folder {
+            folder.check()?;
+        }
         training.run_in(folder, on_epoch, observer)
     }
 }

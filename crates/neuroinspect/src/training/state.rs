@@ -25,7 +25,7 @@ use serde_json::Value;
 
 use super::{Epoch, TrainConfig, Training};
 use crate::{
-    ImageSource, Result,
+    Error, ImageSource, Result,
     run_folder::{program_state, remove_from},
 };
 
@@ -33,7 +33,7 @@ const STATE: Schema = Schema::new("neuroinspect.training-state", 1);
 const STATE_FILE: &str = "state.json";
 
 /// What decides all bits of a training.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 pub(super) struct Origin {
     program: String,
     device: DeviceName,
@@ -97,11 +97,40 @@ pub(super) struct Standing {
     pub(super) kept: Option<(usize, usize)>,
 }
 
+/// With fractions as [`texts`].
 #[derive(Serialize, Deserialize)]
 struct State {
-    origin: Origin,
-    /// With its fractions as [`texts`].
+    /// An [`Origin`].
+    origin: Value,
+    /// A [`Standing`].
     standing: Value,
+}
+
+fn to_value(value: &impl Serialize) -> Result<Value> {
+    let value = serde_json::to_value(value).map_err(|source| ReportError::Json {
+        schema: STATE.name,
+        source,
+    })?;
+    Ok(texts(value))
+}
+
+/// The first value that differs between two: its name with those of the objects around it, and what it is
+/// in each.
+fn difference(name: &str, ours: &Value, theirs: &Value) -> Option<[String; 3]> {
+    let Value::Object(fields) = ours else {
+        let [ours, theirs] = [ours, theirs].map(|value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        });
+        return (ours != theirs).then(|| [name.to_owned(), ours, theirs]);
+    };
+    fields.iter().find_map(|(field, value)| {
+        let name = match name {
+            "" => field.clone(),
+            name => format!("{name}.{field}"),
+        };
+        difference(&name, value, &theirs[field])
+    })
 }
 
 /// Fractions as texts: serde_json reads some numbers a unit in the last place off, and what is taken up
@@ -151,12 +180,39 @@ pub(super) struct TakenUp<M> {
 #[derive(Debug)]
 pub(super) struct StateFolder {
     path: PathBuf,
-    origin: Origin,
+    /// Name of the model.
+    model: String,
+    origin: Value,
 }
 
 impl StateFolder {
-    pub(super) fn new(path: PathBuf, origin: Origin) -> Self {
-        Self { path, origin }
+    pub(super) fn new(path: PathBuf, origin: &Origin) -> Result<Self> {
+        Ok(Self {
+            path,
+            model: origin.model.clone(),
+            origin: to_value(origin)?,
+        })
+    }
+
+    fn state(&self) -> Option<State> {
+        let state = fs::read(self.path.join(STATE_FILE)).ok()?;
+        serde_json::from_slice(&state).ok()
+    }
+
+    /// Refuses a folder that holds another training, which would be lost.
+    pub(super) fn check(&self) -> Result<()> {
+        let Some(State { origin, .. }) = self.state() else {
+            return Ok(());
+        };
+        match difference("", &self.origin, &origin) {
+            None => Ok(()),
+            Some([what, ours, theirs]) => Err(Error::OtherTraining {
+                path: self.path.clone(),
+                what,
+                ours,
+                theirs,
+            }),
+        }
     }
 
     /// Takes up where an earlier run of this very training stands; `None` where there is none, or files
@@ -166,11 +222,7 @@ impl StateFolder {
         model: &M,
         config: &TrainConfig,
     ) -> Option<TakenUp<M>> {
-        let state = fs::read(self.path.join(STATE_FILE)).ok()?;
-        let State { origin, standing } = serde_json::from_slice(&state).ok()?;
-        if origin != self.origin {
-            return None;
-        }
+        let State { standing, .. } = self.state()?;
         let standing: Standing = serde_json::from_value(fractions(standing)).ok()?;
         let mut optimizer = config.optimizer();
         if standing.epochs.len() < config.epochs {
@@ -195,9 +247,8 @@ impl StateFolder {
         // A clone would share the running statistics of batch normalisations.
         let mut loaded = model.valid().train();
         let checkpoint = Checkpoint::open(self.weights_file(step)).ok()?;
-        let model = &self.origin.model;
         checkpoint
-            .apply(&mut loaded, model, Strictness::Strict)
+            .apply(&mut loaded, &self.model, Strictness::Strict)
             .ok()?;
         Some(loaded)
     }
@@ -217,13 +268,9 @@ impl StateFolder {
             CoreError::Write { path, source }
         })?;
         write_atomically(self.optimizer_file(step), |out| out.write_all(&bytes))?;
-        let json = serde_json::to_value(standing).map_err(|source| ReportError::Json {
-            schema: STATE.name,
-            source,
-        })?;
         let state = State {
             origin: self.origin.clone(),
-            standing: texts(json),
+            standing: to_value(standing)?,
         };
         write_json(self.path.join(STATE_FILE), STATE, &state)?;
         let kept = standing.kept.map(|(_, step)| step);
