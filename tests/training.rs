@@ -202,7 +202,10 @@ fn only_the_same_training_is_taken_up() {
     let others = || {
         let rate = short().with_learning_rate(0.1, RateSchedule::Constant);
         [
-            (data.training(model(), rate), "config.learning_rate is 0.001"),
+            (
+                data.training(model(), rate),
+                "config.learning_rate is 0.001",
+            ),
             (
                 data.training(model(), short().with_epochs(4)),
                 "config.epochs is 3, and here it is 4",

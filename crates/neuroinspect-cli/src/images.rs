@@ -95,12 +95,19 @@ pub(crate) fn open(path: &Path, reading: Reading<'_>) -> Result<Box<dyn ImageDat
             })?;
             return Ok(Box::new(folder));
         }
+        config.images_per_class = args.images_per_class;
         return Ok(Box::new(ImageFolder::open(path, &config)?));
     };
     let Named { info, part, path } = named;
     if args.class_names.is_some() || args.classes.is_some() {
         bail!(
             "{} has names and an order of its classes: leave --class-names and --classes out",
+            info.name
+        );
+    }
+    if args.images_per_class.is_some() {
+        bail!(
+            "--images-per-class is for folders, and '{}' names a published data set",
             info.name
         );
     }

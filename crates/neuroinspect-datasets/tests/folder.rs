@@ -111,6 +111,25 @@ fn images_come_by_class_then_by_id() {
 }
 
 #[test]
+fn the_first_images_of_each_class_can_be_read_alone() {
+    let root = tree(&[
+        "a/2.png",
+        "a/1.png",
+        "a/3.png",
+        "b/7.png",
+        "b/deep/5.png",
+        "c/1.png",
+    ]);
+    let config = ImageFolderConfig::default().with_images_per_class(2_usize);
+    let folder = ImageFolder::open(root.path(), &config).unwrap();
+    let first = ["a/1.png", "a/2.png", "b/7.png", "b/deep/5.png", "c/1.png"];
+    assert_eq!(ids(&folder), first);
+    assert_eq!(labels(&folder), [0, 0, 1, 1, 2]);
+    assert!(folder.paths()[1].ends_with("a/2.png"));
+    assert_ne!(folder.fingerprint(), open(&root).unwrap().fingerprint());
+}
+
+#[test]
 fn every_known_extension_counts() {
     let root = tree(&[
         "a/1.jpg",

@@ -129,7 +129,7 @@ pub(crate) struct SourceArgs {
         help_heading = "Table",
         conflicts_with_all = [
             "model", "weights", "input", "partial", "decision_layer", "map", "precision", "data", "class_names", "classes",
-            "on_corrupt", "batch_size", "data_option",
+            "images_per_class", "on_corrupt", "batch_size", "data_option",
         ]
     )]
     pub(crate) table: Option<PathBuf>,
@@ -178,6 +178,9 @@ pub(crate) struct ReadingArgs {
     /// An option of a published data set, e.g. `context=dog(chair)` or `label=Smiling`
     #[arg(long, value_name = "KEY=VALUE", requires = "data")]
     pub(crate) data_option: Vec<NamedValue>,
+    /// Only so many images of each class, the first by name; all unless given
+    #[arg(long, value_name = "N", value_parser = at_least_1, requires = "data")]
+    pub(crate) images_per_class: Option<usize>,
     /// What to do with an image that cannot be read; fail unless given
     #[arg(long, value_parser = one_of::<OnCorrupt>([
         ("fail", "End with an error that names it"),

@@ -23,7 +23,7 @@ use crate::{Error, ImageDataset, Result, Sample, fingerprint_of, open_image};
 /// What a file of groups in the root is called.
 const GROUPS_FILE: &str = "groups.tsv";
 
-/// How the classes of an [`ImageFolder`] are named and ordered.
+/// How the classes of an [`ImageFolder`] are named and ordered, and which images are read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
 #[setters(prefix = "with_", generate = false, into, strip_option)]
@@ -43,6 +43,9 @@ pub struct ImageFolderConfig {
     /// Each entry is the name of a folder, or else the name of a class. A class without a folder is
     /// kept and has no samples; a folder without a class is an error.
     pub class_order: Option<Vec<String>>,
+    /// So many images of each class, the first in byte order of their ids; by default all.
+    #[setters(generate)]
+    pub images_per_class: Option<usize>,
 }
 
 impl ImageFolderConfig {
@@ -111,6 +114,13 @@ impl ImageFolder {
             file.class = labels[file.class];
         }
         files.sort_by(|a, b| (a.class, &a.id).cmp(&(b.class, &b.id)));
+        if let Some(most) = config.images_per_class {
+            let mut seen = vec![0; class_names.len()];
+            files.retain(|file| {
+                seen[file.class] += 1;
+                seen[file.class] <= most
+            });
+        }
 
         let name = match &config.name {
             Some(name) => name.clone(),

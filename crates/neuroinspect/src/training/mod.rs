@@ -191,8 +191,7 @@ impl RunFolder {
         observer: &mut dyn Observer,
     ) -> Result<Trained> {
         let origin = Origin::of(&training, device)?;
-        let folder =
-            origin.map(|origin| StateFolder::new(self.join(Self::TRAINING), &origin));
+        let folder = origin.map(|origin| StateFolder::new(self.join(Self::TRAINING), &origin));
         let folder = folder.transpose()?;
         if let Some(folder) = &folder {
             folder.check()?;
