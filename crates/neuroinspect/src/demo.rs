@@ -23,9 +23,7 @@ use neuroinspect_datasets::{
     ImageDataset, Sample,
     scenes::{Context, Planted, Scene, Scenes, ScenesConfig, Split},
 };
-use neuroinspect_editing::{
-    EditConfig, EditData, Keep, RatioForm, RatioNorm, Schedule, TrainingConfig,
-};
+use neuroinspect_editing::EditData;
 use neuroinspect_illusion::Recipe;
 use neuroinspect_models::{
     Checkpoint, LoadConfig, PretrainedClassifier,
@@ -37,7 +35,8 @@ use neuroinspect_report::ContextEffect;
 
 use crate::{
     ClassTexts, DebugConfig, DebugInputs, Extracted, Extraction, NeuronChoice, Result,
-    extract_features, leaderboard::Repetition,
+    extract_features,
+    leaderboard::{Repetition, editing_of_all_listed},
 };
 
 const CLASSIFIER: &[u8] = include_bytes!("../assets/scenes_classifier.safetensors");
@@ -150,20 +149,11 @@ impl Demo {
     /// validation scenes have the false correlation too, so that accuracy on them says nothing about
     /// an edit: the last epoch is kept.
     pub fn config() -> DebugConfig {
-        let training = TrainingConfig::default()
-            .with_learning_rate(2e-3)
-            .with_keep(Keep::Last)
-            .with_schedule(Schedule::Warmup)
-            .with_epochs(20, None);
-        let editing = EditConfig::default()
-            .with_ratio(RatioForm::PerNeuron, RatioNorm::L2)
-            .with_lambda3(1.0)
-            .with_training(training);
         let recipe = Recipe::default().with_learning_rate(0.03).with_steps(400);
         DebugConfig::default()
             .with_neurons(NeuronChoice::Listed)
             .with_pictures(5)
-            .with_editing(editing)
+            .with_editing(editing_of_all_listed())
             .with_recipe(recipe)
     }
 
@@ -190,35 +180,48 @@ impl Demo {
         })
     }
 
-    /// What methods are compared on: the training scenes to learn from, and for each seed a thousand
-    /// scenes to choose on and a thousand to measure on, in both of which object and context are
-    /// independent. None of them is among the [test scenes](Self::test), which the demo's options were
-    /// chosen on, as long as no seed is theirs, 0.
+    /// What methods are compared on: scenes to learn from, and for each seed a thousand scenes to choose
+    /// on and a thousand to measure on, in which object and context are independent. None of these is
+    /// among the [test scenes](Self::test), which the demo's options were chosen on, as long as no seed
+    /// is theirs, 0.
+    ///
+    /// With `planted`, the scenes to learn from and to choose on have that false correlation. Without,
+    /// the former are the demo's own, and in the latter object and context are independent as well.
     ///
     /// # Errors
     ///
     /// When the classifier fails, or the observer asks to stop.
     pub fn repetitions(
         &self,
+        planted: Option<&Planted>,
         seeds: impl IntoIterator<Item = Seed>,
         observer: &mut dyn Observer,
     ) -> Result<Vec<Repetition>> {
         let layer = self.classifier.decision_layer()?;
-        let train = Arc::new(self.extract(&self.train, observer)?.table);
-        let mut repetitions = Vec::new();
-        for seed in seeds {
-            let mut scenes = |split: Split| -> Result<_> {
-                let config = ScenesConfig::test().with_split(split).with_seed(seed);
-                Ok(self.extract(&Scenes::new(config)?, observer)?.table)
+        let mut features = |split: Split, seed: Seed, planted: Option<&Planted>| -> Result<_> {
+            let config = match split {
+                Split::Train => Self::training_scenes(),
+                _ => ScenesConfig::test().with_split(split).with_seed(seed),
             };
-            let (validation, test) = (scenes(Split::Validation)?, scenes(Split::Test)?);
-            repetitions.push(Repetition {
-                data: EditData::of_parts(&train, validation, test)?,
+            let config = match planted {
+                Some(planted) => config.with_planted(planted.clone()),
+                None => config,
+            };
+            Ok(Arc::new(
+                self.extract(&Scenes::new(config)?, observer)?.table,
+            ))
+        };
+        let train = features(Split::Train, Seed::default(), planted)?;
+        let repetition = |seed: Seed| -> Result<Repetition> {
+            let validation = features(Split::Validation, seed, planted)?;
+            let measured = features(Split::Test, seed, None)?;
+            Ok(Repetition {
+                data: EditData::of_parts(&train, validation, measured)?,
                 layer: layer.clone(),
                 seed,
-            });
-        }
-        Ok(repetitions)
+            })
+        };
+        seeds.into_iter().map(repetition).collect()
     }
 
     /// How each neuron answers to the planted context, measured on pairs of scenes that are the

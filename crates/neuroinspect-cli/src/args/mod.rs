@@ -18,7 +18,7 @@ pub(crate) use groups::{
     ModelArgs, ReadingArgs, SourceArgs, UnitArgs,
 };
 pub(crate) use training::{CorruptArgs, OptimizerName, TrainArgs};
-pub(crate) use values::{NamedValue, NeuronList, ObjectiveName, UnitName};
+pub(crate) use values::{NamedValue, Network, NeuronList, ObjectiveName, UnitName};
 use values::{at_least_1, one_of};
 
 /// Why an image classifier is wrong, what its neurons mean, and how to correct it.
@@ -140,7 +140,9 @@ pub(crate) enum Command {
     Methods,
     /// Compare all methods on the same samples, over several seeds
     #[command(
-        after_help = "Example: neuroinspect leaderboard --scenes --table features.safetensors"
+        after_help = "Example: neuroinspect leaderboard --scenes --table features.safetensors\n\
+                            Results are written after each setting. The same command after it was \
+                            stopped or killed goes on with the settings that are missing."
     )]
     Leaderboard(LeaderboardArgs),
 }
@@ -315,9 +317,20 @@ pub(crate) struct LeaderboardArgs {
     /// Features, labels and decision layer, as docs/tables.md has them; several, with commas between
     /// them, are repetitions in turn. Given again, another setting. Without parts named train,
     /// validation and test, half of each class is learnt from, a different one for every seed
-    #[arg(long, value_name = "FILE,FILE,..", required_unless_present = "scenes")]
+    #[arg(long, value_name = "FILE,FILE,..", required_unless_present_any = ["scenes", "cifar"])]
     pub(crate) table: Vec<String>,
-    /// The demo's classifier, on scenes that it has not seen
+    /// CIFAR-10, or images like it, as folders `train` and `test`, for each --network: the first 1000
+    /// training images of every class to learn from, and of the test images, a different one for every
+    /// seed, a half to choose on and the other half to measure on
+    #[arg(long, value_name = "DIR", requires = "network")]
+    pub(crate) cifar: Option<PathBuf>,
+    /// A classifier of --cifar: its model name and weights. With a share, one of Corrupted CIFAR-10: such a
+    /// share of the images to learn from and to choose on conflict, and the others are measured on with
+    /// class and corruption independent. Given again, another setting
+    #[arg(long, value_name = "MODEL=FILE[,SHARE]", requires = "cifar")]
+    pub(crate) network: Vec<Network>,
+    /// The demo's classifier, on scenes that it has not seen: the correlation total in its training scenes,
+    /// and 95 % in those to choose on, too
     #[arg(long)]
     pub(crate) scenes: bool,
     /// Class to be helped in all settings: name or index; without it, in each setting the one that is

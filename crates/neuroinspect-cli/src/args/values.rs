@@ -1,6 +1,6 @@
 //! Values of options: what the command line says, and which of it is refused at once.
 
-use std::str::FromStr;
+use std::{path::PathBuf, str::FromStr};
 
 use clap::{
     ValueEnum,
@@ -179,6 +179,34 @@ impl FromStr for UnitName {
     }
 }
 
+/// A classifier of a comparison: model, weights, and the share of conflicting images where it is one of
+/// corrupted images.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Network {
+    pub(crate) model: String,
+    pub(crate) weights: PathBuf,
+    pub(crate) conflicting: Option<f64>,
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (model, file) = text
+            .split_once('=')
+            .ok_or("expected a model's name, '=' and a file of weights")?;
+        let (file, conflicting) = match file.rsplit_once(',') {
+            Some((file, share)) => (file, Some(positive(share)?)),
+            None => (file, None),
+        };
+        Ok(Self {
+            model: model.to_owned(),
+            weights: file.into(),
+            conflicting,
+        })
+    }
+}
+
 /// An option of a method or of a data set: its name, with dots between those of groups, and its value.
 #[derive(Clone, Debug)]
 pub(crate) struct NamedValue {
@@ -240,5 +268,23 @@ mod tests {
         }
         let error = "chanel:3".parse::<UnitName>().unwrap_err();
         assert!(error.starts_with("did you mean 'channel'?"), "{error}");
+    }
+
+    #[test]
+    fn a_network_is_a_model_with_weights_and_perhaps_a_share() {
+        let parsed = |text: &str| text.parse::<Network>();
+        let network = |conflicting| Network {
+            model: "cifar_resnet20".to_owned(),
+            weights: "a=b.th".into(),
+            conflicting,
+        };
+        assert_eq!(parsed("cifar_resnet20=a=b.th"), Ok(network(None)));
+        assert_eq!(
+            parsed("cifar_resnet20=a=b.th,0.05"),
+            Ok(network(Some(0.05)))
+        );
+        for refused in ["cifar_resnet20", "cifar_resnet20=a.th,half", "a=b,0"] {
+            assert!(parsed(refused).is_err(), "{refused}");
+        }
     }
 }

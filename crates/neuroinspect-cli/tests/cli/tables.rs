@@ -11,7 +11,7 @@ use neuroinspect_testing::tables::random_layer;
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, fails};
+use crate::fixture::{CLASSES, Fixture, fails};
 
 /// Neuron 0 sees the bird, neuron 1 the water, and the layer says "waterbird" for water.
 const WEIGHT: [f32; 4] = [0.2, 2.0, 0.0, 0.0];
@@ -396,8 +396,64 @@ fn methods_are_compared_over_seeds() {
         fails(&mut compare, &["birds-1", expected]);
     }
 
+    // What has been compared is not compared again; with another option it is.
+    let compare = |fixture: &Fixture, count: &str| {
+        let mut compare = fixture.bare("leaderboard");
+        compare.args(["--table", &files.join(","), "--seeds", "2", "--seed", "7"]);
+        compare.args([
+            "--methods",
+            "class_bias,dfr",
+            "--class",
+            "waterbird",
+            "--count",
+            count,
+        ]);
+        let output = compare.output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{message}");
+        message
+    };
+    let board = fixture.json("out/leaderboard.json")["settings"][0].clone();
+    assert!(compare(&fixture, "5").contains("birds: taken from an earlier run"));
+    assert_eq!(fixture.json("out/leaderboard.json")["settings"][0], board);
+    assert!(!compare(&fixture, "4").contains("taken from"));
+
     write(&fixture, "bare", &PARTS, false);
     let mut compare = fixture.bare("leaderboard");
     compare.arg("--table").arg(fixture.path("bare"));
     fails(&mut compare, &["bare", "it has no tensor 'weight'"]);
+}
+
+/// Of the same images, as they are and corrupted: other settings, on the same network.
+#[test]
+fn methods_are_compared_on_networks_of_images() {
+    let fixture = Fixture::new();
+    fixture.images("cifar/train", &CLASSES);
+    fixture.images("cifar/test", &CLASSES);
+    let weights = fixture.path("model.safetensors").display().to_string();
+    let mut compare = fixture.bare("leaderboard");
+    compare.arg("--cifar").arg(fixture.path("cifar"));
+    for share in ["", ",0.25"] {
+        let network = format!("cifar_resnet20={weights}{share}");
+        compare.args(["--network", &network]);
+    }
+    let text = printed(compare.args(["--seeds", "2", "--methods", "logit_adjustment"]));
+    for title in [
+        "## CIFAR-10: model",
+        "## Corrupted CIFAR-10, 25 % conflicting: model",
+    ] {
+        assert!(text.contains(title), "{text}");
+    }
+    assert!(text.contains("## Published figures"), "{text}");
+    let record = fixture.json("out/leaderboard.json");
+    let [plain, corrupted] = [0, 1].map(|index| &record["settings"][index]);
+    for board in [plain, corrupted] {
+        assert_eq!(board["samples"], json!([24, 12, 12]));
+    }
+    assert_eq!(plain["before"]["worst_group"], json!(null));
+    assert_eq!(corrupted["before"]["worst_group"]["mean"], 0.0);
+    for part in ["0-train", "0-test", "1-train", "1-validation", "1-test"] {
+        let file = format!("out/features-{part}.safetensors");
+        assert!(fixture.path(&file).exists(), "{file}");
+    }
 }

@@ -6,7 +6,7 @@ use neuroinspect_core::Seed;
 use neuroinspect_editing::LabelsUsed;
 use serde_json::{Map, Value};
 
-use super::{Estimate, Leaderboard, Row, Scores};
+use super::{Estimate, Leaderboard, Row, Scores, Variant};
 
 impl Leaderboard {
     /// A section of Markdown: what was compared, a table, and why methods are missing from it.
@@ -39,8 +39,9 @@ impl Leaderboard {
         text += &line("as it stands", "-", &self.before, "- | - | -");
         for row in &self.rows {
             if let Some(scores) = &row.scores {
-                let shares = [row.share_of_average, row.share_of_worst_group];
-                let [average, worst] = shares.map(share);
+                let (shares, on_both) = (row.shares, row.shares_on_both);
+                let average = share(shares.average, on_both.average);
+                let worst = share(shares.worst_group, on_both.worst_group);
                 let rest = format!("{average} | {worst} | {:.1}", row.seconds);
                 text += &line(&name(row), labels(row.labels), scores, &rest);
             }
@@ -55,7 +56,7 @@ impl Leaderboard {
         }
         for row in &self.rows {
             if let Some(failure) = &row.failure {
-                let _ = write!(text, "\n`{}` is not there: {failure}.\n", row.method);
+                let _ = write!(text, "\n{} is not there: {failure}.\n", code(row));
             }
         }
         text
@@ -81,7 +82,8 @@ fn settled(row: &Row) -> Option<String> {
     };
     let all: Vec<_> = different.iter().map(times).collect();
     let said = row.failure.is_none() && different.iter().any(|words| !words.is_empty());
-    said.then(|| format!("- `{}`: {}\n", row.method, all.join("; ")))
+    (said && row.variant != Variant::BothTables)
+        .then(|| format!("- {}: {}\n", code(row), all.join("; ")))
 }
 
 fn options_in_words(options: &Map<String, Value>) -> String {
@@ -124,13 +126,30 @@ fn line(method: &str, labels: &str, scores: &Scores, rest: &str) -> String {
 }
 
 fn name(row: &Row) -> String {
-    let ceiling = match row.method == Leaderboard::CEILING {
-        true => " (ceiling)",
-        false => "",
-    };
     match row.paper {
-        Some(paper) => format!("[{}]({}){ceiling}", row.method, paper.url),
-        None => format!("{}{ceiling}", row.method),
+        Some(paper) => with_remarks(row, format!("[{}]({})", row.method, paper.url)),
+        None => with_remarks(row, row.method.clone()),
+    }
+}
+
+fn code(row: &Row) -> String {
+    with_remarks(row, format!("`{}`", row.method))
+}
+
+fn with_remarks(row: &Row, method: String) -> String {
+    let mut remarks = Vec::new();
+    if row.method == Leaderboard::CEILING {
+        remarks.push("ceiling");
+    }
+    remarks.extend(match row.variant {
+        Variant::Usual => None,
+        Variant::BothTables => Some("on both tables"),
+        Variant::AllClasses => Some("all classes"),
+        Variant::AsDemo => Some("as in the demo"),
+    });
+    match remarks.is_empty() {
+        true => method,
+        false => format!("{method} ({})", remarks.join(", ")),
     }
 }
 
@@ -151,6 +170,13 @@ fn percent(estimate: &Estimate) -> String {
     }
 }
 
-fn share(share: Option<f64>) -> String {
-    share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", 100.0 * share))
+/// "104 % (77 %)": of the gap to the ceiling, and to that on both tables.
+fn share(share: Option<f64>, on_both: Option<f64>) -> String {
+    let [share, on_both] = [share, on_both].map(|share| {
+        share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", 100.0 * share))
+    });
+    match &*on_both {
+        "-" => share,
+        _ => format!("{share} ({on_both})"),
+    }
 }

@@ -1,27 +1,36 @@
 //! All methods to make a decision layer, on the same samples, side by side.
 
 mod markdown;
+mod rows;
 mod score;
-
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+mod tables;
 
 use burn::tensor::Device;
 use neuroinspect_core::{
-    ClassId, DecisionLayer, Error as CoreError, FeatureTable, Metrics, NeuronId, Observer, Seed,
-    is_cancellation,
+    ClassId, DecisionLayer, DeviceName, Error as CoreError, FeatureTable, Metrics, NeuronId,
+    Observer, Seed, io::sha256_of_bytes,
 };
 use neuroinspect_counterfactual::{Explainer, RankingConfig, rank};
 use neuroinspect_editing::{
-    Chosen, Citation, DeviceTable, EditData, GroupBalanced, HeldOut, LabelsUsed, METHODS,
-    MethodArguments, MethodInput, Samples, Storage, TrainingConfig, Tuner, method_named,
+    DeviceTable, EditData, GroupBalanced, HeldOut, METHODS, MethodArguments, MethodInput,
+    MethodOptions, Samples, Storage, TrainingConfig, Tuner,
 };
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
-pub use self::score::{Estimate, Scores};
+pub use self::{
+    rows::{Row, Shares, Variant},
+    score::{Estimate, Scores},
+};
 
-use self::score::Measured;
-use crate::Result;
+#[cfg(feature = "demo")]
+pub(crate) use self::rows::editing_of_all_listed;
+use self::{
+    rows::{Inputs, Runs},
+    score::Measured,
+    tables::{joined, table_of},
+};
+use crate::{Result, run_folder::program_state};
 
 /// One repetition of a setting: samples, the layer to begin with, and the seed of what methods draw.
 #[derive(Clone, Debug)]
@@ -77,39 +86,39 @@ pub struct Leaderboard {
     pub rows: Vec<Row>,
 }
 
-/// A method, and what it came to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
-    /// Its [name](METHODS).
-    pub method: String,
-    /// The labels it learns from; `None` where it could not be made.
-    pub labels: Option<LabelsUsed>,
-    /// Where it was published.
-    pub paper: Option<Citation>,
-    /// What its layers are worth; `None` where it failed.
-    pub scores: Option<Scores>,
-    /// Of the gap between the layer as it stands and the [ceiling](GroupBalanced), the share that it
-    /// closes in the average.
-    pub share_of_average: Option<f64>,
-    /// The same in the worst group.
-    pub share_of_worst_group: Option<f64>,
-    /// Seconds that a layer takes on average, the choice of options included and measuring left out.
-    pub seconds: f64,
-    /// The options that were chosen, laid over the defaults, one for each repetition.
-    pub options: Vec<Map<String, Value>>,
-    /// [Numbers](neuroinspect_editing::Fitted::derived) that the method settled from the samples, for each
-    /// repetition.
-    pub derived: Vec<BTreeMap<String, f64>>,
-    /// Why there are no scores.
-    pub failure: Option<String>,
-}
-
 impl Leaderboard {
     /// The method that closes all of the gap: what a decision layer comes to that knows the groups of
     /// the training samples.
     pub const CEILING: &'static str = GroupBalanced::NAME;
 
-    /// Makes a layer by every method in every repetition, and measures it.
+    /// What decides all of a comparison but the seconds, this build of the program included; `None` when
+    /// that cannot be told. A comparison of the same fingerprint need not be made again.
+    ///
+    /// # Errors
+    ///
+    /// When the options cannot be serialised.
+    pub fn fingerprint(
+        setting: &str,
+        repetitions: &[Repetition],
+        config: &LeaderboardConfig,
+        device: DeviceName,
+    ) -> Result<Option<String>> {
+        let Some(program) = program_state() else {
+            return Ok(None);
+        };
+        let config = MethodOptions::options(config)?;
+        let mut parts = vec![
+            program,
+            setting.to_owned(),
+            device.to_string(),
+            format!("{config:?}"),
+        ];
+        parts.extend(repetitions.iter().map(Repetition::sha256));
+        Ok(Some(sha256_of_bytes(parts.join("\0").as_bytes())))
+    }
+
+    /// Makes a layer by every method in every repetition, and measures it. Some methods come in several
+    /// [variants](Variant).
     ///
     /// Nothing is chosen on the samples measured on: the class, the neurons and the options come from the
     /// validation samples, and every method has made its layer before one is [measured](HeldOut). A method
@@ -134,39 +143,55 @@ impl Leaderboard {
             first.data.validation(),
             first.data.evaluation(),
         ];
-        let mut runs: Vec<Runs> = config.methods.iter().map(|name| Runs::of(name)).collect();
+        let mut runs = Runs::of(&config.methods);
         let mut before = Vec::new();
         let mut classes = Vec::new();
         for repetition in repetitions {
             let Repetition { data, layer, seed } = repetition;
-            let validation = table_of(data.validation())?;
+            let chosen_on = table_of(data.validation())?;
             let class = match config.class {
                 Some(class) => class,
-                None => validation.predicted_by(layer)?.metrics()?.worst_class,
+                None => chosen_on.predicted_by(layer)?.metrics()?.worst_class,
             };
             class
-                .check(validation.classes())
+                .check(chosen_on.classes())
                 .map_err(crate::Error::Core)?;
-            classes.push(validation.class_names()[class.0].clone());
-            let suspects = suspects(&validation, layer, class, config.neurons, device, observer)?;
-            let arguments = MethodArguments {
-                class: Some(class),
-                neurons: suspects,
-                training: TrainingConfig::default().with_seed(*seed),
-            };
+            classes.push(chosen_on.class_names()[class.0].clone());
+            let listed = suspects(&chosen_on, layer, class, device, observer)?;
             before.push(Measured::new(&as_it_stands(data, layer)?, data, class)?);
-            // Every layer is there before one is measured.
-            let table =
-                |samples: &Samples| DeviceTable::new(samples.clone(), device, Storage::of(samples));
-            let (train, validation) = (table(data.train()), table(data.validation()));
-            let input = MethodInput::new(&train, &validation, layer)?;
-            let tuner = match config.defaults {
-                true => None,
-                false => Some(Tuner::new(&input, *seed)?),
+            let both = joined(&table_of(data.train())?, &chosen_on)?;
+            let table = |samples: Samples| {
+                let storage = Storage::of(&samples);
+                DeviceTable::new(samples, device, storage)
             };
+            let (train, validation) = (
+                table(data.train().clone()),
+                table(data.validation().clone()),
+            );
+            let both = table(both.into());
+            let usual = MethodInput::new(&train, &validation, layer)?;
+            let inputs = Inputs {
+                on_both: MethodInput::new(&both, &validation, layer)?,
+                arguments: MethodArguments {
+                    class: Some(class),
+                    neurons: listed[..config.neurons.min(listed.len())].to_vec(),
+                    training: TrainingConfig::default().with_seed(*seed),
+                },
+                listed,
+                tuner: match config.defaults {
+                    true => None,
+                    false => Some(Tuner::new(&usual, *seed)?),
+                },
+                usual,
+            };
+            // Every layer is there before one is measured.
             let mut chosen = Vec::new();
+            let mut options = Map::new();
             for run in &mut runs {
-                chosen.extend(run.choose(&input, &arguments, tuner.as_ref(), observer)?);
+                chosen.extend(run.choose(&inputs, &options, observer)?);
+                if run.variant == Variant::Usual {
+                    options = run.last_options();
+                }
             }
             let metrics = HeldOut::new(data.evaluation().clone()).measure(&chosen, device)?;
             let running = runs.iter_mut().filter(|run| run.failure.is_none());
@@ -175,9 +200,13 @@ impl Leaderboard {
             }
         }
         let before = Scores::of(&before);
-        let ceiling = runs.iter().find(|run| run.method == Self::CEILING);
-        let ceiling = ceiling.and_then(Runs::scores);
-        let rows = runs.iter().map(|run| run.row(&before, ceiling.as_ref()));
+        let ceilings = [Variant::Usual, Variant::BothTables].map(|variant| {
+            let mut runs = runs.iter();
+            let ceiling = runs.find(|run| (&*run.method, run.variant) == (Self::CEILING, variant));
+            ceiling.and_then(Runs::scores)
+        });
+        let ceilings = ceilings.each_ref().map(Option::as_ref);
+        let rows = runs.iter().map(|run| run.row(&before, ceilings));
         Ok(Self {
             setting: setting.into(),
             classes,
@@ -192,119 +221,17 @@ impl Leaderboard {
     }
 }
 
-/// A method over the repetitions.
-struct Runs {
-    method: String,
-    labels: Option<LabelsUsed>,
-    paper: Option<Citation>,
-    measured: Vec<Measured>,
-    seconds: f64,
-    options: Vec<Map<String, Value>>,
-    derived: Vec<BTreeMap<String, f64>>,
-    failure: Option<String>,
-}
-
-impl Runs {
-    fn of(name: &str) -> Self {
-        Self {
-            method: name.to_owned(),
-            labels: None,
-            paper: None,
-            measured: Vec::new(),
-            seconds: 0.0,
-            options: Vec::new(),
-            derived: Vec::new(),
-            failure: None,
-        }
-    }
-
-    /// The method's layer; none where it failed, in this repetition or before.
-    fn choose(
-        &mut self,
-        input: &MethodInput<'_>,
-        arguments: &MethodArguments,
-        tuner: Option<&Tuner<'_>>,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<Chosen>> {
-        if self.failure.is_some() {
-            return Ok(None);
-        }
-        let start = Instant::now();
-        let mut choose = || -> Result<Chosen, neuroinspect_editing::Error> {
-            let options = match tuner {
-                Some(tuner) => tuner.choose(&self.method, arguments, observer)?.options,
-                None => Map::new(),
-            };
-            let method = method_named(&self.method, arguments, &options)?;
-            (self.labels, self.paper) = (Some(method.labels()), method.citation());
-            let chosen = Chosen::by(method.as_ref(), input, observer)?;
-            self.options.push(options);
-            self.derived.push(chosen.method().derived.clone());
-            Ok(chosen)
-        };
-        let chosen = choose();
-        self.seconds += start.elapsed().as_secs_f64();
-        match chosen {
-            Ok(chosen) => Ok(Some(chosen)),
-            Err(error) if is_cancellation(&error) => Err(error.into()),
-            Err(error) => {
-                self.failure = Some(error.to_string());
-                Ok(None)
-            }
-        }
-    }
-
-    fn scores(&self) -> Option<Scores> {
-        (self.failure.is_none() && !self.measured.is_empty()).then(|| Scores::of(&self.measured))
-    }
-
-    fn row(&self, before: &Scores, ceiling: Option<&Scores>) -> Row {
-        let scores = self.scores();
-        let share = |value: &dyn Fn(&Scores) -> Option<f64>| {
-            let before = value(before)?;
-            let gap = value(ceiling?)? - before;
-            // Of a gap that is none, nothing is closed.
-            (gap >= SMALLEST_GAP).then_some((value(scores.as_ref()?)? - before) / gap)
-        };
-        Row {
-            share_of_average: share(&|scores| Some(scores.average.mean)),
-            share_of_worst_group: share(&|scores| Some(scores.worst_group?.mean)),
-            method: self.method.clone(),
-            labels: self.labels,
-            paper: self.paper,
-            seconds: self.seconds / self.measured.len().max(1) as f64,
-            options: self.options.clone(),
-            derived: self.derived.clone(),
-            failure: self.failure.clone(),
-            scores,
-        }
-    }
-}
-
-/// The smallest gap, two points, of which shares are given. Of a smaller one they would be noise: in the
-/// worst of many small groups a single sample makes as much.
-const SMALLEST_GAP: f64 = 0.02;
-
 /// Metrics of the layer as it stands.
 fn as_it_stands(data: &EditData, layer: &DecisionLayer) -> Result<Metrics> {
     let table = table_of(data.evaluation())?;
     Ok(table.predicted_by(layer)?.metrics()?)
 }
 
-/// Samples as a table of their own.
-fn table_of(samples: &Samples) -> Result<Arc<FeatureTable>> {
-    let rows: Vec<_> = (0..samples.len())
-        .map(|sample| samples.row(sample))
-        .collect();
-    Ok(Arc::new(samples.table().select(&rows)?))
-}
-
-/// The neurons that the ranking of a class's mistakes puts first; none without mistakes.
+/// The neurons that the ranking of a class's mistakes lists, the first ones first; none without mistakes.
 fn suspects(
     table: &FeatureTable,
     layer: &DecisionLayer,
     class: ClassId,
-    count: usize,
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Vec<NeuronId>> {
@@ -315,7 +242,7 @@ fn suspects(
     let explanation = Explainer::new(device).explain(&predicted, class, observer)?;
     let mean = table.mean_features()?;
     let ranking = rank(&explanation, layer, mean.view(), &RankingConfig::default())?;
-    Ok(ranking.first(count))
+    Ok(ranking.first(usize::MAX))
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
+use std::sync::Arc;
+
 use ndarray::{Array2, array};
 use neuroinspect_core::{Groups, Silent};
+use neuroinspect_editing::LabelsUsed;
 use neuroinspect_testing::tables::table;
 
-use super::*;
+use super::{rows::SMALLEST_GAP, *};
 
 /// Neuron 0 sees the class, neuron 1 what goes with class 0 in training; the layer goes by both.
 fn repetition(seed: u64, grouped: bool) -> Repetition {
@@ -67,7 +70,7 @@ fn methods_are_measured_beside_the_ceiling() {
     let gap = average(Leaderboard::CEILING) - before;
     for name in ["dfr", Leaderboard::CEILING] {
         let share = (gap >= SMALLEST_GAP).then(|| (average(name) - before) / gap);
-        assert_eq!(row(name).share_of_average, share, "{name}");
+        assert_eq!(row(name).shares.average, share, "{name}");
     }
     let json = serde_json::to_value(&board).unwrap();
     assert_eq!(json["rows"][1]["method"], "dfr");
@@ -107,14 +110,129 @@ fn what_cannot_be_compared_says_why() {
     let failure = board.rows[1].failure.as_deref().unwrap();
     assert!(failure.contains("no groups"), "{failure}");
     assert_eq!(
-        (board.rows[1].scores, board.rows[0].share_of_average),
-        (None, None)
+        (board.rows[1].scores, board.rows[0].shares),
+        (None, Shares::default())
     );
     let page = board.to_markdown();
     assert!(page.contains("`group_dro` is not there: "), "{page}");
     let config = LeaderboardConfig::default();
     let nothing = Leaderboard::compare("toy", &[], &config, &Device::flex(), &mut Silent);
     assert!(nothing.unwrap_err().to_string().contains("no repetitions"));
+}
+
+/// The training samples have the correlation, those to choose on do not: on both together it is weaker.
+#[test]
+fn what_learns_from_both_tables_stands_beside_what_does_not() {
+    let repetitions = [repetition(0, true)];
+    let board = compared(&repetitions, &["retrain", "group_balanced", "auto"]);
+    let variants: Vec<_> = board
+        .rows
+        .iter()
+        .map(|row| (&*row.method, row.variant))
+        .collect();
+    let expected = [
+        ("retrain", Variant::Usual),
+        ("retrain", Variant::BothTables),
+        ("group_balanced", Variant::Usual),
+        ("group_balanced", Variant::BothTables),
+        ("auto", Variant::Usual),
+        ("auto", Variant::AllClasses),
+    ];
+    assert_eq!(variants, expected);
+    let average = |row: usize| board.rows[row].scores.unwrap().average.mean;
+    assert!(average(1) > average(0), "{board:?}");
+    assert_eq!(board.rows[1].options, board.rows[0].options);
+    assert_eq!(board.rows[3].shares_on_both.average, Some(1.0));
+    assert_eq!(board.rows[2].shares.average, Some(1.0));
+    let page = board.to_markdown();
+    for row in ["| retrain (on both tables) |", "| auto (all classes) |"] {
+        assert!(page.contains(row), "{page}");
+    }
+}
+
+#[test]
+fn tables_are_joined_by_the_names_of_their_groups() {
+    let grouped = |names: [&str; 2], of_sample: Vec<usize>| {
+        let features = Array2::from_shape_fn((of_sample.len(), 1), |(row, _)| row as f32);
+        let labels = vec![0; of_sample.len()];
+        let groups = Groups::new(names.map(String::from).to_vec(), of_sample).unwrap();
+        table(features, &labels, 1).with_groups(groups).unwrap()
+    };
+    let one = grouped(["land", "water"], vec![0, 1]);
+    let other = grouped(["water", "air"], vec![1, 0, 1]);
+    let both = joined(&one, &other).unwrap();
+    assert_eq!(
+        both.features().column(0).to_vec(),
+        [0.0, 1.0, 0.0, 1.0, 2.0]
+    );
+    let groups = both.groups().unwrap();
+    assert_eq!(groups.names(), ["land", "water", "air"]);
+    assert_eq!(groups.of_sample(), [0, 1, 2, 1, 2]);
+}
+
+/// Each seed's own halves; what is chosen on in one way is measured on in the other.
+#[test]
+fn halves_have_no_sample_in_common() {
+    let features = |offset: f32| Array2::from_shape_fn((40, 2), |(row, _)| row as f32 + offset);
+    let labels: Vec<_> = (0..40).map(|row| row % 2).collect();
+    let tables = [0.0, 0.25].map(|offset| Arc::new(table(features(offset), &labels, 2)));
+    let layer = repetition(0, false).layer;
+    let seeds = [Seed(1), Seed(2)];
+    let halves =
+        Repetition::of_halves(&layer, &tables[0], [&tables[0], &tables[1]], seeds).unwrap();
+    let rows = |samples: &Samples| (0..20).map(|it| samples.feature(it)[0]).collect::<Vec<_>>();
+    let mut seen = Vec::new();
+    for Repetition { data, .. } in &halves {
+        assert_eq!([data.train().len(), data.validation().len()], [40, 20]);
+        let (chosen_on, measured) = (rows(data.validation()), rows(data.evaluation()));
+        assert!(measured.iter().all(|it| it.fract() == 0.25));
+        let mut all: Vec<_> = chosen_on
+            .iter()
+            .chain(&measured)
+            .map(|it| it.floor())
+            .collect();
+        all.sort_by(f32::total_cmp);
+        assert_eq!(all, (0..40).map(|it| it as f32).collect::<Vec<_>>());
+        assert!(!seen.contains(&chosen_on));
+        seen.push(chosen_on);
+    }
+    let fewer = Arc::new(table(Array2::zeros((2, 2)), &[0, 1], 2));
+    let refused = Repetition::of_halves(&layer, &fewer, [&tables[0], &fewer], seeds);
+    assert!(refused.is_err());
+}
+
+/// All that decides a comparison, and nothing else.
+#[test]
+fn a_comparison_is_known_by_what_decides_it() {
+    let config = LeaderboardConfig::default();
+    let of = |setting: &str, repetitions: &[Repetition], config: &LeaderboardConfig| {
+        let device = "flex".parse().unwrap();
+        Leaderboard::fingerprint(setting, repetitions, config, device)
+            .unwrap()
+            .unwrap()
+    };
+    let repetitions = [repetition(0, true)];
+    let found = of("toy", &repetitions, &config);
+    assert_eq!(found, of("toy", &[repetition(0, true)], &config));
+    let mut other_layer = repetition(0, true);
+    other_layer.layer =
+        DecisionLayer::new(array![[0.2, 2.0], [0.0, 0.0]], array![-1.0, 0.5]).unwrap();
+    let mut other_seed = repetition(0, true);
+    other_seed.seed = Seed(7);
+    let other_config = LeaderboardConfig {
+        neurons: 6,
+        ..config.clone()
+    };
+    for other in [
+        of("other", &repetitions, &config),
+        of("toy", &[repetition(1, true)], &config),
+        of("toy", &[repetition(0, false)], &config),
+        of("toy", &[other_layer], &config),
+        of("toy", &[other_seed], &config),
+        of("toy", &repetitions, &other_config),
+    ] {
+        assert_ne!(other, found);
+    }
 }
 
 /// Student's interval of three values by hand: mean 2, deviation 1, 4.303 / sqrt(3).

@@ -1,0 +1,53 @@
+//! The page of a comparison.
+
+use neuroinspect::{leaderboard::LeaderboardConfig, report::Run};
+
+use super::Compared;
+
+/// What others report, and why it is not the same thing.
+const PUBLISHED: &str = "
+## Published figures
+
+Accuracies in percent as papers report them: of the worst group on Waterbirds and CelebA, and unbiased on
+Corrupted CIFAR-10 with 0.5 and 5 % conflicting.
+
+| method | labels | Waterbirds | CelebA | Corrupted CIFAR-10, 0.5 % | 5 % |
+| --- | --- | --- | --- | --- | --- |
+| ERM | class | 72.6 | 47.2 | 23.1 | 39.4 |
+| [DFR](https://arxiv.org/abs/2204.02937) | group (validation) | 92.4 | 87.0 | - | - |
+| [group DRO](https://arxiv.org/abs/1911.08731) | group (training) | - | - | 33.4 | 57.3 |
+| [NeuronTune](https://arxiv.org/abs/2505.24048) | class | 92.2 | 83.1 | - | - |
+| [LADDER](https://arxiv.org/abs/2408.07832) | class, captions | 93.1 | 90.3 | - | - |
+| [FG-CCDB](https://arxiv.org/abs/2505.06831) | class | - | - | 55.3 | 78.1 |
+
+They are not to be compared with the tables above: on Corrupted CIFAR-10 the whole network is trained, on all
+50,000 images, and here only its last layer on a network that stays as it is, made of 10,000 images; and
+Waterbirds and CelebA are other images, seen by a ResNet-50.
+";
+
+pub(super) fn page(run: &Run, config: &LeaderboardConfig, settings: &[Compared]) -> String {
+    let mut text = "# Leaderboard\n\nMade by `".to_owned();
+    text += run.command.as_deref().unwrap_or("neuroinspect");
+    text += "`.\n\nAccuracies in percent, of samples that no method learnt from or chose on: means over \
+             the seeds, and 95 % intervals of them. The classes to be helped and the suspected neurons \
+             come from the samples to choose on";
+    text += match config.defaults {
+        true => ", all other options are the methods' defaults. ",
+        false => {
+            ", and so do the options listed under each table: those by which layers made with one half of \
+             these samples predict the other half best, the worst class of it, or the worst group for \
+             methods that learn from group labels. "
+        }
+    };
+    text += "\"Train-weighted\" weighs groups as they are among the samples to learn from. The ceiling is a \
+             layer trained on these with all groups alike; the gap is the difference between it and the \
+             layer as it stands; shares are given of gaps of two points or more, and in brackets those of the \
+             gap to such a layer trained on the samples to choose on, too. \"On both tables\" stands for a \
+             method that learns from these as well, as `auto` does; \"all classes\" for one that is told of \
+             no class to be helped; \"as in the demo\" for the options of `neuroinspect demo`.\n";
+    for compared in settings {
+        text += "\n";
+        text += &compared.page;
+    }
+    text + PUBLISHED
+}
