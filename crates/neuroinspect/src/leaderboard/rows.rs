@@ -70,7 +70,7 @@ pub struct Shares {
 
 /// The smallest gap, two points, of which shares are given. Of a smaller one they would be noise: in the
 /// worst of many small groups a single sample makes as much.
-pub(super) const SMALLEST_GAP: f64 = 0.02;
+const SMALLEST_GAP: f64 = 0.02;
 
 impl Shares {
     pub(super) fn of(scores: Option<&Scores>, before: &Scores, ceiling: Option<&Scores>) -> Self {
