@@ -22,7 +22,8 @@ mkdir -p "$work"
 
 # corrupt NAME SOURCE IMAGES OPTION...
 corrupt() {
-  [ -e "$work/$1/images" ] ||
+  # Written last.
+  [ -e "$work/$1/corruption.json" ] ||
     "$program" corrupt --data "$2" --images-per-class "$3" --out "$work/$1" "${@:4}"
 }
 

@@ -64,6 +64,12 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// Two tables whose samples are to be halved alike.
+    #[error(
+        "the samples to choose on and those to measure on differ by their ids, order or classes; make both \
+         tables of the same images"
+    )]
+    OtherSamples,
     /// A folder that another training is kept in.
     #[error(
         "'{}' keeps another training: its {what} is {theirs}, and here it is {ours}; choose another \

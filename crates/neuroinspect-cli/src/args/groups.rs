@@ -178,7 +178,7 @@ pub(crate) struct ReadingArgs {
     /// An option of a published data set, e.g. `context=dog(chair)` or `label=Smiling`
     #[arg(long, value_name = "KEY=VALUE", requires = "data")]
     pub(crate) data_option: Vec<NamedValue>,
-    /// Only so many images of each class, the first by name; all unless given
+    /// Only so many images of each class, the first by name, which is no random choice; all unless given
     #[arg(long, value_name = "N", value_parser = at_least_1, requires = "data")]
     pub(crate) images_per_class: Option<usize>,
     /// What to do with an image that cannot be read; fail unless given

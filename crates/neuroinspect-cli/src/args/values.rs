@@ -196,7 +196,10 @@ impl FromStr for Network {
             .split_once('=')
             .ok_or("expected a model's name, '=' and a file of weights")?;
         let (file, conflicting) = match file.rsplit_once(',') {
-            Some((file, share)) => (file, Some(positive(share)?)),
+            Some((file, share)) => match positive(share) {
+                Ok(share) if share < 1.0 => (file, Some(share)),
+                _ => return Err(format!("'{share}' is no share between 0 and 1")),
+            },
             None => (file, None),
         };
         Ok(Self {
@@ -283,7 +286,12 @@ mod tests {
             parsed("cifar_resnet20=a=b.th,0.05"),
             Ok(network(Some(0.05)))
         );
-        for refused in ["cifar_resnet20", "cifar_resnet20=a.th,half", "a=b,0"] {
+        for refused in [
+            "cifar_resnet20",
+            "cifar_resnet20=a.th,half",
+            "a=b,0",
+            "a=b,1",
+        ] {
             assert!(parsed(refused).is_err(), "{refused}");
         }
     }

@@ -42,7 +42,8 @@ const PARTIAL: f64 = 0.95;
 /// `leaderboard.json`.
 #[derive(Serialize)]
 struct Record<'a> {
-    settings: &'a [Compared],
+    /// Those of this run, and behind them those of an earlier one that are not made again.
+    settings: Vec<&'a Compared>,
     /// What they go by, but for `--class`, which is told with each.
     config: &'a LeaderboardConfig,
     /// How it was made.
@@ -98,7 +99,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LeaderboardArgs) ->
         options,
         args,
         config,
-        earlier: earlier(&folder),
+        earlier: earlier(&folder)?,
         folder,
         device,
         settings: Vec::new(),
@@ -137,15 +138,28 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LeaderboardArgs) ->
     Ok(Exit::Finished)
 }
 
-/// The settings of an earlier run; none where they cannot be read.
-fn earlier(folder: &RunFolder) -> Vec<Compared> {
+/// The settings of an earlier run, which this one keeps.
+fn earlier(folder: &RunFolder) -> Result<Vec<Compared>> {
     #[derive(Deserialize)]
     struct Earlier {
         settings: Vec<Compared>,
     }
-    let text = read_text(folder.join(RECORD_FILE)).ok();
-    let record = text.and_then(|text| serde_json::from_str::<Earlier>(&text).ok());
-    record.map_or_else(Vec::new, |record| record.settings)
+    let path = folder.join(RECORD_FILE);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let record = serde_json::from_str::<Earlier>(&read_text(&path)?);
+    let record = record.with_context(|| {
+        let path = path.display();
+        format!("'{path}' holds no comparison of this version: remove it, or give another --out")
+    })?;
+    Ok(record.settings)
+}
+
+impl Compared {
+    fn setting(&self) -> Option<&str> {
+        self.board["setting"].as_str()
+    }
 }
 
 impl Comparison<'_> {
@@ -190,17 +204,19 @@ impl Comparison<'_> {
         Ok(self.folder.write_json(RECORD_FILE, SCHEMA, &record)?)
     }
 
-    /// All settings so far.
+    /// All settings so far, and those that an earlier run left and this one has not come to.
     fn record(&self) -> (Record<'_>, String) {
-        let names = self
-            .settings
-            .iter()
-            .filter_map(|it| it.board["setting"].as_str());
-        let names: Vec<_> = names.collect();
+        let known = |earlier: &&Compared| {
+            let mut settings = self.settings.iter();
+            !settings.any(|it| it.setting() == earlier.setting())
+        };
+        let earlier = self.earlier.iter().filter(known);
+        let settings: Vec<_> = self.settings.iter().chain(earlier).collect();
+        let names: Vec<_> = settings.iter().filter_map(|it| it.setting()).collect();
         let run = record::run(self.common, self.options, "several", &names.join(", "));
-        let page = page::page(&run, &self.config, &self.settings);
+        let page = page::page(&run, self.args, &settings);
         let record = Record {
-            settings: &self.settings,
+            settings,
             config: &self.config,
             run,
         };

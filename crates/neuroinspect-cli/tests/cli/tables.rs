@@ -418,6 +418,14 @@ fn methods_are_compared_over_seeds() {
     assert_eq!(fixture.json("out/leaderboard.json")["settings"][0], board);
     assert!(!compare(&fixture, "4").contains("taken from"));
 
+    // What another command compared in this folder stays.
+    let mut other = fixture.bare("leaderboard");
+    other.arg("--table").arg(fixture.path("birds-1"));
+    printed(other.args(["--seeds", "1", "--methods", "dfr"]));
+    let settings = &fixture.json("out/leaderboard.json")["settings"];
+    let names = [&settings[0]["setting"], &settings[1]["setting"]];
+    assert_eq!(names, ["birds-1", "birds"]);
+
     write(&fixture, "bare", &PARTS, false);
     let mut compare = fixture.bare("leaderboard");
     compare.arg("--table").arg(fixture.path("bare"));

@@ -114,23 +114,26 @@ impl ImageFolder {
             file.class = labels[file.class];
         }
         files.sort_by(|a, b| (a.class, &a.id).cmp(&(b.class, &b.id)));
-        if let Some(most) = config.images_per_class {
-            let mut seen = vec![0; class_names.len()];
-            files.retain(|file| {
-                seen[file.class] += 1;
-                seen[file.class] <= most
-            });
-        }
 
         let name = match &config.name {
             Some(name) => name.clone(),
             None => name_of(root),
         };
-        let (mut samples, paths): (Vec<_>, _) = files.into_iter().map(File::into_sample).unzip();
+        let (mut samples, mut paths): (Vec<_>, Vec<_>) =
+            files.into_iter().map(File::into_sample).unzip();
+        let group_names = groups::assign(root, &mut samples)?;
+        if let Some(most) = config.images_per_class {
+            let mut seen = vec![0; class_names.len()];
+            let pairs = samples.into_iter().zip(paths).filter(|(sample, _)| {
+                seen[sample.label.0] += 1;
+                seen[sample.label.0] <= most
+            });
+            (samples, paths) = pairs.unzip();
+        }
         Ok(Self {
             name,
             class_names,
-            group_names: groups::assign(root, &mut samples)?,
+            group_names,
             samples,
             paths,
         })

@@ -159,7 +159,6 @@ impl Leaderboard {
             classes.push(chosen_on.class_names()[class.0].clone());
             let listed = suspects(&chosen_on, layer, class, device, observer)?;
             before.push(Measured::new(&as_it_stands(data, layer)?, data, class)?);
-            let both = joined(&table_of(data.train())?, &chosen_on)?;
             let table = |samples: Samples| {
                 let storage = Storage::of(&samples);
                 DeviceTable::new(samples, device, storage)
@@ -168,10 +167,13 @@ impl Leaderboard {
                 table(data.train().clone()),
                 table(data.validation().clone()),
             );
-            let both = table(both.into());
+            let both = match runs.iter().any(|run| run.variant == Variant::BothTables) {
+                true => Some(table(joined(data.train(), data.validation())?.into())),
+                false => None,
+            };
             let usual = MethodInput::new(&train, &validation, layer)?;
             let inputs = Inputs {
-                on_both: MethodInput::new(&both, &validation, layer)?,
+                on_both: MethodInput::new(both.as_ref().unwrap_or(&train), &validation, layer)?,
                 arguments: MethodArguments {
                     class: Some(class),
                     neurons: listed[..config.neurons.min(listed.len())].to_vec(),

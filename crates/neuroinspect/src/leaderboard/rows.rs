@@ -215,9 +215,12 @@ impl Runs {
         Ok(chosen)
     }
 
-    /// The options of the repetition that was run last.
+    /// The options of the repetition that was run last; the defaults where it failed.
     pub(super) fn last_options(&self) -> Map<String, Value> {
-        self.options.last().cloned().unwrap_or_default()
+        match self.failure {
+            None => self.options.last().cloned().unwrap_or_default(),
+            Some(_) => Map::new(),
+        }
     }
 
     pub(super) fn scores(&self) -> Option<Scores> {

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use ndarray::{Axis, concatenate};
+use ndarray::Array2;
 use neuroinspect_core::{
-    ActivationTable, DecisionLayer, FeatureTable, Groups, Seed, Split, io::sha256_of_bytes,
+    ActivationTable, DecisionLayer, Error as CoreError, FeatureTable, Groups, Seed, Split,
+    io::sha256_of_bytes,
 };
 use neuroinspect_editing::{EditData, Samples};
 
 use super::Repetition;
-use crate::Result;
+use crate::{Error, Result};
 
 impl Repetition {
     /// For each seed, `train` to learn from, and of two tables of the same samples in the same order the
@@ -18,17 +19,17 @@ impl Repetition {
     ///
     /// # Errors
     ///
-    /// When the tables are not of the same samples, of other classes, or by another classifier.
+    /// [`Error::OtherSamples`] when the two tables are not of the same samples in the same order; when tables
+    /// are of other classes, or by another classifier.
     pub fn of_halves(
         layer: &DecisionLayer,
         train: &Arc<FeatureTable>,
         [validation, measured]: [&Arc<FeatureTable>; 2],
         seeds: impl IntoIterator<Item = Seed>,
     ) -> Result<Vec<Self>> {
-        if validation.labels() != measured.labels() {
-            let what = "samples of the second table";
-            let (one, other) = (validation.len(), measured.len());
-            return Err(neuroinspect_core::Error::length(what, one, other).into());
+        let ids = [validation, measured].map(|table| table.sample_ids());
+        if ids[0] != ids[1] || validation.labels() != measured.labels() {
+            return Err(Error::OtherSamples);
         }
         let repetition = |seed| {
             let parts = [("validation", 0.5), ("measured", 0.5)];
@@ -59,13 +60,12 @@ impl Repetition {
             }
             for (sample, label) in samples.labels().iter().enumerate() {
                 let group = groups.map_or(0, |groups| 1 + groups.of_sample()[sample]);
-                bytes.extend([label.0, group].iter().flat_map(|it| it.to_le_bytes()));
-                bytes.extend(
-                    samples
-                        .feature(sample)
-                        .iter()
-                        .flat_map(|it| it.to_le_bytes()),
-                );
+                // Hashed row by row: the features may be as large as memory.
+                let values = samples.feature(sample).to_vec();
+                let row = values.iter().flat_map(|it| it.to_le_bytes());
+                let labels = [label.0, group].into_iter().flat_map(usize::to_le_bytes);
+                let row: Vec<u8> = labels.chain(row).collect();
+                bytes.extend(sha256_of_bytes(&row).bytes());
             }
         }
         let weights = layer.weight().into_iter().chain(layer.bias());
@@ -82,28 +82,31 @@ pub(super) fn table_of(samples: &Samples) -> Result<FeatureTable> {
     Ok(samples.table().select(&rows)?)
 }
 
-/// The samples of two tables in one, the first before the second.
-pub(super) fn joined(first: &FeatureTable, second: &FeatureTable) -> Result<FeatureTable> {
-    let features = concatenate![Axis(0), first.features(), second.features()];
-    let activations = ActivationTable::new(features, first.provenance().clone())?;
-    let labels = [first.labels(), second.labels()].concat();
-    let table = FeatureTable::new(activations, labels, first.class_names().to_vec())?;
+/// Samples of two tables in one, those of the first before those of the second.
+pub(super) fn joined(first: &Samples, second: &Samples) -> Result<FeatureTable> {
+    let (table, parts) = (first.table(), [first, second]);
+    let rows = parts.map(|part| (0..part.len()).map(|sample| part.feature(sample).to_vec()));
+    let values: Vec<f32> = rows.into_iter().flatten().flatten().collect();
+    let shape = (first.len() + second.len(), table.neurons());
+    let features = Array2::from_shape_vec(shape, values)
+        .map_err(|error| CoreError::shape("joined features", [shape.0, shape.1], error))?;
+    let activations = ActivationTable::new(features, table.provenance().clone())?;
+    let labels = parts.map(Samples::labels).concat();
+    let joined = FeatureTable::new(activations, labels, table.class_names().to_vec())?;
     let (Some(one), Some(other)) = (first.groups(), second.groups()) else {
-        return Ok(table);
+        return Ok(joined);
     };
     // Two tables may list their groups in other orders.
     let mut names = one.names().to_vec();
     let mut index = |name: &String| {
-        names
-            .iter()
-            .position(|known| known == name)
-            .unwrap_or_else(|| {
-                names.push(name.clone());
-                names.len() - 1
-            })
+        let known = names.iter().position(|known| known == name);
+        known.unwrap_or_else(|| {
+            names.push(name.clone());
+            names.len() - 1
+        })
     };
     let of_other: Vec<_> = other.names().iter().map(&mut index).collect();
     let of_other = other.of_sample().iter().map(|&group| of_other[group]);
     let of_sample = one.of_sample().iter().copied().chain(of_other).collect();
-    Ok(table.with_groups(Groups::new(names, of_sample)?)?)
+    Ok(joined.with_groups(Groups::new(names, of_sample)?)?)
 }

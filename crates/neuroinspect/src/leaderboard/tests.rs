@@ -161,7 +161,7 @@ fn tables_are_joined_by_the_names_of_their_groups() {
     };
     let one = grouped(["land", "water"], vec![0, 1]);
     let other = grouped(["water", "air"], vec![1, 0, 1]);
-    let both = joined(&one, &other).unwrap();
+    let both = joined(&one.into(), &other.into()).unwrap();
     assert_eq!(
         both.features().column(0).to_vec(),
         [0.0, 1.0, 0.0, 1.0, 2.0]
@@ -199,7 +199,11 @@ fn halves_have_no_sample_in_common() {
     }
     let fewer = Arc::new(table(Array2::zeros((2, 2)), &[0, 1], 2));
     let refused = Repetition::of_halves(&layer, &fewer, [&tables[0], &fewer], seeds);
-    assert!(refused.is_err());
+    assert!(matches!(refused, Err(crate::Error::OtherSamples)));
+    let reversed: Vec<_> = (0..40).rev().collect();
+    let others = Arc::new(tables[1].select(&reversed).unwrap());
+    let refused = Repetition::of_halves(&layer, &fewer, [&tables[0], &others], seeds);
+    assert!(matches!(refused, Err(crate::Error::OtherSamples)));
 }
 
 /// All that decides a comparison, and nothing else.

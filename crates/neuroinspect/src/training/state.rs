@@ -117,19 +117,20 @@ fn to_value(value: &impl Serialize) -> Result<Value> {
 /// The first value that differs between two: its name with those of the objects around it, and what it is
 /// in each.
 fn difference(name: &str, ours: &Value, theirs: &Value) -> Option<[String; 3]> {
-    let Value::Object(fields) = ours else {
+    let (Value::Object(fields), Value::Object(others)) = (ours, theirs) else {
         let [ours, theirs] = [ours, theirs].map(|value| match value {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         });
         return (ours != theirs).then(|| [name.to_owned(), ours, theirs]);
     };
-    fields.iter().find_map(|(field, value)| {
+    let only_theirs = others.keys().filter(|name| !fields.contains_key(*name));
+    fields.keys().chain(only_theirs).find_map(|field| {
         let name = match name {
             "" => field.clone(),
             name => format!("{name}.{field}"),
         };
-        difference(&name, value, &theirs[field])
+        difference(&name, &ours[field], &theirs[field])
     })
 }
 

@@ -1,6 +1,6 @@
 //! Classifiers of CIFAR-10 and of Corrupted CIFAR-10.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use neuroinspect::{
@@ -26,20 +26,27 @@ use crate::{
 const TRAINING_IMAGES: usize = 1000;
 
 /// A classifier, and where its images are.
-pub(super) struct Opened<'a> {
+pub(super) struct Opened {
     pub(super) setting: String,
     /// Its number, which its files of features bear.
     number: usize,
     loaded: LoadedClassifier,
-    root: &'a Path,
+    train: ImageFolder,
+    test: ImageFolder,
     conflicting: Option<f64>,
 }
 
-/// The networks of the command line.
-pub(super) fn open<'a>(args: &'a LeaderboardArgs, device: &Device) -> Result<Vec<Opened<'a>>> {
+/// The networks of the command line, and their images.
+pub(super) fn open(args: &LeaderboardArgs, device: &Device) -> Result<Vec<Opened>> {
     let Some(root) = &args.cifar else {
         return Ok(Vec::new());
     };
+    let folder = |name: &str, config: &ImageFolderConfig| {
+        ImageFolder::open(root.join(name), config).context("--cifar")
+    };
+    let config = ImageFolderConfig::default();
+    let test = folder("test", &config)?;
+    let train = folder("train", &config.with_images_per_class(TRAINING_IMAGES))?;
     let open = |(number, network): (usize, &Network)| {
         let Network {
             model,
@@ -55,14 +62,15 @@ pub(super) fn open<'a>(args: &'a LeaderboardArgs, device: &Device) -> Result<Vec
             setting: format!("{images}: {stem}"),
             number,
             loaded: load_classifier(model, weights, &LoadConfig::default(), device)?,
-            root,
+            train: train.clone(),
+            test: test.clone(),
             conflicting: *conflicting,
         })
     };
     args.network.iter().enumerate().map(open).collect()
 }
 
-impl Opened<'_> {
+impl Opened {
     /// The samples of each seed.
     pub(super) fn repetitions(
         &self,
@@ -73,15 +81,7 @@ impl Opened<'_> {
         let mut features = |dataset: &dyn ImageDataset, part: &str| {
             self.features(dataset, part, comparison, console)
         };
-        let folder = |name: &str, config: &ImageFolderConfig| {
-            ImageFolder::open(self.root.join(name), config).context("--cifar")
-        };
-        let config = ImageFolderConfig::default();
-        let train = folder(
-            "train",
-            &config.clone().with_images_per_class(TRAINING_IMAGES),
-        )?;
-        let test = folder("test", &config)?;
+        let (train, test) = (self.train.clone(), self.test.clone());
         let (train, chosen_on, measured) = match self.conflicting {
             None => {
                 let test = features(&test, "test")?;

@@ -1,15 +1,17 @@
 //! The page of a comparison.
 
-use neuroinspect::{leaderboard::LeaderboardConfig, report::Run};
+use neuroinspect::report::Run;
 
 use super::Compared;
+use crate::args::LeaderboardArgs;
 
 /// What others report, and why it is not the same thing.
 const PUBLISHED: &str = "
 ## Published figures
 
-Accuracies in percent as papers report them: of the worst group on Waterbirds and CelebA, and unbiased on
-Corrupted CIFAR-10 with 0.5 and 5 % conflicting.
+Accuracies in percent: of the worst group on Waterbirds and CelebA, and unbiased on Corrupted CIFAR-10 with 0.5
+and 5 % conflicting. They are those that secondary notes give of these papers, whose tables were not read; ERM
+and group DRO are as the notes on the others have them.
 
 | method | labels | Waterbirds | CelebA | Corrupted CIFAR-10, 0.5 % | 5 % |
 | --- | --- | --- | --- | --- | --- |
@@ -25,13 +27,13 @@ They are not to be compared with the tables above: on Corrupted CIFAR-10 the who
 Waterbirds and CelebA are other images, seen by a ResNet-50.
 ";
 
-pub(super) fn page(run: &Run, config: &LeaderboardConfig, settings: &[Compared]) -> String {
+pub(super) fn page(run: &Run, args: &LeaderboardArgs, settings: &[&Compared]) -> String {
     let mut text = "# Leaderboard\n\nMade by `".to_owned();
     text += run.command.as_deref().unwrap_or("neuroinspect");
     text += "`.\n\nAccuracies in percent, of samples that no method learnt from or chose on: means over \
              the seeds, and 95 % intervals of them. The classes to be helped and the suspected neurons \
              come from the samples to choose on";
-    text += match config.defaults {
+    text += match args.defaults {
         true => ", all other options are the methods' defaults. ",
         false => {
             ", and so do the options listed under each table: those by which layers made with one half of \
@@ -44,10 +46,16 @@ pub(super) fn page(run: &Run, config: &LeaderboardConfig, settings: &[Compared])
              layer as it stands; shares are given of gaps of two points or more, and in brackets those of the \
              gap to such a layer trained on the samples to choose on, too. \"On both tables\" stands for a \
              method that learns from these as well, as `auto` does; \"all classes\" for one that is told of \
-             no class to be helped; \"as in the demo\" for the options of `neuroinspect demo`.\n";
+             no class to be helped; \"as in the demo\" for the options of `neuroinspect demo`. Seconds are those of a \
+             layer with the choice of its options. Seeds of scenes draw other scenes; those of images halve the \
+             same test images, of which any two halves have half in common, so that their intervals are too \
+             narrow, and no interval is over networks.\n";
     for compared in settings {
         text += "\n";
         text += &compared.page;
     }
-    text + PUBLISHED
+    if args.cifar.is_some() {
+        text += PUBLISHED;
+    }
+    text
 }
