@@ -144,17 +144,16 @@ fn features_are_documented_and_passed_through() {
             .collect()
     };
     let facade = features("neuroinspect");
-    let parts: BTreeSet<_> = ["datasets", "report", "demo", "onnx", "hub"]
+    let parts: BTreeSet<_> = ["datasets", "report", "demo", "onnx", "hub", "turbojpeg"]
         .map(String::from)
         .into();
     assert!(facade.is_superset(&parts));
     let backends: BTreeSet<_> = facade.difference(&parts).cloned().collect();
     assert_eq!(features("neuroinspect-core"), backends);
     let mut of_program = features("neuroinspect-cli");
-    assert!(
-        of_program.remove("hub"),
-        "the one part that the program can do without"
-    );
+    for part in ["hub", "turbojpeg"] {
+        assert!(of_program.remove(part), "the program can do without {part}");
+    }
     assert_eq!(of_program, backends);
     let docs = fs::read_to_string(root().join("crates/neuroinspect/src/lib.rs")).unwrap();
     for feature in facade {

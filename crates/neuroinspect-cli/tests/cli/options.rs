@@ -469,8 +469,9 @@ fn folders_in_another_order_than_the_classes_are_suspected() {
 fn two_folders_in_each_other_s_place_are_suspected() {
     let fixture = Fixture::new();
     for (class, name) in CLASSES.iter().enumerate() {
-        for index in 8..12 {
-            fixture.image(&format!("images/{name}/{index}.png"), class, index);
+        for index in 0..12 {
+            // All of a class alike.
+            fixture.image(&format!("images/{name}/{index}.png"), class, 0);
         }
     }
     fixture.command("evaluate").assert().success();

@@ -128,9 +128,13 @@ fn a_killed_training_goes_on_where_it_was() {
         "{message}"
     );
     assert!(results(&fixture) == alone);
-    // Of other options nothing is taken up.
-    let message = trained(&fixture, &["--epochs", "1"]);
-    assert!(!message.contains("taken up"), "{message}");
+    // With other options it is another training: what is there stays.
+    let output = train(&fixture, &["--epochs", "1"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8(output.stderr).unwrap();
+    let expected = "keeps another training: its config.epochs is 5, and here it is 1";
+    assert!(message.contains(expected), "{message}");
+    assert!(results(&fixture) == alone);
 }
 
 /// Stopped by Ctrl-C as well.
