@@ -147,8 +147,8 @@ def settings(model):
             lines.add(f"{path} epsilon 1e-{round(-math.log10(module.eps))}")
         elif hasattr(module, "num_heads"):
             lines.add(f"{path} heads {module.num_heads}")
-        elif isinstance(module, (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Sigmoid)):
-            functions[type(module).__name__.lower()] += 1
+        elif (kind := type(module).__name__) in ("ReLU", "ReLU6", "GELU", "SiLU", "Sigmoid"):
+            functions[kind.lower()] += 1  # by name: timm has some of its own beside torch's
     lines |= {f"{function} {count}" for function, count in functions.items()}
     return "".join(f"{line}\n" for line in sorted(lines))
 

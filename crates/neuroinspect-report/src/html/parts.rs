@@ -95,13 +95,18 @@ pub(super) fn thumbnail(findings: &Findings, sample: &RealImage) -> Result<Marku
         }
         span class="id" title=(sample.id) { (file_name(&sample.id)) }
     };
-    thumbnail_of(&sample.image, &alt, &caption)
+    thumbnail_of(&sample.image, &sample.id, &alt, &caption)
 }
 
-/// A small picture over its caption.
-pub(super) fn thumbnail_of(picture: &RgbImage, alt: &str, caption: &Markup) -> Result<Markup> {
+/// A small picture of a sample, over its caption.
+pub(super) fn thumbnail_of(
+    picture: &RgbImage,
+    id: &str,
+    alt: &str,
+    caption: &Markup,
+) -> Result<Markup> {
     let picture = fit(picture, THUMBNAIL, Upscale::No);
-    let uri = data_uri(alt, &picture)?;
+    let uri = data_uri(&format!("the image of sample '{id}'"), &picture)?;
     Ok(html! {
         figure {
             img class=[pixels(&picture)]

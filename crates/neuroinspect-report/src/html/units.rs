@@ -144,11 +144,11 @@ fn strips<'a>(real: &TopImages, name_of: &impl Fn(ClassId) -> &'a str) -> Result
         };
         let name = name_of(top.label);
         let alt = format!("a real image of {name} that activates it");
-        images.push(thumbnail_of(&image, &alt, &caption(top, name))?);
+        images.push(thumbnail_of(&image, &top.id, &alt, &caption(top, name))?);
         if let Some(crop) = crop {
             let alt = format!("the part of an image of {name} where it is most active");
             let caption = html! { span class="id" title=(top.id) { (file_name(&top.id)) } };
-            crops.push(thumbnail_of(&crop, &alt, &caption)?);
+            crops.push(thumbnail_of(&crop, &top.id, &alt, &caption)?);
         }
     }
     let strip = |title: &str, figures: &[Markup]| {
