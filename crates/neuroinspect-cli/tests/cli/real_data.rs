@@ -232,8 +232,8 @@ fn a_real_class_is_debugged_from_end_to_end() {
     );
 }
 
-/// Whatever class is asked for, `auto` does not leave it below what it was, but for what so few samples can
-/// tell: 500 images of each class, 200 scenes.
+/// `auto` does not leave the class asked for below what it was, but for what 500 images of each class can
+/// tell.
 #[test]
 #[ignore = "needs real weights"]
 fn a_mend_leaves_no_class_below_what_it_was() {
@@ -255,8 +255,7 @@ fn a_mend_leaves_no_class_below_what_it_was() {
                 accuracy(&board["before"]),
                 accuracy(&board["rows"][0]["scores"]),
             );
-            let classes = if source == ["--scenes"] { 5.0 } else { 10.0 };
-            let samples = board["samples"][2].as_f64().unwrap() / classes;
+            let samples = board["samples"][2].as_f64().unwrap() / 10.0;
             let variance = (before * (1.0 - before) + after * (1.0 - after)) / samples;
             let most = 1.96 * variance.sqrt();
             let setting = &board["setting"];
@@ -268,10 +267,8 @@ fn a_mend_leaves_no_class_below_what_it_was() {
     };
     let cifar = cifar();
     let cifar = cifar.to_str().unwrap();
-    for class in 0..10 {
+    // Birds, cats and dogs: the classes that are mistaken most.
+    for class in [2, 3, 5] {
         worse_off(&["--cifar", cifar, "--network", &network], class);
-    }
-    for class in 0..5 {
-        worse_off(&["--scenes"], class);
     }
 }
