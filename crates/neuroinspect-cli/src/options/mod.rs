@@ -1,34 +1,33 @@
 //! The options of the stages: those a command has by itself, those that `--config` gives, and those
 //! of the command line; the later ones come before the earlier.
 
+mod method;
+mod neurons;
+
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use neuroinspect::{
-    DebugConfig, NeuronChoice,
-    concepts::{
-        ConceptBank, ConceptCounterfactualConfig, LabelConfig, LearningConfig, Similarity,
-        TcavConfig,
-    },
-    core::{
-        ClassId, Classifier, DecisionLayer, InputSpec, NeuronId, Precision, Seed, io::read_text,
-    },
+    DebugConfig,
+    concepts::{ConceptCounterfactualConfig, LabelConfig, LearningConfig, Similarity, TcavConfig},
+    core::{Classifier, InputSpec, Precision, Seed, io::read_text},
     counterfactual::{CounterfactualConfig, RankingConfig},
     datasets::{LoaderConfig, corrupted::CorruptedConfig},
-    editing::{
-        Concept, DecisionMethod, Disc, EditConfig, Keep, MethodArguments, RatioEdit, method_named,
-    },
+    editing::{EditConfig, Keep},
     illusion::{Execution, Objective, Recipe},
     models::prompts::PromptTemplates,
     training::{Optimizer, TrainConfig, TrainedPart},
 };
-use serde_json::{Map, Value};
+
+pub(crate) use self::{
+    method::method,
+    neurons::{neuron_choice, neurons},
+};
 
 use crate::{
     args::{
-        ClipArgs, Common, CorruptArgs, EditArgs, EditingArgs, FormatArgs, IllusionArgs, LabelArgs,
-        LackArgs, LearnArgs, NamedValue, NeuronList, ObjectiveName, OptimizerName, ReadingArgs,
-        TrainArgs, UnitArgs,
+        ClipArgs, Common, CorruptArgs, EditingArgs, FormatArgs, IllusionArgs, LabelArgs, LackArgs,
+        LearnArgs, ObjectiveName, OptimizerName, ReadingArgs, TrainArgs, UnitArgs,
     },
     commands::units,
     config::{Config, Prompts, UnitChoice},
@@ -38,8 +37,6 @@ use crate::{
 const CLASS_GAMMA: f64 = 0.5;
 /// What is added to the similarity in CLIP-Illusion.
 const DOMAIN_EPS: f64 = 0.05;
-/// Neurons that `debug` takes of the ranking.
-const COUNT: usize = 5;
 
 /// The options of a run.
 #[derive(Debug)]
@@ -427,112 +424,6 @@ impl Options {
             ..base
         })
     }
-}
-
-/// Which neurons are edited: those of the command line, or else those of the configuration.
-pub(crate) fn neuron_choice(
-    (list, by_config): (Option<&NeuronList>, NeuronChoice),
-    count: Option<usize>,
-    layer: &DecisionLayer,
-) -> Result<NeuronChoice> {
-    let auto = match by_config {
-        NeuronChoice::Auto { count } => count,
-        _ => COUNT,
-    };
-    Ok(match (list, by_config) {
-        (Some(NeuronList::Auto), _) | (None, NeuronChoice::Auto { .. }) => NeuronChoice::Auto {
-            count: count.unwrap_or(auto),
-        },
-        _ if count.is_some() => bail!("--count goes with --neurons auto alone"),
-        (Some(NeuronList::All), _) => NeuronChoice::Listed,
-        (Some(NeuronList::Given(numbers)), _) => NeuronChoice::Given(neurons(numbers, layer)?),
-        (None, choice) => choice,
-    })
-}
-
-/// The method that `edit` makes the layer by: the ratio edit with the options of editing, any other
-/// with their training; then what `--option` says.
-pub(crate) fn method(
-    args: &EditArgs,
-    config: &EditConfig,
-    mut arguments: MethodArguments,
-) -> Result<Box<dyn DecisionMethod>> {
-    let name = args.method.as_str();
-    arguments.training = config.training.clone();
-    let of_ratio = name == RatioEdit::NAME;
-    let ratio = Map::from_iter([("config".to_owned(), serde_json::to_value(config)?)]);
-    let given = if of_ratio { ratio } else { Map::new() };
-    let by_default = method_named(name, &arguments, &given)?;
-    let EditingArgs {
-        target,
-        ratio,
-        lambda,
-        epochs,
-        patience,
-        learning_rate,
-        keep,
-    } = &args.editing;
-    if !of_ratio && (target.is_some() || ratio.is_some() || lambda.is_some()) {
-        bail!(
-            "--target, --ratio and --lambda are options of {} alone: leave them out, or choose it \
-             by --method",
-            RatioEdit::NAME
-        );
-    }
-    let trains =
-        epochs.is_some() || patience.is_some() || learning_rate.is_some() || keep.is_some();
-    if trains && by_default.training().is_none() {
-        bail!(
-            "the method '{name}' does not train by epochs: leave out --epochs, --patience, \
-             --learning-rate and --keep"
-        );
-    }
-    let mut options = Value::Object(by_default.options()?);
-    for NamedValue {
-        name: option,
-        value,
-    } in &args.options
-    {
-        let value = match (name, option.as_str(), value) {
-            (Disc::NAME, "concepts", Value::String(file)) => of_bank(file, arguments.class)?,
-            _ => value.clone(),
-        };
-        match options.pointer_mut(&format!("/{}", option.replace('.', "/"))) {
-            Some(there) => *there = value,
-            None => {
-                bail!("the method '{name}' has no option '{option}'; its options are {options}")
-            }
-        }
-    }
-    let options = options.as_object().cloned().unwrap_or_default();
-    Ok(method_named(name, &arguments, &options)?)
-}
-
-/// The concepts of a bank as those that may mislead to a class.
-fn of_bank(file: &str, class: Option<ClassId>) -> Result<Value> {
-    let Some(class) = class else {
-        bail!("the concepts of '{file}' may mislead to a class: name it with --class");
-    };
-    let Some(means) = ConceptBank::load(file)?.mean_features() else {
-        bail!(
-            "'{file}' has no mean features of its concepts, as banks made elsewhere do not: make one \
-             with `neuroinspect concepts learn`"
-        );
-    };
-    let concepts = means.rows().into_iter().map(|row| Concept {
-        class,
-        features: row.to_vec(),
-    });
-    Ok(serde_json::to_value(concepts.collect::<Vec<_>>())?)
-}
-
-/// The neurons of a list, all of them there in the model.
-pub(crate) fn neurons(numbers: &[usize], layer: &DecisionLayer) -> Result<Vec<NeuronId>> {
-    let neurons: Vec<_> = numbers.iter().copied().map(NeuronId).collect();
-    for &neuron in &neurons {
-        layer.check_neuron(neuron)?;
-    }
-    Ok(neurons)
 }
 
 #[cfg(test)]
