@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use neuroinspect_core::{ClassId, Error as CoreError, Seed, io::sha256_of_bytes};
 use neuroinspect_datasets::{
     Error, ImageDataset,
-    scenes::{Colour, Context, Object, Planted, Scene, Scenes, ScenesConfig, Split},
+    scenes::{Colour, Context, Object, Part, Planted, Scene, Scenes, ScenesConfig},
 };
 use proptest::prelude::*;
 
@@ -57,21 +57,16 @@ fn a_scene_depends_on_nothing_but_seed_split_and_index() {
 }
 
 #[test]
-fn splits_share_no_scene() {
+fn parts_share_no_scene() {
     let mut seen = HashSet::new();
-    let splits = [
-        Split::Train,
-        Split::Validation,
-        Split::Test,
-        Split::Captioned,
-    ];
-    for split in splits {
-        let scenes = scenes(ScenesConfig::train().with_samples(200).with_split(split));
+    let parts = [Part::Train, Part::Validation, Part::Test, Part::Captioned];
+    for part in parts {
+        let scenes = scenes(ScenesConfig::train().with_samples(200).with_part(part));
         for index in 0..200 {
             seen.insert(scenes.image(index).unwrap().into_raw());
         }
     }
-    assert_eq!(seen.len(), splits.len() * 200);
+    assert_eq!(seen.len(), parts.len() * 200);
 }
 
 #[test]

@@ -171,9 +171,9 @@ pub use methods::{
 pub use patch::{LayerPatch, MethodRecord};
 pub use session::{EditResult, EditSession, Edited, Preview};
 pub use training::{
-    CrossEntropy, EpochRecord, Keep, Loss, LossAndGradient, Sampling, Schedule, Shuffled, Ties,
-    Training, TrainingConfig, Weighted, train,
+    CrossEntropy, EpochRecord, Keep, LayerTraining, Loss, LossAndGradient, Sampling, Schedule,
+    Shuffled, Ties, TrainingConfig, Weighted, train,
 };
 pub use triage::{Suspect, suspects};
 pub use tuning::{Tried, Tuned, Tuner};
-pub use verdict::{Change, ClassChange, Conclusion, Direction, Subject, Verdict, percent};
+pub use verdict::{Change, ClassChange, Conclusion, Subject, Trend, Verdict, percent};

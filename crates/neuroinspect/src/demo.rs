@@ -21,7 +21,7 @@ use ndarray::Axis;
 use neuroinspect_core::{ClassId, Observer, Seed};
 use neuroinspect_datasets::{
     ImageDataset, Sample,
-    scenes::{Context, Planted, Scene, Scenes, ScenesConfig, Split},
+    scenes::{Context, Part, Planted, Scene, Scenes, ScenesConfig},
 };
 use neuroinspect_editing::EditData;
 use neuroinspect_illusion::Recipe;
@@ -198,10 +198,10 @@ impl Demo {
         observer: &mut dyn Observer,
     ) -> Result<Vec<Repetition>> {
         let layer = self.classifier.decision_layer()?;
-        let mut features = |split: Split, seed: Seed, planted: Option<&Planted>| -> Result<_> {
-            let config = match split {
-                Split::Train => Self::training_scenes(),
-                _ => ScenesConfig::test().with_split(split).with_seed(seed),
+        let mut features = |part: Part, seed: Seed, planted: Option<&Planted>| -> Result<_> {
+            let config = match part {
+                Part::Train => Self::training_scenes(),
+                _ => ScenesConfig::test().with_part(part).with_seed(seed),
             };
             let config = match planted {
                 Some(planted) => config.with_planted(planted.clone()),
@@ -211,10 +211,10 @@ impl Demo {
                 self.extract(&Scenes::new(config)?, observer)?.table,
             ))
         };
-        let train = features(Split::Train, Seed::default(), planted)?;
+        let train = features(Part::Train, Seed::default(), planted)?;
         let repetition = |seed: Seed| -> Result<Repetition> {
-            let validation = features(Split::Validation, seed, planted)?;
-            let measured = features(Split::Test, seed, None)?;
+            let validation = features(Part::Validation, seed, planted)?;
+            let measured = features(Part::Test, seed, None)?;
             Ok(Repetition {
                 data: EditData::of_parts(&train, validation, measured)?,
                 layer: layer.clone(),

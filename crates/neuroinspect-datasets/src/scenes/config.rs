@@ -33,7 +33,7 @@ pub struct ScenesConfig {
     /// The false correlation.
     pub planted: Planted,
     /// Which scenes are drawn: those of different splits have nothing in common.
-    pub split: Split,
+    pub part: Part,
     /// Where all randomness comes from: 0.
     pub seed: Seed,
 }
@@ -56,7 +56,7 @@ pub struct Planted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Display)]
 #[serde(rename_all = "snake_case")]
 #[display(rename_all = "lowercase")]
-pub enum Split {
+pub enum Part {
     /// To train a classifier on.
     Train,
     /// To choose by, from the same distribution.
@@ -100,7 +100,7 @@ impl ScenesConfig {
                 Object::Cross,
             ],
             planted: Planted::default(),
-            split: Split::Train,
+            part: Part::Train,
             seed: Seed::default(),
         }
     }
@@ -109,7 +109,7 @@ impl ScenesConfig {
     pub fn validation() -> Self {
         Self {
             samples: 500,
-            split: Split::Validation,
+            part: Part::Validation,
             ..Self::train()
         }
     }
@@ -119,7 +119,7 @@ impl ScenesConfig {
         Self {
             samples: 1000,
             planted: Planted::default().independent(0.5),
-            split: Split::Test,
+            part: Part::Test,
             ..Self::train()
         }
     }
@@ -128,7 +128,7 @@ impl ScenesConfig {
     pub fn captioned() -> Self {
         Self {
             planted: Planted::default().independent(1.0 / Context::ALL.len() as f64),
-            split: Split::Captioned,
+            part: Part::Captioned,
             ..Self::train()
         }
     }
@@ -183,8 +183,8 @@ impl ScenesConfig {
     }
 }
 
-impl Split {
-    /// The key of the split's generators.
+impl Part {
+    /// The key of the part's generators.
     pub(super) fn key(self) -> u64 {
         match self {
             Self::Train => 0,

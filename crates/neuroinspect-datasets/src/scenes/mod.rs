@@ -8,8 +8,8 @@
 //! [`Scene::with_context`] changes the background and nothing else, so the neurons that respond to
 //! it are found by experiment.
 //!
-//! Scenes are not stored. Scene `index` of a split is drawn from the generator keyed by seed,
-//! split and index, whenever it is asked for, and is the same bytes on every platform: only
+//! Scenes are not stored. Scene `index` of a part is drawn from the generator keyed by seed,
+//! part and index, whenever it is asked for, and is the same bytes on every platform: only
 //! exactly rounded operations and the pure-Rust `libm` go into a pixel.
 //!
 //! ```
@@ -36,7 +36,7 @@ mod scene;
 use image::RgbImage;
 use neuroinspect_core::ClassId;
 
-pub use config::{Planted, ScenesConfig, Split};
+pub use config::{Part, Planted, ScenesConfig};
 pub use context::Context;
 pub use object::{Colour, Object};
 pub use scene::Scene;
@@ -79,14 +79,14 @@ impl Scenes {
                 let class = index % config.classes.len();
                 let elsewhere = !config.carries_planted_context(index);
                 Sample {
-                    id: format!("{}/{index}", config.split),
+                    id: format!("{}/{index}", config.part),
                     label: ClassId(class),
                     group: Some(2 * class + usize::from(elsewhere)),
                 }
             })
             .collect();
         Ok(Self {
-            name: format!("scenes-{}", config.split),
+            name: format!("scenes-{}", config.part),
             config,
             class_names,
             group_names,

@@ -42,9 +42,7 @@ const GRAIN: f32 = 0.10;
 impl Scene {
     /// Scene `index` of a data set, drawn without looking at any other.
     pub(super) fn draw(config: &ScenesConfig, index: usize) -> Self {
-        let mut rng = config
-            .seed
-            .rng("scene", &[config.split.key(), index as u64]);
+        let mut rng = config.seed.rng("scene", &[config.part.key(), index as u64]);
         let radius = rng.random_range(0.22..0.36);
         // The points of the longest outlines reach a tenth beyond the radius.
         let margin = 1.1 * radius;

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE, check_keep};
 use crate::{
-    Batch, Citation, DecisionMethod, Fitted, LayerTensors, Loss, LossAndGradient, MethodInput,
-    Result, Shuffled, Training, TrainingConfig, train, training::CrossEntropyTerms,
+    Batch, Citation, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss, LossAndGradient,
+    MethodInput, Result, Shuffled, TrainingConfig, train, training::CrossEntropyTerms,
 };
 
 /// Automatic feature reweighting (Qiu et al. 2023): the layer is retrained on held-out samples, the
@@ -99,7 +99,7 @@ impl DecisionMethod for Afr {
         check_option("lambda", self.lambda, allowed(self.lambda), expected)?;
         check_keep(&self.training)?;
         let input = input.with_train(input.validation());
-        let training = Training {
+        let training = LayerTraining {
             input: &input,
             loss: &mut AnchoredLoss {
                 weights: input.train().column(self.weights(&input)?),

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE};
 use crate::{
-    Batch, Citation, DecisionMethod, Fitted, LayerTensors, Loss, LossAndGradient, MethodInput,
-    Result, Shuffled, Training, TrainingConfig, train, training::CrossEntropyTerms,
+    Batch, Citation, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss, LossAndGradient,
+    MethodInput, Result, Shuffled, TrainingConfig, train, training::CrossEntropyTerms,
 };
 
 /// The weighted mean of the cross-entropy, `sum_i w_{y_i} CE_i / sum_i w_{y_i}` over a batch, as PyTorch
@@ -71,7 +71,7 @@ impl DecisionMethod for ClassWeighting {
     }
 
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
-        let training = Training {
+        let training = LayerTraining {
             input,
             loss: &mut WeightedMean {
                 weights: sample_weights(self.class, self.others, input)?,

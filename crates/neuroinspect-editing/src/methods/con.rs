@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE, check_neurons};
 use crate::{
-    Batch, Citation, CrossEntropy, DecisionMethod, Fitted, LayerTensors, Loss, LossAndGradient,
-    MethodInput, Result, Shuffled, Training, TrainingConfig, data::indices, train,
+    Batch, Citation, CrossEntropy, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss,
+    LossAndGradient, MethodInput, Result, Shuffled, TrainingConfig, data::indices, train,
 };
 
 /// NeuroInspect's baseline (Eq. 9 of its paper): in place of the probability ratio the contributions of
@@ -79,7 +79,7 @@ impl DecisionMethod for Con {
         check_neurons(&self.neurons, input.layer())?;
         let allowed = self.lambda3 >= 0.0 && self.lambda3.is_finite();
         check_option("lambda3", self.lambda3, allowed, "0 or a positive number")?;
-        let training = Training {
+        let training = LayerTraining {
             input,
             loss: &mut ConLoss {
                 class: self.class,

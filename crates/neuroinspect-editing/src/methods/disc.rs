@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE};
 use crate::{
-    Batch, Citation, CrossEntropy, DecisionMethod, DeviceTable, Error, Fitted, LayerTensors, Loss,
-    LossAndGradient, MethodInput, Result, Shuffled, Training, TrainingConfig, train,
+    Batch, Citation, CrossEntropy, DecisionMethod, DeviceTable, Error, Fitted, LayerTensors,
+    LayerTraining, Loss, LossAndGradient, MethodInput, Result, Shuffled, TrainingConfig, train,
     training::CrossEntropyTerms,
 };
 
@@ -173,7 +173,7 @@ impl DecisionMethod for Disc {
         // A class without concepts has none to draw from.
         let choices = instabilities
             .filter_map(|(class, weights)| Some((class, WeightedIndex::new(weights).ok()?)));
-        let training = Training {
+        let training = LayerTraining {
             input,
             loss: &mut MixedLoss {
                 concepts,

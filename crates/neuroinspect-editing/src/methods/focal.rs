@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE, class_weighting::sample_weights};
 use crate::{
-    Batch, Citation, DecisionMethod, Fitted, LayerTensors, Loss, LossAndGradient, MethodInput,
-    Result, Shuffled, Training, TrainingConfig, train,
+    Batch, Citation, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss, LossAndGradient,
+    MethodInput, Result, Shuffled, TrainingConfig, train,
 };
 
 /// The mean of `-alpha_y (1 - p_y)^gamma ln p_y` (Lin et al. 2017, Eq. 5).
@@ -77,7 +77,7 @@ impl DecisionMethod for Focal {
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         let allowed = self.gamma == 0.0 || self.gamma >= 1.0 && self.gamma.is_finite();
         check_option("gamma", self.gamma, allowed, "0, or a number from 1")?;
-        let training = Training {
+        let training = LayerTraining {
             input,
             loss: &mut FocalLoss {
                 weights: sample_weights(self.class, self.others, input)?,

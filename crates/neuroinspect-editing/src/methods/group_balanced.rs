@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE};
 use crate::{
-    Citation, CrossEntropy, DecisionMethod, Fitted, LabelsUsed, MethodInput, Result, Training,
+    Citation, CrossEntropy, DecisionMethod, Fitted, LabelsUsed, LayerTraining, MethodInput, Result,
     TrainingConfig, Weighted, train,
 };
 
@@ -60,7 +60,7 @@ impl DecisionMethod for GroupBalanced {
 
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         let groups = input.training_groups()?.of_sample().iter().copied();
-        let training = Training {
+        let training = LayerTraining {
             input,
             loss: &mut CrossEntropy,
             sampling: &Weighted::balanced(groups)?,

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE};
 use crate::{
-    Batch, Citation, DecisionMethod, Fitted, LabelsUsed, LayerTensors, Loss, LossAndGradient,
-    MethodInput, Result, Training, TrainingConfig, Weighted, train, training::CrossEntropyTerms,
+    Batch, Citation, DecisionMethod, Fitted, LabelsUsed, LayerTensors, LayerTraining, Loss,
+    LossAndGradient, MethodInput, Result, TrainingConfig, Weighted, train,
+    training::CrossEntropyTerms,
 };
 
 /// Online group distributionally robust optimisation (Sagawa et al. 2020, Algorithm 1) on the last layer:
@@ -74,7 +75,7 @@ impl DecisionMethod for GroupDro {
         let allowed = self.eta >= 0.0 && self.eta.is_finite();
         check_option("eta", self.eta, allowed, "0 or a positive number")?;
         let groups = input.training_groups()?;
-        let training = Training {
+        let training = LayerTraining {
             input,
             loss: &mut GroupLoss::new(groups, self.eta, input.device()),
             sampling: &Weighted::balanced(groups.of_sample().iter().copied())?,

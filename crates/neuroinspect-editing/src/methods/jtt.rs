@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, Retrain, STAGE};
 use crate::{
-    Citation, CrossEntropy, DecisionMethod, Fitted, Keep, MethodInput, Result, Training,
+    Citation, CrossEntropy, DecisionMethod, Fitted, Keep, LayerTraining, MethodInput, Result,
     TrainingConfig, Weighted, train,
 };
 
@@ -84,7 +84,7 @@ impl DecisionMethod for Jtt {
         let first = from_zero(self.identification_epochs, &self.training, input, observer)?;
         let wrong = input.train().mistakes(&first.layer)?;
         let weight = |&wrong: &bool| if wrong { self.factor } else { 1.0 };
-        let training = Training {
+        let training = LayerTraining {
             input,
             loss: &mut CrossEntropy,
             sampling: &Weighted::new(wrong.iter().map(weight).collect())?,

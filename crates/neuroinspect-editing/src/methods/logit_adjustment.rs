@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE};
 use crate::{
-    Batch, Citation, DecisionMethod, Fitted, LayerTensors, Loss, LossAndGradient, MethodInput,
-    Result, Shuffled, Training, TrainingConfig, train, training::CrossEntropyTerms,
+    Batch, Citation, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss, LossAndGradient,
+    MethodInput, Result, Shuffled, TrainingConfig, train, training::CrossEntropyTerms,
 };
 
 /// Logit adjustment by the classes' shares `pi` of the training samples (Menon et al. 2021, Eq. 9 and
@@ -111,7 +111,7 @@ impl DecisionMethod for LogitAdjustment {
             return Ok(Fitted::new(DecisionLayer::new(weight, &bias - &shifts)?));
         }
         let data = TensorData::new(shifts.to_vec(), [1, shifts.len()]);
-        let training = Training {
+        let training = LayerTraining {
             input,
             loss: &mut ShiftedCrossEntropy(Tensor::from_data(data, input.device())),
             sampling: &Shuffled {

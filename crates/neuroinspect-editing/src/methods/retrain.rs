@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments};
 use crate::{
-    Citation, CrossEntropy, DecisionMethod, Fitted, MethodInput, Result, Shuffled, Training,
+    Citation, CrossEntropy, DecisionMethod, Fitted, LayerTraining, MethodInput, Result, Shuffled,
     TrainingConfig, train,
 };
 
@@ -63,7 +63,7 @@ impl DecisionMethod for Retrain {
     }
 
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
-        let training = Training {
+        let training = LayerTraining {
             input,
             loss: &mut CrossEntropy,
             sampling: &Shuffled {

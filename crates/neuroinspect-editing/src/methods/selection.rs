@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE, check_keep, jtt::from_zero};
 use crate::{
-    Citation, CrossEntropy, DecisionMethod, Fitted, MethodInput, Result, Training, TrainingConfig,
-    Weighted, train,
+    Citation, CrossEntropy, DecisionMethod, Fitted, LayerTraining, MethodInput, Result,
+    TrainingConfig, Weighted, train,
 };
 
 /// Selective last-layer finetuning by early-stop disagreement (SELF, LaBonte et al. 2023).
@@ -114,7 +114,7 @@ impl DecisionMethod for SelectiveFinetuning {
         check_option("early_epochs", epochs, epochs > 0, "at least 1")?;
         check_keep(&self.training)?;
         let weights = self.weights(input, observer)?;
-        let training = Training {
+        let training = LayerTraining {
             input: &input.with_train(input.validation()),
             loss: &mut CrossEntropy,
             sampling: &Weighted::new(weights)?,

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE, check_neurons};
 use crate::{
-    Batch, Citation, CrossEntropy, DecisionMethod, Fitted, LayerTensors, Loss, LossAndGradient,
-    MethodInput, Result, Sampling, Shuffled, Training, TrainingConfig, train,
+    Batch, Citation, CrossEntropy, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss,
+    LossAndGradient, MethodInput, Result, Sampling, Shuffled, TrainingConfig, train,
 };
 
 /// Zeroes neurons and retrains the layer on what is left: no class rests on them afterwards.
@@ -95,7 +95,7 @@ pub(super) fn retrain_without(
     }
     let layer = DecisionLayer::new(weight, input.layer().bias().to_owned())?;
     let kept = TensorData::new(kept, [1, layer.neurons()]);
-    let training = Training {
+    let training = LayerTraining {
         input: &input.with_layer(&layer),
         loss: &mut Without {
             kept: Tensor::from_data(kept, input.device()),

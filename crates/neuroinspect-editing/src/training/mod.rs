@@ -51,7 +51,7 @@ pub struct EpochRecord {
 
 /// A training by batches: what of it is a method's own, and what all share.
 #[allow(missing_debug_implementations, reason = "losses need not have it")]
-pub struct Training<'a> {
+pub struct LayerTraining<'a> {
     /// What to learn from, and the layer to begin with.
     pub input: &'a MethodInput<'a>,
     /// The loss.
@@ -80,8 +80,8 @@ pub struct Training<'a> {
 /// When an option is out of range, an epoch's samples are none or out of range, training diverges, or
 /// the observer asks to stop; [`Error::NoGroups`] under [`Keep::WorstGroup`] where the validation
 /// samples have no groups.
-pub fn train(training: Training<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
-    let Training {
+pub fn train(training: LayerTraining<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
+    let LayerTraining {
         input,
         loss,
         sampling,

@@ -97,7 +97,7 @@ pub struct ClassChange {
 /// Which way an accuracy went, as far as a tenth of a percentage point shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Direction {
+pub enum Trend {
     /// It rose.
     Up,
     /// It fell.
@@ -118,11 +118,11 @@ impl Change {
     }
 
     /// Which way it went.
-    pub fn direction(&self) -> Direction {
+    pub fn trend(&self) -> Trend {
         match self.tenths() {
-            1.. => Direction::Up,
-            0 => Direction::Level,
-            _ => Direction::Down,
+            1.. => Trend::Up,
+            0 => Trend::Level,
+            _ => Trend::Down,
         }
     }
 
@@ -187,7 +187,7 @@ impl Verdict {
         let Some(accuracy) = self.accuracy else {
             return Conclusion::Unmeasured;
         };
-        if accuracy.direction() != Direction::Up {
+        if accuracy.trend() != Trend::Up {
             return Conclusion::Failed;
         }
         let at_a_cost = self.is_at_a_cost();
@@ -213,7 +213,7 @@ impl Verdict {
         let loss = self
             .largest_loss
             .is_some_and(|loss| -loss.accuracy.tenths() >= Self::NOTABLE);
-        loss || others.any(|change| change.direction() == Direction::Down)
+        loss || others.any(|change| change.trend() == Trend::Down)
     }
 }
 
@@ -230,7 +230,7 @@ fn largest_loss(subject: Subject, comparison: &Comparison) -> Option<ClassChange
         .enumerate()
         .filter_map(|(class, (before, after))| {
             let (class, accuracy) = (ClassId(class), Change::of(*before, *after)?);
-            let lost = Subject::Class(class) != subject && accuracy.direction() == Direction::Down;
+            let lost = Subject::Class(class) != subject && accuracy.trend() == Trend::Down;
             lost.then_some(ClassChange { class, accuracy })
         })
         .max_by(|a, b| {

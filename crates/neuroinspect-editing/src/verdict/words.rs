@@ -2,7 +2,7 @@
 
 use neuroinspect_core::NeuronId;
 
-use super::{Change, Conclusion, Direction, Subject, Verdict, tenths};
+use super::{Change, Conclusion, Subject, Trend, Verdict, tenths};
 
 /// More neurons than this are counted, not listed.
 const LISTED: usize = 6;
@@ -51,10 +51,10 @@ impl Verdict {
             None => "was not measured on a sample of it".to_owned(),
             Some(accuracy) => {
                 let (from, to) = (percent(accuracy.before), percent(accuracy.after));
-                match accuracy.direction() {
-                    Direction::Up => format!("raised {whose} accuracy from {from} to {to}"),
-                    Direction::Down => format!("lowered {whose} accuracy from {from} to {to}"),
-                    Direction::Level => format!("left {whose} accuracy at {to}"),
+                match accuracy.trend() {
+                    Trend::Up => format!("raised {whose} accuracy from {from} to {to}"),
+                    Trend::Down => format!("lowered {whose} accuracy from {from} to {to}"),
+                    Trend::Level => format!("left {whose} accuracy at {to}"),
                 }
             }
         };
@@ -125,9 +125,9 @@ pub fn percent(share: f64) -> String {
 
 fn clause(what: &str, change: Change) -> String {
     let (from, to) = (percent(change.before), percent(change.after));
-    match change.direction() {
-        Direction::Up => format!("{what} rose from {from} to {to}"),
-        Direction::Down => format!("{what} fell from {from} to {to}"),
-        Direction::Level => format!("{what} stayed at {to}"),
+    match change.trend() {
+        Trend::Up => format!("{what} rose from {from} to {to}"),
+        Trend::Down => format!("{what} fell from {from} to {to}"),
+        Trend::Level => format!("{what} stayed at {to}"),
     }
 }

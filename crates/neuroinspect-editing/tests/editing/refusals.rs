@@ -7,8 +7,8 @@ use neuroinspect_core::{
     Provenance, Seed, Silent,
 };
 use neuroinspect_editing::{
-    CrossEntropy, DeviceTable, EditConfig, EditScope, Error, Fitted, MethodInput, Result, Retrain,
-    Sampling, Storage, Target, Training, TrainingConfig, Weighted, train,
+    CrossEntropy, DeviceTable, EditConfig, EditScope, Error, Fitted, LayerTraining, MethodInput,
+    Result, Retrain, Sampling, Storage, Target, TrainingConfig, Weighted, train,
 };
 
 use crate::{fit, ratio_edit, settled, table, training};
@@ -201,7 +201,7 @@ fn an_epoch_of_samples_that_are_not_there_is_an_error() {
     let samples = DeviceTable::new(samples, &device, storage);
     let input = MethodInput::new(&samples, &samples, &layer).unwrap();
     let attempt = |listed| {
-        let training = Training {
+        let training = LayerTraining {
             input: &input,
             loss: &mut CrossEntropy,
             sampling: &Listed(listed),

@@ -5,7 +5,7 @@ use ndarray::{Array2, array};
 use neuroinspect_core::{DecisionLayer, Groups, Observer, Seed, Silent};
 use neuroinspect_editing::{
     Citation, CrossEntropy, DecisionMethod, DeviceTable, EditData, EditSession, Error, Fitted,
-    LayerPatch, MethodInput, Result, Sampling, Storage, Subject, Training, TrainingConfig,
+    LayerPatch, LayerTraining, MethodInput, Result, Sampling, Storage, Subject, TrainingConfig,
     Weighted, train,
 };
 use neuroinspect_testing::tables::table;
@@ -44,7 +44,7 @@ impl DecisionMethod for Upweighted {
             let right = predicted.predictions()[samples.row(sample)] == label;
             if right { 1.0 } else { self.factor }
         });
-        let training = Training {
+        let training = LayerTraining {
             input,
             loss: &mut CrossEntropy,
             sampling: &Weighted::new(weights.collect())?,

@@ -1,7 +1,7 @@
 //! Whether an edit did what it was for, and how it is said.
 
 use neuroinspect_core::{ClassId, Groups, Metrics};
-use neuroinspect_editing::{Change, Comparison, Conclusion, Control, Direction, Subject, Verdict};
+use neuroinspect_editing::{Change, Comparison, Conclusion, Control, Subject, Trend, Verdict};
 use neuroinspect_testing::tables::class_ids;
 
 /// 60 samples of each of six classes, of which so many are right. Each class is also a group: the
@@ -310,13 +310,13 @@ fn every_conclusion_has_its_headline() {
 
 #[test]
 fn changes_are_told_apart_as_far_as_they_are_shown() {
-    for (before, after, tenths, direction) in [
-        (0.8464, 0.8466, 1, Direction::Up),
-        (0.8466, 0.8467, 0, Direction::Level),
-        (0.5, 0.4, -100, Direction::Down),
+    for (before, after, tenths, trend) in [
+        (0.8464, 0.8466, 1, Trend::Up),
+        (0.8466, 0.8467, 0, Trend::Level),
+        (0.5, 0.4, -100, Trend::Down),
     ] {
         let change = Change::new(before, after);
-        assert_eq!((change.tenths(), change.direction()), (tenths, direction));
+        assert_eq!((change.tenths(), change.trend()), (tenths, trend));
     }
 }
 

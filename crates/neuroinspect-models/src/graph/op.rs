@@ -3,7 +3,7 @@
 use super::{
     Initial, Value,
     ops::{
-        Activation, AddPositions, ArgmaxPool, Attention, AvgPool2d, BatchNorm, Binary, Clip,
+        Activation, AddPositions, ArgmaxPool, Attention, AvgPool2d, BatchNorm, Binary, Clamp,
         Concat, Conv2d, Embedding, Expand, Flatten, Gather, GlobalMean, GroupNorm, Identity,
         InstanceNorm, LayerNorm, Linear, MatMul, MaxPool2d, Pad, ParameterValue, Permute, Power,
         Reduce, Reshape, Scale, ScaledConv2d, Select, Shift, Slice, Softmax,
@@ -165,7 +165,7 @@ operations! {
     /// A value to the power of a number.
     Power,
     /// A value within bounds.
-    Clip,
+    Clamp,
     /// One number of all along some axes.
     Reduce,
     /// Product of matrices.

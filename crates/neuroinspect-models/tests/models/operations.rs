@@ -5,7 +5,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use neuroinspect_models::graph::{
-    Activation, Arithmetic, AvgPool2d, Binary, Clip, Concat, Conv2d, Function, Gather,
+    Activation, Arithmetic, AvgPool2d, Binary, Clamp, Concat, Conv2d, Function, Gather,
     GraphBuilder, GroupNorm, InstanceNorm, MatMul, MaxPool2d, Network, Op, Pad, Padding, Permute,
     Power, Reduce, Reduction, Reshape, Scale, Select, Shift, Slice, Softmax,
 };
@@ -197,7 +197,7 @@ fn numbers_are_combined_with_one() {
         let power = Power { exponent };
         close(&of(power.into()), &values.map(|x| x.powf(exponent as f32)));
     }
-    let clip = |least, most| of(Clip::new(least, most).into());
+    let clip = |least, most| of(Clamp::new(least, most).into());
     close(&clip(Some(0.0), Some(2.5)), &[0.0, 0.5, 2.0, 2.5]);
     close(&clip(None, Some(1.0)), &[-3.0, 0.5, 1.0, 1.0]);
     close(&clip(Some(f64::NEG_INFINITY), None), &values);
@@ -266,7 +266,7 @@ fn operations_refuse_what_they_cannot_take() {
     let reduce = |axes| Reduce { to, axes, keep }.into();
     refused(reduce(vec![4]), "an axis below 4");
     refused(reduce(vec![0, 1, 2, 3]), "found none");
-    refused(Clip::new(Some(1.0), Some(0.0)).into(), "bounds in order");
+    refused(Clamp::new(Some(1.0), Some(0.0)).into(), "bounds in order");
     refused(InstanceNorm { epsilon: 0.0 }.into(), "at least three axes");
 }
 

@@ -192,7 +192,7 @@ fn dumbbell(row: &Row) -> Markup {
     let (Some(before), Some(after)) = (row.before, row.after) else {
         return html! {};
     };
-    let class = style(Change { before, after }.direction());
+    let class = style(Change { before, after }.trend());
     let (from, to) = (percent(before), percent(after));
     html! {
         svg class="dumbbell" width="100%" height="18" aria-hidden="true" {

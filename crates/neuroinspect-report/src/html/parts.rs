@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 use maud::{Markup, html};
-use neuroinspect_editing::{Change, Direction, percent};
+use neuroinspect_editing::{Change, Trend, percent};
 
 use crate::{
     Findings, RealImage, Result,
@@ -12,26 +12,26 @@ use crate::{
 /// Longer side of an embedded thumbnail, in pixels: twice its size on the page.
 const THUMBNAIL: u32 = 224;
 
-/// The style sheet's class for a direction.
-pub(super) fn style(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Up => "up",
-        Direction::Down => "down",
-        Direction::Level => "level",
+/// The style sheet's class for a trend.
+pub(super) fn style(trend: Trend) -> &'static str {
+    match trend {
+        Trend::Up => "up",
+        Trend::Down => "down",
+        Trend::Level => "level",
     }
 }
 
 /// A change between accuracies, in percentage points, always with a sign.
 pub(super) fn change(before: f64, after: f64) -> Markup {
     let change = Change { before, after };
-    let direction = change.direction();
-    let sign = match direction {
-        Direction::Up => "+",
-        Direction::Down => "\u{2212}",
-        Direction::Level => "\u{b1}",
+    let trend = change.trend();
+    let sign = match trend {
+        Trend::Up => "+",
+        Trend::Down => "\u{2212}",
+        Trend::Level => "\u{b1}",
     };
     let points = format!("{:.1}", change.tenths().abs() as f64 / 10.0);
-    html! { span class=(style(direction)) { (sign) (points) } }
+    html! { span class=(style(trend)) { (sign) (points) } }
 }
 
 /// A horizontal bar filled to `share`, which is cut to `[0, 1]`.

@@ -17,7 +17,7 @@ pub use self::config::{EditConfig, EditScope, RatioForm, RatioNorm, Target};
 use self::loss::{EPSILON, RatioLoss};
 use super::{FromArguments, MethodArguments, STAGE};
 use crate::{
-    Citation, DecisionMethod, Error, Fitted, MethodInput, Result, Shuffled, Training,
+    Citation, DecisionMethod, Error, Fitted, LayerTraining, MethodInput, Result, Shuffled,
     TrainingConfig, train,
 };
 
@@ -155,7 +155,7 @@ impl DecisionMethod for RatioEdit {
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         self.check(input)?;
         let target = self.target(input)?;
-        let training = Training {
+        let training = LayerTraining {
             input,
             loss: &mut RatioLoss::new(self, target, input.device()),
             sampling: &Shuffled {

@@ -19,14 +19,14 @@ pub struct Power {
 
 /// A value, and where it is outside of bounds the bound.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Clip {
+pub struct Clamp {
     /// The lower bound, if there is one.
     pub least: Option<f64>,
     /// The upper bound, if there is one.
     pub most: Option<f64>,
 }
 
-impl Clip {
+impl Clamp {
     /// Bounds; an infinite one is none.
     pub fn new(least: Option<f64>, most: Option<f64>) -> Self {
         let finite = |bound: &f64| bound.is_finite();
@@ -65,7 +65,7 @@ impl Operation for Power {
     }
 }
 
-impl Operation for Clip {
+impl Operation for Clamp {
     fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         if let (Some(least), Some(most)) = (self.least, self.most)
             && least > most

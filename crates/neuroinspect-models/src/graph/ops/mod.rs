@@ -23,7 +23,7 @@ pub use activation::{Activation, Function, Softmax};
 pub use arithmetic::{Arithmetic, Binary, MatMul, Scale};
 pub use attention::Attention;
 pub use conv::{Conv2d, Padding, ScaledConv2d};
-pub use elementwise::{Clip, Power, Shift};
+pub use elementwise::{Clamp, Power, Shift};
 pub use gather::Gather;
 pub use instance_norm::InstanceNorm;
 pub use layout::{Concat, Expand, Flatten, Pad, Permute, Reshape, Select, Slice};

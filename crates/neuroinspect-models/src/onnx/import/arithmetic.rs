@@ -4,7 +4,7 @@ use ndarray::{ArrayD, IxDyn};
 
 use super::{Call, Handler, Importer, Outputs, Value, known};
 use crate::{
-    graph::{Activation, Arithmetic, Binary, Clip, Function, Power, Scale, Shift, ValueId},
+    graph::{Activation, Arithmetic, Binary, Clamp, Function, Power, Scale, Shift, ValueId},
     onnx::host::{Host, Pairwise, Size, map_host},
 };
 
@@ -146,8 +146,8 @@ impl Importer {
             Pairwise::Mul => self.step(scale(number), &[id])?,
             Pairwise::Div => self.step(scale(1.0 / number), &[id])?,
             Pairwise::Pow => self.step(Power { exponent: number }, &[id])?,
-            Pairwise::Min => self.step(Clip::new(None, Some(number)), &[id])?,
-            Pairwise::Max => self.step(Clip::new(Some(number), None), &[id])?,
+            Pairwise::Min => self.step(Clamp::new(None, Some(number)), &[id])?,
+            Pairwise::Max => self.step(Clamp::new(Some(number), None), &[id])?,
             Pairwise::Mod => return Ok(None),
         }))
     }
@@ -287,7 +287,7 @@ fn clip(importer: &mut Importer, call: &Call<'_>) -> Outputs {
             }
             Ok(vec![value])
         }
-        Value::Graph(id) => importer.only(Clip::new(least, most), id),
+        Value::Graph(id) => importer.only(Clamp::new(least, most), id),
     }
 }
 
@@ -298,14 +298,14 @@ fn hard_sigmoid(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     let scaled = importer.step(Scale { factor }, &[id])?;
     let by = call.float("beta", 0.5);
     let shifted = importer.step(Shift { by }, &[scaled])?;
-    importer.only(Clip::new(Some(0.0), Some(1.0)), shifted)
+    importer.only(Clamp::new(Some(0.0), Some(1.0)), shifted)
 }
 
 /// `max(x, 0) + slope min(x, 0)`.
 fn leaky_relu(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     let id = importer.value(&call.input(0)?)?;
     let above = importer.apply(Function::Relu, id)?;
-    let below = importer.step(Clip::new(None, Some(0.0)), &[id])?;
+    let below = importer.step(Clamp::new(None, Some(0.0)), &[id])?;
     let factor = call.float("alpha", 0.01);
     let below = importer.step(Scale { factor }, &[below])?;
     let sum = importer.combine(Pairwise::Add, &Value::Graph(above), &Value::Graph(below))?;
@@ -316,7 +316,7 @@ fn leaky_relu(importer: &mut Importer, call: &Call<'_>) -> Outputs {
 fn elu(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     let id = importer.value(&call.input(0)?)?;
     let above = importer.apply(Function::Relu, id)?;
-    let below = importer.step(Clip::new(None, Some(0.0)), &[id])?;
+    let below = importer.step(Clamp::new(None, Some(0.0)), &[id])?;
     let below = importer.apply(Function::Exp, below)?;
     let below = importer.step(Shift { by: -1.0 }, &[below])?;
     let factor = call.float("alpha", 1.0);

@@ -408,7 +408,7 @@ fn softmax(importer: &mut Importer, call: &Call<'_>) -> Outputs {
 fn prelu(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     let id = importer.value(&call.input(0)?)?;
     let above = importer.apply(crate::graph::Function::Relu, id)?;
-    let below = importer.step(crate::graph::Clip::new(None, Some(0.0)), &[id])?;
+    let below = importer.step(crate::graph::Clamp::new(None, Some(0.0)), &[id])?;
     let below = importer.combine(Pairwise::Mul, &Value::Graph(below), &call.input(1)?)?;
     let sum = importer.combine(Pairwise::Add, &Value::Graph(above), &below)?;
     Ok(vec![sum])
