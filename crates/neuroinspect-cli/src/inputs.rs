@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use neuroinspect::{
     Extracted, Extraction, FeatureRequest, ImageSource, RunFolder,
     burn::tensor::Device,
@@ -271,16 +271,25 @@ impl<'a> Inputs<'a> {
         })
     }
 
-    /// Refuses images that are split into other parts than an edit takes.
+    /// Refuses images that are split into other parts than an edit takes, and beside others images that are
+    /// split at all: what is measured on would be trained on.
     pub(crate) fn check_parts(&self) -> Result<()> {
-        if let (None, Some(split)) = (&self.training, self.dataset.split()) {
-            for part in PARTS {
-                split.samples_of(part).with_context(|| {
-                    format!(
-                        "give a part each to --train and --data, as {}/PART:PATH",
-                        self.dataset.name()
-                    )
-                })?;
+        let advice = |dataset: &dyn ImageDataset| {
+            let name = dataset.name();
+            format!("give a part each to --train and --data, as {name}/PART:PATH")
+        };
+        let Some(training) = &self.training else {
+            let split = self.dataset.split();
+            return split.map_or(Ok(()), |split| {
+                PARTS.into_iter().try_for_each(|part| {
+                    let rows = split.samples_of(part);
+                    rows.map(drop).with_context(|| advice(&*self.dataset))
+                })
+            });
+        };
+        for (option, dataset) in [("--train", training), ("--data", &self.dataset)] {
+            if dataset.split().is_some() {
+                bail!("{option} is of all parts: {}", advice(&**dataset));
             }
         }
         Ok(())

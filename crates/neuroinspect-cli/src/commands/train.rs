@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use neuroinspect::{
     ImageSource,
     burn::tensor::Device,
@@ -32,6 +32,9 @@ use crate::{
 const SCHEMA: Schema = Schema::new("neuroinspect.training", 1);
 const RECORD_FILE: &str = "training.json";
 const WEIGHTS_FILE: &str = "model.safetensors";
+/// Parts of a data set that is split.
+const TRAIN: &str = "train";
+const VALIDATION: &str = "validation";
 /// Share of the images that are validated on, where no others are given.
 const HELD_OUT: f64 = 0.1;
 
@@ -68,10 +71,15 @@ pub(crate) fn run(common: &Common, options: &Options, args: &TrainArgs) -> Resul
     let other = other.map(|path| images::open_training(path, reading, &*data));
     let other = other.transpose()?;
     let (train, validation) = match &other {
-        Some(other) => (training_part(&*data)?, all(&**other)),
+        Some(other) => (
+            part_of(&*data, TRAIN)?,
+            part_of(&**other, VALIDATION).context("--validation")?,
+        ),
         None => match data.split() {
-            Some(split) => (split.samples_of("train")?, split.samples_of("validation")?),
-            None => held_out(&*data, config.seed)?,
+            Some(split) if split.names().iter().any(|part| part == VALIDATION) => {
+                (split.samples_of(TRAIN)?, split.samples_of(VALIDATION)?)
+            }
+            _ => held_out(&*data, &part_of(&*data, TRAIN)?, config.seed)?,
         },
     };
     let folder = output::open_folder(common)?;
@@ -173,24 +181,28 @@ fn line(epoch: &Epoch, classes: &[String], groups: &[String]) -> String {
     text
 }
 
-/// The training part of a data set that is split, or else all of it.
-fn training_part(dataset: &dyn ImageDataset) -> Result<Vec<usize>> {
+/// A part of a data set that is split, or else all of it.
+fn part_of(dataset: &dyn ImageDataset, part: &str) -> Result<Vec<usize>> {
     match dataset.split() {
-        Some(split) => Ok(split.samples_of("train")?),
-        None => Ok(all(dataset)),
+        Some(split) => Ok(split.samples_of(part)?),
+        None => Ok((0..dataset.samples().len()).collect()),
     }
 }
 
-fn all(dataset: &dyn ImageDataset) -> Vec<usize> {
-    (0..dataset.samples().len()).collect()
-}
-
-/// Images to train on and to validate on, class by class.
-fn held_out(data: &dyn ImageDataset, seed: Seed) -> Result<(Vec<usize>, Vec<usize>)> {
-    let labels: Vec<_> = data.samples().iter().map(|sample| sample.label).collect();
-    let parts = [("train", 1.0 - HELD_OUT), ("validation", HELD_OUT)];
+/// Of these images those to train on and those to validate on, class by class.
+fn held_out(
+    data: &dyn ImageDataset,
+    images: &[usize],
+    seed: Seed,
+) -> Result<(Vec<usize>, Vec<usize>)> {
+    let labels: Vec<_> = images.iter().map(|&it| data.samples()[it].label).collect();
+    let parts = [(TRAIN, 1.0 - HELD_OUT), (VALIDATION, HELD_OUT)];
     let split = Split::stratified(&labels, &parts, seed)?;
-    Ok((split.samples_of("train")?, split.samples_of("validation")?))
+    let part = |name: &str| -> Result<Vec<usize>> {
+        let places = split.samples_of(name)?;
+        Ok(places.into_iter().map(|place| images[place]).collect())
+    };
+    Ok((part(TRAIN)?, part(VALIDATION)?))
 }
 
 /// The network to begin with, for a number of classes.

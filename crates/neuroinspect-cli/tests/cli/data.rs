@@ -156,6 +156,40 @@ fn an_edit_learns_from_the_training_part_and_measures_on_the_test_part() {
     let output = train.args(["--data", &data, "--json"]).output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{message}");
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(record["training_images"], 30, "{record}");
+    assert_eq!(record["validation_images"], 6, "{record}");
+
+    // Of all parts for one of the two, what is measured on would be trained on.
+    let images = fixture.path("food").display().to_string();
+    let (train, test) = (
+        format!("food101/train:{images}"),
+        format!("food101/test:{images}"),
+    );
+    for (train, test, option) in [(&data, &test, "--train"), (&train, &data, "--data")] {
+        for name in ["edit", "mend"] {
+            let mut command = fixture.bare(name);
+            command.args(["--model", "cifar_resnet20", "--weights"]);
+            command.arg(fixture.path("model.safetensors"));
+            command.args(["--data", test, "--train", train]);
+            if name == "edit" {
+                command.args(["--neurons", "3"]);
+            }
+            let refusal = format!("{option} is of all parts");
+            fails(&mut command, &["food101/PART:PATH", &refusal]);
+        }
+    }
+    // Images to validate on are that part of what they are given as.
+    let mut command = fixture.bare("train");
+    command.args(["--model", "cifar_resnet20", "--decision-layer"]);
+    command.args(["--epochs", "1", "--data", &train, "--validation", &data]);
+    let output = command.args(["--json", "--out"]).arg(fixture.path("other"));
+    let output = output.output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{message}");
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(record["training_images"], 30, "{record}");
+    assert_eq!(record["validation_images"], 6, "{record}");
 }
 
 #[test]
