@@ -115,7 +115,24 @@ pub(crate) fn open(path: &Path, reading: Reading<'_>) -> Result<Box<dyn ImageDat
     if let Some(part) = part {
         config = config.with_part(part);
     }
-    Ok(Box::new(Published::open(info.name, path, &config)?))
+    let published = Published::open(info.name, path, &config)?;
+    let names = published.class_names();
+    // Its rows would be taken for others; names of another kind do not tell.
+    if names != of_model && sorted(names) == sorted(of_model) {
+        bail!(
+            "{} has the model's classes in another order: write its images into one folder a class, whose \
+             order goes by the model's config",
+            info.name
+        );
+    }
+    Ok(Box::new(published))
+}
+
+/// Names in byte order, to tell whether they are the same.
+pub(crate) fn sorted(names: &[String]) -> Vec<&String> {
+    let mut names: Vec<_> = names.iter().collect();
+    names.sort();
+    names
 }
 
 /// What `--data-option` and `--seed` say of a published data set.

@@ -22,7 +22,7 @@ use crate::{
     args::{Common, TrainArgs},
     console::{Console, warn},
     exit::Exit,
-    images::{self, Reading},
+    images::{self, Reading, sorted},
     model::Named,
     options::Options,
     output::{self, print},
@@ -66,6 +66,12 @@ pub(crate) fn run(common: &Common, options: &Options, args: &TrainArgs) -> Resul
     if sorted(data.class_names()) == sorted(&named.class_names) {
         reading = reading.of_model(&named.class_names);
         data = images::open(&args.data.data, reading)?;
+    } else if data.class_names().len() == named.class_names.len() {
+        warn(format_args!(
+            "warning: {} calls its classes otherwise: its decision layer is taken for one of these, by name: {}",
+            args.model,
+            data.class_names().join(", ")
+        ));
     }
     let other = args.validation.as_deref();
     let other = other.map(|path| images::open_training(path, reading, &*data));
@@ -146,12 +152,6 @@ pub(crate) fn run(common: &Common, options: &Options, args: &TrainArgs) -> Resul
         )
     })?;
     Ok(Exit::Finished)
-}
-
-fn sorted(names: &[String]) -> Vec<&String> {
-    let mut names: Vec<_> = names.iter().collect();
-    names.sort();
-    names
 }
 
 /// An epoch in a line.

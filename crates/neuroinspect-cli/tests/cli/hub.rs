@@ -149,6 +149,13 @@ fn the_config_gives_the_order_of_classes() {
         serde_json::json!([1.0, 0.0, 0.0])
     );
 
+    // A published data set has an order of its own.
+    let lego = format!("lego:{}", on_hub.fixture.path("images").display());
+    let mut published = on_hub.bare("evaluate");
+    published.args(["--model", NAME, "--data", &lego]);
+    let parts = ["lego has the model's classes in another order"];
+    fails(&mut published, &parts);
+
     let mut given = on_hub.command("evaluate");
     given
         .arg("--classes")
