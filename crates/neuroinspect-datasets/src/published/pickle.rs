@@ -127,11 +127,11 @@ impl Machine<'_> {
             // TUPLE1, and TUPLE, LIST and FROZENSET of what is above the mark
             0x85 => {
                 let item = self.pop()?;
-                self.stack.push(Value::List(vec![item]));
+                self.stack.push(list(vec![item])?);
             }
             b't' | b'l' | 0x91 => {
                 let items = self.pop_to_mark()?;
-                self.stack.push(Value::List(items));
+                self.stack.push(list(items)?);
             }
             // SETITEM, SETITEMS
             b's' => {
@@ -241,6 +241,7 @@ impl Machine<'_> {
     fn add(&mut self, items: Vec<Value>) -> Result<(), String> {
         match self.stack.last_mut() {
             Some(Value::List(list)) => {
+                check_items(&items)?;
                 list.extend(items);
                 Ok(())
             }
@@ -260,6 +261,26 @@ impl Machine<'_> {
             dictionary.insert(name, items);
         }
         Ok(())
+    }
+}
+
+/// A list, tuple or set of these items.
+fn list(items: Vec<Value>) -> Result<Value, String> {
+    check_items(&items)?;
+    Ok(Value::List(items))
+}
+
+/// Refuses items nested deeper than a call's argument, a list in a tuple: lists in one another a million
+/// times would overflow the stack when they are dropped.
+fn check_items(items: &[Value]) -> Result<(), String> {
+    let is_flat = |value: &Value| matches!(value, Value::Text(_) | Value::Type(_));
+    let fits = items.iter().all(|item| match item {
+        Value::List(inner) => inner.iter().all(is_flat),
+        item => is_flat(item),
+    });
+    match fits {
+        true => Ok(()),
+        false => Err("it nests lists deeper than a set needs".to_owned()),
     }
 }
 
@@ -334,6 +355,14 @@ mod tests {
             (
                 b"}(X\x01\x00\x00\x00au.",
                 "at byte 8: an item of the dictionary",
+            ),
+            (
+                &[b"]".to_vec(), vec![0x85; 1 << 22]].concat(),
+                "at byte 2: it nests lists",
+            ),
+            (
+                &[vec![b']'; 1 << 20], vec![b'a'; 1 << 20]].concat(),
+                "at byte 1048577: it nests lists",
             ),
             (b"e.", "at byte 0: there is no mark"),
             (b"", "it ends in the middle"),
