@@ -222,11 +222,16 @@ fn only_the_same_training_is_taken_up() {
         }
     };
     let training = || data.training(model(), short());
+    // A folder of this name may have been there.
+    let mine = root.path().join("training/1.weights.safetensors");
+    fs::create_dir_all(mine.parent().unwrap()).unwrap();
+    fs::write(&mine, "mine").unwrap();
     let error = train_in(root.path(), training(), &mut stopping_after(7)).unwrap_err();
     assert!(is_cancellation(&error), "{error}");
     refused();
     let trained = train_in(root.path(), training(), &mut Silent).unwrap();
     assert_eq!(trained.resumed_at, Some(7));
+    assert_eq!(fs::read(&mine).unwrap(), b"mine");
     refused();
     let trained = train_in(root.path(), training(), &mut Silent).unwrap();
     assert_eq!(trained.resumed_at, Some(15));

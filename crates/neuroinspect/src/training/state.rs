@@ -31,6 +31,9 @@ use crate::{
 
 const STATE: Schema = Schema::new("neuroinspect.training-state", 1);
 const STATE_FILE: &str = "state.json";
+/// What follows the step in the names of its files.
+const WEIGHTS: &str = ".weights.safetensors";
+const OPTIMIZER: &str = ".optimizer.bpk";
 
 /// What decides all bits of a training.
 #[derive(Debug, Serialize)]
@@ -119,7 +122,8 @@ fn to_value(value: &impl Serialize) -> Result<Value> {
 fn difference(name: &str, ours: &Value, theirs: &Value) -> Option<[String; 3]> {
     let (Value::Object(fields), Value::Object(others)) = (ours, theirs) else {
         let [ours, theirs] = [ours, theirs].map(|value| match value {
-            Value::String(text) => text.clone(),
+            // The state of a program is several texts in one.
+            Value::String(text) => text.replace('\0', ", "),
             other => other.to_string(),
         });
         return (ours != theirs).then(|| [name.to_owned(), ours, theirs]);
@@ -282,17 +286,24 @@ impl StateFolder {
         ];
         remove_from(&self.path, |name| {
             let counts = counts.iter().flatten().any(|path| path.ends_with(name));
-            name != STATE_FILE && !counts
+            is_of_a_step(name) && !counts
         })
     }
 
     fn weights_file(&self, step: usize) -> PathBuf {
-        self.path.join(format!("{step:09}.weights.safetensors"))
+        self.path.join(format!("{step:09}{WEIGHTS}"))
     }
 
     fn optimizer_file(&self, step: usize) -> PathBuf {
-        self.path.join(format!("{step:09}.optimizer.bpk"))
+        self.path.join(format!("{step:09}{OPTIMIZER}"))
     }
+}
+
+/// Whether a file is called as those of a step are: no other file of the folder is removed.
+fn is_of_a_step(name: &str) -> bool {
+    let step = name.strip_suffix(WEIGHTS);
+    let step = step.or_else(|| name.strip_suffix(OPTIMIZER));
+    step.is_some_and(|step| step.len() >= 9 && step.bytes().all(|it| it.is_ascii_digit()))
 }
 
 /// Parameters numbered in their order: an optimiser's state goes by these numbers, and has to find the
