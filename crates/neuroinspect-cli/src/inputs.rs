@@ -65,6 +65,19 @@ pub(crate) struct InputFeatures {
     pub(crate) training: Option<Features>,
 }
 
+impl Features {
+    /// The samples whose mistakes are explained before an edit, and the indices of their images: of samples
+    /// that are split those to choose on, as none that the edit is measured on may choose its neurons.
+    pub(crate) fn explained(&self) -> Result<(Arc<FeatureTable>, Vec<usize>)> {
+        let Some(split) = self.table.split() else {
+            return Ok((Arc::clone(&self.table), self.indices.clone()));
+        };
+        let rows = split.samples_of(PARTS[1])?;
+        let indices = rows.iter().map(|&row| self.indices[row]).collect();
+        Ok((Arc::new(self.table.select(&rows)?), indices))
+    }
+}
+
 impl<'a> Setup<'a> {
     pub(crate) fn open(
         common: &'a Common,

@@ -56,7 +56,8 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
 
     let mut console = Console::start(common.quiet)?;
     let features = inputs.features(&mut console)?;
-    let table = &*features.data.table;
+    let (table, indices) = features.data.explained()?;
+    let table = &*table;
     let edit_data = features.edit_data(options.seed);
     let texts = guide.as_ref().map(|guide| guide.texts(table.class_names()));
     let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device);
@@ -69,7 +70,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
                 activations: table.activations(),
                 images: ImageSource {
                     dataset: &*inputs.dataset,
-                    indices: &features.data.indices,
+                    indices: &indices,
                 },
                 config: &options.labels(None)?,
             };
@@ -95,7 +96,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
         record::add(&mut run, "prompts", &guide.prompts)?;
     }
     let mut debug_inputs = DebugInputs::new(setup.loaded.model.as_ref(), table)
-        .with_images(&*inputs.dataset, &features.data.indices)
+        .with_images(&*inputs.dataset, &indices)
         .with_pictures(&pictures)
         .with_labels(&labels)
         .with_edit_file(EditFile {

@@ -214,6 +214,23 @@ fn prompts_begin_with_the_kind_of_thing_that_the_classes_are() {
     }
 }
 
+/// Six of its 48 images are to choose on, two of each class, and none of these is measured on.
+#[test]
+fn debug_explains_the_part_that_is_chosen_on() {
+    let fixture = Fixture::new();
+    let data = food(&fixture);
+    let mut debug = fixture.bare("debug");
+    debug.args(["--model", "cifar_resnet20", "--weights"]);
+    debug.arg(fixture.path("model.safetensors"));
+    debug.args(["--data", &data, "--class", "owl", "--iterations", "1"]);
+    let output = debug.output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    let findings = fixture.json("out/summary.json");
+    assert_eq!(findings["samples"], 2, "{message}");
+    assert_eq!(findings["edit"]["comparison"]["before"]["samples"], 12);
+    assert_eq!(findings["edit"]["chosen_from"], 0);
+}
+
 #[test]
 fn what_no_published_data_set_is_or_takes_is_refused() {
     let fixture = Fixture::new();
