@@ -254,9 +254,11 @@ fn a_pickle_that_would_run_something_is_refused() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("subsets.pkl' is not a pickle of MetaShift's subsets: at byte 0: it asks for posix.system"), "{error}");
+    let others: Vec<String> = (1000..1101).map(|number| number.to_string()).collect();
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
     folder.write(
         "full-candidate-subsets.pkl",
-        pickle(&[("cat(sofa)", &["1", "../../2"])]),
+        pickle(&[("cat(sofa)", &["1", "../../2"]), ("cat(rug)", &others)]),
     );
     let error = Published::open("metashift", &folder, &config)
         .unwrap_err()

@@ -184,9 +184,10 @@ pub(crate) fn pickle(subsets: &[(&str, &[&str])]) -> Vec<u8> {
 }
 
 pub(crate) fn metashift() -> Folder {
-    let numbers: Vec<String> = (0..400).map(|number| number.to_string()).collect();
+    let numbers: Vec<String> = (0..600).map(|number| number.to_string()).collect();
     let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
     let subsets = [
+        ("cat(rug)", &numbers[400..]),
         ("cat(sofa)", &numbers[..60]),
         // The last ten are also dogs.
         ("cat(chair)", &numbers[40..110]),

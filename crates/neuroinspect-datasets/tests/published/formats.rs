@@ -219,10 +219,10 @@ fn metashift_trains_one_class_in_a_context_and_tests_it_elsewhere() {
             .filter(|((it, class, _), _)| *it == part && *class == label);
         these.map(|(_, count)| count).sum()
     };
-    // Cats are 0 to 99: 100 to 109 are dogs, too. Of these 100 train, and none is left.
+    // Cats are 0 to 99 and 400 to 599: 100 to 109 are dogs, too.
     assert_eq!(
         (of("train", 0), of("validation", 0), of("test", 0)),
-        (100, 0, 0)
+        (100, 100, 50)
     );
     // Dogs are 110 to 399, on a chair below 240.
     assert_eq!(
@@ -263,6 +263,27 @@ fn metashift_trains_one_class_in_a_context_and_tests_it_elsewhere() {
     }
     let error = fixtures::error("metashift", &folder).to_string();
     assert!(error.contains("option 'context': it is needed"), "{error}");
+    // Too few for all parts: the ten bobcats, which are dogs, too.
+    for (classes, context, part) in [
+        (
+            ["bobcat", "dog"],
+            "dog(chair)",
+            "'bobcat' and of no other it has 0, where 250",
+        ),
+        (
+            ["bobcat", "cat"],
+            "cat(rug)",
+            "'bobcat' and of no other it has 10, where 250",
+        ),
+    ] {
+        let config = PublishedConfig::default()
+            .with_classes(classes.map(String::from).to_vec())
+            .with_context(context);
+        let error = Published::open("metashift", &folder, &config)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(part), "{error}");
+    }
 }
 
 #[test]

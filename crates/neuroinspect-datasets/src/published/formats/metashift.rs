@@ -31,7 +31,8 @@ const TEST: usize = 50;
 
 /// Lists class by class, images in byte order of their numbers; drawn are the first 100 for training, the
 /// next 100 to validate, and 50 to test; of the class of the context 100 of the subset to train (or all,
-/// where there are fewer), 100 without it to validate and all others without it to test.
+/// where there are fewer), 100 without it to validate and all others without it to test. Where a part of a class
+/// would be short, or that context had no image to train or to test on, it is refused.
 ///
 /// An image in several of the classes is left out: its label would be that of one of them.
 pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Result<Listing> {
@@ -116,6 +117,25 @@ pub(in crate::published) fn list(files: &Files, config: &PublishedConfig) -> Res
         let is_shifted = class == shifted;
         let (mut inside, mut outside): (Vec<&str>, Vec<&str>) =
             alone.partition(|image| is_shifted && with.contains(image));
+        let (least_inside, least_outside) = match is_shifted {
+            true => (1, VALIDATION + 1),
+            false => (0, TRAIN + VALIDATION + TEST),
+        };
+        if inside.len() < least_inside || outside.len() < least_outside {
+            let needed = match is_shifted {
+                true => format!(
+                    "{} in '{context}' and {} elsewhere, where {least_inside} and {least_outside}",
+                    inside.len(),
+                    outside.len()
+                ),
+                false => format!("{}, where {least_outside}", outside.len()),
+            };
+            return Err(wrong(format!(
+                "of images of the class '{class}' and of no other it has {needed} are needed: take other \
+                 classes or another context"
+            ))
+            .into());
+        }
         // Drawn for the class by its name: which images of others there are changes nothing.
         for (which, images) in [(0, &mut inside), (1, &mut outside)] {
             images.shuffle(&mut config.seed.rng(&format!("MetaShift {class}"), &[which]));
