@@ -1,6 +1,6 @@
 //! `corrupt`: a false correlation put into images.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use neuroinspect::{
     datasets::{ImageDataset, corrupted::Corrupted, write_image_folder},
     report::{Run, Schema},
@@ -38,6 +38,12 @@ pub(crate) fn run(common: &Common, options: &Options, args: &CorruptArgs) -> Res
     let reading = Reading::new(&args.data.reading, options.seed);
     let original = images::open(&args.data.data, reading)?;
     let name = original.name().to_owned();
+    if original.split().is_some() {
+        bail!(
+            "its parts would be mixed in one folder, and of none would the share be the one asked for: give \
+             one, as {name}/PART:PATH"
+        );
+    }
     let dataset = match args.unbiased {
         true => Corrupted::unbiased(original, config)?,
         false => Corrupted::new(original, config)?,

@@ -268,6 +268,8 @@ fn what_no_published_data_set_is_or_takes_is_refused() {
         &["--data-option", "colour", "label"],
     );
     refused(images, &["--data-option", "label=Male"], &["is a folder"]);
+    let mut corrupt = fixture.bare("corrupt");
+    fails(corrupt.args(["--data", &lego]), &["lego/PART:PATH"]);
 }
 
 /// `data get` from a server on this machine.

@@ -85,7 +85,8 @@ pub fn get(
         if path.is_file() {
             compare(&path, file, observer)?;
         } else if let Some(address) = downloads.address(file) {
-            let part = folder.join(format!(".neuroinspect-unfinished-{}", file.name));
+            // Not as a run's unfinished files are called: those are removed when its folder is opened.
+            let part = folder.join(format!("{}.part", file.name));
             let downloaded = downloads.download(&address, &part, observer);
             downloaded.map_err(|source| Error::Download { address, source })?;
             if let Err(error) = compare(&part, file, observer) {
