@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, io::Read};
 
 use flate2::read::ZlibDecoder;
 
-/// Most bytes that one array is expanded to.
+/// Most bytes that the arrays of a file are expanded to, all together.
 const MOST_BYTES: u64 = 64 << 20;
 
 // Types of elements.
@@ -29,17 +29,18 @@ pub(super) fn arrays(bytes: &[u8]) -> Result<BTreeMap<String, Vec<f64>>, String>
         return Err("its header is not that of version 5, little-endian".to_owned());
     }
     let mut arrays = BTreeMap::new();
+    let mut left = MOST_BYTES;
     let mut rest = &bytes[128..];
     while !rest.is_empty() {
         match element(&mut rest)? {
             (COMPRESSED, data) => {
                 let mut expanded = Vec::new();
-                let mut decoder = ZlibDecoder::new(data).take(MOST_BYTES + 1);
+                let mut decoder = ZlibDecoder::new(data).take(left + 1);
                 let read = decoder.read_to_end(&mut expanded);
                 read.map_err(|error| format!("its compressed data is damaged: {error}"))?;
-                if expanded.len() as u64 > MOST_BYTES {
-                    return Err(format!("an array expands to more than {MOST_BYTES} bytes"));
-                }
+                left = left
+                    .checked_sub(expanded.len() as u64)
+                    .ok_or_else(|| format!("its arrays expand to more than {MOST_BYTES} bytes"))?;
                 if let (MATRIX, data) = element(&mut expanded.as_slice())? {
                     arrays.extend(array(data)?);
                 }
@@ -128,6 +129,10 @@ fn numbers(kind: u32, data: &[u8]) -> Result<Vec<f64>, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use flate2::{Compression, read::ZlibEncoder};
+
     use super::*;
 
     /// What `scipy.io.savemat` writes after the header of `labels = uint8([77, 1, 102])` and a text, both
@@ -184,6 +189,21 @@ mod tests {
                 }
             }
         }
+        // Each of these arrays is within the bound, and both are not.
+        let mut data = Vec::new();
+        let zeros = io::repeat(0).take(MOST_BYTES / 2 + 1);
+        let mut encoder = ZlibEncoder::new(zeros, Compression::best());
+        encoder.read_to_end(&mut data).unwrap();
+        let mut bomb = file("");
+        for _ in 0..2 {
+            bomb.extend(COMPRESSED.to_le_bytes());
+            bomb.extend((data.len() as u32).to_le_bytes());
+            bomb.extend(&data);
+        }
+        assert_eq!(
+            arrays(&bomb).unwrap_err(),
+            "its arrays expand to more than 67108864 bytes"
+        );
         let mut longer = file(PLAIN);
         // Two by two numbers, of which two are there.
         longer[128 + 32] = 2;
