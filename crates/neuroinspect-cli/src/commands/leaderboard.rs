@@ -44,8 +44,6 @@ const PARTIAL: f64 = 0.95;
 struct Record<'a> {
     /// Those of this run, and behind them those of an earlier one that are not made again.
     settings: Vec<&'a Compared>,
-    /// What they go by, but for `--class`, which is told with each.
-    config: &'a LeaderboardConfig,
     /// How it was made.
     run: Run,
 }
@@ -58,6 +56,10 @@ struct Compared {
     board: Value,
     /// Its section of the page.
     page: String,
+    /// What it goes by.
+    config: Value,
+    /// The command that made it.
+    command: String,
     /// [What decides it](Leaderboard::fingerprint).
     fingerprint: Option<String>,
 }
@@ -193,6 +195,8 @@ impl Comparison<'_> {
                 Compared {
                     page: board.to_markdown(),
                     board: serde_json::to_value(board)?,
+                    config: serde_json::to_value(config)?,
+                    command: record::command_line(),
                     fingerprint,
                 }
             }
@@ -214,12 +218,8 @@ impl Comparison<'_> {
         let settings: Vec<_> = self.settings.iter().chain(earlier).collect();
         let names: Vec<_> = settings.iter().filter_map(|it| it.setting()).collect();
         let run = record::run(self.common, self.options, "several", &names.join(", "));
-        let page = page::page(&run, self.args, &settings);
-        let record = Record {
-            settings,
-            config: &self.config,
-            run,
-        };
+        let page = page::page(&settings);
+        let record = Record { settings, run };
         (record, page)
     }
 }

@@ -425,6 +425,15 @@ fn methods_are_compared_over_seeds() {
     let settings = &fixture.json("out/leaderboard.json")["settings"];
     let names = [&settings[0]["setting"], &settings[1]["setting"]];
     assert_eq!(names, ["birds-1", "birds"]);
+    // And is told with its own command and options.
+    let [first, kept] = [0, 1].map(|index| settings[index]["command"].as_str().unwrap());
+    assert!(
+        kept.contains("--count 4") && !first.contains("--count"),
+        "{kept}"
+    );
+    assert_eq!(settings[1]["config"]["neurons"], 4);
+    let page = String::from_utf8(fixture.read("out/leaderboard.md")).unwrap();
+    assert!(page.contains(first) && page.contains(kept), "{page}");
 
     write(&fixture, "bare", &PARTS, false);
     let mut compare = fixture.bare("leaderboard");

@@ -3,6 +3,7 @@
 use neuroinspect_core::{ClassId, Metrics};
 use neuroinspect_editing::EditData;
 use serde::Serialize;
+use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::Result;
 
@@ -91,20 +92,14 @@ impl Scores {
 }
 
 impl Estimate {
-    /// The 97.5 % quantiles of Student's distribution, by degrees of freedom from 1.
-    const QUANTILES: [f64; 20] = [
-        12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
-        2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
-    ];
-
     pub(super) fn of(values: &[f64]) -> Self {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;
-        let freedom = values.len().saturating_sub(1);
-        let margin = (freedom > 0).then(|| {
+        // There is no distribution of no degrees of freedom.
+        let student = StudentsT::new(0.0, 1.0, values.len().saturating_sub(1) as f64);
+        let margin = student.ok().map(|student| {
             let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-            let quantile = Self::QUANTILES[(freedom - 1).min(Self::QUANTILES.len() - 1)];
-            quantile * (squares / freedom as f64 / count).sqrt()
+            student.inverse_cdf(0.975) * (squares / student.freedom() / count).sqrt()
         });
         Self { mean, margin }
     }

@@ -1,9 +1,8 @@
 //! The page of a comparison.
 
-use neuroinspect::report::Run;
+use std::collections::BTreeSet;
 
 use super::Compared;
-use crate::args::LeaderboardArgs;
 
 /// What others report, and why it is not the same thing.
 const PUBLISHED: &str = "
@@ -27,20 +26,19 @@ They are not to be compared with the tables above: on Corrupted CIFAR-10 the who
 Waterbirds and CelebA are other images, seen by a ResNet-50.
 ";
 
-pub(super) fn page(run: &Run, args: &LeaderboardArgs, settings: &[&Compared]) -> String {
-    let mut text = "# Leaderboard\n\nMade by `".to_owned();
-    text += run.command.as_deref().unwrap_or("neuroinspect");
-    text += "`.\n\nAccuracies in percent, of samples that no method learnt from or chose on: means over \
+pub(super) fn page(settings: &[&Compared]) -> String {
+    let mut text = "# Leaderboard\n\nMade by\n\n```sh\n".to_owned();
+    let commands: BTreeSet<_> = settings.iter().map(|it| &*it.command).collect();
+    for command in commands {
+        text += command;
+        text += "\n";
+    }
+    text += "```\n\nAccuracies in percent, of samples that no method learnt from or chose on: means over \
              the seeds, and 95 % intervals of them. The classes to be helped and the suspected neurons \
-             come from the samples to choose on";
-    text += match args.defaults {
-        true => ", all other options are the methods' defaults. ",
-        false => {
-            ", and so do the options listed under each table: those by which layers made with one half of \
-             these samples predict the other half best, the worst class of it, or the worst group for \
-             methods that learn from group labels. "
-        }
-    };
+             come from the samples to choose on. All other options are the methods' defaults, but for those \
+             listed under a table: they are those by which layers made with one half of the samples to \
+             choose on predict the other half best, the worst class of it, or the worst group for methods \
+             that learn from group labels. ";
     text += "\"Train-weighted\" weighs groups as they are among the samples to learn from. The ceiling is a \
              layer trained on these with all groups alike; the gap is the difference between it and the \
              layer as it stands; shares are given of gaps of two points or more, and in brackets those of the \
@@ -54,7 +52,8 @@ pub(super) fn page(run: &Run, args: &LeaderboardArgs, settings: &[&Compared]) ->
         text += "\n";
         text += &compared.page;
     }
-    if args.cifar.is_some() {
+    let mut names = settings.iter().filter_map(|it| it.setting());
+    if names.any(|name| name.contains("Corrupted CIFAR-10")) {
         text += PUBLISHED;
     }
     text
