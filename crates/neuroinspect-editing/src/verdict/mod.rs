@@ -15,10 +15,11 @@ use crate::{Comparison, Control};
 ///
 /// 1. Where the subject has no samples among those measured, nothing can be said.
 /// 2. Where its accuracy did not rise, the edit failed.
-/// 3. Where there is no control to compare with, it gained, and no more can be said: plain retraining
+/// 3. Where the average or the worst class fell by more than it rose, the edit did more harm than good.
+/// 4. Where there is no control to compare with, it gained, and no more can be said: plain retraining
 ///    might have done as much.
-/// 4. Where the subject is not a point or more ahead of the control, plain retraining does as much.
-/// 5. Otherwise the edit helped.
+/// 5. Where the subject is not a point or more ahead of the control, plain retraining does as much.
+/// 6. Otherwise the edit helped.
 ///
 /// It did so at a cost where the average, the worst class or the worst group fell, or another class
 /// by a point or more: of many classes, some always lose a little.
@@ -70,6 +71,8 @@ pub enum Conclusion {
     Uncompared,
     /// The subject gained; whether plain retraining does as much is not known. Something else lost.
     UncomparedAtACost,
+    /// The subject gained, but the average or the worst class lost more.
+    MoreHarmThanGood,
     /// The subject did not gain.
     Failed,
     /// The subject has no samples in the data that was measured on.
@@ -190,6 +193,9 @@ impl Verdict {
         if accuracy.trend() != Trend::Up {
             return Conclusion::Failed;
         }
+        if self.harm().is_some() {
+            return Conclusion::MoreHarmThanGood;
+        }
         let at_a_cost = self.is_at_a_cost();
         let Some(control) = self.control else {
             return match at_a_cost {
@@ -204,6 +210,20 @@ impl Verdict {
             (true, false) => Conclusion::NoMoreThanRetraining,
             (true, true) => Conclusion::NoMoreThanRetrainingAtACost,
         }
+    }
+
+    /// What lost more than the subject gained, of the average and the worst class the one that lost more.
+    fn harm(&self) -> Option<(&'static str, Change)> {
+        let gain = self.accuracy?.tenths();
+        let others = [
+            ("the average", Some(self.average)),
+            ("the worst class", self.worst_class),
+        ];
+        let others = others.map(|(what, change)| change.map(|change| (what, change)));
+        let others = others.into_iter().flatten();
+        others
+            .filter(|(_, change)| -change.tenths() > gain)
+            .min_by_key(|(_, change)| change.tenths())
     }
 
     /// Whether something else lost.

@@ -25,10 +25,25 @@ impl Verdict {
             Conclusion::UncomparedAtACost => {
                 return format!("The edit helped {subject} at a cost{UNCOMPARED}");
             }
+            Conclusion::MoreHarmThanGood => {
+                return format!(
+                    "The edit did more harm than good{}",
+                    self.harm_in_words(&subject)
+                );
+            }
             Conclusion::Failed => ("did not help", ""),
             Conclusion::Unmeasured => ("was not measured on", ""),
         };
         format!("The edit {did} {subject}{more}")
+    }
+
+    /// ": “bird” +10.0 points, the worst class -23.4".
+    fn harm_in_words(&self, subject: &str) -> String {
+        let (Some(gain), Some((what, loss))) = (self.accuracy, self.harm()) else {
+            return String::new();
+        };
+        let [gain, loss] = [gain, loss].map(|change| change.tenths() as f64 / 10.0);
+        format!(": {subject} {gain:+.1} points, {what} {loss:+.1}")
     }
 
     /// What editing these neurons, or none in particular, did, in a sentence that hides no loss:

@@ -51,9 +51,16 @@ fn the_verdict_hides_no_loss() {
             "of the other classes \u{201c}bicycle\u{201d} fell from 81.7% to 66.7%",
         ),
         (
-            [34, 40, 57, 49, 50, 55],
+            [40, 40, 57, 49, 50, 55],
             [33, 52, 57, 49, 50, 55],
             Conclusion::HelpedAtACost,
+            "raised its accuracy from 55.0% to 66.7%; the average fell from 82.2% to 80.8%",
+        ),
+        // The average loses more than the class gains, whatever the control does.
+        (
+            [34, 40, 57, 49, 50, 55],
+            [33, 52, 57, 49, 50, 55],
+            Conclusion::MoreHarmThanGood,
             "raised its accuracy from 55.0% to 56.7%; the average fell from 82.2% to 79.2%",
         ),
         // All of it is the training's doing.
@@ -98,6 +105,38 @@ fn the_verdict_hides_no_loss() {
         let read: Verdict = serde_json::from_str(&json).unwrap();
         assert_eq!(read.conclusion, conclusion);
     }
+}
+
+/// As a bird edited at a weight a hundred times the default: one class gains ten points, another loses
+/// forty.
+#[test]
+fn an_edit_that_costs_more_than_it_gains_does_harm() {
+    let subject = Subject::Class(ClassId(0));
+    let verdict = |after, control: Option<&Control>| {
+        let before = metrics([40, 50, 50, 50, 50, 50]);
+        let after = metrics(after);
+        Verdict::new(subject, &Comparison { before, after }, control)
+    };
+    let control = Control::Measured(metrics([40, 50, 50, 50, 50, 50]));
+    for control in [None, Some(&control)] {
+        // Ten points each way are a cost, eleven are harm.
+        let even = verdict([46, 50, 34, 60, 60, 56], control);
+        assert_ne!(even.conclusion, Conclusion::MoreHarmThanGood, "{even:?}");
+        let harm = verdict([46, 50, 33, 60, 60, 56], control);
+        assert_eq!(harm.conclusion, Conclusion::MoreHarmThanGood);
+        assert_eq!(
+            harm.headline(&names()),
+            "The edit did more harm than good: \u{201c}boat\u{201d} +10.0 points, the worst class -11.7"
+        );
+    }
+    // The larger loss is told, and an edit that gains nothing has failed, whatever it costs.
+    let harm = verdict([41, 40, 40, 40, 40, 40], None);
+    assert_eq!(
+        harm.headline(&names()),
+        "The edit did more harm than good: \u{201c}boat\u{201d} +1.6 points, the average -13.7"
+    );
+    let failed = verdict([40, 10, 10, 10, 10, 10], None);
+    assert_eq!(failed.conclusion, Conclusion::Failed);
 }
 
 /// A class from 0.2, its control, and the rest as it was.
@@ -293,6 +332,10 @@ fn every_conclusion_has_its_headline() {
             Conclusion::UncomparedAtACost,
             "The edit helped \u{201c}boat\u{201d} at a cost, but was not compared with plain \
              retraining",
+        ),
+        (
+            Conclusion::MoreHarmThanGood,
+            "The edit did more harm than good",
         ),
         (
             Conclusion::Failed,

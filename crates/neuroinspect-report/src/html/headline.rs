@@ -46,7 +46,7 @@ pub(super) fn style(conclusion: Conclusion) -> &'static str {
         | Conclusion::NoMoreThanRetrainingAtACost
         | Conclusion::Uncompared
         | Conclusion::UncomparedAtACost => "mixed",
-        Conclusion::Failed => "failed",
+        Conclusion::MoreHarmThanGood | Conclusion::Failed => "failed",
         Conclusion::Unmeasured => "unmeasured",
     }
 }
