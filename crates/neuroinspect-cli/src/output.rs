@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use neuroinspect::{
     RunFolder,
     core::{ClassId, Metrics},
-    editing::{Edited, percent},
+    editing::{Comparison, EditResult, Edited, percent},
     report::{Schema, to_json},
 };
 use serde::Serialize;
@@ -55,6 +55,9 @@ pub(crate) fn print<T: Serialize>(
     }
 }
 
+/// The title of the layer that an edit is compared with.
+pub(crate) const CONTROL: &str = "control";
+
 /// The names of what an edited layer leaves in a folder.
 pub(crate) struct LayerFiles {
     pub(crate) record: &'static str,
@@ -65,7 +68,12 @@ pub(crate) struct LayerFiles {
 }
 
 impl LayerFiles {
-    /// Writes edit and layer. The record of earlier ones goes first: it would speak of other files.
+    /// Removes what an earlier run left, the record first: it would speak of other files.
+    pub(crate) fn remove(&self, folder: &RunFolder) -> Result<()> {
+        Ok(folder.remove(&[self.record, self.edit, self.layer])?)
+    }
+
+    /// Writes edit and layer.
     pub(crate) fn save(&self, folder: &RunFolder, edited: &Edited) -> Result<()> {
         folder.remove(&[self.record])?;
         edited.patch.save(folder.join(self.edit))?;
@@ -81,38 +89,42 @@ impl LayerFiles {
     }
 }
 
-/// Accuracies before and after an edit, and of its control, as a table: average, `class` by its
-/// name, worst class, and worst group where there are groups.
+/// Accuracies before and after an edit, and of its control.
+pub(crate) fn accuracies_of(class: Option<(ClassId, &str)>, edit: &EditResult) -> String {
+    let Comparison { before, after } = &edit.comparison;
+    let mut layers = vec![("before", before), ("after", after)];
+    layers.extend(edit.control_metrics().map(|control| (CONTROL, control)));
+    accuracies(class, &layers, "plain retraining with the same options")
+}
+
+/// Accuracies of layers, each under its title, as a table: average, `class` by its name, worst class, and worst
+/// group where there are groups. Where one is [the control](CONTROL), what that is stands below.
 pub(crate) fn accuracies(
     class: Option<(ClassId, &str)>,
-    before: &Metrics,
-    after: &Metrics,
-    control: Option<&Metrics>,
+    layers: &[(&str, &Metrics)],
+    control: &str,
 ) -> String {
-    let columns: Vec<_> = [("before", before), ("after", after)]
-        .into_iter()
-        .chain(control.map(|control| ("control", control)))
-        .collect();
     let line = |title: &str, cells: Vec<String>| {
         let cells = cells.iter().map(|cell| format!(" {cell:>8}"));
         format!("{title:<24}{}\n", cells.collect::<String>())
     };
     let row = |title: &str, accuracy: &dyn Fn(&Metrics) -> Option<f64>| {
         let cell = |&(_, metrics): &(_, &Metrics)| accuracy(metrics).map_or("-".into(), percent);
-        line(title, columns.iter().map(cell).collect())
+        line(title, layers.iter().map(cell).collect())
     };
-    let titles = columns.iter().map(|(title, _)| (*title).to_owned());
+    let titles = layers.iter().map(|(title, _)| (*title).to_owned());
     let mut text = line("accuracy", titles.collect());
     text += &row("average", &|metrics| Some(metrics.accuracy));
     if let Some((class, name)) = class {
         text += &row(name, &|metrics| metrics.class_accuracy[class.0]);
     }
     text += &row("worst class", &|metrics| Some(metrics.worst_class_accuracy));
-    if before.worst_group_accuracy.is_some() {
+    let grouped = |(_, metrics): &(_, &Metrics)| metrics.worst_group_accuracy.is_some();
+    if layers.first().is_some_and(grouped) {
         text += &row("worst group", &|metrics| metrics.worst_group_accuracy);
     }
-    if control.is_some() {
-        text += "(control: plain retraining with the same options)\n";
+    if layers.iter().any(|(title, _)| *title == CONTROL) {
+        text += &format!("({CONTROL}: {control})\n");
     }
     text
 }
@@ -135,7 +147,9 @@ mod tests {
         let groups = Some(&groups);
         let (before, after) = (metrics([1, 1, 1, 1], groups), metrics([0, 1, 1, 1], groups));
         let control = metrics([1, 1, 0, 1], groups);
-        let table = accuracies(Some((ClassId(0), "cat")), &before, &after, Some(&control));
+        let layers = [("before", &before), ("after", &after), (CONTROL, &control)];
+        let retraining = "plain retraining with the same options";
+        let table = accuracies(Some((ClassId(0), "cat")), &layers, retraining);
         let expected = "\
             accuracy                   before    after  control\n\
             average                     50.0%    75.0%    25.0%\n\
@@ -146,7 +160,7 @@ mod tests {
         assert_eq!(table, expected);
 
         let (before, after) = (metrics([1, 1, 1, 1], None), metrics([0, 1, 1, 1], None));
-        let table = accuracies(None, &before, &after, None);
+        let table = accuracies(None, &[("before", &before), ("after", &after)], retraining);
         let expected = "\
             accuracy                   before    after\n\
             average                     50.0%    75.0%\n\

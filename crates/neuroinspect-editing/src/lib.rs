@@ -158,8 +158,8 @@ pub use data::{Batch, DeviceTable, EditData, LayerTensors, Samples, Storage};
 pub use error::{Error, Result};
 pub use held_out::{Chosen, HeldOut};
 pub use mend::{
-    Asked, Candidate, CandidateKind, Evidence, FrontierPoint, Gain, Interval, Mend, MendResult,
-    Mended, Yardstick,
+    Asked, Candidate, CandidateKind, ChosenOn, Evidence, FrontierPoint, Gain, Interval, Mend,
+    MendResult, Mended, Yardstick,
 };
 pub use method::{Citation, DecisionMethod, Fitted, LabelsUsed, MethodInput, MethodOptions};
 pub use methods::{

@@ -51,7 +51,10 @@ fn a_recommendation_is_drawn_and_told() {
     for text in [
         "role=\"img\" aria-label=\"6 layers by their accuracy of \u{201c}boat\u{201d} at their mean",
         "What is recommended has 81.3% at 84.4%.",
-        "retrain plainly, bias +0.5: \u{201c}boat\u{201d} +25.0% [+18.8%, +31.3%]",
+        "Recommended: retrain plainly, bias +0.5 (on the 600 training samples and the 360 that the edit is \
+         measured on); expected: \u{201c}boat\u{201d} +25.0 [+18.8, +31.3]",
+        "edit's control learned",
+        "get 64 of 960 samples wrong, and what they take them for depends on the class (phi 0.75)",
         "recommended: retrain plainly, bias +0.5</th>",
         "<polyline class=\"as-it-is\"",
     ] {
@@ -72,7 +75,7 @@ fn a_recommendation_is_drawn_and_told() {
     let result = report.findings.recommendation.as_mut().unwrap();
     (result.recommended, result.recommended_at) = (None, None);
     let page = report.html().unwrap();
-    assert!(page.contains("nothing is sure to help; the best tried was to retrain plainly"));
+    assert!(page.contains("no mend is sure to help; the best tried is to retrain plainly"));
     assert_eq!(page.matches(chosen).count(), 1, "in the legend alone");
     // By the yardstick that chose.
     let result = report.findings.recommendation.as_mut().unwrap();

@@ -20,7 +20,7 @@ use crate::{
     inputs::Inputs,
     model::{TextGuide, has_all_weights, picture_origin},
     options::{self, Options},
-    output::{accuracies, print, warn_of_reused},
+    output::{accuracies_of, print, warn_of_reused},
     record,
     words::{self, Labelling},
 };
@@ -242,17 +242,24 @@ fn text(findings: &Findings, folder: &RunFolder) -> String {
     if let Some(edit) = edit {
         let neurons: Vec<_> = edit.neurons.iter().map(ToString::to_string).collect();
         text += &format!("edited away from neurons {}\n\n", neurons.join(", "));
-        let (before, after) = (&edit.comparison.before, &edit.comparison.after);
-        text += &accuracies(Some((*class, name)), before, after, edit.control_metrics());
+        text += &accuracies_of(Some((*class, name)), edit);
         let names = &findings.class_names;
         let sentence = edit.verdict.sentence(&edit.neurons, names);
         text += &format!("{}\n{sentence}\n", edit.verdict.headline(names));
         text += &format!("measured on {}\n", edit.measured_on());
     }
     if let Some(recommendation) = &findings.recommendation {
-        let headline = recommendation.headline(&findings.class_names);
-        let reasons = recommendation.reasons().join("; ");
-        text += &format!("\nrecommended: {headline}\n{reasons}\n");
+        let lead = match recommendation.recommended {
+            Some(_) => "recommended",
+            None => "no recommendation",
+        };
+        let (headline, names) = (recommendation.headline(), &findings.class_names);
+        let expected = recommendation.expectation(names);
+        text += &format!("\n{lead}: {headline}\nexpected: {expected}\n");
+        if let Some(note) = recommendation.note() {
+            text += &format!("{note}\n");
+        }
+        text += "(why: see the report; the words: docs/mend.md)\n";
     }
     if let Some(reason) = &findings.recommendation_left_out {
         text += &format!("\nno recommendation: {reason}\n");

@@ -4,7 +4,7 @@ use anyhow::Result;
 use neuroinspect::{
     core::{ClassId, NeuronId, class_by_name_or_index},
     editing::{
-        Comparison, EditResult, EditScope, EditSession, MethodArguments, RatioEdit, TrainingConfig,
+        EditResult, EditScope, EditSession, MethodArguments, RatioEdit, TrainingConfig,
     },
     report::{Run, Schema},
 };
@@ -16,7 +16,7 @@ use crate::{
     console::Console,
     exit::Exit,
     options::{self, Options},
-    output::{LayerFiles, accuracies, print},
+    output::{LayerFiles, accuracies_of, print},
     record,
     source::Source,
 };
@@ -100,8 +100,7 @@ fn text(record: &Record<'_>) -> String {
         RatioEdit::NAME => ratio_edit(class, record),
         _ => format!("{}\n\n", edit.method),
     };
-    let Comparison { before, after } = &edit.comparison;
-    text += &accuracies(class, before, after, edit.control_metrics());
+    text += &accuracies_of(class, edit);
     let sentence = edit.verdict.sentence(&edit.neurons, class_names);
     text += &format!("{}\n{sentence}\n", edit.verdict.headline(class_names));
     text + &format!("measured on {}\n\n", edit.measured_on())

@@ -13,7 +13,7 @@ use crate::{
     console::Console,
     exit::Exit,
     options::Options,
-    output::{LayerFiles, accuracies, print},
+    output::{CONTROL, LayerFiles, accuracies, print},
     source::Source,
 };
 
@@ -35,9 +35,12 @@ struct Record<'a> {
     mend: MendResult,
     /// What it came to, on samples that nothing was learnt from or chosen on, looked at once.
     edit: EditResult,
-    file: &'static str,
+    /// The edit, where one is recommended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'static str>,
     /// The mended layer: `weight` `[K, D]` and `bias` `[K]`.
-    decision_layer_file: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision_layer_file: Option<&'static str>,
     /// How it was made.
     run: Run,
 }
@@ -59,22 +62,32 @@ pub(crate) fn run(common: &Common, options: &Options, args: &MendArgs) -> Result
     let (edited, chosen) = session.mend(&mend, &mut console)?;
     console.clear();
     let folder = source.folder();
-    FILES.save(folder, &edited)?;
+    FILES.remove(folder)?;
+    folder.remove(&[PAGE_FILE])?;
+    // A layer left as it is needs no edit: a file of one would be taken for a mend.
+    let is_mended = chosen.recommended.is_some();
+    if is_mended {
+        FILES.save(folder, &edited)?;
+    }
 
     let record = Record {
         class_names: names,
         mend: chosen,
         edit: edited.result,
-        file: FILES.edit,
-        decision_layer_file: FILES.layer,
+        file: is_mended.then_some(FILES.edit),
+        decision_layer_file: is_mended.then_some(FILES.layer),
         run: seen.run,
     };
     let page = recommendation_html(&record.mend, names, &record.run)?;
     write_atomically(folder.join(PAGE_FILE), |out| out.write_all(page.as_bytes()))?;
     folder.write_json(FILES.record, SCHEMA, &record)?;
     print(common.json, SCHEMA, &record, |record| {
+        let files = match is_mended {
+            true => FILES.lines(folder),
+            false => "no edit file is written, as nothing changes\n".to_owned(),
+        };
         let page = folder.join(PAGE_FILE);
-        text(record) + &FILES.lines(folder) + &format!("drawn: {}\n", page.display())
+        text(record) + &files + &format!("all that was tried: {}\n", page.display())
     })?;
     Ok(Exit::of_control(record.edit.control.as_ref()))
 }
@@ -87,24 +100,32 @@ fn text(record: &Record<'_>) -> String {
         ..
     } = record;
     let Comparison { before, after } = &edit.comparison;
-    let mut text = format!("{}\n", mend.headline(class_names));
+    let lead = match mend.recommended {
+        Some(_) => "recommended",
+        None => "The layer is left as it is",
+    };
+    let mut text = format!("{lead}: {}\n", mend.headline());
+    text += &format!("expected: {}\n", mend.expectation(class_names));
     for reason in mend.reasons() {
         text += &format!("{reason}\n");
     }
-    let class = mend
-        .class
-        .map(|class| (class, class_names[class.0].as_str()));
-    text += &format!(
-        "\n{}",
-        accuracies(class, before, after, edit.control_metrics())
-    );
+    text += "(docs/mend.md explains the words)\n\n";
+    let mut layers = vec![("before", before)];
+    if mend.recommended.is_some() {
+        layers.push(("after", after));
+    }
+    layers.extend(edit.control_metrics().map(|control| (CONTROL, control)));
+    let class = mend.class;
+    let class = class.map(|class| (class, class_names[class.0].as_str()));
+    let control = "plain retraining on the same samples";
+    text += &accuracies(class, &layers, control);
     text += &format!("measured on {}\n\n", edit.measured_on());
     if !mend.suspects.is_empty() {
-        text += "suspects: neuron  share of what mistakes lack\n";
+        text += "suspected neurons, and their share of what mistakes lack to be right\n";
     }
     for suspect in mend.suspects.iter().take(SHOWN) {
         let share = percent(suspect.share_of_deficit);
-        text += &format!("{:>16}  {share:>9}\n", suspect.neuron);
+        text += &format!("{:>8}  {share:>9}\n", suspect.neuron);
     }
     text + "\n"
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use assert_cmd::Command;
+use ndarray::array;
 use neuroinspect::{
     concepts::{ConceptBank, ConceptVector, Margins},
     core::{DecisionLayer, FeatureTable},
@@ -324,6 +325,11 @@ fn a_mend_is_chosen_and_measured_once() {
         "{text}"
     );
     assert!(text.contains("mean class accuracy +"), "{text}");
+    assert!(text.contains("12 to choose on)"), "{text}");
+    assert!(
+        text.contains("(control: plain retraining on the same samples)"),
+        "{text}"
+    );
 
     let written = fixture.path("out/mended-layer.safetensors");
     let mut evaluate = command(&fixture, "evaluate", "test");
@@ -354,6 +360,41 @@ fn a_mend_is_chosen_and_measured_once() {
     let mut mend = command(&fixture, "mend", "parts");
     mend.arg("--train").arg(fixture.path("train"));
     fails(&mut mend, &["--train", "neither table may be split"]);
+}
+
+/// A layer that is right everywhere needs no mend, and no file passes for one.
+#[test]
+fn where_nothing_helps_no_edit_is_written() {
+    let fixture = Fixture::new();
+    write(&fixture, "parts", &PARTS, true);
+    printed(&mut command(&fixture, "mend", "parts"));
+    let files = ["out/mend.safetensors", "out/mended-layer.safetensors"];
+    let files = files.map(|name| fixture.path(name));
+    let helped = fixture.json("out/mend.json")["mend"]["recommended"].is_object();
+    assert_eq!(files.each_ref().map(|file| file.exists()), [helped; 2]);
+    for file in &files {
+        std::fs::write(file, "of an earlier run").unwrap();
+    }
+
+    let layer = DecisionLayer::new(array![[4.0, 0.0], [-4.0, 0.0]], array![-2.0, 2.0]);
+    layer.unwrap().save(fixture.path("right")).unwrap();
+    let mut mend = command(&fixture, "mend", "parts");
+    let text = printed(mend.arg("--layer-file").arg(fixture.path("right")));
+    let lead = "The layer is left as it is: no mend is sure to help; the best tried is to ";
+    assert!(text.starts_with(lead), "{text}");
+    assert!(
+        text.contains("no edit file is written, as nothing changes"),
+        "{text}"
+    );
+    assert!(!text.contains("   after"), "{text}");
+    for file in &files {
+        assert!(!file.exists(), "{}", file.display());
+    }
+    let mended = fixture.json("out/mend.json");
+    assert_eq!(mended.get("file"), None);
+    assert_eq!(mended["edit"]["comparison"]["before"]["accuracy"], 1.0);
+    let page = String::from_utf8(fixture.read("out/mend.html")).unwrap();
+    assert!(page.contains("No recommendation: no mend is sure to help"), "{page}");
 }
 
 #[test]

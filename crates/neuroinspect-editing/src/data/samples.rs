@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array1, ArrayView1};
-use neuroinspect_core::{ClassId, Error as CoreError, FeatureTable, Groups, Seed, Split};
+use ndarray::{Array1, Array2, ArrayView1};
+use neuroinspect_core::{
+    ActivationTable, ClassId, Error as CoreError, FeatureTable, Groups, Seed, Split,
+};
 
 use crate::Result;
 
@@ -138,6 +140,40 @@ impl Samples {
         });
         let deviations = (squares / self.len() as f64).mapv(f64::sqrt);
         Ok(deviations.mapv(|it| if it > 0.0 { it } else { 1.0 }))
+    }
+
+    /// These and others after them, in a table of their own; with groups, by their names, where both have them.
+    ///
+    /// # Errors
+    ///
+    /// When they are of other classes, or by another classifier, than each other.
+    pub fn joined(&self, others: &Self) -> Result<Self> {
+        let (table, parts) = (self.table(), [self, others]);
+        table.check_alike(others.table())?;
+        let rows = parts.map(|part| (0..part.len()).map(|sample| part.feature(sample).to_vec()));
+        let values: Vec<f32> = rows.into_iter().flatten().flatten().collect();
+        let shape = (self.len() + others.len(), table.neurons());
+        let features = Array2::from_shape_vec(shape, values)
+            .map_err(|error| CoreError::shape("joined features", [shape.0, shape.1], error))?;
+        let activations = ActivationTable::new(features, table.provenance().clone())?;
+        let labels = parts.map(Self::labels).concat();
+        let joined = FeatureTable::new(activations, labels, table.class_names().to_vec())?;
+        let (Some(ours), Some(theirs)) = (self.groups(), others.groups()) else {
+            return Ok(joined.into());
+        };
+        // Two tables may list their groups in other orders.
+        let mut names = ours.names().to_vec();
+        let mut index = |name: &String| {
+            let known = names.iter().position(|known| known == name);
+            known.unwrap_or_else(|| {
+                names.push(name.clone());
+                names.len() - 1
+            })
+        };
+        let of_theirs: Vec<_> = theirs.names().iter().map(&mut index).collect();
+        let of_theirs = theirs.of_sample().iter().map(|&group| of_theirs[group]);
+        let of_sample = ours.of_sample().iter().copied().chain(of_theirs).collect();
+        Ok(joined.with_groups(Groups::new(names, of_sample)?)?.into())
     }
 
     /// Two parts, the first with `share` of each class.

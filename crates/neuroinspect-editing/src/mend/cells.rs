@@ -19,14 +19,30 @@ pub struct Evidence {
     pub dependence: Option<f64>,
     /// Mistakes that it rests on.
     pub mistakes: usize,
-    /// Samples of each class (row) that are taken for each class (column).
+    /// Number of classes.
+    pub classes: usize,
+    /// Samples of each class (row) that are taken for each class (column); of more than twenty classes they are
+    /// not written down.
+    #[serde(default, skip_serializing_if = "is_large")]
     pub cells: Vec<Vec<usize>>,
 }
 
 /// Classes for whose samples a shortcut stands, at least.
 const CLASSES: usize = 4;
 
+/// Of more classes, the table of what is taken for what would make most of a result's JSON.
+const WRITTEN: usize = 20;
+
+fn is_large(cells: &[Vec<usize>]) -> bool {
+    cells.len() > WRITTEN
+}
+
 impl Evidence {
+    /// Mistakes for each class, at least, for one to tell what misleads.
+    pub(super) const LEAST: usize = 5;
+    /// The dependence that mistakes of a shortcut are below.
+    pub(super) const LARGEST: f64 = 0.5;
+
     /// Out of the class of each sample, and the one that it is taken for.
     pub(super) fn new(labels: &[usize], taken_for: &[usize], classes: usize) -> Self {
         let mut cells = vec![vec![0; classes]; classes];
@@ -42,6 +58,7 @@ impl Evidence {
         Self {
             dependence: (classes >= CLASSES && mistakes.sum() > 0.0).then(|| dependence(&mistakes)),
             mistakes: mistakes.sum() as usize,
+            classes,
             cells,
         }
     }
@@ -49,11 +66,9 @@ impl Evidence {
     /// Whether the mistakes are blamed on a shortcut: there are five for each class at least, and the
     /// dependence is below 0.5 by two of its standard deviations.
     pub fn blames_a_shortcut(&self) -> bool {
-        let classes = self.cells.len();
-        let deviation = (2.0 * freedom(classes)).sqrt() / self.mistakes as f64;
-        let dependence = self.dependence;
-        let is_small = dependence.is_some_and(|dependence| dependence + 2.0 * deviation < 0.5);
-        self.mistakes >= 5 * classes && is_small
+        let deviation = (2.0 * freedom(self.classes)).sqrt() / self.mistakes as f64;
+        let is_small = |dependence: f64| dependence + 2.0 * deviation < Self::LARGEST;
+        self.mistakes >= Self::LEAST * self.classes && self.dependence.is_some_and(is_small)
     }
 
     /// The weight of each sample by its cell, `1 / max(n, 10)`.
@@ -164,6 +179,19 @@ mod tests {
         assert!(pairs.dependence.unwrap() > 1.0 && !pairs.blames_a_shortcut());
         let few = evidence(|_, _| 1);
         assert!(few.mistakes == 20 && !few.blames_a_shortcut(), "{few:?}");
+    }
+
+    /// A thousand classes would be a million numbers.
+    #[test]
+    fn cells_of_many_classes_are_not_written() {
+        for (classes, written) in [(20, true), (21, false)] {
+            let evidence = Evidence::new(&[0, 1, 2, 3], &[1, 0, 2, 3], classes);
+            let json = serde_json::to_value(&evidence).unwrap();
+            assert_eq!(json.get("cells").is_some(), written);
+            let read: Evidence = serde_json::from_value(json).unwrap();
+            assert_eq!((read.classes, read.mistakes), (classes, 2));
+            assert_eq!(read.blames_a_shortcut(), evidence.blames_a_shortcut());
+        }
     }
 
     #[test]

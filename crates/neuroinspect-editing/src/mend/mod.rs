@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     cells::Evidence,
-    result::{Candidate, CandidateKind, FrontierPoint, Gain, Interval, MendResult, Yardstick},
+    result::{
+        Candidate, CandidateKind, ChosenOn, FrontierPoint, Gain, Interval, MendResult, Yardstick,
+    },
 };
 
 use self::{
@@ -81,8 +83,8 @@ pub struct Mend {
     pub class: Option<ClassId>,
     /// By what to choose; automatic.
     pub yardstick: Asked,
-    /// Plain retraining so, on the training samples alone, is what the mend is compared with, which learns
-    /// from the validation samples, too. Its seed divides and draws samples.
+    /// Plain retraining so, on training and validation samples, is what the mend is
+    /// [compared](crate::EditSession::mend) with. Its seed divides and draws samples.
     pub training: TrainingConfig,
 }
 
@@ -231,6 +233,7 @@ impl Mend {
                 .recommended
                 .map(|(it, bias)| candidates[it].with_bias(bias)),
             best: candidates[judged.best.0].with_bias(judged.best.1),
+            asked: self.yardstick,
             yardstick: judged.yardstick,
             gain: judged.gain,
             gain_by_the_other: judged.gain_by_the_other,
@@ -239,6 +242,7 @@ impl Mend {
             candidates,
             suspects,
             samples: [first, union.len() - first],
+            chosen_on: ChosenOn::Validation,
             too_few,
             seed,
         };

@@ -3,7 +3,7 @@
 use neuroinspect_core::{ClassId, NeuronId, Seed};
 use serde::{Deserialize, Serialize};
 
-use super::Evidence;
+use super::{Asked, Evidence};
 use crate::Suspect;
 
 /// A way to make the layer, the simpler first in the order of [`CandidateKind`].
@@ -61,6 +61,19 @@ pub enum Yardstick {
     Groups,
 }
 
+/// Which samples of an [`EditData`](crate::EditData) a mend is chosen on and learns from, beside the training
+/// samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChosenOn {
+    /// The validation samples.
+    #[default]
+    Validation,
+    /// Those that an edit is measured on, where the validation samples are merely
+    /// [held out](crate::EditData::is_held_out_of_training) of the training samples.
+    Evaluation,
+}
+
 /// An estimate and the ends of its 95 % interval, by 400 bootstrap draws of samples within classes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
@@ -116,6 +129,8 @@ pub struct MendResult {
     pub recommended: Option<Candidate>,
     /// What was best, before it was asked whether it is sure to help.
     pub best: Candidate,
+    /// By what it was to be chosen.
+    pub asked: Asked,
     /// By what it was chosen.
     pub yardstick: Yardstick,
     /// What the choice of the best gains on samples it was not made on.
@@ -133,9 +148,11 @@ pub struct MendResult {
     pub recommended_at: Option<usize>,
     /// The neurons that mistakes are blamed on, the first 30.
     pub suspects: Vec<Suspect>,
-    /// Training samples and validation samples.
+    /// Training samples, and samples to choose on.
     pub samples: [usize; 2],
-    /// Classes of fewer than five validation samples, which do not count.
+    /// Which the latter are.
+    pub chosen_on: ChosenOn,
+    /// Classes of fewer than five samples to choose on, which do not count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub too_few: Vec<ClassId>,
     /// Seed of folds and bootstrap.

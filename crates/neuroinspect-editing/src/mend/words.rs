@@ -1,24 +1,25 @@
-//! A recommendation in words.
+//! A recommendation in words, which `docs/mend.md` explains.
 
-use super::{Candidate, CandidateKind, Interval, MendResult, Yardstick};
-use crate::percent;
+use super::{Asked, Candidate, CandidateKind, Evidence, Interval, MendResult, Yardstick};
+use crate::{ChosenOn, verdict::points};
 
 impl Candidate {
     /// What it does, a verb first: "retrain plainly, bias +0.75".
     pub fn describe(&self) -> String {
         let way = match self.kind {
-            CandidateKind::Nothing => "leave the layer as it is".to_owned(),
+            CandidateKind::Nothing if self.bias == 0.0 => "leave the layer as it is".to_owned(),
+            CandidateKind::Nothing => "leave the weights as they are".to_owned(),
             CandidateKind::Plain => "retrain plainly".to_owned(),
-            CandidateKind::PlainValidation => "retrain on the validation samples".to_owned(),
+            CandidateKind::PlainValidation => {
+                "retrain plainly on the samples to choose on alone".to_owned()
+            }
             CandidateKind::Silence => {
                 format!(
                     "silence {} suspected neurons and retrain",
                     self.silenced.len()
                 )
             }
-            CandidateKind::Balanced => {
-                "retrain with what mistakes suggest as groups balanced".to_owned()
-            }
+            CandidateKind::Balanced => "retrain with presumed groups balanced".to_owned(),
         };
         match self.bias {
             0.0 => way,
@@ -28,104 +29,154 @@ impl Candidate {
 }
 
 impl MendResult {
-    /// The recommendation in a line, with what it gains: each sample is judged by a layer and a choice made
-    /// without its fold.
-    pub fn headline(&self, class_names: &[String]) -> String {
-        let what = match &self.recommended {
-            Some(recommended) => recommended.describe(),
+    /// The recommendation, with what it learns from: "retrain plainly, bias +0.75 (on the 600 training samples
+    /// and the 360 to choose on)"; or that there is none: "no mend is sure to help; the best tried is to ...".
+    pub fn headline(&self) -> String {
+        match &self.recommended {
+            Some(recommended) => self.with_samples(recommended),
             None => format!(
-                "nothing is sure to help; the best tried was to {}",
-                self.best.describe()
+                "no mend is sure to help; the best tried is to {}",
+                self.with_samples(&self.best)
             ),
+        }
+    }
+
+    /// What a candidate does, and what it learns from.
+    fn with_samples(&self, candidate: &Candidate) -> String {
+        let [training, chosen_on] = self.samples;
+        let chosen_on = match self.chosen_on {
+            ChosenOn::Validation => format!("the {chosen_on} to choose on"),
+            ChosenOn::Evaluation => format!("the {chosen_on} that the edit is measured on"),
         };
+        let what = candidate.describe();
+        match candidate.kind {
+            CandidateKind::Nothing => what,
+            CandidateKind::PlainValidation => format!("{what} ({chosen_on})"),
+            _ => format!("{what} (on the {training} training samples and {chosen_on})"),
+        }
+    }
+
+    /// What the best is expected to gain, in percentage points.
+    pub fn expectation(&self, class_names: &[String]) -> String {
         let mut gains = Vec::new();
         if let (Some(class), Some(gain)) = (self.class, &self.gain.class) {
             let name = class_names.get(class.0).map_or("the class", String::as_str);
-            gains.push(format!("\u{201c}{name}\u{201d} {}", points(gain)));
+            gains.push(format!("\u{201c}{name}\u{201d} {}", with_ends(gain)));
         }
         let mean = match self.yardstick {
             Yardstick::Data => "mean class accuracy",
             Yardstick::Groups => "mean accuracy over presumed groups",
         };
-        gains.push(format!("{mean} {}", points(&self.gain.mean)));
-        let samples = self.gain.samples;
+        gains.push(format!("{mean} {}", with_ends(&self.gain.mean)));
         format!(
-            "{what}: {}, by cross-fitting on {samples} samples",
-            gains.join(", ")
+            "{}, in points with 95 % intervals, by cross-fitting on {} samples",
+            gains.join(", "),
+            self.gain.samples
         )
     }
 
-    /// Why, in a sentence each: whether a shortcut is blamed, what the choice costs by the other yardstick, and
-    /// which classes do not count.
+    /// Where there is nothing to choose on but the samples that an edit is measured on, that it is so.
+    pub fn note(&self) -> Option<&'static str> {
+        match self.chosen_on {
+            ChosenOn::Validation => None,
+            ChosenOn::Evaluation => Some(
+                "It learns from the samples that the edit is measured on, too, as others to choose on are merely \
+                 held out of the training samples; the edit's control learned from training samples alone.",
+            ),
+        }
+    }
+
+    /// Why, in a sentence or two each: whether a shortcut is blamed and by what the choice is, what it changes by
+    /// the other yardstick, and which classes do not count.
     pub fn reasons(&self) -> Vec<String> {
-        let evidence = &self.evidence;
-        let mistakes = evidence.mistakes;
-        let shortcut = match evidence.dependence {
-            _ if evidence.blames_a_shortcut() && self.yardstick == Yardstick::Groups => format!(
-                "{mistakes} mistakes of layers that had not seen the sample mislead all classes alike: a \
-                 shortcut is blamed"
-            ),
-            _ if evidence.blames_a_shortcut() => format!(
-                "{mistakes} mistakes of layers that had not seen the sample mislead all classes alike, as a \
-                 shortcut would; the choice is by the validation samples all the same, as that was asked for \
-                 or no mend by presumed groups was sure to help at a cost of at most three times its gain"
-            ),
-            Some(_) if mistakes < 5 * evidence.cells.len() => format!(
-                "{mistakes} mistakes of layers that had not seen the sample are too few to tell a shortcut \
-                 from classes that look alike"
-            ),
-            Some(dependence) => format!(
-                "what misleads depends on the class, or may depend on it ({dependence:.2}, {mistakes} \
-                 mistakes): classes that look alike are blamed, no shortcut"
-            ),
-            None => {
-                "too few classes, or no mistakes, to tell a shortcut from classes that look alike"
-                    .to_owned()
-            }
-        };
         let other = match self.yardstick {
-            Yardstick::Data => "over presumed groups",
-            Yardstick::Groups => "on data like the validation samples",
+            Yardstick::Data => "With all presumed groups of a class counting alike",
+            Yardstick::Groups => "On data like the samples to choose on",
         };
-        let other = format!(
-            "{other} the best changes mean class accuracy by {}",
-            points(&self.gain_by_the_other.mean)
-        );
-        let mut reasons = vec![shortcut, other];
+        let mut reasons = vec![
+            format!("{} {}", self.shortcut(), self.choice()),
+            format!(
+                "{other}, the best changes mean class accuracy by {}.",
+                with_ends(&self.gain_by_the_other.mean)
+            ),
+        ];
         if self.recommended.is_some() && self.gain.mean.estimate < 0.0 {
-            reasons.push(format!(
-                "the mean is expected to lose for the sake of the class: {}",
-                points(&self.gain.mean)
-            ));
+            reasons.push("The class gains, and the mean is expected to lose.".to_owned());
         }
         if self
             .class
             .is_some_and(|class| self.too_few.contains(&class))
         {
             reasons.push(
-                "the class has fewer than five validation samples: too little to judge".to_owned(),
+                "The class has fewer than five samples to choose on: too few to judge by.".to_owned(),
             );
         } else if !self.too_few.is_empty() {
             reasons.push(format!(
-                "{} of {} classes have fewer than five validation samples, and do not count",
+                "{} of {} classes have fewer than five samples to choose on, and do not count.",
                 self.too_few.len(),
-                self.evidence.cells.len()
+                self.evidence.classes
             ));
         }
         reasons
     }
+
+    /// Whether a shortcut is blamed.
+    fn shortcut(&self) -> String {
+        let Evidence {
+            dependence,
+            mistakes,
+            classes,
+            ..
+        } = self.evidence;
+        let samples: usize = self.samples.iter().sum();
+        let wrong = format!(
+            "Layers that were not fitted on a sample get {mistakes} of {samples} samples wrong"
+        );
+        match dependence {
+            None if mistakes == 0 => format!("{wrong}: nothing speaks for a shortcut."),
+            None => "Of fewer than four classes it cannot be told whether a shortcut misleads them.".to_owned(),
+            Some(phi) if self.evidence.blames_a_shortcut() => format!(
+                "{wrong}, and take them for the same classes whatever their own is (phi {phi:.2}): a shortcut is \
+                 blamed."
+            ),
+            Some(_) if mistakes < Evidence::LEAST * classes => {
+                format!("{wrong}: too few to tell a shortcut from classes that look alike.")
+            }
+            Some(phi) if phi < Evidence::LARGEST => format!(
+                "{wrong}: too few to tell a shortcut from classes that look alike (phi {phi:.2}, not surely below \
+                 {}).",
+                Evidence::LARGEST
+            ),
+            Some(phi) => format!(
+                "{wrong}, and what they take them for depends on the class (phi {phi:.2}): classes that look alike \
+                 are blamed, no shortcut."
+            ),
+        }
+    }
+
+    /// By what the choice is, and why.
+    fn choice(&self) -> &'static str {
+        match (self.yardstick, self.asked) {
+            (Yardstick::Groups, Asked::Groups) => {
+                "The choice is by presumed groups, as was asked for."
+            }
+            (Yardstick::Groups, _) => "So the choice is by presumed groups.",
+            (Yardstick::Data, Asked::Automatic) if self.evidence.blames_a_shortcut() => {
+                "The choice is by plain accuracy all the same: no mend by presumed groups is sure to help at a cost \
+                 of at most three times its gain."
+            }
+            (Yardstick::Data, Asked::Data) => "The choice is by plain accuracy, as was asked for.",
+            (Yardstick::Data, _) => "So the choice is by plain accuracy.",
+        }
+    }
 }
 
-/// "+10.2% [+7.6%, +12.9%]".
-fn points(interval: &Interval) -> String {
-    let signed = |value: f64| {
-        let sign = if value >= 0.0 { "+" } else { "" };
-        format!("{sign}{}", percent(value))
-    };
+/// "+10.2 [+7.6, +12.9]", in percentage points.
+fn with_ends(interval: &Interval) -> String {
     let Interval {
         low,
         estimate,
         high,
     } = *interval;
-    format!("{} [{}, {}]", signed(estimate), signed(low), signed(high))
+    format!("{} [{}, {}]", points(estimate), points(low), points(high))
 }

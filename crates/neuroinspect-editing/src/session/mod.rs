@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::result::{EditResult, Edited};
 
 use crate::{
-    Comparison, Control, DecisionMethod, DeviceTable, EditData, Fitted, LayerPatch, LayerTensors,
+    ChosenOn, Comparison, Control, DecisionMethod, DeviceTable, EditData, Fitted, LayerPatch, LayerTensors,
     Mend, MendResult, MethodInput, MethodRecord, Result, Retrain, Samples, Storage, Subject,
     TrainingConfig, Verdict, methods::check_neurons,
 };
@@ -36,8 +36,16 @@ pub struct EditSession {
     logits: Vec<Tensor<2>>,
     before: Metrics,
     also_trained_on: OnceLock<usize>,
-    /// What controls came to, by their training.
-    controls: Mutex<Vec<(TrainingConfig, TrainedOnce)>>,
+    /// What controls came to, by their samples and their training.
+    controls: Mutex<Vec<(ControlSamples, TrainingConfig, TrainedOnce)>>,
+}
+
+/// What a control learns from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum ControlSamples {
+    Training,
+    /// The training samples and the validation samples.
+    Both,
 }
 
 /// Metrics of a control, once it is trained; locked while it is.
@@ -179,7 +187,8 @@ impl EditSession {
         self.edited(method, fitted, observer)
     }
 
-    /// Chooses a mend and makes it, measures it, and says what it was chosen among.
+    /// Chooses a mend and makes it, measures it, and says what it was chosen among. Its control, plain
+    /// retraining, learns from the validation samples as well, as the mend does.
     ///
     /// # Errors
     ///
@@ -199,12 +208,16 @@ impl EditSession {
     ///
     /// As [`Mend::mend`].
     pub fn recommend(&self, mend: &Mend, observer: &mut dyn Observer) -> Result<MendResult> {
-        let chosen_on = match self.data.is_held_out_of_training() {
-            true => &self.evaluation,
-            false => &self.validation,
+        let (chosen_on, table) = match self.data.is_held_out_of_training() {
+            true => (ChosenOn::Evaluation, &self.evaluation),
+            false => (ChosenOn::Validation, &self.validation),
         };
-        let input = MethodInput::new(&self.train, chosen_on, &self.layer)?;
-        Ok(mend.mend(&input, observer)?.result)
+        let input = MethodInput::new(&self.train, table, &self.layer)?;
+        let result = mend.mend(&input, observer)?.result;
+        Ok(MendResult {
+            chosen_on,
+            ..result
+        })
     }
 
     /// What a method has made, measured.
@@ -221,6 +234,8 @@ impl EditSession {
         let control = method.training().map(|training| match method.name() {
             // Plain retraining is its own control.
             Retrain::NAME => Control::Measured(comparison.after.clone()),
+            // It learns from the validation samples, too: more samples are no merit of the choice.
+            Mend::NAME => self.retrained(ControlSamples::Both, training, observer),
             _ => self.control(training, observer),
         });
         let Fitted {
@@ -257,14 +272,33 @@ impl EditSession {
     /// Of two threads that ask for the same at once, one trains and the other waits for it, without
     /// its observer being called; where the first is stopped or fails, the other trains.
     pub fn control(&self, training: &TrainingConfig, observer: &mut dyn Observer) -> Control {
+        self.retrained(ControlSamples::Training, training, observer)
+    }
+
+    fn retrained(
+        &self,
+        samples: ControlSamples,
+        training: &TrainingConfig,
+        observer: &mut dyn Observer,
+    ) -> Control {
         // The list is free again at once: another control need not wait for this one.
-        let of_training = self.control_of(training);
+        let of_training = self.control_of(samples, training);
         let mut known = locked(&of_training);
         if let Some(metrics) = &*known {
             return Control::Measured(metrics.clone());
         }
         let mut retrain = || {
-            let fitted = Retrain::new(training.clone()).fit(&self.input()?, observer)?;
+            let both = match samples {
+                ControlSamples::Training => None,
+                ControlSamples::Both => {
+                    let both = self.data.train().joined(self.data.validation())?;
+                    let storage = Storage::of(&both);
+                    Some(DeviceTable::new(both, self.train.device(), storage))
+                }
+            };
+            let train = both.as_ref().unwrap_or(&self.train);
+            let input = MethodInput::new(train, &self.validation, &self.layer)?;
+            let fitted = Retrain::new(training.clone()).fit(&input, observer)?;
             self.measure(&fitted.layer)
         };
         match retrain() {
@@ -278,14 +312,15 @@ impl EditSession {
     }
 
     /// Where the control of a training is remembered.
-    fn control_of(&self, training: &TrainingConfig) -> TrainedOnce {
+    fn control_of(&self, samples: ControlSamples, training: &TrainingConfig) -> TrainedOnce {
         let mut controls = locked(&self.controls);
-        let known = controls.iter().find(|(config, _)| config == training);
-        if let Some((_, known)) = known {
+        let mut all = controls.iter();
+        let known = all.find(|(of, config, _)| *of == samples && config == training);
+        if let Some((.., known)) = known {
             return Arc::clone(known);
         }
         let new = TrainedOnce::default();
-        controls.push((training.clone(), Arc::clone(&new)));
+        controls.push((samples, training.clone(), Arc::clone(&new)));
         new
     }
 

@@ -3,6 +3,7 @@
 mod words;
 
 pub use self::words::percent;
+pub(crate) use self::words::points;
 
 use neuroinspect_core::{ClassId, Metrics};
 use serde::{Deserialize, Serialize};

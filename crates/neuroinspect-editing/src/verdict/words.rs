@@ -42,8 +42,8 @@ impl Verdict {
         let (Some(gain), Some((what, loss))) = (self.accuracy, self.harm()) else {
             return String::new();
         };
-        let [gain, loss] = [gain, loss].map(|change| change.tenths() as f64 / 10.0);
-        format!(": {subject} {gain:+.1} points, {what} {loss:+.1}")
+        let [gain, loss] = [gain, loss].map(|change| signed(change.tenths()));
+        format!(": {subject} {gain} points, {what} {loss}")
     }
 
     /// What editing these neurons, or none in particular, did, in a sentence that hides no loss:
@@ -136,6 +136,15 @@ pub fn percent(share: f64) -> String {
     let sign = if tenths < 0 { "-" } else { "" };
     let tenths = tenths.unsigned_abs();
     format!("{sign}{}.{}%", tenths / 10, tenths % 10)
+}
+
+/// A difference of shares in percentage points, to the same tenths: "+6.3".
+pub(crate) fn points(difference: f64) -> String {
+    signed(tenths(difference))
+}
+
+fn signed(tenths: i64) -> String {
+    format!("{:+.1}", tenths as f64 / 10.0)
 }
 
 fn clause(what: &str, change: Change) -> String {

@@ -53,6 +53,26 @@ fn groups_go_with_their_samples() {
 }
 
 #[test]
+fn samples_are_joined_by_the_names_of_their_groups() {
+    let grouped = |names: [&str; 2], of_sample: Vec<usize>| {
+        let features = Array2::from_shape_fn((of_sample.len(), 1), |(row, _)| row as f32);
+        let labels = vec![0; of_sample.len()];
+        let groups = Groups::new(names.map(String::from).to_vec(), of_sample).unwrap();
+        table(features, &labels, 1).with_groups(groups).unwrap()
+    };
+    let one = grouped(["land", "water"], vec![0, 1]);
+    let other = grouped(["water", "air"], vec![1, 0, 1]);
+    let both = Samples::from(one).joined(&other.into()).unwrap();
+    let features = both.table().features();
+    assert_eq!(features.column(0).to_vec(), [0.0, 1.0, 0.0, 1.0, 2.0]);
+    let groups = both.groups().unwrap();
+    assert_eq!(groups.names(), ["land", "water", "air"]);
+    assert_eq!(groups.of_sample(), [0, 1, 2, 1, 2]);
+    let others = Samples::from(samples("a", 4));
+    assert!(others.joined(&both).is_err(), "of other classes");
+}
+
+#[test]
 fn one_table_is_halved_and_halved_again() {
     let data = EditData::halves(samples("a", 80), Seed(0)).unwrap();
     let sizes = [data.train(), data.validation(), data.evaluation()].map(Samples::len);

@@ -10,7 +10,7 @@ use neuroinspect_core::{
     is_cancellation,
 };
 use neuroinspect_editing::{
-    Asked, Chosen, DecisionMethod, DeviceTable, EditData, EditSession, HeldOut, Mend, MendResult,
+    Asked, Chosen, ChosenOn, DecisionMethod, DeviceTable, EditData, EditSession, HeldOut, Mend, MendResult,
     Mended, MethodInput, Retrain, Storage, TrainingConfig, Yardstick, suspects,
 };
 use rand::RngExt;
@@ -106,13 +106,19 @@ fn a_shortcut_is_seen_and_mended_without_a_group_label() {
         before.accuracy,
         after.accuracy
     );
-    let text = result.headline(train.class_names());
+    let text = result.headline();
     assert!(
-        text.contains("mean accuracy over presumed groups +"),
+        text.ends_with("(on the 3000 training samples and the 1500 to choose on)"),
+        "{text}"
+    );
+    let text = result.expectation(train.class_names());
+    assert!(
+        text.starts_with("mean accuracy over presumed groups +"),
         "{text}"
     );
     assert!(
-        result.reasons()[0].ends_with("a shortcut is blamed"),
+        result.reasons()[0]
+            .ends_with("a shortcut is blamed. So the choice is by presumed groups."),
         "{:?}",
         result.reasons()
     );
@@ -179,9 +185,9 @@ fn a_layer_that_nothing_helps_is_left_as_it_is() {
         } = mended(&train, &validation, &layer, &mend);
         assert_eq!(result.recommended, None);
         assert_eq!(same, layer);
-        let text = result.headline(train.class_names());
+        let text = result.headline();
         assert!(
-            text.starts_with("nothing is sure to help; the best tried was to "),
+            text.starts_with("no mend is sure to help; the best tried is to "),
             "{text}"
         );
     }
@@ -221,7 +227,7 @@ fn few_validation_samples_are_too_little_to_judge() {
         let reasons = result.reasons();
         let reason = reasons.last().unwrap();
         assert!(
-            reason.contains("fewer than five validation samples"),
+            reason.contains("fewer than five samples to choose on"),
             "{reason}"
         );
     }
@@ -244,6 +250,42 @@ fn few_validation_samples_are_too_little_to_judge() {
 }
 
 #[test]
+fn a_recommendation_says_why() {
+    let (train, validation) = (world("train", 200, 0.0), world("validation", 100, 0.0));
+    let layer = trained(&train);
+    let mut result = mended(&train, &validation, &layer, &Mend::new(None)).result;
+    let (data, groups) = (Yardstick::Data, Yardstick::Groups);
+    let plain = "So the choice is by plain accuracy.";
+    let blamed = "300 samples wrong, and take them for the same classes whatever their own is (phi 0.10): a \
+                  shortcut is blamed.";
+    for (phi, mistakes, yardstick, asked, what, choice) in [
+        (None, 0, data, Asked::Automatic, "wrong: nothing speaks for a shortcut.", plain),
+        (Some(0.1), 24, data, Asked::Automatic, "from classes that look alike.", plain),
+        (Some(0.45), 60, data, Asked::Automatic, "(phi 0.45, not surely below 0.5).", plain),
+        (Some(1.5), 60, data, Asked::Automatic, "(phi 1.50): classes that look alike are blamed", plain),
+        (Some(0.1), 90, data, Asked::Automatic, blamed, "at a cost of at most three times its gain."),
+        (Some(0.1), 90, data, Asked::Data, blamed, "The choice is by plain accuracy, as was asked for."),
+        (Some(0.1), 90, groups, Asked::Automatic, blamed, "So the choice is by presumed groups."),
+        (Some(1.5), 60, groups, Asked::Groups, "no shortcut", "by presumed groups, as was asked for."),
+    ] {
+        result.evidence.dependence = phi;
+        result.evidence.mistakes = mistakes;
+        (result.yardstick, result.asked) = (yardstick, asked);
+        let reason = &result.reasons()[0];
+        assert!(reason.contains(what) && reason.ends_with(choice), "{reason}");
+        let other = result.reasons()[1].starts_with("On data like the samples to choose on, ");
+        assert_eq!(other, yardstick == groups);
+    }
+    (result.evidence.dependence, result.evidence.classes) = (None, 3);
+    let reason = &result.reasons()[0];
+    assert!(reason.starts_with("Of fewer than four classes"), "{reason}");
+    let mut candidate = result.candidates[0].clone();
+    assert_eq!(candidate.describe(), "leave the layer as it is");
+    candidate.bias = -0.5;
+    assert_eq!(candidate.describe(), "leave the weights as they are, bias -0.5");
+}
+
+#[test]
 fn a_session_mends_as_it_edits() {
     let (train, validation) = (world("train", 400, 0.9), world("validation", 300, 0.9));
     let layer = trained(&train);
@@ -258,6 +300,13 @@ fn a_session_mends_as_it_edits() {
     });
     assert!(edited.result.derived(kind.as_str().unwrap()).is_some());
     assert_eq!(edited, session.edit(&mend, &mut Silent).unwrap());
+    // The control learns from all that the mend learns from.
+    let both = session.data().train().joined(session.data().validation());
+    let both = both.unwrap().table().clone();
+    let retrain = Retrain::new(mend.training.clone());
+    let plain = fit(&retrain, [&both, &both], &layer, &mut Silent).unwrap();
+    let control = session.measure(&plain.layer).unwrap();
+    assert_eq!(edited.result.control_metrics(), Some(&control));
     let mended = mend.mend(&session.input().unwrap(), &mut Silent).unwrap();
     assert_eq!((mended.layer, mended.result), (edited.layer, result));
 }
@@ -287,11 +336,15 @@ fn a_recommendation_does_not_look_at_the_test_part() {
     };
     assert_eq!(apart(&test), apart(&other));
     assert_eq!(apart(&test).samples, [400, 300]);
+    assert_eq!(apart(&test).chosen_on, ChosenOn::Validation);
+    assert_eq!(apart(&test).note(), None);
     // Validation samples that are held out of the training samples tell no more than these.
     let held_out = |test: &FeatureTable| {
         recommended(EditData::new(train.clone(), test.clone(), Seed(0)).unwrap())
     };
     assert_eq!(held_out(&test).samples[1], 300);
+    assert_eq!(held_out(&test).chosen_on, ChosenOn::Evaluation);
+    assert!(held_out(&test).note().unwrap().contains("is measured on"));
     assert_ne!(held_out(&test), held_out(&other));
 }
 

@@ -16,8 +16,12 @@ pub(super) fn section(result: &MendResult, class_names: &[String]) -> Markup {
         section {
             h2 { "What else would help" }
             p class="about" {
-                "The recommendation: " (result.headline(class_names)) "; " (result.reasons().join("; "))
-                ". No group label was looked at; each layer is judged by samples that it was not fitted on."
+                (lead(result)) "; expected: " (result.expectation(class_names)) "."
+            }
+            p class="about" {
+                @if let Some(note) = result.note() { (note) " " }
+                (result.reasons().join(" "))
+                " No group label was looked at."
             }
             div class="panel" {
                 (drawing(result, &axes))
@@ -26,6 +30,15 @@ pub(super) fn section(result: &MendResult, class_names: &[String]) -> Markup {
             }
         }
     }
+}
+
+/// What is recommended, or that nothing is.
+pub(super) fn lead(result: &MendResult) -> String {
+    let lead = match result.recommended {
+        Some(_) => "Recommended",
+        None => "No recommendation",
+    };
+    format!("{lead}: {}", result.headline())
 }
 
 /// What the drawing sets against what, and in which range: the class asked for against the mean, by the
@@ -269,8 +282,10 @@ fn table(result: &MendResult, axes: &Axes) -> Markup {
             }
         }
         p class="more" {
-            "Class and mean class accuracy on data like that looked at; \u{201c}by groups\u{201d} is the same \
-             with every group that mistakes suggest counting alike."
+            "Class and mean class accuracy on data like the samples to choose on; \u{201c}by groups\u{201d} is \
+             the same with all presumed groups of a class counting alike, which are its samples that are taken \
+             for the same class. Cross-fitting: each fifth of the samples is predicted by layers that were not \
+             fitted on it, and judged by a choice that was made on the others."
         }
     }
 }

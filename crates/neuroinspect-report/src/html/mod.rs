@@ -57,7 +57,7 @@ pub(crate) fn recommendation(result: &MendResult, class_names: &[String], run: &
         header {
             p class="overline" { "neuroinspect \u{b7} " (run.model) " on " (run.data) }
             h1 { "Which mend helps" }
-            p class="lede" { (result.headline(class_names)) }
+            p class="lede" { (frontier::lead(result)) }
         }
         main {
             (frontier::section(result, class_names))

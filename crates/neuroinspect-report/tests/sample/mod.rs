@@ -7,8 +7,8 @@ use ndarray::{Array2, Array3};
 use neuroinspect_core::{ClassId, Groups, Metrics, NeuronId, Seed};
 use neuroinspect_counterfactual::{Counterfactual, Explanation, RankedNeuron, Ranking};
 use neuroinspect_editing::{
-    Candidate, CandidateKind, Comparison, Control, EditResult, EpochRecord, Evidence,
-    FrontierPoint, Gain, Interval, MendResult, MethodRecord, RatioEdit, Subject, Verdict,
+    Asked, Candidate, CandidateKind, ChosenOn, Comparison, Control, EditResult, EpochRecord,
+    Evidence, FrontierPoint, Gain, Interval, MendResult, MethodRecord, RatioEdit, Subject, Verdict,
     Yardstick,
 };
 use neuroinspect_illusion::{Illusion, Pair, Recipe};
@@ -232,12 +232,14 @@ fn recommendation() -> MendResult {
         class: Some(ClassId(0)),
         recommended: Some(best.clone()),
         best,
+        asked: Asked::Automatic,
         yardstick: Yardstick::Data,
         gain: gain(0.25, 0.03125),
         gain_by_the_other: gain(0.125, 0.0),
         evidence: Evidence {
             dependence: Some(0.75),
             mistakes: 64,
+            classes: 6,
             cells: vec![vec![60; 6]; 6],
         },
         candidates: vec![
@@ -257,6 +259,7 @@ fn recommendation() -> MendResult {
         recommended_at: Some(5),
         suspects: vec![],
         samples: [600, 360],
+        chosen_on: ChosenOn::Evaluation,
         too_few: vec![],
         seed: Seed(7),
     }

@@ -28,7 +28,7 @@ pub(crate) use self::rows::editing_of_all_listed;
 use self::{
     rows::{Inputs, Runs},
     score::Measured,
-    tables::{joined, table_of},
+    tables::table_of,
 };
 use crate::{Result, run_folder::program_state};
 
@@ -168,7 +168,7 @@ impl Leaderboard {
                 table(data.validation().clone()),
             );
             let both = match runs.iter().any(|run| run.variant == Variant::BothTables) {
-                true => Some(table(joined(data.train(), data.validation())?.into())),
+                true => Some(table(data.train().joined(data.validation())?)),
                 false => None,
             };
             let usual = MethodInput::new(&train, &validation, layer)?;

@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use ndarray::Array2;
-use neuroinspect_core::{
-    ActivationTable, DecisionLayer, Error as CoreError, FeatureTable, Groups, Seed, Split,
-    io::sha256_of_bytes,
-};
+use neuroinspect_core::{DecisionLayer, FeatureTable, Seed, Split, io::sha256_of_bytes};
 use neuroinspect_editing::{EditData, Samples};
 
 use super::Repetition;
@@ -80,33 +76,4 @@ pub(super) fn table_of(samples: &Samples) -> Result<FeatureTable> {
         .map(|sample| samples.row(sample))
         .collect();
     Ok(samples.table().select(&rows)?)
-}
-
-/// Samples of two tables in one, those of the first before those of the second.
-pub(super) fn joined(first: &Samples, second: &Samples) -> Result<FeatureTable> {
-    let (table, parts) = (first.table(), [first, second]);
-    let rows = parts.map(|part| (0..part.len()).map(|sample| part.feature(sample).to_vec()));
-    let values: Vec<f32> = rows.into_iter().flatten().flatten().collect();
-    let shape = (first.len() + second.len(), table.neurons());
-    let features = Array2::from_shape_vec(shape, values)
-        .map_err(|error| CoreError::shape("joined features", [shape.0, shape.1], error))?;
-    let activations = ActivationTable::new(features, table.provenance().clone())?;
-    let labels = parts.map(Samples::labels).concat();
-    let joined = FeatureTable::new(activations, labels, table.class_names().to_vec())?;
-    let (Some(one), Some(other)) = (first.groups(), second.groups()) else {
-        return Ok(joined);
-    };
-    // Two tables may list their groups in other orders.
-    let mut names = one.names().to_vec();
-    let mut index = |name: &String| {
-        let known = names.iter().position(|known| known == name);
-        known.unwrap_or_else(|| {
-            names.push(name.clone());
-            names.len() - 1
-        })
-    };
-    let of_other: Vec<_> = other.names().iter().map(&mut index).collect();
-    let of_other = other.of_sample().iter().map(|&group| of_other[group]);
-    let of_sample = one.of_sample().iter().copied().chain(of_other).collect();
-    Ok(joined.with_groups(Groups::new(names, of_sample)?)?)
 }

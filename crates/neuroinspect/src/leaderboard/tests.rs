@@ -188,26 +188,6 @@ fn what_stands_on_both_tables_learns_from_both() {
     assert!(both >= usual + 0.2, "{usual} {both}");
 }
 
-#[test]
-fn tables_are_joined_by_the_names_of_their_groups() {
-    let grouped = |names: [&str; 2], of_sample: Vec<usize>| {
-        let features = Array2::from_shape_fn((of_sample.len(), 1), |(row, _)| row as f32);
-        let labels = vec![0; of_sample.len()];
-        let groups = Groups::new(names.map(String::from).to_vec(), of_sample).unwrap();
-        table(features, &labels, 1).with_groups(groups).unwrap()
-    };
-    let one = grouped(["land", "water"], vec![0, 1]);
-    let other = grouped(["water", "air"], vec![1, 0, 1]);
-    let both = joined(&one.into(), &other.into()).unwrap();
-    assert_eq!(
-        both.features().column(0).to_vec(),
-        [0.0, 1.0, 0.0, 1.0, 2.0]
-    );
-    let groups = both.groups().unwrap();
-    assert_eq!(groups.names(), ["land", "water", "air"]);
-    assert_eq!(groups.of_sample(), [0, 1, 2, 1, 2]);
-}
-
 /// Each seed's own halves; what is chosen on in one way is measured on in the other.
 #[test]
 fn halves_have_no_sample_in_common() {
