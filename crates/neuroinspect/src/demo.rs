@@ -13,15 +13,16 @@
 //! Both networks were trained by `cargo run --release -p neuroinspect --example train_demo`; see
 //! `assets/README.md` beside the sources.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use burn::tensor::Device;
 use image::RgbImage;
 use ndarray::Axis;
-use neuroinspect_core::{ClassId, Observer, Seed};
+use neuroinspect_core::{ClassId, Observer, Seed, io::write_atomically};
 use neuroinspect_datasets::{
     ImageDataset, Sample,
     scenes::{Context, Part, Planted, Scene, Scenes, ScenesConfig},
+    write_image_folder,
 };
 use neuroinspect_editing::EditData;
 use neuroinspect_illusion::Recipe;
@@ -44,6 +45,9 @@ const CLIP: &[u8] = include_bytes!("../assets/scenes_clip.safetensors");
 
 /// Scenes of which the context is switched on and off.
 const TOGGLED_SCENES: usize = 200;
+
+/// Scenes that are written by their contexts.
+const SCENES_BY_CONTEXT: usize = 240;
 
 /// The demo's networks and scenes.
 pub struct Demo {
@@ -243,12 +247,10 @@ impl Demo {
             .iter()
             .map(|scene| scene.with_context(context))
             .collect();
-        let present = self
-            .extract(&Staged::new(&self.test, present), observer)?
-            .table;
-        let absent = self
-            .extract(&Staged::new(&self.test, absent), observer)?
-            .table;
+        // What the scenes are classified as is of no interest here, only their features are.
+        let staged = |scenes| Staged::new(self.test.class_names(), scenes, |_| 0);
+        let present = self.extract(&staged(present), observer)?.table;
+        let absent = self.extract(&staged(absent), observer)?.table;
         let effect = |neuron: usize| {
             let (with, without) = (
                 present.features().column(neuron).to_owned(),
@@ -273,6 +275,44 @@ impl Demo {
         Ok((0..present.neurons()).map(effect).collect())
     }
 
+    /// Writes scenes and networks as files, to try other commands on: folders of images `train`, `test` (by
+    /// class, with groups) and `contexts` (by what is behind the objects); the networks, as
+    /// `scenes_classifier.safetensors` and `scenes_clip.safetensors`; `classes.txt`, the classes in the
+    /// classifier's order, and `words.txt`, what is to be seen in the scenes.
+    ///
+    /// # Errors
+    ///
+    /// When one of these folders exists, a file cannot be written, or the observer asks to stop.
+    pub fn save(&self, folder: &Path, observer: &mut dyn Observer) -> Result<()> {
+        let contexts = Context::ALL.map(|context| context.to_string()).to_vec();
+        let others = Scenes::new(ScenesConfig::captioned().with_samples(SCENES_BY_CONTEXT))?;
+        let scenes = (0..SCENES_BY_CONTEXT).map(|index| others.scene(index));
+        let by_context = Staged::new(&contexts, scenes.collect::<Result<_, _>>()?, |scene| {
+            let place = Context::ALL.iter().position(|it| *it == scene.context);
+            place.unwrap_or(0)
+        });
+        let folders: [(&str, &dyn ImageDataset); 3] = [
+            ("train", &self.train),
+            ("test", &self.test),
+            ("contexts", &by_context),
+        ];
+        for (name, scenes) in folders {
+            write_image_folder(scenes, folder.join(name), observer)?;
+        }
+        let classes = self.test.class_names();
+        let words = [&contexts[..], classes].concat();
+        let lines = |lines: &[String]| lines.join("\n") + "\n";
+        for (name, content) in [
+            ("scenes_classifier.safetensors", CLASSIFIER),
+            ("scenes_clip.safetensors", CLIP),
+            ("classes.txt", lines(classes).as_bytes()),
+            ("words.txt", lines(&words).as_bytes()),
+        ] {
+            write_atomically(folder.join(name), |out| out.write_all(content))?;
+        }
+        Ok(())
+    }
+
     fn extract(
         &self,
         dataset: &dyn ImageDataset,
@@ -284,37 +324,39 @@ impl Demo {
     }
 }
 
-/// Scenes that are changed, beside those they come from.
-struct Staged<'a> {
-    origin: &'a Scenes,
+/// Scenes that are changed, or of other classes than their objects.
+struct Staged {
+    class_names: Vec<String>,
     scenes: Vec<Scene>,
     samples: Vec<Sample>,
 }
 
-impl<'a> Staged<'a> {
-    fn new(origin: &'a Scenes, scenes: Vec<Scene>) -> Self {
-        // What the scenes are classified as is of no interest here, only their features are.
-        let sample = |index: usize| Sample {
+impl Staged {
+    fn new(
+        class_names: &[String],
+        scenes: Vec<Scene>,
+        class_of: impl Fn(&Scene) -> usize,
+    ) -> Self {
+        let sample = |(index, scene): (usize, &Scene)| Sample {
             id: index.to_string(),
-            label: ClassId(0),
+            label: ClassId(class_of(scene)),
             group: None,
         };
-        let samples = (0..scenes.len()).map(sample).collect();
         Self {
-            origin,
+            class_names: class_names.to_vec(),
+            samples: scenes.iter().enumerate().map(sample).collect(),
             scenes,
-            samples,
         }
     }
 }
 
-impl ImageDataset for Staged<'_> {
+impl ImageDataset for Staged {
     fn name(&self) -> &str {
-        "toggled scenes"
+        "staged scenes"
     }
 
     fn class_names(&self) -> &[String] {
-        self.origin.class_names()
+        &self.class_names
     }
 
     fn samples(&self) -> &[Sample] {

@@ -152,6 +152,10 @@ pub(crate) struct DemoArgs {
     /// Optimisation steps per picture; 400 unless given
     #[arg(long, value_name = "N", value_parser = at_least_1)]
     pub(crate) iterations: Option<usize>,
+    /// Only write the scenes, the classifier, the CLIP and lists of classes and words into this folder, to try
+    /// other commands on
+    #[arg(long, value_name = "DIR", conflicts_with = "iterations")]
+    pub(crate) save_scenes: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -1,9 +1,14 @@
 //! `demo`: all three stages on the embedded scenes.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use anyhow::Result;
-use neuroinspect::{PictureOrigin, RunFolder, core::Precision, demo::Demo, report::EditFile};
+use neuroinspect::{
+    PictureOrigin, RunFolder,
+    core::Precision,
+    demo::Demo,
+    report::{EditFile, Schema},
+};
 
 use super::debug::finish;
 use crate::{
@@ -11,14 +16,19 @@ use crate::{
     console::Console,
     exit::Exit,
     options::Options,
-    output::{open_folder, warn_of_reused},
+    output::{open_folder, print, warn_of_reused},
     record,
 };
 
 /// Kept beside the edit file, so that `apply` can be tried on it.
 const CHECKPOINT: &str = "scenes_classifier.safetensors";
 
+const SAVED: Schema = Schema::new("neuroinspect.demo-scenes", 1);
+
 pub(crate) fn run(common: &Common, options: &Options, args: &DemoArgs) -> Result<Exit> {
+    if let Some(folder) = &args.save_scenes {
+        return save(common, folder);
+    }
     let folder = open_folder(common)?;
     let device = common.device.open()?;
     let demo = Demo::load(&device)?;
@@ -78,4 +88,22 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DemoArgs) -> Result
         neurons.len(),
     );
     finish(common, &folder, &findings, &planted)
+}
+
+/// Writes what the demo is made of.
+fn save(common: &Common, folder: &Path) -> Result<Exit> {
+    let demo = Demo::load(&common.device.open()?)?;
+    let mut console = Console::start(common.quiet)?;
+    demo.save(folder, &mut console)?;
+    console.clear();
+    let saved = serde_json::json!({ "folder": folder.to_string_lossy() });
+    print(common.json, SAVED, &saved, |_| {
+        let folder = record::quoted(folder);
+        format!(
+            "scenes and networks written to {folder}; try:\n\
+             neuroinspect evaluate --model cifar_resnet20 --weights {folder}/{CHECKPOINT} \\\n    \
+             --data {folder}/test --classes {folder}/classes.txt\n"
+        )
+    })?;
+    Ok(Exit::Finished)
 }

@@ -1,6 +1,6 @@
 //! Concepts and labels, on the demo's networks and scenes: what was planted is named.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use assert_cmd::Command;
 use ndarray::Array2;
@@ -124,6 +124,41 @@ fn the_planted_background_is_what_mistakes_lack_and_what_sways_the_class() {
     again.args(["--class", "star", "--top", "1", "--json", "--bank"]);
     let again: Value = serde_json::from_str(&printed(again.arg(bank(&fixture)))).unwrap();
     assert_eq!(again["ranking"], explained["ranking"]);
+}
+
+/// What `docs/concepts.md` begins with, and what the demo says of these scenes.
+#[test]
+fn the_demos_scenes_are_written_to_be_used() {
+    let fixture = Fixture::new();
+    let save = || {
+        let mut save = fixture.bare("demo");
+        save.arg("--save-scenes").arg(fixture.path("demo"));
+        save
+    };
+    let text = printed(&mut save());
+    assert!(text.contains("try:\nneuroinspect evaluate --model"), "{text}");
+    assert!(!fixture.path("out").exists(), "nothing else is written");
+    let mut evaluate = fixture.bare("evaluate");
+    evaluate.args(["--model", "cifar_resnet20", "--weights"]);
+    evaluate.arg(fixture.path("demo/scenes_classifier.safetensors"));
+    evaluate.arg("--data").arg(fixture.path("demo/test"));
+    evaluate.arg("--classes").arg(fixture.path("demo/classes.txt"));
+    let text = printed(&mut evaluate);
+    assert!(text.contains("accuracy 78.3% on 1000 images"), "{text}");
+    assert!(text.contains("worst group star elsewhere (0.0%)"), "{text}");
+
+    let images = |name: &str| fs::read_dir(fixture.path(name)).unwrap().count();
+    let contexts = Context::ALL.map(|context| images(&format!("demo/contexts/{context}")));
+    assert_eq!(contexts.iter().sum::<usize>(), 240);
+    assert_eq!(images("demo/train/star"), 600);
+    let words = String::from_utf8(fixture.read("demo/words.txt")).unwrap();
+    assert_eq!(words, "water\ngrass\nsand\nbrick\ncircle\nsquare\ntriangle\nstar\ncross\n");
+    assert_eq!(
+        fixture.read("demo/scenes_clip.safetensors"),
+        fs::read(asset("scenes_clip.safetensors")).unwrap()
+    );
+    // What is there stays as it is.
+    fails(&mut save(), &["train", "exists"]);
 }
 
 #[test]
