@@ -168,7 +168,7 @@ pub(crate) struct DebugArgs {
     pub(crate) train: Option<PathBuf>,
     /// Neurons to edit and visualize; `auto`, which holds unless given, takes the first --count of
     /// the ranking: both lists merged, those in the top 5 of most mistakes first, among equals the
-    /// insufficient one, then the lower number; `all` takes the whole ranking
+    /// one that is too weak, then the lower number; `all` takes the whole ranking
     #[arg(long, value_name = "auto|all|N,N,..")]
     pub(crate) neurons: Option<NeuronList>,
     /// How many neurons `--neurons auto` takes; 5 unless given

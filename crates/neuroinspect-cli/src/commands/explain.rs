@@ -23,6 +23,8 @@ const SCHEMA: Schema = Schema::new("neuroinspect.explanation", 2);
 const RECORD_FILE: &str = "explanation.json";
 /// Neurons printed of each list.
 const SHOWN: usize = 10;
+/// Neurons that the next command is given, as many as `debug` edits.
+const SUGGESTED: usize = 5;
 
 /// `explanation.json`.
 #[derive(Serialize)]
@@ -81,24 +83,44 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ExplainArgs) -> Res
     let folder = source.folder();
     folder.write_json(RECORD_FILE, SCHEMA, &explained)?;
     print(common.json, SCHEMA, &explained, |explained| {
-        let mut text = format!(
-            "{} of {} images of '{}' are mistaken; {} could not be turned right\n",
-            explained.ranking.mistakes,
-            explained.samples,
-            explained.class_name,
-            explained.ranking.unflipped,
-        );
-        let Ranking {
-            top,
-            insufficient,
-            excessive,
-            ..
-        } = &explained.ranking;
-        text += &list("insufficient", *top, insufficient);
-        text += &list("excessive", *top, excessive);
-        text + &format!("\nwritten to {}\n", folder.join(RECORD_FILE).display())
+        text(explained) + &format!("\nwritten to {}\n", folder.join(RECORD_FILE).display())
     })?;
     Ok(Exit::Finished)
+}
+
+fn text(explained: &Explained<'_>) -> String {
+    let (class, ranking) = (explained.class_name, &explained.ranking);
+    let Ranking {
+        top,
+        mistakes,
+        unflipped,
+        insufficient,
+        excessive,
+        ..
+    } = ranking;
+    let samples = explained.samples;
+    let mut text = format!(
+        "{mistakes} of {samples} images of '{class}' are mistaken; other activations make {} of them right\n",
+        mistakes.saturating_sub(*unflipped)
+    );
+    text += &list("too weak", *top, insufficient);
+    text += &list("too strong", *top, excessive);
+    text += &format!(
+        "\ntoo weak, too strong: so active is the neuron in mistakes (\"insufficient\", \"excessive\" in the \
+         paper)\n\
+         prec@{top}: share of the mistakes in which it is among the {top} that would have to change most\n\
+         importance: probability of '{class}' at mean activations, over the same with the neuron at 0\n"
+    );
+    let first = ranking.first(SUGGESTED);
+    if !first.is_empty() {
+        let first: Vec<_> = first.iter().map(ToString::to_string).collect();
+        let neurons = first.join(",");
+        text += &format!(
+            "next: neuroinspect edit ... --class {} --neurons {neurons}, or visualize with the same options\n",
+            record::quoted(class)
+        );
+    }
+    text
 }
 
 fn list(title: &str, top: usize, neurons: &[RankedNeuron]) -> String {

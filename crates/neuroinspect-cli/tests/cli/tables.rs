@@ -103,7 +103,15 @@ fn a_table_is_measured_explained_and_edited() {
     assert!(all.contains("on 120 images"), "{all}");
 
     let mut explain = command(&fixture, "explain", "table");
-    printed(explain.args(["--class", "waterbird", "--part", "test"]));
+    let text = printed(explain.args(["--class", "waterbird", "--part", "test"]));
+    for line in [
+        "10 of 20 images of 'waterbird' are mistaken; other activations make 10 of them right",
+        "\ntoo weak      neuron   prec@5  importance\n",
+        "prec@5: share of the mistakes in which it is among the 5 that would have to change most",
+        "next: neuroinspect edit ... --class waterbird --neurons ",
+    ] {
+        assert!(text.contains(line), "{line} is not in: {text}");
+    }
     let explained = fixture.json("out/explanation.json");
     assert_eq!(explained["ranking"]["mistakes"], 10);
     assert_eq!(explained["samples"], 20);
