@@ -24,12 +24,17 @@ pub(crate) fn open_folder(common: &Common) -> Result<RunFolder> {
     Ok(folder)
 }
 
-/// Says that pictures were taken from the folder.
-pub(crate) fn warn_of_reused(folder: &RunFolder, pictures: usize) {
+/// Says that pictures were taken from the folder, or went on after so many steps.
+pub(crate) fn warn_of_reused(folder: &RunFolder, pictures: usize, resumed_at: Option<usize>) {
     if pictures > 0 {
         let path = folder.path().display();
         warn(format_args!(
             "{pictures} pictures taken from '{path}': nothing has changed"
+        ));
+    }
+    if let Some(steps) = resumed_at {
+        warn(format_args!(
+            "pictures under way went on after step {steps}, where the run before had ended"
         ));
     }
 }

@@ -63,6 +63,9 @@ pub struct Findings {
     /// How many of the pictures had been made by an earlier run.
     #[serde(skip)]
     pub pictures_reused: usize,
+    /// After how many steps pictures that an earlier run had under way went on, where some did.
+    #[serde(skip)]
+    pub pictures_resumed_at: Option<usize>,
     /// Units of layers that were looked at beside the neurons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub units: Vec<UnitFindings>,

@@ -309,7 +309,7 @@ fn a_class_that_was_not_measured_is_not_praised() {
 fn what_is_missing_is_said_first() {
     let mut report = sample::full();
     let page = report.html().unwrap();
-    assert!(!page.contains("Stopped before the end") && !page.contains("Failed: "));
+    assert!(!page.contains("Not finished") && !page.contains("Failed: "));
 
     report.findings.interrupted = true;
     report.findings.failures.push(StageFailure {
@@ -319,7 +319,8 @@ fn what_is_missing_is_said_first() {
     let page = report.html().unwrap();
     assert_well_formed(&page);
     let header = page.split("</header>").next().unwrap();
-    assert!(header.contains("Stopped before the end"));
+    assert!(header.contains("Not finished</strong>3 of 3 pictures are here. What is missing is not made yet."));
+    assert!(header.contains("the same command goes on: <code>neuroinspect debug scenes-cnn"));
     assert!(header.contains("Failed: editing</strong>&lt;class 0&gt; has no samples"));
 }
 

@@ -160,6 +160,7 @@ fn explained(
         recipe,
         pictures: Vec::new(),
         pictures_reused: 0,
+        pictures_resumed_at: None,
         units: Vec::new(),
         context_effects: inputs.context_effects.to_vec(),
         labels: (inputs.labels.iter())
@@ -309,6 +310,7 @@ impl<'a> Picturing<'a> {
             Ok(kept) => {
                 self.findings.interrupted = kept.shortfall.interrupted;
                 self.findings.pictures_reused = kept.reused;
+                self.findings.pictures_resumed_at = kept.resumed_at;
                 for diverged in &kept.shortfall.diverged {
                     self.findings.fail_with("visualizing", diverged);
                 }

@@ -131,7 +131,8 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
         findings.pictures_reused += reused;
     }
     console.clear();
-    warn_of_reused(folder, findings.pictures_reused);
+    let resumed_at = findings.pictures_resumed_at;
+    warn_of_reused(folder, findings.pictures_reused, resumed_at);
     finish(common, folder, &findings, "")
 }
 

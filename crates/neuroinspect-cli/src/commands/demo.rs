@@ -74,7 +74,8 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DemoArgs) -> Result
         .with_run(run);
     let findings = folder.debug(&inputs, demo.planted_class(), &config, &mut console)?;
     console.clear();
-    warn_of_reused(&folder, findings.pictures_reused);
+    let resumed_at = findings.pictures_resumed_at;
+    warn_of_reused(&folder, findings.pictures_reused, resumed_at);
 
     let context = demo.planted_context();
     let neurons = &findings.neurons;

@@ -167,7 +167,7 @@ fn of_neurons(
     let kept = pictures.visualize(&networks, &request, &mut console, &mut keep)?;
     console.clear();
     unwritten?;
-    warn_of_reused(&setup.folder, kept.reused);
+    warn_of_reused(&setup.folder, kept.reused, kept.resumed_at);
 
     album.finish(kept.shortfall)?;
     let record = album.record;

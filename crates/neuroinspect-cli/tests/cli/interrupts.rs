@@ -126,5 +126,6 @@ fn a_killed_run_leaves_its_edit_and_its_ranking() {
     assert!(summary["edit"]["comparison"]["after"]["accuracy"].is_f64());
     neuroinspect::editing::LayerPatch::load(fixture.path("out/report-edit.safetensors")).unwrap();
     let html = std::fs::read_to_string(fixture.path("out/report.html")).unwrap();
-    assert!(html.contains("Stopped before the end"));
+    assert!(html.contains("Not finished</strong>0 of 5 pictures are here."));
+    assert!(html.contains("the same command goes on: <code>neuroinspect debug"));
 }

@@ -150,7 +150,10 @@ fn a_batch_that_was_killed_goes_on_where_it_was() {
         seen.extend(steps_kept(&fixture));
         running.0.try_wait().unwrap().is_some()
     });
-    assert_eq!(finished(running), 0);
+    let (succeeded, message) = wait(running);
+    assert!(succeeded && !message.contains("pictures taken from"), "{message}");
+    let told = format!("pictures under way went on after step {kept}, ");
+    assert!(message.contains(&told), "{message}");
     assert_eq!(seen.iter().min(), Some(&kept));
     assert_eq!(steps_kept(&fixture), None);
     assert_same(&fixture.results("out"), &alone);

@@ -79,7 +79,8 @@ pub(crate) fn unit_page(report: &UnitReport) -> Result<Markup> {
         header {
             p class="overline" { "neuroinspect \u{b7} " (run.model) " on " (run.data) }
             h1 { "What units of " (run.model) " respond to" }
-            (missing(*interrupted, failures.iter()))
+            @let unfinished = interrupted.then(|| "Not all units are here.".to_owned());
+            (missing(unfinished, run, failures.iter()))
         }
         main {
             (units::sections(units, class_names)?)
@@ -141,15 +142,26 @@ fn header(report: &Report<'_>) -> Markup {
 fn shortfall(report: &Report<'_>) -> Markup {
     let findings = report.findings;
     let failures = findings.failures.iter().chain(&report.images.failures);
-    missing(findings.interrupted, failures)
+    let (made, planned) = (findings.pictures.len(), findings.pairs.len());
+    let unfinished = findings
+        .interrupted
+        .then(|| format!("{made} of {} are here.", count(planned, "picture")));
+    missing(unfinished, &findings.run, failures)
 }
 
-fn missing<'a>(interrupted: bool, failures: impl Iterator<Item = &'a StageFailure>) -> Markup {
+fn missing<'a>(
+    unfinished: Option<String>,
+    run: &Run,
+    failures: impl Iterator<Item = &'a StageFailure>,
+) -> Markup {
     html! {
-        @if interrupted {
+        @if let Some(unfinished) = unfinished {
             p class="verdict failed" {
-                strong { "Stopped before the end" }
-                "What is not here was not come to."
+                strong { "Not finished" }
+                (unfinished) " What is missing is not made yet."
+                @if let Some(command) = &run.command {
+                    " If no program is at it, the same command goes on: " code { (command) }
+                }
             }
         }
         @for failure in failures {

@@ -105,6 +105,7 @@ pub(crate) fn full() -> Sample {
             picture(23, 12.75, 13.5, 0.25, 1.0625),
         ],
         pictures_reused: 0,
+        pictures_resumed_at: None,
         units: Vec::new(),
         context_effects: (0..128).map(context_effect).collect(),
         labels: vec![],

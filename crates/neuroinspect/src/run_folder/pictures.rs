@@ -70,6 +70,8 @@ pub struct Kept {
     pub shortfall: Shortfall,
     /// How many of the pictures had been made before.
     pub reused: usize,
+    /// After how many steps pictures that had been under way went on, where some did.
+    pub resumed_at: Option<usize>,
 }
 
 impl From<Shortfall> for Kept {
@@ -77,7 +79,7 @@ impl From<Shortfall> for Kept {
     fn from(shortfall: Shortfall) -> Self {
         Self {
             shortfall,
-            reused: 0,
+            ..Self::default()
         }
     }
 }
@@ -155,10 +157,10 @@ impl PictureFolder {
             on_batch(batch.finished);
         }
         work.make(missing, observer, on_batch)?;
-        let Kept { shortfall, reused } = work.kept;
+        let shortfall = work.kept.shortfall;
         Ok(Kept {
             shortfall: shortfall.refuse_all_diverged(request.pairs.len())?,
-            reused,
+            ..work.kept
         })
     }
 }
@@ -252,7 +254,9 @@ impl Keeper<'_, '_> {
 impl BatchKeeper for Keeper<'_, '_> {
     fn go_on(&mut self, _: &[Pair]) -> Option<OptimizationState> {
         self.under_way = self.waiting.next();
-        self.under_way?.load_state()
+        let state = self.under_way?.load_state()?;
+        self.work.kept.resumed_at = Some(state.steps);
+        Some(state)
     }
 
     fn checkpoint(&mut self, state: OptimizationState) {

@@ -48,6 +48,8 @@ impl std::fmt::Debug for UnitInputs<'_> {
 pub struct UnitsSeen {
     /// How many of the pictures had been made by an earlier run.
     pub reused: usize,
+    /// After how many steps pictures that an earlier run had under way went on, where some did.
+    pub resumed_at: Option<usize>,
     /// Whether the observer stopped the work before its end.
     pub interrupted: bool,
     /// Pictures that left the finite numbers, and real images that can no longer be read.
@@ -209,6 +211,7 @@ fn pictures(
     failures.extend(diverged);
     Ok(UnitsSeen {
         reused: kept.reused,
+        resumed_at: kept.resumed_at,
         interrupted: kept.shortfall.interrupted,
         failures,
     })

@@ -108,7 +108,7 @@ pub(super) fn run(
     let seen = looking.run(&mut console, &mut keep)?;
     console.clear();
     unwritten?;
-    warn_of_reused(folder, seen.reused);
+    warn_of_reused(folder, seen.reused, seen.resumed_at);
     report.interrupted = seen.interrupted;
     report.failures = seen.failures;
     if !(report.interrupted && report.units.is_empty() && others_stand()) {
