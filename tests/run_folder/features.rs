@@ -8,7 +8,7 @@ use std::{
 };
 
 use neuroinspect::{
-    Extraction, FeatureRequest, RunFolder,
+    Extraction, FeatureRequest, FolderFeatures, RunFolder,
     core::Silent,
     datasets::{ImageFolder, ImageFolderConfig, LoaderConfig, OnCorrupt},
     extract_features,
@@ -54,8 +54,13 @@ impl Features {
         }
     }
 
-    /// Whether features were taken from the folder; they are what they would be anew in any case.
+    /// Whether features were taken from the folder.
     fn reused(&self, request: &FeatureRequest, change: Change) -> bool {
+        self.features(request, change).reused
+    }
+
+    /// The features, which are what they would be anew in any case.
+    fn features(&self, request: &FeatureRequest, change: Change) -> FolderFeatures {
         let images = ImageFolder::open(&self.images, &ImageFolderConfig::default()).unwrap();
         let loader = LoaderConfig::default().with_on_corrupt(OnCorrupt::Skip);
         let extraction = Extraction::new(&self.model, &images)
@@ -69,7 +74,7 @@ impl Features {
         let anew = extract_features(&extraction, &mut Silent).unwrap();
         assert_eq!(found.extracted, anew);
         assert_eq!(found.path, self.folder.join(&request.file));
-        found.reused
+        found
     }
 }
 
@@ -81,14 +86,24 @@ fn features_are_taken_up_again_while_nothing_has_changed() {
     assert!(bench.reused(&file, same));
     assert!(!bench.reused(&request("others.safetensors"), same));
 
-    let changes: [Change; 3] = [
-        |it| it.with_weights_sha256("others"),
-        |it| it.with_indices(&[3, 1]),
-        |it| it.with_loader(LoaderConfig::default().with_batch_size(5)),
+    // Of each the one before it is what lies there.
+    let changes: [(Change, &[&str]); 3] = [
+        (|it| it.with_weights_sha256("others"), &["the weights"]),
+        (
+            |it| it.with_indices(&[3, 1]),
+            &["the weights", "the choice of samples"],
+        ),
+        (
+            |it| it.with_loader(LoaderConfig::default().with_batch_size(5)),
+            &["the batch size", "the choice of samples"],
+        ),
     ];
-    for (number, change) in changes.into_iter().enumerate() {
-        assert!(!bench.reused(&file, change), "change {number}");
-        assert!(bench.reused(&file, change), "change {number}");
+    for (change, changed) in changes {
+        let features = bench.features(&file, change);
+        assert!(!features.reused, "{changed:?}");
+        assert_eq!(features.changed, changed);
+        let features = bench.features(&file, change);
+        assert!(features.reused && features.changed.is_empty(), "{changed:?}");
     }
     assert!(!bench.reused(&file, same));
 
@@ -104,7 +119,9 @@ fn features_are_taken_up_again_while_nothing_has_changed() {
     image.set_modified(time).unwrap();
     assert!(!bench.reused(&file, same), "another length");
     fs::remove_file(path).unwrap();
-    assert!(!bench.reused(&file, same), "an image less");
+    let features = bench.features(&file, same);
+    assert!(!features.reused, "an image less");
+    assert_eq!(features.changed, ["the images"]);
 }
 
 #[test]

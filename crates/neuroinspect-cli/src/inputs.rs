@@ -157,6 +157,11 @@ impl<'a> Setup<'a> {
             warn(format_args!(
                 "features taken from '{path}': nothing has changed"
             ));
+        } else if !features.changed.is_empty() {
+            let (path, changed) = (features.path.display(), features.changed.join(", "));
+            warn(format_args!(
+                "features of '{path}' were made anew, as these have changed: {changed}"
+            ));
         }
         let Extracted {
             table,

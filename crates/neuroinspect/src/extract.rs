@@ -100,7 +100,7 @@ impl<'a> Extraction<'a> {
         observer: &mut dyn Observer,
     ) -> Result<Extracted<ActivationTable>> {
         self.on_copy(provenance, |pass, copy| {
-            pass.run(&|images| read(copy, images), observer)
+            pass.run(STAGE, &|images| read(copy, images), observer)
         })
     }
 
@@ -159,6 +159,7 @@ impl Pass<'_> {
     /// `read` makes of normalised images `[N, 3, S, S]` what is kept: `[N, D]`.
     fn run(
         self,
+        stage: &'static str,
         read: &dyn Fn(Tensor<4>) -> Result<Tensor<2>>,
         observer: &mut dyn Observer,
     ) -> Result<Extracted<ActivationTable>> {
@@ -168,7 +169,7 @@ impl Pass<'_> {
             values.extend_from_slice(of_batch);
             Ok(())
         };
-        let skipped = self.stream(STAGE, read, &mut take, observer)?;
+        let skipped = self.stream(stage, read, &mut take, observer)?;
         let dataset = self.dataset;
         if rows.is_empty() {
             return Err(Error::NoImages {
@@ -253,7 +254,11 @@ pub fn embed_images(
             .with_layer("image embedding")
             .with_dataset(images.dataset.name()),
     };
-    pass.run(&|images| Ok(copy.encode_images(images)), observer)
+    pass.run(
+        "embedding images",
+        &|images| Ok(copy.encode_images(images)),
+        observer,
+    )
 }
 
 /// Computes the features of a data set's samples, once and for all.

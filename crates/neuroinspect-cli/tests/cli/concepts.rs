@@ -171,7 +171,14 @@ fn neurons_are_labelled_and_found_by_word() {
     let clip = asset("scenes_clip.safetensors");
     let mut label = on(&fixture, &["label"], "scenes");
     label.args(["--clip-weights", &clip, "--find", "water", "--words"]);
-    let text = printed(label.arg(fixture.path("words")));
+    let output = label.arg(fixture.path("words")).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    // By the classifier, then by the encoder.
+    for stage in ["extracting features: ", "embedding images: "] {
+        assert!(said.contains(stage), "{said}");
+    }
+    let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("by 9 words and 300 images"), "{text}");
     let found = fixture.json("out/labels.json");
     let units = found["units"].as_array().unwrap();

@@ -15,6 +15,14 @@ use serde_json::Value;
 use crate::fixture::{CLASSES, Fixture, fails};
 
 #[test]
+fn the_version_is_told_under_the_programs_name() {
+    let mut version = Command::cargo_bin("neuroinspect").unwrap();
+    let told = version.arg("--version").output().unwrap().stdout;
+    let expected = format!("neuroinspect {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8(told).unwrap(), expected);
+}
+
+#[test]
 fn debug_takes_clip_and_its_own_training_images() {
     let fixture = Fixture::new();
     fixture.images("train", &CLASSES);

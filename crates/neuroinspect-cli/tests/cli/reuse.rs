@@ -9,10 +9,15 @@ use crate::fixture::{CLASSES, Fixture, random_model};
 
 /// Whether `evaluate` took features up again.
 fn evaluate(fixture: &Fixture, options: &[&str]) -> bool {
+    said(fixture, options).contains("features taken from")
+}
+
+/// What `evaluate` says beside its result.
+fn said(fixture: &Fixture, options: &[&str]) -> String {
     let output = fixture.command("evaluate").args(options).output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{message}");
-    message.contains("features taken from")
+    message
 }
 
 #[test]
@@ -41,7 +46,10 @@ fn features_are_taken_up_again_while_nothing_has_changed() {
     assert!(evaluate(&fixture, &names));
     let model = random_model();
     model.save(&fixture.path("model.safetensors")).unwrap();
-    assert!(!evaluate(&fixture, &names));
+    let message = said(&fixture, &names);
+    assert!(!message.contains("features taken from"), "{message}");
+    let why = "were made anew, as these have changed: the weights\n";
+    assert!(message.contains(why), "{message}");
 }
 
 #[test]

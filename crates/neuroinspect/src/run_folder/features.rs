@@ -42,6 +42,8 @@ pub struct FolderFeatures {
     pub extracted: Extracted,
     /// Whether they were taken from the folder.
     pub reused: bool,
+    /// What is not as it was when those that lay there were computed, such as "the weights".
+    pub changed: Vec<&'static str>,
     /// Where they are.
     pub path: PathBuf,
     /// How long it took, in seconds.
@@ -87,10 +89,16 @@ impl RunFolder {
         let path = self.join(&request.file);
         let provenance = extraction.provenance(extraction.classifier.penultimate());
         let origin = Origin::of(&provenance, extraction, request);
-        let found = origin.as_ref().and_then(|origin| load(&path, origin));
-        let reused = found.is_some();
+        let found = match &origin {
+            Some(origin) => load(&path, origin),
+            None => Err(Vec::new()),
+        };
+        let (reused, changed) = match &found {
+            Ok(_) => (true, Vec::new()),
+            Err(changed) => (false, changed.clone()),
+        };
         let extracted = match found {
-            Some(table) => Extracted {
+            Ok(table) => Extracted {
                 indices: match extraction.indices {
                     Some(indices) => indices.to_vec(),
                     None => (0..table.len()).collect(),
@@ -98,7 +106,7 @@ impl RunFolder {
                 table,
                 skipped: Vec::new(),
             },
-            None => {
+            Err(_) => {
                 let extracted = extract_features_of(extraction, provenance, observer)?;
                 save(&path, &extracted, origin)?;
                 extracted
@@ -107,6 +115,7 @@ impl RunFolder {
         Ok(FolderFeatures {
             extracted,
             reused,
+            changed,
             path,
             seconds: start.elapsed().as_secs_f64(),
         })
@@ -136,17 +145,41 @@ impl Origin {
             samples: extraction.indices.map(samples),
         })
     }
+
+    /// What is not as it is in another.
+    fn changed(&self, other: &Self) -> Vec<&'static str> {
+        let (ours, theirs) = (&self.provenance, &other.provenance);
+        let parts = [
+            ("the program", self.program == other.program),
+            ("the device", self.device == other.device),
+            ("the batch size", self.batch_size == other.batch_size),
+            ("the model", ours.model == theirs.model),
+            ("the weights", ours.weights_sha256 == theirs.weights_sha256),
+            ("how images are prepared", ours.input == theirs.input),
+            ("the layer", ours.layer == theirs.layer),
+            ("the number format", ours.precision == theirs.precision),
+            ("the data set's name", ours.dataset == theirs.dataset),
+            ("the images", ours.dataset_sha256 == theirs.dataset_sha256),
+            ("the choice of samples", self.samples == other.samples),
+        ];
+        let changed = parts.into_iter().filter(|(_, same)| !same);
+        changed.map(|(what, _)| what).collect()
+    }
 }
 
-/// The features at `path` if they are of that origin.
-fn load(path: &Path, origin: &Origin) -> Option<FeatureTable> {
-    let record = fs::read(record_path(path)).ok()?;
-    let record: Record = serde_json::from_slice(&record).ok()?;
-    if record.origin != *origin || sha256_of_file(path).ok()? != record.table_sha256 {
-        return None;
+/// The features at `path` if they are of that origin; else what has changed since, where that is known.
+fn load(path: &Path, origin: &Origin) -> Result<FeatureTable, Vec<&'static str>> {
+    let record = fs::read(record_path(path)).map_err(|_| Vec::new())?;
+    let record: Record = serde_json::from_slice(&record).map_err(|_| vec!["their record"])?;
+    let changed = origin.changed(&record.origin);
+    if !changed.is_empty() {
+        return Err(changed);
     }
-    let table = FeatureTable::load(path).ok()?;
-    (table.provenance() == &origin.provenance).then_some(table)
+    let sha256 = sha256_of_file(path).map_err(|_| Vec::new())?;
+    let table = FeatureTable::load(path).ok();
+    table
+        .filter(|table| sha256 == record.table_sha256 && table.provenance() == &origin.provenance)
+        .ok_or_else(|| vec!["the file itself"])
 }
 
 /// Writes features, and a record of their origin if they can be taken up again.
