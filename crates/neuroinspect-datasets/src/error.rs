@@ -156,12 +156,28 @@ pub enum Error {
         expected: &'static str,
     },
     /// A data set that is not among the published ones.
-    #[error("no published data set is called '{name}'; there are: {known}")]
+    #[error("no published data set is called '{name}';{} there are: {known}", meant(.nearest))]
     UnknownDataset {
         /// The name given.
         name: String,
+        /// The name most like it, if one is like enough to be meant.
+        nearest: Option<&'static str>,
         /// The names there are.
         known: String,
+    },
+    /// A place without the lists that a published data set has.
+    #[error(
+        "'{}' holds no {title}: '{file}' is neither in it nor in an archive of it; docs/data.md says what is to be \
+         there",
+        root.display()
+    )]
+    NotThere {
+        /// The folder, or the archive.
+        root: PathBuf,
+        /// What the data set is called.
+        title: &'static str,
+        /// The file that is missing.
+        file: String,
     },
     /// An option of a published data set that it does not have, or needs.
     #[error("data set '{dataset}', option '{option}': {reason}")]
@@ -210,4 +226,9 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
+}
+
+/// " did you mean 'waterbirds'?"
+fn meant(nearest: &Option<&'static str>) -> String {
+    nearest.map_or_else(String::new, |name| format!(" did you mean '{name}'?"))
 }

@@ -24,6 +24,16 @@ pub enum Error {
         /// Which table: "training" or "validation".
         table: &'static str,
     },
+    /// Samples of which so few are of each class that none is held out.
+    #[error(
+        "of {samples} samples to edit on none is left to validate an edit on, as a class is too small to hold \
+         15 % of it out; give at least four samples of each class, or others to edit on (--train of the program, \
+         EditData::new in code)"
+    )]
+    NoneHeldOut {
+        /// How many samples there are to edit on.
+        samples: usize,
+    },
     /// Samples without groups, where they are learnt from, or the worst of them chooses the epoch.
     #[error(
         "the {table} samples have no groups, which are needed for what was asked for; give them \

@@ -1,6 +1,6 @@
 //! `apply`: an edit file to a checkpoint, forth or back.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use neuroinspect::{
     core::ClassId,
     editing::{LayerPatch, MethodRecord},
@@ -54,7 +54,10 @@ impl<'a> Shown<'a> {
 }
 
 pub(crate) fn run(common: &Common, options: &Options, args: &ApplyArgs) -> Result<Exit> {
-    let patch = LayerPatch::load(&args.edit)?;
+    let patch = LayerPatch::load(&args.edit).context(
+        "--edit takes what `edit`, `mend`, `debug` or `demo` wrote: edit.safetensors, mend.safetensors, \
+         report-edit.safetensors",
+    )?;
     let Some(model) = &args.model else {
         print(common.json, PATCH, &Shown::of(&patch), |_| {
             format!("{patch}\n")
@@ -80,8 +83,15 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ApplyArgs) -> Resul
     }
     let layer = loaded.model.decision_layer()?;
     let changed = match args.revert {
-        true => patch.revert(&layer)?,
-        false => patch.apply(&layer)?,
+        true => patch.revert(&layer),
+        false => patch.apply(&layer),
+    };
+    // Before the hashes of layers, which say no more.
+    let (made_for, found) = (patch.model(), loaded.model.name());
+    let changed = match made_for == found {
+        true => changed?,
+        false => changed
+            .with_context(|| format!("the edit was made for {made_for}, and this is {found}"))?,
     };
     let name = if args.revert { "reverted" } else { "edited" };
     let path = match model::onnx(&named.model, &loading.head, Some(loaded.model.input()))? {

@@ -32,10 +32,13 @@ mod matlab;
 mod pickle;
 mod table;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use image::{Rgb, RgbImage};
-use neuroinspect_core::{ClassId, Error as CoreError, Observer, Split};
+use neuroinspect_core::{ClassId, Error as CoreError, Observer, Split, nearest_name};
 
 pub use check::{Content, FileCheck, PartCheck, PublishedCheck, check, check_file};
 pub use config::PublishedConfig;
@@ -61,6 +64,7 @@ pub fn published_named(name: &str) -> Result<&'static PublishedInfo> {
         let known: Vec<_> = published().iter().map(|info| info.name).collect();
         Error::UnknownDataset {
             name: name.to_owned(),
+            nearest: nearest_name(name, known.iter().copied()),
             known: known.join(", "),
         }
     })
@@ -110,8 +114,8 @@ impl Published {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownDataset`], [`Error::DatasetOption`] for an option that it does not have, and an error
-    /// of core's that names the file, and the line where it has lines, when one is missing, cannot be read or
+    /// [`Error::UnknownDataset`], [`Error::DatasetOption`] for an option that it does not have,
+    /// [`Error::NotThere`] where the path holds no such data set, and an error of core's that names the file, and the line where it has lines, when one is missing, cannot be read or
     /// is not what it should be, a sample is listed twice, or an image is missing.
     pub fn open(name: &str, path: impl AsRef<Path>, config: &PublishedConfig) -> Result<Self> {
         let info = published_named(name)?;
@@ -167,8 +171,25 @@ fn list(info: &PublishedInfo, path: &Path, config: &PublishedConfig) -> Result<(
     let archives = info.files.iter().filter(|file| file.is_archive());
     let archives: Vec<_> = archives.map(|file| file.name).collect();
     let files = Files::open(path, info.tops, &archives)?;
-    let listing = (info.list)(&files, config)?;
+    let listing = (info.list)(&files, config).map_err(|error| not_there(info, &files, error))?;
     Ok((files, listing))
+}
+
+/// Of a list that is missing, what that means: another data set, or none, is there.
+fn not_there(info: &PublishedInfo, files: &Files, error: Error) -> Error {
+    match &error {
+        Error::Core(CoreError::Read { path, source }) if source.kind() == ErrorKind::NotFound => {
+            match path.strip_prefix(files.root()) {
+                Ok(file) => Error::NotThere {
+                    root: files.root().to_owned(),
+                    title: info.title,
+                    file: file.display().to_string(),
+                },
+                Err(_) => error,
+            }
+        }
+        _ => error,
+    }
 }
 
 /// Where an image is, if it is there.

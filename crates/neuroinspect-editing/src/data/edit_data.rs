@@ -61,13 +61,18 @@ impl EditData {
     ///
     /// # Errors
     ///
-    /// As [`of_parts`](Self::of_parts).
+    /// As [`of_parts`](Self::of_parts); [`Error::NoneHeldOut`] when no class has samples enough.
     pub fn new(
         training: impl Into<Samples>,
         evaluation: impl Into<Samples>,
         seed: Seed,
     ) -> Result<Self> {
-        let [validation, train] = training.into().split(Self::VALIDATION_SHARE, seed)?;
+        let training = training.into();
+        let [validation, train] = training.split(Self::VALIDATION_SHARE, seed)?;
+        if validation.is_empty() && !training.is_empty() {
+            let samples = training.len();
+            return Err(Error::NoneHeldOut { samples });
+        }
         Ok(Self {
             held_out_of_training: true,
             ..Self::of_parts(train, validation, evaluation)?

@@ -97,7 +97,7 @@ impl MethodArguments {
     }
 
     fn neurons(&self, method: &'static str) -> Result<Vec<NeuronId>> {
-        let what = "the neurons to be corrected";
+        let what = "the neurons to be corrected, which a ranking names (`explain` of the program)";
         match self.neurons.is_empty() {
             true => Err(Error::Missing { method, what }),
             false => Ok(self.neurons.clone()),
