@@ -4,8 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
 use derive_setters::Setters;
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use neuroinspect_core::{
-    ClassId, DecisionLayer, Error as CoreError, Observer, Predicted, Progress, check_option,
-    read_back,
+    ClassId, DecisionLayer, Observer, Predicted, Progress, check_finite, check_option, read_back,
 };
 use serde::{Deserialize, Serialize};
 
@@ -108,7 +107,7 @@ impl ConceptCounterfactualConfig {
     ///
     /// # Errors
     ///
-    /// [`InvalidOption`](CoreError::InvalidOption) naming the option.
+    /// [`InvalidOption`](neuroinspect_core::Error::InvalidOption) naming the option.
     pub fn validate(&self) -> Result<()> {
         let not_negative = |value: f64| value >= 0.0 && value.is_finite();
         for (option, weight) in [("alpha", self.alpha), ("beta", self.beta)] {
@@ -259,12 +258,7 @@ impl<'a> ConceptExplainer<'a> {
         config.validate()?;
         layer.check_class(class)?;
         self.bank.check_layer(layer)?;
-        for ((sample, neuron), &value) in features.indexed_iter() {
-            if !value.is_finite() {
-                let what = format!("activation of neuron {neuron} on sample {sample}");
-                return Err(CoreError::NotFinite { what, value }.into());
-            }
-        }
+        check_finite(features, |row| row.to_string())?;
         let predicted = layer.predict(features)?;
         let descent = Descent::new(self, layer, class);
         let (total, concepts) = (features.nrows(), self.bank.concepts().len());

@@ -92,5 +92,7 @@ pub use precision::Precision;
 pub use progress::{Observer, Progress, Silent};
 pub use read_back::read_back;
 pub use seed::Seed;
-pub use table::{ActivationTable, FeatureTable, Predicted, Provenance, check_same_classes};
+pub use table::{
+    ActivationTable, FeatureTable, Predicted, Provenance, check_finite, check_same_classes,
+};
 pub use unit::{Unit, UnitKind};

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use burn::tensor::Device;
 use derive_setters::Setters;
 use ndarray::{Array2, ArrayView2, Axis};
-use neuroinspect_core::{ClassId, DecisionLayer, Error::NotFinite, Observer, Predicted, Progress};
+use neuroinspect_core::{ClassId, DecisionLayer, Observer, Predicted, Progress, check_finite};
 use serde::{Deserialize, Serialize};
 
 use crate::{CounterfactualConfig, Error, Result, descent::Descent};
@@ -149,12 +149,7 @@ impl Explainer {
     ) -> Result<Explanation> {
         self.config.validate()?;
         layer.check_class(class)?;
-        for ((sample, neuron), &value) in features.indexed_iter() {
-            if !value.is_finite() {
-                let what = format!("activation of neuron {neuron} on sample {sample}");
-                return Err(NotFinite { what, value }.into());
-            }
-        }
+        check_finite(features, |row| row.to_string())?;
         let predicted = layer.predict(features)?.into_iter().enumerate();
         let counterfactuals = predicted.map(|(sample, predicted)| Counterfactual {
             sample,

@@ -189,3 +189,16 @@ fn a_bank_of_another_layer_is_refused() {
         .to_string();
     assert!(error.contains("layer 'unknown' of another"), "{error}");
 }
+
+#[test]
+fn features_that_are_not_finite_are_refused_by_neuron_and_sample() {
+    let bank = ConceptBank::new(vec![concept("water", vec![1.0; NEURONS])]).unwrap();
+    let mut features = images("damaged", 3, None);
+    features[[2, FUR]] = f32::INFINITY;
+    let error = ConceptExplainer::new(&bank, &Device::flex())
+        .explain_features(features.view(), &layer(), ClassId(0), &mut Silent)
+        .unwrap_err()
+        .to_string();
+    let expected = "activation of neuron 7 on sample 2 is not finite (inf)";
+    assert!(error.starts_with(expected), "{error}");
+}

@@ -41,16 +41,7 @@ impl ActivationTable {
         if expected != found {
             return Err(Error::length("sample ids", expected, found));
         }
-        // The test of all values at once is quick; the search for the culprit need not be.
-        if !values.iter().all(|value| value.is_finite()) {
-            for ((sample, neuron), &value) in values.indexed_iter() {
-                if !value.is_finite() {
-                    let sample = &sample_ids[sample];
-                    let what = format!("activation of neuron {neuron} on sample '{sample}'");
-                    return Err(Error::NotFinite { what, value });
-                }
-            }
-        }
+        check_finite(values.view(), |row| format!("'{}'", sample_ids[row]))?;
         let values = match values.is_standard_layout() {
             true => values,
             false => values.as_standard_layout().into_owned(),
@@ -156,5 +147,28 @@ impl ActivationTable {
         among.sort_by(|&a, &b| activation(b).total_cmp(&activation(a)).then(a.cmp(&b)));
         among.truncate(count);
         among
+    }
+}
+
+/// Checks that activations `[N, D]` are finite; `sample` says what the sample of a row is called.
+///
+/// # Errors
+///
+/// [`Error::NotFinite`] naming the first neuron and sample that are not.
+pub fn check_finite(
+    activations: ArrayView2<'_, f32>,
+    sample: impl Fn(usize) -> String,
+) -> Result<()> {
+    // The test of all values at once is quick; the search for the culprit need not be.
+    if activations.iter().all(|value| value.is_finite()) {
+        return Ok(());
+    }
+    let mut values = activations.indexed_iter();
+    match values.find(|(_, value)| !value.is_finite()) {
+        Some(((row, neuron), &value)) => {
+            let what = format!("activation of neuron {neuron} on sample {}", sample(row));
+            Err(Error::NotFinite { what, value })
+        }
+        None => Ok(()),
     }
 }

@@ -10,7 +10,9 @@ mod queries;
 use ndarray::{ArrayView1, ArrayView2};
 
 pub use self::{
-    activations::ActivationTable, alike::check_same_classes, predicted::Predicted,
+    activations::{ActivationTable, check_finite},
+    alike::check_same_classes,
+    predicted::Predicted,
     provenance::Provenance,
 };
 use crate::{ClassId, DecisionLayer, Error, Groups, Result, Split};
