@@ -76,14 +76,20 @@ pub enum Error {
     },
     /// A table whose layer the concepts were not learned on.
     #[error(
-        "the concepts are of {expected}, the samples of {found}; learn the concepts of the layer that they \
-         are used on"
+        "the concepts are of {expected}, the samples of {found}: they differ in the {what}, {one} and {other}; \
+         learn the concepts of the layer that they are used on"
     )]
     OtherLayer {
         /// What the concepts were learned on.
         expected: String,
         /// What they are to be used on.
         found: String,
+        /// What the two differ in.
+        what: &'static str,
+        /// What it is of the concepts.
+        one: String,
+        /// What it is of the samples.
+        other: String,
     },
     /// Shapes, ids, options, files, cancellation and devices.
     #[error(transparent)]

@@ -93,6 +93,7 @@ pub use progress::{Observer, Progress, Silent};
 pub use read_back::read_back;
 pub use seed::Seed;
 pub use table::{
-    ActivationTable, FeatureTable, Predicted, Provenance, check_finite, check_same_classes,
+    ActivationTable, Difference, FeatureTable, Predicted, Provenance, check_finite,
+    check_same_classes,
 };
 pub use unit::{Unit, UnitKind};

@@ -2,8 +2,6 @@
 
 mod file;
 
-use std::fmt;
-
 use ndarray::{Array1, Array2, ArrayView2};
 use neuroinspect_core::{
     ActivationTable, DecisionLayer, Error as CoreError, Provenance, nearest_name,
@@ -190,11 +188,12 @@ impl ConceptBank {
         }
     }
 
-    /// Checks that the concepts were learned on the model, weights and layer of a table, as far as both say.
+    /// Checks that the concepts were learned on the model, weights, input, layer and precision of a table, as far
+    /// as both say.
     ///
     /// # Errors
     ///
-    /// [`Error::OtherLayer`] naming both, [`CoreError::Shape`] for another number of neurons.
+    /// [`Error::OtherLayer`] naming the first difference, [`CoreError::Shape`] for another number of neurons.
     pub fn check_table(&self, table: &ActivationTable) -> Result<()> {
         let (expected, found) = (self.neurons(), table.width());
         if expected != found {
@@ -205,40 +204,26 @@ impl ConceptBank {
             return Ok(());
         };
         let theirs = table.provenance();
-        let differ = |one: &Option<String>, two: &Option<String>| {
-            one.is_some() && two.is_some() && one != two
-        };
-        let other = ours.model != theirs.model
-            || differ(&ours.weights_sha256, &theirs.weights_sha256)
-            || differ(&ours.layer, &theirs.layer);
-        match other {
-            false => Ok(()),
-            true => Err(Error::OtherLayer {
-                expected: Origin(ours).to_string(),
-                found: Origin(theirs).to_string(),
+        let known = ours
+            .differences(theirs)
+            .find_map(|it| Some((it.what, it.one?, it.other?)));
+        match known {
+            None => Ok(()),
+            Some((what, one, other)) => Err(Error::OtherLayer {
+                expected: layer_of(ours),
+                found: layer_of(theirs),
+                what,
+                one,
+                other,
             }),
         }
     }
 }
 
-/// A layer's origin in words.
-struct Origin<'a>(&'a Provenance);
-
-impl fmt::Display for Origin<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Provenance {
-            model,
-            layer,
-            weights_sha256,
-            ..
-        } = self.0;
-        let layer = layer.as_deref().unwrap_or("unknown");
-        write!(f, "layer '{layer}' of {model}")?;
-        match weights_sha256 {
-            Some(sha256) => write!(f, " (weights {})", sha256.get(..12).unwrap_or(sha256)),
-            None => Ok(()),
-        }
-    }
+/// A layer in words.
+fn layer_of(provenance: &Provenance) -> String {
+    let layer = provenance.layer.as_deref().unwrap_or("unknown");
+    format!("layer '{layer}' of {}", provenance.model)
 }
 
 impl ConceptVector {

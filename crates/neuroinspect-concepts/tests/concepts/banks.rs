@@ -7,7 +7,7 @@ use neuroinspect_concepts::{
     ConceptBank, ConceptVector, Error, LearningConfig, Margins, learn_concept,
 };
 use neuroinspect_core::{
-    ActivationTable, InputSpec, Provenance,
+    ActivationTable, InputSpec, Precision, Provenance,
     io::{NamedTensor, write_safetensors},
 };
 use neuroinspect_testing::{files::Folder, real_data};
@@ -47,6 +47,30 @@ fn samples_of_other_weights_are_refused() {
     assert!(error.contains("bbbb"), "{error}");
     let samples = ActivationTable::new(array![[1.0, 0.0]], of("aaaaaaaaaaa\u{e9}")).unwrap();
     bank.check_table(&samples).unwrap();
+}
+
+/// The same that keeps two tables apart: concepts of images of another size are no concepts of these.
+#[test]
+fn samples_of_another_input_or_precision_are_refused() {
+    let bank = learned();
+    let same = || Provenance::new("toy", InputSpec::new(8)).with_layer("avgpool");
+    let check = |provenance| {
+        let samples = ActivationTable::new(array![[1.0, 0.0]], provenance).unwrap();
+        bank.check_table(&samples)
+    };
+    check(same().with_dataset("another")).unwrap();
+    let rounded = check(same().with_precision(Precision::Bf16)).unwrap_err();
+    let said = "the concepts are of layer 'avgpool' of toy, the samples of layer 'avgpool' of toy: they differ \
+                in the precision, f32 and bf16;";
+    assert!(rounded.to_string().starts_with(said), "{rounded}");
+    let larger = Provenance::new("toy", InputSpec::new(9)).with_layer("avgpool");
+    let larger = check(larger).unwrap_err().to_string();
+    assert!(
+        larger.contains("in the model input, InputSpec { size: 8"),
+        "{larger}"
+    );
+    // What is not known is no difference.
+    check(Provenance::new("toy", None)).unwrap();
 }
 
 /// A bank made elsewhere, as the published one is, with something changed.

@@ -1,6 +1,5 @@
 //! Whether tables can be used together.
 
-use super::Provenance;
 use crate::{ActivationTable, Error, FeatureTable, Result};
 
 impl ActivationTable {
@@ -12,30 +11,17 @@ impl ActivationTable {
     ///
     /// [`Error::DifferentTables`] naming the first difference.
     pub fn check_alike(&self, other: &Self) -> Result<()> {
-        let same = |what: &str, value: &dyn Fn(&Provenance) -> String| {
-            let (one, two) = (value(self.provenance()), value(other.provenance()));
-            same(
-                what,
-                self.in_its_data(&one),
-                other.in_its_data(&two),
-                one == two,
-            )
+        let shown = |table: &Self, value: Option<String>| {
+            table.in_its_data(value.as_deref().unwrap_or("unknown"))
         };
-        same("model", &|of| of.model.clone())?;
-        same("SHA-256 of the weights", &|of| {
-            let sha256 = of.weights_sha256.clone();
-            sha256.unwrap_or_else(|| "unknown".into())
-        })?;
-        same("model input", &|of| format!("{:?}", of.input))?;
-        same("layer", &|of| {
-            let layer = of.layer.clone();
-            layer.unwrap_or_else(|| "unknown".into())
-        })?;
-        same("precision", &|of| of.precision.to_string())?;
+        let mut differences = self.provenance().differences(other.provenance());
+        if let Some(it) = differences.next() {
+            return same(it.what, shown(self, it.one), shown(other, it.other), false);
+        }
         let (one, two) = (self.width(), other.width());
         let in_data = |table: &Self, width: usize| table.in_its_data(&width.to_string());
         let (shown, other) = (in_data(self, one), in_data(other, two));
-        self::same("number of neurons", shown, other, one == two)
+        same("number of neurons", shown, other, one == two)
     }
 
     /// A value with the data set it is of, where that is known.

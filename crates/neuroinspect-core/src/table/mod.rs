@@ -13,7 +13,7 @@ pub use self::{
     activations::{ActivationTable, check_finite},
     alike::check_same_classes,
     predicted::Predicted,
-    provenance::Provenance,
+    provenance::{Difference, Provenance},
 };
 use crate::{ClassId, DecisionLayer, Error, Groups, Result, Split};
 

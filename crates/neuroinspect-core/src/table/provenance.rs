@@ -47,4 +47,35 @@ impl Provenance {
             dataset_sha256: None,
         }
     }
+    /// What keeps activations of this origin from being used with those of another: model, weights, input,
+    /// layer, precision, in this order. Data sets may differ.
+    pub fn differences(&self, other: &Self) -> impl Iterator<Item = Difference> {
+        let values = |of: &Self| {
+            [
+                ("model", Some(of.model.clone())),
+                ("SHA-256 of the weights", of.weights_sha256.clone()),
+                (
+                    "model input",
+                    of.input.as_ref().map(|input| format!("{input:?}")),
+                ),
+                ("layer", of.layer.clone()),
+                ("precision", Some(of.precision.to_string())),
+            ]
+        };
+        let pairs = values(self).into_iter().zip(values(other));
+        pairs
+            .filter(|(one, other)| one != other)
+            .map(|((what, one), (_, other))| Difference { what, one, other })
+    }
+}
+
+/// A thing in which two [`Provenance`]s differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// "model", "SHA-256 of the weights", "model input", "layer" or "precision".
+    pub what: &'static str,
+    /// What it is of the one; `None` where that is not known.
+    pub one: Option<String>,
+    /// What it is of the other; `None` where that is not known.
+    pub other: Option<String>,
 }
