@@ -12,8 +12,8 @@ use ndarray::{Array2, Axis, Slice};
 use neuroinspect::{
     burn::tensor::Device,
     concepts::{
-        ConceptBank, ConceptExplainer, LabelConfig, LabelRequest, LearningConfig, Words,
-        label_units, learn_concept,
+        ConceptBank, ConceptExplainer, ConceptRequest, LabelConfig, LabelRequest, LearningConfig,
+        Words, label_units, learn_concept,
     },
     core::{ActivationTable, ClassId, Provenance, Silent},
 };
@@ -32,7 +32,7 @@ fn drawn(name: &str, rows: usize, columns: usize) -> Array2<f32> {
 
 fn concepts(criterion: &mut Criterion) {
     let config = LearningConfig::default();
-    let learn = |concept: usize| {
+    let samples = |concept: usize| {
         let mut positives = drawn(&format!("positives {concept}"), 50, NEURONS);
         positives
             .slice_axis_mut(Axis(1), Slice::from(concept..concept + 3))
@@ -40,19 +40,21 @@ fn concepts(criterion: &mut Criterion) {
         let negatives = drawn(&format!("negatives {concept}"), 50, NEURONS);
         (positives, negatives)
     };
-    let learned = |concept: usize| {
-        let (positives, negatives) = learn(concept);
-        let name = concept.to_string();
-        learn_concept(&name, positives.view(), negatives.view(), &config).unwrap()
+    let learned = |name: &str, (positives, negatives): &(Array2<f32>, Array2<f32>)| {
+        let request = ConceptRequest {
+            name,
+            positives: positives.view(),
+            negatives: negatives.view(),
+        };
+        learn_concept(&request, &config, &mut Silent).unwrap()
     };
-    let (positives, negatives) = learn(0);
+    let first = samples(0);
     criterion.bench_function("a concept of 50 and 50 images", |bencher| {
-        bencher.iter(|| {
-            black_box(learn_concept("0", positives.view(), negatives.view(), &config).unwrap())
-        });
+        bencher.iter(|| black_box(learned("0", &first)));
     });
 
-    let bank = ConceptBank::new((0..CONCEPTS).map(learned).collect()).unwrap();
+    let of_bank = |concept: usize| learned(&concept.to_string(), &samples(concept));
+    let bank = ConceptBank::new((0..CONCEPTS).map(of_bank).collect()).unwrap();
     let layer = random_layer(5, NEURONS);
     let features = drawn("mistakes", MISTAKES, NEURONS);
     let explainer = ConceptExplainer::new(&bank, &Device::flex());

@@ -170,16 +170,18 @@ pub struct ConceptCounterfactual {
 /// ```
 /// use burn::tensor::Device;
 /// use ndarray::array;
-/// use neuroinspect_concepts::{ConceptBank, ConceptExplainer, LearningConfig, learn_concept};
+/// use neuroinspect_concepts::{
+///     ConceptBank, ConceptExplainer, ConceptRequest, LearningConfig, learn_concept,
+/// };
 /// use neuroinspect_core::{ClassId, DecisionLayer, Silent};
 ///
 /// // Neuron 0 sees a star, neuron 1 water, and the layer says "star" (class 0) for water alone.
 /// let layer = DecisionLayer::new(array![[0.0, 2.0], [0.0, 0.0]], array![-1.0, 0.0])?;
 /// let wet = array![[0.1, 1.0], [0.9, 1.2], [0.2, 1.1]];
 /// let dry = array![[0.2, 0.1], [1.0, 0.0], [0.1, 0.2]];
-/// let bank = ConceptBank::new(vec![
-///     learn_concept("water", wet.view(), dry.view(), &LearningConfig::default())?,
-/// ])?;
+/// let water = ConceptRequest { name: "water", positives: wet.view(), negatives: dry.view() };
+/// let water = learn_concept(&water, &LearningConfig::default(), &mut Silent)?;
+/// let bank = ConceptBank::new(vec![water])?;
 /// let star_on_land = array![[1.0, 0.1]];
 /// let explanation = ConceptExplainer::new(&bank, &Device::flex())
 ///     .explain_features(star_on_land.view(), &layer, ClassId(0), &mut Silent)?;

@@ -2,7 +2,7 @@
 
 use derive_setters::Setters;
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
-use neuroinspect_core::{Seed, check_option};
+use neuroinspect_core::{Observer, Seed, check_option};
 use rand::{Rng, seq::SliceRandom};
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +21,9 @@ pub struct LearningConfig {
     pub regularization: f64,
     /// Samples of each side to learn from, at most 2048; CCE's 50. The others measure `test_accuracy`.
     pub samples: usize,
-    /// How far from its optimum the support vector machine may stop; 1e-6. libsvm's 1e-3 leaves it to the
-    /// order of the samples how the third digit comes out.
+    /// How far from its optimum the support vector machine may stop; 1e-6, of the 1 that a sample on the margin
+    /// is at, however large features are. libsvm's 1e-3 leaves it to the order of the samples how the third
+    /// digit comes out.
     pub tolerance: f64,
     /// Which samples are learned from: a draw by this seed and the concept's name; 0.
     pub seed: Seed,
@@ -59,23 +60,40 @@ impl LearningConfig {
     }
 }
 
-/// Learns a concept from the features of images that show it, `[P, D]`, and of others, `[N, D]`.
+/// What a concept is learned from.
+#[derive(Clone, Copy, Debug)]
+pub struct ConceptRequest<'a> {
+    /// What the concept is called.
+    pub name: &'a str,
+    /// Features of images that show it: `[P, D]`.
+    pub positives: ArrayView2<'a, f32>,
+    /// Features of images that do not: `[N, D]`.
+    pub negatives: ArrayView2<'a, f32>,
+}
+
+/// Learns a concept from the features of images that show it, and of others.
 ///
 /// A linear support vector machine tells the two apart, as in CCE's program (Abid et al. 2022). Up to
 /// [`samples`](LearningConfig::samples) of each side are learned from; the rest measures the accuracy on
 /// samples that were not. The program takes the first files of each folder; here they are drawn.
 ///
+/// The observer can stop the work every thousand steps of the support vector machine.
+///
 /// # Errors
 ///
 /// [`Error::TooFew`] when a side has no sample, [`Error::NotSeparated`] when what was learned says nothing;
-/// when shapes do not fit, a feature is not finite, or an option is out of range.
+/// when shapes do not fit, a feature is not finite, an option is out of range, or the observer asks to stop.
 pub fn learn_concept(
-    name: &str,
-    positives: ArrayView2<'_, f32>,
-    negatives: ArrayView2<'_, f32>,
+    request: &ConceptRequest<'_>,
     config: &LearningConfig,
+    observer: &mut dyn Observer,
 ) -> Result<ConceptVector> {
     config.validate()?;
+    let ConceptRequest {
+        name,
+        positives,
+        negatives,
+    } = *request;
     let sides = [
         ("positive samples", positives),
         ("negative samples", negatives),
@@ -93,15 +111,16 @@ pub fn learn_concept(
         let (train, test) = rows.split_at(config.samples.min(rows.len()));
         (side.select(Axis(0), train), side.select(Axis(0), test))
     });
-    let train = Labelled::new(&train_positives, &train_negatives);
-    let boundary = boundary(name, &train, config)?;
+    let train = Labelled::new(train_positives.view(), train_negatives.view());
+    let test = Labelled::new(test_positives.view(), test_negatives.view());
+    let boundary = boundary(name, &train, config, observer)?;
     let concept = ConceptVector {
         name: name.to_owned(),
         margins: Margins::of(boundary.distances(&train)),
         vector: boundary.weight.mapv(|value| value as f32),
         intercept: boundary.intercept as f32,
         train_accuracy: boundary.accuracy(&train),
-        test_accuracy: boundary.accuracy(&Labelled::new(&test_positives, &test_negatives)),
+        test_accuracy: boundary.accuracy(&test),
         mean_features: mean(positives),
     };
     match (concept.margins.pos_mean, concept.margins.neg_mean) {
@@ -113,14 +132,14 @@ pub fn learn_concept(
     }
 }
 
-/// The direction that tells two sets of features apart, in double precision: `[D]`.
+/// The direction that tells the samples of a request apart, all of them, in double precision: `[D]`.
 pub(crate) fn direction(
-    name: &str,
-    positives: &Array2<f32>,
-    negatives: &Array2<f32>,
+    request: &ConceptRequest<'_>,
     config: &LearningConfig,
+    observer: &mut dyn Observer,
 ) -> Result<Array1<f64>> {
-    Ok(boundary(name, &Labelled::new(positives, negatives), config)?.weight)
+    let train = Labelled::new(request.positives, request.negatives);
+    Ok(boundary(request.name, &train, config, observer)?.weight)
 }
 
 /// Refuses a side that nothing can be learned from.
@@ -150,25 +169,30 @@ pub(crate) fn check_side(
 }
 
 /// Samples of both sides, the positive ones first.
-struct Labelled {
-    features: Array2<f32>,
-    is_positive: Vec<bool>,
+pub(crate) struct Labelled {
+    /// `[N, D]`.
+    pub(crate) features: Array2<f32>,
+    pub(crate) is_positive: Vec<bool>,
 }
 
 impl Labelled {
-    fn new(positives: &Array2<f32>, negatives: &Array2<f32>) -> Self {
-        let side = |side: &Array2<f32>, positive| vec![positive; side.nrows()];
+    fn new(positives: ArrayView2<'_, f32>, negatives: ArrayView2<'_, f32>) -> Self {
+        let side = |side: ArrayView2<'_, f32>, positive| vec![positive; side.nrows()];
         Self {
             is_positive: [side(positives, true), side(negatives, false)].concat(),
             // Both are of one width.
-            features: concatenate(Axis(0), &[positives.view(), negatives.view()])
-                .unwrap_or_default(),
+            features: concatenate(Axis(0), &[positives, negatives]).unwrap_or_default(),
         }
     }
 }
 
-fn boundary(name: &str, train: &Labelled, config: &LearningConfig) -> Result<svm::Hyperplane> {
-    let boundary = svm::fit(train.features.view(), &train.is_positive, config, name)?;
+fn boundary(
+    name: &str,
+    train: &Labelled,
+    config: &LearningConfig,
+    observer: &mut dyn Observer,
+) -> Result<svm::Hyperplane> {
+    let boundary = svm::fit(name, train, config, observer)?;
     let norm = boundary.weight.dot(&boundary.weight).sqrt();
     // In single precision, which a bank is kept in, it is to be more than 0 too.
     match norm > f64::from(f32::MIN_POSITIVE) {

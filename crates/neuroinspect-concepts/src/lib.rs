@@ -86,6 +86,6 @@ pub use labels::{
     LabelConfig, LabelRequest, RankReorder, ScoredUnit, ScoredWord, Similarity, SoftWpmi,
     UnitLabel, UnitLabels, WordUnits, Words, Wpmi, label_units,
 };
-pub use learn::{LearningConfig, learn_concept};
+pub use learn::{ConceptRequest, LearningConfig, learn_concept};
 pub use rank::{ConceptRanking, RankedConcept, rank_concepts};
 pub use tcav::{ConceptInfluence, Tcav, TcavConfig, TcavRequest, tcav};

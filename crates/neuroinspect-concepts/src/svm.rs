@@ -1,11 +1,20 @@
 //! A linear support vector machine, solved in its dual.
 
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, Array2};
+use neuroinspect_core::{Observer, Progress};
 
-use crate::{Error, LearningConfig, Result};
+use crate::{Error, LearningConfig, Result, learn::Labelled};
+
+const STAGE: &str = "learning a concept";
 
 /// Steps at most, as libsvm has it.
 const MAX_STEPS: usize = 10_000_000;
+
+/// Steps between two looks at the observer.
+const STEPS_AT_ONCE: usize = 1000;
+
+/// How far from its optimum the start for the next, ten times larger `C` may be.
+const START_TOLERANCE: f64 = 1e-4;
 
 /// Least curvature along a pair of multipliers; samples that are the same have none.
 const MIN_CURVATURE: f64 = 1e-12;
@@ -27,55 +36,109 @@ pub(crate) struct Hyperplane {
 /// does it, would only do with `b` in the penalty. Nothing is random: among equals the first sample is
 /// taken.
 ///
-/// The inner products of all samples are kept: `8 N^2` bytes.
+/// Where features are large, steps are short against `C`, and multipliers creep to it: of 100 samples that
+/// overlap, with five features of 1e4 each, ten million steps leave a gap of 6. So a `C` that steps are not
+/// short against is solved first, and the solution, scaled, is the start for one ten times larger (DeCoste and
+/// Wagstaff 2000, *Alpha Seeding for Support Vector Machines*): these take 1800 steps then.
 ///
-/// # Shapes
+/// The observer can stop the work every thousand steps. The inner products of all samples are kept: `8 N^2`
+/// bytes.
 ///
-/// `samples` is `[N, D]`, with at least one positive and one negative sample.
+/// There is at least one positive and one negative sample.
 pub(crate) fn fit(
-    samples: ArrayView2<'_, f32>,
-    is_positive: &[bool],
-    config: &LearningConfig,
     concept: &str,
+    train: &Labelled,
+    config: &LearningConfig,
+    observer: &mut dyn Observer,
 ) -> Result<Hyperplane> {
-    let samples = samples.mapv(f64::from);
-    let mut dual = Dual {
-        products: samples.dot(&samples.t()),
-        labels: is_positive
-            .iter()
-            .map(|&positive| if positive { 1.0 } else { -1.0 })
-            .collect(),
-        multipliers: vec![0.0; is_positive.len()],
-        slack: Vec::new(),
-        bound: config.regularization,
-    };
-    dual.slack = dual.labels.clone();
-    for _ in 0..MAX_STEPS {
-        let Some(pair) = dual.pair(config.tolerance) else {
-            return Ok(dual.hyperplane(&samples));
-        };
-        dual.step(pair);
+    let samples = train.features.mapv(f64::from);
+    let labels = train.is_positive.iter();
+    let mut dual = Dual::new(
+        samples.dot(&samples.t()),
+        labels.map(|&it| if it { 1.0 } else { -1.0 }).collect(),
+    );
+    let mut steps = 0;
+    for (bound, tolerance) in dual.stages(config) {
+        dual.raise(bound);
+        while let Some(pair) = dual.pair(tolerance) {
+            if steps == MAX_STEPS {
+                return Err(Error::NotConverged {
+                    concept: concept.to_owned(),
+                    steps,
+                });
+            }
+            if steps % STEPS_AT_ONCE == 0 {
+                observer.proceed(Progress {
+                    stage: STAGE,
+                    done: steps,
+                    total: MAX_STEPS,
+                })?;
+            }
+            dual.step(pair);
+            steps += 1;
+        }
     }
-    Err(Error::NotConverged {
-        concept: concept.to_owned(),
-        steps: MAX_STEPS,
-    })
+    Ok(dual.hyperplane(&samples))
 }
 
 struct Dual {
     /// `x_i . x_j`: `[N, N]`.
     products: Array2<f64>,
     /// `y_i`.
-    labels: Vec<f64>,
+    labels: Array1<f64>,
     /// `alpha_i`, in `[0, C]`.
     multipliers: Vec<f64>,
     /// `y_i - w . x_i` for the `w` of the multipliers: the intercept at which a sample is on its margin.
-    slack: Vec<f64>,
+    slack: Array1<f64>,
     /// `C`.
     bound: f64,
 }
 
 impl Dual {
+    /// All multipliers are 0.
+    fn new(products: Array2<f64>, labels: Array1<f64>) -> Self {
+        Self {
+            multipliers: vec![0.0; labels.len()],
+            slack: labels.clone(),
+            bound: 1.0,
+            products,
+            labels,
+        }
+    }
+
+    /// The values of `C` to solve one after the other, the last of them that asked for, and how far from the
+    /// optimum each may stop. At the first, `C` times the mean of `|x_i|^2` is at most 1.
+    fn stages(&self, config: &LearningConfig) -> Vec<(f64, f64)> {
+        let (bound, tolerance) = (config.regularization, config.tolerance);
+        let mean = self.products.diag().mean().unwrap_or_default();
+        let tenfold = (bound * mean).log10().ceil().clamp(0.0, 100.0) as i32;
+        let starts = (1..=tenfold).rev().map(|tenfold| {
+            let bound = bound / 10_f64.powi(tenfold);
+            (bound, tolerance.max(START_TOLERANCE))
+        });
+        starts.chain([(bound, tolerance)]).collect()
+    }
+
+    /// Goes on with another `C`, from the same solution in proportion.
+    fn raise(&mut self, bound: f64) {
+        for multiplier in &mut self.multipliers {
+            *multiplier = match *multiplier < self.bound {
+                true => *multiplier * (bound / self.bound),
+                false => bound,
+            };
+        }
+        self.bound = bound;
+        self.slack = &self.labels - &self.products.dot(&self.signed());
+    }
+
+    /// `alpha_i y_i`.
+    fn signed(&self) -> Array1<f64> {
+        let pairs = self.multipliers.iter().zip(&self.labels);
+        pairs
+            .map(|(multiplier, label)| multiplier * label)
+            .collect()
+    }
+
     /// Whether `alpha_i y_i` can grow.
     fn can_grow(&self, sample: usize) -> bool {
         let multiplier = self.multipliers[sample];
@@ -146,35 +209,27 @@ impl Dual {
             true => self.bound - self.multipliers[sample],
             false => self.multipliers[sample],
         };
-        let room = room(grown, true).min(room(shrunk, false));
-        let step = (gap / self.curvature(grown, shrunk)).min(room);
-        self.set(grown, step * self.labels[grown]);
-        self.set(shrunk, -step * self.labels[shrunk]);
-        for (sample, slack) in self.slack.iter_mut().enumerate() {
-            *slack -= step * (self.products[[sample, grown]] - self.products[[sample, shrunk]]);
+        let rooms = [room(grown, true), room(shrunk, false)];
+        let step = (gap / self.curvature(grown, shrunk))
+            .min(rooms[0])
+            .min(rooms[1]);
+        for (sample, change, room) in [(grown, step, rooms[0]), (shrunk, -step, rooms[1])] {
+            let (before, label) = (self.multipliers[sample], self.labels[sample]);
+            let after = match step < room {
+                true => (before + change * label).clamp(0.0, self.bound),
+                // A sum may miss the bound by rounding.
+                false if change * label > 0.0 => self.bound,
+                false => 0.0,
+            };
+            self.multipliers[sample] = after;
+            let change = (after - before) * label;
+            self.slack.scaled_add(-change, &self.products.row(sample));
         }
-    }
-
-    /// Changes a multiplier; one that rounding left beside a bound is on it.
-    fn set(&mut self, sample: usize, change: f64) {
-        let rounding = 1e-12 * self.bound;
-        let multiplier = self.multipliers[sample] + change;
-        self.multipliers[sample] = match multiplier {
-            low if low < rounding => 0.0,
-            high if high > self.bound - rounding => self.bound,
-            between => between,
-        };
     }
 
     /// The intercept is the mean slack of the samples on the margin, or where there are none the middle of
     /// what is allowed.
     fn hyperplane(&self, samples: &Array2<f64>) -> Hyperplane {
-        let signed: Array1<f64> = self
-            .multipliers
-            .iter()
-            .zip(&self.labels)
-            .map(|(multiplier, label)| multiplier * label)
-            .collect();
         let is_free = |&(sample, _): &(usize, &f64)| {
             let multiplier = self.multipliers[sample];
             multiplier > 0.0 && multiplier < self.bound
@@ -191,7 +246,7 @@ impl Dual {
             count => free.iter().sum::<f64>() / count as f64,
         };
         Hyperplane {
-            weight: samples.t().dot(&signed),
+            weight: samples.t().dot(&self.signed()),
             intercept,
         }
     }

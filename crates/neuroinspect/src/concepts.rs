@@ -80,21 +80,25 @@ pub fn learn_bank(
     config: &LearningConfig,
     observer: &mut dyn Observer,
 ) -> crate::Result<ConceptBank> {
+    let progress = |done| Progress {
+        stage: "learning concepts",
+        done,
+        total: concepts.len(),
+    };
     let mut learned = Vec::with_capacity(concepts.len());
     for samples in concepts {
         let [positives, negatives] = [&samples.positives, &samples.negatives]
             .map(|rows| table.values().select(Axis(0), rows));
-        learned.push(learn_concept(
-            &samples.name,
-            positives.view(),
-            negatives.view(),
-            config,
-        )?);
-        observer.proceed(Progress {
-            stage: "learning concepts",
-            done: learned.len(),
-            total: concepts.len(),
-        })?;
+        let request = ConceptRequest {
+            name: &samples.name,
+            positives: positives.view(),
+            negatives: negatives.view(),
+        };
+        // Within a concept there is nothing to show.
+        let mut within = |_: Progress<'_>| observer.update(progress(learned.len()));
+        let concept = learn_concept(&request, config, &mut within)?;
+        learned.push(concept);
+        observer.proceed(progress(learned.len()))?;
     }
     Ok(ConceptBank::new(learned)?.with_provenance(table.provenance().clone()))
 }

@@ -54,13 +54,15 @@ pub struct Margins {
 ///
 /// ```
 /// use ndarray::array;
-/// use neuroinspect_concepts::{LearningConfig, ConceptBank, learn_concept};
+/// use neuroinspect_concepts::{ConceptBank, ConceptRequest, LearningConfig, learn_concept};
+/// use neuroinspect_core::Silent;
 ///
 /// // Neuron 0 sees water.
 /// let wet = array![[2.0, 0.1], [1.8, 0.3], [2.2, 0.2], [1.9, 0.2]];
 /// let dry = array![[0.1, 0.2], [0.0, 0.3], [0.2, 0.1], [0.1, 0.2]];
 /// let config = LearningConfig::default().with_samples(3);
-/// let water = learn_concept("water", wet.view(), dry.view(), &config)?;
+/// let water = ConceptRequest { name: "water", positives: wet.view(), negatives: dry.view() };
+/// let water = learn_concept(&water, &config, &mut Silent)?;
 /// assert!(water.vector[0] > 10.0 * water.vector[1].abs());
 /// assert_eq!(water.test_accuracy, Some(1.0));
 /// let bank = ConceptBank::new(vec![water])?;

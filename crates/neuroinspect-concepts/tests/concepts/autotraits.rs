@@ -2,8 +2,8 @@
 
 use neuroinspect_concepts::{
     ConceptBank, ConceptCounterfactual, ConceptCounterfactualConfig, ConceptExplainer,
-    ConceptExplanation, ConceptRanking, ConceptVector, Error, LabelConfig, LabelRequest,
-    LearningConfig, Tcav, TcavConfig, TcavRequest, UnitLabels, Words,
+    ConceptExplanation, ConceptRanking, ConceptRequest, ConceptVector, Error, LabelConfig,
+    LabelRequest, LearningConfig, Tcav, TcavConfig, TcavRequest, UnitLabels, Words,
 };
 
 fn is_shareable<T: Send + Sync + 'static>() {}
@@ -17,6 +17,7 @@ fn public_types_are_send_and_sync() {
     is_shareable::<ConceptExplainer<'static>>();
     is_shareable::<ConceptExplanation>();
     is_shareable::<ConceptRanking>();
+    is_shareable::<ConceptRequest<'static>>();
     is_shareable::<ConceptVector>();
     is_shareable::<Error>();
     is_shareable::<LabelConfig>();

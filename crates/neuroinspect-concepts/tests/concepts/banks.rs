@@ -1,25 +1,26 @@
 //! Banks as files, and what is refused.
 
-use std::path::PathBuf;
+use std::{ops::ControlFlow, path::PathBuf};
 
 use ndarray::{Array1, array};
 use neuroinspect_concepts::{
-    ConceptBank, ConceptVector, Error, LearningConfig, Margins, learn_concept,
+    ConceptBank, ConceptRequest, ConceptVector, Error, LearningConfig, Margins, learn_concept,
 };
 use neuroinspect_core::{
-    ActivationTable, InputSpec, Precision, Provenance,
+    ActivationTable, InputSpec, Precision, Progress, Provenance,
     io::{NamedTensor, write_safetensors},
+    is_cancellation,
 };
 use neuroinspect_testing::{files::Folder, real_data};
 
-use crate::concept;
+use crate::{concept, learn, made};
 
 fn learned() -> ConceptBank {
     let wet = array![[2.0, 0.1], [1.8, 0.3], [2.2, 0.2]];
     let dry = array![[0.1, 0.2], [0.0, 0.3], [0.2, 0.1]];
     let config = LearningConfig::default().with_samples(2);
-    let water = learn_concept("water", wet.view(), dry.view(), &config).unwrap();
-    let grass = learn_concept("grass", dry.view(), wet.view(), &config).unwrap();
+    let water = learn("water", wet.view(), dry.view(), &config).unwrap();
+    let grass = learn("grass", dry.view(), wet.view(), &config).unwrap();
     let provenance = Provenance::new("toy", InputSpec::new(8)).with_layer("avgpool");
     let bank = ConceptBank::new(vec![water, grass]).unwrap();
     bank.with_provenance(provenance)
@@ -266,7 +267,7 @@ fn what_cannot_be_learned_is_refused_by_name() {
     let learn = |positives: &ndarray::Array2<f32>,
                  negatives: &ndarray::Array2<f32>,
                  config: &LearningConfig| {
-        learn_concept("moss", positives.view(), negatives.view(), config).unwrap_err()
+        crate::learn("moss", positives.view(), negatives.view(), config).unwrap_err()
     };
     let error = learn(&none, &some, &config);
     assert!(matches!(
@@ -304,4 +305,29 @@ fn what_cannot_be_learned_is_refused_by_name() {
         let error = learn(&some, &array![[0.0_f32, 0.0]], &config).to_string();
         assert!(error.contains("expected"), "{error}");
     }
+}
+
+#[test]
+fn learning_is_heard_of_and_can_be_stopped() {
+    // No hyperplane tells them apart, and their numbers are large.
+    let [wet, dry] = ["wet", "dry"].map(|name| made(name, 50, 5) * 1e4);
+    let request = ConceptRequest {
+        name: "water",
+        positives: wet.view(),
+        negatives: dry.view(),
+    };
+    let config = LearningConfig::default();
+    let mut heard = Vec::new();
+    let mut observer = |progress: Progress<'_>| {
+        heard.push(progress.done);
+        ControlFlow::Continue(())
+    };
+    learn_concept(&request, &config, &mut observer).unwrap();
+    assert_eq!(heard[..2], [0, 1000]);
+    let mut observer = |progress: Progress<'_>| match progress.done {
+        0 => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
+    };
+    let error = learn_concept(&request, &config, &mut observer).unwrap_err();
+    assert!(is_cancellation(&error), "{error}");
 }

@@ -5,13 +5,13 @@ use ndarray::{Array1, Array2, Axis};
 use neuroinspect_concepts::{
     ConceptBank, ConceptCounterfactualConfig, ConceptExplainer, ConceptVector, LabelConfig,
     LabelRequest, LearningConfig, Margins, Objective, RankReorder, Similarity, SoftWpmi, Validity,
-    Words, Wpmi, label_units, learn_concept,
+    Words, Wpmi, label_units,
 };
 use neuroinspect_core::{ActivationTable, ClassId, DecisionLayer, Provenance, Silent};
 use neuroinspect_testing::assert_close;
 use serde_json::Value;
 
-use crate::{made, made_vector};
+use crate::{learn, made, made_vector};
 
 const SIDE: usize = 20;
 const NEURONS: usize = 6;
@@ -37,7 +37,7 @@ fn vectors_and_margins_are_those_of_scikit_learn() {
         let config = LearningConfig::default()
             .with_regularization(case["regularization"].as_f64().unwrap())
             .with_tolerance(1e-9);
-        let ours = learn_concept("shifted", positives, negatives, &config).unwrap();
+        let ours = learn("shifted", positives, negatives, &config).unwrap();
         let expected: Vec<f64> = serde_json::from_value(case["vector"].clone()).unwrap();
         // libsvm keeps inner products in single precision, which a C of 100 multiplies.
         assert_close(&ours.vector, Array1::from(expected), 0.0, 1e-4);

@@ -10,8 +10,11 @@ mod labels;
 mod planted;
 mod properties;
 
-use ndarray::{Array1, Array2};
-use neuroinspect_concepts::{ConceptVector, Margins};
+use ndarray::{Array1, Array2, ArrayView2};
+use neuroinspect_concepts::{
+    ConceptRequest, ConceptVector, LearningConfig, Margins, Result, learn_concept,
+};
+use neuroinspect_core::Silent;
 use neuroinspect_testing::fill::formula;
 
 /// Numbers in `[0, 1)`, as `made` in tools/golden_concepts.py.
@@ -22,6 +25,20 @@ fn made(name: &str, rows: usize, columns: usize) -> Array2<f32> {
 
 fn made_vector(name: &str, length: usize) -> Array1<f32> {
     formula(name, length).map(|value| value as f32).collect()
+}
+
+fn learn(
+    name: &str,
+    positives: ArrayView2<'_, f32>,
+    negatives: ArrayView2<'_, f32>,
+    config: &LearningConfig,
+) -> Result<ConceptVector> {
+    let request = ConceptRequest {
+        name,
+        positives,
+        negatives,
+    };
+    learn_concept(&request, config, &mut Silent)
 }
 
 /// A concept that is a direction and no more.

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use ndarray::{Array2, array};
 use neuroinspect_concepts::{
     ConceptBank, ConceptExplainer, ConceptRanking, LearningConfig, TcavConfig, TcavRequest,
-    learn_concept, rank_concepts, tcav,
+    rank_concepts, tcav,
 };
 use neuroinspect_core::{ClassId, DecisionLayer, FeatureTable, Seed, Silent};
 use neuroinspect_testing::{assert_close, fill, tables};
@@ -43,7 +43,7 @@ fn bank(seed: u64) -> ConceptBank {
             images(name, 40, neuron),
             images(&format!("not {name}"), 40, None),
         );
-        learn_concept(name, positives.view(), negatives.view(), &config).unwrap()
+        crate::learn(name, positives.view(), negatives.view(), &config).unwrap()
     };
     ConceptBank::new(vec![
         learn("grain", None),

@@ -1,21 +1,56 @@
 //! What always holds.
 
 use burn::tensor::Device;
-use ndarray::{Array2, Axis};
+use ndarray::{Array1, Array2, Axis};
 use neuroinspect_concepts::{
     ConceptBank, ConceptCounterfactualConfig, ConceptExplainer, LearningConfig, Validity,
-    learn_concept, rank_concepts,
+    rank_concepts,
 };
 use neuroinspect_core::{ClassId, Silent};
 use neuroinspect_testing::tables::random_layer;
 use proptest::prelude::*;
 
-use crate::{concept, made};
+use crate::{concept, learn, made};
 
 const NEURONS: usize = 5;
 
+/// What a support vector machine minimises, `|v|^2 / 2 + C sum_i max(0, 1 - y_i (v . f_i + b))`.
+fn objective(vector: &Array1<f64>, intercept: f64, sides: &[(f64, &Array2<f32>)], c: f64) -> f64 {
+    let errors = sides.iter().flat_map(|(label, side)| {
+        let values = side.mapv(f64::from).dot(vector) + intercept;
+        values
+            .into_iter()
+            .map(move |value| (1.0 - label * value).max(0.0))
+    });
+    vector.dot(vector) / 2.0 + c * errors.sum::<f64>()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// However large features are, and though no hyperplane tells the sides apart.
+    #[test]
+    fn what_is_learned_is_the_optimum(seed in 0_u32..1000, side in 8_usize..24, scale in prop::sample::select(vec![1.0_f32, 1e4])) {
+        let positives = (made(&format!("p{seed}"), side, NEURONS) + 0.2) * scale;
+        let negatives = made(&format!("n{seed}"), side, NEURONS) * scale;
+        let config = LearningConfig::default();
+        let learned = learn("blurred", positives.view(), negatives.view(), &config).unwrap();
+        let (vector, intercept) = (learned.vector.mapv(f64::from), f64::from(learned.intercept));
+        let sides = [(1.0, &positives), (-1.0, &negatives)];
+        let of = |vector: &Array1<f64>, intercept| objective(vector, intercept, &sides, config.regularization);
+        // The bank's numbers are single precision, of which some hundred products are made.
+        let least = of(&vector, intercept) * (1.0 - 1e-5);
+        let step = 0.01 * vector.dot(&vector).sqrt();
+        for step in [step, -step] {
+            for neuron in 0..NEURONS {
+                let mut other = vector.clone();
+                other[neuron] += step;
+                prop_assert!(of(&other, intercept) >= least);
+            }
+            let other = intercept + step * f64::from(scale);
+            prop_assert!(of(&vector, other) >= least);
+        }
+    }
 
     /// Samples apart by a gap are told apart without a mistake, the hyperplane's normal points to the positive
     /// ones, and all in the order of any shuffle.
@@ -24,14 +59,14 @@ proptest! {
         let positives = made(&format!("p{seed}"), side, NEURONS) + gap + 1.0;
         let negatives = made(&format!("n{seed}"), side, NEURONS);
         let config = LearningConfig::default().with_regularization(1e4).with_samples(2 * side);
-        let learned = learn_concept("apart", positives.view(), negatives.view(), &config).unwrap();
+        let learned = learn("apart", positives.view(), negatives.view(), &config).unwrap();
         prop_assert_eq!(learned.train_accuracy, Some(1.0));
         prop_assert!(learned.distances(positives.view()).iter().all(|&it| it > 0.0));
         prop_assert!(learned.distances(negatives.view()).iter().all(|&it| it < 0.0));
         let margins = learned.margins;
         prop_assert!(margins.min <= margins.q_10 && margins.q_10 <= margins.q_90 && margins.q_90 <= margins.max);
         // What is learned of the opposite is the opposite.
-        let reversed = learn_concept("apart", negatives.view(), positives.view(), &config).unwrap();
+        let reversed = learn("apart", negatives.view(), positives.view(), &config).unwrap();
         for (one, other) in learned.vector.iter().zip(&reversed.vector) {
             prop_assert!((one + other).abs() < 1e-4 * (1.0 + one.abs()), "{} {}", one, other);
         }
