@@ -103,7 +103,10 @@ fn features_are_taken_up_again_while_nothing_has_changed() {
         assert!(!features.reused, "{changed:?}");
         assert_eq!(features.changed, changed);
         let features = bench.features(&file, change);
-        assert!(features.reused && features.changed.is_empty(), "{changed:?}");
+        assert!(
+            features.reused && features.changed.is_empty(),
+            "{changed:?}"
+        );
     }
     assert!(!bench.reused(&file, same));
 

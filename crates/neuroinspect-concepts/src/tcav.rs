@@ -10,7 +10,7 @@ use statrs::function::beta::checked_beta_reg;
 
 use crate::{
     Error, LearningConfig, Result,
-    learn::{check_side, direction, drawn},
+    learn::{ConceptRequest, check_side, direction, drawn},
 };
 
 const STAGE: &str = "testing concepts";
@@ -177,7 +177,12 @@ pub fn tcav(
                 None => random.select(Axis(0), others),
             };
             let negatives = random.select(Axis(0), negatives);
-            let direction = direction(name, &positives, &negatives, &config.learning)?;
+            let request = ConceptRequest {
+                name,
+                positives: positives.view(),
+                negatives: negatives.view(),
+            };
+            let direction = direction(&request, &config.learning, observer)?;
             scores.push(slopes.share_rising(&direction));
             done += 1;
             observer.proceed(Progress {

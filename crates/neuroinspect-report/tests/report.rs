@@ -319,7 +319,9 @@ fn what_is_missing_is_said_first() {
     let page = report.html().unwrap();
     assert_well_formed(&page);
     let header = page.split("</header>").next().unwrap();
-    assert!(header.contains("Not finished</strong>3 of 3 pictures are here. What is missing is not made yet."));
+    assert!(header.contains(
+        "Not finished</strong>3 of 3 pictures are here. What is missing is not made yet."
+    ));
     assert!(header.contains("the same command goes on: <code>neuroinspect debug scenes-cnn"));
     assert!(header.contains("Failed: editing</strong>&lt;class 0&gt; has no samples"));
 }

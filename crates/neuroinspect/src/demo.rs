@@ -332,11 +332,7 @@ struct Staged {
 }
 
 impl Staged {
-    fn new(
-        class_names: &[String],
-        scenes: Vec<Scene>,
-        class_of: impl Fn(&Scene) -> usize,
-    ) -> Self {
+    fn new(class_names: &[String], scenes: Vec<Scene>, class_of: impl Fn(&Scene) -> usize) -> Self {
         let sample = |(index, scene): (usize, &Scene)| Sample {
             id: index.to_string(),
             label: ClassId(class_of(scene)),

@@ -25,7 +25,12 @@ use values::{at_least_1, one_of};
 ///
 /// Implements NeuroInspect (arXiv 2310.07184). Start with `neuroinspect demo`.
 #[derive(Debug, Parser)]
-#[command(name = "neuroinspect", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "neuroinspect",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 #[command(
     after_help = "Exit codes: 0 done; 1 something was not as needed (see the message); \
                         2 command line not understood; 130 stopped by Ctrl-C, finished work kept."

@@ -3,9 +3,7 @@
 use anyhow::Result;
 use neuroinspect::{
     core::{ClassId, NeuronId, class_by_name_or_index},
-    editing::{
-        EditResult, EditScope, EditSession, MethodArguments, RatioEdit, TrainingConfig,
-    },
+    editing::{EditResult, EditScope, EditSession, MethodArguments, RatioEdit, TrainingConfig},
     report::{Run, Schema},
 };
 use serde::Serialize;

@@ -136,13 +136,18 @@ fn the_demos_scenes_are_written_to_be_used() {
         save
     };
     let text = printed(&mut save());
-    assert!(text.contains("try:\nneuroinspect evaluate --model"), "{text}");
+    assert!(
+        text.contains("try:\nneuroinspect evaluate --model"),
+        "{text}"
+    );
     assert!(!fixture.path("out").exists(), "nothing else is written");
     let mut evaluate = fixture.bare("evaluate");
     evaluate.args(["--model", "cifar_resnet20", "--weights"]);
     evaluate.arg(fixture.path("demo/scenes_classifier.safetensors"));
     evaluate.arg("--data").arg(fixture.path("demo/test"));
-    evaluate.arg("--classes").arg(fixture.path("demo/classes.txt"));
+    evaluate
+        .arg("--classes")
+        .arg(fixture.path("demo/classes.txt"));
     let text = printed(&mut evaluate);
     assert!(text.contains("accuracy 78.3% on 1000 images"), "{text}");
     assert!(text.contains("worst group star elsewhere (0.0%)"), "{text}");
@@ -152,7 +157,10 @@ fn the_demos_scenes_are_written_to_be_used() {
     assert_eq!(contexts.iter().sum::<usize>(), 240);
     assert_eq!(images("demo/train/star"), 600);
     let words = String::from_utf8(fixture.read("demo/words.txt")).unwrap();
-    assert_eq!(words, "water\ngrass\nsand\nbrick\ncircle\nsquare\ntriangle\nstar\ncross\n");
+    assert_eq!(
+        words,
+        "water\ngrass\nsand\nbrick\ncircle\nsquare\ntriangle\nstar\ncross\n"
+    );
     assert_eq!(
         fixture.read("demo/scenes_clip.safetensors"),
         fs::read(asset("scenes_clip.safetensors")).unwrap()

@@ -189,16 +189,16 @@ fn training_goes_by_the_configs_order_of_classes() {
         .success();
     let names = &on_hub.fixture.json("out/training.json")["class_names"];
     assert_eq!(*names, serde_json::json!(["owl", "cat", "dog"]));
-    // Of other classes, it begins anew with them.
+    // Of other classes, it begins with a layer of the folders', in a folder of its own.
     on_hub.serve_config(
         "cifar_resnet20",
         r#""label_names": ["eagle", "cat", "dog"],"#,
     );
     let mut train = on_hub.command("train");
-    train
-        .args(["--epochs", "1", "--decision-layer"])
-        .assert()
-        .success();
+    train.args(["--epochs", "1", "--decision-layer"]);
+    fails(&mut train, &["keeps another training"]);
+    std::fs::remove_dir_all(on_hub.fixture.path("out/training")).unwrap();
+    train.assert().success();
     let names = &on_hub.fixture.json("out/training.json")["class_names"];
     assert_eq!(*names, serde_json::json!(["cat", "dog", "owl"]));
 }

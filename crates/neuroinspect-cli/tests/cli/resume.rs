@@ -151,7 +151,10 @@ fn a_batch_that_was_killed_goes_on_where_it_was() {
         running.0.try_wait().unwrap().is_some()
     });
     let (succeeded, message) = wait(running);
-    assert!(succeeded && !message.contains("pictures taken from"), "{message}");
+    assert!(
+        succeeded && !message.contains("pictures taken from"),
+        "{message}"
+    );
     let told = format!("pictures under way went on after step {kept}, ");
     assert!(message.contains(&told), "{message}");
     assert_eq!(seen.iter().min(), Some(&kept));

@@ -402,7 +402,10 @@ fn where_nothing_helps_no_edit_is_written() {
     assert_eq!(mended.get("file"), None);
     assert_eq!(mended["edit"]["comparison"]["before"]["accuracy"], 1.0);
     let page = String::from_utf8(fixture.read("out/mend.html")).unwrap();
-    assert!(page.contains("No recommendation: no mend is sure to help"), "{page}");
+    assert!(
+        page.contains("No recommendation: no mend is sure to help"),
+        "{page}"
+    );
 }
 
 #[test]

@@ -108,7 +108,8 @@ impl MendResult {
             .is_some_and(|class| self.too_few.contains(&class))
         {
             reasons.push(
-                "The class has fewer than five samples to choose on: too few to judge by.".to_owned(),
+                "The class has fewer than five samples to choose on: too few to judge by."
+                    .to_owned(),
             );
         } else if !self.too_few.is_empty() {
             reasons.push(format!(
@@ -134,7 +135,10 @@ impl MendResult {
         );
         match dependence {
             None if mistakes == 0 => format!("{wrong}: nothing speaks for a shortcut."),
-            None => "Of fewer than four classes it cannot be told whether a shortcut misleads them.".to_owned(),
+            None => {
+                "Of fewer than four classes it cannot be told whether a shortcut misleads them."
+                    .to_owned()
+            }
             Some(phi) if self.evidence.blames_a_shortcut() => format!(
                 "{wrong}, and take them for the same classes whatever their own is (phi {phi:.2}): a shortcut is \
                  blamed."

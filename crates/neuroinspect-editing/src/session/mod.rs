@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 pub use self::result::{EditResult, Edited};
 
 use crate::{
-    ChosenOn, Comparison, Control, DecisionMethod, DeviceTable, EditData, Fitted, LayerPatch, LayerTensors,
-    Mend, MendResult, MethodInput, MethodRecord, Result, Retrain, Samples, Storage, Subject,
-    TrainingConfig, Verdict, methods::check_neurons,
+    ChosenOn, Comparison, Control, DecisionMethod, DeviceTable, EditData, Fitted, LayerPatch,
+    LayerTensors, Mend, MendResult, MethodInput, MethodRecord, Result, Retrain, Samples, Storage,
+    Subject, TrainingConfig, Verdict, methods::check_neurons,
 };
 
 /// Samples and a decision layer on a device, to try one edit after another.

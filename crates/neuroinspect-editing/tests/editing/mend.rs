@@ -10,8 +10,8 @@ use neuroinspect_core::{
     is_cancellation,
 };
 use neuroinspect_editing::{
-    Asked, Chosen, ChosenOn, DecisionMethod, DeviceTable, EditData, EditSession, HeldOut, Mend, MendResult,
-    Mended, MethodInput, Retrain, Storage, TrainingConfig, Yardstick, suspects,
+    Asked, Chosen, ChosenOn, DecisionMethod, DeviceTable, EditData, EditSession, HeldOut, Mend,
+    MendResult, Mended, MethodInput, Retrain, Storage, TrainingConfig, Yardstick, suspects,
 };
 use rand::RngExt;
 
@@ -117,8 +117,7 @@ fn a_shortcut_is_seen_and_mended_without_a_group_label() {
         "{text}"
     );
     assert!(
-        result.reasons()[0]
-            .ends_with("a shortcut is blamed. So the choice is by presumed groups."),
+        result.reasons()[0].ends_with("a shortcut is blamed. So the choice is by presumed groups."),
         "{:?}",
         result.reasons()
     );
@@ -259,20 +258,79 @@ fn a_recommendation_says_why() {
     let blamed = "300 samples wrong, and take them for the same classes whatever their own is (phi 0.10): a \
                   shortcut is blamed.";
     for (phi, mistakes, yardstick, asked, what, choice) in [
-        (None, 0, data, Asked::Automatic, "wrong: nothing speaks for a shortcut.", plain),
-        (Some(0.1), 24, data, Asked::Automatic, "from classes that look alike.", plain),
-        (Some(0.45), 60, data, Asked::Automatic, "(phi 0.45, not surely below 0.5).", plain),
-        (Some(1.5), 60, data, Asked::Automatic, "(phi 1.50): classes that look alike are blamed", plain),
-        (Some(0.1), 90, data, Asked::Automatic, blamed, "at a cost of at most three times its gain."),
-        (Some(0.1), 90, data, Asked::Data, blamed, "The choice is by plain accuracy, as was asked for."),
-        (Some(0.1), 90, groups, Asked::Automatic, blamed, "So the choice is by presumed groups."),
-        (Some(1.5), 60, groups, Asked::Groups, "no shortcut", "by presumed groups, as was asked for."),
+        (
+            None,
+            0,
+            data,
+            Asked::Automatic,
+            "wrong: nothing speaks for a shortcut.",
+            plain,
+        ),
+        (
+            Some(0.1),
+            24,
+            data,
+            Asked::Automatic,
+            "from classes that look alike.",
+            plain,
+        ),
+        (
+            Some(0.45),
+            60,
+            data,
+            Asked::Automatic,
+            "(phi 0.45, not surely below 0.5).",
+            plain,
+        ),
+        (
+            Some(1.5),
+            60,
+            data,
+            Asked::Automatic,
+            "(phi 1.50): classes that look alike are blamed",
+            plain,
+        ),
+        (
+            Some(0.1),
+            90,
+            data,
+            Asked::Automatic,
+            blamed,
+            "at a cost of at most three times its gain.",
+        ),
+        (
+            Some(0.1),
+            90,
+            data,
+            Asked::Data,
+            blamed,
+            "The choice is by plain accuracy, as was asked for.",
+        ),
+        (
+            Some(0.1),
+            90,
+            groups,
+            Asked::Automatic,
+            blamed,
+            "So the choice is by presumed groups.",
+        ),
+        (
+            Some(1.5),
+            60,
+            groups,
+            Asked::Groups,
+            "no shortcut",
+            "by presumed groups, as was asked for.",
+        ),
     ] {
         result.evidence.dependence = phi;
         result.evidence.mistakes = mistakes;
         (result.yardstick, result.asked) = (yardstick, asked);
         let reason = &result.reasons()[0];
-        assert!(reason.contains(what) && reason.ends_with(choice), "{reason}");
+        assert!(
+            reason.contains(what) && reason.ends_with(choice),
+            "{reason}"
+        );
         let other = result.reasons()[1].starts_with("On data like the samples to choose on, ");
         assert_eq!(other, yardstick == groups);
     }
@@ -282,7 +340,10 @@ fn a_recommendation_says_why() {
     let mut candidate = result.candidates[0].clone();
     assert_eq!(candidate.describe(), "leave the layer as it is");
     candidate.bias = -0.5;
-    assert_eq!(candidate.describe(), "leave the weights as they are, bias -0.5");
+    assert_eq!(
+        candidate.describe(),
+        "leave the weights as they are, bias -0.5"
+    );
 }
 
 #[test]
