@@ -209,7 +209,7 @@ fn the_headline_hides_no_loss() {
         (
             [34, 40, 57, 49, 50, 55],
             [33, 52, 57, 49, 50, 55],
-            "The edit helped \u{201c}boat\u{201d}, at a cost<",
+            "The edit did more harm than good: \u{201c}boat\u{201d} +1.7 points, the average -3.0<",
             "raised its accuracy from 55.0% to 56.7%; the average fell from 82.2% to 79.2%",
         ),
         // All of it is the training's doing.

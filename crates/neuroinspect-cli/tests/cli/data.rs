@@ -180,11 +180,11 @@ fn an_edit_learns_from_the_training_part_and_measures_on_the_test_part() {
         }
     }
     // Images to validate on are that part of what they are given as.
+    std::fs::remove_dir_all(fixture.path("out/training")).unwrap();
     let mut command = fixture.bare("train");
-    command.args(["--model", "cifar_resnet20", "--decision-layer"]);
+    command.args(["--model", "cifar_resnet20", "--decision-layer", "--json"]);
     command.args(["--epochs", "1", "--data", &train, "--validation", &data]);
-    let output = command.args(["--json", "--out"]).arg(fixture.path("other"));
-    let output = output.output().unwrap();
+    let output = command.output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{message}");
     let record: Value = serde_json::from_slice(&output.stdout).unwrap();
