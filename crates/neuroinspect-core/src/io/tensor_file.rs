@@ -279,15 +279,12 @@ fn parts(path: &Path) -> Result<Parts, Failure> {
     (&mut file).take(8).read_to_end(&mut length)?;
     let length = <[u8; 8]>::try_from(length).map_err(|_| truncated())?;
     let length = u64::from_le_bytes(length);
-    if length.to_le_bytes().first() == Some(&b'{') {
-        return Err(Failure::Format(
-            "it begins as JSON does, and is no safetensors file".to_owned(),
-        ));
-    }
     if length > LONGEST_HEADER as u64 {
-        return Err(Failure::Format(format!(
-            "it is no safetensors file: its header would be {length} bytes long"
-        )));
+        // A length may begin with the byte of a brace, too: the text of JSON is a far larger number.
+        return Err(Failure::Format(match length.to_le_bytes()[0] {
+            b'{' => "it begins as JSON does, and is no safetensors file".to_owned(),
+            _ => format!("it is no safetensors file: its header would be {length} bytes long"),
+        }));
     }
     let mut header = Vec::new();
     (&mut file).take(length).read_to_end(&mut header)?;

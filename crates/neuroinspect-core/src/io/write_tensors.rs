@@ -255,6 +255,7 @@ mod tests {
     use safetensors::SafeTensors;
 
     use super::*;
+    use crate::io::TensorFile;
 
     fn tensors() -> Vec<NamedTensor<'static>> {
         vec![
@@ -353,6 +354,24 @@ mod tests {
             let reason = format!("its description has a '{key}' of its own; rename it");
             assert_eq!(source.to_string(), reason);
         }
+    }
+
+    /// The length of a header may begin with the number of a brace, and JSON is no header.
+    #[test]
+    fn a_header_of_any_length_is_read_and_json_is_not() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let header = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+        for length in [123, 379, 380] {
+            let header = format!("{header:length$}");
+            let mut bytes = (length as u64).to_le_bytes().to_vec();
+            bytes.extend(header.as_bytes());
+            bytes.extend([0; 4]);
+            std::fs::write(&file, bytes).unwrap();
+            TensorFile::open(&file, "a test").unwrap();
+        }
+        std::fs::write(&file, "{\n  \"schema\": \"neuroinspect.edit\"\n}").unwrap();
+        let error = TensorFile::open(&file, "a test").unwrap_err().to_string();
+        assert!(error.contains("it begins as JSON does"), "{error}");
     }
 
     #[test]
