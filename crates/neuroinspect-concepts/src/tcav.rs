@@ -182,14 +182,17 @@ pub fn tcav(
                 positives: positives.view(),
                 negatives: negatives.view(),
             };
-            let direction = direction(&request, &config.learning, observer)?;
-            scores.push(slopes.share_rising(&direction));
-            done += 1;
-            observer.proceed(Progress {
+            let progress = |done| Progress {
                 stage: STAGE,
                 done,
                 total,
-            })?;
+            };
+            // Within a concept there is nothing to show.
+            let mut within = |_: Progress<'_>| observer.update(progress(done));
+            let direction = direction(&request, &config.learning, &mut within)?;
+            scores.push(slopes.share_rising(&direction));
+            done += 1;
+            observer.proceed(progress(done))?;
         }
         Ok(scores)
     };

@@ -1,12 +1,14 @@
 //! What is planted is found, and what is not is not.
 
+use std::{collections::BTreeSet, ops::ControlFlow};
+
 use burn::tensor::Device;
 use ndarray::{Array2, array};
 use neuroinspect_concepts::{
     ConceptBank, ConceptExplainer, ConceptRanking, LearningConfig, TcavConfig, TcavRequest,
     rank_concepts, tcav,
 };
-use neuroinspect_core::{ClassId, DecisionLayer, FeatureTable, Seed, Silent};
+use neuroinspect_core::{ClassId, DecisionLayer, FeatureTable, Progress, Seed, Silent};
 use neuroinspect_testing::{assert_close, fill, tables};
 
 use crate::{concept, made, made_vector};
@@ -130,7 +132,14 @@ fn a_planted_concept_is_significant_and_random_ones_are_not() {
     for other in &found.concepts[1..] {
         assert!(!other.significant, "{found:?}");
     }
-    assert_eq!(tcav(&request, &config, &mut Silent).unwrap(), found);
+    // Again, and of one stage, though every run learns a concept.
+    let mut stages = BTreeSet::new();
+    let mut observer = |progress: Progress<'_>| {
+        stages.insert(progress.stage.to_owned());
+        ControlFlow::Continue(())
+    };
+    assert_eq!(tcav(&request, &config, &mut observer).unwrap(), found);
+    assert_eq!(Vec::from_iter(stages), ["testing concepts"]);
 }
 
 /// The share of samples whose cross-entropy falls along a direction, by PyTorch's gradient.
