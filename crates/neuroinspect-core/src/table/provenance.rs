@@ -47,6 +47,7 @@ impl Provenance {
             dataset_sha256: None,
         }
     }
+
     /// What keeps activations of this origin from being used with those of another: model, weights, input,
     /// layer, precision, in this order. Data sets may differ.
     pub fn differences(&self, other: &Self) -> impl Iterator<Item = Difference> {

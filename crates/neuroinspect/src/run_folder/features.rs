@@ -171,9 +171,8 @@ impl Origin {
 fn load(path: &Path, origin: &Origin) -> Result<FeatureTable, Vec<&'static str>> {
     let record = fs::read(record_path(path)).map_err(|_| Vec::new())?;
     let record: Record = serde_json::from_slice(&record).map_err(|_| vec!["their record"])?;
-    let changed = origin.changed(&record.origin);
-    if !changed.is_empty() {
-        return Err(changed);
+    if record.origin != *origin {
+        return Err(origin.changed(&record.origin));
     }
     let sha256 = sha256_of_file(path).map_err(|_| Vec::new())?;
     let table = FeatureTable::load(path).ok();
