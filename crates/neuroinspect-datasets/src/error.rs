@@ -167,15 +167,15 @@ pub enum Error {
     },
     /// A place without the lists that a published data set has.
     #[error(
-        "'{}' holds no {title}: '{file}' is neither in it nor in an archive of it; docs/data.md says what is to be \
-         there",
+        "'{}' does not hold the data set '{name}': '{file}' is neither in it nor in an archive of it; docs/data.md \
+         says what is to be there",
         root.display()
     )]
     NotThere {
         /// The folder, or the archive.
         root: PathBuf,
         /// What the data set is called.
-        title: &'static str,
+        name: &'static str,
         /// The file that is missing.
         file: String,
     },

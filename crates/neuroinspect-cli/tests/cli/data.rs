@@ -244,7 +244,18 @@ fn what_no_published_data_set_is_or_takes_is_refused() {
     refused(
         "waterbrids:x",
         &[],
-        &["'waterbrids:x' is no folder", "there are: celeba"],
+        &[
+            "'waterbrids:x' is no folder",
+            "did you mean 'waterbirds'? there are: celeba",
+        ],
+    );
+    refused(
+        &format!("cifar10:{images}"),
+        &[],
+        &[
+            "does not hold the data set 'cifar10': 'batches.meta.txt' is neither",
+            "docs/data.md",
+        ],
     );
     refused("lego/tset:nowhere", &[], &["nowhere"]);
     refused(

@@ -115,8 +115,9 @@ impl Published {
     /// # Errors
     ///
     /// [`Error::UnknownDataset`], [`Error::DatasetOption`] for an option that it does not have,
-    /// [`Error::NotThere`] where the path holds no such data set, and an error of core's that names the file, and the line where it has lines, when one is missing, cannot be read or
-    /// is not what it should be, a sample is listed twice, or an image is missing.
+    /// [`Error::NotThere`] where the path holds no such data set, and an error of core's that names the file, and
+    /// the line where it has lines, when one cannot be read or is not what it should be, a sample is listed twice,
+    /// or an image is missing.
     pub fn open(name: &str, path: impl AsRef<Path>, config: &PublishedConfig) -> Result<Self> {
         let info = published_named(name)?;
         let (files, listing) = list(info, path.as_ref(), config)?;
@@ -182,7 +183,7 @@ fn not_there(info: &PublishedInfo, files: &Files, error: Error) -> Error {
             match path.strip_prefix(files.root()) {
                 Ok(file) => Error::NotThere {
                     root: files.root().to_owned(),
-                    title: info.title,
+                    name: info.name,
                     file: file.display().to_string(),
                 },
                 Err(_) => error,
