@@ -34,7 +34,7 @@ pub(crate) fn warn_of_reused(folder: &RunFolder, pictures: usize, resumed_at: Op
     }
     if let Some(steps) = resumed_at {
         warn(format_args!(
-            "pictures under way went on after step {steps}, where the run before had ended"
+            "pictures under way went on after step {steps}, the last that the run before had kept"
         ));
     }
 }

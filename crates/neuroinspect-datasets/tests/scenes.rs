@@ -47,7 +47,7 @@ fn pictures_are_the_same_bytes_everywhere() {
 }
 
 #[test]
-fn a_scene_depends_on_nothing_but_seed_split_and_index() {
+fn a_scene_depends_on_nothing_but_seed_part_and_index() {
     let few = scenes(ScenesConfig::train().with_samples(40));
     let many = scenes(ScenesConfig::train().with_samples(400));
     assert_eq!(few.scene(39).unwrap(), many.scene(39).unwrap());

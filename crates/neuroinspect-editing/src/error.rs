@@ -26,7 +26,7 @@ pub enum Error {
     },
     /// Samples of which so few are of each class that none is held out.
     #[error(
-        "of {samples} samples to edit on none is left to validate an edit on, as a class is too small to hold \
+        "of {samples} samples to edit on none is left to validate an edit on, as every class is too small to hold \
          15 % of it out; give at least four samples of each class, or others to edit on (--train of the program, \
          EditData::new in code)"
     )]

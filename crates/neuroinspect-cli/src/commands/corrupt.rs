@@ -40,8 +40,8 @@ pub(crate) fn run(common: &Common, options: &Options, args: &CorruptArgs) -> Res
     let name = original.name().to_owned();
     if original.split().is_some() {
         bail!(
-            "its parts would be mixed in one folder, and of none would the share be the one asked for: give \
-             one, as {name}/PART:PATH"
+            "{name} has parts, which would be mixed in one folder, none with the share of conflicts asked for: \
+             give one of them, as {name}/PART:PATH"
         );
     }
     let dataset = match args.unbiased {

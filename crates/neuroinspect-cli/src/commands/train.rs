@@ -68,7 +68,8 @@ pub(crate) fn run(common: &Common, options: &Options, args: &TrainArgs) -> Resul
         data = images::open(&args.data.data, reading)?;
     } else if data.class_names().len() == named.class_names.len() {
         warn(format_args!(
-            "warning: {} calls its classes otherwise: its decision layer is taken for one of these, by name: {}",
+            "warning: {} calls its classes otherwise; its decision layer is taken all the same, its rows for \
+             these in this order: {}",
             args.model,
             data.class_names().join(", ")
         ));

@@ -32,7 +32,7 @@ pub struct ScenesConfig {
     pub classes: Vec<Object>,
     /// The false correlation.
     pub planted: Planted,
-    /// Which scenes are drawn: those of different splits have nothing in common.
+    /// Which scenes are drawn: those of different parts have nothing in common.
     pub part: Part,
     /// Where all randomness comes from: 0.
     pub seed: Seed,

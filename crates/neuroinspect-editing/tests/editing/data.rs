@@ -42,6 +42,17 @@ fn parts_of_a_table_are_rows_of_it() {
 }
 
 #[test]
+fn too_few_samples_to_hold_some_out_are_refused() {
+    // 15 % of three samples is less than half a sample.
+    let error = EditData::new(samples("a", 12), samples("b", 12), Seed(3)).unwrap_err();
+    assert!(
+        matches!(error, Error::NoneHeldOut { samples: 12 }),
+        "{error}"
+    );
+    EditData::new(samples("a", 16), samples("b", 12), Seed(3)).unwrap();
+}
+
+#[test]
 fn groups_go_with_their_samples() {
     let names = vec!["even".into(), "odd".into()];
     let of_sample = (0..8).map(|sample| sample % 2).collect();

@@ -107,8 +107,7 @@ fn the_verdict_hides_no_loss() {
     }
 }
 
-/// As a bird edited at a weight a hundred times the default: one class gains ten points, another loses
-/// forty.
+/// One class gains ten points, and another loses so much that the worst class is ten points worse, or more.
 #[test]
 fn an_edit_that_costs_more_than_it_gains_does_harm() {
     let subject = Subject::Class(ClassId(0));
@@ -119,7 +118,7 @@ fn an_edit_that_costs_more_than_it_gains_does_harm() {
     };
     let control = Control::Measured(metrics([40, 50, 50, 50, 50, 50]));
     for control in [None, Some(&control)] {
-        // Ten points each way are a cost, eleven are harm.
+        // A loss as large as the gain is a cost, one that is larger is harm.
         let even = verdict([46, 50, 34, 60, 60, 56], control);
         assert_ne!(even.conclusion, Conclusion::MoreHarmThanGood, "{even:?}");
         let harm = verdict([46, 50, 33, 60, 60, 56], control);
