@@ -23,7 +23,7 @@ pub struct Schema {
 
 impl Schema {
     /// [`Findings`](crate::Findings).
-    pub const FINDINGS: Self = Self::new("neuroinspect.findings", 3);
+    pub const FINDINGS: Self = Self::new("neuroinspect.findings", 4);
     /// An [`Evaluation`](crate::Evaluation).
     pub const EVALUATION: Self = Self::new("neuroinspect.evaluation", 2);
 

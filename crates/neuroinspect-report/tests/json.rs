@@ -40,7 +40,7 @@ fn an_evaluation_has_its_metrics_at_the_top() {
 #[test]
 fn the_schema_comes_first() {
     let text = to_json(Schema::FINDINGS, &sample::empty().findings).unwrap();
-    let start = "{\n  \"schema\": \"neuroinspect.findings\",\n  \"schema_version\": 3,\n";
+    let start = "{\n  \"schema\": \"neuroinspect.findings\",\n  \"schema_version\": 4,\n";
     assert!(text.starts_with(start), "{text}");
     assert!(text.ends_with("}\n"));
     assert!(

@@ -31,7 +31,7 @@ use crate::{
     record,
 };
 
-const SCHEMA: Schema = Schema::new("neuroinspect.leaderboard", 1);
+const SCHEMA: Schema = Schema::new("neuroinspect.leaderboard", 2);
 const RECORD_FILE: &str = "leaderboard.json";
 const PAGE_FILE: &str = "leaderboard.md";
 

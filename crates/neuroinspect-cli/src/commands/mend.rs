@@ -17,7 +17,7 @@ use crate::{
     source::Source,
 };
 
-const SCHEMA: Schema = Schema::new("neuroinspect.mend", 1);
+const SCHEMA: Schema = Schema::new("neuroinspect.mend", 2);
 const FILES: LayerFiles = LayerFiles {
     record: "mend.json",
     edit: "mend.safetensors",
