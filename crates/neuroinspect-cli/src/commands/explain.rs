@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use crate::{
     args::{Common, ExplainArgs},
-    console::Console,
+    console::{Console, warn},
     exit::Exit,
-    options::Options,
+    options::{NEURON_COUNT, Options},
     output::print,
     record,
     source::{Seen, Source},
@@ -23,8 +23,6 @@ const SCHEMA: Schema = Schema::new("neuroinspect.explanation", 2);
 const RECORD_FILE: &str = "explanation.json";
 /// Neurons printed of each list.
 const SHOWN: usize = 10;
-/// Neurons that the next command is given, as many as `debug` edits.
-const SUGGESTED: usize = 5;
 
 /// `explanation.json`.
 #[derive(Serialize)]
@@ -53,6 +51,14 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ExplainArgs) -> Res
     let (config, ranking) = options.explaining(args.original)?;
     let mut console = Console::start(common.quiet)?;
     let Seen { table, mut run, .. } = source.see(args.part.as_deref(), &mut console)?;
+    if let (None, Some(split)) = (&args.part, table.split()) {
+        console.clear();
+        warn(format_args!(
+            "warning: the parts {} are explained together, so that an edit of these neurons would be measured on \
+             samples that chose them; explain one by --part NAME, or of a data set by --data NAME/PART:PATH",
+            split.names().join(", ")
+        ));
+    }
 
     record::add(&mut run, "counterfactual", &config)?;
     record::add(&mut run, "ranking", &ranking)?;
@@ -108,10 +114,10 @@ fn text(explained: &Explained<'_>) -> String {
     text += &format!(
         "\ntoo weak, too strong: so active is the neuron in mistakes (\"insufficient\", \"excessive\" in the \
          paper)\n\
-         prec@{top}: share of the mistakes in which it is among the {top} that would have to change most\n\
+         prec@{top}: share of the mistakes in which it is among the {top} that would have to rise, or to fall, most\n\
          importance: probability of '{class}' at mean activations, over the same with the neuron at 0\n"
     );
-    let first = ranking.first(SUGGESTED);
+    let first = ranking.first(NEURON_COUNT);
     if !first.is_empty() {
         let first: Vec<_> = first.iter().map(ToString::to_string).collect();
         let neurons = first.join(",");

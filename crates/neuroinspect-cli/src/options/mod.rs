@@ -21,7 +21,7 @@ use neuroinspect::{
 
 pub(crate) use self::{
     method::method,
-    neurons::{neuron_choice, neurons},
+    neurons::{NEURON_COUNT, neuron_choice, neurons},
 };
 
 use crate::{

@@ -8,8 +8,8 @@ use neuroinspect::{
 
 use crate::args::NeuronList;
 
-/// Neurons that `debug` takes of the ranking.
-const COUNT: usize = 5;
+/// Neurons that `debug` takes of the ranking, and `explain` gives to the next command.
+pub(crate) const NEURON_COUNT: usize = 5;
 
 /// Which neurons are edited: those of the command line, or else those of the configuration.
 pub(crate) fn neuron_choice(
@@ -19,7 +19,7 @@ pub(crate) fn neuron_choice(
 ) -> Result<NeuronChoice> {
     let auto = match by_config {
         NeuronChoice::Auto { count } => count,
-        _ => COUNT,
+        _ => NEURON_COUNT,
     };
     Ok(match (list, by_config) {
         (Some(NeuronList::Auto), _) | (None, NeuronChoice::Auto { .. }) => NeuronChoice::Auto {

@@ -107,7 +107,7 @@ fn a_table_is_measured_explained_and_edited() {
     for line in [
         "10 of 20 images of 'waterbird' are mistaken; other activations make 10 of them right",
         "\ntoo weak      neuron   prec@5  importance\n",
-        "prec@5: share of the mistakes in which it is among the 5 that would have to change most",
+        "prec@5: share of the mistakes in which it is among the 5 that would have to rise, or to fall, most",
         "next: neuroinspect edit ... --class waterbird --neurons ",
     ] {
         assert!(text.contains(line), "{line} is not in: {text}");
@@ -115,6 +115,16 @@ fn a_table_is_measured_explained_and_edited() {
     let explained = fixture.json("out/explanation.json");
     assert_eq!(explained["ranking"]["mistakes"], 10);
     assert_eq!(explained["samples"], 20);
+    // Of all parts it is said what that does to an edit.
+    for (part, warned) in [(None, true), (Some("validation"), false)] {
+        let mut explain = command(&fixture, "explain", "table");
+        explain.args(["--class", "waterbird"]);
+        explain.args(part.into_iter().flat_map(|part| ["--part", part]));
+        let output = explain.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let together = "the parts train, validation, test are explained together";
+        assert_eq!(said.contains(together), warned, "{said}");
+    }
 
     // The three parts are learnt from, chosen on and measured on.
     let mut edit = command(&fixture, "edit", "table");
