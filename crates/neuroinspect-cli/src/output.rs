@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use neuroinspect::{
     RunFolder,
     core::{ClassId, Metrics},
-    editing::{Comparison, EditResult, Edited, percent},
+    editing::{Comparison, EditResult, Edited, Mend, percent},
     report::{Schema, to_json},
 };
 use serde::Serialize;
@@ -99,7 +99,15 @@ pub(crate) fn accuracies_of(class: Option<(ClassId, &str)>, edit: &EditResult) -
     let Comparison { before, after } = &edit.comparison;
     let mut layers = vec![("before", before), ("after", after)];
     layers.extend(edit.control_metrics().map(|control| (CONTROL, control)));
-    accuracies(class, &layers, "plain retraining with the same options")
+    accuracies(class, &layers, control_of(edit))
+}
+
+/// What the control of an edit is.
+pub(crate) fn control_of(edit: &EditResult) -> &'static str {
+    match edit.method.name.as_str() {
+        Mend::NAME => "plain retraining on the same samples",
+        _ => "plain retraining with the same options",
+    }
 }
 
 /// Accuracies of layers, each under its title, as a table: average, `class` by its name, worst class, and worst

@@ -14,8 +14,8 @@ pub struct Comparison {
     pub after: Metrics,
 }
 
-/// What became of a control: plain retraining with the same options. What it gains too, the method cannot
-/// claim.
+/// What became of a control: plain retraining with the same options, of a [`Mend`](crate::Mend) on the validation
+/// samples, too. What it gains as well, the method cannot claim.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Control {

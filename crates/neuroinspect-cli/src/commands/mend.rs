@@ -13,7 +13,7 @@ use crate::{
     console::Console,
     exit::Exit,
     options::Options,
-    output::{CONTROL, LayerFiles, accuracies, print},
+    output::{CONTROL, LayerFiles, accuracies, control_of, print},
     source::Source,
 };
 
@@ -117,8 +117,7 @@ fn text(record: &Record<'_>) -> String {
     layers.extend(edit.control_metrics().map(|control| (CONTROL, control)));
     let class = mend.class;
     let class = class.map(|class| (class, class_names[class.0].as_str()));
-    let control = "plain retraining on the same samples";
-    text += &accuracies(class, &layers, control);
+    text += &accuracies(class, &layers, control_of(edit));
     text += &format!("measured on {}\n\n", edit.measured_on());
     if !mend.suspects.is_empty() {
         text += "suspected neurons, and their share of what mistakes lack to be right\n";

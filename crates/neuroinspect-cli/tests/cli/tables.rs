@@ -396,6 +396,11 @@ fn where_nothing_helps_no_edit_is_written() {
 
     let layer = DecisionLayer::new(array![[4.0, 0.0], [-4.0, 0.0]], array![-2.0, 2.0]);
     layer.unwrap().save(fixture.path("right")).unwrap();
+    // Chosen by `edit` as well, it is compared with the same.
+    let text = printed(command(&fixture, "edit", "parts").args(["--method", "auto"]));
+    let control = "(control: plain retraining on the same samples)";
+    assert!(text.contains(control), "{text}");
+
     let mut mend = command(&fixture, "mend", "parts");
     let text = printed(mend.arg("--layer-file").arg(fixture.path("right")));
     let lead = "The layer is left as it is: no mend is sure to help; the best tried is to ";

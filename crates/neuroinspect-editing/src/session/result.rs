@@ -31,7 +31,8 @@ pub struct EditResult {
     pub stopped_early: bool,
     /// Metrics before and after it, on the samples measured on.
     pub comparison: Comparison,
-    /// What plain retraining with the same options does; `None` where the method does not train.
+    /// What plain retraining with the same options does, of a [`Mend`](crate::Mend) on the validation samples, too;
+    /// `None` where the method does not train.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<Control>,
     /// How many of the samples measured on were trained or validated on as well.
