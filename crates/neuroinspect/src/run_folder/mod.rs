@@ -195,7 +195,8 @@ fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes the files of a folder whose names are to go, where the folder is there.
+/// Removes the files of a folder whose names are to go, where the folder is there. Folders within it stay, whatever
+/// they are called.
 pub(crate) fn remove_from(folder: &Path, goes: impl Fn(&str) -> bool) -> Result<()> {
     let refuse = |source| Error::Remove {
         path: folder.to_owned(),
@@ -207,7 +208,8 @@ pub(crate) fn remove_from(folder: &Path, goes: impl Fn(&str) -> bool) -> Result<
     };
     for file in files {
         let file = file.map_err(refuse)?;
-        if file.file_name().to_str().is_some_and(&goes) {
+        let is_folder = file.file_type().map_err(refuse)?.is_dir();
+        if !is_folder && file.file_name().to_str().is_some_and(&goes) {
             remove(&file.path())?;
         }
     }
@@ -303,6 +305,18 @@ mod tests {
             assert!(!name.exists(), "{}", name.display());
             assert!(folder.join("file").exists());
         }
+    }
+
+    #[test]
+    fn a_folder_among_the_files_to_be_removed_is_passed_over() {
+        let root = tempfile::tempdir().unwrap();
+        let [first, folder, last] = ["a", "b", "c"].map(|name| root.path().join(name));
+        fs::create_dir(&folder).unwrap();
+        for file in [&first, &last] {
+            fs::write(file, "content").unwrap();
+        }
+        remove_from(root.path(), |_| true).unwrap();
+        assert!(folder.exists() && !first.exists() && !last.exists());
     }
 
     #[test]
