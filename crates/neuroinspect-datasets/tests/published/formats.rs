@@ -263,8 +263,13 @@ fn metashift_trains_one_class_in_a_context_and_tests_it_elsewhere() {
     }
     let error = fixtures::error("metashift", &folder).to_string();
     assert!(error.contains("option 'context': it is needed"), "{error}");
-    // Too few for all parts: the ten bobcats, which are dogs, too.
+    // Too few for all parts: the ten bobcats, which are dogs, too, and the hundred cats off the rug.
     for (classes, context, part) in [
+        (
+            ["cat", "dog"],
+            "cat(rug)",
+            "it has 200 in 'cat(rug)' and 100 elsewhere, where 1 and 101 are needed",
+        ),
         (
             ["bobcat", "dog"],
             "dog(chair)",
