@@ -1,10 +1,10 @@
 //! Samples that nothing is chosen on.
 
 use burn::tensor::Device;
-use neuroinspect_core::{DecisionLayer, Metrics, Observer};
+use neuroinspect_core::{ClassId, DecisionLayer, Metrics, Observer};
 
 use crate::{
-    DecisionMethod, DeviceTable, Fitted, LayerTensors, MethodInput, MethodRecord, Result, Samples,
+    DecisionMethod, DeviceTable, Fitted, Mend, Mended, MethodInput, MethodRecord, Result, Samples,
     Storage,
 };
 
@@ -28,12 +28,21 @@ use crate::{
 /// let table = DeviceTable::new(table, &device, Storage::Device);
 /// let input = MethodInput::new(&table, &table, &layer)?;
 /// let chosen = Chosen::by(&Retrain::default(), &input, &mut Silent)?;
-/// let metrics = held_out.measure(&[chosen], &device)?;
-/// assert_eq!(metrics[0].accuracy, 1.0);
+/// let measured = held_out.measure(&[chosen], &device)?;
+/// assert_eq!(measured[0].metrics.accuracy, 1.0);
 /// # Ok::<(), neuroinspect_editing::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct HeldOut(Samples);
+
+/// What a layer says of held-out samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    /// The class predicted for each sample.
+    pub predictions: Vec<ClassId>,
+    /// Their metrics.
+    pub metrics: Metrics,
+}
 
 /// A layer that a method has made of training and validation samples, and that changes no more.
 #[derive(Clone, Debug)]
@@ -48,20 +57,26 @@ impl HeldOut {
         Self(samples.into())
     }
 
-    /// The metrics of each layer, in their order.
+    /// What each layer says, in their order.
     ///
     /// # Errors
     ///
     /// When a layer does not fit the samples, there are none, or the device fails.
-    pub fn measure(self, chosen: &[Chosen], device: &Device) -> Result<Vec<Metrics>> {
+    pub fn measure(self, chosen: &[Chosen], device: &Device) -> Result<Vec<Measurement>> {
         let storage = Storage::of(&self.0);
         let table = DeviceTable::new(self.0, device, storage);
-        let metrics = chosen.iter().map(|chosen| {
+        let measurement = |chosen: &Chosen| {
             table.samples().table().check_layer(chosen.layer())?;
-            let layer = LayerTensors::of(chosen.layer(), device);
-            table.metrics(table.chunks().map(|batch| layer.logits(batch.features)))
-        });
-        metrics.collect()
+            let predictions = table.predicted(chosen.layer())?;
+            let predictions: Vec<_> = predictions.into_iter().map(ClassId).collect();
+            let (labels, groups) = (table.labels(), table.groups());
+            let metrics = Metrics::new(labels, &predictions, table.classes(), groups)?;
+            Ok(Measurement {
+                predictions,
+                metrics,
+            })
+        };
+        chosen.iter().map(measurement).collect()
     }
 }
 
@@ -79,6 +94,31 @@ impl Chosen {
         let fitted = method.fit(input, observer)?;
         let method = MethodRecord::new(method, &fitted)?;
         Ok(Self { fitted, method })
+    }
+
+    /// The layers that [`Mend`] makes for each of some classes, or for all of them where there is none, with
+    /// what they rest on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mend::mend_each`].
+    pub fn by_mend(
+        mend: &Mend,
+        classes: &[Option<ClassId>],
+        input: &MethodInput<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Self>> {
+        let mended = mend.mend_each(classes, input, observer)?.into_iter();
+        let chosen = mended.zip(classes).map(|(mended, &class)| {
+            let fitted = Mended::into_fitted(mended);
+            let mend = Mend {
+                class,
+                ..mend.clone()
+            };
+            let method = MethodRecord::new(&mend, &fitted)?;
+            Ok(Self { fitted, method })
+        });
+        chosen.collect()
     }
 
     /// The layer.

@@ -156,7 +156,7 @@ mod verdict;
 pub use comparison::{Comparison, Control};
 pub use data::{Batch, DeviceTable, EditData, LayerTensors, Samples, Storage};
 pub use error::{Error, Result};
-pub use held_out::{Chosen, HeldOut};
+pub use held_out::{Chosen, HeldOut, Measurement};
 pub use mend::{
     Asked, Candidate, CandidateKind, ChosenOn, Evidence, FrontierPoint, Gain, Interval, Mend,
     MendResult, Mended, Yardstick,

@@ -62,6 +62,12 @@ pub trait DecisionMethod: MethodOptions + fmt::Debug + Send + Sync {
         training.map_or(LabelsUsed::Class, TrainingConfig::labels)
     }
 
+    /// Whether the layer depends on the validation samples; by default it does. Where it does not, a
+    /// [tuner](crate::Tuner) makes one layer in place of two.
+    fn uses_validation(&self) -> bool {
+        true
+    }
+
     /// What it does, with its options but for those of its [training](Self::training), in a few words:
     /// a verb comes first.
     fn describe(&self) -> String;

@@ -1,6 +1,6 @@
 //! A method's options, chosen on validation samples.
 
-use neuroinspect_core::{ClassId, Metrics, Observer, Seed, Split, is_cancellation};
+use neuroinspect_core::{ClassId, DecisionLayer, Metrics, Observer, Seed, Split, is_cancellation};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -143,11 +143,18 @@ impl<'a> Tuner<'a> {
     ) -> Result<(f64, f64)> {
         let validation = self.input.validation();
         let mut predictions = vec![ClassId(0); validation.len()];
+        let mut made: Option<DecisionLayer> = None;
         for (half, other) in [(0, 1), (1, 0)] {
-            let (train, layer) = (self.input.train(), self.input.layer());
-            let input = MethodInput::new(train, &self.halves[other], layer)?;
-            let fitted = method.fit(&input, observer)?;
-            let predicted = self.halves[half].predicted(&fitted.layer)?;
+            let layer = match made.take_if(|_| !method.uses_validation()) {
+                Some(same) => same,
+                None => {
+                    let (train, layer) = (self.input.train(), self.input.layer());
+                    let input = MethodInput::new(train, &self.halves[other], layer)?;
+                    method.fit(&input, observer)?.layer
+                }
+            };
+            let predicted = self.halves[half].predicted(&layer)?;
+            made = Some(layer);
             for (&sample, class) in self.samples[half].iter().zip(predicted) {
                 predictions[sample] = ClassId(class);
             }

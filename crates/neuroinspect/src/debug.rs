@@ -19,8 +19,8 @@ use crate::{DebugConfig, DebugInputs, Kept, NeuronChoice, Result};
 /// Neighbouring classes a core relevance score is measured against, as in the paper's code.
 const RELEVANCE_NEIGHBOURS: usize = 20;
 
-/// Samples times neurons times classes of a recommendation, at most. The demo's, 1.3 million, takes 4 seconds in
-/// an unoptimised program on a busy core, so that these take minutes, as pictures do.
+/// Samples times neurons times classes of a recommendation, at most; the demo's are 1.3 million. The time that it
+/// takes grows with them.
 const MOST_PRODUCTS: usize = 50_000_000;
 
 /// Finds the neurons behind a class's mistakes, weakens their hold on the class, and pictures

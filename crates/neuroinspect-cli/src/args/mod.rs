@@ -365,6 +365,9 @@ pub(crate) struct LeaderboardArgs {
     /// those that `methods --json` lists as worth trying
     #[arg(long)]
     pub(crate) defaults: bool,
+    /// Ask `auto` for each class in turn, too, and say what becomes of the class: whether it does harm
+    #[arg(long)]
+    pub(crate) each_class: bool,
 }
 
 #[derive(Args, Debug)]

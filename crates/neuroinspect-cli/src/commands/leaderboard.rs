@@ -87,6 +87,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LeaderboardArgs) ->
     let mut config = LeaderboardConfig {
         neurons: args.count,
         defaults: args.defaults,
+        each_class: args.each_class,
         ..LeaderboardConfig::default()
     };
     if !args.methods.is_empty() {

@@ -488,8 +488,12 @@ fn methods_are_compared_over_seeds() {
     // What another command compared in this folder stays.
     let mut other = fixture.bare("leaderboard");
     other.arg("--table").arg(fixture.path("birds-1"));
-    printed(other.args(["--seeds", "1", "--methods", "dfr"]));
+    printed(other.args(["--seeds", "1", "--methods", "dfr,auto", "--each-class"]));
     let settings = &fixture.json("out/leaderboard.json")["settings"];
+    let of_class = &settings[0]["each_class"][1];
+    assert_eq!(of_class["class"], "landbird", "{of_class}");
+    assert!(of_class["difference"]["margin"].is_f64(), "{of_class}");
+    assert_eq!(settings[1]["each_class"], json!([]));
     let names = [&settings[0]["setting"], &settings[1]["setting"]];
     assert_eq!(names, ["birds-1", "birds"]);
     // And is told with its own command and options.

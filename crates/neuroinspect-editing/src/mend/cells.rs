@@ -120,7 +120,7 @@ pub(super) fn taken_for(
     let mut kept = vec![true; union.len()];
     let mut taken_for = Vec::new();
     for _ in 0..ROUNDS {
-        let outcomes = union.out_of_fold(None, |fold| {
+        let outcomes = union.out_of_fold(&[None], |fold| {
             proceed()?;
             let samples = union.folds.iter().zip(&kept);
             let weights = samples.map(|(&of, &kept)| f64::from(u8::from(of != fold && kept)));
@@ -132,7 +132,10 @@ pub(super) fn taken_for(
                 silenced: &[],
             })
         })?;
-        let predicted = outcomes.iter().map(|outcome| outcome.predicted(None, 0.0));
+        let predicted = outcomes
+            .iter()
+            .flatten()
+            .map(|outcome| outcome.predicted(None, 0.0));
         taken_for = predicted.collect();
         kept = taken_for
             .iter()

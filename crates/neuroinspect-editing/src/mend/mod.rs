@@ -8,7 +8,7 @@ mod result;
 mod solver;
 mod words;
 
-use neuroinspect_core::{ClassId, DecisionLayer, NeuronId, Observer, Progress};
+use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, NeuronId, Observer, Progress};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -20,6 +20,7 @@ pub use self::{
 
 use self::{
     choice::{Judge, Samples},
+    outcome::Outcome,
     solver::{Problem, Union},
 };
 use crate::{
@@ -55,8 +56,8 @@ const LISTED: usize = 30;
 /// as it is: on training and validation samples, on the validation samples alone, with the neurons first
 /// [suspected](suspects) taken for 0, and with samples weighted so that every cell of class and class
 /// taken for counts alike. Each is judged by predictions for samples that it was not fitted on, and by whose
-/// labels no neuron was suspected; but cells are told by layers fitted on other folds, which favours the last
-/// a little.
+/// labels no neuron was suspected. Cells are told by layers fitted on the other folds, so that every label has a
+/// part in the weights that the last candidate is fitted and judged by: these are not cross-fitted.
 ///
 /// The accuracy that counts is that over the cells where mistakes are blamed on a shortcut
 /// ([`Evidence`]), and that on the validation samples otherwise. For no class, the candidate of highest mean
@@ -148,20 +149,38 @@ impl Mend {
     ///
     /// When the class is out of range, the device fails, or the observer asks to stop.
     pub fn mend(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Mended> {
-        if let Some(class) = self.class {
-            input.layer().check_class(class)?;
+        let mended = self.mend_each(&[self.class], input, observer)?.pop();
+        Ok(mended.ok_or_else(|| CoreError::empty("classes to mend a layer for"))?)
+    }
+
+    /// The same for each of some classes, or for all of them where there is none, in place of its own: the
+    /// candidates are fitted once. Beside the tables it holds some 300 bytes a sample and class asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`mend`](Self::mend).
+    pub fn mend_each(
+        &self,
+        classes: &[Option<ClassId>],
+        input: &MethodInput<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Mended>> {
+        for class in classes.iter().flatten() {
+            input.layer().check_class(*class)?;
         }
-        self.mend_by(&Union::new(input, self.training.seed)?, input, observer)
+        let union = Union::new(input, self.training.seed)?;
+        self.mend_by(&union, classes, input, observer)
     }
 
     fn mend_by(
         &self,
         union: &Union<'_>,
+        asked: &[Option<ClassId>],
         input: &MethodInput<'_>,
         observer: &mut dyn Observer,
-    ) -> Result<Mended> {
-        let (layer, seed) = (input.layer(), self.training.seed);
-        let class = self.class.map(|class| class.0);
+    ) -> Result<Vec<Mended>> {
+        let layer = input.layer();
+        let classes: Vec<_> = asked.iter().map(|it| it.map(|it| it.0)).collect();
         let suspected = suspected(union, input)?;
         let candidates = candidates(&suspected[FOLDS], layer.neurons());
         let mut done = 0;
@@ -182,16 +201,45 @@ impl Mend {
         };
         // The layer fitted on all samples of each candidate, and predictions out of fold.
         let mut layers = vec![layer.clone()];
-        let mut outcomes = vec![union.all_outcomes(layer, class)?];
+        let mut outcomes = vec![union.all_outcomes(layer, &classes)?];
         for candidate in &candidates[1..] {
-            outcomes.push(union.out_of_fold(class, |fold| {
+            outcomes.push(union.out_of_fold(&classes, |fold| {
                 proceed()?;
                 fits.fit(candidate, Some(fold))
             })?);
             proceed()?;
             layers.push(fits.fit(candidate, None)?);
         }
+        let fitted = Candidates {
+            union,
+            candidates,
+            layers,
+            evidence,
+            cells,
+        };
+        let mended = asked.iter().enumerate().map(|(index, &class)| {
+            let outcomes = outcomes.iter().map(|it| &it[index][..]).collect();
+            self.choose(class, &fitted, outcomes, input)
+        });
+        mended.collect()
+    }
 
+    /// What is chosen for a class by the `outcomes` of each candidate, and the layer.
+    fn choose(
+        &self,
+        class: Option<ClassId>,
+        fitted: &Candidates<'_>,
+        outcomes: Vec<&[Outcome]>,
+        input: &MethodInput<'_>,
+    ) -> Result<Mended> {
+        let Candidates {
+            union,
+            candidates,
+            layers,
+            evidence,
+            cells,
+        } = fitted;
+        let seed = self.training.seed;
         let first = union.training();
         let ones = vec![1.0; union.len() - first];
         let data = Samples {
@@ -204,22 +252,22 @@ impl Mend {
         let groups = Samples {
             labels: &union.labels,
             folds: &union.folds,
-            weights: &cells,
-            outcomes: outcomes.iter().map(|it| &it[..]).collect(),
+            weights: cells,
+            outcomes,
             classes: union.classes(),
         };
-        let judge = |samples| Judge::new(&candidates, samples, self.class, seed);
+        let judge = |samples| Judge::new(candidates, samples, class, seed);
         let (groups, data) = (judge(groups), judge(data));
-        let judged = judged(&groups, &data, self.yardstick, &evidence);
+        let judged = judged(&groups, &data, self.yardstick, evidence);
         let too_few = data.too_few();
-        let mut suspects = suspects(input, self.class)?;
+        let mut suspects = suspects(input, class)?;
         suspects.truncate(LISTED);
 
         let layer = match judged.recommended {
-            None => layer.clone(),
+            None => input.layer().clone(),
             Some((candidate, bias)) => {
                 let mut biases = layers[candidate].bias().to_owned();
-                if let Some(class) = self.class {
+                if let Some(class) = class {
                     biases[class.0] += bias as f32;
                 }
                 DecisionLayer::new(layers[candidate].weight().to_owned(), biases)?
@@ -227,7 +275,7 @@ impl Mend {
         };
         let at = |point: &FrontierPoint| judged.recommended == Some((point.candidate, point.bias));
         let result = MendResult {
-            class: self.class,
+            class,
             recommended_at: judged.frontier.iter().position(at),
             recommended: judged
                 .recommended
@@ -237,9 +285,9 @@ impl Mend {
             yardstick: judged.yardstick,
             gain: judged.gain,
             gain_by_the_other: judged.gain_by_the_other,
-            evidence,
+            evidence: evidence.clone(),
             frontier: judged.frontier,
-            candidates,
+            candidates: candidates.clone(),
             suspects,
             samples: [first, union.len() - first],
             chosen_on: ChosenOn::Validation,
@@ -248,6 +296,17 @@ impl Mend {
         };
         Ok(Mended { layer, result })
     }
+}
+
+/// The candidates, fitted; what is chosen of them depends on the class asked for.
+struct Candidates<'a> {
+    union: &'a Union<'a>,
+    candidates: Vec<Candidate>,
+    /// The layer of each, of all samples.
+    layers: Vec<DecisionLayer>,
+    evidence: Evidence,
+    /// The weight of each sample by its cell.
+    cells: Vec<f64>,
 }
 
 /// What candidates are fitted by.

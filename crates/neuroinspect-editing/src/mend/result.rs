@@ -85,8 +85,8 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// What is gained over the layer as it is, in `[-1, 1]`, by cross-fitting: each sample is judged by a layer and
-/// a choice made without its fold.
+/// What is gained over the layer as it is, in `[-1, 1]`, by cross-fitting: each sample is judged by a layer that was
+/// fitted without its fold, and by the choice that the samples outside of its fold make.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gain {
     /// In the accuracy of the class asked for.

@@ -210,15 +210,15 @@ impl<'a> Union<'a> {
         Ok((f64::from(*loss), array(&weight, classes, neurons)?, bias))
     }
 
-    /// What a layer says of the samples for which that is wanted, each with its index.
+    /// What a layer says of the samples for which that is wanted, each with its index, for every class asked for.
     fn outcomes(
         &self,
         layer: &DecisionLayer,
-        class: Option<usize>,
+        classes: &[Option<usize>],
         is_wanted: impl Fn(usize) -> bool,
-    ) -> Result<Vec<(usize, Outcome)>> {
+    ) -> Result<Vec<Vec<(usize, Outcome)>>> {
         let layer = LayerTensors::of(layer, self.tables[0].device());
-        let mut all = Vec::new();
+        let mut all = vec![Vec::new(); classes.len()];
         for (table, first) in self.tables.into_iter().zip([0, self.training()]) {
             let wanted = (0..table.len()).filter(|&sample| is_wanted(first + sample));
             for samples in wanted.collect::<Vec<_>>().chunks(table.chunk_len()) {
@@ -226,37 +226,50 @@ impl<'a> Union<'a> {
                 let logits = read_back(logits, "logits")?;
                 for (&sample, logits) in samples.iter().zip(logits.chunks(self.classes())) {
                     let sample = first + sample;
-                    all.push((sample, Outcome::new(logits, self.labels[sample], class)));
+                    for (&class, all) in classes.iter().zip(&mut all) {
+                        all.push((sample, Outcome::new(logits, self.labels[sample], class)));
+                    }
                 }
             }
         }
         Ok(all)
     }
 
-    /// What a layer says of every sample.
+    /// What a layer says of every sample, for every class asked for.
     pub(super) fn all_outcomes(
         &self,
         layer: &DecisionLayer,
-        class: Option<usize>,
-    ) -> Result<Vec<Outcome>> {
-        let all = self.outcomes(layer, class, |_| true)?.into_iter();
-        Ok(all.map(|(_, outcome)| outcome).collect())
+        classes: &[Option<usize>],
+    ) -> Result<Vec<Vec<Outcome>>> {
+        Ok(in_order(self.outcomes(layer, classes, |_| true)?))
     }
 
-    /// What the layer that `of_fold` gives for a sample's fold says of it, for every sample.
+    /// What the layer that `of_fold` gives for a sample's fold says of it, for every sample and class asked
+    /// for.
     pub(super) fn out_of_fold(
         &self,
-        class: Option<usize>,
+        classes: &[Option<usize>],
         mut of_fold: impl FnMut(usize) -> Result<DecisionLayer>,
-    ) -> Result<Vec<Outcome>> {
-        let mut all = Vec::with_capacity(self.len());
+    ) -> Result<Vec<Vec<Outcome>>> {
+        let mut all = vec![Vec::with_capacity(self.len()); classes.len()];
         for fold in 0..FOLDS {
             let layer = of_fold(fold)?;
-            all.extend(self.outcomes(&layer, class, |sample| self.folds[sample] == fold)?);
+            let found = self.outcomes(&layer, classes, |sample| self.folds[sample] == fold)?;
+            all.iter_mut()
+                .zip(found)
+                .for_each(|(all, found)| all.extend(found));
         }
-        all.sort_unstable_by_key(|&(sample, _)| sample);
-        Ok(all.into_iter().map(|(_, outcome)| outcome).collect())
+        Ok(in_order(all))
     }
+}
+
+/// Outcomes in the order of their samples, for every class asked for.
+fn in_order(all: Vec<Vec<(usize, Outcome)>>) -> Vec<Vec<Outcome>> {
+    let of_class = |mut all: Vec<(usize, Outcome)>| {
+        all.sort_unstable_by_key(|&(sample, _)| sample);
+        all.into_iter().map(|(_, outcome)| outcome).collect()
+    };
+    all.into_iter().map(of_class).collect()
 }
 
 fn array(values: &[f64], rows: usize, columns: usize) -> Result<Array2<f64>> {

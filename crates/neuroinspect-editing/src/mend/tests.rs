@@ -139,9 +139,10 @@ fn the_recommendation_is_that_of_the_second_implementation() {
     let Mended {
         layer: better,
         result,
-    } = Mend::new(None)
-        .mend_by(&union, &input, &mut Silent)
-        .unwrap();
+    } = Mend::default()
+        .mend_by(&union, &[None], &input, &mut Silent)
+        .unwrap()
+        .remove(0);
     let recommended = result.recommended.unwrap();
     assert_eq!(
         (recommended.kind, recommended.lambda),
@@ -158,11 +159,10 @@ fn the_recommendation_is_that_of_the_second_implementation() {
         "{}",
         accuracy(&better)
     );
-    for (class, bias) in [(0, 1.0), (3, 0.5)] {
-        let mend = Mend::new(Some(ClassId(class)))
-            .mend_by(&union, &input, &mut Silent)
-            .unwrap();
-        let recommended = mend.result.recommended.unwrap();
+    let classes = [0, 3].map(|class| Some(ClassId(class)));
+    let mended = Mend::default().mend_by(&union, &classes, &input, &mut Silent);
+    for (mended, bias) in mended.unwrap().into_iter().zip([1.0, 0.5]) {
+        let recommended = mended.result.recommended.unwrap();
         assert_eq!(recommended.kind, CandidateKind::Balanced);
         assert!((recommended.bias - bias).abs() <= 0.5, "{recommended:?}");
     }

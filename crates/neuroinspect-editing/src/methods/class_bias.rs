@@ -73,6 +73,10 @@ impl DecisionMethod for ClassBias {
         self.training.as_ref()
     }
 
+    fn uses_validation(&self) -> bool {
+        self.training().is_some_and(TrainingConfig::uses_validation)
+    }
+
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         input.layer().check_class(self.class)?;
         let allowed = (self.strength as f32).is_finite();

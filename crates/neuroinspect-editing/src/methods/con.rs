@@ -74,6 +74,10 @@ impl DecisionMethod for Con {
         Some(&self.training)
     }
 
+    fn uses_validation(&self) -> bool {
+        self.training.uses_validation()
+    }
+
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         input.layer().check_class(self.class)?;
         check_neurons(&self.neurons, input.layer())?;

@@ -74,6 +74,10 @@ impl DecisionMethod for Focal {
         Some(&self.training)
     }
 
+    fn uses_validation(&self) -> bool {
+        self.training.uses_validation()
+    }
+
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         let allowed = self.gamma == 0.0 || self.gamma >= 1.0 && self.gamma.is_finite();
         check_option("gamma", self.gamma, allowed, "0, or a number from 1")?;

@@ -58,6 +58,10 @@ impl DecisionMethod for GroupBalanced {
         Some(&self.training)
     }
 
+    fn uses_validation(&self) -> bool {
+        self.training.uses_validation()
+    }
+
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         let groups = input.training_groups()?.of_sample().iter().copied();
         let training = LayerTraining {

@@ -71,6 +71,10 @@ impl DecisionMethod for GroupDro {
         Some(&self.training)
     }
 
+    fn uses_validation(&self) -> bool {
+        self.training.uses_validation()
+    }
+
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         let allowed = self.eta >= 0.0 && self.eta.is_finite();
         check_option("eta", self.eta, allowed, "0 or a positive number")?;

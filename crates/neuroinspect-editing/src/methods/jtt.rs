@@ -76,6 +76,10 @@ impl DecisionMethod for Jtt {
         Some(&self.training)
     }
 
+    fn uses_validation(&self) -> bool {
+        self.training.uses_validation()
+    }
+
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         let allowed = self.factor >= 1.0 && self.factor.is_finite();
         check_option("factor", self.factor, allowed, "a number from 1")?;

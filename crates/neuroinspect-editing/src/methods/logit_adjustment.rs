@@ -103,6 +103,10 @@ impl DecisionMethod for LogitAdjustment {
         (self.form == AdjustmentForm::Loss).then_some(&self.training)
     }
 
+    fn uses_validation(&self) -> bool {
+        self.training().is_some_and(TrainingConfig::uses_validation)
+    }
+
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         check_option("tau", self.tau, (self.tau as f32).is_finite(), "a number")?;
         let shifts = self.shifts(input);

@@ -62,6 +62,10 @@ impl DecisionMethod for Retrain {
         Some(&self.training)
     }
 
+    fn uses_validation(&self) -> bool {
+        self.training.uses_validation()
+    }
+
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         let training = LayerTraining {
             input,

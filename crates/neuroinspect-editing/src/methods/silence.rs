@@ -70,6 +70,10 @@ impl DecisionMethod for Silence {
         Some(&self.training)
     }
 
+    fn uses_validation(&self) -> bool {
+        self.training.uses_validation()
+    }
+
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
         check_neurons(&self.neurons, input.layer())?;
         let sampling = Shuffled {

@@ -126,6 +126,11 @@ impl TrainingConfig {
         }
     }
 
+    /// Whether the validation samples choose the epoch.
+    pub fn uses_validation(&self) -> bool {
+        self.keep != Keep::Last
+    }
+
     /// Checks every option.
     ///
     /// # Errors

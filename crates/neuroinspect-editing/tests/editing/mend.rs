@@ -480,10 +480,40 @@ fn held_out_samples_are_measured_on_by_what_was_chosen() {
         assert_eq!(chosen.method().name, method.name());
         chosen
     });
-    let metrics = HeldOut::new(test.clone())
+    let found = HeldOut::new(test.clone())
         .measure(&chosen, &Device::flex())
         .unwrap();
-    for (metrics, chosen) in metrics.iter().zip(&chosen) {
-        assert_eq!(metrics, &measured(&test, chosen.layer()));
+    for (found, chosen) in found.iter().zip(&chosen) {
+        let predicted = test.predicted_by(chosen.layer()).unwrap();
+        assert_eq!(found.metrics, predicted.metrics().unwrap());
+        assert_eq!(found.predictions, predicted.predictions());
     }
+}
+
+/// To fit the candidates once for several classes changes nothing.
+#[test]
+fn a_mend_for_each_class_is_that_for_the_class() {
+    let (train, validation) = (world("train", 400, 0.9), world("validation", 300, 0.9));
+    let layer = trained(&train);
+    let tables = [&train, &validation].map(on_device);
+    let input = MethodInput::new(&tables[0], &tables[1], &layer).unwrap();
+    let mend = Mend {
+        training: TrainingConfig::default().with_seed(Seed(4)),
+        ..Mend::default()
+    };
+    let classes = [Some(ClassId(1)), None, Some(ClassId(0))];
+    let each = mend.mend_each(&classes, &input, &mut Silent).unwrap();
+    let chosen = Chosen::by_mend(&mend, &classes, &input, &mut Silent).unwrap();
+    for ((class, each), chosen) in classes.into_iter().zip(each).zip(chosen) {
+        let mend = Mend {
+            class,
+            ..mend.clone()
+        };
+        assert_eq!(each, mend.mend(&input, &mut Silent).unwrap());
+        assert_eq!(chosen.layer(), &each.layer);
+        let record = Chosen::by(&mend, &input, &mut Silent).unwrap();
+        assert_eq!(chosen.method(), record.method());
+    }
+    let unknown = mend.mend_each(&[None, Some(ClassId(9))], &input, &mut Silent);
+    assert!(unknown.unwrap_err().to_string().contains('9'));
 }

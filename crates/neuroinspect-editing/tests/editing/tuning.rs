@@ -4,13 +4,16 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Device;
 use ndarray::{Array1, Array2};
-use neuroinspect_core::{DecisionLayer, FeatureTable, Progress, Seed, Silent, is_cancellation};
-use neuroinspect_editing::{
-    DeviceTable, Error, MethodArguments, MethodInput, Result, Storage, Tuned, Tuner,
+use neuroinspect_core::{
+    ClassId, DecisionLayer, FeatureTable, NeuronId, Progress, Seed, Silent, is_cancellation,
 };
-use neuroinspect_testing::tables::random_table;
+use neuroinspect_editing::{
+    DeviceTable, Error, Keep, METHODS, MethodArguments, MethodInput, Result, Storage,
+    TrainingConfig, Tuned, Tuner, method_named,
+};
+use neuroinspect_testing::tables::{random_layer, random_table};
 use rand::{RngExt, seq::SliceRandom};
-use serde_json::json;
+use serde_json::{Map, json};
 
 use crate::{learning::planted, table};
 
@@ -90,6 +93,47 @@ fn groups_choose_for_methods_that_use_them_alone() {
     }
     let error = tuned("group_balanced", [&bare, &validation], &layer).unwrap_err();
     assert!(matches!(error, Error::NoGroups { table: "training" }));
+}
+
+/// What does not use the validation samples is made once for both halves: it is the same whatever they are.
+#[test]
+fn what_does_not_use_the_validation_samples_does_not_depend_on_them() {
+    let mut rng = Seed(9).rng("tuning", &[]);
+    let train = planted(200, 0.9, &mut rng);
+    let (one, other) = (planted(100, 0.9, &mut rng), planted(100, 0.1, &mut rng));
+    let tables = [train, one, other].map(|table| {
+        let device = Device::flex();
+        DeviceTable::new(table, &device, Storage::Device)
+    });
+    let mut arguments = MethodArguments {
+        class: Some(ClassId(0)),
+        neurons: vec![NeuronId(1)],
+        training: TrainingConfig::default().with_epochs(3, None),
+    };
+    let layer = random_layer(2, 4);
+    let mut without = Vec::new();
+    for &name in METHODS {
+        let method = method_named(name, &arguments, &Map::new()).unwrap();
+        if method.uses_validation() {
+            continue;
+        }
+        let fitted = [&tables[1], &tables[2]].map(|validation| {
+            let input = MethodInput::new(&tables[0], validation, &layer).unwrap();
+            method.fit(&input, &mut Silent).unwrap().layer
+        });
+        assert_eq!(fitted[0], fitted[1], "{name}");
+        without.push(name);
+    }
+    assert_eq!(without.len(), 10, "{without:?}");
+    // Samples that choose the epoch are used.
+    arguments.training.keep = Keep::Accuracy;
+    for name in without
+        .into_iter()
+        .filter(|&name| name != "logit_adjustment")
+    {
+        let method = method_named(name, &arguments, &Map::new()).unwrap();
+        assert!(method.uses_validation(), "{name}");
+    }
 }
 
 /// Labels without any relation to the features are learnt by heart from forty samples with sixty neurons; of

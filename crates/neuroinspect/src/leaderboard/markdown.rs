@@ -6,7 +6,7 @@ use neuroinspect_core::Seed;
 use neuroinspect_editing::LabelsUsed;
 use serde_json::{Map, Value};
 
-use super::{Estimate, Leaderboard, Row, Scores, Variant};
+use super::{Estimate, Leaderboard, OfClass, Row, Scores, Variant};
 
 impl Leaderboard {
     /// A section of Markdown: what was compared, a table, and why methods are missing from it.
@@ -54,10 +54,39 @@ impl Leaderboard {
                 settled.concat()
             );
         }
+        if !self.each_class.is_empty() {
+            text += &self.of_each_class();
+        }
         for row in &self.rows {
             if let Some(failure) = &row.failure {
                 let _ = write!(text, "\n{} is not there: {failure}.\n", code(row));
             }
+        }
+        text
+    }
+
+    /// What `auto` does for each class.
+    fn of_each_class(&self) -> String {
+        let mut text = "\n`auto` asked for each class in turn, accuracies of the class:\n\n\
+                        | class | as it stands | by `auto` | difference | recommended |\n\
+                        | --- | --- | --- | --- | --- |\n"
+            .to_owned();
+        for of_class in &self.each_class {
+            let OfClass {
+                class,
+                before,
+                after,
+                difference,
+                recommended,
+            } = of_class;
+            let _ = writeln!(
+                text,
+                "| {class} | {:.1} | {:.1} | {} | {recommended} of {} |",
+                100.0 * before,
+                100.0 * after,
+                percent(difference),
+                self.seeds.len()
+            );
         }
         text
     }

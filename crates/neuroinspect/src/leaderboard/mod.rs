@@ -1,5 +1,6 @@
 //! All methods to make a decision layer, on the same samples, side by side.
 
+mod each_class;
 mod markdown;
 mod rows;
 mod score;
@@ -7,8 +8,8 @@ mod tables;
 
 use burn::tensor::Device;
 use neuroinspect_core::{
-    ClassId, DecisionLayer, DeviceName, Error as CoreError, FeatureTable, Metrics, NeuronId,
-    Observer, Seed, io::sha256_of_bytes,
+    ClassId, DecisionLayer, DeviceName, Error as CoreError, FeatureTable, NeuronId, Observer, Seed,
+    io::sha256_of_bytes,
 };
 use neuroinspect_counterfactual::{Explainer, RankingConfig, rank};
 use neuroinspect_editing::{
@@ -19,6 +20,7 @@ use serde::Serialize;
 use serde_json::Map;
 
 pub use self::{
+    each_class::OfClass,
     rows::{Row, Shares, Variant},
     score::{Estimate, Scores},
 };
@@ -26,7 +28,8 @@ pub use self::{
 #[cfg(feature = "demo")]
 pub(crate) use self::rows::editing_of_all_listed;
 use self::{
-    rows::{Inputs, Runs},
+    each_class::Counts,
+    rows::{Inputs, Mends, Runs},
     score::Measured,
     tables::table_of,
 };
@@ -56,6 +59,8 @@ pub struct LeaderboardConfig {
     /// Whether all options stay at each method's defaults; no: a [`Tuner`] chooses those of its
     /// [grid](neuroinspect_editing::grid_of) on the validation samples, the others stay.
     pub defaults: bool,
+    /// Whether `auto`, where it is among the methods, is asked for each class in turn, too; no.
+    pub each_class: bool,
 }
 
 impl Default for LeaderboardConfig {
@@ -65,6 +70,7 @@ impl Default for LeaderboardConfig {
             class: None,
             neurons: 5,
             defaults: false,
+            each_class: false,
         }
     }
 }
@@ -84,6 +90,9 @@ pub struct Leaderboard {
     pub before: Scores,
     /// A row for each method.
     pub rows: Vec<Row>,
+    /// What `auto` does for each class that it is asked for; empty unless it
+    /// [was](LeaderboardConfig::each_class).
+    pub each_class: Vec<OfClass>,
 }
 
 impl Leaderboard {
@@ -146,6 +155,7 @@ impl Leaderboard {
         let mut runs = Runs::of(&config.methods);
         let mut before = Vec::new();
         let mut classes = Vec::new();
+        let mut counts: Vec<Vec<Counts>> = Vec::new();
         for repetition in repetitions {
             let Repetition { data, layer, seed } = repetition;
             let chosen_on = table_of(data.validation())?;
@@ -158,7 +168,9 @@ impl Leaderboard {
                 .map_err(crate::Error::Core)?;
             classes.push(chosen_on.class_names()[class.0].clone());
             let listed = suspects(&chosen_on, layer, class, device, observer)?;
-            before.push(Measured::new(&as_it_stands(data, layer)?, data, class)?);
+            let evaluation = table_of(data.evaluation())?;
+            let as_it_stands = evaluation.predicted_by(layer)?;
+            before.push(Measured::new(&as_it_stands.metrics()?, data, class)?);
             let table = |samples: Samples| {
                 let storage = Storage::of(&samples);
                 DeviceTable::new(samples, device, storage)
@@ -172,13 +184,23 @@ impl Leaderboard {
                 false => None,
             };
             let usual = MethodInput::new(&train, &validation, layer)?;
+            let all = match config.each_class {
+                true => (0..layer.classes()).map(ClassId).collect(),
+                false => Vec::new(),
+            };
+            let training = TrainingConfig::default().with_seed(*seed);
+            let mends = match runs.iter().any(Runs::is_mend) {
+                true => Some(Mends::new(class, &all, &training, &usual, observer)?),
+                false => None,
+            };
             let inputs = Inputs {
                 on_both: MethodInput::new(both.as_ref().unwrap_or(&train), &validation, layer)?,
                 arguments: MethodArguments {
                     class: Some(class),
                     neurons: listed[..config.neurons.min(listed.len())].to_vec(),
-                    training: TrainingConfig::default().with_seed(*seed),
+                    training,
                 },
+                mends,
                 listed,
                 tuner: match config.defaults {
                     true => None,
@@ -195,11 +217,28 @@ impl Leaderboard {
                     options = run.last_options();
                 }
             }
-            let metrics = HeldOut::new(data.evaluation().clone()).measure(&chosen, device)?;
+            let methods = chosen.len();
+            let of_classes = inputs.mends.as_ref().map_or(&[][..], Mends::of_classes);
+            chosen.extend_from_slice(of_classes);
+            let measured = HeldOut::new(data.evaluation().clone()).measure(&chosen, device)?;
+            let (of_methods, of_each_class) = measured.split_at(methods);
             let running = runs.iter_mut().filter(|run| run.failure.is_none());
-            for (run, metrics) in running.zip(&metrics) {
-                run.measured.push(Measured::new(metrics, data, class)?);
+            for (run, measured) in running.zip(of_methods) {
+                run.measured
+                    .push(Measured::new(&measured.metrics, data, class)?);
             }
+            let each = of_each_class.iter().zip(of_classes).enumerate();
+            let each = each.map(|(class, (after, chosen))| {
+                let predictions = [as_it_stands.predictions(), &after.predictions];
+                let is_recommended = chosen.layer() != layer;
+                Counts::new(
+                    ClassId(class),
+                    evaluation.labels(),
+                    predictions,
+                    is_recommended,
+                )
+            });
+            counts.push(each.collect());
         }
         let before = Scores::of(&before);
         let ceilings = [Variant::Usual, Variant::BothTables].map(|variant| {
@@ -218,15 +257,10 @@ impl Leaderboard {
                 .map(|repetition| repetition.seed)
                 .collect(),
             rows: rows.collect(),
+            each_class: OfClass::all(first.data.train().table().class_names(), &counts),
             before,
         })
     }
-}
-
-/// Metrics of the layer as it stands.
-fn as_it_stands(data: &EditData, layer: &DecisionLayer) -> Result<Metrics> {
-    let table = table_of(data.evaluation())?;
-    Ok(table.predicted_by(layer)?.metrics()?)
 }
 
 /// The neurons that the ranking of a class's mistakes lists, the first ones first; none without mistakes.

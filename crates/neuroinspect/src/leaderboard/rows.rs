@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use neuroinspect_core::{NeuronId, Observer, is_cancellation};
+use neuroinspect_core::{ClassId, NeuronId, Observer, is_cancellation};
 use neuroinspect_editing::{
-    Chosen, Citation, DecisionMethod, EditConfig, EditScope, GroupBalanced, Keep, LabelsUsed, Mend,
-    MethodArguments, MethodInput, RatioEdit, RatioForm, RatioNorm, Retrain, Schedule,
-    TrainingConfig, Tuner, method_named,
+    Chosen, Citation, DecisionMethod, EditConfig, EditScope, GroupBalanced, Keep, LabelsUsed,
+    LogitAdjustment, Mend, MethodArguments, MethodInput, RatioEdit, RatioForm, RatioNorm, Retrain,
+    Schedule, TrainingConfig, Tuner, method_named,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -106,9 +106,53 @@ pub(super) struct Inputs<'a> {
     /// Learning from the validation samples, too.
     pub(super) on_both: MethodInput<'a>,
     pub(super) arguments: MethodArguments,
+    /// Where `auto` is among the methods.
+    pub(super) mends: Option<Mends>,
     /// All neurons that the ranking lists.
     pub(super) listed: Vec<NeuronId>,
     pub(super) tuner: Option<Tuner<'a>>,
+}
+
+/// What `auto` makes: for the class to be helped, for all classes, and then for each class in turn. Its
+/// candidates are the same for all of them, and are fitted once.
+pub(super) struct Mends {
+    chosen: std::result::Result<Vec<Chosen>, String>,
+    seconds: f64,
+}
+
+impl Mends {
+    pub(super) fn new(
+        class: ClassId,
+        each: &[ClassId],
+        training: &TrainingConfig,
+        input: &MethodInput<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Self> {
+        let start = Instant::now();
+        let mend = Mend {
+            training: training.clone(),
+            ..Mend::default()
+        };
+        let each = each.iter().copied().map(Some);
+        let classes: Vec<_> = [Some(class), None].into_iter().chain(each).collect();
+        Ok(Self {
+            chosen: or_failure(Chosen::by_mend(&mend, &classes, input, observer))?,
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// Those for each class in turn.
+    pub(super) fn of_classes(&self) -> &[Chosen] {
+        self.chosen.as_ref().map_or(&[], |chosen| &chosen[2..])
+    }
+}
+
+/// What a method makes, or why it failed. A cancellation ends the comparison.
+fn or_failure<T>(made: neuroinspect_editing::Result<T>) -> Result<std::result::Result<T, String>> {
+    match made {
+        Err(error) if is_cancellation(&error) => Err(error.into()),
+        made => Ok(made.map_err(|error| error.to_string())),
+    }
 }
 
 /// A method over the repetitions.
@@ -130,7 +174,9 @@ impl Runs {
     pub(super) fn of(methods: &[String]) -> Vec<Self> {
         let variants = |name: &str| -> &'static [Variant] {
             match name {
-                Retrain::NAME | GroupBalanced::NAME => &[Variant::Usual, Variant::BothTables],
+                Retrain::NAME | LogitAdjustment::NAME | GroupBalanced::NAME => {
+                    &[Variant::Usual, Variant::BothTables]
+                }
                 Mend::NAME => &[Variant::Usual, Variant::AllClasses],
                 RatioEdit::NAME => &[Variant::Usual, Variant::AsDemo],
                 _ => &[Variant::Usual],
@@ -159,16 +205,32 @@ impl Runs {
             return Ok(None);
         }
         let start = Instant::now();
-        let chosen = self.fit(inputs, usual, observer);
-        self.seconds += start.elapsed().as_secs_f64();
-        match chosen {
-            Ok(chosen) => Ok(Some(chosen)),
-            Err(error) if is_cancellation(&error) => Err(error.into()),
-            Err(error) => {
-                self.failure = Some(error.to_string());
-                Ok(None)
+        let chosen = match &inputs.mends {
+            Some(mends) if self.is_mend() => {
+                self.seconds += mends.seconds;
+                self.mended(mends)
             }
-        }
+            _ => {
+                let chosen = self.fit(inputs, usual, observer);
+                self.seconds += start.elapsed().as_secs_f64();
+                or_failure(chosen)?
+            }
+        };
+        Ok(chosen.map_err(|failure| self.failure = Some(failure)).ok())
+    }
+
+    pub(super) fn is_mend(&self) -> bool {
+        self.method == Mend::NAME
+    }
+
+    fn mended(&mut self, mends: &Mends) -> std::result::Result<Chosen, String> {
+        let mend = Mend::default();
+        (self.labels, self.paper) = (Some(mend.labels()), mend.citation());
+        let all = mends.chosen.as_ref().map_err(String::clone)?;
+        let chosen = all[usize::from(self.variant == Variant::AllClasses)].clone();
+        self.options.push(Map::new());
+        self.derived.push(chosen.method().derived.clone());
+        Ok(chosen)
     }
 
     fn fit(
@@ -186,16 +248,9 @@ impl Runs {
                 }
                 method_named(&self.method, arguments, &options)?
             }
-            Variant::BothTables => {
+            Variant::BothTables | Variant::AllClasses => {
                 options.clone_from(usual);
                 method_named(&self.method, arguments, &options)?
-            }
-            Variant::AllClasses => {
-                let arguments = MethodArguments {
-                    class: None,
-                    ..arguments.clone()
-                };
-                method_named(&self.method, &arguments, &options)?
             }
             Variant::AsDemo => {
                 let mut config = editing_of_all_listed();

@@ -137,7 +137,10 @@ fn shares_are_of_the_gap_to_the_ceiling() {
 #[test]
 fn what_learns_from_both_tables_stands_beside_what_does_not() {
     let repetitions = [repetition(0, true)];
-    let board = compared(&repetitions, &["retrain", "group_balanced", "auto"]);
+    let board = compared(
+        &repetitions,
+        &["retrain", "logit_adjustment", "group_balanced", "auto"],
+    );
     let variants: Vec<_> = board
         .rows
         .iter()
@@ -146,6 +149,8 @@ fn what_learns_from_both_tables_stands_beside_what_does_not() {
     let expected = [
         ("retrain", Variant::Usual),
         ("retrain", Variant::BothTables),
+        ("logit_adjustment", Variant::Usual),
+        ("logit_adjustment", Variant::BothTables),
         ("group_balanced", Variant::Usual),
         ("group_balanced", Variant::BothTables),
         ("auto", Variant::Usual),
@@ -161,6 +166,43 @@ fn what_learns_from_both_tables_stands_beside_what_does_not() {
     for row in ["| retrain (on both tables) |", "| auto (all classes) |"] {
         assert!(page.contains(row), "{page}");
     }
+}
+
+/// The layers of `auto` are those of one class at a time, and are measured beside the layer as it stands.
+#[test]
+fn auto_is_asked_for_each_class() {
+    let repetitions = [0, 1].map(|seed| repetition(seed, true));
+    let compared = |class: Option<usize>, each_class: bool| {
+        let config = LeaderboardConfig {
+            methods: vec!["auto".to_owned()],
+            class: class.map(ClassId),
+            each_class,
+            ..LeaderboardConfig::default()
+        };
+        let device = Device::flex();
+        Leaderboard::compare("toy", &repetitions, &config, &device, &mut Silent).unwrap()
+    };
+    let board = compared(Some(1), true);
+    let alone = [0, 1].map(|class| compared(Some(class), false));
+    assert_eq!(board.rows[0].scores, alone[1].rows[0].scores);
+    assert_eq!(board.rows[0].derived, alone[1].rows[0].derived);
+    assert_eq!(board.each_class.len(), 2);
+    for (found, alone) in board.each_class.iter().zip(&alone) {
+        assert!(alone.each_class.is_empty());
+        let after = alone.rows[0].scores.unwrap().class.mean;
+        assert!((found.before - alone.before.class.mean).abs() < 1e-9);
+        assert!((found.after - after).abs() < 1e-9, "{found:?} {after}");
+        let difference = found.difference.mean;
+        assert!((difference - (found.after - found.before)).abs() < 1e-9);
+    }
+    let helped = &board.each_class[0];
+    assert!(
+        helped.recommended == 2 && helped.difference.mean > 0.1,
+        "{helped:?}"
+    );
+    let page = board.to_markdown();
+    assert!(page.contains("\n| class 0 | "), "{page}");
+    assert!(page.contains("| 2 of 2 |\n"), "{page}");
 }
 
 /// Where the training samples tell nothing of the classes, and the validation samples all.
