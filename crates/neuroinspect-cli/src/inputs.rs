@@ -7,7 +7,7 @@ use neuroinspect::{
     Extracted, Extraction, FeatureRequest, ImageSource, RunFolder,
     burn::tensor::Device,
     core::{ActivationTable, FeatureTable, ImageTextEncoder, Precision, Seed},
-    datasets::{ImageDataset, LoaderConfig, OnCorrupt, Skipped},
+    datasets::{ImageDataset, LoaderConfig, OnCorrupt, Skipped, Views},
     editing::{EditData, percent},
     embed_images, extract_activations,
     models::LoadedClassifier,
@@ -327,6 +327,15 @@ impl<'a> Inputs<'a> {
                 .map(|training| setup.training_features(&**training, console))
                 .transpose()?,
         })
+    }
+
+    /// What the classifier makes of views of the images that are learnt from: of all of `--data` where there are no
+    /// others.
+    pub(crate) fn views(&self, count: usize, console: &mut Console) -> Result<Arc<FeatureTable>> {
+        let images = self.training.as_deref().unwrap_or(&*self.dataset);
+        let views = Views::new(images, count, self.setup.options.seed)?;
+        let (file, stage) = ("view-features.safetensors", "extracting features of views");
+        Ok(self.setup.read(&views, file, stage, console)?.table)
     }
 
     /// The record of a run on these images, so far.

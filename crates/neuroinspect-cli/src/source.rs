@@ -45,8 +45,19 @@ struct Tables {
 pub(crate) struct Seen {
     pub(crate) table: Arc<FeatureTable>,
     training: Option<Arc<FeatureTable>>,
+    /// Views of what is learnt from.
+    views: Option<Arc<FeatureTable>>,
     /// The record of a run on them, so far.
     pub(crate) run: Run,
+}
+
+impl Seen {
+    fn with_views(&self, data: EditData) -> Result<EditData> {
+        Ok(match &self.views {
+            Some(views) => data.with_views(views)?,
+            None => data,
+        })
+    }
 }
 
 /// Samples whose classes are not the decision layer's.
@@ -206,12 +217,14 @@ impl<'a> Source<'a> {
                     run: inputs.run(&features)?,
                     table: features.data.table,
                     training: features.training.map(|training| training.table),
+                    views: None,
                 }
             }
             SamplesFrom::Tables(tables) => Seen {
                 run: tables.run.clone(),
                 table: Arc::clone(&tables.table),
                 training: tables.training.clone(),
+                views: None,
             },
         };
         let Some(part) = part else {
@@ -225,6 +238,34 @@ impl<'a> Source<'a> {
             table: Arc::new(seen.table.select(&rows)?),
             ..seen
         })
+    }
+
+    /// Adds the views that an option names: a number of each image that is learnt from, or a table.
+    pub(crate) fn see_views(
+        &self,
+        views: Option<&Path>,
+        seen: &mut Seen,
+        console: &mut Console,
+    ) -> Result<()> {
+        let Some(views) = views else {
+            return Ok(());
+        };
+        record::add(&mut seen.run, "views", &views)?;
+        seen.views = Some(match &self.samples {
+            SamplesFrom::Images(inputs) => {
+                let count = views.to_str().and_then(|views| views.parse().ok());
+                let given =
+                    || format!("--views '{}': of images, how many of each", views.display());
+                inputs.views(count.with_context(given)?, console)?
+            }
+            SamplesFrom::Tables(_) => {
+                let table = FeatureTable::load(views)?;
+                let in_file = || format!("--views '{}'", views.display());
+                seen.table.check_alike(&table).with_context(in_file)?;
+                Arc::new(table)
+            }
+        });
+        Ok(())
     }
 
     /// Other samples as the decision layer sees them: a folder of images, whatever its classes are, or a
@@ -248,7 +289,7 @@ impl<'a> Source<'a> {
     /// What a decision layer is edited on.
     pub(crate) fn edit_data(&self, seen: &Seen) -> Result<EditData> {
         let seed = self.options.seed;
-        Ok(edit_data(&seen.table, seen.training.as_ref(), seed)?)
+        seen.with_views(edit_data(&seen.table, seen.training.as_ref(), seed)?)
     }
 
     /// What a mend is chosen and measured on. With training samples, half of each class of the others is
@@ -269,7 +310,7 @@ impl<'a> Source<'a> {
             Some(training) => training.into(),
             None => part("train")?,
         };
-        Ok(EditData::of_parts(
+        seen.with_views(EditData::of_parts(
             train,
             part("validation")?,
             part("test")?,

@@ -6,6 +6,7 @@
 //! - [`scenes`] draws the other one: pictures with a planted false correlation, so that
 //!   what a method finds can be compared with what is there; [`corrupted`] puts another one into images
 //!   that there are, a corruption for each class.
+//! - [`Views`] are augmented images of a data set, to learn from beside it.
 //! - [`write_image_folder`] makes image files of any data set.
 //! - [`preprocess`] makes of an image the pixels that an
 //!   [`InputSpec`](neuroinspect_core::InputSpec) asks for, bit for bit as torchvision and timm do
@@ -59,6 +60,7 @@ mod preprocess;
 pub mod published;
 mod resample;
 pub mod scenes;
+mod views;
 
 pub use dataset::{ImageDataset, Sample, fingerprint_of};
 pub use decode::open_image;
@@ -66,3 +68,4 @@ pub use error::{Error, Result};
 pub use folder::{ImageFolder, ImageFolderConfig, write_image_folder};
 pub use loader::{Batch, Batches, LoaderConfig, OnCorrupt, Skipped, batches};
 pub use preprocess::{preprocess, thumbnail};
+pub use views::Views;

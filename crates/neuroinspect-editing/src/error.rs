@@ -34,6 +34,15 @@ pub enum Error {
         /// How many samples there are to edit on.
         samples: usize,
     },
+    /// Augmented views, none of which is of a sample to edit on.
+    #[error(
+        "none of the {views} views is of a sample to edit on: a view's id is that of its sample with '#' and \
+         anything behind it, as in 'cat/7.png#2'"
+    )]
+    NoViews {
+        /// How many views there are.
+        views: usize,
+    },
     /// Samples without groups, where they are learnt from, or the worst of them chooses the epoch.
     #[error(
         "the {table} samples have no groups, which are needed for what was asked for; give them \

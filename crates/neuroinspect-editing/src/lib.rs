@@ -69,8 +69,8 @@
 //!   again from 0 with the second step of every epoch ([`Schedule::OriginalWarmup`], part of
 //!   [`EditConfig::original`]).
 //! - The original leaves the backbone in training mode, so that its batch statistics drift, and runs
-//!   it on augmented images at every step. Here it is frozen. Augmentation is a matter of the
-//!   table: give one with several views of each image.
+//!   it on augmented images at every step. Here it is frozen, and augmented views are made
+//!   once, to be [learnt from](EditData::with_views) beside the images.
 //! - An automatic target is never below 1, whatever the importances.
 //! - Epochs of equal accuracy are told apart by their ratio penalty, where the original takes the
 //!   later one ([`Ties::Later`], part of [`EditConfig::original`]), and leaves out the first ones

@@ -269,6 +269,10 @@ pub(crate) struct EditArgs {
     /// half measures, unless the table is split into parts named train, validation and test
     #[arg(long, value_name = "DIR|FILE")]
     pub(crate) train: Option<PathBuf>,
+    /// Augmented views to learn from, too, made of the images that are learnt from: so many of each, mirrored at
+    /// random and shifted by up to an eighth of their sides; or, with --table, a table of views
+    #[arg(long, value_name = "N|FILE")]
+    pub(crate) views: Option<PathBuf>,
     /// Class to be helped, whose probability the neurons are to influence less: name or index; without
     /// it, the mean of all classes' ratios is brought to the target
     #[arg(long, value_name = "NAME_OR_INDEX")]
@@ -307,6 +311,10 @@ pub(crate) struct MendArgs {
     /// train, validation and test
     #[arg(long, value_name = "DIR|FILE")]
     pub(crate) train: Option<PathBuf>,
+    /// Augmented views to learn from, too, made of the images that are learnt from: so many of each, mirrored at
+    /// random and shifted by up to an eighth of their sides; or, with --table, a table of views
+    #[arg(long, value_name = "N|FILE")]
+    pub(crate) views: Option<PathBuf>,
     /// Class to be helped: name or index; without it, all classes alike
     #[arg(long, value_name = "NAME_OR_INDEX")]
     pub(crate) class: Option<String>,

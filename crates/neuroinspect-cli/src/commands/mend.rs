@@ -56,7 +56,8 @@ pub(crate) fn run(common: &Common, options: &Options, args: &MendArgs) -> Result
     source.check_parts()?;
 
     let mut console = Console::start(common.quiet)?;
-    let seen = source.see(None, &mut console)?;
+    let mut seen = source.see(None, &mut console)?;
+    source.see_views(args.views.as_deref(), &mut seen, &mut console)?;
     let data = source.mend_data(&seen)?;
     let session = EditSession::new(data, &source.layer, source.device())?;
     let (edited, chosen) = session.mend(&mend, &mut console)?;

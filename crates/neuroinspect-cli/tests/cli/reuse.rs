@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use neuroinspect::models::PretrainedClassifier;
+use neuroinspect::{core::FeatureTable, models::PretrainedClassifier};
 
 use crate::fixture::{CLASSES, Fixture, random_model};
 
@@ -56,10 +56,11 @@ fn features_are_taken_up_again_while_nothing_has_changed() {
 fn features_to_edit_on_are_taken_up_again_too() {
     let fixture = Fixture::new();
     fixture.images("train", &CLASSES);
-    let edit = || {
+    let edit = |options: &[&str]| {
         let mut edit = fixture.command("edit");
         edit.arg("--train").arg(fixture.path("train"));
         edit.args(["--class", "owl", "--neurons", "3", "--epochs", "1"]);
+        edit.args(options);
         let output = edit.output().unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{message}");
@@ -71,10 +72,25 @@ fn features_to_edit_on_are_taken_up_again_too() {
         );
         message.matches("features taken from").count()
     };
-    assert_eq!(edit(), 0);
-    assert_eq!(edit(), 2);
+    assert_eq!(edit(&[]), 0);
+    assert_eq!(edit(&[]), 2);
     fixture.image("train/owl/3.png", 0, 6);
-    assert_eq!(edit(), 1);
+    assert_eq!(edit(&[]), 1);
+    // Views are of the training images.
+    assert_eq!(edit(&["--views", "2"]), 2);
+    assert_eq!(edit(&["--views", "2"]), 3);
+    let path = fixture.path("out/view-features.safetensors");
+    let views = FeatureTable::load(path).unwrap();
+    let train = FeatureTable::load(fixture.path("out/train-features.safetensors")).unwrap();
+    assert_eq!(views.len(), 2 * train.len());
+    assert_eq!(
+        views.sample_ids()[0],
+        format!("{}#1", train.sample_ids()[0])
+    );
+    assert_ne!(views.features().row(0), views.features().row(train.len()));
+    let mut edit = fixture.command("edit");
+    edit.args(["--class", "owl", "--neurons", "3", "--views", "two"]);
+    crate::fixture::fails(&mut edit, &["--views 'two'", "how many of each"]);
 }
 
 /// What hindered reading an image may be gone without a trace in the file.

@@ -6,7 +6,7 @@ use assert_cmd::Command;
 use ndarray::array;
 use neuroinspect::{
     concepts::{ConceptBank, ConceptVector, Margins},
-    core::{DecisionLayer, FeatureTable},
+    core::{ActivationTable, DecisionLayer, FeatureTable},
 };
 use neuroinspect_testing::tables::random_layer;
 use safetensors::{Dtype, tensor::TensorView};
@@ -378,6 +378,33 @@ fn a_mend_is_chosen_and_measured_once() {
     let mut mend = command(&fixture, "mend", "parts");
     mend.arg("--train").arg(fixture.path("train"));
     fails(&mut mend, &["--train", "neither table may be split"]);
+}
+
+/// A table of views of the training samples is learnt from as well.
+#[test]
+fn views_are_learnt_from() {
+    let fixture = Fixture::new();
+    write(&fixture, "test", &["test"], true);
+    write(&fixture, "train", &["train"], false);
+    let train = FeatureTable::load(fixture.path("train")).unwrap();
+    let ids = train.sample_ids().iter().map(|id| format!("{id}#1"));
+    let (features, provenance) = (train.features().to_owned(), train.provenance().clone());
+    let features = ActivationTable::of_samples(ids.collect(), features, provenance).unwrap();
+    let (labels, names) = (train.labels().to_vec(), train.class_names().to_vec());
+    let views = FeatureTable::new(features, labels, names).unwrap();
+    views.save(fixture.path("views")).unwrap();
+    let with = |views: &str| {
+        let mut mend = command(&fixture, "mend", "test");
+        mend.arg("--train").arg(fixture.path("train"));
+        mend.arg("--views").arg(fixture.path(views));
+        mend
+    };
+    printed(&mut with("views"));
+    let mended = fixture.json("out/mend.json");
+    assert_eq!(mended["mend"]["samples"], json!([80, 20]));
+    let configs = mended["run"]["configs"]["views"].as_str().unwrap();
+    assert!(configs.ends_with("views"), "{configs}");
+    fails(&mut with("train"), &["none of the 40 views", "cat/7.png#2"]);
 }
 
 /// A layer that is right everywhere needs no mend, and no file passes for one.

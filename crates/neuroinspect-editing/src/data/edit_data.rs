@@ -1,6 +1,9 @@
 //! Samples to edit on, to choose on and to measure on.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use ndarray::ArrayView1;
 use neuroinspect_core::{Error as CoreError, FeatureTable, Seed};
@@ -104,6 +107,34 @@ impl EditData {
     pub fn halves(samples: impl Into<Samples>, seed: Seed) -> Result<Self> {
         let [training, evaluation] = samples.into().split(0.5, seed)?;
         Self::new(training, evaluation, seed)
+    }
+
+    /// The same, but that augmented views of the training samples are learnt from as well. A view's id is that of
+    /// its sample with `#` and anything behind it, `cat/7.png#2`. Of those given, the ones of samples that are
+    /// chosen or measured on are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoViews`] when none is of a training sample; when they are of other classes, or by another
+    /// classifier.
+    pub fn with_views(self, views: &Arc<FeatureTable>) -> Result<Self> {
+        let train = (0..self.train.len()).map(|sample| self.train.id(sample));
+        let train: HashSet<&str> = train.collect();
+        let is_of_train = |id: &str| {
+            let image = id.rsplit_once('#').map(|(image, _)| image);
+            image.is_some_and(|image| train.contains(image))
+        };
+        let rows: Vec<_> = (0..views.len())
+            .filter(|&row| is_of_train(&views.sample_ids()[row]))
+            .collect();
+        if rows.is_empty() {
+            return Err(Error::NoViews { views: views.len() });
+        }
+        let views = Samples::of_rows(views, rows)?;
+        Ok(Self {
+            train: self.train.joined(&views)?,
+            ..self
+        })
     }
 
     /// The decision layer learns from these.

@@ -155,7 +155,11 @@ impl Samples {
         let shape = (self.len() + others.len(), table.neurons());
         let features = Array2::from_shape_vec(shape, values)
             .map_err(|error| CoreError::shape("joined features", [shape.0, shape.1], error))?;
-        let activations = ActivationTable::new(features, table.provenance().clone())?;
+        let ids = parts
+            .iter()
+            .flat_map(|part| (0..part.len()).map(|sample| part.id(sample).to_owned()));
+        let provenance = table.provenance().clone();
+        let activations = ActivationTable::of_samples(ids.collect(), features, provenance)?;
         let labels = parts.map(Self::labels).concat();
         let joined = FeatureTable::new(activations, labels, table.class_names().to_vec())?;
         let (Some(ours), Some(theirs)) = (self.groups(), others.groups()) else {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ndarray::Array2;
-use neuroinspect_core::{Error as CoreError, FeatureTable, Groups, Seed, Split};
+use neuroinspect_core::{ActivationTable, Error as CoreError, FeatureTable, Groups, Seed, Split};
 use neuroinspect_editing::{EditData, Error, Samples};
 use neuroinspect_testing::tables::{random_layer, random_table, table};
 
@@ -79,8 +79,51 @@ fn samples_are_joined_by_the_names_of_their_groups() {
     let groups = both.groups().unwrap();
     assert_eq!(groups.names(), ["land", "water", "air"]);
     assert_eq!(groups.of_sample(), [0, 1, 2, 1, 2]);
+    let ids: Vec<_> = (0..5).map(|sample| both.id(sample)).collect();
+    let (of_one, of_other) = (ids[..2].to_vec(), ids[2..].to_vec());
+    assert_eq!(of_one, of_other[..2], "samples keep their ids");
     let others = Samples::from(samples("a", 4));
     assert!(others.joined(&both).is_err(), "of other classes");
+}
+
+/// Views of all images, of which only those of training samples are learnt from.
+#[test]
+fn views_are_of_training_samples_alone() {
+    let table = samples("a", 80);
+    let view = |row: usize| format!("{}#{}", table.sample_ids()[row % 80], 1 + row / 80);
+    let features = Array2::from_shape_fn((160, 6), |(row, _)| (row % 80) as f32);
+    let provenance = table.provenance().clone();
+    let ids = (0..160).map(view).collect();
+    let features = ActivationTable::of_samples(ids, features, provenance).unwrap();
+    let labels = (0..160).map(|row| table.labels()[row % 80]).collect();
+    let names = table.class_names().to_vec();
+    let views = FeatureTable::new(features, labels, names.clone()).unwrap();
+    let views = Arc::new(views);
+
+    let without = EditData::halves(&table, Seed(0)).unwrap();
+    let data = without.clone().with_views(&views).unwrap();
+    let images: Vec<_> = (0..32).map(|sample| without.train().row(sample)).collect();
+    let sizes = [data.train(), data.validation(), data.evaluation()].map(Samples::len);
+    assert_eq!(sizes, [32 + 64, 8, 40]);
+    for (sample, &image) in images.iter().enumerate() {
+        assert_eq!(data.train().feature(sample), table.feature(image));
+    }
+    for sample in 32..96 {
+        let image = data.train().feature(sample)[0] as usize;
+        assert!(images.contains(&image), "a view of a sample held out");
+        assert_eq!(data.train().labels()[sample], table.labels()[image]);
+    }
+    let rows = |samples: &Samples| {
+        (0..samples.len())
+            .map(|it| samples.row(it))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(rows(data.validation()), rows(without.validation()));
+    assert_eq!(rows(data.evaluation()), rows(without.evaluation()));
+    assert_eq!(data.also_trained_on(), 0);
+
+    let error = without.with_views(&table).unwrap_err();
+    assert!(matches!(error, Error::NoViews { views: 80 }), "{error}");
 }
 
 #[test]
