@@ -48,6 +48,12 @@ pub(super) fn page(settings: &[&Compared]) -> String {
              layer with the choice of its options. Seeds of scenes draw other scenes; those of images halve the \
              same test images, of which any two halves have half in common, so that their intervals are too \
              narrow, and no interval is over networks.\n";
+    let asked = |it: &&Compared| !it.board["each_class"].as_array().is_none_or(Vec::is_empty);
+    if settings.iter().any(asked) {
+        text += "\nWhere `auto` is asked for each class in turn, the interval is that of paired samples: out of those \
+                 that one of the two layers alone gets right. It is as wide as that of one seed, as if all seeds \
+                 measured on the same samples.\n";
+    }
     for compared in settings {
         text += "\n";
         text += &compared.page;
