@@ -17,7 +17,7 @@ use crate::{ImageDataset, Result, Sample, fingerprint_of};
 /// use neuroinspect_core::Seed;
 /// use neuroinspect_datasets::{ImageDataset, Views, scenes::{Scenes, ScenesConfig}};
 ///
-/// let scenes = Scenes::new(ScenesConfig::default().with_samples(10))?;
+/// let scenes = Scenes::new(ScenesConfig::train().with_samples(10))?;
 /// let id = format!("{}#2", scenes.samples()[3].id);
 /// let views = Views::new(&scenes, 2, Seed(0))?;
 /// assert_eq!(views.samples().len(), 20);
