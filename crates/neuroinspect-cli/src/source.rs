@@ -240,32 +240,31 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// Adds the views that an option names: a number of each image that is learnt from, or a table.
-    pub(crate) fn see_views(
-        &self,
-        views: Option<&Path>,
-        seen: &mut Seen,
-        console: &mut Console,
-    ) -> Result<()> {
+    /// All samples, and views of those learnt from where an option names them: a number of each image, or a
+    /// table.
+    pub(crate) fn see_with(&self, views: Option<&Path>, console: &mut Console) -> Result<Seen> {
         let Some(views) = views else {
-            return Ok(());
+            return self.see(None, console);
         };
-        record::add(&mut seen.run, "views", &views)?;
-        seen.views = Some(match &self.samples {
+        // First, as there may be none.
+        let table = match &self.samples {
             SamplesFrom::Images(inputs) => {
                 let count = views.to_str().and_then(|views| views.parse().ok());
                 let given =
                     || format!("--views '{}': of images, how many of each", views.display());
                 inputs.views(count.with_context(given)?, console)?
             }
-            SamplesFrom::Tables(_) => {
+            SamplesFrom::Tables(tables) => {
                 let table = FeatureTable::load(views)?;
                 let in_file = || format!("--views '{}'", views.display());
-                seen.table.check_alike(&table).with_context(in_file)?;
+                tables.table.check_alike(&table).with_context(in_file)?;
                 Arc::new(table)
             }
-        });
-        Ok(())
+        };
+        let mut seen = self.see(None, console)?;
+        record::add(&mut seen.run, "views", &views)?;
+        seen.views = Some(table);
+        Ok(seen)
     }
 
     /// Other samples as the decision layer sees them: a folder of images, whatever its classes are, or a

@@ -54,8 +54,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &EditArgs) -> Result
     source.check_parts()?;
 
     let mut console = Console::start(common.quiet)?;
-    let mut seen = source.see(None, &mut console)?;
-    source.see_views(args.views.as_deref(), &mut seen, &mut console)?;
+    let seen = source.see_with(args.views.as_deref(), &mut console)?;
     let data = source.edit_data(&seen)?;
     let mut run = seen.run;
     match method.name() {

@@ -56,8 +56,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &MendArgs) -> Result
     source.check_parts()?;
 
     let mut console = Console::start(common.quiet)?;
-    let mut seen = source.see(None, &mut console)?;
-    source.see_views(args.views.as_deref(), &mut seen, &mut console)?;
+    let seen = source.see_with(args.views.as_deref(), &mut console)?;
     let data = source.mend_data(&seen)?;
     let session = EditSession::new(data, &source.layer, source.device())?;
     let (edited, chosen) = session.mend(&mend, &mut console)?;
