@@ -144,9 +144,17 @@ fn features_are_documented_and_passed_through() {
             .collect()
     };
     let facade = features("neuroinspect");
-    let parts: BTreeSet<_> = ["datasets", "report", "demo", "onnx", "hub", "turbojpeg"]
-        .map(String::from)
-        .into();
+    let parts: BTreeSet<_> = [
+        "datasets",
+        "report",
+        "demo",
+        "experiments",
+        "onnx",
+        "hub",
+        "turbojpeg",
+    ]
+    .map(String::from)
+    .into();
     assert!(facade.is_superset(&parts));
     let backends: BTreeSet<_> = facade.difference(&parts).cloned().collect();
     assert_eq!(features("neuroinspect-core"), backends);

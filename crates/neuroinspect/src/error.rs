@@ -104,6 +104,29 @@ pub enum Error {
         /// The first of them.
         names: String,
     },
+    /// An experiment that there is not.
+    #[cfg(feature = "experiments")]
+    #[error(
+        "no experiment is called '{name}';{} there are: {known}",
+        nearest.map_or_else(String::new, |name| format!(" '{name}' may be meant;"))
+    )]
+    UnknownExperiment {
+        /// The name given.
+        name: String,
+        /// The name most like it, if one is like enough to be meant.
+        nearest: Option<&'static str>,
+        /// The names there are.
+        known: String,
+    },
+    /// What an experiment on published data lacks.
+    #[cfg(feature = "experiments")]
+    #[error("experiment '{experiment}' on published data needs {what}")]
+    ExperimentNeeds {
+        /// The experiment.
+        experiment: &'static str,
+        /// What it needs.
+        what: &'static str,
+    },
     /// A loss that is no number.
     #[error("training diverged: the loss of epoch {epoch} is not finite; lower the learning rate")]
     TrainingDiverged {

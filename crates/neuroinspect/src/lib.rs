@@ -69,6 +69,7 @@
 //! - [`core`]: what every other module speaks of. [`models`], `datasets`: where classifiers and
 //!   images come from. [`counterfactual`], [`illusion`], [`editing`]: the three stages. [`report`]:
 //!   JSON, pictures and HTML.
+//! - `experiments`: the tables and figures of the paper, on its data or on a stand-in.
 //! - `training`: a network, or its decision layer alone, trained on images.
 //! - `demo`: scenes with a planted false correlation, a classifier that fell for it, and a small
 //!   CLIP, all embedded.
@@ -79,6 +80,7 @@
 //! - `report` (default): pages and pictures of what was found; brings `datasets` with it. Without it
 //!   there are still the findings and their JSON.
 //! - `demo`: the embedded demo, with 6.7 MB of weights; brings `datasets` with it.
+//! - `experiments`: the experiments of the paper; brings `demo` and `report` with it.
 //! - `onnx`: classifiers out of ONNX files (`models::onnx`).
 //! - `hub`: classifiers and CLIPs by their names on the Hugging Face hub (`models::hub`).
 //! - `turbojpeg`: JPEG files decoded by libjpeg-turbo, bit for bit as Pillow does; brings `datasets` with
@@ -95,6 +97,8 @@ mod debug;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod error;
+#[cfg(feature = "experiments")]
+pub mod experiments;
 #[cfg(feature = "datasets")]
 mod extract;
 mod guide;

@@ -92,6 +92,11 @@ impl Scores {
 }
 
 impl Estimate {
+    /// Of no values there is none.
+    pub(crate) fn of_any(values: &[f64]) -> Option<Self> {
+        (!values.is_empty()).then(|| Self::of(values))
+    }
+
     pub(super) fn of(values: &[f64]) -> Self {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;

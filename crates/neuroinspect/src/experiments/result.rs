@@ -1,0 +1,285 @@
+//! What an experiment comes to over its repetitions.
+
+use std::collections::BTreeMap;
+
+use neuroinspect_core::Seed;
+use neuroinspect_report::Schema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Claim, Experiment, ExperimentConfig, Published, Source, Switch, Switches, Unit,
+    measured::Measurement,
+};
+use crate::leaderboard::Estimate;
+
+/// One repetition, as it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Repeated {
+    pub(super) seed: Seed,
+    pub(super) values: Vec<Measurement>,
+    pub(super) pictures: Vec<ExperimentPicture>,
+    /// The headline with the mode's own switches, and then with one of them flipped, by its name.
+    pub(super) ledger: BTreeMap<String, f64>,
+    pub(super) seconds: f64,
+}
+
+/// The key of [`Repeated::ledger`] under which nothing is flipped.
+pub(super) const UNFLIPPED: &str = "";
+
+/// What an experiment came to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExperimentResult {
+    /// The experiment's [name](Experiment::name).
+    pub experiment: String,
+    /// Its title.
+    pub title: String,
+    /// What of the paper it is.
+    pub paper: String,
+    /// What it ran on.
+    pub source: Source,
+    /// What it was run with.
+    pub config: ExperimentConfig,
+    /// How the mode's switches stood.
+    pub switches: Switches,
+    /// The seeds of the repetitions that there are.
+    pub seeds: Vec<Seed>,
+    /// The numbers.
+    pub tables: Vec<ResultTable>,
+    /// The paper's numbers beside them.
+    pub beside: Vec<Beside>,
+    /// The paper's claims.
+    pub claims: Vec<Claim>,
+    /// The number that the [ledger](Self::ledger) compares; `None` without one.
+    pub headline: Option<ResultColumn>,
+    /// What each disagreement of paper and code is worth.
+    pub ledger: Vec<LedgerRow>,
+    /// Pictures, of the first repetition.
+    pub pictures: Vec<ExperimentPicture>,
+    /// The command line that made it, where there was one.
+    pub command: Option<String>,
+    /// Seconds that the repetitions took, together.
+    pub seconds: f64,
+}
+
+/// A table of numbers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ResultTable {
+    /// What its samples, or its settings, are.
+    pub title: String,
+    /// Its columns.
+    pub columns: Vec<ResultColumn>,
+    /// Its rows.
+    pub rows: Vec<ResultRow>,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ResultColumn {
+    /// Its heading.
+    pub name: String,
+    /// What its numbers are.
+    pub unit: Unit,
+}
+
+/// A row of a table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ResultRow {
+    /// Its heading.
+    pub name: String,
+    /// A number for each column; `None` where there is none.
+    pub cells: Vec<Option<Cell>>,
+}
+
+/// A number over the repetitions.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Cell {
+    /// Its mean and 95 % interval.
+    #[serde(flatten)]
+    pub estimate: Estimate,
+    /// In how many repetitions it is there.
+    pub repetitions: usize,
+}
+
+/// A number of the paper's, and ours in the same place.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Beside {
+    /// Our table.
+    pub table: String,
+    /// The row.
+    pub row: String,
+    /// The column.
+    pub column: String,
+    /// What the numbers are.
+    pub unit: Unit,
+    /// Our number.
+    pub ours: Estimate,
+    /// What the paper's is of.
+    pub of: &'static str,
+    /// The paper's.
+    pub paper: f64,
+    /// Ours less the paper's.
+    pub gap: f64,
+}
+
+/// What a disagreement of paper and code is worth: the headline with one switch flipped, less that without.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LedgerRow {
+    /// The switch.
+    pub switch: &'static str,
+    /// The disagreement.
+    pub disagreement: &'static str,
+    /// How it stands in this mode.
+    pub from: String,
+    /// How it is flipped.
+    pub to: String,
+    /// The difference, repetition by repetition.
+    pub difference: Estimate,
+}
+
+/// A picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExperimentPicture {
+    /// What it shows.
+    pub title: String,
+    /// Its file, within the folder of the results.
+    pub path: String,
+}
+
+impl ExperimentResult {
+    /// Its JSON.
+    pub const SCHEMA: Schema = Schema::new("neuroinspect.experiment", 1);
+
+    /// The results of the repetitions that there are.
+    pub(super) fn of(
+        experiment: &Experiment,
+        config: &ExperimentConfig,
+        source: Source,
+        repetitions: &[Repeated],
+    ) -> Self {
+        let tables = tables(repetitions);
+        let titles: Vec<String> = tables.iter().map(|table| table.title.clone()).collect();
+        let claims = experiment.claims.iter();
+        Self {
+            experiment: experiment.name.to_owned(),
+            title: experiment.title.to_owned(),
+            paper: experiment.paper.to_owned(),
+            source,
+            config: config.clone(),
+            switches: config.mode.switches(),
+            seeds: repetitions.iter().map(|it| it.seed).collect(),
+            beside: tables
+                .iter()
+                .flat_map(|table| beside(table, experiment.published))
+                .collect(),
+            claims: claims.map(|rule| rule.test(&titles, repetitions)).collect(),
+            headline: experiment.headline.map(|headline| ResultColumn {
+                name: headline.name.to_owned(),
+                unit: headline.unit,
+            }),
+            ledger: ledger(experiment, config, repetitions),
+            pictures: repetitions
+                .first()
+                .map_or_else(Vec::new, |first| first.pictures.clone()),
+            command: None,
+            seconds: repetitions.iter().map(|it| it.seconds).sum(),
+            tables,
+        }
+    }
+}
+
+/// The tables of all measurements, everything in the order in which it is first there.
+fn tables(repetitions: &[Repeated]) -> Vec<ResultTable> {
+    let all = || repetitions.iter().flat_map(|it| &it.values);
+    let titles = in_order(all().map(|it| &it.table));
+    let table = |title: &String| {
+        let of_table = || all().filter(move |it| it.table == *title);
+        let columns = in_order(of_table().map(|it| (&it.column, it.unit)));
+        let rows = in_order(of_table().map(|it| &it.row));
+        let cell = |row: &String, column: &String| {
+            let values = of_table().filter(|it| it.row == *row && it.column == *column);
+            let values: Vec<f64> = values.map(|it| it.value).collect();
+            Some(Cell {
+                estimate: Estimate::of_any(&values)?,
+                repetitions: values.len(),
+            })
+        };
+        let row = |name: &&String| ResultRow {
+            name: (*name).clone(),
+            cells: columns
+                .iter()
+                .map(|(column, _)| cell(name, column))
+                .collect(),
+        };
+        ResultTable {
+            title: title.clone(),
+            rows: rows.iter().map(row).collect(),
+            columns: columns
+                .iter()
+                .map(|&(name, unit)| ResultColumn {
+                    name: name.clone(),
+                    unit,
+                })
+                .collect(),
+        }
+    };
+    titles.into_iter().map(table).collect()
+}
+
+/// Each once, in the order in which it first comes.
+fn in_order<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut found = Vec::new();
+    for one in all {
+        if !found.contains(&one) {
+            found.push(one);
+        }
+    }
+    found
+}
+
+/// The paper's numbers that have a place in a table.
+fn beside(table: &ResultTable, published: &[Published]) -> Vec<Beside> {
+    let in_table = |number: &Published| {
+        let is_here = number.table.is_none_or(|wanted| wanted == table.title);
+        let column = table
+            .columns
+            .iter()
+            .position(|it| it.name == number.column)?;
+        let row = table.rows.iter().find(|it| it.name == number.row)?;
+        let ours = row.cells[column].filter(|_| is_here)?.estimate;
+        Some(Beside {
+            table: table.title.clone(),
+            row: row.name.clone(),
+            column: number.column.to_owned(),
+            unit: table.columns[column].unit,
+            ours,
+            of: number.of,
+            paper: number.value,
+            gap: ours.mean - number.value,
+        })
+    };
+    published.iter().filter_map(in_table).collect()
+}
+
+/// The differences that flipping one switch makes.
+fn ledger(
+    experiment: &Experiment,
+    config: &ExperimentConfig,
+    repetitions: &[Repeated],
+) -> Vec<LedgerRow> {
+    let own = config.mode.switches();
+    let row = |&switch: &Switch| {
+        let flipped = Switches::flipped(config.mode, switch)?;
+        let differences = repetitions.iter().filter_map(|repetition| {
+            let ledger = &repetition.ledger;
+            Some(ledger.get(switch.name())? - ledger.get(UNFLIPPED)?)
+        });
+        Some(LedgerRow {
+            switch: switch.name(),
+            disagreement: switch.disagreement(),
+            from: own.value(switch),
+            to: flipped.value(switch),
+            difference: Estimate::of_any(&differences.collect::<Vec<_>>())?,
+        })
+    };
+    experiment.switches.iter().filter_map(row).collect()
+}
