@@ -313,7 +313,7 @@ impl Demo {
         Ok(())
     }
 
-    fn extract(
+    pub(crate) fn extract(
         &self,
         dataset: &dyn ImageDataset,
         observer: &mut dyn Observer,

@@ -1,6 +1,6 @@
 //! Values of options: what the command line says, and which of it is refused at once.
 
-use std::{path::PathBuf, str::FromStr};
+use std::str::FromStr;
 
 use clap::{
     ValueEnum,
@@ -9,6 +9,7 @@ use clap::{
 use neuroinspect::{
     core::{NeuronId, UnitKind, nearest_name},
     editing::{Keep, Target},
+    leaderboard::NetworkFile,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -183,8 +184,7 @@ impl FromStr for UnitName {
 /// corrupted images.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Network {
-    pub(crate) model: String,
-    pub(crate) weights: PathBuf,
+    pub(crate) file: NetworkFile,
     pub(crate) conflicting: Option<f64>,
 }
 
@@ -203,8 +203,10 @@ impl FromStr for Network {
             None => (file, None),
         };
         Ok(Self {
-            model: model.to_owned(),
-            weights: file.into(),
+            file: NetworkFile {
+                model: model.to_owned(),
+                weights: file.into(),
+            },
             conflicting,
         })
     }
@@ -277,8 +279,10 @@ mod tests {
     fn a_network_is_a_model_with_weights_and_perhaps_a_share() {
         let parsed = |text: &str| text.parse::<Network>();
         let network = |conflicting| Network {
-            model: "cifar_resnet20".to_owned(),
-            weights: "a=b.th".into(),
+            file: NetworkFile {
+                model: "cifar_resnet20".to_owned(),
+                weights: "a=b.th".into(),
+            },
             conflicting,
         };
         assert_eq!(parsed("cifar_resnet20=a=b.th"), Ok(network(None)));

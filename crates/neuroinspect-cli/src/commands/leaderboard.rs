@@ -1,6 +1,5 @@
 //! `leaderboard`: all methods on the same samples.
 
-mod cifar;
 mod page;
 
 use std::{path::PathBuf, sync::Arc};
@@ -15,14 +14,14 @@ use neuroinspect::{
     },
     datasets::scenes::Planted,
     demo::Demo,
-    leaderboard::{Leaderboard, LeaderboardConfig, Repetition},
+    leaderboard::{ImageSetting, Leaderboard, LeaderboardConfig, Repetition},
     report::{Run, Schema},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    args::{Common, LeaderboardArgs},
+    args::{Common, LeaderboardArgs, Network},
     console::{Console, warn},
     exit::Exit,
     inputs::edit_data,
@@ -96,7 +95,12 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LeaderboardArgs) ->
     // Every file that is not as it should be is known before the work.
     let tables = args.table.iter().map(|files| of_tables(files, &seeds));
     let tables = tables.collect::<Result<Vec<_>>>()?;
-    let networks = cifar::open(args, &device)?;
+    let mut networks = Vec::new();
+    if let Some(root) = &args.cifar {
+        for Network { file, conflicting } in &args.network {
+            networks.push(ImageSetting::open(root, file, *conflicting, &device)?);
+        }
+    }
     let mut comparison = Comparison {
         common,
         options,
@@ -129,8 +133,9 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LeaderboardArgs) ->
         comparison.compare(setting, repetitions, &mut console)?;
     }
     for network in &networks {
-        let repetitions = network.repetitions(&comparison, &seeds, &mut console)?;
-        comparison.compare(&network.setting, &repetitions, &mut console)?;
+        let (folder, seeds) = (&comparison.folder, seeds.iter().copied());
+        let repetitions = network.repetitions(folder, common.device, seeds, &mut console)?;
+        comparison.compare(&network.title, &repetitions, &mut console)?;
     }
     console.clear();
     let (record, page) = comparison.record();

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use derive_setters::Setters;
 use neuroinspect_core::{DeviceName, Error as CoreError, Seed, check_option};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Mode;
-use crate::Result;
+use crate::{Result, leaderboard::NetworkFile};
 
 /// What an experiment is run with.
 #[derive(Clone, Debug, PartialEq, Serialize, Setters)]
@@ -35,15 +35,6 @@ pub struct ExperimentConfig {
     pub scale: f64,
     /// Where to compute; `flex`.
     pub device: DeviceName,
-}
-
-/// A network, by its name in the registry and the file of its weights.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NetworkFile {
-    /// The name.
-    pub model: String,
-    /// The weights: safetensors or PyTorch.
-    pub weights: PathBuf,
 }
 
 impl Default for ExperimentConfig {

@@ -71,6 +71,13 @@ impl Measured {
         });
     }
 
+    /// The numbers of a row and column in all tables so far.
+    pub(super) fn values_of(&self, row: &str, column: Column) -> Vec<f64> {
+        let values = self.values.iter();
+        let here = values.filter(|it| it.row == row && it.column == column.name);
+        here.map(|it| it.value).collect()
+    }
+
     /// Adds a picture; `file` is the name of its PNG, without a folder.
     pub(crate) fn add_picture(
         &mut self,

@@ -157,6 +157,7 @@ impl ExperimentResult {
         repetitions: &[Repeated],
     ) -> Self {
         let tables = tables(repetitions);
+        let published = (experiment.published)();
         let titles: Vec<String> = tables.iter().map(|table| table.title.clone()).collect();
         let claims = experiment.claims.iter();
         Self {
@@ -169,7 +170,7 @@ impl ExperimentResult {
             seeds: repetitions.iter().map(|it| it.seed).collect(),
             beside: tables
                 .iter()
-                .flat_map(|table| beside(table, experiment.published))
+                .flat_map(|table| beside(table, &published))
                 .collect(),
             claims: claims.map(|rule| rule.test(&titles, repetitions)).collect(),
             headline: experiment.headline.map(|headline| ResultColumn {

@@ -92,6 +92,13 @@ impl Leaderboard {
     }
 }
 
+impl Row {
+    /// The method and how it is used, as a page has it: "auto (all classes)".
+    pub fn title(&self) -> String {
+        with_remarks(self, self.method.clone())
+    }
+}
+
 /// The options that were chosen for a method, or else what it settled itself, and in how many repetitions:
 /// "- `afr`: gamma 10, lambda 0 (2 of 5); gamma 20, lambda 0 (3 of 5)".
 fn settled(row: &Row) -> Option<String> {
@@ -157,7 +164,7 @@ fn line(method: &str, labels: &str, scores: &Scores, rest: &str) -> String {
 fn name(row: &Row) -> String {
     match row.paper {
         Some(paper) => with_remarks(row, format!("[{}]({})", row.method, paper.url)),
-        None => with_remarks(row, row.method.clone()),
+        None => row.title(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! All methods to make a decision layer, on the same samples, side by side.
 
 mod each_class;
+#[cfg(feature = "datasets")]
+mod images;
 mod markdown;
 mod rows;
 mod score;
@@ -8,10 +10,10 @@ mod tables;
 
 use burn::tensor::Device;
 use neuroinspect_core::{
-    ClassId, DecisionLayer, DeviceName, Error as CoreError, FeatureTable, NeuronId, Observer, Seed,
+    ClassId, DecisionLayer, DeviceName, Error as CoreError, NeuronId, Observer, Predicted, Seed,
     io::sha256_of_bytes,
 };
-use neuroinspect_counterfactual::{Explainer, RankingConfig, rank};
+use neuroinspect_counterfactual::{CounterfactualConfig, Explainer, RankingConfig, rank};
 use neuroinspect_editing::{
     DeviceTable, EditData, GroupBalanced, HeldOut, METHODS, MethodArguments, MethodInput,
     MethodOptions, Samples, Storage, TrainingConfig, Tuner,
@@ -19,6 +21,8 @@ use neuroinspect_editing::{
 use serde::Serialize;
 use serde_json::Map;
 
+#[cfg(feature = "datasets")]
+pub use self::images::{ImageSetting, NetworkFile};
 pub use self::{
     each_class::OfClass,
     rows::{Row, Shares, Variant},
@@ -27,11 +31,13 @@ pub use self::{
 
 #[cfg(feature = "demo")]
 pub(crate) use self::rows::editing_of_all_listed;
+#[cfg(feature = "experiments")]
+pub(crate) use self::score::train_weighted;
+pub(crate) use self::tables::table_of;
 use self::{
     each_class::Counts,
     rows::{Inputs, Mends, Runs},
     score::Measured,
-    tables::table_of,
 };
 use crate::{Result, run_folder::program_state};
 
@@ -167,7 +173,8 @@ impl Leaderboard {
                 .check(chosen_on.classes())
                 .map_err(crate::Error::Core)?;
             classes.push(chosen_on.class_names()[class.0].clone());
-            let listed = suspects(&chosen_on, layer, class, device, observer)?;
+            let predicted = chosen_on.predicted_by(layer)?;
+            let listed = Suspicion::default().neurons(&predicted, class, device, observer)?;
             let evaluation = table_of(data.evaluation())?;
             let as_it_stands = evaluation.predicted_by(layer)?;
             before.push(Measured::new(&as_it_stands.metrics()?, data, class)?);
@@ -263,22 +270,33 @@ impl Leaderboard {
     }
 }
 
-/// The neurons that the ranking of a class's mistakes lists, the first ones first; none without mistakes.
-fn suspects(
-    table: &FeatureTable,
-    layer: &DecisionLayer,
-    class: ClassId,
-    device: &Device,
-    observer: &mut dyn Observer,
-) -> Result<Vec<NeuronId>> {
-    let predicted = table.predicted_by(layer)?;
-    if table.samples_of(class)?.is_empty() || predicted.mistakes(class)?.is_empty() {
-        return Ok(Vec::new());
+/// How neurons come to be suspected: by the votes of a class's mistakes.
+#[derive(Debug, Default)]
+pub(crate) struct Suspicion {
+    pub(crate) counterfactual: CounterfactualConfig,
+    pub(crate) ranking: RankingConfig,
+}
+
+impl Suspicion {
+    /// The neurons that the ranking of a class's mistakes lists, the first ones first; none without mistakes.
+    pub(crate) fn neurons(
+        &self,
+        predicted: &Predicted<'_>,
+        class: ClassId,
+        device: &Device,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<NeuronId>> {
+        let table = predicted.table();
+        if table.samples_of(class)?.is_empty() || predicted.mistakes(class)?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let explanation = Explainer::new(device)
+            .with_config(self.counterfactual.clone())
+            .explain(predicted, class, observer)?;
+        let mean = table.mean_features()?;
+        let ranking = rank(&explanation, predicted.layer(), mean.view(), &self.ranking)?;
+        Ok(ranking.first(usize::MAX))
     }
-    let explanation = Explainer::new(device).explain(&predicted, class, observer)?;
-    let mean = table.mean_features()?;
-    let ranking = rank(&explanation, layer, mean.view(), &RankingConfig::default())?;
-    Ok(ranking.first(usize::MAX))
 }
 
 #[cfg(test)]

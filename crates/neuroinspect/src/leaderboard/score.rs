@@ -59,7 +59,7 @@ impl Measured {
 
 /// The groups' accuracies, weighted by the groups' shares of the training samples; groups are told by
 /// their names. `None` unless all groups that are trained on are measured.
-fn train_weighted(metrics: &Metrics, data: &EditData) -> Option<f64> {
+pub(crate) fn train_weighted(metrics: &Metrics, data: &EditData) -> Option<f64> {
     let (train, measured) = (data.train().groups()?, data.evaluation().groups()?);
     let accuracies = metrics.group_accuracy.as_ref()?;
     let mut sum = 0.0;

@@ -71,7 +71,7 @@ impl Repetition {
 }
 
 /// Samples as a table of their own.
-pub(super) fn table_of(samples: &Samples) -> Result<FeatureTable> {
+pub(crate) fn table_of(samples: &Samples) -> Result<FeatureTable> {
     let rows: Vec<_> = (0..samples.len())
         .map(|sample| samples.row(sample))
         .collect();
