@@ -108,7 +108,7 @@ pub enum Error {
     #[cfg(feature = "experiments")]
     #[error(
         "no experiment is called '{name}';{} there are: {known}",
-        nearest.map_or_else(String::new, |name| format!(" '{name}' may be meant;"))
+        nearest.map_or_else(String::new, |name| format!(" did you mean '{name}'?"))
     )]
     UnknownExperiment {
         /// The name given.

@@ -3,6 +3,7 @@
 mod concepts;
 mod data;
 mod groups;
+mod repro;
 mod training;
 mod values;
 
@@ -17,6 +18,7 @@ pub(crate) use groups::{
     ClipArgs, Common, DataArgs, EditingArgs, FormatArgs, HeadArgs, IllusionArgs, LoadingArgs,
     ModelArgs, ReadingArgs, SourceArgs, UnitArgs,
 };
+pub(crate) use repro::ReproArgs;
 pub(crate) use training::{CorruptArgs, OptimizerName, TrainArgs};
 pub(crate) use values::{NamedValue, Network, NeuronList, ObjectiveName, UnitName};
 use values::{at_least_1, one_of};
@@ -150,6 +152,13 @@ pub(crate) enum Command {
                             stopped or killed goes on with the settings that are missing."
     )]
     Leaderboard(LeaderboardArgs),
+    /// Repeat an experiment of the paper, a table or a figure, on its data or on a stand-in
+    #[command(after_help = "Example: neuroinspect repro table-4\n\
+                            On data: neuroinspect repro table-4 --data cifar10 --network \
+                            cifar_resnet20=resnet20.th\n\
+                            Results are written after each repetition. The same command after it was stopped \
+                            or killed goes on with the repetitions that are missing.")]
+    Repro(ReproArgs),
 }
 
 #[derive(Args, Debug)]

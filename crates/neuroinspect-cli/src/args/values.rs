@@ -35,6 +35,24 @@ pub(super) fn positive(text: &str) -> Result<f64, String> {
     })
 }
 
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    match positive(text) {
+        Ok(share) if share <= 1.0 => Ok(share),
+        _ => Err("expected a share above 0, 1 at most".into()),
+    }
+}
+
+/// A model's name and a file of weights.
+pub(super) fn network_file(text: &str) -> Result<NetworkFile, String> {
+    let (model, file) = text
+        .split_once('=')
+        .ok_or("expected a model's name, '=' and a file of weights")?;
+    Ok(NetworkFile {
+        model: model.to_owned(),
+        weights: file.into(),
+    })
+}
+
 /// A value of the library's by its name there, words joined by hyphens: names with their help.
 pub(super) fn one_of<T>(
     names: impl IntoIterator<Item = (&'static str, &'static str)>,
@@ -192,21 +210,15 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (model, file) = text
-            .split_once('=')
-            .ok_or("expected a model's name, '=' and a file of weights")?;
-        let (file, conflicting) = match file.rsplit_once(',') {
+        let (file, conflicting) = match text.rsplit_once(',') {
             Some((file, share)) => match positive(share) {
                 Ok(share) if share < 1.0 => (file, Some(share)),
                 _ => return Err(format!("'{share}' is no share between 0 and 1")),
             },
-            None => (file, None),
+            None => (text, None),
         };
         Ok(Self {
-            file: NetworkFile {
-                model: model.to_owned(),
-                weights: file.into(),
-            },
+            file: network_file(file)?,
             conflicting,
         })
     }

@@ -23,6 +23,7 @@ mod leaderboard;
 mod mend;
 mod methods;
 mod models;
+mod repro;
 mod train;
 pub(crate) mod units;
 mod visualize;
@@ -48,5 +49,6 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
         Command::Models(args) => models::run(common, args),
         Command::Methods => methods::run(common),
         Command::Leaderboard(args) => leaderboard::run(common, &options, args),
+        Command::Repro(args) => repro::run(common, &options, args),
     }
 }

@@ -26,6 +26,7 @@ mod options;
 mod pipes;
 mod real_data;
 mod refusals;
+mod repro;
 mod resume;
 mod reuse;
 mod running;

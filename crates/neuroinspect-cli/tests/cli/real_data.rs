@@ -254,3 +254,23 @@ fn a_mend_leaves_no_class_below_what_it_was() {
         assert!(mean >= -margin, "{class}");
     }
 }
+
+/// Table IV's protocol on CIFAR-10's JPEG files: by two halves of the test images, near what PyTorch measures of
+/// all.
+#[test]
+#[ignore = "needs real weights"]
+fn table_4_is_repeated_on_real_images() {
+    let out = tempfile::tempdir().unwrap();
+    let weights = real_data::path("weights/resnet20-12fca82f.th");
+    let mut command = Command::cargo_bin("neuroinspect").unwrap();
+    command.args(["repro", "table-4", "--seeds", "2", "--data"]);
+    command.arg(cifar()).arg("--out").arg(out.path());
+    command.arg("--network");
+    command.arg(format!("cifar_resnet20={}", weights.display()));
+    command.assert().success();
+    let result = json(out.path(), "table-4.json");
+    let original = &result["tables"][0]["rows"][0];
+    assert_eq!(original["name"], "original");
+    let average = original["cells"][1]["mean"].as_f64().unwrap();
+    assert!((average - 0.8103).abs() < 0.01, "{average}");
+}

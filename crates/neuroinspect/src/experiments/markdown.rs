@@ -36,7 +36,7 @@ impl ExperimentResult {
             self.source.data,
         );
         for note in &self.source.notes {
-            let _ = write!(text, "- {note}\n");
+            let _ = writeln!(text, "- {note}");
         }
         if !self.source.published {
             let _ = write!(
@@ -100,7 +100,7 @@ impl ExperimentResult {
         if !experiment.not_switched.is_empty() {
             text += "\nDisagreements that are no switch here:\n\n";
             for reason in experiment.not_switched {
-                let _ = write!(text, "- {reason}\n");
+                let _ = writeln!(text, "- {reason}");
             }
         }
         text
@@ -136,7 +136,7 @@ fn numbers(table: &ResultTable) -> String {
             None => "-".to_owned(),
         });
         let cells: Vec<_> = std::iter::once(row.name.clone()).chain(cells).collect();
-        let _ = write!(text, "| {} |\n", cells.join(" | "));
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
     text
 }

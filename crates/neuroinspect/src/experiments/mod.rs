@@ -59,7 +59,7 @@ pub use self::{
 use crate::{Error, Result, RunFolder};
 
 /// An experiment of the paper.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize)]
 pub struct Experiment {
     /// Its name: `table-4`.
     pub name: &'static str,
@@ -76,11 +76,16 @@ pub struct Experiment {
     /// The disagreements that its ledger has.
     pub switches: &'static [Switch],
     /// The number that its ledger compares; `None` without one.
+    #[serde(skip)]
     headline: Option<Column>,
     /// Disagreements that concern it and are no switch, each with the reason.
+    #[serde(skip)]
     not_switched: &'static [&'static str],
+    #[serde(skip)]
     published: fn() -> Vec<Published>,
+    #[serde(skip)]
     claims: &'static [ClaimRule],
+    #[serde(skip)]
     open: Open,
 }
 
@@ -201,3 +206,6 @@ pub fn experiment_named(name: &str) -> Result<&'static Experiment> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

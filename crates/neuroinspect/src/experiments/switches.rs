@@ -64,7 +64,8 @@ pub enum ScoredMistakes {
 }
 
 /// One field of [`Switches`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "each is the field of its name")]
 pub enum Switch {

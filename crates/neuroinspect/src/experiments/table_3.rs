@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use neuroinspect_core::{Metrics, Observer, Seed};
 use neuroinspect_datasets::published::{Published as PublishedData, PublishedConfig};
 use neuroinspect_editing::{EditConfig, EditData, EditScope, Keep, Schedule};
+use neuroinspect_models::{LoadConfig, load_classifier};
 
 use super::{
     Experiment, Protocol, Published, Setup, Source, Switch, Switches, Unit,
@@ -19,8 +20,6 @@ use crate::{
     demo::Demo,
     leaderboard::{Leaderboard, LeaderboardConfig, Repetition, Scores, train_weighted},
 };
-use neuroinspect_models::{LoadConfig, load_classifier};
-
 const AVERAGE: Column = Column {
     name: "average",
     unit: Unit::Share,

@@ -1,5 +1,6 @@
 //! Table IV: the worst class of a fine-grained set.
 
+use burn::tensor::Device;
 use neuroinspect_core::{Metrics, Observer, Seed};
 use neuroinspect_editing::{
     ClassWeighting, DecisionMethod, EditConfig, EditScope, Focal, Target, TrainingConfig,
@@ -147,7 +148,9 @@ const fn claim(
 struct Table4 {
     samples: Samples,
     source: Source,
-    device: burn::tensor::Device,
+    device: Device,
+    /// The repetition of scenes asked for last.
+    last: Option<Repetition>,
 }
 
 /// Where repetitions come from.
@@ -155,8 +158,6 @@ enum Samples {
     Scenes {
         demo: Box<Demo>,
         setting: SceneSetting,
-        /// The repetition asked for last.
-        last: Option<Repetition>,
     },
     /// The settings' titles, and their repetitions.
     Images(Vec<(String, Vec<Repetition>)>),
@@ -190,14 +191,7 @@ fn open(setup: &Setup<'_>, observer: &mut dyn Observer) -> Result<Box<dyn Protoc
                 fingerprint: Some("scenes".to_owned()),
             };
             let demo = Box::new(Demo::load(device)?);
-            (
-                Samples::Scenes {
-                    demo,
-                    setting,
-                    last: None,
-                },
-                source,
-            )
+            (Samples::Scenes { demo, setting }, source)
         }
         Some(root) => {
             if config.networks.is_empty() {
@@ -232,6 +226,7 @@ fn open(setup: &Setup<'_>, observer: &mut dyn Observer) -> Result<Box<dyn Protoc
         samples,
         source,
         device: device.clone(),
+        last: None,
     }))
 }
 
@@ -242,18 +237,14 @@ impl Table4 {
         seed: Seed,
         observer: &mut dyn Observer,
     ) -> Result<Vec<(String, Repetition)>> {
-        match &mut self.samples {
-            Samples::Scenes {
-                demo,
-                setting,
-                last,
-            } => {
-                let known = last.take().filter(|known| known.seed == seed);
+        match &self.samples {
+            Samples::Scenes { demo, setting } => {
+                let known = self.last.take().filter(|known| known.seed == seed);
                 let repetition = match known {
                     Some(known) => known,
                     None => setting.repetition(demo, seed, observer)?,
                 };
-                *last = Some(repetition.clone());
+                self.last = Some(repetition.clone());
                 Ok(vec![("scenes, 95 % correlation".to_owned(), repetition)])
             }
             Samples::Images(settings) => {

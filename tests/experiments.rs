@@ -1,0 +1,127 @@
+//! Each experiment on its stand-in, at a size that shows that it runs from end to end.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use neuroinspect::{
+    RunFolder,
+    core::Silent,
+    experiments::{ExperimentConfig, ExperimentResult, Mode, experiment_named},
+};
+
+fn tiny(name: &str, mode: Mode) -> ExperimentResult {
+    let root = tempfile::tempdir().unwrap();
+    let folder = RunFolder::open(&root, None).unwrap();
+    let config = ExperimentConfig::default()
+        .with_seeds(1)
+        .with_scale(0.1)
+        .with_mode(mode);
+    let experiment = experiment_named(name).unwrap();
+    let result = experiment.run(&config, &folder, None, &mut Silent).unwrap();
+    assert!(!result.source.published);
+    assert!(folder.join(format!("{name}.md")).exists());
+    for row in result.tables.iter().flat_map(|table| &table.rows) {
+        assert!(row.cells.iter().any(Option::is_some), "{}", row.name);
+    }
+    result
+}
+
+/// The mean in a place of a table.
+fn number(result: &ExperimentResult, [table, row, column]: [&str; 3]) -> f64 {
+    let table = result.tables.iter().find(|it| it.title == table).unwrap();
+    let columns = table.columns.iter();
+    let column = columns.enumerate().find(|(_, it)| it.name == column);
+    let row = table.rows.iter().find(|it| it.name == row);
+    let row = row.unwrap_or_else(|| panic!("no row {row:?}"));
+    row.cells[column.unwrap().0].unwrap().estimate.mean
+}
+
+/// The attribute is what the layer learnt: without it the class is missed, and the concept of it is asked for.
+#[test]
+fn table_2() {
+    let result = tiny("table-2", Mode::Fixed);
+    assert_eq!(result.tables.len(), 6);
+    let mean = |row, column| number(&result, ["mean of the scenarios", row, column]);
+    for row in ["original", "CON", "NeuroInspect"] {
+        assert!(
+            (0.0..=1.0).contains(&mean(row, "accuracy of the class")),
+            "{row}"
+        );
+        assert!((0.0..=1.0).contains(&mean(row, "prec@3")), "{row}");
+    }
+    // By chance it is among three of 18 concepts in a sixth of the mistakes.
+    assert!(mean("original", "prec@3") > 0.5);
+    assert!(mean("original", "accuracy of the class") < 0.5);
+    assert_eq!(result.ledger.len(), 8, "{:?}", result.ledger);
+    assert!(
+        result
+            .beside
+            .iter()
+            .all(|it| it.of == "MetaShift, mean of five")
+    );
+    assert_eq!(result.beside.len(), 9);
+    // Table II's means, by hand.
+    let paper = result.beside.iter().find(|it| it.row == "NeuroInspect");
+    assert!((paper.unwrap().paper - 0.66004).abs() < 1e-9);
+}
+
+#[test]
+fn table_3() {
+    let result = tiny("table-3", Mode::Code);
+    let title = "scenes, 95 % correlation";
+    let rows: Vec<_> = result.tables[0].rows.iter().map(|row| &*row.name).collect();
+    for row in [
+        "original",
+        "NeuroInspect",
+        "NeuroInspect (C)",
+        "jtt",
+        "dfr",
+        "auto",
+    ] {
+        assert!(rows.contains(&row), "{rows:?}");
+        let worst = number(&result, [title, row, "worst group"]);
+        assert!(
+            worst <= number(&result, [title, row, "worst class"]),
+            "{row}"
+        );
+    }
+    assert!(!rows.contains(&"disc"));
+    assert!(
+        result
+            .beside
+            .iter()
+            .any(|it| it.row == "jtt" && it.paper == 0.715)
+    );
+}
+
+#[test]
+fn table_4() {
+    let result = tiny("table-4", Mode::Paper);
+    let rows: Vec<_> = result.tables[0].rows.iter().map(|row| &*row.name).collect();
+    assert_eq!(
+        rows,
+        [
+            "original",
+            "class weighting",
+            "focal loss",
+            "CON",
+            "NeuroInspect"
+        ]
+    );
+    for row in rows {
+        let place = |column| number(&result, ["scenes, 95 % correlation", row, column]);
+        assert!(place("worst class") <= place("average"), "{row}");
+    }
+    assert_eq!(
+        result
+            .beside
+            .iter()
+            .filter(|it| it.row == "NeuroInspect")
+            .count(),
+        6
+    );
+}
