@@ -56,7 +56,7 @@ fn table_2() {
     // By chance it is among three of 18 concepts in a sixth of the mistakes.
     assert!(mean("original", "prec@3") > 0.5);
     assert!(mean("original", "accuracy of the class") < 0.5);
-    assert_eq!(result.ledger.len(), 8, "{:?}", result.ledger);
+    assert_eq!(result.ledger.len(), 9, "{:?}", result.ledger);
     assert!(
         result
             .beside

@@ -3,9 +3,8 @@
 use std::{fs, path::Path};
 
 use assert_cmd::Command;
+use neuroinspect_testing::files::Folder;
 use serde_json::{Value, json};
-
-use crate::folder::Folder;
 
 fn repro(out: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::cargo_bin("neuroinspect").unwrap();

@@ -2,10 +2,10 @@
 
 use burn::tensor::Device;
 use ndarray::{Array1, Array2};
-use neuroinspect_core::{ClassId, DecisionLayer, FeatureTable, Metrics, NeuronId, Observer, Seed};
+use neuroinspect_core::{ClassId, DecisionLayer, FeatureTable, Metrics, NeuronId, Observer};
 use neuroinspect_editing::{
-    Chosen, Con, DecisionMethod, DeviceTable, EditConfig, EditScope, HeldOut, Keep, MethodInput,
-    RatioEdit, Retrain, Schedule, Storage, TrainingConfig,
+    Chosen, Con, DecisionMethod, DeviceTable, EditConfig, EditScope, HeldOut, MethodInput,
+    RatioEdit, Retrain, Storage, TrainingConfig,
 };
 
 use super::Switches;
@@ -131,18 +131,6 @@ impl Case {
     pub(super) fn of_class(class: ClassId, metrics: &Metrics) -> Option<f64> {
         metrics.class_accuracy.get(class.0).copied().flatten()
     }
-}
-
-/// How decision layers of stand-ins are trained, on a backbone that stays as it is: as the paper trains those of
-/// MetaShift, but that the rate falls over the last quarter only, and that the last epoch is kept.
-pub(super) fn layer_training(seed: Seed) -> TrainingConfig {
-    TrainingConfig::default()
-        .with_learning_rate(2e-3)
-        .with_batch_size(8)
-        .with_epochs(20, None)
-        .with_schedule(Schedule::Warmup)
-        .with_keep(Keep::Last)
-        .with_seed(seed)
 }
 
 /// A decision layer of these samples' classes, trained from zeros.

@@ -25,8 +25,8 @@ impl ExperimentResult {
             text,
             "in {}, {:.0} s for {} (seeds {}), mode `{}`, on `{}`.\n\n## What it runs on\n\n{on}: {}.\n\n",
             match cfg!(debug_assertions) {
-                true => "a program that is not optimised",
-                false => "an optimised program",
+                true => "a development build",
+                false => "a release build",
             },
             self.seconds,
             counted(self.seeds.len(), "repetition"),

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use neuroinspect_core::{Observer, Seed};
 use neuroinspect_datasets::scenes::{Part, Planted, Scenes, ScenesConfig};
-use neuroinspect_editing::EditData;
+use neuroinspect_editing::{EditData, TrainingConfig};
 
-use super::case::{layer_training, trained_layer};
+use super::case::trained_layer;
 use crate::{Result, demo::Demo, leaderboard::Repetition};
 
 /// Scenes with a false correlation, and a decision layer that learnt it, on the demo's backbone.
@@ -20,6 +20,8 @@ pub(super) struct SceneSetting {
     pub(super) measured: Planted,
     /// How many of each.
     pub(super) samples: [usize; 3],
+    /// How the layer is trained, from zeros.
+    pub(super) training: TrainingConfig,
 }
 
 impl SceneSetting {
@@ -46,7 +48,7 @@ impl SceneSetting {
         let validation = features(Part::Validation, &self.validation, validation)?;
         let measured = features(Part::Test, &self.measured, measured)?;
         let device = demo.classifier.device();
-        let training = layer_training(seed);
+        let training = self.training.clone().with_seed(seed);
         Ok(Repetition {
             layer: trained_layer([&train, &validation], training, &device, observer)?,
             data: EditData::of_parts(train, validation, measured)?,

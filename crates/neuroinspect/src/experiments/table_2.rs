@@ -15,12 +15,12 @@ use neuroinspect_datasets::{
     published::{Published as PublishedData, PublishedConfig},
     scenes::{Context, Object, Planted},
 };
-use neuroinspect_editing::{EditConfig, EditData, EditScope};
+use neuroinspect_editing::{EditConfig, EditData, EditScope, TrainingConfig};
 use neuroinspect_models::{LoadConfig, LoadedClassifier, load_classifier};
 
 use super::{
     Experiment, Protocol, Published, ScoredMistakes, Setup, Source, Switch, Switches, Unit,
-    case::{Case, layer_training, trained_layer},
+    case::{Case, trained_layer},
     claims::ClaimRule,
     mean,
     measured::{Column, Measured},
@@ -482,6 +482,15 @@ impl Protocol for Table2 {
     }
 }
 
+/// As the paper trains the layer to begin with, but that the rate falls over the last quarter only, and that the last
+/// epoch is kept.
+fn layer_training() -> TrainingConfig {
+    TrainingConfig::default()
+        .with_learning_rate(2e-3)
+        .with_batch_size(8)
+        .with_epochs(20, None)
+}
+
 /// Scenes in whose training every one of a class, and no other, has the context, and elsewhere none of the class.
 fn setting(class: Object, context: Context, samples: [usize; 3]) -> SceneSetting {
     let total = Planted {
@@ -500,6 +509,7 @@ fn setting(class: Object, context: Context, samples: [usize; 3]) -> SceneSetting
         validation: without.clone(),
         measured: without,
         samples,
+        training: layer_training(),
     }
 }
 
@@ -534,7 +544,7 @@ fn trained_on_split(
     let [train, validation] = [data.train(), data.validation()].map(table_of);
     let tables = [&train?, &validation?];
     Ok(Repetition {
-        layer: trained_layer(tables, layer_training(seed), device, observer)?,
+        layer: trained_layer(tables, layer_training().with_seed(seed), device, observer)?,
         data,
         seed,
     })

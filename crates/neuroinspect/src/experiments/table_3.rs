@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use neuroinspect_core::{Metrics, Observer, Seed};
 use neuroinspect_datasets::published::{Published as PublishedData, PublishedConfig};
-use neuroinspect_editing::{EditConfig, EditData, EditScope, Keep, Schedule};
+use neuroinspect_editing::{EditConfig, EditData, EditScope, Keep, Schedule, TrainingConfig};
 use neuroinspect_models::{LoadConfig, load_classifier};
 
 use super::{
@@ -180,6 +180,13 @@ fn scenes(setup: &Setup<'_>) -> Result<(Samples, Source)> {
         validation: independent.clone(),
         measured: independent,
         samples: [scaled(1000), scaled(500), scaled(1000)],
+        // As the authors train on Waterbirds.
+        training: TrainingConfig::default()
+            .with_learning_rate(1e-4)
+            .with_weight_decay(1e-4)
+            .with_batch_size(32)
+            .with_epochs(50, None)
+            .with_schedule(Schedule::Constant),
     };
     let [train, validation, measured] = setting.samples;
     let source = Source {
@@ -188,7 +195,11 @@ fn scenes(setup: &Setup<'_>) -> Result<(Samples, Source)> {
              on and {measured} measured on, others for every seed"
         ),
         published: false,
-        notes: vec!["The layer to begin with was trained on the scenes to learn from.".to_owned()],
+        notes: vec![
+            "The layer to begin with was trained from zeros on the scenes to learn from, as the authors train on \
+             Waterbirds: 50 epochs of batches of 32 at a rate of 1e-4 (Adam, weight decay 1e-4)."
+                .to_owned(),
+        ],
         fingerprint: Some("scenes".to_owned()),
     };
     let demo = Box::new(Demo::load(&setup.device)?);
