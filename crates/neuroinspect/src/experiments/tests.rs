@@ -309,11 +309,11 @@ fn a_result_has_means_gaps_claims_and_a_ledger() {
         "```sh\nplay\n```",
         "- They are made of wood.\n",
         "| before | 60.0 ± 24.8 | - |\n",
-        "| after | 80.3 ± 26.2 | 0.33 ± 0.00 |\n",
+        "| after | 80.3 ± 24.9 | 0.33 ± 0.00 |\n",
         "![A toy](toys/toy.png)",
         "| +20.3 ± 1.4 | support it |\n",
         "| - | do not test it |\n",
-        "| toys | after | right | 80.3 ± 26.2 | 90.0 | real toys | -9.7 |\n",
+        "| toys | after | right | 80.3 ± 24.9 | 90.0 | real toys | -9.7 |\n",
         "| `ratio_form` | per neuron | joint | +20.0 ± 24.8 |",
         "- Batteries.\n",
     ] {
