@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 fn repro(out: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::cargo_bin("neuroinspect").unwrap();
-    command.arg("repro").args(arguments);
-    command.arg("--quiet").arg("--out").arg(out);
+    command.args(["repro", "--quiet", "--out"]).arg(out);
+    command.args(arguments);
     command
 }
 
@@ -29,7 +29,7 @@ fn an_experiment_is_repeated_and_taken_up() {
     let page = fs::read_to_string(out.join("table-4.md")).unwrap();
     assert!(text.starts_with(&page), "{text}");
     assert!(
-        page.contains("```sh\nneuroinspect repro table-4 --scale 0.1 --seed 3"),
+        page.contains(" table-4 --scale 0.1 --seed 3 --seeds 1\n```\n"),
         "{page}"
     );
     assert_eq!(result["schema"], "neuroinspect.experiment");
