@@ -1,6 +1,12 @@
 //! Repeats an experiment of the paper on its stand-in: `cargo run --release -p neuroinspect --features experiments
 //! --example repro -- table-4`. `neuroinspect repro` does the same with more options.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "its page and its progress"
+)]
+
 use std::{env, ops::ControlFlow};
 
 use neuroinspect::{
