@@ -46,7 +46,7 @@ fn table_2() {
     let result = tiny("table-2", Mode::Fixed);
     assert_eq!(result.tables.len(), 6);
     let mean = |row, column| number(&result, ["mean of the scenarios", row, column]);
-    for row in ["original", "CON", "NeuroInspect"] {
+    for row in ["original", "plain retraining", "CON", "NeuroInspect"] {
         assert!(
             (0.0..=1.0).contains(&mean(row, "accuracy of the class")),
             "{row}"
@@ -106,6 +106,7 @@ fn table_4() {
         rows,
         [
             "original",
+            "plain retraining",
             "class weighting",
             "focal loss",
             "CON",

@@ -14,6 +14,13 @@ use crate::{
     leaderboard::{Repetition, Suspicion, table_of},
 };
 
+/// The row of [plain retraining](Case::control).
+pub(super) const CONTROL: &str = "plain retraining";
+
+/// What is claimed of NeuroInspect beside it.
+pub(super) const BEYOND_CONTROL: &str =
+    "NeuroInspect is ahead of plain retraining with the same options (not tested in the paper)";
+
 /// A repetition, its tables on the device.
 pub(super) struct Case {
     pub(super) repetition: Repetition,
@@ -97,6 +104,11 @@ impl Case {
             lambda3,
             training: self.seeded(training),
         })
+    }
+
+    /// What NeuroInspect's training gains without its penalty.
+    pub(super) fn control(&self, training: &TrainingConfig) -> Retrain {
+        Retrain::new(self.seeded(training))
     }
 
     /// The same training, with the seed of the repetition.

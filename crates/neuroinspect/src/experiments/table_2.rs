@@ -20,7 +20,7 @@ use neuroinspect_models::{LoadConfig, LoadedClassifier, load_classifier};
 
 use super::{
     Experiment, Protocol, Published, ScoredMistakes, Setup, Source, Switch, Switches, Unit,
-    case::{Case, trained_layer},
+    case::{BEYOND_CONTROL, CONTROL, Case, trained_layer},
     claims::ClaimRule,
     mean,
     measured::{Column, Measured},
@@ -89,7 +89,8 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
 In each scenario all training samples of one class carry an attribute, and the samples of it that are measured on, \
 and chosen on, do not. A decision layer is trained from zeros on a backbone that stays as it is (Adam, 2e-3, batches \
 of 8, 20 epochs), then edited, for that class, by NeuroInspect and by the paper's baseline CON, both with the paper's \
-options: penalty weight 1, target 1, rate 1e-3, batches of 16, 20 epochs. The neurons are the first five of the \
+options: penalty weight 1, target 1, rate 1e-3, batches of 16, 20 epochs; plain retraining is trained so without a \
+penalty. The neurons are the first five of the \
 ranking of the class's mistakes among the validation samples; the paper picks four or five by hand. Accuracy is that \
 of the class. Prec@3 is the share of its mistakes, measured, among whose three largest concept weights (CCE, \
 alpha 0.1, beta 0.01, 100 steps) the attribute is, and the concept score its mean weight: lower is better, as the \
@@ -123,13 +124,18 @@ attribute is then not what the layer asks for.",
             [ORIGINAL, OURS],
             PRECISION,
         ),
-        claim("It lowers it by more than CON", [CON, OURS], PRECISION),
+        claim("It lowers prec@3 by more than CON", [CON, OURS], PRECISION),
         claim(
             "NeuroInspect lowers the concept score of the attribute",
             [ORIGINAL, OURS],
             SCORE,
         ),
-        claim("It lowers it by more than CON", [CON, OURS], SCORE),
+        claim(
+            "It lowers the concept score by more than CON",
+            [CON, OURS],
+            SCORE,
+        ),
+        claim(BEYOND_CONTROL, [OURS, CONTROL], ACCURACY),
     ],
     open,
 };
@@ -421,7 +427,8 @@ impl Protocol for Table2 {
             let lambda3 = EditConfig::paper_metashift().lambda3;
             let con = case.con(&neurons, lambda3, &config.training);
             let ours = case.ours(&neurons, EditScope::Class(*class), &config);
-            let (mut rows, mut chosen) = (Vec::new(), Vec::new());
+            let control = case.control(&config.training);
+            let (mut rows, mut chosen) = (vec![CONTROL], vec![case.choose(&control, observer)?]);
             if let Some(con) = con {
                 rows.push(CON);
                 chosen.push(case.choose(&con, observer)?);
@@ -449,7 +456,7 @@ impl Protocol for Table2 {
                 measured.put(place, AVERAGE, metrics.accuracy);
             }
         }
-        for row in [ORIGINAL, CON, OURS] {
+        for row in [ORIGINAL, CONTROL, CON, OURS] {
             for column in COLUMNS {
                 let values = measured.values_of(row, column);
                 measured.put([MEAN, row], column, mean(&values));
