@@ -1,4 +1,4 @@
-//! Trains the two networks that the demo embeds, from the synthetic scenes and nothing else.
+//! Trains the three networks that the demo embeds, from the synthetic scenes and nothing else.
 //!
 //! - `scenes_classifier.safetensors`: a CIFAR ResNet-20. Its backbone is trained on scenes where
 //!   every object is on every context, to name both; it knows either. Its decision layer is then
@@ -7,9 +7,11 @@
 //! - `scenes_clip.safetensors`: a small CLIP on scenes where every object is on every context. Each
 //!   scene is matched against the names of all objects and of all contexts, in one of many
 //!   templates, and against the captions of its batch.
+//! - `scenes_judge.safetensors`: a CIFAR ResNet-8, to name the object in scenes of another seed, where
+//!   every object is on every context: a third opinion on pictures that the other two made.
 //!
 //! ```sh
-//! cargo run --release -p neuroinspect --example train_demo -- [folder] [classifier|clip]
+//! cargo run --release -p neuroinspect --example train_demo -- [folder] [classifier|clip|judge]
 //! ```
 //!
 //! Without a folder it writes where the crate embeds from. The same machine and backend give the
@@ -68,6 +70,13 @@ const CLASSIFIER: Schedule = Schedule {
     epsilon: 1e-5,
 };
 
+const JUDGE: Schedule = Schedule {
+    network: "judge",
+    epochs: 12,
+    ..CLASSIFIER
+};
+const JUDGE_SEED: Seed = Seed(1);
+
 /// Of Adam, all scenes at once.
 const DECISION_LAYER_STEPS: usize = 1000;
 const DECISION_LAYER_RATE: f64 = 5e-3;
@@ -103,6 +112,11 @@ fn main() -> Result<()> {
         clip.save(folder.join("scenes_clip.safetensors"), Precision::F16)?;
         report_clip(&clip)?;
     }
+    if wanted(&JUDGE) {
+        let judge = train_judge(&device)?;
+        judge.save(&folder.join("scenes_judge.safetensors"))?;
+        report_classifier(&judge)?;
+    }
     Ok(())
 }
 
@@ -128,24 +142,42 @@ fn train_classifier(device: &Device) -> Result<GraphClassifier> {
 
 /// Learns to name what a scene shows, object and context, of scenes without a correlation.
 fn train_backbone(device: &Device) -> Result<GraphClassifier> {
-    device.seed(SEED.0);
-    let device = device.clone().autodiff();
     let scenes = Scenes::new(ScenesConfig::captioned())?;
     let contexts = Context::ALL.len();
-    let names = scenes.class_names().len() * contexts;
-    let mut model = CifarResNetConfig::new(20, names).init(&device)?;
-    let input = model.input().clone();
+    let model = CifarResNetConfig::new(20, scenes.class_names().len() * contexts);
+    train_network(&CLASSIFIER, model, &scenes, device, |index| {
+        let context = scenes.scene(index)?.context as usize;
+        Ok(scenes.samples()[index].label.0 * contexts + context)
+    })
+}
 
+/// Learns to name the object of scenes that no other network has seen.
+fn train_judge(device: &Device) -> Result<GraphClassifier> {
+    let scenes = Scenes::new(ScenesConfig::captioned().with_seed(JUDGE_SEED))?;
+    let model = CifarResNetConfig::new(Demo::JUDGE_DEPTH, scenes.class_names().len());
+    let label = |index: usize| Ok(scenes.samples()[index].label.0);
+    train_network(&JUDGE, model, &scenes, device, label)
+}
+
+/// Trains a network to tell the numbers that `number` gives scenes.
+fn train_network(
+    schedule: &Schedule,
+    config: CifarResNetConfig,
+    scenes: &Scenes,
+    device: &Device,
+    number: impl Fn(usize) -> Result<usize>,
+) -> Result<GraphClassifier> {
+    device.seed(SEED.0);
+    let device = device.clone().autodiff();
+    let mut model = config.init(&device)?;
+    let input = model.input().clone();
     let cross_entropy = CrossEntropyLossConfig::new().init(&device);
-    let mut optimizer = CLASSIFIER.optimizer();
-    CLASSIFIER.run(&scenes, &input, &device, |images, batch, rate, _| {
-        let name = |&index: &usize| -> Result<usize> {
-            let context = scenes.scene(index)?.context as usize;
-            Ok(scenes.samples()[index].label.0 * contexts + context)
-        };
-        let names = batch.iter().map(name).collect::<Result<Vec<_>>>()?;
-        let names = indices(names.into_iter(), &device);
-        let loss = cross_entropy.forward(model.forward(images)?, names);
+    let mut optimizer = schedule.optimizer();
+    schedule.run(scenes, &input, &device, |images, batch, rate, _| {
+        let numbers = batch.iter().map(|&index| number(index));
+        let numbers = numbers.collect::<Result<Vec<_>>>()?;
+        let numbers = indices(numbers.into_iter(), &device);
+        let loss = cross_entropy.forward(model.forward(images)?, numbers);
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         model = optimizer.step(rate, model.clone(), gradients);
         Ok(loss)

@@ -128,8 +128,10 @@ fn it_is_found_and_mended_on_other_scenes_too() {
 #[test]
 fn the_embedded_weights_are_small() {
     let assets = concat!(env!("CARGO_MANIFEST_DIR"), "/assets");
-    for name in ["scenes_classifier.safetensors", "scenes_clip.safetensors"] {
-        let size = std::fs::metadata(format!("{assets}/{name}")).unwrap().len();
+    for name in ["scenes_classifier", "scenes_clip", "scenes_judge"] {
+        let size = std::fs::metadata(format!("{assets}/{name}.safetensors"))
+            .unwrap()
+            .len();
         assert!((1..8_000_000).contains(&size), "{name}: {size} bytes");
     }
 }

@@ -155,6 +155,7 @@ mod batch;
 mod context;
 mod error;
 mod execution;
+mod features;
 mod finish;
 mod illusion;
 mod mask;

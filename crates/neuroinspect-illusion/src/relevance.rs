@@ -1,16 +1,10 @@
 //! The core relevance score: a hint at which neurons are spurious.
 
-use std::collections::BTreeMap;
-
-use burn::tensor::{Tensor, TensorData};
-use ndarray::{ArrayView1, ArrayView2, Axis};
-use neuroinspect_core::{ClassId, check_option, read_back};
+use ndarray::{Array3, ArrayView1, ArrayView2, ArrayView3};
+use neuroinspect_core::{ClassId, check_option};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Illusion, PreparedClassifier, Result, adapter::InputAdapter, select::highest};
-
-/// Pictures the classifier looks at in one go, each whole and masked.
-const BATCH: usize = 8;
+use crate::{Error, Illusion, PreparedClassifier, Result, select::highest};
 
 /// How much of what makes a picture resemble its class is the neuron's own feature.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +13,11 @@ pub struct CoreRelevance {
     /// the class. `None` where the picture has no mask, or a cosine similarity it needs is zero or
     /// undefined, as on a picture none of whose neurons fires, or of a class without a mean.
     pub score: Option<f32>,
+    /// The same by differences in place of quotients, as an earlier version of the authors' code has
+    /// it: `d_c` less the mean of `d` over the neighbours, with
+    /// `d_k = cos(h_b(v * mask), m_k) - cos(h_b(v), m_k)`. Low, too, where the feature is not core;
+    /// `None` as the score, but a similarity may be zero.
+    pub difference: Option<f32>,
     /// The classes whose mean is most similar to the picture's features, most similar first.
     pub neighbours: Vec<ClassId>,
 }
@@ -65,58 +64,30 @@ pub fn core_relevance(
     for Illusion { pair, .. } in illusions {
         layer.check_class(pair.class)?;
     }
-    let mut inputs = BTreeMap::new();
-    let device = classifier.device();
-    let mut scores = Vec::with_capacity(illusions.len());
-    for batch in illusions
-        .chunk_by(|a, b| a.image.dim() == b.image.dim())
-        .flat_map(|same_size| same_size.chunks(BATCH))
-    {
-        let size = side(batch)?;
-        let input = inputs
-            .entry(size)
-            .or_insert_with(|| InputAdapter::new(classifier.input(), size, device));
-        let whole = batch.iter().flat_map(|one| one.image.iter().copied());
-        let masked = |one: &Illusion| one.masked_image().unwrap_or_else(|| one.image.clone());
-        let pixels: Vec<f32> = whole.chain(batch.iter().flat_map(masked)).collect();
-        let pixels = TensorData::new(pixels, [2 * batch.len(), 3, size, size]);
-        let images = Tensor::<4>::from_data(pixels, device);
-        let features = classifier.activations(input.apply(images)).features;
-        let seen = [2 * batch.len(), layer.neurons()];
-        let features = read_back(features, "the features")?;
-        let features = ArrayView2::from_shape(seen, &features)
-            .map_err(|_| Error::shape("features read back", seen, features.len()))?;
-        let (whole, masked) = features.split_at(Axis(0), batch.len());
-        for (illusion, (whole, masked)) in batch
-            .iter()
-            .zip(whole.rows().into_iter().zip(masked.rows()))
-        {
-            let class = illusion.pair.class;
-            let masked = illusion.mask.is_some().then_some(masked);
-            scores.push(score(whole, masked, class, class_means, neighbours));
-        }
-    }
-    Ok(scores)
+    let masked: Vec<Array3<f32>> = illusions.iter().map(masked).collect::<Result<_>>()?;
+    let pictures = illusions.iter().zip(&masked);
+    let pictures = pictures.flat_map(|(whole, masked)| [whole.image.view(), masked.view()]);
+    let features = classifier.features_of(&pictures.collect::<Vec<ArrayView3<'_, f32>>>())?;
+    let of_picture = |(index, illusion): (usize, &Illusion)| {
+        let (whole, masked) = (features.row(2 * index), features.row(2 * index + 1));
+        let masked = illusion.mask.is_some().then_some(masked);
+        let class = illusion.pair.class;
+        score(whole, masked, class, class_means, neighbours)
+    };
+    Ok(illusions.iter().enumerate().map(of_picture).collect())
 }
 
-/// The side of pictures of one size.
-fn side(pictures: &[Illusion]) -> Result<usize> {
-    let mut side = 0;
-    for Illusion { image, mask, .. } in pictures {
-        side = image.dim().1;
-        let square = image.dim() == (3, side, side) && side > 0;
-        if !square {
-            let expected = ["3", "side", "side"];
-            return Err(Error::shape("a picture to score", expected, image.shape()));
-        }
-        if let Some(mask) = mask
-            && mask.dim() != (side, side)
-        {
+/// A picture times its mask; the picture itself where it has none.
+fn masked(illusion: &Illusion) -> Result<Array3<f32>> {
+    let (_, height, width) = illusion.image.dim();
+    match &illusion.mask {
+        Some(mask) if mask.dim() != (height, width) => {
             let what = "the mask of a picture to score";
-            return Err(Error::shape(what, [side, side], mask.shape()));
+            Err(Error::shape(what, [height, width], mask.shape()))
         }
+        Some(mask) => Ok(&illusion.image * mask),
+        None => Ok(illusion.image.clone()),
     }
-    Ok(side)
 }
 
 fn score(
@@ -144,18 +115,25 @@ fn score(
         .take(neighbours)
         .collect();
     let kept = |class: usize| {
-        let whole = similarities[class].filter(|&similarity| similarity != 0.0)?;
-        Some(cosine(masked?, class_means.row(class))? / whole)
+        let whole = similarities[class]?;
+        Some((cosine(masked?, class_means.row(class))?, whole))
     };
-    let shares: Option<Vec<f32>> = nearest.iter().map(|&class| kept(class)).collect();
-    let score = shares
-        .filter(|shares| !shares.is_empty())
-        .and_then(|shares| {
-            let mean = shares.iter().sum::<f32>() / shares.len() as f32;
-            Some(kept(class.0)? / mean).filter(|score| score.is_finite())
-        });
+    // What is left of the similarity to the class, against what is left of that to its neighbours.
+    let against = |left: &dyn Fn(usize) -> Option<f32>| {
+        let of_neighbours: Option<Vec<f32>> = nearest.iter().map(|&class| left(class)).collect();
+        let of_neighbours = of_neighbours.filter(|left| !left.is_empty())?;
+        let mean = of_neighbours.iter().sum::<f32>() / of_neighbours.len() as f32;
+        Some((left(class.0)?, mean))
+    };
+    let quotient = |class: usize| {
+        let (masked, whole) = kept(class)?;
+        (whole != 0.0).then_some(masked / whole)
+    };
+    let score = against(&quotient).map(|(own, mean)| own / mean);
+    let difference = against(&|class| kept(class).map(|(masked, whole)| masked - whole));
     CoreRelevance {
-        score,
+        score: score.filter(|score| score.is_finite()),
+        difference: difference.map(|(own, mean)| own - mean),
         neighbours: nearest.into_iter().map(ClassId).collect(),
     }
 }

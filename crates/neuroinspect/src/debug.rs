@@ -390,7 +390,7 @@ impl<'a> Picturing<'a> {
 
 /// Mean features of each class, `[K, D]`; not a number for a class that has no samples, as one that
 /// was predicted but is not in the data.
-fn class_means(table: &FeatureTable) -> Result<Array2<f32>> {
+pub(crate) fn class_means(table: &FeatureTable) -> Result<Array2<f32>> {
     let mut means = Array2::from_elem((table.classes(), table.neurons()), f32::NAN);
     for (class, mut row) in means.rows_mut().into_iter().enumerate() {
         match table.class_mean(ClassId(class)) {

@@ -10,7 +10,9 @@
 //! Training the decision layer on, which an edit's control does, mends nothing: no training scene says
 //! that water does not make a star.
 //!
-//! Both networks were trained by `cargo run --release -p neuroinspect --example train_demo`; see
+//! A third network, the judge, has no part in either: it says whether pictures that they made are understood.
+//!
+//! The networks were trained by `cargo run --release -p neuroinspect --example train_demo`; see
 //! `assets/README.md` beside the sources.
 
 use std::{fmt, path::Path, sync::Arc};
@@ -27,7 +29,7 @@ use neuroinspect_datasets::{
 use neuroinspect_editing::EditData;
 use neuroinspect_illusion::Recipe;
 use neuroinspect_models::{
-    Checkpoint, LoadConfig, PretrainedClassifier,
+    Checkpoint, CifarResNetConfig, GraphClassifier, LoadConfig, PretrainedClassifier, Strictness,
     clip::Clip,
     load_classifier_from_bytes,
     prompts::{PromptTemplates, class_text},
@@ -42,6 +44,7 @@ use crate::{
 
 const CLASSIFIER: &[u8] = include_bytes!("../assets/scenes_classifier.safetensors");
 const CLIP: &[u8] = include_bytes!("../assets/scenes_clip.safetensors");
+const JUDGE: &[u8] = include_bytes!("../assets/scenes_judge.safetensors");
 
 /// Scenes of which the context is switched on and off.
 const TOGGLED_SCENES: usize = 200;
@@ -57,6 +60,9 @@ pub struct Demo {
     pub weights_sha256: String,
     /// The image-text encoder.
     pub clip: Clip,
+    /// A classifier of the same classes that had no part in the others, trained on other scenes without
+    /// a correlation: it judges pictures.
+    pub judge: GraphClassifier,
     /// What the classifier was trained on.
     pub train: Scenes,
     /// Scenes where object and context are independent.
@@ -98,6 +104,9 @@ impl DemoData<'_> {
 }
 
 impl Demo {
+    /// Depth of the judge, a CIFAR ResNet.
+    pub const JUDGE_DEPTH: usize = 8;
+
     /// Loads the embedded networks.
     ///
     /// # Errors
@@ -110,7 +119,12 @@ impl Demo {
             &LoadConfig::default(),
             device,
         )?;
+        let classes = Self::training_scenes().classes.len();
+        let mut judge = CifarResNetConfig::new(Self::JUDGE_DEPTH, classes).init(device)?;
+        let weights = Checkpoint::from_bytes("scenes_judge.safetensors", JUDGE)?;
+        judge.load(&weights, Strictness::Strict)?;
         Ok(Self {
+            judge,
             classifier: loaded.model,
             weights_sha256: loaded.weights_sha256,
             clip: Clip::from_checkpoint(

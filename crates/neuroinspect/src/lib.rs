@@ -79,7 +79,7 @@
 //! - `datasets` (default): image folders, synthetic scenes, and features computed from images.
 //! - `report` (default): pages and pictures of what was found; brings `datasets` with it. Without it
 //!   there are still the findings and their JSON.
-//! - `demo`: the embedded demo, with 6.7 MB of weights; brings `datasets` with it.
+//! - `demo`: the embedded demo, with 7 MB of weights; brings `datasets` with it.
 //! - `experiments`: the experiments of the paper; brings `demo` and `report` with it.
 //! - `onnx`: classifiers out of ONNX files (`models::onnx`).
 //! - `hub`: classifiers and CLIPs by their names on the Hugging Face hub (`models::hub`).

@@ -38,6 +38,7 @@ impl Objective {
             Self::Scale(factor, of) => {
                 return Ok(of.value(response)?.times(Value::Number(*factor)));
             }
+            Self::Clamp(least, most, of) => return Ok(of.value(response)?.clamp(*least, *most)),
             Self::Neuron => response.activation.clone(),
             Self::ClassLogit => response.logit.clone(),
             Self::Similarity => response.similarity.clone().ok_or_else(absent)?,
@@ -89,6 +90,13 @@ impl Value {
             (Self::PerImage(a), Self::Number(b)) | (Self::Number(b), Self::PerImage(a)) => {
                 Self::PerImage(if b == 1.0 { a } else { a * b })
             }
+        }
+    }
+
+    fn clamp(self, least: f64, most: f64) -> Self {
+        match self {
+            Self::Number(number) => Self::Number(number.max(least).min(most)),
+            Self::PerImage(values) => Self::PerImage(values.clamp(least, most)),
         }
     }
 

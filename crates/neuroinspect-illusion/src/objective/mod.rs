@@ -60,6 +60,8 @@ pub enum Objective {
     Product(Vec<Self>),
     /// An expression times a number.
     Scale(f64, Box<Self>),
+    /// An expression held between two numbers, the smaller first; beyond them it has no gradient.
+    Clamp(f64, f64, Box<Self>),
 }
 
 impl Default for Objective {
@@ -91,6 +93,11 @@ impl Objective {
             true => Self::Neuron,
             false => Self::without_clip(logit_weight),
         }
+    }
+
+    /// The expression held between `least` and `most`.
+    pub fn clamped(self, least: f64, most: f64) -> Self {
+        Self::Clamp(least, most, Box::new(self))
     }
 
     /// Whether an image-text encoder is asked.
@@ -131,13 +138,17 @@ impl Objective {
                 joined(rest.cloned().collect(), Self::Product)
             }
             Self::Scale(factor, of) => of.without_guide().map(|rest| rest * *factor),
+            Self::Clamp(least, most, of) => {
+                let rest = of.without_guide();
+                rest.map(|rest| rest.clamped(*least, *most))
+            }
             term => Some(term.clone()),
         };
         rest.filter(Self::sees_the_picture)
     }
 
-    /// Checks that it has numbers that are finite, no empty sum or product, and a term that depends
-    /// on the picture.
+    /// Checks that it has numbers that are finite, clamps whose smaller number is the first, no empty
+    /// sum or product, and a term that depends on the picture.
     ///
     /// # Errors
     ///
@@ -145,14 +156,20 @@ impl Objective {
     pub fn validate(&self) -> Result<()> {
         let not_finite = |part: &Self| match part {
             Self::Constant(number) | Self::Scale(number, _) => !number.is_finite(),
+            Self::Clamp(least, most, _) => !least.is_finite() || !most.is_finite(),
             _ => false,
         };
+        let reversed = |part: &Self| matches!(part, Self::Clamp(least, most, _) if least > most);
         let empty = |part: &Self| match part {
             Self::Sum(parts) | Self::Product(parts) => parts.is_empty(),
             _ => false,
         };
         for (allowed, expected) in [
             (!self.any(&not_finite), "finite numbers"),
+            (
+                !self.any(&reversed),
+                "the smaller number of a clamp before the larger",
+            ),
             (
                 !self.any(&empty),
                 "at least one part in each sum and product",
@@ -200,7 +217,11 @@ impl Objective {
         self.any(&|part| {
             !matches!(
                 part,
-                Self::Constant(_) | Self::Sum(_) | Self::Product(_) | Self::Scale(..)
+                Self::Constant(_)
+                    | Self::Sum(_)
+                    | Self::Product(_)
+                    | Self::Scale(..)
+                    | Self::Clamp(..)
             )
         })
     }
@@ -220,7 +241,7 @@ impl Objective {
                     part.visit(visitor);
                 }
             }
-            Self::Scale(_, of) => of.visit(visitor),
+            Self::Scale(_, of) | Self::Clamp(_, _, of) => of.visit(visitor),
             _ => {}
         }
     }
@@ -273,6 +294,7 @@ impl fmt::Display for Objective {
             Self::Constant(number) => number.fmt(f),
             Self::Sum(terms) => joined(f, terms, " + ", false),
             Self::Product(factors) => joined(f, factors, " * ", true),
+            Self::Clamp(least, most, of) => write!(f, "clamp({of}, {least}, {most})"),
             Self::Scale(factor, of) => {
                 write!(f, "{factor} * ")?;
                 joined(f, std::slice::from_ref(of), "", true)

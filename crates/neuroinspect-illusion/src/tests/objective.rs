@@ -51,6 +51,14 @@ fn expressions_by_hand() {
             Objective::Product(vec![Objective::Constant(3.0), Objective::Similarity]),
             [1.5, 0.75],
         ),
+        (
+            Objective::Neuron.clamped(0.0, 2.5) * Objective::ClassLogit,
+            [8.0, -2.5],
+        ),
+        (
+            Objective::Neuron * Objective::Constant(3.0).clamped(0.0, 1.0),
+            [2.0, 3.0],
+        ),
     ] {
         let losses = objective.losses(&response(), Coupling::PerImage).unwrap();
         assert_close(values(losses), expected.map(|value: f32| -value), 1e-6, 0.0);
@@ -95,6 +103,10 @@ fn without_a_guide_the_rest_stays() {
         rest(Objective::Similarity * 2.0 + Objective::Neuron),
         Some(Objective::Neuron)
     );
+    assert_eq!(
+        rest((Objective::Similarity + Objective::Neuron).clamped(0.0, 1.0)),
+        Some(Objective::Neuron.clamped(0.0, 1.0))
+    );
     assert_eq!(rest(Objective::Similarity), None);
     assert_eq!(rest(Objective::Similarity + Objective::Constant(1.0)), None);
 }
@@ -109,6 +121,10 @@ fn expressions_are_written_as_they_are_nested() {
     let json = serde_json::to_string(&unit).unwrap();
     assert_eq!(serde_json::from_str::<Objective>(&json).unwrap(), unit);
     assert_eq!(unit.to_string(), "-1 * a[channel 3 of layer conv] * z_7");
+    let json = r#"{"product":[{"clamp":[0.0,1.0,"neuron"]},"class_logit"]}"#;
+    let guarded: Objective = serde_json::from_str(json).unwrap();
+    assert_eq!(guarded.to_string(), "clamp(a_n, 0, 1) * z_c");
+    assert_eq!(serde_json::to_string(&guarded).unwrap(), json);
 }
 
 #[test]
@@ -126,6 +142,18 @@ fn expressions_that_mean_nothing_are_refused() {
         (
             Objective::Constant(1.0) * 2.0,
             "a term that depends on the picture",
+        ),
+        (
+            Objective::Constant(1.0).clamped(0.0, 1.0),
+            "a term that depends on the picture",
+        ),
+        (
+            Objective::Neuron.clamped(0.0, f64::INFINITY),
+            "finite numbers",
+        ),
+        (
+            Objective::Neuron.clamped(1.0, 0.0),
+            "the smaller number of a clamp before the larger",
         ),
     ] {
         let error = objective.validate().unwrap_err().to_string();

@@ -29,6 +29,7 @@ fn core_relevance_compares_shares_of_similarity() {
     };
     let all = score(&illusion, &means, 20).unwrap().remove(0);
     assert_close(all.score.unwrap(), 1.0_f32, 0.0, 1e-6);
+    assert_close(all.difference.unwrap(), 0.0_f32, 0.0, 1e-6);
     assert_eq!(all.neighbours.len(), CLASSES);
     assert_eq!(
         score(&illusion, &means, 2).unwrap()[0].neighbours,
@@ -61,12 +62,21 @@ fn core_relevance_compares_shares_of_similarity() {
     let expected = shares[3] / (shares.iter().sum::<f32>() / CLASSES as f32);
     let half = score(&illusion, &means, 20).unwrap()[0].score.unwrap();
     assert_close(half, expected, 1e-4, 0.0);
+    let left = means.rows().into_iter().map(|mean| {
+        let mean = mean.to_vec();
+        let share = dot(&masked, &mean) / length(&masked) - dot(&whole, &mean) / length(&whole);
+        share / length(&mean)
+    });
+    let left: Vec<f32> = left.collect();
+    let expected = left[3] - left.iter().sum::<f32>() / CLASSES as f32;
+    let half = score(&illusion, &means, 20).unwrap()[0].difference.unwrap();
+    assert_close(half, expected, 0.0, 1e-6);
 
     // Without a mask there is nothing to compare with.
     let mut unmasked = illusion.clone();
     unmasked.mask = None;
     let unmasked = score(&unmasked, &means, 20).unwrap().remove(0);
-    assert_eq!(unmasked.score, None);
+    assert_eq!((unmasked.score, unmasked.difference), (None, None));
     assert_eq!(unmasked.neighbours, all.neighbours);
 
     // A class without images is nobody's neighbour, and cannot be asked about; the others can.

@@ -79,7 +79,6 @@ impl Measured {
     }
 
     /// Adds a picture; `file` is the name of its PNG, without a folder.
-    #[cfg_attr(not(test), expect(dead_code, reason = "tables have no pictures"))]
     pub(crate) fn add_picture(
         &mut self,
         title: impl Into<String>,

@@ -25,16 +25,23 @@
 mod case;
 mod claims;
 mod config;
+mod core_relevance;
+mod figure_3;
+mod figure_8;
+mod figure_9;
 mod markdown;
 mod measured;
+mod pictures;
 mod result;
 mod run;
 mod scene_concepts;
 mod scenes;
 mod switches;
+mod table_1;
 mod table_2;
 mod table_3;
 mod table_4;
+mod table_5;
 
 use std::fmt;
 
@@ -54,7 +61,7 @@ pub use self::{
         Beside, Cell, ExperimentPicture, ExperimentResult, LedgerRow, ResultColumn, ResultRow,
         ResultTable,
     },
-    switches::{Mode, ScoredMistakes, Switch, Switches},
+    switches::{Guard, Mode, Prompts, ScoredMistakes, Switch, Switches},
 };
 use crate::{Error, Result, RunFolder};
 
@@ -91,9 +98,15 @@ pub struct Experiment {
 
 /// All experiments, by name.
 static EXPERIMENTS: &[&Experiment] = &[
+    &core_relevance::EXPERIMENT,
+    &figure_3::EXPERIMENT,
+    &figure_8::EXPERIMENT,
+    &figure_9::EXPERIMENT,
+    &table_1::EXPERIMENT,
     &table_2::EXPERIMENT,
     &table_3::EXPERIMENT,
     &table_4::EXPERIMENT,
+    &table_5::EXPERIMENT,
 ];
 
 /// Disagreements that concern editing, and are no switch.
@@ -114,8 +127,13 @@ const NOT_SWITCHED: &[&str] = &[
 ];
 
 /// The mean of some numbers; `None` of none.
-fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let (mut sum, mut count) = (0.0, 0_usize);
+    for value in values {
+        sum += value;
+        count += 1;
+    }
+    (count > 0).then(|| sum / count as f64)
 }
 
 type Open = fn(&Setup<'_>, &mut dyn Observer) -> Result<Box<dyn Protocol>>;

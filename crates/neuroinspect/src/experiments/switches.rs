@@ -6,7 +6,7 @@ use neuroinspect_counterfactual::{
     CounterfactualConfig, Overlap, PenaltyScale, RankingConfig, Votes,
 };
 use neuroinspect_editing::{EditConfig, Keep, RatioForm, RatioNorm, Schedule, Ties};
-use neuroinspect_illusion::{Coupling, Recipe};
+use neuroinspect_illusion::{Augmentation, Coupling, Recipe};
 use serde::{Deserialize, Serialize};
 
 /// Whose way an experiment goes.
@@ -50,6 +50,39 @@ pub struct Switches {
     pub waterbirds_lambda3: f64,
     /// Whose mistakes concepts are scored on.
     pub scored_mistakes: ScoredMistakes,
+    /// Least and largest factor by which a picture is resized at each step.
+    pub resize: (f64, f64),
+    /// What holds the class back in a picture.
+    pub guard: Guard,
+    /// What becomes of the mean of a class's prompts.
+    pub prompts: Prompts,
+    /// The weight of the class's logit in feature visualization.
+    pub fv_class: f64,
+    /// What a mask leaves of a picture where the neuron is not active.
+    pub mask_reduction: f64,
+}
+
+/// What holds the class back, so that a picture of a neuron is not one of the class alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guard {
+    /// Nothing.
+    #[default]
+    None,
+    /// The class's logit is multiplied by the neuron's activation, held between 0 and 1: while the neuron is
+    /// silent, the class counts for nothing.
+    Activation,
+}
+
+/// What becomes of the mean of the embeddings of a class's prompts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prompts {
+    /// It is left as it is, the shorter the less they agree.
+    #[default]
+    Mean,
+    /// It is scaled to length 1, so that the similarity is a cosine.
+    Normalised,
 }
 
 /// Which mistakes prec@3 and the concept score are of.
@@ -81,6 +114,11 @@ pub enum Switch {
     SkipsEpochs,
     WaterbirdsLambda3,
     ScoredMistakes,
+    Resize,
+    Guard,
+    Prompts,
+    FvClass,
+    MaskReduction,
 }
 
 impl Mode {
@@ -103,6 +141,11 @@ impl Mode {
                 skips_epochs: false,
                 waterbirds_lambda3: 0.001,
                 scored_mistakes: ScoredMistakes::OfEachLayer,
+                resize: (0.7, 1.2),
+                guard: Guard::Activation,
+                prompts: Prompts::Normalised,
+                fv_class: 0.0,
+                mask_reduction: 0.0,
             },
             Self::Code => Switches {
                 coupling: Coupling::WholeBatch,
@@ -117,6 +160,11 @@ impl Mode {
                 skips_epochs: true,
                 waterbirds_lambda3: 0.01,
                 scored_mistakes: ScoredMistakes::OfEachLayer,
+                resize: (0.6, 1.2),
+                guard: Guard::None,
+                prompts: Prompts::Mean,
+                fv_class: 0.1,
+                mask_reduction: 0.5,
             },
             Self::Fixed => Switches {
                 coupling: Coupling::PerImage,
@@ -131,6 +179,11 @@ impl Mode {
                 skips_epochs: false,
                 waterbirds_lambda3: 0.001,
                 scored_mistakes: ScoredMistakes::OfLayerBefore,
+                resize: (0.6, 1.2),
+                guard: Guard::None,
+                prompts: Prompts::Mean,
+                fv_class: 0.0,
+                mask_reduction: 0.5,
             },
         }
     }
@@ -157,7 +210,7 @@ impl fmt::Display for Mode {
 
 impl Switch {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::Coupling,
         Self::PenaltyScale,
         Self::Votes,
@@ -170,6 +223,11 @@ impl Switch {
         Self::SkipsEpochs,
         Self::WaterbirdsLambda3,
         Self::ScoredMistakes,
+        Self::Resize,
+        Self::Guard,
+        Self::Prompts,
+        Self::FvClass,
+        Self::MaskReduction,
     ];
 
     /// Those of finding neurons by their votes, and of editing by the probability ratio.
@@ -200,6 +258,11 @@ impl Switch {
             Self::SkipsEpochs => "skips_epochs",
             Self::WaterbirdsLambda3 => "waterbirds_lambda3",
             Self::ScoredMistakes => "scored_mistakes",
+            Self::Resize => "resize",
+            Self::Guard => "guard",
+            Self::Prompts => "prompts",
+            Self::FvClass => "fv_class",
+            Self::MaskReduction => "mask_reduction",
         }
     }
 
@@ -246,6 +309,23 @@ impl Switch {
             Self::ScoredMistakes => {
                 "The paper compares prec@3 before and after an edit over different mistakes: those that are left."
             }
+            Self::Resize => {
+                "By the paper a picture is resized by factors from 0.7, in the code from 0.6; up to 1.2 in both."
+            }
+            Self::Guard => {
+                "The paper speaks of a guard against excessive activation of the class. The code has none; an \
+                 earlier version multiplied the class's weight by the activation, held between 0 and 1."
+            }
+            Self::Prompts => {
+                "The paper's similarity is a cosine; the code leaves the mean of a class's prompts as short as it is."
+            }
+            Self::FvClass => {
+                "The paper's feature visualization is of the neuron alone, the code's has a tenth of the class's \
+                 logit in it."
+            }
+            Self::MaskReduction => {
+                "The paper masks out where a neuron is not active; the code leaves half of the picture's light."
+            }
         }
     }
 }
@@ -266,6 +346,11 @@ impl Switches {
             Switch::SkipsEpochs => self.skips_epochs = other.skips_epochs,
             Switch::WaterbirdsLambda3 => self.waterbirds_lambda3 = other.waterbirds_lambda3,
             Switch::ScoredMistakes => self.scored_mistakes = other.scored_mistakes,
+            Switch::Resize => self.resize = other.resize,
+            Switch::Guard => self.guard = other.guard,
+            Switch::Prompts => self.prompts = other.prompts,
+            Switch::FvClass => self.fv_class = other.fv_class,
+            Switch::MaskReduction => self.mask_reduction = other.mask_reduction,
         }
         self
     }
@@ -322,8 +407,14 @@ impl Switches {
             .with_training(training)
     }
 
-    /// A recipe of pictures, with what is switched set.
-    pub fn recipe(&self, base: Recipe) -> Recipe {
-        base.with_coupling(self.coupling)
+    /// A recipe of pictures, with what is switched set but for its objective.
+    pub(super) fn recipe(&self, base: &Recipe) -> Recipe {
+        base.clone()
+            .with_coupling(self.coupling)
+            .with_augmentation(Augmentation {
+                scale: self.resize,
+                ..base.augmentation
+            })
+            .with_mask(base.mask_threshold, self.mask_reduction)
     }
 }

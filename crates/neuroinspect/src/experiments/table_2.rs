@@ -459,7 +459,7 @@ impl Protocol for Table2 {
         for row in [ORIGINAL, CONTROL, CON, OURS] {
             for column in COLUMNS {
                 let values = measured.values_of(row, column);
-                measured.put([MEAN, row], column, mean(&values));
+                measured.put([MEAN, row], column, mean(values));
             }
         }
         Ok(measured)
@@ -485,7 +485,7 @@ impl Protocol for Table2 {
                 accuracies.extend(metrics.iter().filter_map(|it| Case::of_class(class, it)));
             }
         }
-        Ok(mean(&accuracies))
+        Ok(mean(accuracies))
     }
 }
 

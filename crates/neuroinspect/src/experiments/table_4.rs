@@ -354,6 +354,6 @@ impl Protocol for Table4 {
                 accuracies.extend(metrics.iter().filter_map(|it| Case::of_class(class, it)));
             }
         }
-        Ok(super::mean(&accuracies))
+        Ok(super::mean(accuracies))
     }
 }
