@@ -229,6 +229,7 @@ fn train_clip(device: &Device) -> Result<Clip> {
             ..Default::default()
         },
         input: None,
+        siglip: None,
     };
     let mut model = config.init(&device)?;
     let input = model.input().clone();
@@ -247,7 +248,7 @@ fn train_clip(device: &Device) -> Result<Clip> {
             template.replace("{}", name)
         };
         let prompts: Vec<_> = objects.iter().chain(&contexts).map(prompt).collect();
-        let texts = model.tokens(&[prompts, captions.clone()].concat());
+        let texts = model.tokens(&[prompts, captions.clone()].concat())?;
 
         let images = unit(model.image_features(images));
         let texts = unit(model.text_features(texts));

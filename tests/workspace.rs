@@ -151,6 +151,7 @@ fn features_are_documented_and_passed_through() {
         "experiments",
         "onnx",
         "hub",
+        "siglip",
         "turbojpeg",
     ]
     .map(String::from)
@@ -159,7 +160,7 @@ fn features_are_documented_and_passed_through() {
     let backends: BTreeSet<_> = facade.difference(&parts).cloned().collect();
     assert_eq!(features("neuroinspect-core"), backends);
     let mut of_program = features("neuroinspect-cli");
-    for part in ["hub", "turbojpeg"] {
+    for part in ["hub", "siglip", "turbojpeg"] {
         assert!(of_program.remove(part), "the program can do without {part}");
     }
     assert_eq!(of_program, backends);

@@ -162,7 +162,7 @@ impl TextGuide {
         args: &ClipArgs,
         data: Option<&Path>,
     ) -> Result<Option<Self>> {
-        if args.clip.is_none() && args.clip_weights.is_none() {
+        if !args.is_named() {
             return Ok(None);
         }
         // Before anything is downloaded.
@@ -186,8 +186,11 @@ impl TextGuide {
             (Some(name), Some(weights)) => (Some(ClipConfig::preset(name)?), weights),
         };
         let checkpoint = Checkpoint::open(&weights)?;
+        let clip = Clip::from_checkpoint(&checkpoint, config.as_ref(), &setup.device)?;
+        // A SigLIP without its tokenizer is told now, not after hours of pictures.
+        clip.tokens(&[String::new()])?;
         Ok(Some(Self {
-            clip: Clip::from_checkpoint(&checkpoint, config.as_ref(), &setup.device)?,
+            clip,
             weights_sha256: checkpoint.sha256().to_owned(),
             prompts,
         }))

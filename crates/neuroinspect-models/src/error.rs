@@ -214,6 +214,24 @@ pub enum Error {
         /// The names there are.
         known: String,
     },
+    /// A SigLIP's tokenizer that cannot be read or does not go with it.
+    #[error("'{file}': {reason}")]
+    Tokenizer {
+        /// The file.
+        file: String,
+        /// What was expected and found.
+        reason: String,
+    },
+    /// Texts for a SigLIP that was given no tokenizer.
+    #[error(
+        "'{model}' is a SigLIP without its tokenizer: put tokenizer.json and tokenizer_config.json of '{repository}' beside its weights (Clip::with_tokenizer in code)"
+    )]
+    NoTokenizer {
+        /// The model.
+        model: String,
+        /// Where on the hub the tokenizer is.
+        repository: String,
+    },
     /// A prompt template that cannot be filled in.
     #[error("template {line} of {origin}, '{template}': expected '{{}}' where the class goes")]
     Template {

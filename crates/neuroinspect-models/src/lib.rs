@@ -90,7 +90,8 @@
 //!
 //! # CLIP
 //!
-//! [`clip`] holds image-text encoders in open_clip's architectures and names, [`prompts`] the
+//! [`clip`] holds image-text encoders in open_clip's architectures and names, SigLIP's texts with the feature
+//! `siglip`, [`prompts`] the
 //! templates that turn class names into texts for them.
 
 pub mod checkpoint;

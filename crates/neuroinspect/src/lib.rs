@@ -83,6 +83,7 @@
 //! - `experiments`: the experiments of the paper; brings `demo` and `report` with it.
 //! - `onnx`: classifiers out of ONNX files (`models::onnx`).
 //! - `hub`: classifiers and CLIPs by their names on the Hugging Face hub (`models::hub`).
+//! - `siglip`: the tokens of SigLIP's texts, so that it guides pictures and labels units as CLIP does.
 //! - `turbojpeg`: JPEG files decoded by libjpeg-turbo, bit for bit as Pillow does; brings `datasets` with
 //!   it, and needs CMake and a C compiler to build.
 //!

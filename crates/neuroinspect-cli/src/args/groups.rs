@@ -201,7 +201,8 @@ pub(crate) struct ClipArgs {
     /// when the weight file carries its config. Or a CLIP of the hub (hf://OWNER/NAME), with its weights
     #[arg(long, value_name = "NAME")]
     pub(crate) clip: Option<String>,
-    /// CLIP checkpoint in open_clip's names; without it, neurons are visualized without CLIP
+    /// CLIP checkpoint in open_clip's names; without it, neurons are visualized without CLIP. A SigLIP's
+    /// tokenizer.json is to lie beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) clip_weights: Option<PathBuf>,
     /// What kind of thing the classes are: puts "flower, " before each class name
@@ -210,6 +211,13 @@ pub(crate) struct ClipArgs {
     /// Prompt templates, one a line with {} for the class, instead of the built-in 32
     #[arg(long, value_name = "FILE", requires = "encoder")]
     pub(crate) prompts: Option<PathBuf>,
+}
+
+impl ClipArgs {
+    /// Whether there is one.
+    pub(crate) fn is_named(&self) -> bool {
+        self.clip.is_some() || self.clip_weights.is_some()
+    }
 }
 
 /// Which units of layers are looked at.

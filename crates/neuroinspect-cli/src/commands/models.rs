@@ -99,7 +99,7 @@ fn models(common: &Common) -> Result<()> {
             }
         }
         text + &format!(
-            "\nlayers of one: --layers NAME\nCLIP (--clip): {}, or an open_clip config file\n",
+            "\nlayers of one: --layers NAME\nCLIP and SigLIP (--clip): {}, or an open_clip config file\n",
             listed.clip.join(", ")
         )
     })

@@ -256,6 +256,7 @@ fn a_clip_of_the_hub_guides_pictures() {
             ..Default::default()
         },
         input: None,
+        siglip: None,
     };
     let clip = config.init(&Device::flex()).unwrap();
     let weights = safetensors_of(&made_up_weights(parameter_shapes(&clip)));

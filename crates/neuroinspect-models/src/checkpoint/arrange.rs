@@ -1,5 +1,7 @@
 //! Tensors of a file made of others, when they are read.
 
+use std::ops::Range;
+
 use burn::tensor::{Bytes, DType, Shape, TensorData};
 use burn_store::{
     bridge,
@@ -28,6 +30,19 @@ pub(crate) fn stacked(tensors: [&Tensor; 3]) -> Tensor {
             bytes.extend_from_slice(data.as_bytes());
         }
         from_bytes(bytes, &declared, dtype)
+    })
+}
+
+/// Some rows of a tensor, counted along its first axis, in a shape of as many numbers.
+pub(crate) fn rows(tensor: &Tensor, range: Range<usize>, shape: Vec<usize>) -> Tensor {
+    let (name, dtype, source) = (tensor.name.clone(), tensor.dtype, tensor.clone());
+    let declared = shape.clone();
+    bridge::deferred(name, dtype, Shape::from(shape), None, move || {
+        let data = bridge::to_data(&source)?;
+        let row = source.shape.iter().skip(1).product::<usize>() * dtype.size();
+        let given = data.as_bytes().get(range.start * row..range.end * row);
+        let short = || Error::ValidationError(format!("'{}' is too short", source.name));
+        from_bytes(given.ok_or_else(short)?.to_vec(), &declared, dtype)
     })
 }
 

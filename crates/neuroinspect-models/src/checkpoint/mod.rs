@@ -194,6 +194,11 @@ impl Checkpoint {
         &self.file
     }
 
+    /// Where the file is; of bytes in memory, nowhere.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.later.as_ref().map(|(path, _)| path.as_path())
+    }
+
     /// SHA-256 of the file's bytes, in hexadecimal.
     pub fn sha256(&self) -> &str {
         &self.sha256

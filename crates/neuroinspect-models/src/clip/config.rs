@@ -7,7 +7,7 @@ use derive_setters::Setters;
 use neuroinspect_core::{InputSpec, Interpolation, ResizeRule, check_option};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Clip, file, tokenizer::VOCABULARY};
+use super::{Clip, SiglipConfig, file, siglip, tokenizer::VOCABULARY};
 use crate::{Error, Result, graph::Function};
 
 /// Ending of a preset's name that asks for [`Gelu::Quick`].
@@ -47,11 +47,14 @@ pub struct ClipConfig {
     /// The pixels the image tower wants, where they are not CLIP's own: see
     /// [`input`](Self::input()). `preprocess_cfg` beside the config in JSON.
     pub input: Option<InputSpec>,
+    /// Where it is a SigLIP, what is different; a CLIP's is none. `custom_text` and what goes with it in
+    /// JSON.
+    pub siglip: Option<SiglipConfig>,
 }
 
 /// Which form of the Gaussian error linear unit a CLIP was trained with.
 ///
-/// In open_clip's JSON it is the flag `quick_gelu`.
+/// In open_clip's JSON it is the flag `quick_gelu`, and of a SigLIP `act_kwargs` and timm's name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "bool", into = "bool")]
 pub enum Gelu {
@@ -60,6 +63,9 @@ pub enum Gelu {
     Exact,
     /// `x * sigmoid(1.702 x)`: weights of OpenAI, MetaCLIP and DFN, and some of LAION-400M.
     Quick,
+    /// [`Exact`](Self::Exact) by way of the hyperbolic tangent: SigLIP 2's texts, and some of the image
+    /// towers. No CLIP's.
+    Tanh,
 }
 
 impl From<bool> for Gelu {
@@ -79,6 +85,7 @@ impl From<Gelu> for Function {
         match gelu {
             Gelu::Exact => Self::Gelu,
             Gelu::Quick => Self::QuickGelu,
+            Gelu::Tanh => Self::GeluTanh,
         }
     }
 }
@@ -127,7 +134,7 @@ fn patch_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Er
 pub struct ClipTextConfig {
     /// Most tokens a text can have, start and end included.
     pub context_length: usize,
-    /// Number of token embeddings; at least the 49408 of CLIP's vocabulary.
+    /// Number of token embeddings; at least the 49408 of CLIP's vocabulary, where it is a CLIP.
     pub vocab_size: usize,
     /// Width of a token.
     pub width: usize,
@@ -172,7 +179,7 @@ impl ClipConfig {
     /// MetaCLIP's, DFN's and some of LAION-400M's; LAION-2B's and DataComp's need the plain ones.
     /// open_clip's list of pretrained weights says which. Nothing in the weights tells: with the
     /// wrong one they load, and the embeddings are worse.
-    pub const PRESETS: [&'static str; 16] = [
+    pub const PRESETS: [&'static str; 42] = [
         "ViT-B-32",
         "ViT-B-32-quickgelu",
         "ViT-B-16",
@@ -189,6 +196,32 @@ impl ClipConfig {
         "RN101-quickgelu",
         "RN50x4",
         "RN50x4-quickgelu",
+        "ViT-B-16-SigLIP",
+        "ViT-B-16-SigLIP-256",
+        "ViT-B-16-SigLIP-384",
+        "ViT-B-16-SigLIP-512",
+        "ViT-B-16-SigLIP-i18n-256",
+        "ViT-L-16-SigLIP-256",
+        "ViT-L-16-SigLIP-384",
+        "ViT-SO400M-14-SigLIP",
+        "ViT-SO400M-14-SigLIP-378",
+        "ViT-SO400M-14-SigLIP-384",
+        "ViT-SO400M-16-SigLIP-i18n-256",
+        "ViT-B-32-SigLIP2-256",
+        "ViT-B-16-SigLIP2",
+        "ViT-B-16-SigLIP2-256",
+        "ViT-B-16-SigLIP2-384",
+        "ViT-B-16-SigLIP2-512",
+        "ViT-L-16-SigLIP2-256",
+        "ViT-L-16-SigLIP2-384",
+        "ViT-L-16-SigLIP2-512",
+        "ViT-SO400M-14-SigLIP2",
+        "ViT-SO400M-14-SigLIP2-378",
+        "ViT-SO400M-16-SigLIP2-256",
+        "ViT-SO400M-16-SigLIP2-384",
+        "ViT-SO400M-16-SigLIP2-512",
+        "ViT-gopt-16-SigLIP2-256",
+        "ViT-gopt-16-SigLIP2-384",
     ];
 
     /// Mean of the images OpenAI's CLIP was trained on, per channel of `[0, 1]`.
@@ -206,6 +239,12 @@ impl ClipConfig {
             name: name.to_owned(),
             known: Self::PRESETS.join(", "),
         };
+        if !Self::PRESETS.contains(&name) {
+            return Err(unknown());
+        }
+        if let Some(config) = siglip::preset(name) {
+            return Ok(config);
+        }
         let (base, gelu) = match name.strip_suffix(QUICK) {
             Some(base) => (base, Gelu::Quick),
             None => (name, Gelu::Exact),
@@ -247,24 +286,30 @@ impl ClipConfig {
     /// Sets the pixels the image tower wants; some of LAION's weights, ViT-L-14's of LAION-2B among
     /// them, want mean and standard deviation 0.5.
     pub fn with_input(mut self, input: InputSpec) -> Self {
-        let own = Self::own_input(self.vision.image_size);
+        let own = self.own_input();
         self.input = Some(input).filter(|input| *input != own);
         self
     }
 
     /// The pixels the image tower wants; unless [set](Self::with_input), CLIP's own: shorter side
-    /// to `S`, bicubic, centre crop, [`MEAN`](Self::MEAN) and [`STD`](Self::STD).
+    /// to `S`, bicubic, centre crop, [`MEAN`](Self::MEAN) and [`STD`](Self::STD). SigLIP's own: the whole
+    /// image to `S` by `S`, bicubic, mean and standard deviation 0.5.
     pub fn input(&self) -> InputSpec {
-        let own = || Self::own_input(self.vision.image_size);
-        self.input.clone().unwrap_or_else(own)
+        self.input.clone().unwrap_or_else(|| self.own_input())
     }
 
-    /// CLIP's own input, for images of `size` pixels.
-    pub(super) fn own_input(size: usize) -> InputSpec {
-        InputSpec::new(size)
-            .with_normalization(Self::MEAN, Self::STD)
-            .with_resize(ResizeRule::ShorterSide { to: size })
-            .with_interpolation(Interpolation::Bicubic)
+    /// The input where none is set.
+    pub(super) fn own_input(&self) -> InputSpec {
+        let size = self.vision.image_size;
+        let input = InputSpec::new(size).with_interpolation(Interpolation::Bicubic);
+        match self.siglip {
+            Some(_) => input
+                .with_normalization([0.5; 3], [0.5; 3])
+                .with_resize(ResizeRule::Squash),
+            None => input
+                .with_normalization(Self::MEAN, Self::STD)
+                .with_resize(ResizeRule::ShorterSide { to: size }),
+        }
     }
 
     /// A CLIP of this shape with open_clip's initial weights.
@@ -320,14 +365,44 @@ impl ClipConfig {
             text.context_length,
             expected,
         )?;
-        let expected = "49408, the tokens of CLIP's vocabulary, to 1000000";
-        let sizes = VOCABULARY..=1_000_000;
-        within(sizes, "text_cfg.vocab_size", text.vocab_size, expected)?;
+        let option = "text_cfg.vocab_size";
+        match &self.siglip {
+            None => {
+                let expected = "49408, the tokens of CLIP's vocabulary, to 1000000";
+                within(VOCABULARY..=1_000_000, option, text.vocab_size, expected)?;
+                let expected = "the exact or the quick one";
+                check(self.gelu != Gelu::Tanh, "gelu", "tanh", expected)?;
+            }
+            Some(siglip) => {
+                within(1..=1_000_000, option, text.vocab_size, "1 to 1000000")?;
+                self.check_siglip(siglip)?;
+            }
+        }
 
         match &self.input {
             Some(input) => self.check_input(input),
             None => Ok(()),
         }
+    }
+
+    fn check_siglip(&self, siglip: &SiglipConfig) -> Result<()> {
+        let transformer = matches!(self.vision.layers, ClipBlocks::Transformer(_));
+        let expected = "a number of blocks, as it is a SigLIP";
+        check(
+            transformer,
+            "vision_cfg.layers",
+            "those of a ResNet",
+            expected,
+        )?;
+        let expected = "the exact one or tanh's, as it is a SigLIP";
+        let quick = [self.gelu, siglip.text_gelu].contains(&Gelu::Quick);
+        check(!quick, "gelu", "quick", expected)?;
+        let (embed, text) = (self.embed_dim, self.text.width);
+        let expected = "vision_cfg.width, as it is a SigLIP";
+        check(embed == self.vision.width, "embed_dim", embed, expected)?;
+        let expected = "text_cfg.width, as no projection follows";
+        let fits = siglip.text_projection || embed == text;
+        check(fits, "embed_dim", embed, expected)
     }
 
     /// Checks that an input is one of the image tower's, and one that open_clip's JSON can say.

@@ -2,10 +2,10 @@
 //! beside them.
 
 use neuroinspect_core::{InputSpec, Interpolation, ResizeRule};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::Value;
 
-use super::{ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu};
+use super::{ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu, siglip::SiglipFile};
 
 /// The key that tells the two kinds apart.
 const MODEL: &str = "model_cfg";
@@ -27,7 +27,7 @@ struct Bare {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wrapper {
-    model_cfg: Bare,
+    model_cfg: Value,
     preprocess_cfg: Preprocess,
 }
 
@@ -129,7 +129,7 @@ impl Bare {
         }
     }
 
-    fn config(self, input: Option<InputSpec>) -> ClipConfig {
+    fn config(self) -> ClipConfig {
         let Self {
             embed_dim,
             gelu,
@@ -141,7 +141,8 @@ impl Bare {
             gelu,
             vision,
             text,
-            input,
+            input: None,
+            siglip: None,
         }
     }
 }
@@ -149,10 +150,23 @@ impl Bare {
 impl Wrapper {
     /// The config; its input is none where it is CLIP's own, as in a bare file.
     fn config(self) -> Result<ClipConfig, String> {
-        let side = self.model_cfg.vision.image_size;
-        let input = self.preprocess_cfg.input(side)?;
-        let input = Some(input).filter(|input| *input != ClipConfig::own_input(side));
-        Ok(self.model_cfg.config(input))
+        let config = model(self.model_cfg)?;
+        let input = self.preprocess_cfg.input(config.vision.image_size)?;
+        Ok(config.with_input(input))
+    }
+}
+
+/// The config of a bare file.
+fn model(value: Value) -> Result<ClipConfig, String> {
+    match SiglipFile::is_one(&value) {
+        true => {
+            let file: Result<SiglipFile, _> = serde_json::from_value(value);
+            file.map_err(|error| error.to_string())?.config()
+        }
+        false => {
+            let bare: Result<Bare, _> = serde_json::from_value(value);
+            Ok(bare.map_err(|error| error.to_string())?.config())
+        }
     }
 }
 
@@ -160,8 +174,7 @@ impl<'de> Deserialize<'de> for ClipConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
         if value.get(MODEL).is_none() {
-            let bare: Bare = serde_json::from_value(value).map_err(de::Error::custom)?;
-            return Ok(bare.config(None));
+            return model(value).map_err(de::Error::custom);
         }
         let wrapper: Wrapper = serde_json::from_value(value).map_err(de::Error::custom)?;
         wrapper.config().map_err(de::Error::custom)
@@ -170,9 +183,13 @@ impl<'de> Deserialize<'de> for ClipConfig {
 
 impl Serialize for ClipConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let model_cfg = Bare::of(self);
+        let model_cfg = match &self.siglip {
+            Some(siglip) => serde_json::to_value(SiglipFile::of(self, siglip)),
+            None => serde_json::to_value(Bare::of(self)),
+        };
+        let model_cfg = model_cfg.map_err(ser::Error::custom)?;
         match &self.input {
-            Some(input) if *input != Self::own_input(self.vision.image_size) => Wrapper {
+            Some(input) if *input != self.own_input() => Wrapper {
                 model_cfg,
                 preprocess_cfg: Preprocess::of(input),
             }
@@ -185,11 +202,10 @@ impl Serialize for ClipConfig {
 /// Reads either kind of file; the config is yet to be validated.
 pub(super) fn read(json: &str) -> Result<ClipConfig, String> {
     let value: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    // Parsed from the text again for the line and column in messages.
     if value.get(MODEL).is_none() {
-        let bare: Bare = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        return Ok(bare.config(None));
+        return model(value);
     }
+    // Parsed from the text again for the line and column in messages.
     let wrapper: Wrapper = serde_json::from_str(json).map_err(|error| error.to_string())?;
     wrapper.config()
 }

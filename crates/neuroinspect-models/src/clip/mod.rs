@@ -1,4 +1,4 @@
-//! CLIP, exactly as open_clip has it.
+//! CLIP and SigLIP, exactly as open_clip has them.
 //!
 //! CLIP (Radford et al. 2021, arXiv 2103.00020) maps images and texts into one space. The image
 //! tower cuts an image into patches, embeds each by a linear map, puts a learned class token in
@@ -8,6 +8,8 @@
 //! positions, runs a transformer in which a token sees only those before it, and projects the
 //! end-of-text token. Training pulls matching pairs together in cosine similarity, multiplied by
 //! `exp(logit_scale)`.
+//!
+//! SigLIP has towers of the same kind, trained by another loss: see [`SiglipConfig`].
 //!
 //! Parameters carry open_clip's names, so its safetensors and PyTorch checkpoints load as they
 //! are, and those of transformers' `CLIPModel` do, too; so do the layers of the image tower, which can be listed and read. [`ClipConfig`] is
@@ -32,6 +34,7 @@
 //!     },
 //!     text: ClipTextConfig { width: 16, heads: 2, layers: 1, ..Default::default() },
 //!     input: None,
+//!     siglip: None,
 //! };
 //! let device = Device::flex();
 //! let clip = config.init(&device)?;
@@ -52,12 +55,21 @@ mod config;
 mod file;
 mod hugging_face;
 mod resnet;
+mod siglip;
+mod siglip_tokenizer;
+mod siglip_tower;
 mod tokenizer;
 mod towers;
 mod weights;
 
 pub use config::{ClipBlocks, ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu};
+pub use siglip::SiglipConfig;
+#[cfg(feature = "hub")]
+pub(crate) use siglip_tokenizer::OPTIONS;
+pub(crate) use siglip_tokenizer::TOKENIZER;
 pub use tokenizer::tokenize;
+
+use std::{path::Path, sync::Arc};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use neuroinspect_core::{ImageTextEncoder, InputSpec, LayerInfo, LayerValues, Precision};
@@ -71,6 +83,7 @@ use crate::{
     },
     layers::Layers,
 };
+use siglip_tokenizer::SiglipTokenizer;
 use towers::{LOGIT_SCALE, TOKENS, Towers, VISUAL};
 
 /// A CLIP: two towers and the scale of their similarities.
@@ -83,6 +96,8 @@ pub struct Clip {
     image: ValueId,
     text: ValueId,
     logit_scale: ValueId,
+    /// A SigLIP's; of a CLIP there is but one.
+    tokenizer: Option<Arc<SiglipTokenizer>>,
     name: String,
     config: ClipConfig,
     input: InputSpec,
@@ -99,6 +114,7 @@ impl Clip {
             network: Network::new(graph, device)?,
             image,
             text,
+            tokenizer: None,
             name: "clip".to_owned(),
             config: config.clone(),
             input: config.input(),
@@ -128,6 +144,25 @@ impl Clip {
         self.config = self.config.with_input(input);
         self.config.validate()?;
         self.input = self.config.input();
+        Ok(self)
+    }
+
+    /// Gives a SigLIP the `tokenizer.json` that cuts texts into its tokens, with the `tokenizer_config.json`
+    /// beside it, both of transformers. [`load`](Self::load) takes those that lie beside the weights. A
+    /// CLIP needs none, and keeps its own.
+    ///
+    /// Texts are taken in lower case and without punctuation, as open_clip takes them.
+    ///
+    /// # Errors
+    ///
+    /// [`neuroinspect_core::Error::Read`] when a file cannot be read, [`Error::Tokenizer`] when it is no
+    /// tokenizer, and in a build without the feature `siglip`.
+    pub fn with_tokenizer(mut self, path: impl AsRef<Path>) -> Result<Self> {
+        if self.config.siglip.is_some() {
+            let length = self.config.text.context_length;
+            let tokenizer = SiglipTokenizer::open(path.as_ref(), length)?;
+            self.tokenizer = Some(Arc::new(tokenizer));
+        }
         Ok(self)
     }
 
@@ -168,7 +203,7 @@ impl Clip {
     ///
     /// A text is read at its token of highest id, the end of text. What follows is padding, and
     /// as no token sees those after it, the padding may be left out: `L` need not be the model's
-    /// context length.
+    /// context length. A SigLIP's texts are of its context length, all of them.
     ///
     /// # Shapes
     ///
@@ -187,19 +222,54 @@ impl Clip {
     /// # Shapes
     ///
     /// `T` texts to `[T, L]`, where `L` is the length of the longest and at most the context
-    /// length.
-    pub fn tokens(&self, texts: &[String]) -> Tensor<2, Int> {
-        let context = self.config.text.context_length;
-        let rows: Vec<_> = texts.iter().map(|text| tokenize(text, context)).collect();
+    /// length; of a SigLIP the context length.
+    ///
+    /// # Errors
+    ///
+    /// Of a SigLIP, [`Error::NoTokenizer`] where it was given none, and [`Error::Tokenizer`] for a text
+    /// that its tokenizer does not take, or where that is another model's.
+    pub fn tokens(&self, texts: &[String]) -> Result<Tensor<2, Int>> {
+        let rows = texts.iter().map(|text| self.token_row(text));
+        let rows = rows.collect::<Result<Vec<_>>>()?;
         let length = rows.iter().map(Vec::len).max().unwrap_or(0);
         let mut tokens = vec![0i32; rows.len() * length];
         for (padded, row) in tokens.chunks_mut(length.max(1)).zip(&rows) {
-            for (token, &id) in padded.iter_mut().zip(row) {
-                *token = id.into();
-            }
+            padded[..row.len()].copy_from_slice(row);
         }
         let tokens = TensorData::new(tokens, [rows.len(), length]);
-        Tensor::from_data(tokens, &ImageTextEncoder::device(self))
+        Ok(Tensor::from_data(tokens, &ImageTextEncoder::device(self)))
+    }
+
+    fn token_row(&self, text: &str) -> Result<Vec<i32>> {
+        let ClipTextConfig {
+            context_length,
+            vocab_size,
+            ..
+        } = self.config.text;
+        let Some(siglip) = &self.config.siglip else {
+            let tokens = tokenize(text, context_length);
+            return Ok(tokens.into_iter().map(i32::from).collect());
+        };
+        let tokenizer = self.tokenizer.as_ref().ok_or_else(|| Error::NoTokenizer {
+            model: self.name.clone(),
+            repository: siglip.tokenizer.clone(),
+        })?;
+        let known = |id: u32| {
+            i32::try_from(id)
+                .ok()
+                .filter(|_| (id as usize) < vocab_size)
+        };
+        let tokens = tokenizer.tokenize(text)?.into_iter().map(|id| {
+            known(id).ok_or_else(|| Error::Tokenizer {
+                file: TOKENIZER.to_owned(),
+                reason: format!(
+                    "it has a token {id}, and '{}' has {vocab_size}: it is another model's; take that of \
+                     {}",
+                    self.name, siglip.tokenizer
+                ),
+            })
+        });
+        tokens.collect()
     }
 
     /// Logarithm of the factor on cosine similarities in training: `[1]`.
@@ -280,7 +350,9 @@ impl ImageTextEncoder for Clip {
         if texts.is_empty() {
             return Err(neuroinspect_core::Error::empty("texts to embed"));
         }
-        Ok(self.text_features(self.tokens(texts)))
+        let tokens = self.tokens(texts);
+        let tokens = tokens.map_err(|error| error.of_model(&self.name))?;
+        Ok(self.text_features(tokens))
     }
 
     fn device(&self) -> Device {

@@ -2,7 +2,10 @@
 
 use burn::nn::Initializer;
 
-use super::{ClipBlocks, ClipConfig, ClipTextConfig, config::hidden_width, resnet::resnet_tower};
+use super::{
+    ClipBlocks, ClipConfig, ClipTextConfig, config::hidden_width, resnet::resnet_tower,
+    siglip_tower::siglip_tower,
+};
 use crate::{
     Result,
     families::{
@@ -19,6 +22,8 @@ use crate::{
 pub(super) const TOKENS: &str = "tokens";
 /// Logarithm of the factor on similarities, a parameter of neither tower.
 pub(super) const LOGIT_SCALE: &str = "logit_scale";
+/// What is added to similarities times that factor, a SigLIP's parameter.
+const LOGIT_BIAS: &str = "logit_bias";
 /// What comes out of the image tower, and what the names of its layers start with.
 pub(super) const VISUAL: &str = "visual";
 
@@ -37,13 +42,24 @@ impl Towers {
         let size = config.vision.image_size;
         let images = g.input(IMAGES, [3, size, size]);
         let image = match config.vision.layers {
+            ClipBlocks::Transformer(blocks) if config.siglip.is_some() => {
+                siglip_tower(&mut g, &config.vision, config.gelu, blocks, images)
+            }
             ClipBlocks::Transformer(blocks) => image_tower(&mut g, config, blocks, images),
             ClipBlocks::ResNet(stages) => resnet_tower(&mut g, config, stages, images),
         };
         let image = g.module(VISUAL, image);
         let text = text_tower(&mut g, config);
-        let value = (1.0f64 / 0.07).ln();
+        // As open_clip has it for CLIP, and the paper's for SigLIP.
+        let (scale, bias) = match config.siglip {
+            None => (1.0 / 0.07, None),
+            Some(_) => (10.0, Some(-10.0)),
+        };
+        let value = f64::ln(scale);
         g.drawn(LOGIT_SCALE, [1], Initializer::Constant { value });
+        if let Some(value) = bias {
+            g.drawn(LOGIT_BIAS, [1], Initializer::Constant { value });
+        }
         let graph = g.finish()?;
         Ok(Self { graph, image, text })
     }
@@ -100,28 +116,35 @@ fn image_tower(
     g.step(MatMul {}, [x, projection])
 }
 
-/// open_clip's text tower with its defaults: causal attention, read at the end of text.
+/// open_clip's text tower with its defaults: causal attention, read at the end of text. Or as SigLIP's is:
+/// attention in both directions, read at the last token.
 fn text_tower(g: &mut GraphBuilder, config: &ClipConfig) -> ValueId {
     let text = &config.text;
     let &ClipTextConfig { width, .. } = text;
     let attention = (width as f64).powf(-0.5);
     let projection = normal(attention * (2.0 * text.layers as f64).powf(-0.5));
 
+    let siglip = config.siglip.as_ref();
+    let (within, gelu, norm) = match siglip {
+        None => ("", config.gelu, LayerNorm::default()),
+        Some(siglip) => ("text.", siglip.text_gelu, LayerNorm::new(1e-6)),
+    };
+    let named = |part: &str| format!("{within}{part}");
     let tokens = g.input(TOKENS, [text.context_length]);
     let table = Embedding {
         rows: text.vocab_size,
         width,
     };
-    let x = g.layer("token_embedding", table, [tokens]);
-    g.initialize("token_embedding.weight", normal(0.02));
+    let x = g.layer(named("token_embedding"), table, [tokens]);
+    g.initialize(&named("token_embedding.weight"), normal(0.02));
     let positions = AddPositions::new(text.context_length);
-    let x = g.layer("positional_embedding", positions, [x]);
-    g.initialize("positional_embedding", normal(0.01));
+    let x = g.layer(named("positional_embedding"), positions, [x]);
+    g.initialize(&named("positional_embedding"), normal(0.01));
     let block = TransformerBlock {
-        attention: Attention::new(text.heads).with_causal(true),
+        attention: Attention::new(text.heads).with_causal(siglip.is_none()),
         hidden: hidden_width(width, text.mlp_ratio),
-        function: config.gelu.into(),
-        norm: LayerNorm::default(),
+        function: gelu.into(),
+        norm: norm.clone(),
         scale: None,
         names: BlockNames::OPEN_CLIP,
         initial: BlockInitial {
@@ -131,12 +154,26 @@ fn text_tower(g: &mut GraphBuilder, config: &ClipConfig) -> ValueId {
             output: projection,
         },
     };
-    let x = blocks(g, &block, "transformer", text.layers, x);
-    let x = g.layer("ln_final", LayerNorm::default(), [x]);
-    let x = g.step(ArgmaxPool {}, [x, tokens]);
-    let shape = [width, config.embed_dim];
-    let projection = g.drawn("text_projection", shape, normal(attention));
-    g.step(MatMul {}, [x, projection])
+    let x = blocks(g, &block, &named("transformer"), text.layers, x);
+    let x = g.layer(named("ln_final"), norm, [x]);
+    let projection = named("text_projection");
+    match siglip {
+        None => {
+            let x = g.step(ArgmaxPool {}, [x, tokens]);
+            let shape = [width, config.embed_dim];
+            let projection = g.drawn(&projection, shape, normal(attention));
+            g.step(MatMul {}, [x, projection])
+        }
+        Some(siglip) => {
+            let x = g.select(1, text.context_length - 1, x);
+            if !siglip.text_projection {
+                return x;
+            }
+            let x = g.linear(projection, config.embed_dim, x);
+            g.initialize(&named("text_projection.weight"), normal(attention));
+            x
+        }
+    }
 }
 
 /// `count` blocks after each other, as open_clip's `Transformer`.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::{Clip, ClipConfig, hugging_face::under_open_clips_names};
+use super::{Clip, ClipConfig, TOKENIZER, hugging_face::under_open_clips_names};
 use crate::{
     Checkpoint, Error, Result, Strictness,
     checkpoint::{Precision, save},
@@ -14,7 +14,8 @@ use crate::{
 const CONFIG: &str = "config";
 
 impl Clip {
-    /// Loads a safetensors or PyTorch checkpoint of open_clip, or one of transformers' `CLIPModel`; every
+    /// Loads a safetensors or PyTorch checkpoint of open_clip, or one of transformers' `CLIPModel` or `SiglipModel`, with the
+    /// [tokenizer](Self::with_tokenizer) that lies beside a SigLIP's weights, if one does; every
     /// weight must be there in its shape, and nothing else. What lies beside them in a `config.json` of
     /// transformers is not read: weights with `quick_gelu` there, as OpenAI's, need a `-quickgelu` preset.
     ///
@@ -25,7 +26,7 @@ impl Clip {
     /// # Errors
     ///
     /// [`Error::NoClipConfig`] when neither has a config, [`Error::ClipConfig`] when the file's
-    /// is wrong, otherwise as [`Checkpoint::open`] and [`Checkpoint::apply`].
+    /// is wrong, [`Error::Tokenizer`] for a SigLIP's tokenizer that cannot be read, otherwise as [`Checkpoint::open`] and [`Checkpoint::apply`].
     pub fn load(
         path: impl AsRef<Path>,
         config: Option<&ClipConfig>,
@@ -62,6 +63,10 @@ impl Clip {
             .file_stem()
             .map_or_else(|| file.into(), |stem| stem.to_string_lossy());
         let mut clip = config.init(device)?.with_name(name);
+        let beside = checkpoint.path().map(|it| it.with_file_name(TOKENIZER));
+        if let Some(tokenizer) = beside.filter(|it| it.exists()) {
+            clip = clip.with_tokenizer(tokenizer)?;
+        }
         under_open_clips_names(checkpoint).apply(
             &mut clip,
             "a CLIP of this config",

@@ -1,11 +1,14 @@
-//! CLIPs of open_clip and transformers on the hub.
+//! CLIPs and SigLIPs of open_clip and transformers on the hub.
 
 use std::path::PathBuf;
 
 use neuroinspect_core::{Observer, io::read_text};
 
 use super::{CONFIG, Hub, HubError, HubName, transformers};
-use crate::{Error, Result, clip::ClipConfig};
+use crate::{
+    Error, Result,
+    clip::{ClipConfig, OPTIONS, TOKENIZER},
+};
 
 const OPEN_CLIP: &str = "open_clip_config.json";
 const PREPROCESSOR: &str = "preprocessor_config.json";
@@ -28,7 +31,7 @@ pub struct HubClip {
 
 impl Hub {
     /// A CLIP: of open_clip where the repository has an `open_clip_config.json`, else transformers'
-    /// `CLIPModel` by its `config.json`, with the preprocessing in its `preprocessor_config.json`. Nothing
+    /// `CLIPModel` or `SiglipModel` by its `config.json`, with the preprocessing in its `preprocessor_config.json`. Nothing
     /// else is downloaded.
     ///
     /// # Errors
@@ -58,7 +61,8 @@ impl Hub {
             }
         };
         let json = read_text(&kept.path)?;
-        let mut config = transformers::clip_config(&json).map_err(wrong(CONFIG))?;
+        let config = transformers::clip_config(&json, &name.to_string());
+        let mut config = config.map_err(wrong(CONFIG))?;
         let at_commit = name.at(kept.commit.clone());
         if let Some(kept) = self.config_file(&at_commit, PREPROCESSOR, observer)? {
             let json = read_text(&kept.path)?;
@@ -73,12 +77,18 @@ impl Hub {
 
 impl HubClip {
     /// Its weights as a file in the cache, downloaded if they are not there: those of the commit that the
-    /// config is of.
+    /// config is of. A SigLIP's tokenizer comes with them.
     ///
     /// # Errors
     ///
     /// [`Error::Hub`], and [`neuroinspect_core::Error::Cancelled`] when the observer asks to stop.
     pub fn weights(&self, observer: &mut dyn Observer) -> Result<PathBuf> {
+        if self.config.siglip.is_some() {
+            for file in [TOKENIZER, OPTIONS] {
+                // Tens of megabytes, where there are many words.
+                self.hub.weights(&self.name, &[file], observer)?;
+            }
+        }
         self.hub.weights(&self.name, &self.files, observer)
     }
 }

@@ -160,6 +160,7 @@ fn small() -> ClipConfig {
             ..Default::default()
         },
         input: None,
+        siglip: None,
     }
 }
 
@@ -204,6 +205,35 @@ fn a_clip_of_open_clip_comes_with_its_config() {
         Vec::from_iter(files),
         ["open_clip_config.json", "open_clip_model.safetensors"]
     );
+}
+
+#[test]
+fn a_siglip_brings_its_tokenizer() {
+    let (fixture, _) = Fixture::new();
+    let golden = |file: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+        std::fs::read(format!("{folder}/{file}")).unwrap()
+    };
+    let values: serde_json::Value = serde_json::from_slice(&golden("siglip.json")).unwrap();
+    let serve = |file: &str, bytes: Vec<u8>| fixture.server.serve("timm/small", file, bytes);
+    serve("open_clip_config.json", values["config"].to_string().into());
+    serve("open_clip_model.safetensors", b"weights".to_vec());
+    let found = fixture
+        .hub()
+        .clip(&name("timm/small"), &mut Silent)
+        .unwrap();
+    assert!(found.config.siglip.is_some());
+    let error = found.weights(&mut Silent).unwrap_err().to_string();
+    assert!(error.contains("tokenizer.json"), "{error}");
+    let files = ["tokenizer.json", "tokenizer_config.json"];
+    for file in files {
+        serve(file, golden(&format!("siglip/{file}")));
+    }
+    let weights = found.weights(&mut Silent).unwrap();
+    for file in files {
+        let beside = std::fs::read(weights.with_file_name(file)).unwrap();
+        assert!(beside == golden(&format!("siglip/{file}")), "{file}");
+    }
 }
 
 #[test]

@@ -65,10 +65,10 @@ fn json_of_other_architectures_is_an_error() {
             r#"{"embed_dim": 8, "vision_cfg": {"pool_type": "avg"}, "text_cfg": {}}"#,
             "unknown field `pool_type`",
         ),
-        // Weights under other names.
+        // A text tower of transformers.
         (
-            r#"{"embed_dim": 8, "vision_cfg": {}, "text_cfg": {}, "custom_text": true}"#,
-            "unknown field `custom_text`",
+            r#"{"embed_dim": 8, "vision_cfg": {}, "text_cfg": {"hf_model_name": "it"}, "custom_text": true}"#,
+            "unknown field `hf_model_name`",
         ),
         (
             r#"{"embed_dim": 8, "vision_cfg": {"head_width": 7}, "text_cfg": {}}"#,
@@ -337,7 +337,7 @@ fn every_parameter_learns() {
     let clip = small_clip().init(&device).unwrap();
     let plain = device.clone().without_autodiff();
     let images = Tensor::<4>::random([2, 3, 8, 8], Distribution::Uniform(-1.0, 1.0), &plain);
-    let tokens = clip.tokens(&["a cat".into(), "two dogs".into()]);
+    let tokens = clip.tokens(&["a cat".into(), "two dogs".into()]).unwrap();
     let similarity = clip
         .image_features(images)
         .matmul(clip.text_features(tokens).transpose())

@@ -24,5 +24,6 @@ mod own_network;
 mod passes;
 mod published_weights;
 mod registry;
+mod siglip;
 mod support;
 mod training;

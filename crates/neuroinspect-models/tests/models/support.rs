@@ -74,5 +74,6 @@ pub(crate) fn small_clip() -> ClipConfig {
             ..Default::default()
         },
         input: None,
+        siglip: None,
     }
 }
