@@ -4,7 +4,7 @@ use image::{
     ImageError, ImageFormat, ImageResult, RgbImage,
     error::{DecodingError, LimitError, LimitErrorKind},
 };
-use jpeg_decoder::{CodingProcess, PixelFormat};
+use jpeg_decoder::{CodingProcess, ColorTransform, PixelFormat};
 
 /// The values of an image, row by row, its channels interleaved.
 struct Decoded {
@@ -93,6 +93,9 @@ fn by_jpeg_decoder(bytes: &[u8], limit: u64) -> ImageResult<Option<Decoded>> {
         ImageError::Decoding(DecodingError::new(ImageFormat::Jpeg.into(), error))
     };
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
+    if let Some(transform) = colour_transform(bytes) {
+        decoder.set_color_transform(transform);
+    }
     decoder.read_info().map_err(damaged)?;
     let Some(info) = decoder.info() else {
         return Ok(None);
@@ -142,28 +145,70 @@ fn to_rgb(decoded: Decoded) -> Option<RgbImage> {
     RgbImage::from_raw(decoded.width, decoded.height, values)
 }
 
-/// Whether a JPEG file reaches its end-of-image marker (ITU-T T.81, B.1).
-///
-/// Walks the segments, so that the end marker of a thumbnail inside of one is not taken for the
-/// file's own.
-pub(crate) fn has_end(bytes: &[u8]) -> bool {
-    const START_OF_IMAGE: u8 = 0xd8;
-    const END_OF_IMAGE: u8 = 0xd9;
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|&byte| byte == 0xff) {
-        rest = &rest[at + 1..];
-        match rest {
-            [END_OF_IMAGE, ..] => return true,
-            // Stuffed zero or restart marker of entropy-coded data; markers without a segment.
-            [0x00 | 0x01 | 0xd0..=0xd7 | START_OF_IMAGE, after @ ..] => rest = after,
-            // Fill byte: the marker follows.
-            [0xff, ..] => {}
-            [_, high, low, ..] => {
-                let length = usize::from(u16::from_be_bytes([*high, *low]));
-                rest = rest.get(1 + length..).unwrap_or_default();
+/// In which space the channels of a colour file are stored, told as libjpeg does (`default_decompress_parms`
+/// of its `jdapimin.c`): by JFIF's marker, else by Adobe's, else by the numbers of the components. The
+/// `jpeg-decoder` crate looks at the numbers first. None for grey, and where the file has no frame.
+fn colour_transform(bytes: &[u8]) -> Option<ColorTransform> {
+    let (mut jfif, mut adobe, mut components) = (false, None, None);
+    for (marker, body) in segments(bytes) {
+        match (marker, body) {
+            (0xe0, [b'J', b'F', b'I', b'F', 0, ..]) => jfif |= body.len() >= 14,
+            (0xee, [b'A', b'd', b'o', b'b', b'e', ..]) => adobe = body.get(11).copied().or(adobe),
+            // Tables of Huffman's and of arithmetic coding have numbers among those of frames.
+            (0xc4 | 0xc8 | 0xcc, _) => {}
+            (0xc0..=0xcf, [_, _, _, _, _, _, numbers @ ..]) => {
+                components.get_or_insert_with(|| numbers.iter().step_by(3).collect::<Vec<_>>());
             }
-            _ => return false,
+            // The scan.
+            (0xda, _) => break,
+            _ => {}
         }
     }
-    false
+    match (&components?[..], adobe) {
+        ([_, _, _], _) if jfif => Some(ColorTransform::YCbCr),
+        ([_, _, _], Some(0)) | ([b'R', b'G', b'B'], None) => Some(ColorTransform::RGB),
+        ([_, _, _], _) => Some(ColorTransform::YCbCr),
+        ([_, _, _, _], None | Some(0)) => Some(ColorTransform::CMYK),
+        ([_, _, _, _], Some(_)) => Some(ColorTransform::YCCK),
+        _ => None,
+    }
+}
+
+/// Whether a JPEG file reaches its end-of-image marker.
+pub(crate) fn has_end(bytes: &[u8]) -> bool {
+    segments(bytes).any(|(marker, _)| marker == END_OF_IMAGE)
+}
+
+const START_OF_IMAGE: u8 = 0xd8;
+const END_OF_IMAGE: u8 = 0xd9;
+
+/// The markers of a JPEG file that are not within entropy-coded data, to the end of the image, with what
+/// their segments hold (ITU-T T.81, B.1).
+///
+/// Markers within a segment, such as those of a thumbnail, are not the file's own.
+fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        while let Some(at) = rest.iter().position(|&byte| byte == 0xff) {
+            rest = &rest[at + 1..];
+            match *rest {
+                [END_OF_IMAGE, ..] => {
+                    rest = &[];
+                    return Some((END_OF_IMAGE, &[][..]));
+                }
+                // Stuffed zero or restart marker of entropy-coded data; markers without a segment.
+                [0x00 | 0x01 | 0xd0..=0xd7 | START_OF_IMAGE, ref after @ ..] => rest = after,
+                // Fill byte: the marker follows.
+                [0xff, ..] => {}
+                [marker, high, low, ..] => {
+                    let length = usize::from(u16::from_be_bytes([high, low]));
+                    let body = rest.get(3..1 + length).unwrap_or_default();
+                    rest = rest.get(1 + length..).unwrap_or_default();
+                    return Some((marker, body));
+                }
+                _ => return None,
+            }
+        }
+        None
+    })
 }

@@ -106,6 +106,107 @@ fn exif_orientation_is_left_alone() {
     assert_eq!(open_image(path).unwrap(), plain);
 }
 
+/// A file of `tests/golden/photographs`.
+fn photograph(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/photographs/");
+    fs::read(format!("{folder}{name}")).unwrap()
+}
+
+/// A JPEG file's components under other numbers.
+fn numbered(mut jpeg: Vec<u8>, numbers: &[u8]) -> Vec<u8> {
+    let marker = |kind| jpeg.windows(2).position(|it| it == [0xff, kind]).unwrap();
+    let (frame, scan) = (marker(0xc0), marker(0xda));
+    for (index, &number) in numbers.iter().enumerate() {
+        jpeg[frame + 10 + 3 * index] = number;
+        jpeg[scan + 5 + 2 * index] = number;
+    }
+    jpeg
+}
+
+/// A JPEG file with another transform in Adobe's marker.
+fn by_adobe(mut jpeg: Vec<u8>, transform: u8) -> Vec<u8> {
+    let marker = jpeg.windows(5).position(|it| it == b"Adobe").unwrap();
+    jpeg[marker + 11] = transform;
+    jpeg
+}
+
+/// In which space colours are stored is told by JFIF's marker, Adobe's, and the components' numbers, in this
+/// order. Expected are the pixels that Pillow (libjpeg-turbo 3.1) has at three places of each file; a
+/// decoder is free to round otherwise by three levels, and wrong spaces are apart by tens.
+#[test]
+fn colours_are_told_as_libjpeg_does() {
+    let rgb = || photograph("not_converted.jpg");
+    let as_rgb = [[143, 95, 77], [134, 63, 25], [181, 155, 137]];
+    let as_ycc = [[71, 191, 85], [0, 230, 19], [194, 165, 229]];
+    let ycc = || photograph("full_chroma.jpg");
+    let of_jfif = [[138, 87, 66], [136, 93, 58], [154, 121, 102]];
+    let inks = || photograph("cmyk.jpg");
+    let as_ycck = [[208, 63, 190], [205, 62, 180], [185, 75, 170]];
+    let folder = tempfile::tempdir().unwrap();
+    for (name, jpeg, expected) in [
+        ("Adobe's RGB", rgb(), as_rgb),
+        (
+            "Adobe's RGB, numbered 1, 2, 3",
+            numbered(rgb(), &[1, 2, 3]),
+            as_rgb,
+        ),
+        ("Adobe's YCbCr, named R, G, B", by_adobe(rgb(), 1), as_ycc),
+        ("JFIF's", ycc(), of_jfif),
+        ("JFIF's, named R, G, B", numbered(ycc(), b"RGB"), of_jfif),
+        ("Adobe's YCCK", by_adobe(inks(), 2), as_ycck),
+        ("Adobe's unknown one of inks", by_adobe(inks(), 1), as_ycck),
+    ] {
+        let image = open_image(write(&folder, "it.jpg", &jpeg)).unwrap();
+        let found = [(0, 0), (20, 30), (36, 48)].map(|(x, y)| image.get_pixel(x, y).0);
+        let pairs = found.as_flattened().iter().zip(expected.as_flattened());
+        let apart = pairs.map(|(found, expected)| i32::from(*found).abs_diff(*expected));
+        let levels = if cfg!(feature = "turbojpeg") { 0 } else { 3 };
+        assert!(
+            apart.max().unwrap() <= levels,
+            "{name}: {found:?}, expected {expected:?}"
+        );
+    }
+}
+
+/// Any byte of a file may be wrong: what comes is an image of the size that its frame says, or an error.
+#[test]
+fn damaged_jpegs_are_images_or_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut images, mut refused) = (0, 0);
+    for name in [
+        "grey.jpg",
+        "full_chroma.jpg",
+        "cmyk.jpg",
+        "progressive.jpg",
+        "not_converted.jpg",
+    ] {
+        let whole = photograph(name);
+        // Every byte of the headers, and some of the data.
+        let scan = whole.windows(2).position(|it| it == [0xff, 0xda]).unwrap();
+        let places = (2..scan + 12)
+            .step_by(3)
+            .chain((scan + 12..whole.len()).step_by(97));
+        for place in places {
+            for value in [0x00, 0x01, 0xff, whole[place] ^ 0x80] {
+                let mut damaged = whole.clone();
+                damaged[place] = value;
+                match open_image(write(&folder, "damaged.jpg", &damaged)) {
+                    Ok(image) => {
+                        assert!(image.width() > 0 && image.height() > 0);
+                        images += 1;
+                    }
+                    Err(Error::Decode { .. } | Error::Truncated { .. }) => refused += 1,
+                    Err(error) => panic!("{name}, {place}: {error}"),
+                }
+            }
+        }
+    }
+    assert!(
+        images > 100 && refused > 100,
+        "{images} images, {refused} refused"
+    );
+}
+
 #[test]
 fn truncated_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
