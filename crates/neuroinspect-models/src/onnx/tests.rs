@@ -218,6 +218,20 @@ fn unknown_operators_are_named_together() {
         &with_head(nodes, vec![]),
         &["Det (the_b2, the_x)", "NonMaxSuppression (the_a)"],
     );
+    // A network of sequences.
+    let mut recurrent = node("LSTM", &["row", "weights", "recurrence"], "y");
+    recurrent.name = text("/lstm/LSTM");
+    let shape = node("Reshape", &["images", "shape"], "row");
+    let weights = vec![
+        integers("shape", &[1, -1, 12]),
+        tensor("weights", &[1, 4, 12], &[0.1; 48]),
+        tensor("recurrence", &[1, 4, 1], &[0.1; 4]),
+    ];
+    let recurrent = vec![shape, recurrent, node("Relu", &["y"], "x")];
+    refused(
+        &with_head(recurrent, weights),
+        &["operators that are not known", "LSTM (/lstm/LSTM)"],
+    );
     let mut own = node("Relu", &["images"], "x");
     own.domain = text("com.example");
     refused(&with_head(vec![own], vec![]), &["com.example.Relu (the_x)"]);
@@ -678,6 +692,54 @@ fn a_decision_layer_that_is_named_is_the_one() {
             .unwrap();
         let layer = model.decision_layer().unwrap();
         assert_eq!([layer.classes(), layer.neurons()], expected);
+    }
+}
+
+/// Two heads are two outputs, or one that is their mean: neither says which of them decides.
+#[test]
+fn of_two_heads_one_has_to_be_named() {
+    let mut nodes = vec![node("Relu", &["images"], "x")];
+    nodes.extend(head().into_iter().take(2));
+    for (weight, output) in [("w", "first"), ("w2", "second")] {
+        nodes.push(node("Gemm", &["features", weight, "b"], output).with(number("transB", 1)));
+    }
+    let other = || vec![tensor("w2", &[2, 3], &[4.0, 5.0, 6.0, 7.0, 8.0, 9.0])];
+    let outputs = |model: &mut ModelProto, names: &[&str]| {
+        let outputs = names.iter().map(|name| info(name, &[None, Some(2)]));
+        model.graph.as_mut().unwrap().output = outputs.collect();
+    };
+    let mut two = model(nodes.clone(), other());
+    outputs(&mut two, &["first", "second"]);
+    refused(
+        &two,
+        &[
+            "expected one output",
+            "\"first\", \"second\"",
+            "--decision-layer NODE",
+        ],
+    );
+    let mut mean = nodes;
+    mean.push(node("Sum", &["first", "second"], "logits"));
+    let mean = model(mean, other());
+    refused(&mean, &["expected the output to be that of a linear layer"]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.onnx");
+    for file in [two, mean] {
+        std::fs::write(&path, file.encode_to_vec()).unwrap();
+        let read = |name: &str| {
+            let config = OnnxConfig::default().with_decision_layer(name);
+            let model = OnnxModel::read(&path, &config).unwrap();
+            let head = model.head();
+            assert_eq!(
+                (&head.decision_layer[..], &head.features[..]),
+                (name, "the_features")
+            );
+            let model = model.classifier(&LoadConfig::default(), &Device::flex());
+            model.unwrap().decision_layer().unwrap()
+        };
+        let [first, second] = ["the_first", "the_second"].map(read);
+        assert_eq!(second.weight().row(0).to_vec(), [4.0, 5.0, 6.0]);
+        assert_ne!(first, second);
     }
 }
 
