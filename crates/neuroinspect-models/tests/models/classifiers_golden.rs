@@ -7,7 +7,7 @@ use burn::{
     module::{Module, ModuleMapper, Param},
     tensor::{Device, FloatDType, Tensor, TensorData},
 };
-use neuroinspect_core::{Classifier, InputSpec, io::sha256_of_bytes};
+use neuroinspect_core::{Classifier, DeviceName, InputSpec, io::sha256_of_bytes};
 use neuroinspect_models::{
     Checkpoint, Error, GraphClassifier, LoadConfig, PretrainedClassifier,
     checkpoint::{Mismatch, parameter_shapes},
@@ -15,6 +15,7 @@ use neuroinspect_models::{
     graph::{BatchNorm, LayerNorm, Op, Padding},
     init_classifier, load_classifier_from_bytes,
 };
+use neuroinspect_testing::largest_difference;
 use serde::Deserialize;
 
 use crate::{
@@ -60,12 +61,15 @@ pub(crate) fn made_up(name: &str) -> GraphClassifier {
 
 /// [`made_up`] for images of a size, on which the shapes of some weights depend.
 pub(crate) fn made_up_for(name: &str, size: usize) -> Box<dyn PretrainedClassifier> {
-    let device = Device::flex();
-    let mut weights = made_up_weights(&init_classifier(name, CLASSES, &device).unwrap());
+    made_up_on(name, size, &Device::flex())
+}
+
+fn made_up_on(name: &str, size: usize, device: &Device) -> Box<dyn PretrainedClassifier> {
+    let mut weights = made_up_weights(&init_classifier(name, CLASSES, device).unwrap());
     let config = LoadConfig::default().with_input(InputSpec::imagenet(size));
     loop {
         let bytes = safetensors_of(&weights);
-        match load_classifier_from_bytes(name, bytes, &config, &device) {
+        match load_classifier_from_bytes(name, bytes, &config, device) {
             Ok(loaded) => return loaded.model,
             Err(Error::WeightsDoNotFit { report, .. }) => {
                 assert!(!report.mismatched.is_empty(), "{report}");
@@ -179,14 +183,14 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 }
 
 fn close(what: &str, found: Vec<f32>, expected: &[f32]) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    let largest = |values: &mut dyn Iterator<Item = f32>| {
-        values.fold(0f32, |most, value| most.max(value.abs()))
-    };
-    let difference = largest(&mut found.iter().zip(expected).map(|(a, b)| a - b));
-    let scale = largest(&mut expected.iter().copied());
+    close_to(TOLERANCE, what, found, expected);
+}
+
+fn close_to(tolerance: f32, what: &str, found: Vec<f32>, expected: &[f32]) {
+    let difference = largest_difference(&found, expected);
+    let scale = largest_difference(vec![0.0; expected.len()], expected);
     assert!(
-        scale > 0.0 && difference <= TOLERANCE * scale,
+        scale > 0.0 && difference <= f64::from(tolerance) * scale,
         "{what}: {difference} of {scale}"
     );
 }
@@ -232,6 +236,38 @@ fn features_logits_map_gradient_and_layers_are_pytorchs() {
         families.insert(family[&name[..]]);
     }
     assert_eq!(families.len(), 6, "{families:?}");
+}
+
+/// On the device that `NEUROINSPECT_DEVICE` names (default `flex`), whose backend must be built in. Libraries
+/// of a GPU sum in another order, and some multiply with fewer bits: 1e-4 is what is promised.
+#[test]
+fn members_of_each_family_agree_on_the_device_named() {
+    let name = std::env::var("NEUROINSPECT_DEVICE").unwrap_or_else(|_| "flex".into());
+    let device = name.parse::<DeviceName>().unwrap().open().unwrap();
+    let models = classifiers().unwrap();
+    let small = |name: &str| {
+        models
+            .iter()
+            .any(|it| it.name == name && it.parameters < 30_000_000)
+    };
+    let mut compared = 0;
+    for (name, entry) in entries() {
+        for &size in entry.sizes.iter().take(1).filter(|_| small(&name)) {
+            let golden = Golden::of(&name, size);
+            let found = Outputs::of(&*made_up_on(&name, size, &device), size);
+            let mut values = vec![("features", found.features), ("logits", found.logits)];
+            values.extend(found.map.map(|map| ("map", map)));
+            if !golden.flips() {
+                values.push(("gradient", found.gradient));
+            }
+            for (what, found) in values {
+                let what_of = format!("{what} of {name} on {device:?}");
+                close_to(1e-4, &what_of, found, &golden.values(what));
+            }
+            compared += 1;
+        }
+    }
+    assert!(compared > 10, "{compared}");
 }
 
 /// Of the networks whose gradients in single precision are at the mercy of rounding ([`Golden::flips`]).
