@@ -133,7 +133,8 @@ impl UnitPicture {
             .strip_suffix(".png")
             .and_then(|name| name.strip_prefix("unit-"))
             .and_then(|name| name.split_once('-'));
-        place.is_some_and(|(place, _)| place.parse::<usize>().is_ok())
+        let is_name = |name: &str| !name.contains(['/', '\\']);
+        place.is_some_and(|(place, rest)| place.parse::<usize>().is_ok() && is_name(rest))
     }
 }
 
@@ -224,6 +225,7 @@ mod tests {
         for name in [
             "unit-x-a.png",
             "unit-1-a.jpg",
+            "unit-1-/../../a.png",
             "units.png",
             "neuron-1-a.png",
         ] {

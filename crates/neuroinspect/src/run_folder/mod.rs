@@ -23,6 +23,7 @@ use std::{
 use neuroinspect_core::io::is_unfinished;
 use neuroinspect_report::{Findings, NeuronPicture, Schema, UnitPicture, write_json};
 use serde::Serialize;
+use serde_json::Value;
 
 use self::lock::Lock;
 #[cfg(feature = "datasets")]
@@ -142,7 +143,7 @@ impl RunFolder {
     /// # Errors
     ///
     /// [`Error::Remove`] for the first that cannot be removed.
-    pub fn remove(&self, names: &[&str]) -> Result<()> {
+    pub fn remove(&self, names: &[impl AsRef<Path>]) -> Result<()> {
         names.iter().try_for_each(|name| remove(&self.join(name)))
     }
 
@@ -154,6 +155,7 @@ impl RunFolder {
     ///
     /// As [`remove`](Self::remove).
     pub fn clear_findings(&self) -> Result<()> {
+        let of_units = self.unit_pictures(Findings::JSON_FILE, Findings::UNITS_FOLDER);
         self.remove(&[
             Self::EDIT_FILE,
             Findings::JSON_FILE,
@@ -161,16 +163,24 @@ impl RunFolder {
             Findings::SHEET_FILE,
         ])?;
         self.remove_pictures(NeuronPicture::FOLDER)?;
-        self.remove_unit_pictures(Findings::UNITS_FOLDER)
+        self.remove(&of_units)
     }
 
-    /// Removes the pictures of units that an earlier run left in a folder within this one.
-    ///
-    /// # Errors
-    ///
-    /// As [`remove`](Self::remove).
-    pub fn remove_unit_pictures(&self, within: &str) -> Result<()> {
-        remove_from(&self.join(within), UnitPicture::is_file_name)
+    /// The pictures of units in a folder within this one that results of an earlier run, a file of JSON,
+    /// name; none where there are no results. Whatever else lies there is not of that run.
+    pub fn unit_pictures(&self, results: &str, within: &str) -> Vec<String> {
+        let json = fs::read(self.join(results)).ok();
+        let json: Option<Value> = json.and_then(|json| serde_json::from_slice(&json).ok());
+        let units = json.as_ref().and_then(|json| json["units"].as_array());
+        let pictures = units.into_iter().flatten().map(|unit| &unit["picture"]);
+        let files = pictures.flat_map(|picture| [&picture["file"], &picture["masked_file"]]);
+        let is_one = |file: &&str| {
+            let name = file.strip_prefix(within);
+            let name = name.and_then(|name| name.strip_prefix('/'));
+            name.is_some_and(UnitPicture::is_file_name)
+        };
+        let files = files.filter_map(Value::as_str).filter(is_one);
+        files.map(str::to_owned).collect()
     }
 
     /// Removes the pictures of neurons that an earlier run left in a folder within this one, or in
@@ -237,6 +247,8 @@ pub(crate) fn program_state() -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -249,6 +261,7 @@ mod tests {
             "edit.safetensors",
             "unit-2-plan.png",
             "units/unit-1-layer3-channel-7.png",
+            "report-units/unit-1-plan.png",
         ];
         let goes = [
             "summary.json",
@@ -258,6 +271,7 @@ mod tests {
             "neurons/neuron-3-class-7.png",
             "neurons/neuron-3-class-7-masked.png",
             "report-units/unit-1-layer3-channel-7.png",
+            "report-units/unit-1-layer3-channel-7-masked.png",
         ];
         for name in ["neurons", "units", "report-units"] {
             fs::create_dir(folder.join(name)).unwrap();
@@ -265,6 +279,14 @@ mod tests {
         for name in stays.iter().chain(&goes) {
             fs::write(folder.join(name), "content").unwrap();
         }
+        // Of what results say, only what is called as a picture of theirs goes.
+        let named = json!({ "units": [
+            { "picture": { "file": goes[6], "masked_file": goes[7] } },
+            { "picture": { "file": "edit.safetensors", "masked_file": "units/unit-1-layer3-channel-7.png" } },
+            { "picture": { "file": "report-units/unit-1-/../../features.safetensors" } },
+            { "picture": null },
+        ] });
+        fs::write(folder.join("summary.json"), named.to_string()).unwrap();
         folder.clear_findings().unwrap();
         for name in stays {
             assert!(folder.join(name).exists(), "{name}");

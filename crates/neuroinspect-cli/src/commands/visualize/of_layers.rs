@@ -84,13 +84,17 @@ pub(super) fn run(
         if unwritten.is_ok() {
             // What an earlier run left would pass for this one's.
             let cleared = match report.units.is_empty() {
-                true => folder
-                    .remove(&[
+                true => {
+                    let mut left = [
                         UnitReport::JSON_FILE,
                         UnitReport::HTML_FILE,
                         UnitReport::SHEET_FILE,
-                    ])
-                    .and_then(|()| folder.remove_unit_pictures(UnitReport::FOLDER)),
+                    ]
+                    .map(String::from)
+                    .to_vec();
+                    left.extend(folder.unit_pictures(UnitReport::JSON_FILE, UnitReport::FOLDER));
+                    folder.remove(&left)
+                }
                 false => Ok(()),
             };
             unwritten = cleared.and_then(|()| Ok(report.add(unit, folder.path())?));
