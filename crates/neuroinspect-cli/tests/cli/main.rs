@@ -20,6 +20,7 @@ mod inputs;
 #[cfg(unix)]
 mod interrupts;
 mod layers;
+mod models_page;
 mod onnx;
 mod options;
 #[cfg(unix)]

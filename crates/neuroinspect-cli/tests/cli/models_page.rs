@@ -1,0 +1,100 @@
+//! The commands of `docs/models.md`, as they stand there.
+
+use std::{fs, path::Path};
+
+use assert_cmd::Command;
+use neuroinspect::{
+    burn::tensor::Device,
+    models::{checkpoint::parameter_shapes, init_classifier},
+};
+use neuroinspect_testing::{
+    files::{Folder, safetensors_of},
+    fill::made_up_weights,
+};
+
+const CLASSES: [&str; 10] = [
+    "auk", "bittern", "coot", "dipper", "eider", "finch", "gull", "heron", "ibis", "jay",
+];
+
+/// What stands between marks of a language, each by itself.
+fn fences<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
+    let start = format!("```{language}\n");
+    let parts = page.split(&start).skip(1);
+    parts
+        .map(|part| part.split("```").next().unwrap())
+        .collect()
+}
+
+/// The arguments of the program in each command of the page.
+fn commands(page: &str) -> Vec<Vec<&str>> {
+    let shell = fences(page, "sh");
+    let mut found: Vec<Vec<&str>> = Vec::new();
+    for block in shell {
+        let mut goes_on = false;
+        for line in block.lines() {
+            let line = line.split(" #").next().unwrap();
+            let (words, more) = match line.strip_suffix('\\') {
+                Some(words) => (words, true),
+                None => (line, false),
+            };
+            match goes_on {
+                true => found.last_mut().unwrap().extend(words.split_whitespace()),
+                false => found.push(words.split_whitespace().collect()),
+            }
+            goes_on = more;
+        }
+    }
+    found.retain(|words| words[0] == "neuroinspect");
+    found
+}
+
+#[test]
+fn every_command_of_the_page_runs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = fs::read_to_string(root.join("docs/models.md")).unwrap();
+    let folder = Folder::new();
+    for (class, name) in CLASSES.iter().enumerate() {
+        for index in 0..2 {
+            let picture = neuroinspect_testing::files::gradient(class, index, 48);
+            folder.image(format!("photos/{name}/{index}.png"), &picture);
+        }
+    }
+    let model = init_classifier("resnet18", CLASSES.len(), &Device::flex()).unwrap();
+    let weights = safetensors_of(&made_up_weights(parameter_shapes(&model)));
+    for name in [
+        "resnet18-a1.safetensors",
+        "my-resnet18.pth",
+        "resnet18-f37072fd.pth",
+    ] {
+        folder.write(name, &weights);
+    }
+    let onnx = "crates/neuroinspect-models/tests/golden/onnx/test_resnet.torchscript.onnx";
+    folder.write("net.onnx", fs::read(root.join(onnx)).unwrap());
+    let [input] = fences(&page, "json")[..] else {
+        panic!("one input in JSON");
+    };
+    folder.write("input.json", input);
+
+    let (mut run, mut left_out) = (0, 0);
+    for words in commands(&page) {
+        // The hub's are run against a server on this machine (hub.rs), and CLIP's are of gigabytes.
+        if words
+            .iter()
+            .any(|word| word.starts_with("hf://") || *word == "--clip")
+        {
+            left_out += 1;
+            continue;
+        }
+        let mut command = Command::cargo_bin("neuroinspect").unwrap();
+        command.args(&words[1..]).current_dir(folder.path("."));
+        if words[1] == "debug" {
+            command.args(["--iterations", "2", "--count", "1"]);
+        }
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", words.join(" "));
+        run += 1;
+    }
+    assert_eq!((run, left_out), (8, 4));
+    assert!(folder.path("neuroinspect-out/edited.onnx").exists());
+}
