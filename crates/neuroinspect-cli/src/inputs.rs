@@ -6,7 +6,9 @@ use anyhow::{Context, Result, bail};
 use neuroinspect::{
     Extracted, Extraction, FeatureRequest, ImageSource, RunFolder,
     burn::tensor::Device,
-    core::{ActivationTable, FeatureTable, ImageTextEncoder, Precision, Seed},
+    core::{
+        ActivationTable, FeatureTable, ImageTextEncoder, Precision, Seed, class_by_name_or_index,
+    },
     datasets::{ImageDataset, LoaderConfig, OnCorrupt, Skipped, Views},
     editing::{EditData, percent},
     embed_images, extract_activations,
@@ -46,6 +48,15 @@ pub(crate) struct Inputs<'a> {
     pub(crate) dataset: Box<dyn ImageDataset>,
     /// What `--train` names.
     training: Option<Box<dyn ImageDataset>>,
+}
+
+/// What a command is asked for beside a model and images.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Asked<'a> {
+    /// `--train`.
+    pub(crate) train: Option<&'a Path>,
+    /// `--class`, by name or index.
+    pub(crate) class: Option<&'a str>,
 }
 
 /// The features of a folder of images, and how long they took.
@@ -267,17 +278,21 @@ impl<'a> Inputs<'a> {
         options: &'a Options,
         model: &ModelArgs,
         data: &DataArgs,
-        train: Option<&Path>,
+        asked: Asked<'_>,
     ) -> Result<Self> {
         let open = |reading| -> Result<_> {
             let dataset = images::open(&data.data, reading)?;
-            let training = train
+            let training = (asked.train)
                 .map(|path| images::open_training(path, reading, &*dataset))
                 .transpose()?;
             Ok((dataset, training))
         };
         let reading = Reading::new(&data.reading, options.seed);
         let (mut dataset, mut training) = open(reading)?;
+        // Before anything is downloaded.
+        if let Some(class) = asked.class {
+            class_by_name_or_index(dataset.class_names(), class)?;
+        }
         let setup = Setup::open(common, options, model, &data.reading)?;
         if !setup.class_names.is_empty() {
             (dataset, training) = open(reading.of_model(&setup.class_names))?;

@@ -15,7 +15,7 @@ use neuroinspect::{
 use crate::{
     args::{Common, DataArgs, ModelArgs, SourceArgs},
     console::Console,
-    inputs::{Inputs, Setup, edit_data},
+    inputs::{Asked, Inputs, Setup, edit_data},
     options::Options,
     output, record,
 };
@@ -101,10 +101,10 @@ impl<'a> Source<'a> {
         common: &'a Common,
         options: &'a Options,
         args: &SourceArgs,
-        train: Option<&Path>,
+        asked: Asked<'_>,
     ) -> Result<Self> {
         let (Some(model), Some(data)) = (&args.model, &args.data) else {
-            return Self::of_tables(common, options, args, train);
+            return Self::of_tables(common, options, args, asked.train);
         };
         let model = ModelArgs {
             model: model.clone(),
@@ -115,7 +115,7 @@ impl<'a> Source<'a> {
             data: data.clone(),
             reading: args.reading.clone(),
         };
-        let inputs = Inputs::open(common, options, &model, &data, train)?;
+        let inputs = Inputs::open(common, options, &model, &data, asked)?;
         Ok(Self {
             options,
             layer: inputs.setup.loaded.model.decision_layer()?,

@@ -17,7 +17,7 @@ use crate::{
     commands::units::{self, Looking},
     console::{Console, warn},
     exit::Exit,
-    inputs::Inputs,
+    inputs::{Asked, Inputs},
     model::{TextGuide, has_all_weights, picture_origin},
     options::{self, Options},
     output::{accuracies_of, print, warn_of_reused},
@@ -31,16 +31,24 @@ const FEW: usize = 10;
 const SHOWN: usize = 5;
 
 pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Result<Exit> {
-    let train = args.train.as_deref();
-    let inputs = Inputs::open(common, options, &args.model, &args.data, train)?;
-    let setup = &inputs.setup;
-    let guide = TextGuide::load(setup, &args.clip, Some(&args.data.data))?;
-    // Whatever can be refused is, before the long part begins.
-    let class = class_by_name_or_index(inputs.dataset.class_names(), &args.class)?;
-    let config = config(args, options, &inputs, guide.is_some())?;
-    inputs.check_parts()?;
+    // Whatever can be refused is, before the long part begins, and what needs no model before one is
+    // downloaded.
+    let mut config = config(args, options)?;
     let words = args.words.as_ref().map(|file| words::read(file, &[]));
     let words = words.transpose()?;
+    let asked = Asked {
+        train: args.train.as_deref(),
+        class: Some(&args.class),
+    };
+    let inputs = Inputs::open(common, options, &args.model, &args.data, asked)?;
+    let setup = &inputs.setup;
+    let class = class_by_name_or_index(inputs.dataset.class_names(), &args.class)?;
+    let model = setup.loaded.model.as_ref();
+    let neurons = (args.neurons.as_ref(), config.neurons);
+    config.neurons = options::neuron_choice(neurons, args.count, &model.decision_layer()?)?;
+    inputs.check_parts()?;
+    let guide = TextGuide::load(setup, &args.clip, Some(&args.data.data))?;
+    config.check(model)?;
     let units = options.units(&args.layers, setup.loaded.model.as_ref())?;
     let units = units.map(|choice| {
         let recipe = units::without_class(config.recipe.clone());
@@ -136,21 +144,13 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     finish(common, folder, &findings, "")
 }
 
-/// The options of all stages.
-fn config(
-    args: &DebugArgs,
-    options: &Options,
-    inputs: &Inputs<'_>,
-    guided: bool,
-) -> Result<DebugConfig> {
-    let setup = &inputs.setup;
-    let model = setup.loaded.model.as_ref();
+/// The options of all stages; of the neurons what the configuration says.
+fn config(args: &DebugArgs, options: &Options) -> Result<DebugConfig> {
     let by_config = options.debug(DebugConfig::default())?;
-    let neurons = (args.neurons.as_ref(), by_config.neurons);
     let (counterfactual, ranking) = options.explaining(false)?;
-    let (recipe, execution) = options.illusion(&args.illusion, guided, setup.precision)?;
+    let precision = options.precision(&args.model.loading.format);
+    let (recipe, execution) = options.illusion(&args.illusion, args.clip.is_named(), precision)?;
     let config = DebugConfig {
-        neurons: options::neuron_choice(neurons, args.count, &model.decision_layer()?)?,
         pictures: args.pictures.or(by_config.pictures),
         counterfactual,
         ranking,
@@ -158,8 +158,9 @@ fn config(
         recommendation: by_config.recommendation && !args.no_recommendation,
         recipe,
         execution,
+        ..by_config
     };
-    config.check(model)?;
+    config.validate()?;
     Ok(config)
 }
 

@@ -13,6 +13,7 @@ use crate::{
     args::{Common, EditArgs},
     console::Console,
     exit::Exit,
+    inputs::Asked,
     options::{self, Options},
     output::{LayerFiles, accuracies_of, print},
     record,
@@ -40,7 +41,13 @@ struct Record<'a> {
 }
 
 pub(crate) fn run(common: &Common, options: &Options, args: &EditArgs) -> Result<Exit> {
-    let source = Source::open(common, options, &args.source, args.train.as_deref())?;
+    let config = options.editing(&args.editing)?;
+    config.validate()?;
+    let asked = Asked {
+        train: args.train.as_deref(),
+        class: args.class.as_deref(),
+    };
+    let source = Source::open(common, options, &args.source, asked)?;
     let names = source.class_names();
     let class = args.class.as_deref();
     let class = class.map(|class| class_by_name_or_index(names, class));
@@ -49,7 +56,6 @@ pub(crate) fn run(common: &Common, options: &Options, args: &EditArgs) -> Result
         neurons: options::neurons(&args.neurons, &source.layer)?,
         training: TrainingConfig::default(),
     };
-    let config = options.editing(&args.editing)?;
     let method = options::method(args, &config, arguments)?;
     source.check_parts()?;
 

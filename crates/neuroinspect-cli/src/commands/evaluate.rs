@@ -11,6 +11,7 @@ use crate::{
     args::{Common, EvaluateArgs},
     console::Console,
     exit::Exit,
+    inputs::Asked,
     options::Options,
     output::print,
     source::Source,
@@ -20,7 +21,7 @@ use crate::{
 const CLASSES_SHOWN: usize = 20;
 
 pub(crate) fn run(common: &Common, options: &Options, args: &EvaluateArgs) -> Result<Exit> {
-    let source = Source::open(common, options, &args.source, None)?;
+    let source = Source::open(common, options, &args.source, Asked::default())?;
     let folder = source.folder();
     let seen = source.see(args.part.as_deref(), &mut Console::start(common.quiet)?)?;
     let table = &seen.table;

@@ -13,6 +13,7 @@ use crate::{
     args::{Common, ExplainArgs},
     console::{Console, warn},
     exit::Exit,
+    inputs::Asked,
     options::{NEURON_COUNT, Options},
     output::print,
     record,
@@ -46,9 +47,15 @@ struct OfImage<'a> {
 }
 
 pub(crate) fn run(common: &Common, options: &Options, args: &ExplainArgs) -> Result<Exit> {
-    let source = Source::open(common, options, &args.source, None)?;
-    let class = class_by_name_or_index(source.class_names(), &args.class)?;
     let (config, ranking) = options.explaining(args.original)?;
+    config.validate()?;
+    ranking.validate()?;
+    let asked = Asked {
+        class: Some(&args.class),
+        ..Asked::default()
+    };
+    let source = Source::open(common, options, &args.source, asked)?;
+    let class = class_by_name_or_index(source.class_names(), &args.class)?;
     let mut console = Console::start(common.quiet)?;
     let Seen { table, mut run, .. } = source.see(args.part.as_deref(), &mut console)?;
     if let (None, Some(split)) = (&args.part, table.split()) {

@@ -12,6 +12,7 @@ use crate::{
     args::{Common, MendArgs},
     console::Console,
     exit::Exit,
+    inputs::Asked,
     options::Options,
     output::{CONTROL, LayerFiles, accuracies, control_of, print},
     source::Source,
@@ -46,7 +47,11 @@ struct Record<'a> {
 }
 
 pub(crate) fn run(common: &Common, options: &Options, args: &MendArgs) -> Result<Exit> {
-    let source = Source::open(common, options, &args.source, args.train.as_deref())?;
+    let asked = Asked {
+        train: args.train.as_deref(),
+        class: args.class.as_deref(),
+    };
+    let source = Source::open(common, options, &args.source, asked)?;
     let names = source.class_names();
     let class = args.class.as_deref();
     let class = class.map(|class| class_by_name_or_index(names, class));

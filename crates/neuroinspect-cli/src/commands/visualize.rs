@@ -7,6 +7,7 @@ mod pairs;
 use anyhow::{Result, bail};
 use neuroinspect::{
     ClassTexts, GuideSource, check_recipe,
+    core::class_by_name_or_index,
     datasets::ImageDataset,
     illusion::{Illusion, Networks, Request},
     report::Schema,
@@ -58,6 +59,11 @@ fn open<'a>(common: &'a Common, options: &'a Options, args: &VisualizeArgs) -> R
     let reading = Reading::new(&args.reading, options.seed);
     let mut dataset = open(reading)?;
     let listed = images::classes(&args.reading)?;
+    // Before anything is downloaded.
+    let known = dataset.as_ref().map(|it| it.class_names().to_vec());
+    if let (Some(class), Some(names)) = (&args.class, known.as_ref().or(listed.as_ref())) {
+        class_by_name_or_index(names, class)?;
+    }
     let setup = Setup::open(common, options, &args.model, &args.reading)?;
     if !setup.class_names.is_empty() {
         dataset = open(reading.of_model(&setup.class_names))?;

@@ -235,6 +235,36 @@ fn other_commands_take_the_names_too() {
     assert!(on_hub.fixture.path("out/edited.safetensors").exists());
 }
 
+/// A class that there is not, and an option out of range, need no weights to be refused.
+#[test]
+fn what_needs_no_model_is_refused_before_a_download() {
+    let on_hub = OnHub::new();
+    for name in ["debug", "explain", "edit", "mend", "visualize"] {
+        let mut command = on_hub.command(name);
+        command.args(["--class", "heron"]);
+        match name {
+            "edit" => _ = command.args(["--neurons", "1"]),
+            _ => {}
+        }
+        fails(&mut command, &["heron"]);
+    }
+    let config = on_hub
+        .fixture
+        .write("config.toml", "[editing.training]\nepochs = 0\n");
+    for name in ["debug", "edit"] {
+        let mut command = on_hub.command(name);
+        command.args(["--class", "owl", "--neurons", "1", "--config"]);
+        fails(command.arg(&config), &["epochs"]);
+    }
+    assert!(on_hub.server.asked().is_empty());
+    on_hub
+        .command("explain")
+        .args(["--class", "owl"])
+        .assert()
+        .success();
+    assert_eq!(on_hub.downloads(), 1);
+}
+
 #[test]
 fn a_clip_of_the_hub_guides_pictures() {
     let on_hub = OnHub::new();

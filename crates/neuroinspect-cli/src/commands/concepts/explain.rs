@@ -15,6 +15,7 @@ use crate::{
     args::{Common, LackArgs},
     console::Console,
     exit::Exit,
+    inputs::Asked,
     options::Options,
     output::print,
     record,
@@ -52,7 +53,11 @@ struct OfImage<'a> {
 pub(crate) fn run(common: &Common, options: &Options, args: &LackArgs) -> Result<Exit> {
     let config = options.lack(args)?;
     let bank = ConceptBank::load(&args.bank)?;
-    let source = Source::open(common, options, &args.source, None)?;
+    let asked = Asked {
+        class: Some(&args.class),
+        ..Asked::default()
+    };
+    let source = Source::open(common, options, &args.source, asked)?;
     let class = class_by_name_or_index(source.class_names(), &args.class)?;
     bank.check_layer(&source.layer)?;
     let mut console = Console::start(common.quiet)?;

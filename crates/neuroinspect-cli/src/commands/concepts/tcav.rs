@@ -13,6 +13,7 @@ use crate::{
     args::{Common, TcavArgs},
     console::Console,
     exit::Exit,
+    inputs::Asked,
     options::Options,
     output::print,
     record,
@@ -34,7 +35,11 @@ struct Record<'a> {
 
 pub(crate) fn run(common: &Common, options: &Options, args: &TcavArgs) -> Result<Exit> {
     let config = options.tcav(args.runs)?;
-    let source = Source::open(common, options, &args.source, None)?;
+    let asked = Asked {
+        class: Some(&args.class),
+        ..Asked::default()
+    };
+    let source = Source::open(common, options, &args.source, asked)?;
     let class = class_by_name_or_index(source.class_names(), &args.class)?;
     let mut console = Console::start(common.quiet)?;
     let Seen { table, mut run, .. } = source.see(None, &mut console)?;
