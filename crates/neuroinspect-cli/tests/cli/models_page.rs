@@ -8,7 +8,7 @@ use neuroinspect::{
     models::{checkpoint::parameter_shapes, init_classifier},
 };
 use neuroinspect_testing::{
-    files::{Folder, safetensors_of},
+    files::{Folder, gradient, safetensors_of},
     fill::made_up_weights,
 };
 
@@ -54,9 +54,11 @@ fn every_command_of_the_page_runs() {
     let page = fs::read_to_string(root.join("docs/models.md")).unwrap();
     let folder = Folder::new();
     for (class, name) in CLASSES.iter().enumerate() {
-        for index in 0..2 {
-            let picture = neuroinspect_testing::files::gradient(class, index, 48);
-            folder.image(format!("photos/{name}/{index}.png"), &picture);
+        for index in 0..8 {
+            // Two to look at, and enough to edit on.
+            let within = if index < 2 { "photos" } else { "more" };
+            let picture = gradient(class, index, 48);
+            folder.image(format!("{within}/{name}/{index}.png"), &picture);
         }
     }
     let model = init_classifier("resnet18", CLASSES.len(), &Device::flex()).unwrap();
@@ -88,7 +90,7 @@ fn every_command_of_the_page_runs() {
         let mut command = Command::cargo_bin("neuroinspect").unwrap();
         command.args(&words[1..]).current_dir(folder.path("."));
         if words[1] == "debug" {
-            command.args(["--iterations", "2", "--count", "1"]);
+            command.args(["--iterations", "2", "--count", "1", "--train", "more"]);
         }
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
