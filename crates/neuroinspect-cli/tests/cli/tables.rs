@@ -6,7 +6,7 @@ use assert_cmd::Command;
 use ndarray::array;
 use neuroinspect::{
     concepts::{ConceptBank, ConceptVector, Margins},
-    core::{ActivationTable, DecisionLayer, FeatureTable},
+    core::{ActivationTable, DecisionLayer, FeatureTable, io::sha256_of_file},
 };
 use neuroinspect_testing::tables::random_layer;
 use safetensors::{Dtype, tensor::TensorView};
@@ -567,8 +567,16 @@ fn methods_are_compared_on_networks_of_images() {
     }
     assert_eq!(plain["before"]["worst_group"], json!(null));
     assert_eq!(corrupted["before"]["worst_group"]["mean"], 0.0);
-    for part in ["0-train", "0-test", "1-train", "1-validation", "1-test"] {
-        let file = format!("out/features-{part}.safetensors");
+    // Named by the network's weights, which are the same.
+    let network = sha256_of_file(fixture.path("model.safetensors")).unwrap();
+    for part in [
+        "train",
+        "test",
+        "train-0.25",
+        "validation-0.25",
+        "test-0.25",
+    ] {
+        let file = format!("out/features-{}-{part}.safetensors", &network[..8]);
         assert!(fixture.path(&file).exists(), "{file}");
     }
 }
