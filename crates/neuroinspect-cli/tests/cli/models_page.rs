@@ -54,9 +54,13 @@ fn every_command_of_the_page_runs() {
     let page = fs::read_to_string(root.join("docs/models.md")).unwrap();
     let folder = Folder::new();
     for (class, name) in CLASSES.iter().enumerate() {
-        for index in 0..8 {
-            // Two to look at, and enough to edit on.
-            let within = if index < 2 { "photos" } else { "more" };
+        for index in 0..9 {
+            // Two to look at, one to validate on, and enough to edit on.
+            let within = match index {
+                0 | 1 => "photos",
+                2 => "one",
+                _ => "more",
+            };
             let picture = gradient(class, index, 48);
             folder.image(format!("{within}/{name}/{index}.png"), &picture);
         }
@@ -89,8 +93,11 @@ fn every_command_of_the_page_runs() {
         }
         let mut command = Command::cargo_bin("neuroinspect").unwrap();
         command.args(&words[1..]).current_dir(folder.path("."));
-        if words[1] == "debug" {
-            command.args(["--iterations", "2", "--count", "1", "--train", "more"]);
+        // So few pictures of each class are not to be divided.
+        match words[1] {
+            "debug" => _ = command.args(["--iterations", "2", "--count", "1", "--train", "more"]),
+            "train" => _ = command.args(["--validation", "one"]),
+            _ => {}
         }
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
