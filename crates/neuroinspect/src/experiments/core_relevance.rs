@@ -59,7 +59,7 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
         to the class's mean features is left when all but the neuron's region is masked, over the same for the 20 \
         most similar classes; an earlier version of its code takes differences. It prints no numbers.\n\n\
         On the scenes the truth is known: the context that was planted is switched on and off in the same scenes, \
-        and a neuron that answers by more than half a standard deviation (Cohen's d) is one of the context. Of all \
+        and a neuron that rises with it by more than half of its standard deviation is one of the context. Of all \
         neurons whose weight for the planted class is above 0 a picture within the class is made by CLIP-Illusion; \
         a low score is to tell those of the context. The area is the chance that one of them scores lower than \
         another neuron. The line is 0.95 for quotients, as a README of the authors' has it, and 0 for differences. \
@@ -143,7 +143,11 @@ impl Planted {
             class_means(&extract_features(&extraction, observer)?.table)
         };
         Ok(Self {
-            truth: neurons.iter().map(|&it| effects[it].responds()).collect(),
+            // A neuron that falls with the context does not picture it.
+            truth: neurons
+                .iter()
+                .map(|&it| effects[it].responds() && effects[it].effect > 0.0)
+                .collect(),
             pairs: neurons
                 .into_iter()
                 .map(|neuron| Pair {
@@ -207,7 +211,7 @@ impl Protocol for Planted {
     fn source(&self) -> Source {
         let of_context = self.truth.iter().filter(|is| **is).count();
         let note = format!(
-            "{} neurons speak for the planted class, of which {of_context} answer to the planted context.",
+            "{} neurons speak for the planted class, of which {of_context} rise with the planted context.",
             self.truth.len()
         );
         Source {
