@@ -95,13 +95,15 @@ impl Pictured {
 
     fn given(setup: &Setup<'_>, data: &Path, observer: &mut dyn Observer) -> Result<Self> {
         let config = setup.config;
-        let Some((pictured, judges)) = config.networks.split_first() else {
-            return Err(CoreError::InvalidOption {
-                option: "networks",
-                value: "none".to_owned(),
-                expected: "at least the network whose neurons are pictured",
-            }
-            .into());
+        let refused = |value: String| CoreError::InvalidOption {
+            option: "networks",
+            value,
+            expected: "the network whose neurons are pictured, and at most one other, the judge",
+        };
+        let (pictured, judge) = match &*config.networks {
+            [pictured] => (pictured, None),
+            [pictured, judge] => (pictured, Some(judge)),
+            others => return Err(refused(others.len().to_string()).into()),
         };
         let load = |NetworkFile { model, weights }: &NetworkFile| {
             load_classifier(model, weights, &LoadConfig::default(), &setup.device)
@@ -130,9 +132,12 @@ impl Pictured {
         let real = features(&loaded, "pictured")?;
         let mut notes = Vec::new();
         let mut weights = vec![loaded.weights_sha256.clone()];
-        let judge = match judges.first() {
+        let judge = match judge {
             Some(network) => {
                 let loaded = load(network)?;
+                if weights.contains(&loaded.weights_sha256) {
+                    return Err(refused("the same weights twice".to_owned()).into());
+                }
                 let table = features(&loaded, "judge")?;
                 weights.push(loaded.weights_sha256.clone());
                 told += &format!(", judged by {}", network.model);

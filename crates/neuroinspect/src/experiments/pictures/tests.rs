@@ -3,6 +3,7 @@ use std::{collections::BTreeSet, rc::Rc};
 use neuroinspect_core::{DeviceName, Seed, Silent};
 use neuroinspect_datasets::scenes::{Scenes, ScenesConfig};
 use neuroinspect_illusion::Objective;
+use neuroinspect_models::{PretrainedClassifier as _, init_classifier};
 
 use super::{super::*, *};
 use crate::{demo::Demo, leaderboard::NetworkFile};
@@ -207,8 +208,24 @@ fn networks_and_images_can_be_given() {
     assert!(needs_clip.contains("clip"), "{needs_clip}");
     assert!(run("core-relevance", &config).is_err());
 
+    // No network judges its own pictures, and one judge is enough.
+    let networks = |count: usize| vec![network.clone(); count];
+    for (count, told) in [(2, "the same weights twice"), (3, "networks = 3")] {
+        let refused = run("table-1", &config.clone().with_networks(networks(count)));
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains(told), "{refused}");
+    }
+
+    let judge = NetworkFile {
+        weights: place.path().join("judge.safetensors"),
+        ..network.clone()
+    };
+    let device = DeviceName::default().open().unwrap();
+    let classes = demo.classifier.decision_layer().unwrap().classes();
+    let other = init_classifier("cifar_resnet20", classes, &device).unwrap();
+    other.save(&judge.weights).unwrap();
     let config = config
-        .with_networks(vec![network.clone(), network])
+        .with_networks(vec![network, judge])
         .with_clip(data.join("scenes_clip.safetensors"));
     let result = run("table-1", &config).unwrap();
     assert_eq!(result.tables[0].rows.len(), 3);
@@ -217,6 +234,6 @@ fn networks_and_images_can_be_given() {
     assert!(
         judged
             .map(|column| &*column.name)
-            .any(|name| name == OVER_REAL.name)
+            .any(|name| name == RECOGNISED.name)
     );
 }
