@@ -26,7 +26,7 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
         pictured within the class in three ways: by CLIP-Illusion (gamma 0.5, eps 0.05), the same without CLIP, and \
         by feature visualization (FV).\n\n\
         The paper asked people which of three pictures they understand: of the answers of eight practitioners 80.0 % \
-        went to one way, 16.3 and 3.8 % to the others, of those of lay people 42.7, 39.9 and 17.4 %; the paper \
+        went to one way, 16.25 and 3.75 % to the others, of those of lay people 42.70, 39.89 and 17.42 %; the paper \
         claims the most for CLIP-Illusion. That cannot be run again. Here stand proxies: whether a judge, a network \
         that has no part in a picture, takes it for its class, over its share of real images of these classes; \
         logit and probability of the class; the percentile of the neuron's activation among those of real images; \

@@ -61,7 +61,7 @@ pub(super) const SIMILARITY: Column = column("similarity to the text", Unit::Num
 /// Seconds that a picture takes.
 pub(super) const SECONDS: Column = column("a picture takes", Unit::Seconds);
 
-/// What a class without a name is called by: Lego's most common brick has this number, the others follow it.
+/// The number that the first class is called by where names are hidden, as of a Lego brick; the others follow.
 const FIRST_BRICK: usize = 3001;
 /// Most classes that are pictured, as many as in the paper.
 const CLASSES: usize = 20;
@@ -74,7 +74,7 @@ pub(super) struct Pictured {
     /// Whether pictures are so small that they have fewer steps, at a higher rate, than the paper's.
     pub(super) is_small: bool,
     pub(super) layer: DecisionLayer,
-    /// Features of real images, none of which the network was trained on.
+    /// Features of real images; of scenes, none of which the network was trained on.
     pub(super) real: FeatureTable,
     networks: Networks,
     encoder: Option<Encoder>,

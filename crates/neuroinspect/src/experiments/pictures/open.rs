@@ -36,7 +36,7 @@ pub(in super::super) const STAND_IN: &str = "the demo's classifier, a ResNet-20 
 
 /// Real images that activations are compared with.
 const SCENES: usize = 1000;
-/// Of each class, where there are more than a hundred classes' worth.
+/// Most images that are taken of each class of a folder.
 const IMAGES_PER_CLASS: usize = 100;
 /// Below this side pictures stay pale at the paper's rate.
 const SMALL: usize = 64;
