@@ -71,7 +71,7 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
         pictured within the class by CLIP-Illusion (gamma 0.5, eps 0.05) in 300, 400, 500 and 650 steps; below 64 \
         pixels in a fifth of each. The learning rate falls along a cosine over all steps, so that a picture of more \
         steps is not one of fewer that goes on. The time is that of the steps and of looking at the result, for \
-        each picture of a batch.\n\n\
+        each picture of a batch; the first row's has what a network does only once.\n\n\
         Activations of other networks do not compare: beside the paper's stand also the shares of the first row. \
         The paper's table has one more row, 25.21, whose name our notes of it do not have.",
     needs: NEEDS,
@@ -122,7 +122,13 @@ struct Steps {
 
 impl Protocol for Steps {
     fn source(&self) -> Source {
-        self.pictured.source.clone()
+        let mut source = self.pictured.source.clone();
+        let made = self.rows.map(|(steps, _)| steps);
+        if made != STEPS.map(|(steps, _)| steps) {
+            let note = format!("In place of the steps that rows are called by, {made:?} are made.");
+            source.notes.push(note);
+        }
+        source
     }
 
     fn measure(
@@ -151,7 +157,9 @@ impl Protocol for Steps {
         }
         if seed == self.first {
             let title = format!(
-                "Rows: 300 and 650 steps. Columns: {}",
+                "Rows: {} and {} steps. Columns: {}",
+                self.rows[0].0,
+                self.rows[3].0,
                 pairs_in_words(&self.pictured, &self.pairs)
             );
             let shown = [rows.first(), rows.last()].into_iter().flatten();
