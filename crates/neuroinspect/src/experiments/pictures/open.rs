@@ -68,16 +68,21 @@ impl Pictured {
         let real = features(classifier.as_ref())?;
         let judge = Judge::new(&judge, &features(&judge)?)?;
         let names = real.class_names().iter();
+        let recipe = recipe(setup, classifier.input());
         Ok(Self {
             source: Source {
                 data: format!(
-                    "the demo's ResNet-20 and CLIP; activations are compared with those of {count} test scenes"
+                    "the demo's ResNet-20 and CLIP; activations are compared with those of {count} test scenes; \
+                     pictures are made in {} steps at a rate of {}; a judge that guesses recognises one in {}",
+                    recipe.steps,
+                    recipe.learning_rate,
+                    real.classes()
                 ),
                 published: false,
                 notes: Vec::new(),
                 fingerprint: Some("scenes".to_owned()),
             },
-            recipe: recipe(setup, classifier.input()),
+            recipe,
             is_small: classifier.input().size < SMALL,
             layer: classifier.decision_layer()?,
             networks: Networks::of(classifier.as_ref(), None)?,
