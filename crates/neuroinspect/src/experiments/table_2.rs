@@ -9,6 +9,7 @@ use burn::tensor::Device;
 use ndarray::Axis;
 use neuroinspect_core::{
     ClassId, DecisionLayer, FeatureTable, Observer, Seed, class_by_name_or_index,
+    io::sha256_of_file,
 };
 use neuroinspect_datasets::{
     ImageDataset,
@@ -299,6 +300,7 @@ fn metashift(setup: &Setup<'_>, root: PathBuf) -> Result<(Samples, ConceptBank, 
     let path = config.concepts.as_ref();
     let path = path.ok_or_else(|| lacking("--concepts FILE, a bank of concepts of the network"))?;
     let bank = ConceptBank::load(path)?;
+    let concepts = sha256_of_file(path)?;
     for [_, attribute] in METASHIFT {
         bank.index_of(attribute)?;
     }
@@ -313,7 +315,7 @@ fn metashift(setup: &Setup<'_>, root: PathBuf) -> Result<(Samples, ConceptBank, 
         data: format!("MetaShift, by {}", network.model),
         published: true,
         notes: Vec::new(),
-        fingerprint: images.map(|images| format!("{} {images}", loaded.weights_sha256)),
+        fingerprint: images.map(|images| format!("{} {concepts} {images}", loaded.weights_sha256)),
     };
     let loaded = Box::new(loaded);
     Ok((Samples::MetaShift { root, loaded }, bank, source))
