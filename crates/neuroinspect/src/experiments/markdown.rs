@@ -38,7 +38,7 @@ impl ExperimentResult {
         for note in &self.source.notes {
             let _ = writeln!(text, "- {note}");
         }
-        if !self.source.published {
+        if self.config.data.is_none() {
             let _ = write!(
                 text,
                 "\nOn published data: {} Without: {}\n",
