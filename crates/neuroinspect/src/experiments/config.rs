@@ -55,7 +55,7 @@ impl Default for ExperimentConfig {
 
 impl ExperimentConfig {
     /// The seeds of the repetitions.
-    pub fn all_seeds(&self) -> impl Iterator<Item = Seed> + use<> {
+    pub(super) fn all_seeds(&self) -> impl Iterator<Item = Seed> + use<> {
         let first = self.seed.0;
         (0..self.seeds as u64).map(move |more| Seed(first.wrapping_add(more)))
     }

@@ -332,7 +332,7 @@ impl Switch {
 
 impl Switches {
     /// The same, with one switch as it stands in others.
-    pub fn with(mut self, switch: Switch, other: &Self) -> Self {
+    pub(super) fn with(mut self, switch: Switch, other: &Self) -> Self {
         match switch {
             Switch::Coupling => self.coupling = other.coupling,
             Switch::PenaltyScale => self.penalty_scale = other.penalty_scale,

@@ -94,7 +94,7 @@ impl Leaderboard {
 
 impl Row {
     /// The method and how it is used, as a page has it: "auto (all classes)".
-    pub fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         with_remarks(self, self.method.clone())
     }
 }
