@@ -81,7 +81,8 @@ fn every_command_of_the_page_runs() {
     };
     folder.write("input.json", input);
     // To train on: at its own size, gigabytes are computed with.
-    let small = r#"{ "size": 64, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "resize": "squash" }"#;
+    let small =
+        r#"{ "size": 64, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "resize": "squash" }"#;
     folder.write("small.json", small);
 
     let (mut run, mut left_out) = (0, 0);
