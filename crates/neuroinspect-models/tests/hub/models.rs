@@ -299,8 +299,8 @@ fn a_clip_of_transformers_comes_with_its_preprocessing() {
         ),
         (
             "config.json",
-            config.replace("\"clip\"", "\"siglip\""),
-            "found \"siglip\"",
+            config.replace("\"clip\"", "\"blip\""),
+            "found \"blip\"",
         ),
         (
             "config.json",
