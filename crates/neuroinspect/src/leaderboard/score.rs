@@ -93,6 +93,7 @@ impl Scores {
 
 impl Estimate {
     /// Of no values there is none.
+    #[cfg(feature = "experiments")]
     pub(crate) fn of_any(values: &[f64]) -> Option<Self> {
         (!values.is_empty()).then(|| Self::of(values))
     }
