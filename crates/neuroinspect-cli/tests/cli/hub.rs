@@ -242,9 +242,8 @@ fn what_needs_no_model_is_refused_before_a_download() {
     for name in ["debug", "explain", "edit", "mend", "visualize"] {
         let mut command = on_hub.command(name);
         command.args(["--class", "heron"]);
-        match name {
-            "edit" => _ = command.args(["--neurons", "1"]),
-            _ => {}
+        if name == "edit" {
+            command.args(["--neurons", "1"]);
         }
         fails(&mut command, &["heron"]);
     }
