@@ -289,9 +289,9 @@ impl<'a> Inputs<'a> {
         };
         let reading = Reading::new(&data.reading, options.seed);
         let (mut dataset, mut training) = open(reading)?;
-        // Before anything is downloaded.
-        if let Some(class) = asked.class {
-            class_by_name_or_index(dataset.class_names(), class)?;
+        // Before anything is downloaded, where no names of the model's own can take the place of these.
+        if let (Some(class), Some(names)) = (asked.class, images::classes(&data.reading)?) {
+            class_by_name_or_index(&names, class)?;
         }
         let setup = Setup::open(common, options, model, &data.reading)?;
         if !setup.class_names.is_empty() {

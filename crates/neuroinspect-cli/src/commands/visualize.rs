@@ -59,9 +59,8 @@ fn open<'a>(common: &'a Common, options: &'a Options, args: &VisualizeArgs) -> R
     let reading = Reading::new(&args.reading, options.seed);
     let mut dataset = open(reading)?;
     let listed = images::classes(&args.reading)?;
-    // Before anything is downloaded.
-    let known = dataset.as_ref().map(|it| it.class_names().to_vec());
-    if let (Some(class), Some(names)) = (&args.class, known.as_ref().or(listed.as_ref())) {
+    // Before anything is downloaded, where no names of the model's own can take the place of these.
+    if let (Some(class), Some(names)) = (&args.class, &listed) {
         class_by_name_or_index(names, class)?;
     }
     let setup = Setup::open(common, options, &args.model, &args.reading)?;

@@ -235,13 +235,16 @@ fn other_commands_take_the_names_too() {
     assert!(on_hub.fixture.path("out/edited.safetensors").exists());
 }
 
-/// A class that there is not, and an option out of range, need no weights to be refused.
+/// A class that a list of them has not, and an option out of range, need no weights to be refused.
 #[test]
 fn what_needs_no_model_is_refused_before_a_download() {
     let on_hub = OnHub::new();
+    let classes = on_hub.fixture.write("classes", "cat\ndog\nowl\n");
     for name in ["debug", "explain", "edit", "mend", "visualize"] {
         let mut command = on_hub.command(name);
-        command.args(["--class", "heron"]);
+        command
+            .args(["--class", "heron", "--classes"])
+            .arg(&classes);
         if name == "edit" {
             command.args(["--neurons", "1"]);
         }
