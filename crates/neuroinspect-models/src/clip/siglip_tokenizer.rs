@@ -13,7 +13,10 @@ pub(crate) const OPTIONS: &str = "tokenizer_config.json";
 
 #[cfg(feature = "siglip")]
 mod with_tokenizers {
-    use std::path::Path;
+    use std::{
+        panic::{AssertUnwindSafe, catch_unwind},
+        path::Path,
+    };
 
     use neuroinspect_core::io::read_text;
     use serde::Deserialize;
@@ -54,16 +57,18 @@ mod with_tokenizers {
                 reason,
             };
             let json = read_text(path)?;
-            let tokenizer = Tokenizer::from_bytes(json);
-            let mut tokenizer = tokenizer.map_err(|error| wrong(path, error.to_string()))?;
             let truncation = TruncationParams {
                 max_length: length,
                 ..TruncationParams::default()
             };
-            tokenizer
-                .with_truncation(Some(truncation))
-                .map_err(|error| wrong(path, error.to_string()))?
-                .with_padding(None);
+            let tokenizer = attempt(|| {
+                let mut tokenizer = Tokenizer::from_bytes(json)?;
+                tokenizer
+                    .with_truncation(Some(truncation))?
+                    .with_padding(None);
+                Ok(tokenizer)
+            });
+            let tokenizer = tokenizer.map_err(|reason| wrong(path, reason))?;
             let given: Options = serde_json::from_str(&read_text(&options)?)
                 .map_err(|error| wrong(&options, error.to_string()))?;
             let (Special::Text(token) | Special::Described { content: token }) = given.pad_token;
@@ -83,14 +88,23 @@ mod with_tokenizers {
 
         /// Tokens of a text, as many as every text has.
         pub(in super::super) fn tokenize(&self, text: &str) -> Result<Vec<u32>> {
-            let found = self.tokenizer.encode_fast(canonical(text), true);
-            let found = found.map_err(|error| Error::Tokenizer {
+            let found = attempt(|| self.tokenizer.encode_fast(canonical(text), true));
+            let found = found.map_err(|reason| Error::Tokenizer {
                 file: self.file.clone(),
-                reason: format!("'{text}' cannot be cut into tokens: {error}"),
+                reason: format!("'{text}' cannot be cut into tokens: {reason}"),
             })?;
             let mut ids = found.get_ids().to_vec();
             ids.resize(self.length, self.padding);
             Ok(ids)
+        }
+    }
+
+    /// What `tokenizers` makes of a file or a text, or why not. It panics at files that are damaged in some
+    /// places: a table of characters, a template that names a token it does not have.
+    fn attempt<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(made) => made.map_err(|error| error.to_string()),
+            Err(_) => Err("the tokenizer panicked: the file is damaged".to_owned()),
         }
     }
 

@@ -353,9 +353,27 @@ mod tokenizer {
         );
         let error = changed("tokenizer.json", "\"Unigram\"", "\"Bigram\"");
         assert!(matches!(&error, Error::Tokenizer { .. }), "{error}");
+        // Where the crate that reads it panics.
+        let error = changed("tokenizer.json", "\"AAQAAAAg", "\"AA!AAAAg");
+        assert!(matches!(&error, Error::Tokenizer { .. }), "{error}");
         std::fs::remove_file(folder.path("tokenizer_config.json")).unwrap();
         let error = load().map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("tokenizer_config.json"), "{error}");
+    }
+
+    /// A template of a token that it does not describe is found when a text is cut.
+    #[test]
+    fn a_template_without_its_token_is_an_error() {
+        let folder = Folder::new();
+        for name in ["tokenizer.json", "tokenizer_config.json"] {
+            let text = std::fs::read_to_string(golden(&format!("siglip/{name}"))).unwrap();
+            let described = "\"special_tokens\":{\"</s>\":";
+            let text = text.replace(described, "\"special_tokens\":{\"<s>\":");
+            std::fs::write(folder.path(name), text).unwrap();
+        }
+        let clip = small().with_tokenizer(folder.path("tokenizer.json"));
+        let error = clip.unwrap().tokens(&values().prompts).unwrap_err();
+        assert!(matches!(&error, Error::Tokenizer { .. }), "{error}");
     }
 
     /// A vocabulary that is larger than the text tower's is another model's.
