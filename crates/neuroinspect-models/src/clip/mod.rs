@@ -51,6 +51,7 @@
 //! # }
 //! ```
 
+mod bounds;
 mod config;
 mod file;
 mod hugging_face;

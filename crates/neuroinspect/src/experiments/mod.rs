@@ -34,6 +34,7 @@ mod measured;
 mod pictures;
 mod result;
 mod run;
+mod scenarios;
 mod scene_concepts;
 mod scenes;
 mod switches;
