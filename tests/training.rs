@@ -24,7 +24,8 @@ use neuroinspect::{
     editing::Keep,
     models::{Checkpoint, CifarResNetConfig, GraphClassifier, PretrainedClassifier},
     training::{
-        Augmentation, Epoch, Optimizer, RateSchedule, TrainConfig, Trained, TrainedPart, Training,
+        Epoch, Optimizer, RateSchedule, TrainConfig, Trained, TrainedPart, Training,
+        TrainingAugmentation,
     },
 };
 use tempfile::TempDir;
@@ -147,7 +148,7 @@ fn a_training_that_was_stopped_comes_to_the_bits_of_one_left_alone() {
     let data = Data::new(72, 40);
     // Five steps an epoch, the last of eight images.
     for config in [
-        short().with_augmentation(Augmentation {
+        short().with_augmentation(TrainingAugmentation {
             flip: true,
             shift: 2,
         }),
@@ -329,7 +330,7 @@ fn what_cannot_be_trained_is_refused() {
             other => panic!("{other}"),
         }
     };
-    let changed = Augmentation {
+    let changed = TrainingAugmentation {
         flip: true,
         shift: 0,
     };

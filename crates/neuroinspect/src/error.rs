@@ -133,6 +133,14 @@ pub enum Error {
         /// The epoch, from 1.
         epoch: usize,
     },
+    /// No images to train on, or none to validate on.
+    #[error("no image of '{dataset}' is given to be {part}; training needs some of both")]
+    NoneToTrainOn {
+        /// The data set.
+        dataset: String,
+        /// For what: "trained on" or "validated on".
+        part: &'static str,
+    },
     /// Nothing is left of a data set.
     #[error("'{dataset}' has no readable image")]
     NoImages {

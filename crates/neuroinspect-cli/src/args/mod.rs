@@ -10,7 +10,7 @@ mod values;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser};
-use neuroinspect::editing::{Asked, METHODS, Mend, RatioEdit};
+use neuroinspect::editing::{METHODS, Mend, RatioEdit, YardstickChoice};
 
 pub(crate) use concepts::{ConceptsCommand, LabelArgs, LackArgs, LearnArgs, TcavArgs};
 pub(crate) use data::{CheckArgs, DataCommand, GetArgs};
@@ -328,12 +328,12 @@ pub(crate) struct MendArgs {
     #[arg(long, value_name = "NAME_OR_INDEX")]
     pub(crate) class: Option<String>,
     /// By what to choose; automatic unless given
-    #[arg(long, value_parser = one_of::<Asked>([
+    #[arg(long, value_parser = one_of::<YardstickChoice>([
         ("automatic", "By groups where mistakes are blamed on a shortcut, and else by data"),
         ("groups", "By groups that mistakes suggest: for who knows of a shortcut"),
         ("data", "By accuracy on data like the samples to choose on"),
     ]))]
-    pub(crate) by: Option<Asked>,
+    pub(crate) by: Option<YardstickChoice>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
 }

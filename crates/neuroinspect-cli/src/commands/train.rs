@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use neuroinspect::{
     ImageSource,
     burn::tensor::Device,
@@ -203,7 +203,15 @@ fn held_out(
         let places = split.samples_of(name)?;
         Ok(places.into_iter().map(|place| images[place]).collect())
     };
-    Ok((part(TRAIN)?, part(VALIDATION)?))
+    let (train, validation) = (part(TRAIN)?, part(VALIDATION)?);
+    if validation.is_empty() {
+        bail!(
+            "'{}' has too few images of each class to hold a tenth of them out to validate on: give more, or others \
+             with --validation",
+            data.name()
+        );
+    }
+    Ok((train, validation))
 }
 
 /// The network to begin with, for a number of classes.

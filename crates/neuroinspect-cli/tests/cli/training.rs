@@ -255,6 +255,15 @@ fn what_cannot_be_trained_or_corrupted_is_refused() {
     ] {
         fails(&mut with(options), parts);
     }
+    for class in CLASSES {
+        for index in 2..8 {
+            fs::remove_file(fixture.path(&format!("images/{class}/{index}.png"))).unwrap();
+        }
+    }
+    fails(
+        &mut with(&[]),
+        &["too few images of each class", "--validation"],
+    );
     let mut corrupt = fixture.bare("corrupt");
     corrupt
         .arg("--data")

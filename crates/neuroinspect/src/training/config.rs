@@ -59,7 +59,7 @@ pub enum RateSchedule {
 /// How training images are changed each time they are seen, at random.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Augmentation {
+pub struct TrainingAugmentation {
     /// Whether every other image is mirrored, left to right.
     pub flip: bool,
     /// By up to how many pixels images are shifted along each axis, black coming in; 0 for none. A
@@ -91,7 +91,7 @@ pub struct TrainConfig {
     /// Passes over the training images; 20.
     pub epochs: usize,
     /// How training images are changed; not at all.
-    pub augmentation: Augmentation,
+    pub augmentation: TrainingAugmentation,
     /// Which epoch's weights are kept, by validation images; the last.
     pub keep: Keep,
     /// Seed of the order and the changes of images; 0. The weights to start from are the model's.
@@ -111,7 +111,7 @@ impl Default for TrainConfig {
             weight_decay: 0.0,
             batch_size: 64,
             epochs: 20,
-            augmentation: Augmentation::default(),
+            augmentation: TrainingAugmentation::default(),
             keep: Keep::Last,
             seed: Seed(0),
         }
@@ -201,7 +201,7 @@ impl TrainConfig {
                 check_option(option, share, allowed, "a share from 0 to 1")?;
             }
         }
-        let changed = self.augmentation != Augmentation::default();
+        let changed = self.augmentation != TrainingAugmentation::default();
         if changed && self.part == TrainedPart::DecisionLayer {
             return Err(CoreError::InvalidOption {
                 option: "augmentation",

@@ -11,7 +11,7 @@ use neuroinspect_core::{InputSpec, ResizeRule, Seed};
 use neuroinspect_datasets::{ImageDataset, Result, Sample, preprocess};
 use rand::RngExt;
 
-use super::Augmentation;
+use super::TrainingAugmentation;
 
 /// Most memory, in bytes, that prepared images take: 50,000 of 32 pixels, or 7000 of 224.
 const MOST_MEMORY: usize = 1 << 30;
@@ -81,7 +81,7 @@ impl ImageDataset for Prepared<'_> {
     }
 }
 
-impl Augmentation {
+impl TrainingAugmentation {
     /// Changes a batch, each image by what is drawn for it in this epoch.
     pub(super) fn apply(
         self,
@@ -128,7 +128,7 @@ mod tests {
         Array4::from_shape_fn((1, 1, 4, 5), |(_, _, y, x)| (10 * y + x + 1) as f32)
     }
 
-    fn changed(augmentation: Augmentation, sample: usize, epoch: usize) -> Array4<f32> {
+    fn changed(augmentation: TrainingAugmentation, sample: usize, epoch: usize) -> Array4<f32> {
         let mut images = image();
         augmentation.apply(&mut images, &[sample], Seed(3), epoch);
         images
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn half_of_the_images_are_mirrored() {
-        let flip = Augmentation {
+        let flip = TrainingAugmentation {
             flip: true,
             shift: 0,
         };
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn shifted_images_are_whole_but_for_what_is_black() {
-        let shift = Augmentation {
+        let shift = TrainingAugmentation {
             flip: false,
             shift: 2,
         };

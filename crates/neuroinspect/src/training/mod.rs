@@ -42,7 +42,7 @@ use neuroinspect_editing::Keep;
 use neuroinspect_models::GraphClassifier;
 use serde::{Deserialize, Serialize};
 
-pub use config::{Augmentation, Optimizer, RateSchedule, TrainConfig, TrainedPart};
+pub use config::{Optimizer, RateSchedule, TrainConfig, TrainedPart, TrainingAugmentation};
 
 use self::{
     learner::{OfFeatures, OfImages},
@@ -110,11 +110,15 @@ impl Training<'_> {
     fn check(&self) -> Result<()> {
         self.config.validate()?;
         let classes = self.model.decision_layer()?.classes();
-        for ImageSource { dataset, indices } in [self.train, self.validation] {
+        let parts = [
+            (self.train, "trained on"),
+            (self.validation, "validated on"),
+        ];
+        for (ImageSource { dataset, indices }, part) in parts {
             check_classes(&self.model, dataset, classes)?;
             if indices.is_empty() {
                 let dataset = dataset.name().to_owned();
-                return Err(Error::NoImages { dataset });
+                return Err(Error::NoneToTrainOn { dataset, part });
             }
         }
         let [train, validation] = [self.train.dataset, self.validation.dataset];
