@@ -9,15 +9,20 @@
 
 use neuroinspect::{
     RunFolder,
-    core::Silent,
+    core::{Seed, Silent},
     experiments::{ExperimentConfig, ExperimentResult, Mode, experiment_named},
 };
 
 fn tiny(name: &str, mode: Mode) -> ExperimentResult {
+    of_seed(name, mode, Seed(0))
+}
+
+fn of_seed(name: &str, mode: Mode, seed: Seed) -> ExperimentResult {
     let root = tempfile::tempdir().unwrap();
     let folder = RunFolder::open(&root, None).unwrap();
     let config = ExperimentConfig::default()
         .with_seeds(1)
+        .with_seed(seed)
         .with_scale(0.1)
         .with_mode(mode);
     let experiment = experiment_named(name).unwrap();
@@ -125,4 +130,18 @@ fn table_4() {
             .count(),
         6
     );
+}
+
+/// A repetition is the same again, and another by another seed.
+#[test]
+fn a_seed_decides_a_repetition() {
+    let [once, again, other] =
+        [0, 0, 1].map(|seed| of_seed("table-4", Mode::Fixed, Seed(seed)).tables);
+    assert_eq!(once, again);
+    let averages = [&once, &other].map(|tables| {
+        let rows = tables[0].rows.iter();
+        let averages = rows.map(|row| row.cells[1].unwrap().estimate.mean);
+        averages.collect::<Vec<_>>()
+    });
+    assert_ne!(averages[0], averages[1]);
 }
