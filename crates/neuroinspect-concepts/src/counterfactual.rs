@@ -33,7 +33,7 @@ pub struct ConceptCounterfactualConfig {
     pub validity: Validity,
     /// What the cross-entropy is taken of.
     #[setters(generate)]
-    pub objective: Objective,
+    pub objective: CounterfactualObjective,
     /// Samples on the device at a time; 1024. The result does not depend on it.
     #[setters(generate)]
     pub batch_size: usize,
@@ -59,7 +59,7 @@ pub enum Validity {
 /// What the cross-entropy is taken of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Objective {
+pub enum CounterfactualObjective {
     /// The logits, as NeuroInspect's experiments have it.
     #[default]
     Logits,
@@ -78,7 +78,7 @@ impl Default for ConceptCounterfactualConfig {
             learning_rate: 0.01,
             momentum: 0.9,
             validity: Validity::KappaMean,
-            objective: Objective::Logits,
+            objective: CounterfactualObjective::Logits,
             batch_size: 1024,
         }
     }
@@ -88,7 +88,7 @@ impl ConceptCounterfactualConfig {
     /// The settings of CCE's program, which takes the softmax twice. The default is what NeuroInspect's
     /// experiments make of it.
     pub fn original() -> Self {
-        Self::default().with_objective(Objective::Probabilities)
+        Self::default().with_objective(CounterfactualObjective::Probabilities)
     }
 
     /// Sets the weights of `|w|_1` and `|w|_2`.
@@ -410,8 +410,8 @@ impl<'a> Descent<'a> {
     fn residual(&self, logits: Tensor<2>) -> Tensor<2> {
         let probabilities = softmax(logits, 1);
         match self.config.objective {
-            Objective::Logits => probabilities - self.one_hot.clone(),
-            Objective::Probabilities => {
+            CounterfactualObjective::Logits => probabilities - self.one_hot.clone(),
+            CounterfactualObjective::Probabilities => {
                 let outer = softmax(probabilities.clone(), 1) - self.one_hot.clone();
                 let mean = (outer.clone() * probabilities.clone()).sum_dim(1);
                 probabilities * (outer - mean)

@@ -79,7 +79,7 @@ mod tcav;
 pub use bank::{ConceptBank, ConceptVector, Margins};
 pub use counterfactual::{
     ConceptCounterfactual, ConceptCounterfactualConfig, ConceptExplainer, ConceptExplanation,
-    Objective, Validity,
+    CounterfactualObjective, Validity,
 };
 pub use error::{Error, Result};
 pub use labels::{

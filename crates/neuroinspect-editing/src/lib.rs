@@ -154,12 +154,12 @@ mod tuning;
 mod verdict;
 
 pub use comparison::{Comparison, Control};
-pub use data::{Batch, DeviceTable, EditData, LayerTensors, Samples, Storage};
+pub use data::{DeviceTable, EditData, LayerTensors, SampleBatch, Samples, Storage};
 pub use error::{Error, Result};
 pub use held_out::{Chosen, HeldOut, Measurement};
 pub use mend::{
-    Asked, Candidate, CandidateKind, ChosenOn, Evidence, FrontierPoint, Gain, Interval, Mend,
-    MendResult, Mended, Yardstick,
+    Candidate, CandidateKind, ChosenOn, Evidence, FrontierPoint, Gain, Interval, Mend, MendResult,
+    Mended, Yardstick, YardstickChoice,
 };
 pub use method::{Citation, DecisionMethod, Fitted, LabelsUsed, MethodInput, MethodOptions};
 pub use methods::{

@@ -3,9 +3,9 @@
 use burn::tensor::Device;
 use ndarray::{Array1, Array2, Axis};
 use neuroinspect_concepts::{
-    ConceptBank, ConceptCounterfactualConfig, ConceptExplainer, ConceptVector, LabelConfig,
-    LabelRequest, LearningConfig, Margins, Objective, RankReorder, Similarity, SoftWpmi, Validity,
-    Words, Wpmi, label_units,
+    ConceptBank, ConceptCounterfactualConfig, ConceptExplainer, ConceptVector,
+    CounterfactualObjective, LabelConfig, LabelRequest, LearningConfig, Margins, RankReorder,
+    Similarity, SoftWpmi, Validity, Words, Wpmi, label_units,
 };
 use neuroinspect_core::{ActivationTable, ClassId, DecisionLayer, Provenance, Silent};
 use neuroinspect_testing::assert_close;
@@ -162,9 +162,12 @@ fn whether_the_label_flipped_is_what_the_weights_make_of_it() {
 #[test]
 fn an_explanation_takes_the_softmax_twice_only_when_told() {
     let config = ConceptCounterfactualConfig::default();
-    assert_eq!(config.objective, Objective::Logits);
+    assert_eq!(config.objective, CounterfactualObjective::Logits);
     let original = ConceptCounterfactualConfig::original();
-    assert_eq!(original, config.with_objective(Objective::Probabilities));
+    assert_eq!(
+        original,
+        config.with_objective(CounterfactualObjective::Probabilities)
+    );
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub struct DeviceTable {
 
 /// Some samples on a device.
 #[derive(Clone, Debug)]
-pub struct Batch {
+pub struct SampleBatch {
     /// Their features: `[B, D]`.
     pub features: Tensor<2>,
     /// Their classes: `[B, 1]`.
@@ -161,11 +161,11 @@ impl DeviceTable {
     /// # Panics
     ///
     /// When one is not below [`len`](Self::len).
-    pub fn batch(&self, samples: &[usize]) -> Batch {
+    pub fn batch(&self, samples: &[usize]) -> SampleBatch {
         let indices = samples.iter().map(|&sample| sample as i64).collect();
         let data = TensorData::new::<i64, _>(indices, [samples.len()]);
         let indices = Tensor::<1, Int>::from_data(data, &self.device);
-        Batch {
+        SampleBatch {
             features: match &self.features {
                 Some(all) => all.clone().select(0, indices.clone()),
                 None => self.upload(samples.iter().copied()),
@@ -177,7 +177,7 @@ impl DeviceTable {
     }
 
     /// All samples in order, in chunks that fit a cache.
-    pub fn chunks(&self) -> impl Iterator<Item = Batch> {
+    pub fn chunks(&self) -> impl Iterator<Item = SampleBatch> {
         self.ranges().map(|range| self.chunk(range))
     }
 
@@ -284,10 +284,10 @@ impl DeviceTable {
         (Self::CHUNK / width.max(1)).max(64)
     }
 
-    fn chunk(&self, range: Range<usize>) -> Batch {
+    fn chunk(&self, range: Range<usize>) -> SampleBatch {
         let indices = range.start as i64..range.end as i64;
         let labels = self.labels_on_device.clone();
-        Batch {
+        SampleBatch {
             features: match &self.features {
                 Some(all) => all.clone().slice_dim(0, range.clone()),
                 None => self.upload(range.clone()),
@@ -323,7 +323,7 @@ impl fmt::Debug for DeviceTable {
     }
 }
 
-impl Batch {
+impl SampleBatch {
     /// 1 where the class is the label, else 0: `[B, K]`.
     pub fn one_hot(&self) -> Tensor<2> {
         let shape = [self.labels.dims()[0], self.every_class.dims()[1]];

@@ -111,7 +111,8 @@ impl EditData {
 
     /// The same, but that augmented views of the training samples are learnt from as well. A view's id is that of
     /// its sample with `#` and anything behind it, `cat/7.png#2`. Of those given, the ones of samples that are
-    /// chosen or measured on are left out.
+    /// chosen or measured on are left out, by their ids: where training samples are of another table than these and
+    /// both have an id, the views given have to be of training samples.
     ///
     /// # Errors
     ///

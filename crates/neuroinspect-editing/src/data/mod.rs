@@ -4,7 +4,7 @@ mod device_table;
 mod edit_data;
 mod samples;
 
-pub use device_table::{Batch, DeviceTable, LayerTensors, Storage};
+pub use device_table::{DeviceTable, LayerTensors, SampleBatch, Storage};
 pub(crate) use device_table::{indices, predictions};
 pub use edit_data::EditData;
 pub use samples::Samples;

@@ -67,7 +67,7 @@ const LISTED: usize = 30;
 /// where that is not [sure](Gain::is_sure), the layer is left as it is.
 ///
 /// That mistakes mislead all classes alike is evidence of a shortcut, no proof, and one that misleads two
-/// classes alone is not seen: who knows of it asks for [groups](Asked::Groups). A mend by groups costs
+/// classes alone is not seen: who knows of it asks for [groups](YardstickChoice::Groups). A mend by groups costs
 /// accuracy on data like the validation samples. With a thousand validation samples of which one in twenty
 /// contradicts the shortcut it was often not found; about 1500 were needed. Classes of fewer than five
 /// validation samples do not count; where the class asked for is one, nothing is recommended.
@@ -83,7 +83,7 @@ pub struct Mend {
     /// The class to be helped; `None`: all of them.
     pub class: Option<ClassId>,
     /// By what to choose; automatic.
-    pub yardstick: Asked,
+    pub yardstick: YardstickChoice,
     /// Plain retraining so, on training and validation samples, is what the mend is
     /// [compared](crate::EditSession::mend) with. Its seed divides and draws samples.
     pub training: TrainingConfig,
@@ -92,7 +92,7 @@ pub struct Mend {
 /// By what to choose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Asked {
+pub enum YardstickChoice {
     /// By groups where mistakes are blamed on a shortcut and the mend costs at most three times what it
     /// gains, and else by data.
     #[default]
@@ -363,7 +363,12 @@ struct Judged {
 
 /// Chooses by groups where mistakes are blamed on a shortcut, or that is asked for; where that is not
 /// sure to help by data.
-fn judged<'a>(groups: &Judge<'a>, data: &Judge<'a>, asked: Asked, evidence: &Evidence) -> Judged {
+fn judged<'a>(
+    groups: &Judge<'a>,
+    data: &Judge<'a>,
+    asked: YardstickChoice,
+    evidence: &Evidence,
+) -> Judged {
     let by = |yardstick| {
         let (judge, other) = match yardstick {
             Yardstick::Groups => (groups, data),
@@ -380,10 +385,10 @@ fn judged<'a>(groups: &Judge<'a>, data: &Judge<'a>, asked: Asked, evidence: &Evi
             frontier: frontier(groups, data),
         }
     };
-    if asked == Asked::Groups {
+    if asked == YardstickChoice::Groups {
         return by(Yardstick::Groups);
     }
-    if asked == Asked::Automatic && evidence.blames_a_shortcut() {
+    if asked == YardstickChoice::Automatic && evidence.blames_a_shortcut() {
         let judged = by(Yardstick::Groups);
         let cost = -judged.gain_by_the_other.mean.estimate;
         if judged.recommended.is_some() && cost <= MOST_COST * judged.gain.mean.estimate {

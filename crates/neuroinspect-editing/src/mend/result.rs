@@ -3,7 +3,7 @@
 use neuroinspect_core::{ClassId, NeuronId, Seed};
 use serde::{Deserialize, Serialize};
 
-use super::{Asked, Evidence};
+use super::{Evidence, YardstickChoice};
 use crate::Suspect;
 
 /// A way to make the layer, the simpler first in the order of [`CandidateKind`].
@@ -130,7 +130,7 @@ pub struct MendResult {
     /// What was best, before it was asked whether it is sure to help.
     pub best: Candidate,
     /// By what it was to be chosen.
-    pub asked: Asked,
+    pub asked: YardstickChoice,
     /// By what it was chosen.
     pub yardstick: Yardstick,
     /// What the choice of the best gains on samples it was not made on.

@@ -1,6 +1,6 @@
 //! A recommendation in words, which `docs/mend.md` explains.
 
-use super::{Asked, Candidate, CandidateKind, Evidence, Interval, MendResult, Yardstick};
+use super::{Candidate, CandidateKind, Evidence, Interval, MendResult, Yardstick, YardstickChoice};
 use crate::{ChosenOn, verdict::points};
 
 impl Candidate {
@@ -161,15 +161,17 @@ impl MendResult {
     /// By what the choice is, and why.
     fn choice(&self) -> &'static str {
         match (self.yardstick, self.asked) {
-            (Yardstick::Groups, Asked::Groups) => {
+            (Yardstick::Groups, YardstickChoice::Groups) => {
                 "The choice is by presumed groups, as was asked for."
             }
             (Yardstick::Groups, _) => "So the choice is by presumed groups.",
-            (Yardstick::Data, Asked::Automatic) if self.evidence.blames_a_shortcut() => {
+            (Yardstick::Data, YardstickChoice::Automatic) if self.evidence.blames_a_shortcut() => {
                 "The choice is by plain accuracy all the same: no mend by presumed groups is sure to help at a cost \
                  of at most three times its gain."
             }
-            (Yardstick::Data, Asked::Data) => "The choice is by plain accuracy, as was asked for.",
+            (Yardstick::Data, YardstickChoice::Data) => {
+                "The choice is by plain accuracy, as was asked for."
+            }
             (Yardstick::Data, _) => "So the choice is by plain accuracy.",
         }
     }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE, check_keep};
 use crate::{
-    Batch, Citation, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss, LossAndGradient,
-    MethodInput, Result, Shuffled, TrainingConfig, train, training::CrossEntropyTerms,
+    Citation, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss, LossAndGradient,
+    MethodInput, Result, SampleBatch, Shuffled, TrainingConfig, train, training::CrossEntropyTerms,
 };
 
 /// Automatic feature reweighting (Qiu et al. 2023): the layer is retrained on held-out samples, the
@@ -125,7 +125,7 @@ pub(super) struct AnchoredLoss {
 }
 
 impl Loss for AnchoredLoss {
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &SampleBatch) -> LossAndGradient {
         let weights = self.weights.clone().select(0, batch.samples.clone());
         let logits = layer.logits(batch.features.clone());
         let terms = CrossEntropyTerms::weighted(logits, batch, weights / batch.len() as f64);

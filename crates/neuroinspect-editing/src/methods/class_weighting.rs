@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE};
 use crate::{
-    Batch, Citation, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss, LossAndGradient,
-    MethodInput, Result, Shuffled, TrainingConfig, train, training::CrossEntropyTerms,
+    Citation, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss, LossAndGradient,
+    MethodInput, Result, SampleBatch, Shuffled, TrainingConfig, train, training::CrossEntropyTerms,
 };
 
 /// The weighted mean of the cross-entropy, `sum_i w_{y_i} CE_i / sum_i w_{y_i}` over a batch, as PyTorch
@@ -120,7 +120,7 @@ pub(super) struct WeightedMean {
 }
 
 impl Loss for WeightedMean {
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &SampleBatch) -> LossAndGradient {
         let weights = self.weights.clone().select(0, batch.samples.clone());
         // A batch of weights 0 has a loss of 0.
         let sum = weights.clone().sum().clamp_min(f32::MIN_POSITIVE);

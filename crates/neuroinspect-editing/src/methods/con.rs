@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE, check_neurons};
 use crate::{
-    Batch, Citation, CrossEntropy, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss,
-    LossAndGradient, MethodInput, Result, Shuffled, TrainingConfig, data::indices, train,
+    Citation, CrossEntropy, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss,
+    LossAndGradient, MethodInput, Result, SampleBatch, Shuffled, TrainingConfig, data::indices,
+    train,
 };
 
 /// NeuroInspect's baseline (Eq. 9 of its paper): in place of the probability ratio the contributions of
@@ -111,7 +112,11 @@ pub(super) struct ConLoss {
 impl ConLoss {
     /// `|max(W_cS f_jS + b_c, 0)|_2` of each sample `[B, 1]`, the contributions in it `[B, S]`, and the
     /// activations `f_S` `[B, S]`.
-    fn norms(&self, layer: &LayerTensors, batch: &Batch) -> (Tensor<2>, Tensor<2>, Tensor<2>) {
+    fn norms(
+        &self,
+        layer: &LayerTensors,
+        batch: &SampleBatch,
+    ) -> (Tensor<2>, Tensor<2>, Tensor<2>) {
         let class = self.class.0..self.class.0 + 1;
         let row = layer.weight.clone().slice_dim(0, class.clone());
         let row = row.select(1, self.neurons.clone());
@@ -128,11 +133,16 @@ impl Loss for ConLoss {
         self.lambda3
     }
 
-    fn penalty_sum(&self, layer: &LayerTensors, batch: &Batch, _: &Tensor<2>) -> Option<Tensor<1>> {
+    fn penalty_sum(
+        &self,
+        layer: &LayerTensors,
+        batch: &SampleBatch,
+        _: &Tensor<2>,
+    ) -> Option<Tensor<1>> {
         Some(self.norms(layer, batch).0.sum())
     }
 
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &SampleBatch) -> LossAndGradient {
         let LossAndGradient {
             loss, weight, bias, ..
         } = CrossEntropy.evaluate(layer, batch);

@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE};
 use crate::{
-    Batch, Citation, CrossEntropy, DecisionMethod, DeviceTable, Error, Fitted, LayerTensors,
-    LayerTraining, Loss, LossAndGradient, MethodInput, Result, Shuffled, TrainingConfig, train,
-    training::CrossEntropyTerms,
+    Citation, CrossEntropy, DecisionMethod, DeviceTable, Error, Fitted, LayerTensors,
+    LayerTraining, Loss, LossAndGradient, MethodInput, Result, SampleBatch, Shuffled,
+    TrainingConfig, train, training::CrossEntropyTerms,
 };
 
 /// Discover and Cure (Wu et al. 2023) on the last layer, for concepts given as vectors of features.
@@ -202,7 +202,7 @@ pub(super) struct MixedLoss {
 }
 
 impl Loss for MixedLoss {
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &SampleBatch) -> LossAndGradient {
         let mut rng = self.seed.rng("concepts", &[self.step]);
         self.step += 1;
         let mut drawn: Vec<usize> = (0..self.choices.len()).collect();

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE, class_weighting::sample_weights};
 use crate::{
-    Batch, Citation, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss, LossAndGradient,
-    MethodInput, Result, Shuffled, TrainingConfig, train,
+    Citation, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss, LossAndGradient,
+    MethodInput, Result, SampleBatch, Shuffled, TrainingConfig, train,
 };
 
 /// The mean of `-alpha_y (1 - p_y)^gamma ln p_y` (Lin et al. 2017, Eq. 5).
@@ -105,7 +105,7 @@ pub(super) struct FocalLoss {
 
 impl Loss for FocalLoss {
     /// `d L / d z = alpha (gamma p_y (1 - p_y)^(gamma - 1) ln p_y - (1 - p_y)^gamma) (e_y - p)`
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &SampleBatch) -> LossAndGradient {
         let one_hot = batch.one_hot();
         let log_p = log_softmax(layer.logits(batch.features.clone()), 1);
         let p = log_p.clone().exp();

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE};
 use crate::{
-    Batch, Citation, DecisionMethod, Fitted, LabelsUsed, LayerTensors, LayerTraining, Loss,
-    LossAndGradient, MethodInput, Result, TrainingConfig, Weighted, train,
+    Citation, DecisionMethod, Fitted, LabelsUsed, LayerTensors, LayerTraining, Loss,
+    LossAndGradient, MethodInput, Result, SampleBatch, TrainingConfig, Weighted, train,
     training::CrossEntropyTerms,
 };
 
@@ -119,7 +119,7 @@ impl GroupLoss {
 }
 
 impl Loss for GroupLoss {
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &SampleBatch) -> LossAndGradient {
         let logits = layer.logits(batch.features.clone());
         let losses = -(log_softmax(logits.clone(), 1) * batch.one_hot()).sum_dim(1);
         let shape = [batch.len(), self.every_group.dims()[1]];

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE};
 use crate::{
-    Batch, Citation, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss, LossAndGradient,
-    MethodInput, Result, Shuffled, TrainingConfig, train, training::CrossEntropyTerms,
+    Citation, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss, LossAndGradient,
+    MethodInput, Result, SampleBatch, Shuffled, TrainingConfig, train, training::CrossEntropyTerms,
 };
 
 /// Logit adjustment by the classes' shares `pi` of the training samples (Menon et al. 2021, Eq. 9 and
@@ -132,7 +132,7 @@ impl DecisionMethod for LogitAdjustment {
 pub(super) struct ShiftedCrossEntropy(pub(super) Tensor<2>);
 
 impl Loss for ShiftedCrossEntropy {
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &SampleBatch) -> LossAndGradient {
         let logits = layer.logits(batch.features.clone()) + self.0.clone();
         let terms = CrossEntropyTerms::new(logits, batch);
         LossAndGradient::through_logits(terms.loss, terms.gradient, &batch.features)

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments, STAGE, check_neurons};
 use crate::{
-    Batch, Citation, CrossEntropy, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss,
-    LossAndGradient, MethodInput, Result, Sampling, Shuffled, TrainingConfig, train,
+    Citation, CrossEntropy, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss,
+    LossAndGradient, MethodInput, Result, SampleBatch, Sampling, Shuffled, TrainingConfig, train,
 };
 
 /// Zeroes neurons and retrains the layer on what is left: no class rests on them afterwards.
@@ -118,9 +118,9 @@ struct Without {
 }
 
 impl Loss for Without {
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &SampleBatch) -> LossAndGradient {
         let features = batch.features.clone() * self.kept.clone();
-        let batch = Batch {
+        let batch = SampleBatch {
             features,
             ..batch.clone()
         };

@@ -17,12 +17,12 @@ use super::{
     logit_adjustment::ShiftedCrossEntropy,
 };
 use crate::{
-    Afr, Batch, DeviceTable, LayerTensors, Loss, LossAndGradient, MethodInput, SelectiveFinetuning,
-    Storage, data::indices,
+    Afr, DeviceTable, LayerTensors, Loss, LossAndGradient, MethodInput, SampleBatch,
+    SelectiveFinetuning, Storage, data::indices,
 };
 
 /// The layer and the samples of the reference, and its class weights: 0.9, and 1 for class 3.
-fn reference_batch() -> (Reference, LayerTensors, Batch, Tensor<2>) {
+fn reference_batch() -> (Reference, LayerTensors, SampleBatch, Tensor<2>) {
     let reference = original();
     let device = Device::flex();
     let layer = LayerTensors::of(&reference.decision_layer(), &device);

@@ -2,17 +2,17 @@
 
 use burn::tensor::{Tensor, activation::log_softmax};
 
-use crate::{Batch, LayerTensors};
+use crate::{LayerTensors, SampleBatch};
 
 /// The loss of a batch, with its gradient in closed form.
 ///
 /// A loss that keeps something over batches, as the group weights of group DRO, keeps it on
 /// the device: a value read back in the middle of an epoch makes every step wait. What it needs of
-/// each sample, it finds by [`Batch::samples`].
+/// each sample, it finds by [`SampleBatch::samples`].
 ///
 /// ```
 /// use burn::tensor::{Tensor, activation::log_softmax};
-/// use neuroinspect_editing::{Batch, LossAndGradient, LayerTensors, Loss};
+/// use neuroinspect_editing::{SampleBatch, LossAndGradient, LayerTensors, Loss};
 ///
 /// /// `sum(w_y CE) / sum(w_y)`, as PyTorch weights classes.
 /// struct ClassWeighting {
@@ -21,7 +21,7 @@ use crate::{Batch, LayerTensors};
 /// }
 ///
 /// impl Loss for ClassWeighting {
-///     fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
+///     fn evaluate(&mut self, layer: &LayerTensors, batch: &SampleBatch) -> LossAndGradient {
 ///         let one_hot = batch.one_hot();
 ///         let log_p = log_softmax(layer.logits(batch.features.clone()), 1);
 ///         let weight = (one_hot.clone() * self.weights.clone()).sum_dim(1); // [B, 1]
@@ -33,7 +33,7 @@ use crate::{Batch, LayerTensors};
 /// ```
 pub trait Loss: Send {
     /// The loss of a batch of the training table, and its gradient.
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient;
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &SampleBatch) -> LossAndGradient;
 
     /// Weight of the penalty in the loss. At 0, as where there is no penalty, it is reported but
     /// chooses no epoch.
@@ -42,12 +42,12 @@ pub trait Loss: Send {
     }
 
     /// What a chunk of the validation table adds to the sum that [`penalty_of`](Self::penalty_of)
-    /// makes the penalty of: `[1]`. `logits` `[B, K]` are the layer's; [`Batch::samples`] are indices
+    /// makes the penalty of: `[1]`. `logits` `[B, K]` are the layer's; [`SampleBatch::samples`] are indices
     /// into the validation table, not the training table. `None` where there is no penalty.
     fn penalty_sum(
         &self,
         layer: &LayerTensors,
-        batch: &Batch,
+        batch: &SampleBatch,
         logits: &Tensor<2>,
     ) -> Option<Tensor<1>> {
         let _ = (layer, batch, logits);
@@ -92,7 +92,7 @@ impl LossAndGradient {
 pub struct CrossEntropy;
 
 impl Loss for CrossEntropy {
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &SampleBatch) -> LossAndGradient {
         let terms = CrossEntropyTerms::new(layer.logits(batch.features.clone()), batch);
         LossAndGradient::through_logits(terms.loss, terms.gradient, &batch.features)
     }
@@ -110,7 +110,7 @@ pub(crate) struct CrossEntropyTerms {
 
 impl CrossEntropyTerms {
     /// Those of `sum_i w_i CE_i`; `weights` `[B, 1]`.
-    pub(crate) fn weighted(logits: Tensor<2>, batch: &Batch, weights: Tensor<2>) -> Self {
+    pub(crate) fn weighted(logits: Tensor<2>, batch: &SampleBatch, weights: Tensor<2>) -> Self {
         let one_hot = batch.one_hot();
         let log_p = log_softmax(logits, 1);
         let p = log_p.clone().exp();
@@ -121,7 +121,7 @@ impl CrossEntropyTerms {
         }
     }
 
-    pub(crate) fn new(logits: Tensor<2>, batch: &Batch) -> Self {
+    pub(crate) fn new(logits: Tensor<2>, batch: &SampleBatch) -> Self {
         let (samples, one_hot) = (batch.len() as f64, batch.one_hot());
         let log_p = log_softmax(logits, 1);
         let p = log_p.clone().exp();

@@ -10,8 +10,9 @@ use neuroinspect_core::{
     is_cancellation,
 };
 use neuroinspect_editing::{
-    Asked, Chosen, ChosenOn, DecisionMethod, DeviceTable, EditData, EditSession, HeldOut, Mend,
-    MendResult, Mended, MethodInput, Retrain, Storage, TrainingConfig, Yardstick, suspects,
+    Chosen, ChosenOn, DecisionMethod, DeviceTable, EditData, EditSession, HeldOut, Mend,
+    MendResult, Mended, MethodInput, Retrain, Storage, TrainingConfig, Yardstick, YardstickChoice,
+    suspects,
 };
 use rand::RngExt;
 
@@ -136,7 +137,7 @@ fn a_class_that_is_held_down_is_raised() {
     let (train, validation) = (world("train", 1500, 0.0), world("validation", 1500, 0.0));
     let good = trained(&train);
     let by_data = Mend {
-        yardstick: Asked::Data,
+        yardstick: YardstickChoice::Data,
         ..Mend::new(Some(ClassId(2)))
     };
     let mut bias = good.bias().to_owned();
@@ -235,7 +236,7 @@ fn few_validation_samples_are_too_little_to_judge() {
     bias[1] -= 4.0;
     let worse = DecisionLayer::new(layer.weight().to_owned(), bias).unwrap();
     let by_data = Mend {
-        yardstick: Asked::Data,
+        yardstick: YardstickChoice::Data,
         ..Mend::new(Some(ClassId(1)))
     };
     let result = mended(&train, &first(60, [2, 60, 60, 60, 60]), &worse, &by_data).result;
@@ -262,7 +263,7 @@ fn a_recommendation_says_why() {
             None,
             0,
             data,
-            Asked::Automatic,
+            YardstickChoice::Automatic,
             "wrong: nothing speaks for a shortcut.",
             plain,
         ),
@@ -270,7 +271,7 @@ fn a_recommendation_says_why() {
             Some(0.1),
             24,
             data,
-            Asked::Automatic,
+            YardstickChoice::Automatic,
             "from classes that look alike.",
             plain,
         ),
@@ -278,7 +279,7 @@ fn a_recommendation_says_why() {
             Some(0.45),
             60,
             data,
-            Asked::Automatic,
+            YardstickChoice::Automatic,
             "(phi 0.45, not surely below 0.5).",
             plain,
         ),
@@ -286,7 +287,7 @@ fn a_recommendation_says_why() {
             Some(1.5),
             60,
             data,
-            Asked::Automatic,
+            YardstickChoice::Automatic,
             "(phi 1.50): classes that look alike are blamed",
             plain,
         ),
@@ -294,7 +295,7 @@ fn a_recommendation_says_why() {
             Some(0.1),
             90,
             data,
-            Asked::Automatic,
+            YardstickChoice::Automatic,
             blamed,
             "at a cost of at most three times its gain.",
         ),
@@ -302,7 +303,7 @@ fn a_recommendation_says_why() {
             Some(0.1),
             90,
             data,
-            Asked::Data,
+            YardstickChoice::Data,
             blamed,
             "The choice is by plain accuracy, as was asked for.",
         ),
@@ -310,7 +311,7 @@ fn a_recommendation_says_why() {
             Some(0.1),
             90,
             groups,
-            Asked::Automatic,
+            YardstickChoice::Automatic,
             blamed,
             "So the choice is by presumed groups.",
         ),
@@ -318,7 +319,7 @@ fn a_recommendation_says_why() {
             Some(1.5),
             60,
             groups,
-            Asked::Groups,
+            YardstickChoice::Groups,
             "no shortcut",
             "by presumed groups, as was asked for.",
         ),

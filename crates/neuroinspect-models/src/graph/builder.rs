@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use burn::nn::Initializer;
 
 use super::{
-    Activation, Arithmetic, BatchNorm, Binary, CHECKED_IMAGES, Function, Graph, Identity, Initial,
-    Input, Linear, Node, Op, ParameterSpec, Select, ValueId, slots,
+    Activation, Arithmetic, BatchNorm, Binary, CHECKED_IMAGES, Function, Graph, Identity,
+    InitialValues, Input, Linear, Node, Op, ParameterSpec, Select, ValueId, slots,
 };
 use crate::{Error, Result};
 
@@ -175,10 +175,10 @@ impl GraphBuilder {
         let mut parameters = self.parameters.iter_mut();
         match parameters.find(|spec| spec.name == parameter) {
             Some(spec) => match &mut spec.initial {
-                Initial::Random {
+                InitialValues::Random {
                     initializer: old, ..
                 } => *old = initializer,
-                Initial::Buffer { .. } => self.fail(parameter, "a buffer is not drawn"),
+                InitialValues::Buffer { .. } => self.fail(parameter, "a buffer is not drawn"),
             },
             None => self.fail(parameter, "there is no such parameter to initialise"),
         }

@@ -71,7 +71,7 @@ pub use op::{Input, Op};
 use ops::product;
 pub use ops::*;
 pub(crate) use parameters::Parameter;
-pub use parameters::{Initial, ParameterSpec, he_normal, pytorch_uniform};
+pub use parameters::{InitialValues, ParameterSpec, he_normal, pytorch_uniform};
 pub use value::Value;
 
 use crate::{Error, Result};

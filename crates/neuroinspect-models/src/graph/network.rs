@@ -11,7 +11,7 @@ use burn::{
 };
 
 use super::{
-    Graph, Initial, Node, Op, Parameter, ParameterSpec, ValueId,
+    Graph, InitialValues, Node, Op, Parameter, ParameterSpec, ValueId,
     parameters::{each_parameter, map_parameter},
 };
 use crate::{Error, Result};
@@ -173,7 +173,7 @@ impl Network {
                 specs.push(ParameterSpec {
                     name,
                     shape: vec![linear.outputs],
-                    initial: Initial::zeros(),
+                    initial: InitialValues::zeros(),
                 });
             }
             parameters.insert(node.parameters[1].clone(), Parameter::Rank1(bias));

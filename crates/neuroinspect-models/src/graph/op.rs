@@ -1,7 +1,7 @@
 //! What a node does.
 
 use super::{
-    Initial, Value,
+    InitialValues, Value,
     ops::{
         Activation, AddPositions, ArgmaxPool, Attention, AvgPool2d, BatchNorm, Binary, Clamp,
         Concat, Conv2d, Embedding, Expand, Flatten, Gather, GlobalMean, GroupNorm, Identity,
@@ -19,7 +19,7 @@ pub(crate) struct Slot {
     /// Shape as PyTorch lays it out.
     pub(crate) shape: Vec<usize>,
     /// Its values before any are loaded.
-    pub(crate) initial: Initial,
+    pub(crate) initial: InitialValues,
 }
 
 impl Slot {
@@ -27,7 +27,7 @@ impl Slot {
     pub(super) fn new(
         suffix: &'static str,
         shape: impl Into<Vec<usize>>,
-        initial: Initial,
+        initial: InitialValues,
     ) -> Self {
         Self {
             suffix,

@@ -19,12 +19,12 @@ pub struct ParameterSpec {
     /// Shape, of 1 to 4 axes.
     pub shape: Vec<usize>,
     /// The values it starts with.
-    pub initial: Initial,
+    pub initial: InitialValues,
 }
 
 /// The values of a parameter before any are loaded.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Initial {
+pub enum InitialValues {
     /// Drawn from the device's generator when first used.
     Random {
         /// From what distribution.
@@ -47,8 +47,8 @@ impl ParameterSpec {
         let elements = product(self.shape.iter().copied())?;
         let most = match self.initial {
             // A buffer is allocated at once.
-            Initial::Buffer { .. } => MOST_IN_BUFFER,
-            Initial::Random { .. } => MOST_ELEMENTS,
+            InitialValues::Buffer { .. } => MOST_IN_BUFFER,
+            InitialValues::Random { .. } => MOST_ELEMENTS,
         };
         match (1..=most).contains(&elements) {
             true => Ok(()),
@@ -60,7 +60,7 @@ impl ParameterSpec {
 /// Most elements of a buffer, far above the number of channels of any network.
 const MOST_IN_BUFFER: usize = 1 << 24;
 
-impl Initial {
+impl InitialValues {
     /// Drawn from a distribution that depends on the number of inputs and outputs.
     pub fn random(initializer: Initializer, fan_in: usize, fan_out: usize) -> Self {
         Self::Random {
@@ -145,7 +145,7 @@ impl Parameter {
     ///
     /// What is wrong with the shape: more than four axes, or a buffer of more than one.
     pub(super) fn new(spec: &ParameterSpec, device: &Device) -> Result<Self, String> {
-        let Initial::Random {
+        let InitialValues::Random {
             initializer,
             fan_in,
             fan_out,
@@ -184,7 +184,7 @@ impl Parameter {
         }
         let values = values.clone();
         Ok(match (&spec.initial, spec.shape.len()) {
-            (Initial::Buffer { .. }, 1) => {
+            (InitialValues::Buffer { .. }, 1) => {
                 Self::Buffer(RunningState::new(Tensor::from_data(values, device)))
             }
             (_, 1) => Self::Rank1(Param::from_data(values, device)),
@@ -197,7 +197,7 @@ impl Parameter {
 
     fn buffer(spec: &ParameterSpec, device: &Device) -> Result<Self, String> {
         match (&spec.initial, &spec.shape[..]) {
-            (&Initial::Buffer { value }, &[length]) => Ok(Self::Buffer(RunningState::new(
+            (&InitialValues::Buffer { value }, &[length]) => Ok(Self::Buffer(RunningState::new(
                 Tensor::full([length], value, device),
             ))),
             _ => Err(wrong_shape(spec, "one axis")),

@@ -14,7 +14,7 @@ use crate::{
     checkpoint::Mismatch,
     classifier::Head,
     families::{Architecture, Size, check_classes, pretrained},
-    graph::{Initial, ParameterSpec},
+    graph::{InitialValues, ParameterSpec},
     pretrained::Saved,
 };
 use table::{ALIASES, ROWS, Row};
@@ -275,7 +275,7 @@ impl Row {
             image: input.size,
         })?;
         let head = Head::of(&graph)?;
-        let trained = |spec: &&ParameterSpec| matches!(spec.initial, Initial::Random { .. });
+        let trained = |spec: &&ParameterSpec| matches!(spec.initial, InitialValues::Random { .. });
         let trained = graph.parameters().iter().filter(trained);
         let of_head = match classes {
             0 => &graph.node(head.layer()).parameters[..],

@@ -7,9 +7,9 @@ use ndarray::{Array2, Array3};
 use neuroinspect_core::{ClassId, Groups, Metrics, NeuronId, Seed};
 use neuroinspect_counterfactual::{Counterfactual, Explanation, RankedNeuron, Ranking};
 use neuroinspect_editing::{
-    Asked, Candidate, CandidateKind, ChosenOn, Comparison, Control, EditResult, EpochRecord,
-    Evidence, FrontierPoint, Gain, Interval, MendResult, MethodRecord, RatioEdit, Subject, Verdict,
-    Yardstick,
+    Candidate, CandidateKind, ChosenOn, Comparison, Control, EditResult, EpochRecord, Evidence,
+    FrontierPoint, Gain, Interval, MendResult, MethodRecord, RatioEdit, Subject, Verdict,
+    Yardstick, YardstickChoice,
 };
 use neuroinspect_illusion::{Illusion, Pair, Recipe};
 use neuroinspect_report::{
@@ -233,7 +233,7 @@ fn recommendation() -> MendResult {
         class: Some(ClassId(0)),
         recommended: Some(best.clone()),
         best,
-        asked: Asked::Automatic,
+        asked: YardstickChoice::Automatic,
         yardstick: Yardstick::Data,
         gain: gain(0.25, 0.03125),
         gain_by_the_other: gain(0.125, 0.0),

@@ -4,7 +4,7 @@ use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, activation::softmax};
 
 use super::{EditScope, RatioEdit, RatioForm, RatioNorm};
 use crate::{
-    Batch, LayerTensors, Loss, LossAndGradient, data::indices, training::CrossEntropyTerms,
+    LayerTensors, Loss, LossAndGradient, SampleBatch, data::indices, training::CrossEntropyTerms,
 };
 
 /// Keeps the quotient of Eq. 7 finite: no probability ratio is above `1 / EPSILON`.
@@ -44,7 +44,7 @@ impl Loss for RatioLoss {
     /// `W` is `G^T f + G_S^T f^S`. Because `f^S` is `f` but for a few columns, two products of full
     /// width do for any number of groups: one for the logits, and one for the gradient,
     /// `(G + G_S)^T f`, from which the columns `S` of `G_S^T f` are taken off.
-    fn evaluate(&mut self, layer: &LayerTensors, batch: &Batch) -> LossAndGradient {
+    fn evaluate(&mut self, layer: &LayerTensors, batch: &SampleBatch) -> LossAndGradient {
         let logits = layer.logits(batch.features.clone());
         let CrossEntropyTerms { loss, p, gradient } = CrossEntropyTerms::new(logits.clone(), batch);
         let ratios = self.ratios(layer, &batch.features, logits, p.clone());
@@ -83,7 +83,7 @@ impl Loss for RatioLoss {
     fn penalty_sum(
         &self,
         layer: &LayerTensors,
-        batch: &Batch,
+        batch: &SampleBatch,
         logits: &Tensor<2>,
     ) -> Option<Tensor<1>> {
         // Of many groups fewer samples at a time: a chunk's logits fill a cache by themselves.

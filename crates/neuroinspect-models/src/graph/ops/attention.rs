@@ -7,7 +7,7 @@ use burn::{
 use derive_setters::Setters;
 
 use super::{linear::affine, tokens, value};
-use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters};
+use crate::graph::{InitialValues, Slot, Value, op::Operation, run::NodeParameters};
 
 /// Self-attention of several heads (Vaswani et al. 2017): `[N, T, W]` to `[N, T, W]`.
 ///
@@ -55,13 +55,14 @@ impl Operation for Attention {
         {
             return Err(format!("expected 1 to {tokens} queries, found {queries}"));
         }
-        let start =
-            |outputs| Initial::random(Initializer::XavierUniform { gain: 1.0 }, width, outputs);
+        let start = |outputs| {
+            InitialValues::random(Initializer::XavierUniform { gain: 1.0 }, width, outputs)
+        };
         let weight = Slot::new("in_proj_weight", [3 * width, width], start(3 * width));
-        let bias = || Slot::new("in_proj_bias", [3 * width], Initial::zeros());
+        let bias = || Slot::new("in_proj_bias", [3 * width], InitialValues::zeros());
         let after = [
             Slot::new("out_proj.weight", [width, width], start(width)),
-            Slot::new("out_proj.bias", [width], Initial::zeros()),
+            Slot::new("out_proj.bias", [width], InitialValues::zeros()),
         ];
         let bias = self.bias.then(bias);
         Ok([weight].into_iter().chain(bias).chain(after).collect())

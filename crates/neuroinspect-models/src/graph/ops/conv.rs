@@ -5,7 +5,7 @@ use derive_setters::Setters;
 
 use super::{map, product, sum, value};
 use crate::graph::{
-    Initial, Slot, Value, he_normal, op::Operation, pytorch_uniform, run::NodeParameters,
+    InitialValues, Slot, Value, he_normal, op::Operation, pytorch_uniform, run::NodeParameters,
 };
 
 /// How many zeros lie around a map before a window slides over it.
@@ -167,9 +167,9 @@ impl Operation for Conv2d {
         let weight = Slot::new(
             "weight",
             shape,
-            Initial::random(he_normal(), fan_in, fan_out),
+            InitialValues::random(he_normal(), fan_in, fan_out),
         );
-        let start = || Initial::random(pytorch_uniform(), fan_in, fan_out);
+        let start = || InitialValues::random(pytorch_uniform(), fan_in, fan_out);
         let bias = self.bias.then(|| Slot::new("bias", [channels], start()));
         Ok([weight].into_iter().chain(bias).collect())
     }
@@ -209,7 +209,7 @@ pub struct ScaledConv2d {
 impl Operation for ScaledConv2d {
     fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
         let mut slots = self.convolution.parameters(inputs)?;
-        let scale = Slot::new("scale", [self.convolution.channels], Initial::ones());
+        let scale = Slot::new("scale", [self.convolution.channels], InitialValues::ones());
         slots.insert(1, scale);
         Ok(slots)
     }

@@ -1,7 +1,7 @@
 //! Instance normalisation.
 
 use super::{axis, one, product, value};
-use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters};
+use crate::graph::{InitialValues, Slot, Value, op::Operation, run::NodeParameters};
 
 /// Normalisation of each channel of each image by itself (Ulyanov et al. 2016): `[N, C, ..]`, over
 /// all axes after the second.
@@ -17,8 +17,8 @@ impl Operation for InstanceNorm {
     fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
         let channels = axis(one(inputs)?, 1)?;
         Ok(vec![
-            Slot::new("weight", [channels], Initial::ones()),
-            Slot::new("bias", [channels], Initial::zeros()),
+            Slot::new("weight", [channels], InitialValues::ones()),
+            Slot::new("bias", [channels], InitialValues::zeros()),
         ])
     }
 

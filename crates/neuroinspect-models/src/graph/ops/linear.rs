@@ -6,7 +6,8 @@ use neuroinspect_core::is_flex;
 
 use super::{one, value};
 use crate::graph::{
-    Initial, Slot, Value, op::Operation, pytorch_uniform, run::NodeParameters, value::each_rank,
+    InitialValues, Slot, Value, op::Operation, pytorch_uniform, run::NodeParameters,
+    value::each_rank,
 };
 
 /// A linear layer over the last axis: `[.., inputs]` to `[.., outputs]`.
@@ -35,7 +36,7 @@ impl Operation for Linear {
         let Some(&inputs) = one(inputs)?.last() else {
             return Err("expected a value with axes, found none".to_owned());
         };
-        let start = || Initial::random(pytorch_uniform(), inputs, self.outputs);
+        let start = || InitialValues::random(pytorch_uniform(), inputs, self.outputs);
         let weight = Slot::new("weight", [self.outputs, inputs], start());
         let bias = self
             .bias

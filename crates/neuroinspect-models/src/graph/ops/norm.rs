@@ -4,7 +4,9 @@ use burn::tensor::module::{batch_norm, batch_norm_train, layer_norm};
 use derive_setters::Setters;
 
 use super::{axis, map, one, value};
-use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters, value::each_rank};
+use crate::graph::{
+    InitialValues, Slot, Value, op::Operation, run::NodeParameters, value::each_rank,
+};
 
 /// Batch normalisation of the second axis (Ioffe and Szegedy 2015): by the running statistics, or in
 /// training by those of the batch, which then move the running ones.
@@ -35,10 +37,10 @@ impl Default for BatchNorm {
 impl Operation for BatchNorm {
     fn parameters(&self, inputs: &[&[usize]]) -> Result<Vec<Slot>, String> {
         let channels = axis(one(inputs)?, 1)?;
-        let running = |value| Initial::Buffer { value };
+        let running = |value| InitialValues::Buffer { value };
         Ok(vec![
-            Slot::new("weight", [channels], Initial::ones()),
-            Slot::new("bias", [channels], Initial::zeros()),
+            Slot::new("weight", [channels], InitialValues::ones()),
+            Slot::new("bias", [channels], InitialValues::zeros()),
             Slot::new("running_mean", [channels], running(0.0)),
             Slot::new("running_var", [channels], running(1.0)),
         ])
@@ -104,8 +106,8 @@ impl Operation for LayerNorm {
         let last = input.len().saturating_sub(1);
         let width = axis(input, self.axis.unwrap_or(last))?;
         Ok(vec![
-            Slot::new("weight", [width], Initial::ones()),
-            Slot::new("bias", [width], Initial::zeros()),
+            Slot::new("weight", [width], InitialValues::ones()),
+            Slot::new("bias", [width], InitialValues::zeros()),
         ])
     }
 
@@ -154,8 +156,8 @@ impl Operation for GroupNorm {
             ));
         }
         Ok(vec![
-            Slot::new("weight", [channels], Initial::ones()),
-            Slot::new("bias", [channels], Initial::zeros()),
+            Slot::new("weight", [channels], InitialValues::ones()),
+            Slot::new("bias", [channels], InitialValues::zeros()),
         ])
     }
 

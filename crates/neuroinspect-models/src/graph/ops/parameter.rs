@@ -3,7 +3,7 @@
 use burn::nn::Initializer;
 
 use super::{one, value};
-use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters};
+use crate::graph::{InitialValues, Slot, Value, op::Operation, run::NodeParameters};
 
 /// A parameter as a value; its name is the node's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Operation for ParameterValue {
             mean: 0.0,
             std: 0.02,
         };
-        let start = Initial::random(normal, 1, 1);
+        let start = InitialValues::random(normal, 1, 1);
         Ok(vec![Slot::new("", self.shape.clone(), start)])
     }
 

@@ -3,7 +3,7 @@
 use burn::{nn::Initializer, tensor::module::embedding};
 
 use super::{one, tokens, two, value, values};
-use crate::graph::{Initial, Slot, Value, op::Operation, run::NodeParameters};
+use crate::graph::{InitialValues, Slot, Value, op::Operation, run::NodeParameters};
 
 /// Rows of a table, by number: `[T, L]` integers to `[T, L, width]`.
 ///
@@ -22,7 +22,7 @@ impl Operation for Embedding {
             mean: 0.0,
             std: 1.0,
         };
-        let start = Initial::random(normal, self.rows, self.width);
+        let start = InitialValues::random(normal, self.rows, self.width);
         Ok(vec![Slot::new("weight", [self.rows, self.width], start)])
     }
 
@@ -62,7 +62,7 @@ impl Operation for AddPositions {
             mean: 0.0,
             std: 0.02,
         };
-        let start = Initial::random(normal, self.rows, width);
+        let start = InitialValues::random(normal, self.rows, width);
         Ok(vec![Slot::new("", [self.rows, width], start)])
     }
 

@@ -12,7 +12,7 @@ use super::read_by;
 use crate::{
     Error, Result,
     graph::{
-        BatchNorm, Conv2d, Graph, Initial, Network, Node, Op, Parameter, ParameterSpec,
+        BatchNorm, Conv2d, Graph, InitialValues, Network, Node, Op, Parameter, ParameterSpec,
         ScaledConv2d,
     },
 };
@@ -54,7 +54,7 @@ pub fn fold_batch_norm(network: &Network) -> Result<Network> {
             let spec = ParameterSpec {
                 name: name.clone(),
                 shape: shape.to_vec(),
-                initial: Initial::zeros(),
+                initial: InitialValues::zeros(),
             };
             specs.insert(name.clone(), spec);
             parameters.insert(name.clone(), parameter);

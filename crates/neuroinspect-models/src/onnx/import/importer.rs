@@ -200,7 +200,12 @@ impl Importer {
     }
 
     /// A parameter with these values: that of the name if it is the same, or a new one.
-    fn weight(&mut self, name: String, weight: Weight, initial: crate::graph::Initial) -> String {
+    fn weight(
+        &mut self,
+        name: String,
+        weight: Weight,
+        initial: crate::graph::InitialValues,
+    ) -> String {
         let mut free = name.clone();
         let mut count = 0;
         while let Some(there) = self.weights.get(&free) {
@@ -223,7 +228,7 @@ impl Importer {
 
     /// Gives a linear layer without a bias one.
     pub(super) fn add_bias(&mut self, id: ValueId, name: &str, bias: Weight) {
-        let initial = crate::graph::Initial::zeros();
+        let initial = crate::graph::InitialValues::zeros();
         let name = self.weight(name.to_owned(), bias, initial);
         let node = &mut self.nodes[id.0];
         if let Op::Linear(linear) = &mut node.op {
