@@ -49,6 +49,24 @@ pub fn is_flex(device: &Device) -> bool {
     flex
 }
 
+/// Whether a device is libtorch's, with or without autodiff.
+pub fn is_tch(device: &Device) -> bool {
+    #[cfg(feature = "tch")]
+    let tch = {
+        use std::sync::LazyLock;
+
+        static DEVICES: LazyLock<Vec<Device>> =
+            LazyLock::new(|| Device::enumerate(burn::tensor::DeviceType::LibTorch).into_vec());
+        DEVICES.contains(device)
+    };
+    #[cfg(not(feature = "tch"))]
+    let tch = {
+        let _ = device;
+        false
+    };
+    tch
+}
+
 impl Backend {
     /// Every backend, in the order in which they are listed.
     pub const ALL: [Self; 7] = [
@@ -315,7 +333,8 @@ mod tests {
     #[test]
     fn flex_is_told_with_and_without_autodiff() {
         let device = Device::flex();
-        assert!(is_flex(&device) && is_flex(&device.autodiff()));
+        assert!(is_flex(&device) && is_flex(&device.clone().autodiff()));
+        assert!(!is_tch(&device) && !is_tch(&device.autodiff()));
     }
 
     #[test]

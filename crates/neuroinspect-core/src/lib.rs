@@ -77,7 +77,7 @@ mod unit;
 
 pub use classifier::{Activations, Classifier, CopyClassifier, unknown_layer};
 pub use decision::DecisionLayer;
-pub use device::{Backend, DeviceName, is_flex};
+pub use device::{Backend, DeviceName, is_flex, is_tch};
 pub use direction::Direction;
 pub use embeddings::ClassEmbeddings;
 pub use encoder::{CopyEncoder, ImageTextEncoder};

@@ -8,7 +8,8 @@ use std::{
 
 use crate::{
     fixture::Fixture,
-    running::{ENDLESS, TOO_LONG, started, wait_for},
+    resume::steps_kept,
+    running::{ENDLESS, Running, TOO_LONG, start, started, wait_for},
 };
 
 /// Starts a command, presses Ctrl-C once a file of its is there and some time has gone by, and
@@ -19,9 +20,14 @@ fn interrupted(
     options: &[&str],
     file: &str,
 ) -> (Option<i32>, String) {
-    let mut running = started(fixture, name, options, file);
+    let running = started(fixture, name, options, file);
     // Into the endless stage, which begins after the file is written.
     sleep(Duration::from_millis(500));
+    interrupt(running)
+}
+
+/// Presses Ctrl-C, and returns the exit code and what was said.
+fn interrupt(mut running: Running) -> (Option<i32>, String) {
     let pid = running.0.id().to_string();
     let kill = Command::new("kill").args(["-INT", &pid]).status().unwrap();
     assert!(kill.success());
@@ -84,7 +90,9 @@ fn a_stopped_visualization_keeps_its_record() {
 fn a_stopped_run_keeps_what_it_has() {
     let fixture = Fixture::new();
     let options = ["--class", "owl", "--iterations", ENDLESS, "--epochs", "2"];
-    let (code, message) = interrupted(&fixture, "debug", &options, "report-edit.safetensors");
+    let running = start(&fixture, "debug", &options);
+    wait_for("checkpoint", || steps_kept(&fixture).is_some());
+    let (code, message) = interrupt(running);
     assert_eq!(code, Some(130), "{message}");
     let summary = fixture.json("out/summary.json");
     assert_eq!(summary["ranking"]["mistakes"], 8);

@@ -70,7 +70,7 @@ fn records(fixture: &Fixture) -> BTreeMap<String, SystemTime> {
 }
 
 /// How many steps the batch under way had at its last checkpoint, by the record of it.
-fn steps_kept(fixture: &Fixture) -> Option<u64> {
+pub(crate) fn steps_kept(fixture: &Fixture) -> Option<u64> {
     let files = fs::read_dir(fixture.path("out/pictures/debug")).ok()?;
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
     let state = names.into_iter().find(|name| name.ends_with(STATE))?;

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Read},
     path::Path,
 };
 
@@ -31,14 +31,30 @@ pub fn open_regular(path: impl AsRef<Path>) -> Result<File> {
     })
 }
 
-/// A text in UTF-8, from a file or from a pipe that somebody writes into, as the shell's `<(...)` is.
+/// The longest text that is read, in bytes: some times the longest that is published, a list of half a million
+/// images or a table of a quarter of a million tokens.
+const LONGEST_TEXT: u64 = 1 << 28;
+
+/// A text in UTF-8 of up to 256 MiB, from a file or from a pipe that somebody writes into, as the shell's
+/// `<(...)` is.
 ///
 /// # Errors
 ///
 /// [`Error::Read`] with the path and the cause.
 pub fn read_text(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
-    std::fs::read_to_string(path).map_err(|source| Error::Read {
+    let attempt = || -> io::Result<String> {
+        let mut text = String::new();
+        let file = File::open(path)?;
+        match file.take(LONGEST_TEXT + 1).read_to_string(&mut text)? as u64 {
+            0..=LONGEST_TEXT => Ok(text),
+            _ => Err(io::Error::new(
+                ErrorKind::FileTooLarge,
+                format!("it is longer than {LONGEST_TEXT} bytes, which no text of this kind is"),
+            )),
+        }
+    };
+    attempt().map_err(|source| Error::Read {
         path: path.to_owned(),
         source,
     })
@@ -63,5 +79,16 @@ mod tests {
         assert!(open_regular(folder.path().join("none")).is_err());
         std::fs::write(folder.path().join("file"), b"content").unwrap();
         assert_eq!(read_text(folder.path().join("file")).unwrap(), "content");
+    }
+
+    #[test]
+    fn a_text_that_is_no_text_by_its_length_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(LONGEST_TEXT + 1).unwrap();
+        let error = read_text(file.path()).unwrap_err();
+        let Error::Read { source, .. } = &error else {
+            panic!("{error}")
+        };
+        assert_eq!(source.kind(), ErrorKind::FileTooLarge);
     }
 }
