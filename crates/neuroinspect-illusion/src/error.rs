@@ -20,6 +20,16 @@ pub enum Error {
         /// The objective.
         objective: String,
     },
+    /// A text is no objective.
+    #[error("the objective '{text}' cannot be read at character {character}: expected {expected}")]
+    ObjectiveText {
+        /// The text.
+        text: String,
+        /// Where, from 1.
+        character: usize,
+        /// What is expected there.
+        expected: String,
+    },
     /// The optimisation of every pair left the finite numbers; this is the first.
     #[error(transparent)]
     Diverged(#[from] Diverged),

@@ -248,11 +248,14 @@ pub(crate) struct IllusionArgs {
     /// Optimisation steps per picture; 450 unless given
     #[arg(long, value_name = "N", value_parser = at_least_1)]
     pub(crate) iterations: Option<usize>,
-    /// What is maximised; `clip`, which needs --clip-weights, or else `class` unless given
-    #[arg(long, value_enum)]
+    /// What is maximised: `clip` (CLIP-Illusion: neuron, class and image-text similarity), `class`
+    /// (neuron and class, without CLIP), `feature` (plain feature visualization), or an expression:
+    /// 'neuron + 0.5 * logit(heron) - 2 * total_variation'. `clip`, which needs --clip-weights, or
+    /// else `class` unless given
+    #[arg(long, value_name = "NAME|EXPRESSION", allow_hyphen_values = true)]
     pub(crate) objective: Option<ObjectiveName>,
-    /// Weight of the class's logit beside the neuron's activation; 0.5 unless given; not with
-    /// `--objective feature`
+    /// Weight of the class's logit beside the neuron's activation; 0.5 unless given; with `clip` and
+    /// `class` alone
     #[arg(long, value_name = "X")]
     pub(crate) class_gamma: Option<f64>,
     /// Side of the pictures in pixels; the model's input size unless given

@@ -2,13 +2,11 @@
 
 use std::str::FromStr;
 
-use clap::{
-    ValueEnum,
-    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
-};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use neuroinspect::{
-    core::{NeuronId, UnitKind, nearest_name},
+    core::{ClassId, NeuronId, UnitKind, nearest_name},
     editing::{Keep, Target},
+    illusion::Objective,
     leaderboard::NetworkFile,
 };
 use serde::de::DeserializeOwned;
@@ -85,14 +83,40 @@ pub(super) fn epoch_kept() -> impl TypedValueParser<Value = Keep> {
     ])
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// What pictures maximise, by a name or as an expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ObjectiveName {
-    /// CLIP-Illusion: neuron, class and image-text similarity
+    /// CLIP-Illusion: neuron, class and image-text similarity.
     Clip,
-    /// Neuron and class, without CLIP
+    /// Neuron and class, without CLIP.
     Class,
-    /// Plain feature visualization
+    /// Plain feature visualization.
     Feature,
+    /// An [`Objective`]; its classes are looked up when their names are known.
+    Expression(String),
+}
+
+impl FromStr for ObjectiveName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "clip" => Self::Clip,
+            "class" => Self::Class,
+            "feature" => Self::Feature,
+            _ => {
+                // That it is well formed is told before anything is opened.
+                Objective::parse(text, |_| Ok(ClassId(0))).map_err(|error| {
+                    let meant = nearest_name(text, ["clip", "class", "feature"]);
+                    match meant {
+                        Some(meant) => format!("did you mean '{meant}'? {error}"),
+                        None => error.to_string(),
+                    }
+                })?;
+                Self::Expression(text.to_owned())
+            }
+        })
+    }
 }
 
 /// `auto`, or a probability ratio.

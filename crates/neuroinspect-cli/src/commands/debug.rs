@@ -2,10 +2,10 @@
 
 use std::{ffi::OsStr, path::Path};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use neuroinspect::{
     DebugConfig, DebugInputs, Findings, ImageSource, RunFolder, UnitsConfig,
-    core::{class_by_name_or_index, is_cancellation},
+    core::{ClassId, class_by_name_or_index, is_cancellation},
     datasets::ImageDataset,
     editing::percent,
     models::LoadedClassifier,
@@ -149,7 +149,12 @@ fn config(args: &DebugArgs, options: &Options) -> Result<DebugConfig> {
     let by_config = options.debug(DebugConfig::default())?;
     let (counterfactual, ranking) = options.explaining(false)?;
     let precision = options.precision(&args.model.loading.format);
-    let (recipe, execution) = options.illusion(&args.illusion, args.clip.is_named(), precision)?;
+    let class = |name: &str| match name.parse() {
+        Ok(index) => Ok(ClassId(index)),
+        Err(_) => bail!("give its index in the model, as names are not known yet"),
+    };
+    let (recipe, execution) =
+        options.illusion(&args.illusion, args.clip.is_named(), precision, &class)?;
     let config = DebugConfig {
         pictures: args.pictures.or(by_config.pictures),
         counterfactual,

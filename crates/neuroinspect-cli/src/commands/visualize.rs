@@ -124,8 +124,11 @@ fn of_neurons(
     } = opened;
     let classifier = setup.loaded.model.as_ref();
     let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device);
-    let pairs = pairs::of(args, &classifier.decision_layer()?, names.as_deref())?;
-    let (recipe, execution) = options.illusion(&args.illusion, guide.is_some(), setup.precision)?;
+    let layer = classifier.decision_layer()?;
+    let pairs = pairs::of(args, &layer, names.as_deref())?;
+    let class = |name: &str| pairs::class_id(name, &layer, names.as_deref());
+    let (recipe, execution) =
+        options.illusion(&args.illusion, guide.is_some(), setup.precision, &class)?;
     check_recipe(&recipe, classifier)?;
     let texts = opened.texts();
 

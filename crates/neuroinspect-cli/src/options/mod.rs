@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use neuroinspect::{
     DebugConfig,
     concepts::{ConceptCounterfactualConfig, LabelConfig, LearningConfig, Similarity, TcavConfig},
-    core::{Classifier, InputSpec, Precision, Seed, io::read_text},
+    core::{ClassId, Classifier, InputSpec, Precision, Seed, io::read_text},
     counterfactual::{CounterfactualConfig, RankingConfig},
     datasets::{LoaderConfig, corrupted::CorruptedConfig},
     editing::{EditConfig, Keep},
@@ -182,19 +182,20 @@ impl Options {
     }
 
     /// Options of visualization. Without a guide, the objective by default is the one that needs
-    /// none.
+    /// none. `class_named` finds the classes that an expression names.
     pub(crate) fn illusion(
         &self,
         args: &IllusionArgs,
         guided: bool,
         precision: Precision,
+        class_named: &dyn Fn(&str) -> Result<ClassId>,
     ) -> Result<(Recipe, Execution)> {
         let base = match args.objective {
             Some(ObjectiveName::Feature) => Recipe::feature_visualization(),
             _ => Recipe::default(),
         };
         let mut recipe = self.recipe(base, precision)?;
-        if let Some(objective) = self.objective(args, guided)? {
+        if let Some(objective) = self.objective(args, guided, class_named)? {
             recipe = recipe.with_objective(objective);
         }
         if recipe.objective.needs_guide() && !guided {
@@ -254,8 +255,14 @@ impl Options {
 
     /// The objective of the command line, or the one by default; `None` where the configuration's
     /// holds.
-    fn objective(&self, args: &IllusionArgs, guided: bool) -> Result<Option<Objective>> {
-        let name = match args.objective {
+    fn objective(
+        &self,
+        args: &IllusionArgs,
+        guided: bool,
+        class_named: &dyn Fn(&str) -> Result<ClassId>,
+    ) -> Result<Option<Objective>> {
+        let gamma = args.class_gamma.unwrap_or(CLASS_GAMMA);
+        Ok(Some(match &args.objective {
             Some(ObjectiveName::Clip) if !guided => {
                 bail!("--objective clip needs --clip-weights FILE")
             }
@@ -263,7 +270,10 @@ impl Options {
                 "--class-gamma does nothing with --objective feature: feature visualization weighs \
                  the class's logit by a constant of its own"
             ),
-            Some(name) => name,
+            Some(ObjectiveName::Expression(_)) if args.class_gamma.is_some() => bail!(
+                "--class-gamma does nothing where --objective is an expression: write \
+                 'neuron + X * logit'"
+            ),
             None if self.config.get("recipe", "objective").is_some() => {
                 if args.class_gamma.is_some() {
                     bail!(
@@ -273,15 +283,15 @@ impl Options {
                 }
                 return Ok(None);
             }
-            None if guided => ObjectiveName::Clip,
-            None => ObjectiveName::Class,
-        };
-        let gamma = args.class_gamma.unwrap_or(CLASS_GAMMA);
-        Ok(match name {
-            ObjectiveName::Clip => Some(Objective::clip_illusion(gamma, DOMAIN_EPS)),
-            ObjectiveName::Class => Some(Objective::without_clip(gamma)),
-            ObjectiveName::Feature => Some(Recipe::feature_visualization().objective),
-        })
+            Some(ObjectiveName::Clip) => Objective::clip_illusion(gamma, DOMAIN_EPS),
+            None if guided => Objective::clip_illusion(gamma, DOMAIN_EPS),
+            Some(ObjectiveName::Class) | None => Objective::without_clip(gamma),
+            Some(ObjectiveName::Feature) => Recipe::feature_visualization().objective,
+            Some(ObjectiveName::Expression(text)) => {
+                let class = |name: &str| class_named(name).map_err(|error| error.to_string());
+                Objective::parse(text, class)?
+            }
+        }))
     }
 
     /// Options of training.

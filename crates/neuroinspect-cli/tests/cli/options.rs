@@ -542,3 +542,38 @@ fn a_number_format_is_followed() {
         "{difference}"
     );
 }
+
+/// Classes by their names, which are those of the images' folders.
+#[test]
+fn an_objective_can_be_written_by_hand() {
+    let fixture = Fixture::new();
+    let objective = "neuron + 2 * logit(owl) - 0.5 * total_variation";
+    let mut visualize = fixture.command("visualize");
+    visualize.args(["--neurons", "3", "--class", "owl", "--iterations", "2"]);
+    visualize
+        .args(["--objective", objective])
+        .assert()
+        .success();
+    let record = fixture.json("out/visualizations.json");
+    let owl = CLASSES.iter().position(|name| *name == "owl").unwrap();
+    assert_eq!(
+        record["run"]["configs"]["recipe"]["objective"],
+        serde_json::json!({"sum": [
+            "neuron",
+            {"scale": [2.0, {"logit": owl}]},
+            {"scale": [-0.5, "total_variation"]},
+        ]})
+    );
+
+    for (objective, said) in [
+        ("neuron + logit(howl)", "howl"),
+        ("neuron +", "character 9"),
+        ("featur", "did you mean 'feature'?"),
+    ] {
+        let mut visualize = fixture.command("visualize");
+        visualize.args(["--neurons", "3", "--class", "owl", "--objective", objective]);
+        let output = visualize.output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && text.contains(said), "{text}");
+    }
+}

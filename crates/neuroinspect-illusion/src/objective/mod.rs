@@ -1,6 +1,7 @@
 //! What is maximised: an expression, kept as data.
 
 mod evaluate;
+mod parse;
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +18,7 @@ use crate::Result;
 /// What is maximised, for each image by itself: terms under sums, products and factors.
 ///
 /// CLIP-Illusion and its ablations are three such expressions; others are built from terms with `+`
-/// and `*`, and written in JSON as they are nested.
+/// and `*`, [written by hand](Objective::parse), and written in JSON as they are nested.
 ///
 /// ```
 /// use neuroinspect_core::{Unit, UnitKind};

@@ -4,6 +4,7 @@ mod autotraits;
 mod behaviour;
 mod gradient;
 mod objective;
+mod objective_text;
 mod preparing;
 mod recipe;
 mod reference;

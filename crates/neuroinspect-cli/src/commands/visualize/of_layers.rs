@@ -146,16 +146,22 @@ fn config(
     let class = args.class.as_deref();
     let class = class.map(|text| class_id(text, &layer, names.as_deref()));
     let class = class.transpose()?;
-    let (recipe, execution) = options.illusion(&args.illusion, guide.is_some(), setup.precision)?;
+    let class_named = |name: &str| class_id(name, &layer, names.as_deref());
+    let (recipe, execution) = options.illusion(
+        &args.illusion,
+        guide.is_some(),
+        setup.precision,
+        &class_named,
+    )?;
     let weighs_class = args.illusion.class_gamma.is_some()
-        || matches!(
-            args.illusion.objective,
-            Some(ObjectiveName::Clip | ObjectiveName::Class)
-        );
+        || match args.illusion.objective {
+            Some(ObjectiveName::Feature) | None => false,
+            Some(_) => recipe.objective.needs_class(),
+        };
     if class.is_none() && (guide.is_some() || weighs_class) {
         bail!(
-            "--clip-weights, --class-gamma and --objective clip or class are for units within a \
-             class: give --class, or leave them out"
+            "--clip-weights, --class-gamma and objectives with a class's logit or text are for units \
+             within a class: give --class, or leave them out"
         );
     }
     let config = UnitsConfig {
