@@ -70,6 +70,9 @@ pub struct RealImage {
     pub activation: Option<f32>,
     /// The pixels.
     pub image: RgbImage,
+    /// The part where that neuron is most active, as the classifier sees it; `None` among mistakes, and where
+    /// the classifier does not say.
+    pub crop: Option<RgbImage>,
 }
 
 /// What activates a neuron.

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use image::RgbImage;
-use ndarray::Axis;
 use neuroinspect_core::io::write_atomically;
 use serde::Serialize;
 
@@ -175,19 +174,10 @@ impl TopImage {
             Some(mask) => to_rgb_image((&self.image * mask).view())?,
             None => to_rgb_image(self.image.view())?,
         };
-        let (_, height, width) = self.image.dim();
-        let crop = self
-            .crop
-            .filter(|crop| crop.left + crop.width <= width && crop.top + crop.height <= height);
-        let crop = crop.map(|crop| {
-            let rows = crop.top..crop.top + crop.height;
-            let columns = crop.left..crop.left + crop.width;
-            let part = self.image.slice_axis(Axis(1), rows.into());
-            to_rgb_image(part.slice_axis(Axis(2), columns.into()))
-        });
+        let part = self.crop.and_then(|crop| crop.of(self.image.view()));
         Ok(Some(ShownImage {
             image,
-            crop: crop.transpose()?,
+            crop: part.map(to_rgb_image).transpose()?,
         }))
     }
 }

@@ -1,6 +1,6 @@
 //! What was found of units of a classifier's layers.
 
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, ArrayView3, Axis};
 use neuroinspect_core::{ClassId, Unit, UnitKind};
 use neuroinspect_illusion::Illusion;
 use serde::{Deserialize, Serialize};
@@ -106,6 +106,23 @@ pub struct Crop {
     pub width: usize,
     /// Number of rows.
     pub height: usize,
+}
+
+impl Crop {
+    /// That part of an image `[3, H, W]`; `None` where it is not within.
+    pub fn of<'a>(&self, mut image: ArrayView3<'a, f32>) -> Option<ArrayView3<'a, f32>> {
+        let (_, height, width) = image.dim();
+        let (rows, columns) = (
+            self.top..self.top + self.height,
+            self.left..self.left + self.width,
+        );
+        let within = rows.end <= height && columns.end <= width;
+        within.then(|| {
+            image.slice_axis_inplace(Axis(1), rows.into());
+            image.slice_axis_inplace(Axis(2), columns.into());
+            image
+        })
+    }
 }
 
 impl UnitPicture {

@@ -137,6 +137,9 @@ fn the_words_of_a_neuron_stand_in_its_card() {
         "<dt>label<b>&lt;water&gt;</b></dt><dd><small>score 1.250; sea 0.500</small></dd>";
     assert!(card.contains(expected), "{card}");
     assert_eq!(page.matches("<dt>label").count(), 1);
+    // Beside them the parts of its top images, of each image once and six at most.
+    let part = "alt=\"the part of a real image where the neuron is most active\"";
+    assert_eq!(card.matches(part).count(), 6);
 
     report.findings.labels[0].labels[1].score = f32::NAN;
     let error = report.html().unwrap_err().to_string();

@@ -1,5 +1,7 @@
 //! The real images that go into a report.
 
+mod parts;
+
 use std::collections::HashMap;
 
 use image::RgbImage;
@@ -8,10 +10,12 @@ use neuroinspect_datasets::{ImageDataset, thumbnail};
 use neuroinspect_illusion::Pair;
 use neuroinspect_report::{Findings, NeuronImages, RealImage, RealImages, Report, StageFailure};
 
+use self::parts::Parts;
 use crate::{DebugInputs, ImageSource, Result};
 
 /// Real images shown beside a neuron's picture, of the class and of all classes.
 const TOP_SHOWN: usize = 4;
+const STAGE: &str = "showing real images";
 /// Side of a real image in a report, in pixels; a smaller image is shown as it is.
 const THUMBNAIL: u32 = 192;
 
@@ -61,6 +65,7 @@ impl DebugInputs<'_> {
             inputs: self,
             source,
             layer: self.classifier.decision_layer()?,
+            threshold: findings.recipe.mask_threshold,
             read,
             failures: Vec::new(),
         };
@@ -109,16 +114,25 @@ impl DebugInputs<'_> {
     }
 }
 
-/// Real images by row, as a report shows them, or why they cannot be read: a report that is written
-/// again and again reads each once.
+/// What a report shows of real images, or why it cannot: a report that is written again and again reads each
+/// once.
 #[derive(Debug, Default)]
-pub(crate) struct ReadImages(HashMap<usize, Result<RgbImage, StageFailure>>);
+pub(crate) struct ReadImages {
+    /// By row.
+    images: HashMap<usize, Result<RgbImage, StageFailure>>,
+    /// Where a neuron is most active, by row.
+    crops: HashMap<(usize, NeuronId), Result<Option<RgbImage>, StageFailure>>,
+    /// What looks for it, once it is needed.
+    parts: Option<Parts>,
+}
 
 /// Gathers the real images of a report.
 struct Reader<'a> {
     inputs: &'a DebugInputs<'a>,
     source: ImageSource<'a>,
     layer: DecisionLayer,
+    /// What counts as active.
+    threshold: f64,
     read: &'a mut ReadImages,
     failures: Vec<StageFailure>,
 }
@@ -148,6 +162,7 @@ impl Reader<'_> {
                     label: table.labels()[row],
                     prediction,
                     activation: neuron.map(|neuron| table.features()[[row, neuron.0]]),
+                    crop: neuron.and_then(|neuron| self.crop(row, neuron)),
                     image,
                 });
             }
@@ -158,19 +173,47 @@ impl Reader<'_> {
     /// The image of a row; `None`, and a note of why, when it cannot be read.
     fn image(&mut self, row: usize) -> Option<RgbImage> {
         let ImageSource { dataset, indices } = self.source;
-        let read = self.read.0.entry(row).or_insert_with(|| {
-            small_image(dataset, indices[row])
-                .map_err(|error| StageFailure::of("showing real images", &error))
+        let read = self.read.images.entry(row);
+        let read = read.or_insert_with(|| {
+            small_image(dataset, indices[row]).map_err(|error| StageFailure::of(STAGE, &error))
         });
-        match read {
-            Ok(image) => Some(image.clone()),
-            Err(failure) => {
-                if !self.failures.contains(failure) {
-                    self.failures.push(failure.clone());
-                }
-                None
-            }
+        match read.clone() {
+            Ok(image) => Some(image),
+            Err(failure) => self.fail(failure),
         }
+    }
+
+    /// The part of a row's image where a neuron is most active; `None` where the classifier does not say, and,
+    /// with a note of why, when it cannot be told.
+    fn crop(&mut self, row: usize, neuron: NeuronId) -> Option<RgbImage> {
+        if !self.read.crops.contains_key(&(row, neuron)) {
+            let crop = self.look(row, neuron);
+            let crop = crop.map_err(|error| StageFailure::of(STAGE, &error));
+            self.read.crops.insert((row, neuron), crop);
+        }
+        match self.read.crops[&(row, neuron)].clone() {
+            Ok(crop) => crop,
+            Err(failure) => self.fail(failure),
+        }
+    }
+
+    fn look(&mut self, row: usize, neuron: NeuronId) -> Result<Option<RgbImage>> {
+        let ImageSource { dataset, indices } = self.source;
+        let parts = match self.read.parts.take() {
+            Some(parts) => parts,
+            None => Parts::of(self.inputs.classifier)?,
+        };
+        let part = parts.most_active(&dataset.image(indices[row])?, neuron, self.threshold);
+        self.read.parts = Some(parts);
+        part
+    }
+
+    /// Notes a failure, once.
+    fn fail<T>(&mut self, failure: StageFailure) -> Option<T> {
+        if !self.failures.contains(&failure) {
+            self.failures.push(failure);
+        }
+        None
     }
 }
 

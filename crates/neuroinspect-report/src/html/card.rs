@@ -9,7 +9,7 @@ use neuroinspect_illusion::{Objective, Pair};
 use super::{
     labels::labels,
     neurons::Blame,
-    parts::{bar, pixels, thumbnail, value},
+    parts::{bar, file_name, pixels, thumbnail, thumbnail_of, value},
 };
 use crate::{
     ContextEffect, Findings, NeuronImages, NeuronPicture, RealImage, Result,
@@ -62,6 +62,7 @@ pub(super) fn card(findings: &Findings, images: &NeuronImages) -> Result<Markup>
                 div class="strips" {
                     (strip(findings, &of_class, top_of_class)?)
                     (strip(findings, overall, top_overall)?)
+                    (crops(top_of_class.iter().chain(top_overall))?)
                 }
             }
         }
@@ -212,6 +213,31 @@ fn strip(findings: &Findings, title: &str, samples: &[RealImage]) -> Result<Mark
             div {
                 h4 { (title) }
                 ul class="strip" { @for thumbnail in &thumbnails { li { (thumbnail) } } }
+            }
+        }
+    })
+}
+
+/// Where a neuron is most active in real images, each of which may stand in several strips.
+fn crops<'a>(samples: impl Iterator<Item = &'a RealImage>) -> Result<Markup> {
+    let mut shown: Vec<&str> = Vec::new();
+    let mut crops = Vec::new();
+    for sample in samples {
+        let Some(crop) = &sample.crop else { continue };
+        if shown.len() < STRIP && !shown.contains(&sample.id.as_str()) {
+            shown.push(&sample.id);
+            let caption = html! {
+                span class="id" title=(sample.id) { (file_name(&sample.id)) }
+            };
+            let alt = "the part of a real image where the neuron is most active";
+            crops.push(thumbnail_of(crop, &sample.id, alt, &caption)?);
+        }
+    }
+    Ok(html! {
+        @if !crops.is_empty() {
+            div {
+                h4 { "Where in them it is most active" }
+                ul class="strip" { @for crop in &crops { li { (crop) } } }
             }
         }
     })

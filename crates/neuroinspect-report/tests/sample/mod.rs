@@ -376,6 +376,7 @@ fn mistake(index: usize) -> RealImage {
         prediction: ClassId([1, 1, 4, 5][index % 4]),
         activation: None,
         image: waves(32, index as f32),
+        crop: None,
     }
 }
 
@@ -389,6 +390,8 @@ fn images(picture: &NeuronPicture) -> NeuronImages {
             .top_real_activation
             .map(|top| top - index as f32 / 4.0),
         image: waves(32, pair.neuron.0 as f32 + index as f32 / 4.0),
+        // A picture without a mask is of a classifier that does not say where.
+        crop: picture.masked_file.as_ref().map(|_| waves(8, index as f32)),
     };
     NeuronImages {
         pair,

@@ -1,0 +1,116 @@
+//! Where in real images neurons are active.
+
+use std::fmt;
+
+use image::RgbImage;
+use ndarray::{Array2, Axis};
+use neuroinspect_core::{Classifier, Error as CoreError, NeuronId, Precision, read_back};
+use neuroinspect_datasets::preprocess;
+use neuroinspect_illusion::activation_mask;
+use neuroinspect_report::to_rgb_image;
+
+use crate::{Result, extract::images_on, units::around_peak};
+
+/// A copy of a classifier that is asked where in images its neurons are active.
+pub(super) struct Parts(Box<dyn Classifier>);
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Parts").field(&self.0.name()).finish()
+    }
+}
+
+impl Parts {
+    pub(super) fn of(classifier: &dyn Classifier) -> Result<Self> {
+        let device = classifier.device().without_autodiff();
+        let mut copy = classifier.evaluation_copy(&device, Precision::F32)?;
+        copy.fold()?;
+        Ok(Self(copy))
+    }
+
+    /// The part of an image around the place where a neuron is most active, of the pixels that the classifier
+    /// sees; `None` where it does not say, or no place stands out.
+    pub(super) fn most_active(
+        &self,
+        image: &RgbImage,
+        neuron: NeuronId,
+        threshold: f64,
+    ) -> Result<Option<RgbImage>> {
+        let spec = self.0.input();
+        let pixels = preprocess(image, spec)?;
+        let images = images_on(pixels.clone().insert_axis(Axis(0)), &self.0.device());
+        let Some(map) = self.0.activations(spec.normalize(images)).map else {
+            return Ok(None);
+        };
+        let [_, neurons, height, width] = map.dims();
+        neuron.check(neurons)?;
+        let map = read_back(map.narrow(1, neuron.0, 1), "the feature map")?;
+        let found = map.len();
+        let map = Array2::from_shape_vec((height, width), map)
+            .map_err(|_| CoreError::length("a feature map", height * width, found))?;
+        let mask = activation_mask(map.view(), spec.size, threshold, 0.0);
+        let crop = around_peak(&map, &mask).and_then(|crop| crop.of(pixels.view()));
+        Ok(crop.map(to_rgb_image).transpose()?)
+    }
+}
+
+#[cfg(all(test, feature = "demo"))]
+mod tests {
+    use image::GenericImageView;
+    use neuroinspect_datasets::{
+        ImageDataset,
+        scenes::{Scenes, ScenesConfig},
+    };
+
+    use super::*;
+    use crate::demo::Demo;
+
+    /// Every part is one of the image, and has the place of the map's peak in it.
+    #[test]
+    fn a_part_holds_the_place_of_most_activity() {
+        let demo = Demo::load(&burn::tensor::Device::flex()).unwrap();
+        let classifier = demo.classifier.as_ref();
+        let scenes = Scenes::new(ScenesConfig::test().with_samples(4)).unwrap();
+        let parts = Parts::of(classifier).unwrap();
+        let spec = classifier.input();
+        let mut found = 0;
+        for index in 0..4 {
+            let image = scenes.image(index).unwrap();
+            let pixels = preprocess(&image, spec).unwrap();
+            let seen = to_rgb_image(pixels.view()).unwrap();
+            let images = images_on(pixels.insert_axis(Axis(0)), &classifier.device());
+            let map = classifier.activations(spec.normalize(images)).map.unwrap();
+            let [_, neurons, height, width] = map.dims();
+            let map = read_back(map, "the map").unwrap();
+            for neuron in (0..neurons).step_by(5) {
+                let part = parts.most_active(&image, NeuronId(neuron), 0.5).unwrap();
+                let Some(part) = part else { continue };
+                found += 1;
+                let of_neuron = &map[neuron * height * width..][..height * width];
+                let peak = (0..height * width)
+                    .max_by(|&a, &b| of_neuron[a].total_cmp(&of_neuron[b]))
+                    .unwrap();
+                // The pixels of the peak's cell.
+                let cell = |place: usize, cells: usize, size: u32| {
+                    let side = size / cells as u32;
+                    place as u32 * side..(place as u32 + 1) * side
+                };
+                let rows = cell(peak / width, height, seen.height());
+                let columns = cell(peak % width, width, seen.width());
+                let (across, down) = part.dimensions();
+                let holds_it = |left: u32, top: u32| {
+                    let meets = columns.start < left + across && left < columns.end;
+                    let meets = meets && rows.start < top + down && top < rows.end;
+                    meets && *seen.view(left, top, across, down).to_image() == *part
+                };
+                let mut places = (0..=seen.width() - across)
+                    .flat_map(|left| (0..=seen.height() - down).map(move |top| (left, top)));
+                assert!(
+                    places.any(|(left, top)| holds_it(left, top)),
+                    "scene {index}, neuron {neuron}"
+                );
+            }
+        }
+        assert!(found > 10, "{found}");
+    }
+}
