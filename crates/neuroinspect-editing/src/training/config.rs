@@ -59,6 +59,9 @@ pub enum Schedule {
     /// the one before; 0 comes at its second step. With one batch an epoch, every step but the very
     /// first has a rate of 0.
     OriginalWarmup,
+    /// Down along a cosine, epoch by epoch, from the full rate towards a tenth of it, which the epoch after the last
+    /// would have: `rate (0.55 + 0.45 cos(pi e / E))` in epoch `e` of `E`, counted from 0.
+    Cosine,
 }
 
 /// Options of training a decision layer, whatever it is trained for.

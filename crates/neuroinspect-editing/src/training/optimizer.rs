@@ -79,6 +79,10 @@ impl Schedule {
                 None => base,
                 Some(previous) => warmup(base, progress((previous % steps_per_epoch) as f64)),
             },
+            Self::Cosine => {
+                let done = (step / steps_per_epoch) as f64 / epochs as f64;
+                base * (0.55 + 0.45 * (std::f64::consts::PI * done).cos())
+            }
         }
     }
 }

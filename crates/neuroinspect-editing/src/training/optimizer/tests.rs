@@ -61,3 +61,19 @@ fn the_originals_warmup_is_a_sawtooth() {
         assert!((rate(epoch, 51) - 0.5e-3).abs() < 1e-12);
     }
 }
+
+/// PyTorch's `CosineAnnealingLR(optimizer, T_max=20, eta_min=2e-4)` at a rate of 2e-3, stepped after each epoch.
+#[test]
+fn a_cosine_falls_to_a_tenth_epoch_by_epoch() {
+    let rate = |epoch: usize, step: usize| Schedule::Cosine.rate(2e-3, epoch * 63 + step, 63, 20);
+    for (epoch, expected) in [
+        (0, 2e-3),
+        (5, 1.7363961030678928e-3),
+        (10, 1.1e-3),
+        (19, 2.1108049346437612e-4),
+    ] {
+        for step in [0, 62] {
+            assert!((rate(epoch, step) - expected).abs() < 1e-12, "{epoch}");
+        }
+    }
+}
