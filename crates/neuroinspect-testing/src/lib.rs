@@ -6,6 +6,7 @@
 //! - [`networks`]: a smooth classifier and a smooth encoder of a few hundred weights.
 //! - [`tables`]: feature tables and decision layers in a line.
 //! - [`files`]: temporary folders, images and tensor files.
+//! - [`published`]: files in the formats of published data sets.
 //! - [`hub`]: a hub of models on this machine, and what can go wrong with it.
 //! - [`real_data`]: where the real weights and images are that the repository does not hold.
 //!
@@ -27,6 +28,7 @@ pub mod files;
 pub mod fill;
 pub mod hub;
 pub mod networks;
+pub mod published;
 pub mod real_data;
 pub mod reference;
 pub mod tables;

@@ -45,7 +45,8 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ReproArgs) -> Resul
     let result = experiment.run(&config, &folder, Some(&command), &mut console)?;
     console.clear();
     print(common.json, ExperimentResult::SCHEMA, &result, |result| {
-        let path = folder.join(format!("{name}.md"));
+        let stem = experiment.file_stem(config.mode);
+        let path = folder.join(format!("{stem}.md"));
         let page = result.to_markdown(experiment);
         format!("{page}\nwritten to {}\n", path.display())
     })?;
@@ -59,16 +60,22 @@ fn list(common: &Common) -> Result<Exit> {
     print(common.json, LISTED, &listed, |listed| {
         let lines = listed.experiments.iter().map(|experiment| {
             let Experiment {
-                name,
-                title,
-                paper,
-                needs,
-                stand_in,
-                ..
+                name, title, paper, ..
             } = experiment;
+            let needs = once(experiment, |it| it.needs);
+            let stand_in = once(experiment, |it| it.stand_in);
             format!("{name}  {paper}: {title}\n    on data: {needs}\n    without: {stand_in}\n")
         });
         lines.collect()
     })?;
     Ok(Exit::Finished)
+}
+
+/// A text of an experiment; where one before has the same, which.
+fn once(experiment: &Experiment, text: impl Fn(&Experiment) -> &'static str) -> String {
+    let same = |it: &&&Experiment| text(it) == text(experiment);
+    match experiments().iter().find(same) {
+        Some(first) if first.name != experiment.name => format!("as {}", first.name),
+        _ => text(experiment).to_owned(),
+    }
 }

@@ -1,11 +1,13 @@
 //! One repetition's samples, with the class to be helped and the neurons that are suspected.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::Device;
 use ndarray::{Array1, Array2};
-use neuroinspect_core::{ClassId, DecisionLayer, FeatureTable, Metrics, NeuronId, Observer};
+use neuroinspect_core::{ClassId, DecisionLayer, FeatureTable, Metrics, NeuronId, Observer, Seed};
 use neuroinspect_editing::{
-    Chosen, Con, DecisionMethod, DeviceTable, EditConfig, EditScope, HeldOut, MethodInput,
-    RatioEdit, Retrain, Storage, TrainingConfig,
+    Chosen, Con, DecisionMethod, DeviceTable, EditConfig, EditScope, HeldOut, LabelsUsed,
+    MethodInput, RatioEdit, Retrain, Samples, Storage, TrainingConfig,
 };
 
 use super::Switches;
@@ -14,6 +16,10 @@ use crate::{
     leaderboard::{Repetition, Suspicion, table_of},
 };
 
+/// The row of the layer as it stands.
+pub(super) const ORIGINAL: &str = "original";
+/// The row of the paper's method.
+pub(super) const OURS: &str = "NeuroInspect";
 /// The row of [plain retraining](Case::control).
 pub(super) const CONTROL: &str = "plain retraining";
 
@@ -21,8 +27,12 @@ pub(super) const CONTROL: &str = "plain retraining";
 pub(super) const BEYOND_CONTROL: &str =
     "NeuroInspect is ahead of plain retraining with the same options (not tested in the paper)";
 
+/// A method of a row; `None`: the layer stays as it stands.
+pub(super) type Method = Option<Box<dyn DecisionMethod>>;
+
 /// A repetition, its tables on the device.
 pub(super) struct Case {
+    title: String,
     pub(super) repetition: Repetition,
     /// The class to be helped.
     pub(super) class: ClassId,
@@ -32,19 +42,37 @@ pub(super) struct Case {
     chosen_on: FeatureTable,
 }
 
+/// What a row's method made.
+pub(super) struct Compared {
+    pub(super) row: &'static str,
+    pub(super) layer: DecisionLayer,
+    pub(super) metrics: Metrics,
+    /// The labels that it learns from.
+    pub(super) labels: Option<LabelsUsed>,
+}
+
+/// The layers of one seed that were made, each by the samples and the method that made it: flipping a switch often
+/// asks for the same again.
+#[derive(Default)]
+pub(super) struct Layers {
+    seed: Seed,
+    made: BTreeMap<(String, String), Chosen>,
+}
+
 impl Case {
     /// The class to be helped is `class`, or that which is worst on the validation samples.
     pub(super) fn new(
+        title: &str,
         repetition: Repetition,
         class: Option<ClassId>,
         device: &Device,
     ) -> Result<Self> {
-        let table = |samples: &neuroinspect_editing::Samples| {
-            DeviceTable::new(samples.clone(), device, Storage::of(samples))
-        };
+        let table =
+            |samples: &Samples| DeviceTable::new(samples.clone(), device, Storage::of(samples));
         let data = &repetition.data;
         let chosen_on = table_of(data.validation())?;
         Ok(Self {
+            title: title.to_owned(),
             train: table(data.train()),
             validation: table(data.validation()),
             class: match class {
@@ -77,38 +105,40 @@ impl Case {
         Ok(neurons)
     }
 
-    /// The paper's method, for the class or for all classes; `None` where no neuron is suspected.
+    /// The paper's method, for the class or for all classes; nothing is done where no neuron is suspected.
     pub(super) fn ours(
         &self,
         neurons: &[NeuronId],
         scope: EditScope,
         config: &EditConfig,
-    ) -> Option<RatioEdit> {
+    ) -> Method {
         let config = EditConfig {
             training: self.seeded(&config.training),
             ..config.clone()
         };
-        (!neurons.is_empty()).then(|| RatioEdit::new(neurons.to_vec(), scope).with_config(config))
+        let ours = || RatioEdit::new(neurons.to_vec(), scope).with_config(config);
+        (!neurons.is_empty()).then(|| Box::new(ours()) as _)
     }
 
-    /// The paper's baseline, trained alike; `None` where no neuron is suspected.
+    /// The paper's baseline, trained alike; nothing is done where no neuron is suspected.
     pub(super) fn con(
         &self,
         neurons: &[NeuronId],
         lambda3: f64,
         training: &TrainingConfig,
-    ) -> Option<Con> {
-        (!neurons.is_empty()).then(|| Con {
+    ) -> Method {
+        let con = || Con {
             class: self.class,
             neurons: neurons.to_vec(),
             lambda3,
             training: self.seeded(training),
-        })
+        };
+        (!neurons.is_empty()).then(|| Box::new(con()) as _)
     }
 
     /// What NeuroInspect's training gains without its penalty.
-    pub(super) fn control(&self, training: &TrainingConfig) -> Retrain {
-        Retrain::new(self.seeded(training))
+    pub(super) fn control(&self, training: &TrainingConfig) -> Method {
+        Some(Box::new(Retrain::new(self.seeded(training))))
     }
 
     /// The same training, with the seed of the repetition.
@@ -116,32 +146,70 @@ impl Case {
         training.clone().with_seed(self.repetition.seed)
     }
 
-    /// The layer that a method makes.
-    pub(super) fn choose(
+    /// What the rows' methods make, and what that is worth on the samples measured on, once all of it is made.
+    pub(super) fn compare(
+        &self,
+        rows: Vec<(&'static str, Method)>,
+        layers: &mut Layers,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Compared>> {
+        let mut made = Vec::with_capacity(rows.len());
+        for (_, method) in &rows {
+            if let Some(method) = method {
+                made.push(self.choose(method.as_ref(), layers, observer)?);
+            }
+        }
+        let evaluation = self.repetition.data.evaluation();
+        let before = table_of(evaluation)?;
+        let before = before.predicted_by(&self.repetition.layer)?.metrics()?;
+        let measured = HeldOut::new(evaluation.clone()).measure(&made, self.train.device())?;
+        let mut made = made.into_iter().zip(measured);
+        let compared = rows.into_iter().map(|(row, method)| {
+            let labels = method.as_ref().map(|method| method.labels());
+            let made = method.and_then(|_| made.next());
+            let (layer, metrics) = match made {
+                Some((chosen, measured)) => (chosen.layer().clone(), measured.metrics),
+                None => (self.repetition.layer.clone(), before.clone()),
+            };
+            Compared {
+                row,
+                layer,
+                metrics,
+                labels,
+            }
+        });
+        Ok(compared.collect())
+    }
+
+    /// The layer that a method makes, or has made.
+    fn choose(
         &self,
         method: &dyn DecisionMethod,
+        layers: &mut Layers,
         observer: &mut dyn Observer,
     ) -> Result<Chosen> {
+        if layers.seed != self.repetition.seed {
+            *layers = Layers {
+                seed: self.repetition.seed,
+                ..Layers::default()
+            };
+        }
+        // All of a method's options and neurons are in its debug form.
+        let key = (self.title.clone(), format!("{method:?}"));
+        if let Some(chosen) = layers.made.get(&key) {
+            return Ok(chosen.clone());
+        }
         let input = MethodInput::new(&self.train, &self.validation, &self.repetition.layer)?;
-        Ok(Chosen::by(method, &input, observer)?)
+        let chosen = Chosen::by(method, &input, observer)?;
+        layers.made.insert(key, chosen.clone());
+        Ok(chosen)
     }
+}
 
-    /// What the layer as it stands is worth on the samples measured on.
-    pub(super) fn before(&self) -> Result<Metrics> {
-        let table = table_of(self.repetition.data.evaluation())?;
-        Ok(table.predicted_by(&self.repetition.layer)?.metrics()?)
-    }
-
-    /// What layers are worth on the samples measured on, once all of them are chosen.
-    pub(super) fn measure(self, chosen: &[Chosen]) -> Result<Vec<Metrics>> {
-        let held_out = HeldOut::new(self.repetition.data.evaluation().clone());
-        let measured = held_out.measure(chosen, self.train.device())?;
-        Ok(measured.into_iter().map(|it| it.metrics).collect())
-    }
-
-    /// The accuracy of the class to be helped.
-    pub(super) fn of_class(class: ClassId, metrics: &Metrics) -> Option<f64> {
-        metrics.class_accuracy.get(class.0).copied().flatten()
+impl Compared {
+    /// The accuracy of a class.
+    pub(super) fn of_class(&self, class: ClassId) -> Option<f64> {
+        self.metrics.class_accuracy.get(class.0).copied().flatten()
     }
 }
 

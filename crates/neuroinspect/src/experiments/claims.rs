@@ -2,22 +2,27 @@
 
 use serde::Serialize;
 
-use super::{Unit, measured::Measurement, result::Repeated};
+use super::{Source, Unit, measured::Column, result::Repeated};
 use crate::leaderboard::Estimate;
+
+/// The title of a table of means over other tables, which is no test of its own.
+pub(super) const MEAN: &str = "mean of the scenarios";
 
 /// A claim as a comparison of two rows of a table.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ClaimRule {
+pub(super) struct ClaimRule {
     /// The claim, in a sentence.
-    pub(crate) claim: &'static str,
-    /// The table that it is looked up in; `None`: each that has both rows.
-    pub(crate) table: Option<&'static str>,
+    claim: &'static str,
+    /// The table that it is looked up in; `None`: each that has both rows, but for that of [means](MEAN).
+    table: Option<&'static str>,
     /// The row that is claimed to be higher, and the one that it is higher than.
-    pub(crate) rows: [&'static str; 2],
+    rows: [&'static str; 2],
     /// The column compared.
-    pub(crate) column: &'static str,
+    column: &'static str,
     /// By how much at least; below 0: no lower than by that.
-    pub(crate) by: f64,
+    least: f64,
+    /// What guessing comes to in the column.
+    chance: Option<f64>,
 }
 
 /// A claim of the paper, and what was found.
@@ -27,13 +32,14 @@ pub struct Claim {
     pub claim: String,
     /// How it is tested.
     pub rule: String,
-    /// In which tables it was tested, and what came out; none where it could not be.
+    /// The tables that have its rows, and what came out in each; none where no table has them in at least two
+    /// repetitions.
     pub tests: Vec<ClaimTest>,
     /// What all tests say.
     pub verdict: ClaimVerdict,
 }
 
-/// A claim tested in one table.
+/// A claim in one table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClaimTest {
     /// The table.
@@ -42,42 +48,82 @@ pub struct ClaimTest {
     pub difference: Estimate,
     /// What the numbers are.
     pub unit: Unit,
-    /// Whether its 95 % interval is above what is claimed.
+    /// Where the 95 % interval of the difference is.
     pub verdict: ClaimVerdict,
+    /// Why the numbers cannot test it, where they cannot.
+    pub reason: Option<&'static str>,
 }
 
 /// Whether a claim holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimVerdict {
-    /// In every table.
+    /// The interval is wholly above what is claimed, in every table that tests it.
     Supported,
-    /// In some tables, and not in others.
+    /// In some of these tables, and not in others.
     SupportedInPart,
-    /// In none.
-    NotSupported,
-    /// These data cannot say: the rows are not there, or there is one repetition only.
+    /// The interval has both sides of what is claimed: in no table is it shown, though not everywhere is the
+    /// opposite.
+    Undecided,
+    /// The interval is wholly below what is claimed, in every table that tests it.
+    Contradicted,
+    /// These data cannot say: the rows are not there, there is one repetition only, or what is measured cannot tell
+    /// rows apart.
     NotTested,
 }
 
 impl ClaimRule {
+    /// The first of two rows is higher than the second, in every table that has both.
+    pub(super) const fn new(claim: &'static str, rows: [&'static str; 2], column: Column) -> Self {
+        Self {
+            claim,
+            table: None,
+            rows,
+            column: column.name,
+            least: 0.0,
+            chance: None,
+        }
+    }
+
+    /// By so much at least.
+    pub(super) const fn by(self, least: f64) -> Self {
+        Self { least, ..self }
+    }
+
+    /// In one table alone.
+    pub(super) const fn within(self, table: &'static str) -> Self {
+        Self {
+            table: Some(table),
+            ..self
+        }
+    }
+
+    /// It cannot be tested by rows that are no better than guessing, which comes to `chance`.
+    pub(super) const fn beyond(self, chance: f64) -> Self {
+        Self {
+            chance: Some(chance),
+            ..self
+        }
+    }
+
     /// Tests the claim on the repetitions.
-    pub(super) fn test(&self, tables: &[String], repetitions: &[Repeated]) -> Claim {
+    pub(super) fn test(
+        &self,
+        tables: &[String],
+        repetitions: &[Repeated],
+        source: &Source,
+    ) -> Claim {
         let tables = tables.iter().filter(|table| match self.table {
             Some(wanted) => *table == wanted,
-            None => true,
+            None => *table != MEAN,
         });
         let tests: Vec<_> = tables
-            .filter_map(|table| self.test_in(table, repetitions))
+            .filter_map(|table| self.test_in(table, repetitions, source))
             .collect();
-        let supported = tests
-            .iter()
-            .filter(|test| test.verdict == ClaimVerdict::Supported)
-            .count();
         let [higher, than] = self.rows;
-        let least = match self.by {
+        let least = match self.least {
             0.0 => "0".to_owned(),
-            by => by.to_string(),
+            least => least.to_string(),
         };
         Claim {
             claim: self.claim.to_owned(),
@@ -85,39 +131,87 @@ impl ClaimRule {
                 "the 95 % interval of \"{higher}\" less \"{than}\" in \"{}\", paired by repetition, is above {least}",
                 self.column
             ),
-            verdict: match (supported, tests.len()) {
-                (_, 0) => ClaimVerdict::NotTested,
-                (0, _) => ClaimVerdict::NotSupported,
-                (some, all) if some == all => ClaimVerdict::Supported,
-                _ => ClaimVerdict::SupportedInPart,
-            },
+            verdict: ClaimVerdict::of_all(&tests),
             tests,
         }
     }
 
-    fn test_in(&self, table: &str, repetitions: &[Repeated]) -> Option<ClaimTest> {
-        let mut unit = Unit::Number;
-        let differences = repetitions.iter().filter_map(|repetition| {
-            let [higher, than] = self.rows.map(|row| {
-                let is_it = |it: &&Measurement| {
-                    it.table == table && it.row == row && it.column == self.column
-                };
-                repetition.values.iter().find(is_it)
-            });
-            let (higher, than) = (higher?, than?);
-            unit = higher.unit;
-            Some(higher.value - than.value)
-        });
-        let difference = Estimate::of_any(&differences.collect::<Vec<_>>())?;
-        let lower = difference.mean - difference.margin?;
+    fn test_in(&self, table: &str, repetitions: &[Repeated], source: &Source) -> Option<ClaimTest> {
+        let of_row = |row| {
+            repetitions
+                .iter()
+                .map(move |it| it.at(table, row, self.column))
+        };
+        let [higher, than] = self.rows.map(of_row);
+        let pairs: Vec<_> = higher.zip(than).filter_map(|(a, b)| a.zip(b)).collect();
+        let differences = pairs.iter().map(|(higher, than)| higher.value - than.value);
+        let difference = source.estimate(&differences.collect::<Vec<_>>())?;
+        let margin = difference.margin?;
+        let rows = [
+            pairs.iter().map(|(higher, _)| higher.value).collect(),
+            pairs.iter().map(|(_, than)| than.value).collect(),
+        ];
+        let reason = self
+            .saturated(table, repetitions)
+            .or_else(|| self.at_chance(rows, source));
+        let (lower, upper) = (difference.mean - margin, difference.mean + margin);
         Some(ClaimTest {
             table: table.to_owned(),
             difference,
-            unit,
-            verdict: match lower > self.by {
-                true => ClaimVerdict::Supported,
-                false => ClaimVerdict::NotSupported,
+            unit: pairs.first()?.0.unit,
+            verdict: match reason {
+                Some(_) => ClaimVerdict::NotTested,
+                None if lower > self.least => ClaimVerdict::Supported,
+                None if upper < self.least => ClaimVerdict::Contradicted,
+                None => ClaimVerdict::Undecided,
             },
+            reason,
         })
+    }
+
+    /// Whether all rows have one number, in all repetitions.
+    fn saturated(&self, table: &str, repetitions: &[Repeated]) -> Option<&'static str> {
+        let values = repetitions.iter().flat_map(|it| &it.values);
+        let mut here = values.filter(|it| it.table == table && it.column == self.column);
+        let first = here.next()?.value;
+        here.all(|it| it.value == first)
+            .then_some("every row has the same number in every repetition")
+    }
+
+    /// Whether the rows are too near to chance for the claim to come out either way.
+    fn at_chance(&self, rows: [Vec<f64>; 2], source: &Source) -> Option<&'static str> {
+        let chance = self.chance?;
+        let above = |values: &[f64], line: f64| {
+            let estimate = source.estimate(values);
+            estimate.is_some_and(|it| it.margin.is_some_and(|margin| it.mean - margin > line))
+        };
+        let [higher, than] = rows;
+        match self.least < 0.0 {
+            true => (!above(&than, chance - self.least)).then_some(
+                "the second row is so near to chance that none could be lower by as much as that",
+            ),
+            false => (!above(&higher, chance) && !above(&than, chance))
+                .then_some("neither row is above chance"),
+        }
+    }
+}
+
+impl ClaimVerdict {
+    /// What tests say together.
+    fn of_all(tests: &[ClaimTest]) -> Self {
+        let verdicts = tests.iter().map(|test| test.verdict);
+        let tested: Vec<_> = verdicts.filter(|it| *it != Self::NotTested).collect();
+        let all = |wanted| tested.iter().all(|verdict| *verdict == wanted);
+        if tested.is_empty() {
+            Self::NotTested
+        } else if all(Self::Supported) {
+            Self::Supported
+        } else if tested.contains(&Self::Supported) {
+            Self::SupportedInPart
+        } else if all(Self::Contradicted) {
+            Self::Contradicted
+        } else {
+            Self::Undecided
+        }
     }
 }

@@ -4,17 +4,22 @@ use neuroinspect_core::{Observer, Seed};
 use neuroinspect_illusion::Pair;
 
 use super::{
-    Experiment, Protocol, Source, Switch, Switches,
+    Column, Experiment, Headline, Protocol, Source, Switch, Switches,
     claims::ClaimRule,
     measured::Measured,
     pictures::{
         ACTIVATION, LOGIT, Method, NEEDS, OVER_REAL, Pictured, STAND_IN, Texts, mean_of,
-        pairs_in_words, sheet,
+        pairs_in_words, sheet_of,
     },
 };
 use crate::Result;
 
 const TABLE: &str = "CLIP-Illusion by the weight of the class";
+/// The headline of the ledger: with the weight where a guard would matter most.
+const OF_FULL_WEIGHT: Column = Column {
+    name: "activation, by gamma 1",
+    ..ACTIVATION
+};
 /// The range that the paper sweeps.
 const GAMMAS: [(f64, &str); 5] = [
     (0.0, "gamma 0"),
@@ -34,39 +39,36 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
         hides the neuron.",
     needs: NEEDS,
     stand_in: STAND_IN,
-    switches: &[Switch::Guard],
-    headline: Some(ACTIVATION),
+    headlines: &[Headline {
+        column: OF_FULL_WEIGHT,
+        switches: &[Switch::Guard],
+    }],
     not_switched: &[],
     published: Vec::new,
     claims: &[
-        ClaimRule {
-            claim: "A larger weight brings out the class: its logit is higher with gamma 1 than with 0.",
-            table: None,
-            rows: ["gamma 1", "gamma 0"],
-            column: LOGIT.name,
-            by: 0.0,
-        },
-        ClaimRule {
-            claim: "The class is recognised more often with gamma 1 than with 0.",
-            table: None,
-            rows: ["gamma 1", "gamma 0"],
-            column: OVER_REAL.name,
-            by: 0.0,
-        },
-        ClaimRule {
-            claim: "A large weight hides the neuron: its activation is higher with gamma 0 than with 1.",
-            table: None,
-            rows: ["gamma 0", "gamma 1"],
-            column: ACTIVATION.name,
-            by: 0.0,
-        },
+        ClaimRule::new(
+            "A larger weight brings out the class: its logit is higher with gamma 1 than with 0 (a \
+             check: it is what is maximised).",
+            ["gamma 1", "gamma 0"],
+            LOGIT,
+        ),
+        ClaimRule::new(
+            "The class is recognised more often with gamma 1 than with 0.",
+            ["gamma 1", "gamma 0"],
+            OVER_REAL,
+        )
+        .beyond(0.0),
+        ClaimRule::new(
+            "A large weight hides the neuron: its activation is higher with gamma 0 than with 1.",
+            ["gamma 0", "gamma 1"],
+            ACTIVATION,
+        ),
     ],
     open: |setup, observer| {
         let pictured = Pictured::open(setup, observer)?;
         pictured.require_encoder()?;
         Ok(Box::new(Sweep {
             pairs: pictured.top_pairs()?,
-            first: setup.config.seed,
             pictured,
         }))
     },
@@ -75,8 +77,6 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
 struct Sweep {
     pictured: Pictured,
     pairs: Vec<Pair>,
-    /// The seed whose pictures are shown.
-    first: Seed,
 }
 
 impl Protocol for Sweep {
@@ -99,26 +99,18 @@ impl Protocol for Sweep {
             self.pictured.put(&mut measured, [TABLE, name], &made);
             rows.push(made);
         }
-        if seed == self.first {
-            let title = format!(
-                "Rows: gamma 0, 0.25, 0.5, 0.75 and 1. Columns: {}",
-                pairs_in_words(&self.pictured, &self.pairs)
-            );
-            measured.add_picture(
-                title,
-                "gammas.png",
-                sheet(
-                    &rows.iter().map(|made| made.row()).collect::<Vec<_>>(),
-                    false,
-                )?,
-            );
-        }
+        self.pictured.put_chance(&mut measured, TABLE);
+        let title = format!(
+            "Rows: gamma 0, 0.25, 0.5, 0.75 and 1. Columns: {}",
+            pairs_in_words(&self.pictured, &self.pairs)
+        );
+        measured.add_picture(title, "gammas.png", sheet_of(&rows)?);
         Ok(measured)
     }
 
-    /// The activation with gamma 1, where a guard would matter most.
     fn headline(
         &mut self,
+        _: Column,
         seed: Seed,
         switches: &Switches,
         observer: &mut dyn Observer,

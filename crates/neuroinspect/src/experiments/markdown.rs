@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    Beside, Cell, Claim, ClaimVerdict, Experiment, ExperimentResult, LedgerRow, ResultTable, Unit,
+    Beside, Cell, Claim, ClaimTest, ClaimVerdict, Experiment, ExperimentResult, LedgerRow,
+    MeasuredOn, ResultTable, Unit,
 };
 use crate::leaderboard::Estimate;
 
@@ -17,9 +18,10 @@ impl ExperimentResult {
             let _ = write!(text, "Made by\n\n```sh\n{command}\n```\n\n");
         }
         let seeds: Vec<_> = self.seeds.iter().map(|seed| seed.0.to_string()).collect();
-        let on = match self.source.published {
-            true => "The published data",
-            false => "A stand-in",
+        let on = match (self.source.published, &self.config.data) {
+            (true, _) => "The published data",
+            (false, Some(_)) => "Other data than the paper's",
+            (false, None) => "A stand-in",
         };
         let _ = write!(
             text,
@@ -48,6 +50,17 @@ impl ExperimentResult {
         let _ = write!(text, "\n## How\n\n{}\n\n## Result\n", experiment.protocol);
         text += "\nMeans over the repetitions and 95 % intervals of them, by Student's distribution; shares in \
                  percent.\n";
+        text += match self.source.measured_on {
+            MeasuredOn::Others => "",
+            MeasuredOn::Halves => {
+                "Repetitions halve the same samples to choose and to measure on: intervals are widened by the \
+                 square root of one more than there are repetitions.\n"
+            }
+            MeasuredOn::Same => {
+                "All repetitions are of the same samples and networks, so that intervals are of what is drawn alone: \
+                 what is said of claims is said of these.\n"
+            }
+        };
         for table in &self.tables {
             let _ = write!(text, "\n### {}\n\n{}", table.title, numbers(table));
         }
@@ -60,9 +73,7 @@ impl ExperimentResult {
         if !self.claims.is_empty() {
             text += "\n## The paper's claims\n\n| claim | tested by | difference | these data |\n\
                      | --- | --- | --- | --- |\n";
-            self.claims
-                .iter()
-                .for_each(|claim| text += &claim_line(claim));
+            text.extend(self.claims.iter().map(claim_line));
         }
         if !self.beside.is_empty() {
             text += "\n## Beside the paper's numbers\n\n";
@@ -72,9 +83,7 @@ impl ExperimentResult {
             }
             text += "| where | row | column | here | the paper | of | gap |\n\
                      | --- | --- | --- | --- | --- | --- | --- |\n";
-            self.beside
-                .iter()
-                .for_each(|beside| text += &beside_line(beside));
+            text.extend(self.beside.iter().map(beside_line));
         }
         text += &self.ledger_in_words(experiment);
         text
@@ -82,20 +91,28 @@ impl ExperimentResult {
 
     fn ledger_in_words(&self, experiment: &Experiment) -> String {
         let mut text = String::new();
-        if let (Some(headline), false) = (&self.headline, self.ledger.is_empty()) {
+        if !self.ledgers.is_empty() {
             let _ = write!(
                 text,
                 "\n## What each disagreement of paper and code is worth\n\nThe difference that one switch makes by \
-                 itself, all others as mode `{}` has them, in: {}.\n\n\
-                 | switch | here | flipped | difference | the disagreement |\n\
-                 | --- | --- | --- | --- | --- |\n",
-                self.config.mode, headline.name
+                 itself, all others as mode `{}` has them.\n",
+                self.config.mode
             );
-            let lines = self
-                .ledger
-                .iter()
-                .map(|row| ledger_line(row, headline.unit));
-            text += &lines.collect::<String>();
+        }
+        for ledger in &self.ledgers {
+            let headline = &ledger.headline;
+            let _ = write!(
+                text,
+                "\nIn {}:\n\n| switch | here | flipped | difference | the disagreement |\n\
+                 | --- | --- | --- | --- | --- |\n",
+                headline.name
+            );
+            text.extend(
+                ledger
+                    .rows
+                    .iter()
+                    .map(|row| ledger_line(row, headline.unit)),
+            );
         }
         if !experiment.not_switched.is_empty() {
             text += "\nDisagreements that are no switch here:\n\n";
@@ -112,7 +129,10 @@ fn numbers(table: &ResultTable) -> String {
         Unit::Seconds => format!("{} (s)", column.name),
         _ => column.name.clone(),
     });
-    let headings: Vec<_> = std::iter::once(String::new()).chain(headings).collect();
+    let has_labels = table.rows.iter().any(|row| row.labels.is_some());
+    let labels = has_labels.then(|| "labels".to_owned());
+    let first = std::iter::once(String::new()).chain(labels);
+    let headings: Vec<_> = first.chain(headings).collect();
     let rule = vec!["---"; headings.len()].join(" | ");
     let mut text = format!("| {} |\n| {rule} |\n", headings.join(" | "));
     let most = table
@@ -135,7 +155,9 @@ fn numbers(table: &ResultTable) -> String {
             }
             None => "-".to_owned(),
         });
-        let cells: Vec<_> = std::iter::once(row.name.clone()).chain(cells).collect();
+        let labels = has_labels.then(|| row.labels.clone().unwrap_or_else(|| "-".to_owned()));
+        let first = std::iter::once(row.name.clone()).chain(labels);
+        let cells: Vec<_> = first.chain(cells).collect();
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
     text
@@ -143,11 +165,21 @@ fn numbers(table: &ResultTable) -> String {
 
 fn claim_line(claim: &Claim) -> String {
     let several = claim.tests.len() > 1;
+    let told = |test: &ClaimTest| match (several, test.reason) {
+        (_, Some(reason)) => format!("{}: {reason}", verdict(test.verdict)),
+        (true, None) => verdict(test.verdict).to_owned(),
+        (false, None) => String::new(),
+    };
     let tests = claim.tests.iter().map(|test| {
         let difference = shown_difference(&test.difference, test.unit);
-        match several {
-            true => format!("{}: {difference} ({})", test.table, verdict(test.verdict)),
-            false => difference,
+        let of_table = if several {
+            format!("{}: ", test.table)
+        } else {
+            String::new()
+        };
+        match told(test) {
+            told if told.is_empty() => format!("{of_table}{difference}"),
+            told => format!("{of_table}{difference} ({told})"),
         }
     });
     let tests: Vec<_> = tests.collect();
@@ -159,15 +191,39 @@ fn claim_line(claim: &Claim) -> String {
             true => "-".to_owned(),
             false => tests.join("; "),
         },
-        verdict(claim.verdict)
+        in_all(claim)
     )
+}
+
+/// What these data do with a claim, and in how many tables where there are several.
+fn in_all(claim: &Claim) -> String {
+    let count = |wanted| {
+        let tests = claim.tests.iter();
+        tests.filter(|test| test.verdict == wanted).count()
+    };
+    let all = claim.tests.len();
+    if all < 2 || claim.verdict == ClaimVerdict::NotTested {
+        return verdict(claim.verdict).to_owned();
+    }
+    let of = |wanted| match count(wanted) {
+        0 => None,
+        some => Some(format!("{} in {some} of {all} tables", verdict(wanted))),
+    };
+    let found = [ClaimVerdict::Supported, ClaimVerdict::Contradicted]
+        .into_iter()
+        .filter_map(of);
+    match found.collect::<Vec<_>>() {
+        found if found.is_empty() => verdict(ClaimVerdict::Undecided).to_owned(),
+        found => found.join(", "),
+    }
 }
 
 fn verdict(verdict: ClaimVerdict) -> &'static str {
     match verdict {
         ClaimVerdict::Supported => "support it",
         ClaimVerdict::SupportedInPart => "support it in part",
-        ClaimVerdict::NotSupported => "do not support it",
+        ClaimVerdict::Undecided => "do not decide it",
+        ClaimVerdict::Contradicted => "contradict it",
         ClaimVerdict::NotTested => "do not test it",
     }
 }
@@ -187,11 +243,13 @@ fn beside_line(beside: &Beside) -> String {
         Unit::Share => format!("{:.1}", 100.0 * value),
         _ => format!("{value:.3}"),
     };
-    let gap = match *gap < 0.0 {
-        true => plain(*gap),
-        false => format!("+{}", plain(*gap)),
-    };
-    let (ours, paper) = (shown(ours, *unit), plain(*paper));
+    let none = || "-".to_owned();
+    let gap = gap.map_or_else(none, |gap| match gap < 0.0 {
+        true => plain(gap),
+        false => format!("+{}", plain(gap)),
+    });
+    let ours = ours.map_or_else(none, |ours| shown(&ours, *unit));
+    let paper = plain(*paper);
     format!("| {table} | {row} | {column} | {ours} | {paper} | {of} | {gap} |\n")
 }
 

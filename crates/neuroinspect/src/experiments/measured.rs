@@ -1,5 +1,7 @@
 //! What one repetition of an experiment comes to.
 
+use std::collections::BTreeMap;
+
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +41,8 @@ pub(super) struct Measurement {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Measured {
     pub(super) values: Vec<Measurement>,
+    /// The labels that rows learn from, by row.
+    pub(super) labels: BTreeMap<String, String>,
     pub(super) pictures: Vec<NewPicture>,
 }
 
@@ -71,14 +75,12 @@ impl Measured {
         });
     }
 
-    /// The numbers of a row and column in all tables so far.
-    pub(super) fn values_of(&self, row: &str, column: Column) -> Vec<f64> {
-        let values = self.values.iter();
-        let here = values.filter(|it| it.row == row && it.column == column.name);
-        here.map(|it| it.value).collect()
+    /// Notes which labels a row learns from.
+    pub(super) fn label(&mut self, row: &str, labels: &str) {
+        self.labels.insert(row.to_owned(), labels.to_owned());
     }
 
-    /// Adds a picture; `file` is the name of its PNG, without a folder.
+    /// Adds a picture; `file` is the name of its PNG, without a folder. Those of the first repetition are shown.
     pub(crate) fn add_picture(
         &mut self,
         title: impl Into<String>,

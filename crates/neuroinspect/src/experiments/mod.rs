@@ -32,6 +32,7 @@ mod figure_9;
 mod markdown;
 mod measured;
 mod pictures;
+mod published_parts;
 mod result;
 mod run;
 mod scenarios;
@@ -48,6 +49,7 @@ use std::fmt;
 
 use burn::tensor::Device;
 use neuroinspect_core::{Observer, Seed, nearest_name};
+use neuroinspect_editing::Keep;
 use serde::Serialize;
 
 use self::{
@@ -59,12 +61,12 @@ pub use self::{
     config::ExperimentConfig,
     measured::Unit,
     result::{
-        Beside, Cell, ExperimentPicture, ExperimentResult, LedgerRow, ResultColumn, ResultRow,
-        ResultTable,
+        Beside, Cell, ExperimentPicture, ExperimentResult, Ledger, LedgerRow, ResultColumn,
+        ResultRow, ResultTable,
     },
     switches::{Guard, Mode, Prompts, ScoredMistakes, Switch, Switches},
 };
-use crate::{Error, Result, RunFolder};
+use crate::{Error, Result, RunFolder, leaderboard::Estimate};
 
 /// An experiment of the paper.
 #[derive(Clone, Copy, Serialize)]
@@ -81,11 +83,9 @@ pub struct Experiment {
     pub needs: &'static str,
     /// What it runs on without.
     pub stand_in: &'static str,
-    /// The disagreements that its ledger has.
-    pub switches: &'static [Switch],
-    /// The number that its ledger compares; `None` without one.
+    /// The numbers in which disagreements are worth something.
     #[serde(skip)]
-    headline: Option<Column>,
+    headlines: &'static [Headline],
     /// Disagreements that concern it and are no switch, each with the reason.
     #[serde(skip)]
     not_switched: &'static [&'static str],
@@ -112,19 +112,27 @@ static EXPERIMENTS: &[&Experiment] = &[
 
 /// Disagreements that concern editing, and are no switch.
 const NOT_SWITCHED: &[&str] = &[
+    "Which of equal epochs is kept, and whether the first ones can be (`ties`, `skips_epochs`), decides nothing where \
+     the last epoch is kept: their lines are in modes `paper` and `code`.",
     "The code leaves the backbone in training mode, so that its batch normalisation drifts (B5-2): features are \
      computed once here, by a backbone that stays as it is.",
     "CON cannot be run in the published code, whose branch for it is dead (B5-6): it is as the paper prints it.",
     "The code finds mistakes by one preprocessing and explains them by another (B5-7): here both are of the same \
      features.",
     "The code's descent of a counterfactual has no limit on its steps and may never end (B5-14): the limit is 1000 in \
-     all modes.",
+     all modes. It may make a feature negative, in all modes.",
     "Importances, and with them the automatic target, are taken at the mean features of all classes, as in the code \
      (B5-15): the paper does not say of which.",
     "In the code some samples measured on were chosen on, and training samples are drawn with replacement (B5-16): \
      no two parts have a sample in common here.",
-    "The split of Food-101, statistics of Flowers-102 and commands of the README (B5-9 to 11) concern files that \
-     these data do not have.",
+    "The README's commands have other epochs than the paper in places (B5-9): they are 20 here, as in the paper.",
+    "The code writes over the published split of Food-101, and the paper's counts of Flowers-102 are not of all of it \
+     (B5-10, 11): no file of a data set is changed here.",
+    "The code saves no layer below an accuracy that it sets (B5-17): all layers are measured here.",
+    "The code augments images while it edits: features are of each image as it is here.",
+    "The code does not seed all that it draws (B5-18), and the weights that a name stands for have changed since \
+     (B5-21): here all is drawn by the repetition's seed, with the weights that are given.",
+    "Commands that do not run (B5-8), pictures (B5-12, 13, 19) and packaging (B5-20) change no number of an edit.",
 ];
 
 /// The mean of some numbers; `None` of none.
@@ -135,6 +143,24 @@ fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
         count += 1;
     }
     (count > 0).then(|| sum / count as f64)
+}
+
+/// A number, and the disagreements whose worth in it is measured.
+#[derive(Debug)]
+struct Headline {
+    column: Column,
+    switches: &'static [Switch],
+}
+
+impl Headline {
+    /// The mode's switches with each of them flipped that can change anything.
+    fn flips(&self, mode: Mode) -> impl Iterator<Item = (Switch, Switches)> {
+        let keeps_last = mode.switches().keep == Keep::Last;
+        let of_epochs = [Switch::Ties, Switch::SkipsEpochs];
+        let switches = self.switches.iter();
+        let switches = switches.filter(move |switch| !(keeps_last && of_epochs.contains(switch)));
+        switches.filter_map(move |&switch| Some((switch, Switches::flipped(mode, switch)?)))
+    }
 }
 
 type Open = fn(&Setup<'_>, &mut dyn Observer) -> Result<Box<dyn Protocol>>;
@@ -164,12 +190,43 @@ struct Setup<'a> {
 pub struct Source {
     /// The samples and networks, in words.
     pub data: String,
-    /// Whether they are those of the paper, or a stand-in.
+    /// Whether the samples are those of the paper, or others that stand in for them.
     pub published: bool,
+    /// What of the paper's data they are, as its numbers name it; `None`: all of its numbers stand beside.
+    pub paper: Option<&'static str>,
+    /// Whether repetitions measure on the same samples.
+    pub measured_on: MeasuredOn,
     /// What there is to know of them, in sentences.
     pub notes: Vec<String>,
     /// What tells them from others, beside the options; `None` where nothing can.
     pub fingerprint: Option<String>,
+}
+
+/// Whether repetitions measure on the same samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MeasuredOn {
+    /// Each on others.
+    #[default]
+    Others,
+    /// Each on a random half of the same samples. What half-means have in common is not seen in how they differ:
+    /// the variance of one is that of the mean of all samples, and so intervals are those of repetitions times
+    /// `sqrt(N + 1)` for `N` repetitions.
+    Halves,
+    /// All on the same, or with the same networks and neurons: intervals are of what else differs.
+    Same,
+}
+
+impl Source {
+    /// The mean of a number over repetitions, with its interval; `None` of none.
+    fn estimate(&self, values: &[f64]) -> Option<Estimate> {
+        let mut estimate = Estimate::of_any(values)?;
+        if self.measured_on == MeasuredOn::Halves {
+            let factor = (values.len() as f64 + 1.0).sqrt();
+            estimate.margin = estimate.margin.map(|margin| margin * factor);
+        }
+        Some(estimate)
+    }
 }
 
 /// How an experiment goes, its data and networks at hand.
@@ -185,9 +242,10 @@ trait Protocol {
         observer: &mut dyn Observer,
     ) -> Result<Measured>;
 
-    /// The one number of a repetition that the ledger compares; `None` where there is none.
+    /// A [headline](Experiment::headlines) of a repetition; `None` where there is none.
     fn headline(
         &mut self,
+        _column: Column,
         _seed: Seed,
         _switches: &Switches,
         _observer: &mut dyn Observer,

@@ -7,8 +7,8 @@ use neuroinspect_report::Schema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Experiment, ExperimentConfig, Published, Source, Switch, Switches, Unit,
-    measured::Measurement,
+    Claim, Column, Experiment, ExperimentConfig, Headline, Published, Source, Switch, Switches,
+    Unit, measured::Measurement,
 };
 use crate::leaderboard::Estimate;
 
@@ -17,14 +17,25 @@ use crate::leaderboard::Estimate;
 pub(super) struct Repeated {
     pub(super) seed: Seed,
     pub(super) values: Vec<Measurement>,
-    pub(super) pictures: Vec<ExperimentPicture>,
-    /// The headline with the mode's own switches, and then with one of them flipped, by its name.
-    pub(super) ledger: BTreeMap<String, f64>,
+    /// The labels that rows learn from, by row.
+    pub(super) labels: BTreeMap<String, String>,
+    /// `None` where there are some that were not written, as of all repetitions but the first.
+    pub(super) pictures: Option<Vec<ExperimentPicture>>,
+    /// For each headline: its number with the mode's own switches, and then with one of them flipped, by its name.
+    pub(super) ledgers: BTreeMap<String, BTreeMap<String, f64>>,
     pub(super) seconds: f64,
 }
 
-/// The key of [`Repeated::ledger`] under which nothing is flipped.
+/// The key of a headline's number where nothing is flipped.
 pub(super) const UNFLIPPED: &str = "";
+
+impl Repeated {
+    /// The number in a place.
+    pub(super) fn at(&self, table: &str, row: &str, column: &str) -> Option<&Measurement> {
+        let is_it = |it: &&Measurement| it.table == table && it.row == row && it.column == column;
+        self.values.iter().find(is_it)
+    }
+}
 
 /// What an experiment came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -49,10 +60,8 @@ pub struct ExperimentResult {
     pub beside: Vec<Beside>,
     /// The paper's claims.
     pub claims: Vec<Claim>,
-    /// The number that the [ledger](Self::ledger) compares; `None` without one.
-    pub headline: Option<ResultColumn>,
-    /// What each disagreement of paper and code is worth.
-    pub ledger: Vec<LedgerRow>,
+    /// What each disagreement of paper and code is worth, number by number.
+    pub ledgers: Vec<Ledger>,
     /// Pictures, of the first repetition.
     pub pictures: Vec<ExperimentPicture>,
     /// The command line that made it, where there was one.
@@ -86,6 +95,8 @@ pub struct ResultColumn {
 pub struct ResultRow {
     /// Its heading.
     pub name: String,
+    /// The labels that it learns from, where that is told.
+    pub labels: Option<String>,
     /// A number for each column; `None` where there is none.
     pub cells: Vec<Option<Cell>>,
 }
@@ -100,7 +111,7 @@ pub struct Cell {
     pub repetitions: usize,
 }
 
-/// A number of the paper's, and ours in the same place.
+/// A number of the paper's, and ours in the same place, where there is one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Beside {
     /// Our table.
@@ -112,13 +123,22 @@ pub struct Beside {
     /// What the numbers are.
     pub unit: Unit,
     /// Our number.
-    pub ours: Estimate,
+    pub ours: Option<Estimate>,
     /// What the paper's is of.
     pub of: &'static str,
     /// The paper's.
     pub paper: f64,
     /// Ours less the paper's.
-    pub gap: f64,
+    pub gap: Option<f64>,
+}
+
+/// What each disagreement of paper and code is worth in one number.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ledger {
+    /// The number.
+    pub headline: ResultColumn,
+    /// A row for each disagreement.
+    pub rows: Vec<LedgerRow>,
 }
 
 /// What a disagreement of paper and code is worth: the headline with one switch flipped, less that without.
@@ -147,7 +167,7 @@ pub struct ExperimentPicture {
 
 impl ExperimentResult {
     /// Its JSON.
-    pub const SCHEMA: Schema = Schema::new("neuroinspect.experiment", 1);
+    pub const SCHEMA: Schema = Schema::new("neuroinspect.experiment", 2);
 
     /// The results of the repetitions that there are.
     pub(super) fn of(
@@ -156,7 +176,7 @@ impl ExperimentResult {
         source: Source,
         repetitions: &[Repeated],
     ) -> Self {
-        let tables = tables(repetitions);
+        let tables = tables(repetitions, &source);
         let published = (experiment.published)();
         let titles: Vec<String> = tables.iter().map(|table| table.title.clone()).collect();
         let claims = experiment.claims.iter();
@@ -164,32 +184,35 @@ impl ExperimentResult {
             experiment: experiment.name.to_owned(),
             title: experiment.title.to_owned(),
             paper: experiment.paper.to_owned(),
-            source,
             config: config.clone(),
             switches: config.mode.switches(),
             seeds: repetitions.iter().map(|it| it.seed).collect(),
             beside: tables
                 .iter()
-                .flat_map(|table| beside(table, &published))
+                .flat_map(|table| beside(table, &published, &source))
                 .collect(),
-            claims: claims.map(|rule| rule.test(&titles, repetitions)).collect(),
-            headline: experiment.headline.map(|headline| ResultColumn {
-                name: headline.name.to_owned(),
-                unit: headline.unit,
-            }),
-            ledger: ledger(experiment, config, repetitions),
+            claims: claims
+                .map(|rule| rule.test(&titles, repetitions, &source))
+                .collect(),
+            ledgers: experiment
+                .headlines
+                .iter()
+                .filter_map(|headline| ledger(headline, config, repetitions, &source))
+                .collect(),
             pictures: repetitions
                 .first()
-                .map_or_else(Vec::new, |first| first.pictures.clone()),
+                .and_then(|first| first.pictures.clone())
+                .unwrap_or_default(),
             command: None,
             seconds: repetitions.iter().map(|it| it.seconds).sum(),
             tables,
+            source,
         }
     }
 }
 
 /// The tables of all measurements, everything in the order in which it is first there.
-fn tables(repetitions: &[Repeated]) -> Vec<ResultTable> {
+fn tables(repetitions: &[Repeated], source: &Source) -> Vec<ResultTable> {
     let all = || repetitions.iter().flat_map(|it| &it.values);
     let titles = in_order(all().map(|it| &it.table));
     let table = |title: &String| {
@@ -200,12 +223,16 @@ fn tables(repetitions: &[Repeated]) -> Vec<ResultTable> {
             let values = of_table().filter(|it| it.row == *row && it.column == *column);
             let values: Vec<f64> = values.map(|it| it.value).collect();
             Some(Cell {
-                estimate: Estimate::of_any(&values)?,
+                estimate: source.estimate(&values)?,
                 repetitions: values.len(),
             })
         };
         let row = |name: &&String| ResultRow {
             name: (*name).clone(),
+            labels: repetitions
+                .iter()
+                .find_map(|it| it.labels.get(*name))
+                .cloned(),
             cells: columns
                 .iter()
                 .map(|(column, _)| cell(name, column))
@@ -237,41 +264,52 @@ fn in_order<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
     found
 }
 
-/// The paper's numbers that have a place in a table.
-fn beside(table: &ResultTable, published: &[Published]) -> Vec<Beside> {
-    let in_table = |number: &Published| {
+/// The paper's numbers that have a place in a table, be it empty.
+fn beside(table: &ResultTable, published: &[Published], source: &Source) -> Vec<Beside> {
+    let of_these = |number: &&Published| {
         let is_here = number.table.is_none_or(|wanted| wanted == table.title);
-        let column = table
-            .columns
-            .iter()
-            .position(|it| it.name == number.column)?;
-        let row = table.rows.iter().find(|it| it.name == number.row)?;
-        let ours = row.cells[column].filter(|_| is_here)?.estimate;
+        is_here
+            && source
+                .paper
+                .is_none_or(|paper| number.of.starts_with(paper))
+    };
+    let in_table = |number: &Published| {
+        let mut columns = table.columns.iter().enumerate();
+        let (column, of_column) = columns.find(|(_, it)| it.name == number.column)?;
+        let row = table.rows.iter().find(|it| it.name == number.row);
+        let ours = row
+            .and_then(|row| row.cells[column])
+            .map(|cell| cell.estimate);
         Some(Beside {
             table: table.title.clone(),
-            row: row.name.clone(),
+            row: number.row.to_owned(),
             column: number.column.to_owned(),
-            unit: table.columns[column].unit,
+            unit: of_column.unit,
             ours,
             of: number.of,
             paper: number.value,
-            gap: ours.mean - number.value,
+            gap: ours.map(|ours| ours.mean - number.value),
         })
     };
-    published.iter().filter_map(in_table).collect()
+    published
+        .iter()
+        .filter(of_these)
+        .filter_map(in_table)
+        .collect()
 }
 
-/// The differences that flipping one switch makes.
+/// The differences that flipping one switch makes in a number; `None` where it is not there.
 fn ledger(
-    experiment: &Experiment,
+    headline: &Headline,
     config: &ExperimentConfig,
     repetitions: &[Repeated],
-) -> Vec<LedgerRow> {
+    source: &Source,
+) -> Option<Ledger> {
+    let Column { name, unit } = headline.column;
     let own = config.mode.switches();
-    let row = |&switch: &Switch| {
-        let flipped = Switches::flipped(config.mode, switch)?;
+    let row = |(switch, flipped): (Switch, Switches)| {
         let differences = repetitions.iter().filter_map(|repetition| {
-            let ledger = &repetition.ledger;
+            let ledger = repetition.ledgers.get(name)?;
             Some(ledger.get(switch.name())? - ledger.get(UNFLIPPED)?)
         });
         Some(LedgerRow {
@@ -279,8 +317,15 @@ fn ledger(
             disagreement: switch.disagreement(),
             from: own.value(switch),
             to: flipped.value(switch),
-            difference: Estimate::of_any(&differences.collect::<Vec<_>>())?,
+            difference: source.estimate(&differences.collect::<Vec<_>>())?,
         })
     };
-    experiment.switches.iter().filter_map(row).collect()
+    let rows: Vec<_> = headline.flips(config.mode).filter_map(row).collect();
+    (!rows.is_empty()).then(|| Ledger {
+        headline: ResultColumn {
+            name: name.to_owned(),
+            unit,
+        },
+        rows,
+    })
 }

@@ -3,21 +3,21 @@
 use std::{collections::BTreeMap, fs, time::Instant};
 
 use neuroinspect_core::{
-    Error as CoreError, Observer, Progress,
+    Error as CoreError, Observer, Progress, Seed,
     io::{sha256_of_bytes, write_atomically},
 };
 use neuroinspect_report::{Schema, save_png};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Experiment, ExperimentConfig, ExperimentPicture, ExperimentResult, Protocol, Setup, Source,
-    Switches,
+    Experiment, ExperimentConfig, ExperimentPicture, ExperimentResult, Mode, Protocol, Setup,
+    Source,
     measured::{NewPicture, rounded},
     result::{Repeated, UNFLIPPED},
 };
 use crate::{Error, Result, RunFolder, run_folder::program_state};
 
-const STATE: Schema = Schema::new("neuroinspect.experiment-state", 1);
+const STATE: Schema = Schema::new("neuroinspect.experiment-state", 2);
 
 /// The repetitions that there are, and what decides them.
 #[derive(Serialize, Deserialize)]
@@ -27,8 +27,17 @@ struct State {
 }
 
 impl Experiment {
-    /// Runs the repetitions, and writes the result after each: `NAME.json`, the page `NAME.md`, pictures in the
-    /// folder `NAME`, and what a later run takes up, `NAME.state.json`.
+    /// The name of its files: its own, with the mode where that is not the default.
+    pub fn file_stem(&self, mode: Mode) -> String {
+        match mode == Mode::default() {
+            true => self.name.to_owned(),
+            false => format!("{}-{mode}", self.name),
+        }
+    }
+
+    /// Runs the repetitions, and writes the result after each: `NAME.json`, the page `NAME.md`, the pictures of the
+    /// first in the folder `NAME`, and what a later run takes up, `NAME.state.json`; NAME is the
+    /// [stem](Self::file_stem), so that each mode has files of its own.
     ///
     /// A repetition that an earlier run of the same program made in this folder, with the same options and on
     /// the same data, is not made again.
@@ -52,9 +61,11 @@ impl Experiment {
         };
         let mut protocol = (self.open)(&setup, observer)?;
         let source = protocol.source();
+        let stem = self.file_stem(config.mode);
+        let state_file = format!("{stem}.state.json");
         let key = self.key(config, &source)?;
         let mut state = match key.clone() {
-            Some(key) => self.kept(folder, key),
+            Some(key) => kept(folder, &state_file, key),
             None => State {
                 key: String::new(),
                 repetitions: Vec::new(),
@@ -69,8 +80,11 @@ impl Experiment {
                 done,
                 total: seeds.len(),
             })?;
-            let known = state.repetitions.iter().find(|known| known.seed == *seed);
-            let repeated = match known {
+            let is_first = done == 0;
+            // The pictures of the first are shown, and no others are kept.
+            let is_it =
+                |known: &&Repeated| known.seed == *seed && (known.pictures.is_some() || !is_first);
+            let repeated = match state.repetitions.iter().find(is_it) {
                 Some(known) => known.clone(),
                 None => {
                     let start = Instant::now();
@@ -78,13 +92,29 @@ impl Experiment {
                     let repeated = Repeated {
                         seed: *seed,
                         values: measured.values,
-                        pictures: self.write_pictures(folder, measured.pictures)?,
-                        ledger: self.ledger_of(*seed, config, &mut *protocol, observer)?,
+                        labels: measured.labels,
+                        pictures: match is_first || measured.pictures.is_empty() {
+                            true => Some(write_pictures(folder, &stem, measured.pictures)?),
+                            false => None,
+                        },
+                        ledgers: self.ledgers_of(*seed, config, &mut *protocol, observer)?,
                         seconds: rounded(start.elapsed().as_secs_f64()),
                     };
+                    state.repetitions.retain(|known| known.seed != *seed);
+                    if repeated
+                        .pictures
+                        .as_ref()
+                        .is_some_and(|all| !all.is_empty())
+                    {
+                        // Written over.
+                        state
+                            .repetitions
+                            .iter_mut()
+                            .for_each(|it| it.pictures = None);
+                    }
                     state.repetitions.push(repeated.clone());
                     if key.is_some() {
-                        folder.write_json(&self.state_file(), STATE, &state)?;
+                        folder.write_json(&state_file, STATE, &state)?;
                     }
                     repeated
                 }
@@ -94,13 +124,9 @@ impl Experiment {
                 command: command.map(str::to_owned),
                 ..ExperimentResult::of(self, config, source.clone(), &repetitions)
             };
-            folder.write_json(
-                &format!("{}.json", self.name),
-                ExperimentResult::SCHEMA,
-                &so_far,
-            )?;
+            folder.write_json(&format!("{stem}.json"), ExperimentResult::SCHEMA, &so_far)?;
             let page = so_far.to_markdown(self);
-            write_atomically(folder.join(format!("{}.md", self.name)), |out| {
+            write_atomically(folder.join(format!("{stem}.md")), |out| {
                 out.write_all(page.as_bytes())
             })?;
             result = Some(so_far);
@@ -108,71 +134,27 @@ impl Experiment {
         result.ok_or_else(|| CoreError::empty("repetitions of an experiment").into())
     }
 
-    /// The headline as it is, and with each switch flipped.
-    fn ledger_of(
+    /// Each headline as it is, and with each switch flipped.
+    fn ledgers_of(
         &self,
-        seed: neuroinspect_core::Seed,
+        seed: Seed,
         config: &ExperimentConfig,
         protocol: &mut dyn Protocol,
         observer: &mut dyn Observer,
-    ) -> Result<BTreeMap<String, f64>> {
-        let mut ledger = BTreeMap::new();
-        if self.headline.is_none() {
-            return Ok(ledger);
-        }
-        let own = (UNFLIPPED, config.mode.switches());
-        let flipped = self.switches.iter().filter_map(|&switch| {
-            let flipped = Switches::flipped(config.mode, switch)?;
-            Some((switch.name(), flipped))
-        });
-        for (name, switches) in std::iter::once(own).chain(flipped) {
-            if let Some(value) = protocol.headline(seed, &switches, observer)? {
-                ledger.insert(name.to_owned(), rounded(value));
+    ) -> Result<BTreeMap<String, BTreeMap<String, f64>>> {
+        let mut ledgers = BTreeMap::new();
+        for headline in self.headlines {
+            let mut ledger = BTreeMap::new();
+            let own = (UNFLIPPED, config.mode.switches());
+            let flips = headline.flips(config.mode);
+            let flips = flips.map(|(switch, flipped)| (switch.name(), flipped));
+            for (name, switches) in std::iter::once(own).chain(flips) {
+                let value = protocol.headline(headline.column, seed, &switches, observer)?;
+                ledger.extend(value.map(|value| (name.to_owned(), rounded(value))));
             }
+            ledgers.insert(headline.column.name.to_owned(), ledger);
         }
-        Ok(ledger)
-    }
-
-    fn write_pictures(
-        &self,
-        folder: &RunFolder,
-        pictures: Vec<NewPicture>,
-    ) -> Result<Vec<ExperimentPicture>> {
-        if pictures.is_empty() {
-            return Ok(Vec::new());
-        }
-        let within = folder.join(self.name);
-        fs::create_dir_all(&within).map_err(|source| Error::Folder {
-            path: within.clone(),
-            source,
-        })?;
-        let write = |NewPicture { title, file, image }: NewPicture| {
-            save_png(within.join(&file), &image)?;
-            let path = format!("{}/{file}", self.name);
-            Ok(ExperimentPicture { title, path })
-        };
-        pictures.into_iter().map(write).collect()
-    }
-
-    fn state_file(&self) -> String {
-        format!("{}.state.json", self.name)
-    }
-
-    /// The repetitions that an earlier run left, where the same decides them; a file that cannot be read holds
-    /// none.
-    fn kept(&self, folder: &RunFolder, key: String) -> State {
-        let text = fs::read(folder.join(self.state_file())).unwrap_or_default();
-        let kept = serde_json::from_slice::<State>(&text).ok();
-        let kept = kept.filter(|state| state.key == key);
-        let repetitions = kept.map_or_else(Vec::new, |state| state.repetitions);
-        let is_there = |picture: &ExperimentPicture| folder.join(&picture.path).exists();
-        let repetitions = repetitions.into_iter();
-        State {
-            repetitions: repetitions
-                .filter(|it| it.pictures.iter().all(is_there))
-                .collect(),
-            key,
-        }
+        Ok(ledgers)
     }
 
     /// What decides a repetition but for its seed; `None` where that cannot be told.
@@ -190,4 +172,41 @@ impl Experiment {
         let parts = [&program, self.name, data, &config];
         Ok(Some(sha256_of_bytes(parts.join("\0").as_bytes())))
     }
+}
+
+fn write_pictures(
+    folder: &RunFolder,
+    stem: &str,
+    pictures: Vec<NewPicture>,
+) -> Result<Vec<ExperimentPicture>> {
+    if pictures.is_empty() {
+        return Ok(Vec::new());
+    }
+    let within = folder.join(stem);
+    fs::create_dir_all(&within).map_err(|source| Error::Folder {
+        path: within.clone(),
+        source,
+    })?;
+    let write = |NewPicture { title, file, image }: NewPicture| {
+        save_png(within.join(&file), &image)?;
+        let path = format!("{stem}/{file}");
+        Ok(ExperimentPicture { title, path })
+    };
+    pictures.into_iter().map(write).collect()
+}
+
+/// The repetitions that an earlier run left, where the same decides them; a file that cannot be read holds none.
+fn kept(folder: &RunFolder, file: &str, key: String) -> State {
+    let text = fs::read(folder.join(file)).unwrap_or_default();
+    let kept = serde_json::from_slice::<State>(&text).ok();
+    let kept = kept.filter(|state| state.key == key);
+    let mut repetitions = kept.map_or_else(Vec::new, |state| state.repetitions);
+    let is_there = |picture: &ExperimentPicture| folder.join(&picture.path).exists();
+    for repeated in &mut repetitions {
+        repeated.pictures = repeated
+            .pictures
+            .take()
+            .filter(|all| all.iter().all(is_there));
+    }
+    State { key, repetitions }
 }

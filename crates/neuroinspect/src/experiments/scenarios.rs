@@ -1,24 +1,28 @@
 //! The scenarios of Table II: of MetaShift, or of scenes.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use burn::tensor::Device;
+use ndarray::Array2;
 use neuroinspect_core::{
-    ClassId, FeatureTable, Observer, Seed, class_by_name_or_index, io::sha256_of_file,
+    ActivationTable, ClassId, Error as CoreError, FeatureTable, Observer, Seed,
+    class_by_name_or_index, io::sha256_of_file,
 };
 use neuroinspect_datasets::{
     ImageDataset,
     published::{Published as PublishedData, PublishedConfig},
     scenes::{Context, Object, Planted},
 };
-use neuroinspect_editing::{EditData, TrainingConfig};
+use neuroinspect_editing::{EditData, Schedule, TrainingConfig};
 use neuroinspect_models::{LoadConfig, LoadedClassifier, load_classifier};
 
 use super::{
-    Setup, Source, case::trained_layer, scene_concepts::scene_concepts, scenes::SceneSetting,
+    MeasuredOn, Mode, Setup, Source, case::trained_layer, scene_concepts::ConceptScenes,
+    scenes::SceneSetting,
 };
 use crate::{
     Error, Extraction, Result,
@@ -60,10 +64,14 @@ pub(super) enum Samples {
     Scenes {
         demo: Box<Demo>,
         samples: [usize; 3],
+        training: TrainingConfig,
     },
     MetaShift {
         root: PathBuf,
         loaded: Box<LoadedClassifier>,
+        training: TrainingConfig,
+        /// By sample: scenarios and seeds have most images in common.
+        features: HashMap<String, Vec<f32>>,
     },
 }
 
@@ -84,7 +92,8 @@ pub(super) fn of_scenes(
 ) -> Result<(Samples, ConceptBank, Source)> {
     let Setup { config, device, .. } = setup;
     let demo = Box::new(Demo::load(device)?);
-    let bank = scene_concepts(&demo, config.scaled(3000, 240), observer)?;
+    let scenes = ConceptScenes::extract(&demo, config.scaled(3000, 240), observer)?;
+    let bank = scenes.bank(observer)?;
     let samples = [500, 500, 1000].map(|count| config.scaled(count, 100));
     let source = Source {
         data: format!(
@@ -93,14 +102,25 @@ pub(super) fn of_scenes(
             samples[0], samples[1], samples[2]
         ),
         published: false,
-        notes: vec![format!(
-            "The bank has {} concepts, CCE's about 170: an attribute is among three of them by chance in one \
-             mistake of six.",
-            bank.concepts().len()
-        )],
+        paper: None,
+        measured_on: MeasuredOn::Others,
+        notes: vec![
+            format!(
+                "The bank has {} concepts, CCE's about 170: an attribute is among three of them by chance in one \
+                 mistake of six.",
+                bank.concepts().len()
+            ),
+            "All repetitions are on one backbone, and of one bank of concepts: the intervals are over neither."
+                .to_owned(),
+        ],
         fingerprint: Some("scenes".to_owned()),
     };
-    Ok((Samples::Scenes { demo, samples }, bank, source))
+    let samples = Samples::Scenes {
+        demo,
+        samples,
+        training: layer_training(config.mode),
+    };
+    Ok((samples, bank, source))
 }
 
 /// MetaShift, a network and a bank of concepts of its features.
@@ -131,15 +151,29 @@ pub(super) fn of_metashift(
         &LoadConfig::default(),
         device,
     )?;
+    bank.check_layer(&loaded.model.decision_layer()?)?;
     let images = metashift_images(&root, METASHIFT[0], Seed(0))?.fingerprint();
     let source = Source {
         data: format!("MetaShift, by {}", network.model),
         published: true,
-        notes: Vec::new(),
+        paper: None,
+        measured_on: MeasuredOn::Others,
+        notes: vec![
+            "Images of several of the five classes are left out, so that fewer are measured on than in the paper."
+                .to_owned(),
+            "Repetitions draw other training and validation images; of those measured on they have most in common, \
+             and all are on one backbone and of one bank of concepts: the intervals are over none of these."
+                .to_owned(),
+        ],
         fingerprint: images.map(|images| format!("{} {concepts} {images}", loaded.weights_sha256)),
     };
-    let loaded = Box::new(loaded);
-    Ok((Samples::MetaShift { root, loaded }, bank, source))
+    let samples = Samples::MetaShift {
+        root,
+        loaded: Box::new(loaded),
+        training: layer_training(config.mode),
+        features: HashMap::new(),
+    };
+    Ok((samples, bank, source))
 }
 
 fn metashift_images(
@@ -156,16 +190,20 @@ fn metashift_images(
 impl Samples {
     /// The scenarios, by a seed.
     pub(super) fn scenarios(
-        &self,
+        &mut self,
         seed: Seed,
         device: &Device,
         observer: &mut dyn Observer,
     ) -> Result<Vec<Scenario>> {
         let mut scenarios = Vec::new();
         match self {
-            Samples::Scenes { demo, samples } => {
+            Samples::Scenes {
+                demo,
+                samples,
+                training,
+            } => {
                 for (class, context) in SCENES {
-                    let setting = setting(class, context, *samples);
+                    let setting = setting(class, context, *samples, training);
                     let repetition = setting.repetition(demo, seed, observer)?;
                     let names = repetition.data.train().table().class_names();
                     scenarios.push(Scenario {
@@ -176,15 +214,21 @@ impl Samples {
                     });
                 }
             }
-            Samples::MetaShift { root, loaded } => {
+            Samples::MetaShift {
+                root,
+                loaded,
+                training,
+                features,
+            } => {
+                let training = training.clone().with_seed(seed);
                 for (names, title) in METASHIFT.into_iter().zip(TITLES) {
                     let images = metashift_images(root, names, seed)?;
-                    let table = Arc::new(features(loaded, &images, observer)?);
+                    let table = Arc::new(table_with(features, loaded, &images, observer)?);
                     scenarios.push(Scenario {
                         title: title.to_owned(),
                         class: table.class_by_name_or_index(names[0])?,
                         attribute: names[1].to_owned(),
-                        repetition: trained_on_split(&table, seed, device, observer)?,
+                        repetition: trained_on_split(&table, &training, device, observer)?,
                     });
                 }
             }
@@ -193,17 +237,25 @@ impl Samples {
     }
 }
 
-/// As the paper trains the layer to begin with, but that the rate falls over the last quarter only, and that the last
-/// epoch is kept.
-fn layer_training() -> TrainingConfig {
+/// How the layer to begin with is trained, in paper and code; the epoch is kept that the mode says.
+fn layer_training(mode: Mode) -> TrainingConfig {
+    let switches = mode.switches();
     TrainingConfig::default()
         .with_learning_rate(2e-3)
         .with_batch_size(8)
         .with_epochs(20, None)
+        .with_schedule(Schedule::Cosine)
+        .with_keep(switches.keep)
+        .with_ties(switches.ties)
 }
 
 /// Scenes in whose training every one of a class, and no other, has the context, and elsewhere none of the class.
-fn setting(class: Object, context: Context, samples: [usize; 3]) -> SceneSetting {
+fn setting(
+    class: Object,
+    context: Context,
+    samples: [usize; 3],
+    training: &TrainingConfig,
+) -> SceneSetting {
     let total = Planted {
         class,
         context,
@@ -220,26 +272,49 @@ fn setting(class: Object, context: Context, samples: [usize; 3]) -> SceneSetting
         validation: without.clone(),
         measured: without,
         samples,
-        training: layer_training(),
+        training: training.clone(),
     }
 }
 
-/// Features of images of other classes than the network's own.
-fn features(
+/// Features of images of other classes than the network's own: those that are known, and the others computed.
+fn table_with(
+    known: &mut HashMap<String, Vec<f32>>,
     loaded: &LoadedClassifier,
     images: &PublishedData,
     observer: &mut dyn Observer,
 ) -> Result<FeatureTable> {
     let classifier = loaded.model.as_ref();
-    let extraction =
-        Extraction::new(classifier, images).with_weights_sha256(&loaded.weights_sha256);
-    let extracted = extract_activations(&extraction, classifier.penultimate(), observer)?;
     let samples = images.samples();
-    let labels = extracted.indices.iter().map(|&index| samples[index].label);
+    let is_new = |index: &usize| !known.contains_key(&samples[*index].id);
+    let new: Vec<_> = (0..samples.len()).filter(is_new).collect();
+    let extraction = Extraction::new(classifier, images)
+        .with_weights_sha256(&loaded.weights_sha256)
+        .with_indices(&new);
+    let layer = classifier.penultimate();
+    if !new.is_empty() {
+        let table = extract_activations(&extraction, layer, observer)?.table;
+        let rows = table.values();
+        let ids = table.sample_ids().iter().cloned();
+        known.extend(ids.zip(rows.rows().into_iter().map(|row| row.to_vec())));
+    }
+    // What could not be read is not there.
+    let is_there = |index: &usize| known.contains_key(&samples[*index].id);
+    let indices: Vec<_> = (0..samples.len()).filter(is_there).collect();
+    let ids = indices.iter().map(|&index| samples[index].id.clone());
+    let rows = indices
+        .iter()
+        .flat_map(|&index| known[&samples[index].id].iter().copied());
+    let values: Vec<f32> = rows.collect();
+    let shape = (indices.len(), values.len() / indices.len().max(1));
+    let found = values.len();
+    let values = Array2::from_shape_vec(shape, values)
+        .map_err(|_| CoreError::length("features", shape.0 * shape.1, found))?;
+    let table = ActivationTable::of_samples(ids.collect(), values, extraction.provenance(layer))?;
+    let labels = indices.iter().map(|&index| samples[index].label);
     let names = images.class_names().to_vec();
-    let table = FeatureTable::new(extracted.table, labels.collect(), names)?;
+    let table = FeatureTable::new(table, labels.collect(), names)?;
     Ok(match images.split() {
-        Some(split) => table.with_split(split.select(&extracted.indices)?)?,
+        Some(split) => table.with_split(split.select(&indices)?)?,
         None => table,
     })
 }
@@ -247,7 +322,7 @@ fn features(
 /// The parts of a table, and a layer trained on the first.
 fn trained_on_split(
     table: &Arc<FeatureTable>,
-    seed: Seed,
+    training: &TrainingConfig,
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Repetition> {
@@ -255,8 +330,8 @@ fn trained_on_split(
     let [train, validation] = [data.train(), data.validation()].map(table_of);
     let tables = [&train?, &validation?];
     Ok(Repetition {
-        layer: trained_layer(tables, layer_training().with_seed(seed), device, observer)?,
+        layer: trained_layer(tables, training.clone(), device, observer)?,
         data,
-        seed,
+        seed: training.seed,
     })
 }

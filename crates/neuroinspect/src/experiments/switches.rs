@@ -52,6 +52,8 @@ pub struct Switches {
     pub scored_mistakes: ScoredMistakes,
     /// Least and largest factor by which a picture is resized at each step.
     pub resize: (f64, f64),
+    /// The same in feature visualization.
+    pub fv_resize: (f64, f64),
     /// What holds the class back in a picture.
     pub guard: Guard,
     /// What becomes of the mean of a class's prompts.
@@ -115,6 +117,7 @@ pub enum Switch {
     WaterbirdsLambda3,
     ScoredMistakes,
     Resize,
+    FvResize,
     Guard,
     Prompts,
     FvClass,
@@ -142,6 +145,7 @@ impl Mode {
                 waterbirds_lambda3: 0.001,
                 scored_mistakes: ScoredMistakes::OfEachLayer,
                 resize: (0.7, 1.2),
+                fv_resize: (0.7, 1.2),
                 guard: Guard::Activation,
                 prompts: Prompts::Normalised,
                 fv_class: 0.0,
@@ -161,6 +165,7 @@ impl Mode {
                 waterbirds_lambda3: 0.01,
                 scored_mistakes: ScoredMistakes::OfEachLayer,
                 resize: (0.6, 1.2),
+                fv_resize: (0.7, 1.2),
                 guard: Guard::None,
                 prompts: Prompts::Mean,
                 fv_class: 0.1,
@@ -180,6 +185,7 @@ impl Mode {
                 waterbirds_lambda3: 0.001,
                 scored_mistakes: ScoredMistakes::OfLayerBefore,
                 resize: (0.6, 1.2),
+                fv_resize: (0.6, 1.2),
                 guard: Guard::None,
                 prompts: Prompts::Mean,
                 fv_class: 0.0,
@@ -210,7 +216,7 @@ impl fmt::Display for Mode {
 
 impl Switch {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Coupling,
         Self::PenaltyScale,
         Self::Votes,
@@ -224,6 +230,7 @@ impl Switch {
         Self::WaterbirdsLambda3,
         Self::ScoredMistakes,
         Self::Resize,
+        Self::FvResize,
         Self::Guard,
         Self::Prompts,
         Self::FvClass,
@@ -259,6 +266,7 @@ impl Switch {
             Self::WaterbirdsLambda3 => "waterbirds_lambda3",
             Self::ScoredMistakes => "scored_mistakes",
             Self::Resize => "resize",
+            Self::FvResize => "fv_resize",
             Self::Guard => "guard",
             Self::Prompts => "prompts",
             Self::FvClass => "fv_class",
@@ -312,6 +320,10 @@ impl Switch {
             Self::Resize => {
                 "By the paper a picture is resized by factors from 0.7, in the code from 0.6; up to 1.2 in both."
             }
+            Self::FvResize => {
+                "The code's feature visualization is resized by factors from 0.7, where its CLIP-Illusion is from \
+                 0.6: the two are not compared alike."
+            }
             Self::Guard => {
                 "The paper speaks of a guard against excessive activation of the class. The code has none; an \
                  earlier version multiplied the class's weight by the activation, held between 0 and 1."
@@ -347,6 +359,7 @@ impl Switches {
             Switch::WaterbirdsLambda3 => self.waterbirds_lambda3 = other.waterbirds_lambda3,
             Switch::ScoredMistakes => self.scored_mistakes = other.scored_mistakes,
             Switch::Resize => self.resize = other.resize,
+            Switch::FvResize => self.fv_resize = other.fv_resize,
             Switch::Guard => self.guard = other.guard,
             Switch::Prompts => self.prompts = other.prompts,
             Switch::FvClass => self.fv_class = other.fv_class,

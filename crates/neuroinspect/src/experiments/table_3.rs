@@ -1,25 +1,29 @@
 //! Table III: Waterbirds, and all rivals.
 
-use std::sync::Arc;
-
 use burn::tensor::Device;
 use neuroinspect_core::{Metrics, Observer, Seed};
 use neuroinspect_datasets::published::{Published as PublishedData, PublishedConfig};
-use neuroinspect_editing::{EditConfig, EditData, EditScope, Keep, Schedule, TrainingConfig};
-use neuroinspect_models::{LoadConfig, load_classifier};
+use neuroinspect_editing::{
+    Concept, Disc, EditConfig, EditData, EditScope, Keep, Schedule, TrainingConfig,
+};
 
 use super::{
-    Experiment, Protocol, Published, Setup, Source, Switch, Switches, Unit,
-    case::{BEYOND_CONTROL, CONTROL, Case},
+    Experiment, Headline, MeasuredOn, Protocol, Published, Setup, Source, Switch, Switches, Unit,
+    case::{BEYOND_CONTROL, CONTROL, Case, Layers, Method, ORIGINAL, OURS},
     claims::ClaimRule,
     measured::{Column, Measured},
+    published_parts::{self, PublishedParts},
+    scene_concepts::ConceptScenes,
     scenes::{SceneSetting, mostly_planted},
 };
 use crate::{
-    Error, Extraction, FeatureRequest, Result,
+    Error, Result,
     demo::Demo,
-    leaderboard::{Leaderboard, LeaderboardConfig, Repetition, Scores, train_weighted},
+    leaderboard::{
+        Leaderboard, LeaderboardConfig, Repetition, Scores, labels_in_words, train_weighted,
+    },
 };
+
 const AVERAGE: Column = Column {
     name: "average",
     unit: Unit::Share,
@@ -37,9 +41,8 @@ const WORST_GROUP: Column = Column {
     unit: Unit::Share,
 };
 
-const ORIGINAL: &str = "original";
-const OURS: &str = "NeuroInspect";
 const OURS_C: &str = "NeuroInspect (C)";
+const CONTROL_C: &str = "plain retraining as (C)";
 
 /// The paper's number of neurons.
 const NEURONS: usize = 6;
@@ -53,37 +56,41 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
 of batches of 32 at a rate of 5e-5 (Adam, weight decay 1e-4). Its neurons are the first six of the ranking of the \
 mistakes, among the validation samples, of the class that is worst there; the paper picks six of thirty by looking at \
 their pictures. \"(C)\" is the same with the epoch kept whose worst class is best on validation samples; the other \
-keeps the epoch that the mode says. Plain retraining is trained as NeuroInspect is, without its penalty. All other \
-rows are those of `neuroinspect leaderboard` with every method's default \
-options, for the class that is worst on the validation samples and the first five neurons of that ranking; \
-`docs/leaderboard.md` has them with options chosen on validation samples, and what their names mean. DISC is in the \
-paper's table and not in this one: it needs concepts of each class. The average is the plain mean over the samples \
+keeps the epoch that the mode says. Where no neuron is suspected the layer stays as it is. Plain retraining is \
+trained as NeuroInspect is, without its penalty, and as (C) with the epoch chosen as (C) chooses it. All other \
+rows are those of `neuroinspect leaderboard`, their options chosen on the validation samples as there, for the class \
+that is worst on these samples and the first five neurons of that ranking; `docs/leaderboard.md` says what their names \
+mean. DISC has the options that its authors have on Waterbirds, three clusters, and of scenes the four backgrounds as \
+concepts of every class. \
+The average is the plain mean over the samples \
 measured on, as in the paper; train-weighted weighs groups as they are among the training samples, as the papers of \
 the rivals do.",
     needs: "`--data PATH` with Waterbirds (`neuroinspect data get waterbirds DIR`), and `--network MODEL=FILE`, a \
             network trained on it, such as `resnet50`. Train, validation and test are the published parts; repetitions \
-            differ by the seeds of the methods alone.",
+            differ by the seeds of the methods alone. DISC is left out: it needs images of concepts.",
     stand_in: "scenes, in whose training 95 % of the stars are on water, a fifth as many as on Waterbirds; object and \
                background are independent in those to choose on, as on Waterbirds, and in those measured on.",
-    switches: &[
-        Switch::PenaltyScale,
-        Switch::Votes,
-        Switch::Overlap,
-        Switch::RatioForm,
-        Switch::Keep,
-        Switch::Ties,
-        Switch::SkipsEpochs,
-        Switch::WaterbirdsLambda3,
-    ],
-    headline: Some(Column {
-        name: "accuracy of the worst group, by NeuroInspect",
-        unit: Unit::Share,
-    }),
+    headlines: &[Headline {
+        column: Column {
+            name: "accuracy of the worst group, by NeuroInspect",
+            unit: Unit::Share,
+        },
+        switches: &[
+            Switch::PenaltyScale,
+            Switch::Votes,
+            Switch::Overlap,
+            Switch::RatioForm,
+            Switch::Keep,
+            Switch::Ties,
+            Switch::SkipsEpochs,
+            Switch::WaterbirdsLambda3,
+        ],
+    }],
     not_switched: super::NOT_SWITCHED,
     published: || {
         let rows = [
             (ORIGINAL, [91.73, 79.83, 66.04]),
-            ("disc", [89.78, 89.38, 83.64]),
+            (Disc::NAME, [89.78, 89.38, 83.64]),
             ("jtt", [86.76, 83.88, 71.50]),
             (OURS, [91.35, 81.31, 68.38]),
             (OURS_C, [90.65, 83.88, 72.43]),
@@ -101,41 +108,36 @@ the rivals do.",
         rows.into_iter().flat_map(published).collect()
     },
     claims: &[
-        claim(
+        ClaimRule::new(
             "NeuroInspect raises the accuracy of the worst class",
             [OURS, ORIGINAL],
             WORST_CLASS,
         ),
-        claim(
+        ClaimRule::new(
             "It raises that of the worst group",
             [OURS, ORIGINAL],
             WORST_GROUP,
         ),
-        claim(
+        ClaimRule::new(
             "(C) raises that of the worst group further",
             [OURS_C, OURS],
             WORST_GROUP,
         ),
-        claim(
+        ClaimRule::new(
             "(C) is ahead of JTT in the worst group",
             [OURS_C, "jtt"],
             WORST_GROUP,
         ),
-        claim("It is ahead of JTT on average", [OURS, "jtt"], AVERAGE),
-        claim(BEYOND_CONTROL, [OURS, CONTROL], WORST_GROUP),
+        ClaimRule::new("It is ahead of JTT on average", [OURS, "jtt"], AVERAGE),
+        ClaimRule::new(BEYOND_CONTROL, [OURS, CONTROL], WORST_GROUP),
+        ClaimRule::new(
+            "(C) is ahead of plain retraining whose epoch is chosen alike (not tested in the paper)",
+            [OURS_C, CONTROL_C],
+            WORST_GROUP,
+        ),
     ],
     open,
 };
-
-const fn claim(claim: &'static str, rows: [&'static str; 2], column: Column) -> ClaimRule {
-    ClaimRule {
-        claim,
-        table: None,
-        rows,
-        column: column.name,
-        by: 0.0,
-    }
-}
 
 struct Table3 {
     samples: Samples,
@@ -143,6 +145,7 @@ struct Table3 {
     device: Device,
     /// The repetition asked for last.
     last: Option<Repetition>,
+    layers: Layers,
 }
 
 /// Where repetitions come from.
@@ -150,6 +153,8 @@ enum Samples {
     Scenes {
         demo: Box<Demo>,
         setting: SceneSetting,
+        /// What DISC is told of.
+        concepts: Vec<Concept>,
     },
     /// The published parts; the seed is set anew in each repetition.
     Waterbirds(Repetition),
@@ -157,7 +162,7 @@ enum Samples {
 
 fn open(setup: &Setup<'_>, observer: &mut dyn Observer) -> Result<Box<dyn Protocol>> {
     let (samples, source) = match setup.config.data {
-        None => scenes(setup)?,
+        None => scenes(setup, observer)?,
         Some(_) => waterbirds(setup, observer)?,
     };
     Ok(Box::new(Table3 {
@@ -165,10 +170,11 @@ fn open(setup: &Setup<'_>, observer: &mut dyn Observer) -> Result<Box<dyn Protoc
         source,
         device: setup.device.clone(),
         last: None,
+        layers: Layers::default(),
     }))
 }
 
-fn scenes(setup: &Setup<'_>) -> Result<(Samples, Source)> {
+fn scenes(setup: &Setup<'_>, observer: &mut dyn Observer) -> Result<(Samples, Source)> {
     let scaled = |count| setup.config.scaled(count, 100);
     let independent = mostly_planted().independent(0.5);
     let setting = SceneSetting {
@@ -191,6 +197,8 @@ fn scenes(setup: &Setup<'_>) -> Result<(Samples, Source)> {
              on and {measured} measured on, others for every seed"
         ),
         published: false,
+        paper: None,
+        measured_on: MeasuredOn::Others,
         notes: vec![
             "The layer to begin with was trained from zeros on the scenes to learn from, as the authors train on \
              Waterbirds: 50 epochs of batches of 32 at a rate of 1e-4 (Adam, weight decay 1e-4)."
@@ -199,64 +207,56 @@ fn scenes(setup: &Setup<'_>) -> Result<(Samples, Source)> {
         fingerprint: Some("scenes".to_owned()),
     };
     let demo = Box::new(Demo::load(&setup.device)?);
-    Ok((Samples::Scenes { demo, setting }, source))
+    let scenes = ConceptScenes::extract(&demo, setup.config.scaled(3000, 240), observer)?;
+    let classes = demo.classifier.decision_layer()?.classes();
+    let samples = Samples::Scenes {
+        demo,
+        setting,
+        concepts: scenes.backgrounds(classes)?,
+    };
+    Ok((samples, source))
 }
 
 fn waterbirds(setup: &Setup<'_>, observer: &mut dyn Observer) -> Result<(Samples, Source)> {
-    let Setup {
-        config,
-        folder,
-        device,
-    } = setup;
     let lacking = |what| Error::ExperimentNeeds {
         experiment: EXPERIMENT.name,
         what,
     };
-    let root = config.data.as_ref();
+    let root = setup.config.data.as_ref();
     let root = root.ok_or_else(|| lacking("--data PATH with Waterbirds"))?;
-    let [network] = &config.networks[..] else {
+    let [network] = &setup.config.networks[..] else {
         return Err(lacking("one --network MODEL=FILE trained on Waterbirds"));
     };
-    let loaded = load_classifier(
-        &network.model,
-        &network.weights,
-        &LoadConfig::default(),
-        device,
-    )?;
     let birds = PublishedData::open("waterbirds", root, &PublishedConfig::default())?;
-    let extraction =
-        Extraction::new(loaded.model.as_ref(), &birds).with_weights_sha256(&loaded.weights_sha256);
-    let request = FeatureRequest {
-        file: "features-waterbirds.safetensors".to_owned(),
-        device: config.device,
-        complete: loaded.report.is_complete(),
-    };
-    let features = folder.features(&extraction, &request, observer)?;
-    let table = Arc::new(features.extracted.table);
-    let images = table.provenance().dataset_sha256.clone();
+    let parts = PublishedParts::open(setup, &birds, network, observer)?;
     let source = Source {
         data: format!("Waterbirds, by {}", network.model),
         published: true,
+        paper: None,
+        measured_on: MeasuredOn::Same,
         notes: vec![
-            "Repetitions differ by the seeds of the methods alone: intervals are over neither networks nor images."
+            published_parts::NOTE.to_owned(),
+            "The authors resize images of Waterbirds to 256 pixels and crop 224 of them."
                 .to_owned(),
         ],
-        fingerprint: images.map(|images| format!("{} {images}", loaded.weights_sha256)),
+        fingerprint: parts.fingerprint,
     };
-    let repetition = Repetition {
-        data: EditData::of_split(&table, ["train", "validation", "test"])?,
-        layer: loaded.model.decision_layer()?,
-        seed: config.seed,
-    };
-    Ok((Samples::Waterbirds(repetition), source))
+    Ok((Samples::Waterbirds(parts.repetition), source))
 }
 
 impl Table3 {
+    fn title(&self) -> &'static str {
+        match self.samples {
+            Samples::Scenes { .. } => "scenes, 95 % correlation",
+            Samples::Waterbirds(_) => "Waterbirds",
+        }
+    }
+
     fn repetition(&mut self, seed: Seed, observer: &mut dyn Observer) -> Result<Repetition> {
         let known = self.last.take().filter(|known| known.seed == seed);
         let repetition = match (known, &self.samples) {
             (Some(known), _) => known,
-            (None, Samples::Scenes { demo, setting }) => {
+            (None, Samples::Scenes { demo, setting, .. }) => {
                 setting.repetition(demo, seed, observer)?
             }
             (None, Samples::Waterbirds(parts)) => Repetition {
@@ -291,43 +291,49 @@ impl Protocol for Table3 {
         observer: &mut dyn Observer,
     ) -> Result<Measured> {
         let repetition = self.repetition(seed, observer)?;
-        let case = Case::new(repetition.clone(), None, &self.device)?;
-        let title = match self.samples {
-            Samples::Scenes { .. } => "scenes, 95 % correlation",
-            Samples::Waterbirds(_) => "Waterbirds",
-        };
-        let mut measured = Measured::default();
+        let title = self.title();
+        let case = Case::new(title, repetition.clone(), None, &self.device)?;
         let neurons = case.neurons(NEURONS, switches, observer)?;
         let config = Self::editing(switches);
-        // These are chosen before the leaderboard measures anything.
-        let control = case.control(&config.training);
-        let (mut rows, mut chosen) = (vec![CONTROL], vec![case.choose(&control, observer)?]);
-        let kept_by_class = config.training.clone().with_keep(Keep::WorstClass);
-        let configs = [
-            (OURS, config.clone()),
-            (OURS_C, config.with_training(kept_by_class)),
+        let by_class = config.training.clone().with_keep(Keep::WorstClass);
+        let config_c = config.clone().with_training(by_class.clone());
+        let all = EditScope::AllClasses;
+        let mut rows: Vec<(_, Method)> = vec![
+            (ORIGINAL, None),
+            (CONTROL, case.control(&config.training)),
+            (CONTROL_C, case.control(&by_class)),
+            (OURS, case.ours(&neurons, all, &config)),
+            (OURS_C, case.ours(&neurons, all, &config_c)),
         ];
-        for (row, config) in &configs {
-            if let Some(ours) = case.ours(&neurons, EditScope::AllClasses, config) {
-                chosen.push(case.choose(&ours, observer)?);
-                rows.push(*row);
+        if let Samples::Scenes { concepts, .. } = &self.samples {
+            let disc = Disc {
+                concepts: concepts.clone(),
+                clusters: 3,
+                training: case.seeded(&TrainingConfig::default()),
+            };
+            rows.push((Disc::NAME, Some(Box::new(disc))));
+        }
+        let mut measured = Measured::default();
+        for compared in case.compare(rows, &mut self.layers, observer)? {
+            let row = compared.row;
+            put_metrics(
+                &mut measured,
+                [title, row],
+                &compared.metrics,
+                &case.repetition.data,
+            );
+            if compared.labels.is_some() {
+                measured.label(row, labels_in_words(compared.labels));
             }
         }
-        let board = LeaderboardConfig {
-            defaults: true,
-            ..LeaderboardConfig::default()
-        };
-        let (device, repetitions) = (&self.device, [repetition]);
-        let board = Leaderboard::compare(title, &repetitions, &board, device, observer)?;
-        put_scores(&mut measured, [title, ORIGINAL], &board.before);
-        let [repetition] = repetitions;
-        let metrics = case.measure(&chosen)?;
-        for (row, metrics) in rows.iter().zip(&metrics) {
-            put_metrics(&mut measured, [title, *row], metrics, &repetition.data);
-        }
+        let mut board = LeaderboardConfig::default();
+        board.methods.retain(|method| method != Disc::NAME);
+        let repetitions = [repetition];
+        let board = Leaderboard::compare(title, &repetitions, &board, &self.device, observer)?;
         for row in &board.rows {
             if let Some(scores) = &row.scores {
                 put_scores(&mut measured, [title, &row.title()], scores);
+                measured.label(&row.title(), labels_in_words(row.labels));
             }
         }
         Ok(measured)
@@ -335,19 +341,19 @@ impl Protocol for Table3 {
 
     fn headline(
         &mut self,
+        _: Column,
         seed: Seed,
         switches: &Switches,
         observer: &mut dyn Observer,
     ) -> Result<Option<f64>> {
-        let case = Case::new(self.repetition(seed, observer)?, None, &self.device)?;
+        let repetition = self.repetition(seed, observer)?;
+        let case = Case::new(self.title(), repetition, None, &self.device)?;
         let neurons = case.neurons(NEURONS, switches, observer)?;
-        let config = Self::editing(switches);
-        let Some(ours) = case.ours(&neurons, EditScope::AllClasses, &config) else {
-            return Ok(None);
-        };
-        let chosen = case.choose(&ours, observer)?;
-        let metrics = case.measure(&[chosen])?;
-        Ok(metrics.first().and_then(|it| it.worst_group_accuracy))
+        let ours = case.ours(&neurons, EditScope::AllClasses, &Self::editing(switches));
+        let compared = case.compare(vec![(OURS, ours)], &mut self.layers, observer)?;
+        Ok(compared
+            .first()
+            .and_then(|it| it.metrics.worst_group_accuracy))
     }
 }
 

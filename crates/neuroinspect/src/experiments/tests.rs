@@ -1,8 +1,4 @@
-use std::{
-    cell::Cell as Counter,
-    collections::{BTreeMap, BTreeSet},
-    ops::ControlFlow,
-};
+use std::{cell::Cell as Counter, collections::BTreeSet, ops::ControlFlow};
 
 use image::RgbImage;
 use neuroinspect_core::{Progress, Silent, is_cancellation};
@@ -11,11 +7,9 @@ use neuroinspect_editing::{EditConfig, Keep, RatioForm, RatioNorm, Target};
 use neuroinspect_illusion::Recipe;
 use serde_json::{Value, json};
 
-use super::{
-    measured::Measurement,
-    result::{Repeated, UNFLIPPED},
-    *,
-};
+use super::*;
+
+mod verdicts;
 
 const RIGHT: Column = Column {
     name: "right",
@@ -39,6 +33,8 @@ impl Protocol for Toy {
         Source {
             data: "toys".to_owned(),
             published: false,
+            paper: None,
+            measured_on: MeasuredOn::Others,
             notes: vec!["They are made of wood.".to_owned()],
             fingerprint: Some("wood".to_owned()),
         }
@@ -66,18 +62,20 @@ impl Protocol for Toy {
         );
         measured.put(["toys", "after"], SECONDS, 1.0 / 3.0);
         measured.put(["toys", "never"], RIGHT, f64::NAN);
-        if seed.0 == 0 {
-            measured.add_picture("A toy", "toy.png", RgbImage::new(2, 2));
-        }
+        measured.label("after", "class");
+        let shade = image::Rgb([seed.0 as u8; 3]);
+        measured.add_picture("A toy", "toy.png", RgbImage::from_pixel(2, 2, shade));
         Ok(measured)
     }
 
     fn headline(
         &mut self,
+        column: Column,
         seed: Seed,
         switches: &Switches,
         _: &mut dyn Observer,
     ) -> Result<Option<f64>> {
+        assert_eq!(column, RIGHT);
         let worth = match switches.ratio_form {
             RatioForm::Joint => 0.1 * (seed.0 + 1) as f64,
             _ => 0.0,
@@ -93,40 +91,27 @@ static TOYS: Experiment = Experiment {
     protocol: "They are played with.",
     needs: "toys.",
     stand_in: "sticks.",
-    switches: &[Switch::RatioForm, Switch::Votes],
-    headline: Some(RIGHT),
+    headlines: &[Headline {
+        column: RIGHT,
+        switches: &[Switch::RatioForm, Switch::Votes, Switch::Ties],
+    }],
     not_switched: &["Batteries."],
     published: || {
-        vec![Published {
+        let published = |row, value| Published {
             of: "real toys",
             table: None,
-            row: "after",
+            row,
             column: "right",
-            value: 0.9,
-        }]
+            value,
+        };
+        vec![published("after", 0.9), published("rival", 0.8)]
     },
     claims: &[
-        ClaimRule {
-            claim: "It helps",
-            table: None,
-            rows: ["after", "before"],
-            column: "right",
-            by: 0.1,
-        },
-        ClaimRule {
-            claim: "It helps by a third",
-            table: Some("toys"),
-            rows: ["after", "before"],
-            column: "right",
-            by: 0.3,
-        },
-        ClaimRule {
-            claim: "It flies",
-            table: None,
-            rows: ["flying", "before"],
-            column: "right",
-            by: 0.0,
-        },
+        ClaimRule::new("It helps", ["after", "before"], RIGHT).by(0.1),
+        ClaimRule::new("It helps by a third", ["after", "before"], RIGHT)
+            .within("toys")
+            .by(0.3),
+        ClaimRule::new("It flies", ["flying", "before"], RIGHT),
     ],
     open: |_, _| Ok(Box::new(Toy)),
 };
@@ -158,11 +143,17 @@ fn names_are_sorted_unlike_each_other_and_found() {
         ] {
             assert!(!text.is_empty(), "{}", experiment.name);
         }
-        // A ledger is of a number, and a number is compared by switches.
-        assert_eq!(
-            experiment.switches.is_empty(),
-            experiment.headline.is_none()
-        );
+        for headline in experiment.headlines {
+            // In some mode each of its switches is flipped.
+            let flips = Mode::ALL.map(|mode| headline.flips(mode).count());
+            assert_eq!(flips.into_iter().max(), Some(headline.switches.len()));
+        }
+    }
+    // Each disagreement is in a ledger.
+    let of_all = experiments().iter().flat_map(|it| it.headlines);
+    let switched: Vec<_> = of_all.flat_map(|it| it.switches).collect();
+    for switch in Switch::ALL {
+        assert!(switched.contains(&&switch), "{}", switch.name());
     }
     let error = experiment_named("table-44").unwrap_err().to_string();
     assert!(error.contains("did you mean 'table-4'?"), "{error}");
@@ -264,7 +255,7 @@ fn a_result_has_means_gaps_claims_and_a_ledger() {
     let text = std::fs::read_to_string(folder.join("toys.json")).unwrap();
     let found: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(found["schema"], "neuroinspect.experiment");
-    assert_eq!(found["schema_version"], 1);
+    assert_eq!(found["schema_version"], 2);
     assert_eq!(found["command"], "play");
     assert_eq!(found["seeds"], json!([0, 1, 2]));
     let table = &found["tables"][0];
@@ -280,15 +271,18 @@ fn a_result_has_means_gaps_claims_and_a_ledger() {
     assert!((cell["margin"].as_f64().unwrap() - 0.2484).abs() < 1e-3);
     assert_eq!(cell["repetitions"], 3);
     assert_eq!(table["rows"][0]["cells"][1], Value::Null);
-    let beside = &result.beside[0];
-    assert!((beside.gap - (beside.ours.mean - 0.9)).abs() < 1e-12);
+    let [beside, rival] = &result.beside[..] else {
+        panic!("{:?}", result.beside);
+    };
+    assert!((beside.gap.unwrap() - (beside.ours.unwrap().mean - 0.9)).abs() < 1e-12);
+    assert_eq!((rival.paper, rival.ours, rival.gap), (0.8, None, None));
 
     let verdicts: Vec<_> = result.claims.iter().map(|claim| claim.verdict).collect();
     assert_eq!(
         verdicts,
         [
             ClaimVerdict::Supported,
-            ClaimVerdict::NotSupported,
+            ClaimVerdict::Contradicted,
             ClaimVerdict::NotTested
         ]
     );
@@ -296,8 +290,9 @@ fn a_result_has_means_gaps_claims_and_a_ledger() {
     let difference = result.claims[0].tests[0].difference;
     assert!((difference.mean - 0.61 / 3.0).abs() < 1e-9);
 
-    let [form, votes] = &result.ledger[..] else {
-        panic!("{:?}", result.ledger);
+    // Among equal epochs nothing is chosen where the last is kept.
+    let [form, votes] = &result.ledgers[0].rows[..] else {
+        panic!("{:?}", result.ledgers);
     };
     assert_eq!([&*form.from, &*form.to], ["per neuron", "joint"]);
     // 0.1, 0.2 and 0.3 more.
@@ -314,12 +309,15 @@ fn a_result_has_means_gaps_claims_and_a_ledger() {
         "# No table: toys\n",
         "```sh\nplay\n```",
         "- They are made of wood.\n",
-        "| before | 60.0 ± 24.8 | - |\n",
-        "| after | 80.3 ± 24.9 | 0.33 ± 0.00 |\n",
+        "|  | labels | right | time (s) |\n",
+        "| before | - | 60.0 ± 24.8 | - |\n",
+        "| after | class | 80.3 ± 24.9 | 0.33 ± 0.00 |\n",
         "![A toy](toys/toy.png)",
         "| +20.3 ± 1.4 | support it |\n",
+        "| +20.3 ± 1.4 | contradict it |\n",
         "| - | do not test it |\n",
         "| toys | after | right | 80.3 ± 24.9 | 90.0 | real toys | -9.7 |\n",
+        "| toys | rival | right | - | 80.0 | real toys | - |\n",
         "| `ratio_form` | per neuron | joint | +20.0 ± 24.8 |",
         "- Batteries.\n",
     ] {
@@ -337,7 +335,7 @@ fn one_repetition_tests_no_claim() {
     let tested = |claim: &Claim| claim.verdict != ClaimVerdict::NotTested;
     assert!(!result.claims.iter().any(tested));
     let page = result.to_markdown(&TOYS);
-    assert!(page.contains("| before | 50.0 | - |\n"), "{page}");
+    assert!(page.contains("| before | - | 50.0 | - |\n"), "{page}");
 }
 
 #[test]
@@ -367,66 +365,32 @@ fn repetitions_are_taken_up_and_come_to_the_same() {
     // More repetitions, and others: those that there are stay.
     run_toys(&folder, &config(4)).unwrap();
     assert_eq!(MEASURED.get(), 4);
+    let shade = || image::open(folder.join("toys/toy.png")).unwrap().to_rgb8()[(0, 0)].0[0];
+    assert_eq!(shade(), 0);
+    // But that the first one's pictures are shown, which were not kept.
     let later = run_toys(&folder, &config(2).with_seed(Seed(2))).unwrap();
-    assert_eq!((MEASURED.get(), later.seeds), (4, vec![Seed(2), Seed(3)]));
+    assert_eq!((MEASURED.get(), later.seeds), (5, vec![Seed(2), Seed(3)]));
+    assert_eq!((later.pictures.len(), shade()), (1, 2));
+    run_toys(&folder, &config(4)).unwrap();
+    assert_eq!((MEASURED.get(), shade()), (6, 0));
 
-    // Another mode, and a picture that is gone.
-    run_toys(&folder, &config(1).with_mode(Mode::Paper)).unwrap();
-    assert_eq!(MEASURED.get(), 5);
-    run_toys(&folder, &config(1).with_mode(Mode::Paper)).unwrap();
-    assert_eq!(MEASURED.get(), 5);
-    std::fs::remove_file(folder.join("toys/toy.png")).unwrap();
-    run_toys(&folder, &config(1).with_mode(Mode::Paper)).unwrap();
-    assert_eq!(MEASURED.get(), 6);
+    // Another mode has files of its own, and a picture that is gone is made again.
+    let paper = config(1).with_mode(Mode::Paper);
+    let page = std::fs::read(folder.join("toys.md")).unwrap();
+    run_toys(&folder, &paper).unwrap();
+    assert_eq!(MEASURED.get(), 7);
+    run_toys(&folder, &paper).unwrap();
+    run_toys(&folder, &config(4)).unwrap();
+    assert_eq!(MEASURED.get(), 7);
+    assert_eq!(page, std::fs::read(folder.join("toys.md")).unwrap());
+    std::fs::remove_file(folder.join("toys-paper/toy.png")).unwrap();
+    run_toys(&folder, &paper).unwrap();
+    assert_eq!(MEASURED.get(), 8);
 
     // What cannot be read is made anew.
-    std::fs::write(folder.join("toys.state.json"), "{").unwrap();
-    run_toys(&folder, &config(1).with_mode(Mode::Paper)).unwrap();
-    assert_eq!(MEASURED.get(), 7);
-}
-
-/// A claim that holds in one table of two.
-#[test]
-fn a_claim_is_tested_in_every_table_that_has_its_rows() {
-    let measurement = |table: &str, row: &str, value: f64| Measurement {
-        table: table.to_owned(),
-        row: row.to_owned(),
-        column: "right".to_owned(),
-        unit: Unit::Share,
-        value,
-    };
-    let repeated = |seed: u64| Repeated {
-        seed: Seed(seed),
-        values: vec![
-            measurement("up", "before", 0.1),
-            measurement("up", "after", 0.5),
-            measurement("down", "before", 0.5),
-            measurement("down", "after", 0.1),
-            measurement("other", "before", 0.5),
-        ],
-        pictures: Vec::new(),
-        ledger: BTreeMap::from([(UNFLIPPED.to_owned(), 0.5)]),
-        seconds: 1.0,
-    };
-    let result = ExperimentResult::of(&TOYS, &config(2), Toy.source(), &[repeated(0), repeated(1)]);
-    let claim = &result.claims[0];
-    assert_eq!(claim.verdict, ClaimVerdict::SupportedInPart);
-    let tested: Vec<_> = claim
-        .tests
-        .iter()
-        .map(|it| (&*it.table, it.verdict))
-        .collect();
-    assert_eq!(
-        tested,
-        [
-            ("up", ClaimVerdict::Supported),
-            ("down", ClaimVerdict::NotSupported)
-        ]
-    );
-    let page = result.to_markdown(&TOYS);
-    assert!(page.contains("up: +40.0 ± 0.0 (support it); down: -40.0 ± 0.0 (do not support it)"));
-    // Without a flipped headline there is no line of a ledger.
-    assert!(result.ledger.is_empty());
+    std::fs::write(folder.join("toys-paper.state.json"), "{").unwrap();
+    run_toys(&folder, &paper).unwrap();
+    assert_eq!(MEASURED.get(), 9);
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl Leaderboard {
                 let average = share(shares.average, on_both.average);
                 let worst = share(shares.worst_group, on_both.worst_group);
                 let rest = format!("{average} | {worst} | {:.1}", row.seconds);
-                text += &line(&name(row), labels(row.labels), scores, &rest);
+                text += &line(&name(row), labels_in_words(row.labels), scores, &rest);
             }
         }
         let settled: Vec<_> = self.rows.iter().filter_map(settled).collect();
@@ -189,7 +189,7 @@ fn with_remarks(row: &Row, method: String) -> String {
     }
 }
 
-fn labels(labels: Option<LabelsUsed>) -> &'static str {
+pub(crate) fn labels_in_words(labels: Option<LabelsUsed>) -> &'static str {
     match labels {
         None | Some(LabelsUsed::None) => "none",
         Some(LabelsUsed::Class) => "class",

@@ -31,14 +31,14 @@ pub use self::{
 
 #[cfg(feature = "demo")]
 pub(crate) use self::rows::editing_of_all_listed;
-#[cfg(feature = "experiments")]
-pub(crate) use self::score::train_weighted;
 pub(crate) use self::tables::table_of;
 use self::{
     each_class::Counts,
     rows::{Inputs, Mends, Runs},
     score::Measured,
 };
+#[cfg(feature = "experiments")]
+pub(crate) use self::{markdown::labels_in_words, score::train_weighted};
 use crate::{Result, run_folder::program_state};
 
 /// One repetition of a setting: samples, the layer to begin with, and the seed of what methods draw.

@@ -73,7 +73,7 @@ impl Method {
             Self::Fv => recipe
                 .with_objective(Objective::feature_visualization(switches.fv_class))
                 .with_augmentation(Augmentation {
-                    scale: Recipe::feature_visualization().augmentation.scale,
+                    scale: switches.fv_resize,
                     ..base.augmentation
                 }),
         }
@@ -119,7 +119,10 @@ mod tests {
             of(Mode::Paper).mask_reduction,
             of(Mode::Code).mask_reduction
         );
-        let fv = Method::Fv.recipe(&Mode::Code.switches(), &Recipe::default());
-        assert_eq!(fv.augmentation.scale, (0.7, 1.2));
+        let fv = |mode: Mode| Method::Fv.recipe(&mode.switches(), &Recipe::default());
+        let original = Recipe::feature_visualization().augmentation;
+        assert_eq!(fv(Mode::Code).augmentation.scale, original.scale);
+        let fixed = Method::CLIP_ILLUSION.recipe(&Mode::Fixed.switches(), &Recipe::default());
+        assert_eq!(fv(Mode::Fixed).augmentation, fixed.augmentation);
     }
 }

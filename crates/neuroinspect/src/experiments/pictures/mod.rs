@@ -11,7 +11,11 @@ mod open;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, rc::Rc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    time::Instant,
+};
 
 use image::RgbImage;
 use ndarray::{Array1, Array2, Axis};
@@ -44,8 +48,9 @@ const fn column(name: &'static str, unit: Unit) -> Column {
 
 /// Share of the pictures that the judge takes for their class.
 pub(super) const RECOGNISED: Column = column("recognised by the judge", Unit::Share);
-/// The same over the judge's share of real images of these classes.
-pub(super) const OVER_REAL: Column = column("recognised, over real images", Unit::Share);
+/// How far that is beyond guessing, over the same of real images of these classes: 0 by chance, 1 where pictures
+/// are recognised as real images are.
+pub(super) const OVER_REAL: Column = column("beyond chance, over real images", Unit::Share);
 /// Mean logit of the class.
 pub(super) const LOGIT: Column = column("class logit", Unit::Number);
 /// Mean probability of the class.
@@ -54,12 +59,15 @@ pub(super) const PROBABILITY: Column = column("class probability", Unit::Share);
 pub(super) const ACTIVATION: Column = column("activation", Unit::Number);
 /// Mean percentile of the activation among those of real images.
 pub(super) const PERCENTILE: Column = column("percentile among real images", Unit::Number);
-/// Mean centred cosine of what the judge makes of a picture and of the same from another seed.
+/// Mean centred cosine of what the judge makes of two pictures.
 pub(super) const AGREEMENT: Column = column("agreement over seeds", Unit::Number);
 /// Mean similarity to the class's text.
 pub(super) const SIMILARITY: Column = column("similarity to the text", Unit::Number);
 /// Seconds that a picture takes.
 pub(super) const SECONDS: Column = column("a picture takes", Unit::Seconds);
+
+/// The row of what guessing comes to.
+pub(super) const CHANCE: &str = "chance";
 
 /// The number that the first class is called by where names are hidden, as of a Lego brick; the others follow.
 const FIRST_BRICK: usize = 3001;
@@ -81,7 +89,8 @@ pub(super) struct Pictured {
     judge: Option<Judge>,
     /// What the prepared encoder has been told, and of which classes.
     told: Option<(Texts, Vec<ClassId>)>,
-    made: BTreeMap<(String, Texts, Vec<Pair>), Rc<Made>>,
+    /// Of the seed asked for last, of the one before it and of later ones.
+    made: BTreeMap<(u64, String, Texts, Vec<Pair>), Rc<Made>>,
 }
 
 /// An image-text encoder, and what it is told of the classes.
@@ -94,8 +103,6 @@ struct Encoder {
 /// A network that has no part in the pictures.
 struct Judge {
     network: PreparedClassifier,
-    /// Its mean features over the real images.
-    centre: Array1<f32>,
     /// The share of the real images of each class that it recognises.
     of_real: Vec<Option<f64>>,
 }
@@ -178,7 +185,10 @@ impl Pictured {
         texts: Texts,
         observer: &mut dyn Observer,
     ) -> Result<Rc<Made>> {
-        let key = (recipe.sha256()?, texts, pairs.to_vec());
+        // A repetition asks for its own seed and the next.
+        self.made
+            .retain(|(seed, ..), _| seed.saturating_add(1) >= recipe.seed.0);
+        let key = (recipe.seed.0, recipe.sha256()?, texts, pairs.to_vec());
         if let Some(made) = self.made.get(&key) {
             return Ok(Rc::clone(made));
         }
@@ -207,10 +217,8 @@ impl Pictured {
         let Some(encoder) = &self.encoder else {
             return Ok(());
         };
-        let wanted = (
-            texts,
-            pairs.iter().map(|pair| pair.class).collect::<Vec<_>>(),
-        );
+        let classes: BTreeSet<_> = pairs.iter().map(|pair| pair.class).collect();
+        let wanted = (texts, classes.into_iter().collect::<Vec<_>>());
         if self.told.as_ref() == Some(&wanted) {
             return Ok(());
         }
@@ -258,7 +266,9 @@ impl Pictured {
             .as_ref()
             .and_then(|judge| mean(illusions().filter_map(|it| judge.of_real[it.pair.class.0])));
         measured.put(place, RECOGNISED, recognised);
-        let over_real = recognised.zip(real).map(|(pictures, real)| pictures / real);
+        let beyond = |share: f64| share - self.chance();
+        let over_real = recognised.zip(real.filter(|&real| beyond(real) > 0.0));
+        let over_real = over_real.map(|(pictures, real)| beyond(pictures) / beyond(real));
         measured.put(place, OVER_REAL, over_real);
         measured.put(place, LOGIT, mean_of(made, |it| it.logit));
         measured.put(place, PROBABILITY, mean_of(made, |it| it.probability));
@@ -276,29 +286,56 @@ impl Pictured {
         percentile(activation, real.iter().copied())
     }
 
-    /// How alike the judge finds pictures and others, pair by pair; `None` without a judge.
-    pub(super) fn agreement(&self, made: &Made, others: &Made) -> Option<f64> {
-        let (features, _) = made.judged.as_ref()?;
-        let (others, _) = others.judged.as_ref()?;
-        let centre = &self.judge.as_ref()?.centre;
-        agreement(features.view(), others.view(), centre.view())
+    /// The share that a judge recognises that guesses.
+    fn chance(&self) -> f64 {
+        1.0 / self.real.classes() as f64
     }
 
-    /// How alike the judge finds each picture and the next, the last and the first.
-    pub(super) fn agreement_of_neighbours(&self, made: &Made) -> Option<f64> {
-        let (features, _) = made.judged.as_ref()?;
-        let centre = &self.judge.as_ref()?.centre;
-        let count = features.nrows();
-        let order: Vec<_> = (1..=count).map(|place| place % count).collect();
-        let others = features.select(Axis(0), &order);
-        agreement(features.view(), others.view(), centre.view())
+    /// Notes what guessing comes to, where there is a judge.
+    pub(super) fn put_chance(&self, measured: &mut Measured, table: &str) {
+        if self.judge.is_some() {
+            measured.put([table, CHANCE], RECOGNISED, self.chance());
+            measured.put([table, CHANCE], OVER_REAL, 0.0);
+        }
     }
+}
+
+/// The mean of the judge's features `[D]` of some pictures; `None` without a judge.
+pub(super) fn centre(all: &[&Made]) -> Option<Array1<f32>> {
+    let features: Option<Vec<_>> = all.iter().map(|made| made.features()).collect();
+    let features = features?;
+    let views: Vec<_> = features.iter().map(|it| it.view()).collect();
+    ndarray::concatenate(Axis(0), &views)
+        .ok()?
+        .mean_axis(Axis(0))
+}
+
+/// How alike the judge finds pictures and others, pair by pair; `None` without a judge.
+pub(super) fn alike(made: &Made, others: &Made, centre: &Array1<f32>) -> Option<f64> {
+    let (features, others) = (made.features()?, others.features()?);
+    agreement(features.view(), others.view(), centre.view())
+}
+
+/// How alike it finds each picture and those of all other pairs.
+pub(super) fn alike_of_others(made: &Made, others: &Made, centre: &Array1<f32>) -> Option<f64> {
+    let (features, others) = (made.features()?, others.features()?);
+    let count = others.nrows();
+    let shifted = (1..count).filter_map(|shift| {
+        let order: Vec<_> = (0..count).map(|place| (place + shift) % count).collect();
+        let others = others.select(Axis(0), &order);
+        agreement(features.view(), others.view(), centre.view())
+    });
+    mean(shifted)
 }
 
 impl Made {
     /// The pictures, as a row of a [`sheet`].
     pub(super) fn row(&self) -> Vec<&Illusion> {
         self.illusions.iter().collect()
+    }
+
+    fn features(&self) -> Option<&Array2<f32>> {
+        self.judged.as_ref().map(|(features, _)| features)
     }
 }
 
@@ -326,6 +363,12 @@ pub(super) fn pairs_in_words(pictured: &Pictured, pairs: &[Pair]) -> String {
         format!("neuron {neuron} in {}", pictured.class_name(*class))
     });
     words.collect::<Vec<_>>().join(", ")
+}
+
+/// Rows of pictures.
+pub(super) fn sheet_of(rows: &[Rc<Made>]) -> Result<RgbImage> {
+    let rows = rows.iter().map(|made| made.row());
+    sheet(&rows.collect::<Vec<_>>(), false)
 }
 
 /// Rows of pictures, as they are or where their neurons are active.

@@ -19,7 +19,7 @@ use neuroinspect_models::{
 };
 
 use super::{
-    super::{Setup, Source},
+    super::{MeasuredOn, Setup, Source},
     Encoder, Judge, Pictured,
 };
 use crate::{
@@ -72,13 +72,12 @@ impl Pictured {
         Ok(Self {
             source: Source {
                 data: format!(
-                    "the demo's ResNet-20 and CLIP; activations are compared with those of {count} test scenes; \
-                     pictures are made in {} steps at a rate of {}; a judge that guesses recognises one in {}",
-                    recipe.steps,
-                    recipe.learning_rate,
-                    real.classes()
+                    "the demo's ResNet-20 and CLIP; activations are compared with those of {count} test scenes; {}",
+                    in_words(&recipe)
                 ),
                 published: false,
+                paper: None,
+                measured_on: MeasuredOn::Same,
                 notes: Vec::new(),
                 fingerprint: Some("scenes".to_owned()),
             },
@@ -171,16 +170,19 @@ impl Pictured {
                 None
             }
         };
+        let recipe = recipe(setup, loaded.model.input());
         Ok(Self {
             source: Source {
-                data: told,
-                published: true,
+                data: format!("{told}; {}", in_words(&recipe)),
+                published: false,
+                paper: None,
+                measured_on: MeasuredOn::Same,
                 notes,
                 fingerprint: images
                     .fingerprint()
                     .map(|images| weights.join(" ") + &images),
             },
-            recipe: recipe(setup, loaded.model.input()),
+            recipe,
             is_small: loaded.model.input().size < SMALL,
             layer: loaded.model.decision_layer()?,
             networks: Networks::of(loaded.model.as_ref(), None)?,
@@ -205,13 +207,22 @@ fn recipe(setup: &Setup<'_>, input: &InputSpec) -> Recipe {
         .with_steps(setup.config.scaled(steps, 2))
 }
 
+/// "pictures are made in 80 steps at a rate of 0.03".
+fn in_words(recipe: &Recipe) -> String {
+    let Recipe {
+        steps,
+        learning_rate,
+        ..
+    } = recipe;
+    format!("pictures are made in {steps} steps at a rate of {learning_rate}")
+}
+
 impl Judge {
     /// A classifier, and its features of real images.
     fn new(classifier: &dyn Classifier, real: &FeatureTable) -> Result<Self> {
         let layer = classifier.decision_layer()?;
         Ok(Self {
             network: PreparedClassifier::new(classifier, &classifier.device(), Precision::F32)?,
-            centre: real.mean_features()?,
             of_real: real.predicted_by(&layer)?.metrics()?.class_accuracy,
         })
     }
