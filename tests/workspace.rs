@@ -153,6 +153,7 @@ fn features_are_documented_and_passed_through() {
         "hub",
         "siglip",
         "turbojpeg",
+        "parquet",
     ]
     .map(String::from)
     .into();
@@ -160,7 +161,7 @@ fn features_are_documented_and_passed_through() {
     let backends: BTreeSet<_> = facade.difference(&parts).cloned().collect();
     assert_eq!(features("neuroinspect-core"), backends);
     let mut of_program = features("neuroinspect-cli");
-    for part in ["hub", "siglip", "turbojpeg"] {
+    for part in ["hub", "siglip", "turbojpeg", "parquet"] {
         assert!(of_program.remove(part), "the program can do without {part}");
     }
     assert_eq!(of_program, backends);

@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Error, Result, bail};
 use neuroinspect::{
     DebugConfig, UnitsConfig,
+    atlas::AtlasConfig,
     concepts::{ConceptCounterfactualConfig, LabelConfig, LearningConfig, TcavConfig},
     core::{InputSpec, Precision, Seed, Unit, io::read_text},
     counterfactual::{CounterfactualConfig, RankingConfig},
@@ -52,6 +53,7 @@ struct Sections {
     tcav: Option<TcavConfig>,
     debug: Option<DebugConfig>,
     units: Option<UnitChoice>,
+    atlas: Option<AtlasChoice>,
 }
 
 /// Which units of layers are looked at.
@@ -67,6 +69,21 @@ impl Default for UnitChoice {
     fn default() -> Self {
         let UnitsConfig { units, top, .. } = UnitsConfig::default();
         Self { units, top }
+    }
+}
+
+/// Which units an atlas is of, and within how many classes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AtlasChoice {
+    pub(crate) layer: Option<String>,
+    pub(crate) classes: usize,
+}
+
+impl Default for AtlasChoice {
+    fn default() -> Self {
+        let AtlasConfig { layer, classes, .. } = AtlasConfig::default();
+        Self { layer, classes }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What commands on a model begin with, and the features they work from.
 
-use std::{path::Path, sync::Arc};
+use std::{borrow::Borrow, ops::Deref, path::Path, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use neuroinspect::{
@@ -28,17 +28,36 @@ use crate::{
 /// Parts of samples to learn from, to choose on and to measure on.
 const PARTS: [&str; 3] = ["train", "validation", "test"];
 
-/// A classifier on a device, and where what is made of it goes.
-pub(crate) struct Setup<'a> {
+/// A classifier on a device.
+pub(crate) struct ModelSetup<'a> {
     pub(crate) common: &'a Common,
     pub(crate) options: &'a Options,
     pub(crate) precision: Precision,
     loader: LoaderConfig,
-    pub(crate) folder: RunFolder,
     pub(crate) device: Device,
     pub(crate) loaded: LoadedClassifier,
     /// As [`Named::class_names`].
     pub(crate) class_names: Vec<String>,
+}
+
+/// A classifier on a device, and where what is made of it goes, which is this program's alone.
+pub(crate) struct Setup<'a> {
+    pub(crate) folder: RunFolder,
+    model: ModelSetup<'a>,
+}
+
+impl<'a> Deref for Setup<'a> {
+    type Target = ModelSetup<'a>;
+
+    fn deref(&self) -> &ModelSetup<'a> {
+        &self.model
+    }
+}
+
+impl<'a> Borrow<ModelSetup<'a>> for Setup<'a> {
+    fn borrow(&self) -> &ModelSetup<'a> {
+        &self.model
+    }
 }
 
 /// A classifier and the images it is looked at on.
@@ -89,15 +108,14 @@ impl Features {
     }
 }
 
-impl<'a> Setup<'a> {
+impl<'a> ModelSetup<'a> {
     pub(crate) fn open(
         common: &'a Common,
         options: &'a Options,
         model: &ModelArgs,
         reading: &ReadingArgs,
     ) -> Result<Self> {
-        let folder = output::open_folder(common)?;
-        let device = common.device.open()?;
+        let device = common.device().open()?;
         let precision = options.precision(&model.loading.format);
         precision.check(&device)?;
         // Before anything is downloaded.
@@ -108,10 +126,51 @@ impl<'a> Setup<'a> {
             options,
             precision,
             loader: options.loader(reading)?,
-            folder,
             loaded: model::classifier(&named, &model.loading, options, &device)?,
             class_names: named.class_names,
             device,
+        })
+    }
+
+    /// What is to be computed on images.
+    pub(crate) fn extraction<'e>(&'e self, dataset: &'e dyn ImageDataset) -> Extraction<'e> {
+        Extraction::new(self.loaded.model.as_ref(), dataset)
+            .with_weights_sha256(&self.loaded.weights_sha256)
+            .with_precision(self.precision)
+            .with_loader(self.loader.clone())
+    }
+
+    /// The record of a run on these images, so far.
+    pub(crate) fn run<'f>(
+        &self,
+        dataset: &str,
+        features: impl IntoIterator<Item = &'f Features>,
+    ) -> Result<Run> {
+        let model = &self.loaded.model;
+        let mut run = record::run(self.common, self.options, model.name(), dataset);
+        run.weights_sha256 = Some(self.loaded.weights_sha256.clone());
+        record::add(&mut run, "precision", &self.precision)?;
+        record::add(&mut run, "input", model.input())?;
+        record::add(&mut run, "loader", &record::loader(&self.loader))?;
+        for features in features {
+            run.timings.push(features.timing.clone());
+            run.skipped_images.extend(features.skipped.iter().cloned());
+        }
+        Ok(run)
+    }
+}
+
+impl<'a> Setup<'a> {
+    pub(crate) fn open(
+        common: &'a Common,
+        options: &'a Options,
+        model: &ModelArgs,
+        reading: &ReadingArgs,
+    ) -> Result<Self> {
+        Ok(Self {
+            // Before the model, which takes time.
+            folder: output::open_folder(common)?,
+            model: ModelSetup::open(common, options, model, reading)?,
         })
     }
 
@@ -135,19 +194,11 @@ impl<'a> Setup<'a> {
         self.read(dataset, file, "extracting training features", console)
     }
 
-    /// What is to be computed on images.
-    pub(crate) fn extraction<'e>(&'e self, dataset: &'e dyn ImageDataset) -> Extraction<'e> {
-        Extraction::new(self.loaded.model.as_ref(), dataset)
-            .with_weights_sha256(&self.loaded.weights_sha256)
-            .with_precision(self.precision)
-            .with_loader(self.loader.clone())
-    }
-
     /// What is kept in a file of the folder.
     pub(crate) fn kept_in(&self, file: &str) -> FeatureRequest {
         FeatureRequest {
             file: file.to_owned(),
-            device: self.common.device,
+            device: self.common.device(),
             complete: self.loaded.report.is_complete(),
         }
     }
@@ -249,25 +300,6 @@ impl<'a> Setup<'a> {
             ));
         }
         Ok(())
-    }
-
-    /// The record of a run on these images, so far.
-    pub(crate) fn run<'f>(
-        &self,
-        dataset: &str,
-        features: impl IntoIterator<Item = &'f Features>,
-    ) -> Result<Run> {
-        let model = &self.loaded.model;
-        let mut run = record::run(self.common, self.options, model.name(), dataset);
-        run.weights_sha256 = Some(self.loaded.weights_sha256.clone());
-        record::add(&mut run, "precision", &self.precision)?;
-        record::add(&mut run, "input", model.input())?;
-        record::add(&mut run, "loader", &record::loader(&self.loader))?;
-        for features in features {
-            run.timings.push(features.timing.clone());
-            run.skipped_images.extend(features.skipped.iter().cloned());
-        }
-        Ok(run)
     }
 }
 

@@ -21,6 +21,7 @@ mod hub;
 mod images;
 mod inputs;
 mod model;
+mod opened;
 mod options;
 mod output;
 mod record;

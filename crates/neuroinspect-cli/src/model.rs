@@ -24,7 +24,7 @@ use crate::{
     config::Prompts,
     console::warn,
     hub, images,
-    inputs::Setup,
+    inputs::ModelSetup,
     options::Options,
 };
 
@@ -158,7 +158,7 @@ pub(crate) struct TextGuide {
 impl TextGuide {
     /// The encoder the options name, asked about classes of `data`; `None` where they name none.
     pub(crate) fn load(
-        setup: &Setup<'_>,
+        setup: &ModelSetup<'_>,
         args: &ClipArgs,
         data: Option<&Path>,
     ) -> Result<Option<Self>> {

@@ -11,7 +11,7 @@ use crate::{args::Common, options::Options};
 
 /// The part of a run's record that every command on a model has.
 pub(crate) fn run(common: &Common, options: &Options, model: &str, data: &str) -> Run {
-    let mut run = Run::new(model, data, common.device.to_string(), options.seed);
+    let mut run = Run::new(model, data, common.device().to_string(), options.seed);
     run.command = Some(command_line());
     run.configs.insert("seed".into(), json!(options.seed));
     run

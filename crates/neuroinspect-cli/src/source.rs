@@ -168,7 +168,7 @@ impl<'a> Source<'a> {
             samples: SamplesFrom::Tables(Box::new(Tables {
                 run: record::run(common, options, model, &path.to_string_lossy()),
                 folder: output::open_folder(common)?,
-                device: common.device.open()?,
+                device: common.device().open()?,
                 table: Arc::new(table),
                 training,
             })),

@@ -1,15 +1,12 @@
 //! Devices by name.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    str::FromStr,
-};
+use std::str::FromStr;
 
 use burn::tensor::{Device, Tensor};
 use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Error, Result, catch_panic};
 
 const FORMS: &str = "flex, tch, tch:cuda:N, tch:mps, wgpu, wgpu:discrete:N, wgpu:integrated:N, \
                      wgpu:virtual:N, wgpu:cpu (likewise vulkan and metal), cuda, cuda:N, rocm, rocm:N";
@@ -167,7 +164,7 @@ impl DeviceName {
     pub fn open(&self) -> Result<Device> {
         // Burn's constructors are lazy and its runtimes panic where no adapter or library is
         // found: the only way to hear of it in time is to try.
-        let attempt = catch_unwind(AssertUnwindSafe(|| {
+        let attempt = catch_panic(|| {
             let Some(device) = self.make() else {
                 return Ok(None);
             };
@@ -175,12 +172,12 @@ impl DeviceName {
                 .sum()
                 .try_into_scalar::<f32>();
             sum.map(|_| Some(device)).map_err(|error| error.to_string())
-        }));
+        });
         let reason = match attempt {
             Ok(Ok(Some(device))) => return Ok(device),
             Ok(Ok(None)) => return Err(self.not_compiled()),
             Ok(Err(reason)) => reason,
-            Err(panic) => panic_message(panic.as_ref()),
+            Err(message) => message,
         };
         Err(Error::DeviceUnavailable {
             device: self.to_string(),
@@ -316,13 +313,6 @@ impl From<DeviceName> for String {
     fn from(name: DeviceName) -> Self {
         name.to_string()
     }
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("the backend gave no reason")
-        .to_owned()
 }
 
 #[cfg(test)]

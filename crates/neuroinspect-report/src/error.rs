@@ -1,5 +1,7 @@
 //! What can go wrong between a result and its file.
 
+use std::path::PathBuf;
+
 use neuroinspect_core::{ClassId, NeuronId};
 
 /// `Result` with this crate's [`Error`].
@@ -46,6 +48,22 @@ pub enum Error {
         /// Why.
         source: image::ImageError,
     },
+    /// A file that does not hold the JSON expected.
+    #[error("'{}' holds no {expected} in version {version}: {reason}", path.display())]
+    NotJson {
+        /// The file.
+        path: PathBuf,
+        /// Name of the schema.
+        expected: &'static str,
+        /// Version of the schema.
+        version: u32,
+        /// Why not.
+        reason: String,
+    },
+    /// A table could not be turned into Parquet.
+    #[cfg(feature = "parquet")]
+    #[error("cannot turn the index of an atlas into Parquet")]
+    Parquet(#[from] parquet::errors::ParquetError),
     /// A value could not be turned into JSON.
     #[error("cannot turn a value of schema '{schema}' into JSON")]
     Json {

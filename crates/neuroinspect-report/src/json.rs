@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use neuroinspect_core::io::write_atomically;
-use serde::Serialize;
+use neuroinspect_core::io::{read_text, write_atomically};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{Error, Result};
 
@@ -29,6 +30,8 @@ impl Schema {
 
     /// A `UnitReport`.
     pub const UNITS: Self = Self::new("neuroinspect.units", 1);
+    /// An `AtlasIndex`.
+    pub const ATLAS: Self = Self::new("neuroinspect.atlas", 1);
 
     /// A kind of JSON.
     pub const fn new(name: &'static str, version: u32) -> Self {
@@ -69,4 +72,26 @@ pub fn write_json<T: Serialize>(path: impl AsRef<Path>, schema: Schema, value: &
     let json = to_json(schema, value)?;
     write_atomically(path, |out| out.write_all(json.as_bytes()))?;
     Ok(())
+}
+
+/// Reads what [`write_json`] wrote.
+///
+/// # Errors
+///
+/// When the file cannot be read, and [`Error::NotJson`] when it does not hold what is expected.
+pub fn read_json<T: DeserializeOwned>(path: impl AsRef<Path>, schema: Schema) -> Result<T> {
+    let path = path.as_ref();
+    let refuse = |reason: String| Error::NotJson {
+        path: path.to_owned(),
+        expected: schema.name,
+        version: schema.version,
+        reason,
+    };
+    let text = read_text(path)?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
+    let (name, version) = (&value["schema"], &value["schema_version"]);
+    if name != schema.name || *version != schema.version {
+        return Err(refuse(format!("its schema is {name} in version {version}")));
+    }
+    serde_json::from_value(value).map_err(|error| refuse(error.to_string()))
 }

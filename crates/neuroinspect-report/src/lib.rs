@@ -12,7 +12,7 @@
 //! | `neurons.png` | a contact sheet: real images, picture, the same masked, a row per neuron |
 //! | `report-units/*.png` | the pictures of units of layers, written as they are [taken](Findings::add_unit) |
 //!
-//! A `UnitReport` is units of layers by themselves.
+//! A `UnitReport` is units of layers by themselves, an `AtlasIndex` all units of a layer.
 //!
 //! [`Run`] says how a result was made, [`Evaluation`] what a classifier is worth; [`to_json`] writes
 //! any result with the version of its schema. [`to_rgb_image`], [`save_png`] and [`contact_sheet`]
@@ -23,14 +23,19 @@
 //!
 //! # Feature flags
 //!
-//! `html` (default): pages and pictures. Without it there is the data and its JSON.
+//! - `html` (default): pages and pictures. Without it there is the data and its JSON.
+//! - `parquet`: the index of an atlas as a table, too; brings `html` with it.
 
+#[cfg(feature = "html")]
+mod atlas;
 mod error;
 mod evaluation;
 mod findings;
 #[cfg(feature = "html")]
 mod html;
 mod json;
+#[cfg(feature = "parquet")]
+mod parquet;
 #[cfg(feature = "html")]
 mod picture;
 #[cfg(feature = "html")]
@@ -41,10 +46,12 @@ mod unit_report;
 mod units;
 mod validate;
 
+#[cfg(feature = "html")]
+pub use atlas::{AtlasEntry, AtlasIndex};
 pub use error::{Error, Result};
 pub use evaluation::Evaluation;
 pub use findings::{ContextEffect, EditFile, Findings, NeuronPicture};
-pub use json::{Schema, to_json, write_json};
+pub use json::{Schema, read_json, to_json, write_json};
 #[cfg(feature = "html")]
 pub use picture::{contact_sheet, save_png, to_rgb_image};
 #[cfg(feature = "html")]

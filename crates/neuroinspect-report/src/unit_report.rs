@@ -129,8 +129,13 @@ fn unit_sheet(units: &[UnitFindings]) -> Result<RgbImage> {
 }
 
 impl UnitFindings {
-    /// Writes the PNGs that it names, where it has their pixels.
-    fn save_pictures(&self, folder: &Path) -> Result<()> {
+    /// Writes the PNGs that it names into a folder, where it has their pixels.
+    ///
+    /// # Errors
+    ///
+    /// When an image is empty, or a file cannot be written.
+    pub fn save_pictures(&self, folder: impl AsRef<Path>) -> Result<()> {
+        let folder = folder.as_ref();
         let Some(picture) = &self.picture else {
             return Ok(());
         };

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use neuroinspect_core::DeviceName;
+
 use crate::FolderHolder;
 
 /// `Result` with the facade's [`Error`].
@@ -140,6 +142,54 @@ pub enum Error {
         dataset: String,
         /// For what: "trained on" or "validated on".
         part: &'static str,
+    },
+    /// No part of an atlas.
+    #[error(
+        "'{text}' is no shard: expected I/N, with I counted from 0 and below N (of a Slurm array for N \
+         shards, --array=0-(N-1))"
+    )]
+    Shard {
+        /// What was given.
+        text: String,
+    },
+    /// What an atlas lacks.
+    #[error("an atlas needs {what}")]
+    AtlasNeeds {
+        /// What it needs.
+        what: String,
+    },
+    /// A folder that holds another atlas.
+    #[error(
+        "'{}' holds another atlas, of which {changed} is not as it is here; choose another folder, or \
+         remove that one to begin anew",
+        path.display()
+    )]
+    OtherAtlas {
+        /// The folder.
+        path: PathBuf,
+        /// What differs.
+        changed: String,
+    },
+    /// An atlas of which not all has been made.
+    #[error(
+        "{missing} pictures of the atlas in '{}' are missing, of the shards {shards}; make those first",
+        path.display()
+    )]
+    AtlasIncomplete {
+        /// The folder.
+        path: PathBuf,
+        /// How many pictures are missing.
+        missing: usize,
+        /// Of which shards, as [`array_expression`](crate::atlas::array_expression) writes them.
+        shards: String,
+    },
+    /// A device that failed.
+    #[error("device {device} failed: {reason}")]
+    DeviceFailed {
+        /// The device.
+        device: DeviceName,
+        /// What it says.
+        reason: String,
     },
     /// Nothing is left of a data set.
     #[error("'{dataset}' has no readable image")]

@@ -115,7 +115,7 @@ impl<'a> Extraction<'a> {
     ) -> Result<Vec<Skipped>> {
         self.on_copy(self.provenance(layer), |pass, copy| {
             let read = |images| read(copy, images);
-            pass.stream("looking for top images", &read, take, observer)
+            pass.stream("looking at images", &read, take, observer)
         })
     }
 

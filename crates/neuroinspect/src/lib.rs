@@ -64,6 +64,7 @@
 //! - [`concepts`]: what mistakes lack, what sways a class and what neurons mean, in words.
 //! - `look_at_units` pictures units of any layer, channels, positions of them and directions, and
 //!   `top_images` finds the real images that activate them most.
+//! - `atlas` pictures every unit of a layer within its top classes, on several devices and machines.
 //! - [`leaderboard`] compares all methods of editing on the same samples.
 //! - [`RunFolder`] is a folder that a run holds alone, and takes up again what an earlier run left.
 //! - [`core`]: what every other module speaks of. [`models`], `datasets`: where classifiers and
@@ -84,6 +85,7 @@
 //! - `onnx`: classifiers out of ONNX files (`models::onnx`).
 //! - `hub`: classifiers and CLIPs by their names on the Hugging Face hub (`models::hub`).
 //! - `siglip`: the tokens of SigLIP's texts, so that it guides pictures and labels units as CLIP does.
+//! - `parquet`: the index of an atlas as a table in Parquet, too; brings `report` with it.
 //! - `turbojpeg`: JPEG files decoded by libjpeg-turbo, bit for bit as Pillow does; brings `datasets` with
 //!   it, and needs CMake and a C compiler to build.
 //!
@@ -92,6 +94,8 @@
 //! several; which one is used is chosen at run time, by the [`Device`](burn::tensor::Device) a model
 //! is loaded on. The default build pulls in neither wgpu nor libtorch.
 
+#[cfg(feature = "report")]
+pub mod atlas;
 pub mod concepts;
 mod config;
 mod debug;
@@ -130,6 +134,7 @@ pub use run_folder::{FolderHolder, Kept, PictureFolder, PictureOrigin, RunFolder
 #[cfg(feature = "datasets")]
 pub use units::{
     TopRequest, UnitInputs, UnitsConfig, UnitsSeen, check_units, look_at_units, top_images,
+    units_of_layer,
 };
 
 /// The framework, as this crate was built with it.

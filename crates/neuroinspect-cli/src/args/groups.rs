@@ -18,9 +18,16 @@ use super::values::{
 #[derive(Args, Debug)]
 #[command(next_help_heading = "General")]
 pub(crate) struct Common {
-    /// Where to compute: flex, tch, tch:cuda:0, wgpu, wgpu:discrete:0, cuda:0, ... as built in
-    #[arg(long, global = true, value_name = "NAME", default_value_t)]
-    pub(crate) device: DeviceName,
+    /// Where to compute: flex, tch, tch:cuda:0, wgpu, wgpu:discrete:0, cuda:0, ... as built in; of
+    /// `atlas` several, with commas between them
+    #[arg(
+        long = "device",
+        global = true,
+        value_name = "NAME",
+        value_delimiter = ',',
+        default_values_t = [DeviceName::default()]
+    )]
+    pub(crate) devices: Vec<DeviceName>,
     /// Seed of all random numbers; 0 unless given
     #[arg(long, global = true, value_name = "N")]
     pub(crate) seed: Option<u64>,
@@ -47,6 +54,13 @@ pub(crate) struct Common {
     /// begins and every ten seconds
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+}
+
+impl Common {
+    /// Where to compute, of a command on one device: the first.
+    pub(crate) fn device(&self) -> DeviceName {
+        self.devices.first().copied().unwrap_or_default()
+    }
 }
 
 /// Which classifier.

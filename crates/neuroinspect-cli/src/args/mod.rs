@@ -1,5 +1,6 @@
 //! The command line.
 
+mod atlas;
 mod concepts;
 mod data;
 mod groups;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser};
 use neuroinspect::editing::{METHODS, Mend, RatioEdit, YardstickChoice};
 
+pub(crate) use atlas::{AtlasArgs, AtlasCommand, MakeArgs, MergeArgs, StatusArgs};
 pub(crate) use concepts::{ConceptsCommand, LabelArgs, LackArgs, LearnArgs, TcavArgs};
 pub(crate) use data::{CheckArgs, DataCommand, GetArgs};
 pub(crate) use groups::{
@@ -79,6 +81,15 @@ pub(crate) enum Command {
                             that activate each most are found, too, and where in them it is active."
     )]
     Visualize(VisualizeArgs),
+    /// Visualize every unit of a layer within its top classes, on several devices and machines
+    #[command(
+        after_help = "Example: neuroinspect atlas --model resnet50 --weights resnet50.pth \
+                            --classes imagenet.txt --out atlas\n\
+                            As a Slurm array: neuroinspect atlas ... --plan 8; then sbatch --array=0-7 with the \
+                            same command in each job; then neuroinspect atlas merge --out atlas\n\
+                            The same command after it was stopped or killed goes on. See docs/atlas.md."
+    )]
+    Atlas(Box<AtlasArgs>),
     /// Give neurons, or the channels of any layer, words, and find those that a word goes with
     #[command(
         after_help = "Example: neuroinspect label --model resnet50 --weights resnet50.pth \

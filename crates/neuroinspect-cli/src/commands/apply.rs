@@ -65,7 +65,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ApplyArgs) -> Resul
         return Ok(Exit::Finished);
     };
     let folder = open_folder(common)?;
-    let device = common.device.open()?;
+    let device = common.device().open()?;
     let named = Named::open(common, model, args.weights.as_deref())?;
     let loading = LoadingArgs {
         input: args.input.clone(),

@@ -68,7 +68,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     let table = &*table;
     let edit_data = features.edit_data(options.seed);
     let texts = guide.as_ref().map(|guide| guide.texts(table.class_names()));
-    let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device);
+    let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device());
     let pictures = setup.folder.pictures("debug", origin.clone());
     let labels = match (words, &guide) {
         (Some(words), Some(guide)) => {

@@ -30,7 +30,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DemoArgs) -> Result
         return save(common, folder);
     }
     let folder = open_folder(common)?;
-    let device = common.device.open()?;
+    let device = common.device().open()?;
     let demo = Demo::load(&device)?;
     let mut config = options.stages(Demo::config(), options.fixed_precision(Precision::F32)?)?;
     if let Some(steps) = args.iterations {
@@ -56,7 +56,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DemoArgs) -> Result
             // It is a part of the program, of which the folder takes account.
             encoder_sha256: None,
             encoder_config_sha256: None,
-            device: common.device,
+            device: common.device(),
             complete: true,
         },
     );
@@ -93,7 +93,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DemoArgs) -> Result
 
 /// Writes what the demo is made of.
 fn save(common: &Common, folder: &Path) -> Result<Exit> {
-    let demo = Demo::load(&common.device.open()?)?;
+    let demo = Demo::load(&common.device().open()?)?;
     let mut console = Console::start(common.quiet)?;
     demo.save(folder, &mut console)?;
     console.clear();

@@ -78,7 +78,7 @@ struct Comparison<'a> {
 
 pub(crate) fn run(common: &Common, options: &Options, args: &LeaderboardArgs) -> Result<Exit> {
     let folder = open_folder(common)?;
-    let device = common.device.open()?;
+    let device = common.device().open()?;
     let first = options.seed.0;
     let seeds: Vec<Seed> = (0..args.seeds as u64)
         .map(|more| Seed(first + more))
@@ -134,7 +134,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LeaderboardArgs) ->
     }
     for network in &networks {
         let (folder, seeds) = (&comparison.folder, seeds.iter().copied());
-        let repetitions = network.repetitions(folder, common.device, seeds, &mut console)?;
+        let repetitions = network.repetitions(folder, common.device(), seeds, &mut console)?;
         comparison.compare(&network.title, &repetitions, &mut console)?;
     }
     console.clear();
@@ -183,7 +183,7 @@ impl Comparison<'_> {
             let names = first.data.train().table().class_names();
             config.class = Some(class_by_name_or_index(names, class)?);
         }
-        let device = self.common.device;
+        let device = self.common.device();
         let fingerprint = Leaderboard::fingerprint(setting, repetitions, &config, device)?;
         let found = self
             .earlier

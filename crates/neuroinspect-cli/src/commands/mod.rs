@@ -1,6 +1,6 @@
 //! One file per command.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::{
     args::{Cli, Command},
@@ -9,6 +9,7 @@ use crate::{
 };
 
 mod apply;
+mod atlas;
 mod concepts;
 mod corrupt;
 mod data;
@@ -30,6 +31,9 @@ mod visualize;
 
 pub(crate) fn run(cli: &Cli) -> Result<Exit> {
     let common = &cli.common;
+    if common.devices.len() > 1 && !matches!(cli.command, Command::Atlas(_)) {
+        bail!("this command computes on one device; --device names several for `atlas` alone");
+    }
     let options = Options::open(common)?;
     match &cli.command {
         Command::Demo(args) => demo::run(common, &options, args),
@@ -41,6 +45,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
         Command::Concepts(command) => concepts::run(common, &options, command),
         Command::Edit(args) => edit::run(common, &options, args),
         Command::Mend(args) => mend::run(common, &options, args),
+        Command::Atlas(args) => atlas::run(common, &options, args),
         Command::Apply(args) => apply::run(common, &options, args),
         Command::Train(args) => train::run(common, &options, args),
         Command::Corrupt(args) => corrupt::run(common, &options, args),

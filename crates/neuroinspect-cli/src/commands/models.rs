@@ -106,7 +106,7 @@ fn models(common: &Common) -> Result<()> {
 }
 
 fn layers(common: &Common, model: &str) -> Result<()> {
-    let device = common.device.open()?;
+    let device = common.device().open()?;
     if let Some(onnx) = onnx(model, &HeadArgs::default(), None)? {
         let layers = onnx.classifier(&LoadConfig::default(), &device)?.layers()?;
         return print_layers(common, model, layers);

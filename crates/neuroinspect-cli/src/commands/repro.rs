@@ -37,7 +37,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ReproArgs) -> Resul
         seeds: args.seeds,
         seed: options.seed,
         scale: args.scale,
-        device: common.device,
+        device: common.device(),
     };
     let folder = open_folder(common)?;
     let mut console = Console::start(common.quiet)?;

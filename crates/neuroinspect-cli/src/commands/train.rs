@@ -90,7 +90,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &TrainArgs) -> Resul
         },
     };
     let folder = output::open_folder(common)?;
-    let device = common.device.open()?;
+    let device = common.device().open()?;
     let validated: &dyn ImageDataset = other.as_deref().unwrap_or(&*data);
     let training = Training {
         model: network(&named, (args, options), data.class_names().len(), &device)?,
@@ -112,7 +112,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &TrainArgs) -> Resul
     let mut console = Console::start(common.quiet)?;
     let [classes, groups] = [data.class_names(), validated.group_names()];
     let mut on_epoch = |epoch: &Epoch| warn(line(epoch, classes, groups));
-    let trained = match folder.train(training, common.device, &mut on_epoch, &mut console) {
+    let trained = match folder.train(training, common.device(), &mut on_epoch, &mut console) {
         Err(error) if is_cancellation(&error) => {
             console.clear();
             return Ok(Exit::Stopped);

@@ -3,11 +3,12 @@
 use anyhow::{Result, bail};
 use neuroinspect::{
     ClassTexts, GuideSource, PictureFolder, TopRequest, UnitInputs, UnitsConfig, UnitsSeen,
-    core::{Classifier, Direction, LayerKind, NeuronId, Observer, Unit, UnitKind, unknown_layer},
+    core::{Classifier, Direction, Observer, Unit, UnitKind},
     datasets::ImageDataset,
     illusion::{Objective, Recipe},
     look_at_units,
     report::UnitFindings,
+    units_of_layer,
 };
 
 use crate::{
@@ -29,7 +30,7 @@ pub(crate) fn named(args: &UnitArgs, classifier: &dyn Classifier) -> Result<Vec<
         };
         match kind {
             Some(kind) => units.push(Unit::new(layer, kind.clone())),
-            None => units.extend(all_of(layer, classifier)?),
+            None => units.extend(units_of_layer(layer, classifier)?),
         }
     }
     for file in &args.directions {
@@ -49,22 +50,6 @@ pub(crate) fn named(args: &UnitArgs, classifier: &dyn Classifier) -> Result<Vec<
         units.push(Unit::new(layer, UnitKind::Direction(direction)));
     }
     Ok(units)
-}
-
-/// All channels, or neurons, of a layer.
-fn all_of(layer: &str, classifier: &dyn Classifier) -> Result<Vec<Unit>> {
-    let layers = classifier.layers()?;
-    let Some(found) = layers.iter().find(|info| info.name == layer) else {
-        let names = layers.iter().map(|info| info.name.as_str());
-        return Err(unknown_layer(classifier.name(), layer, names).into());
-    };
-    let kind = |index| match found.kind {
-        LayerKind::Features => UnitKind::Feature(NeuronId(index)),
-        LayerKind::Map | LayerKind::Tokens => UnitKind::Channel(index),
-    };
-    Ok((0..found.channels)
-        .map(|index| Unit::new(layer, kind(index)))
-        .collect())
 }
 
 /// A recipe for units that are pictured by themselves: where its objective asks for a class, the unit

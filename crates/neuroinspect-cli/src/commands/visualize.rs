@@ -4,11 +4,9 @@ mod album;
 mod of_layers;
 mod pairs;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use neuroinspect::{
-    ClassTexts, GuideSource, check_recipe,
-    core::class_by_name_or_index,
-    datasets::ImageDataset,
+    GuideSource, check_recipe,
     illusion::{Illusion, Networks, Request},
     report::Schema,
 };
@@ -17,9 +15,9 @@ use crate::{
     args::{Common, VisualizeArgs},
     console::{Console, warn},
     exit::Exit,
-    images::{self, Reading},
     inputs::Setup,
-    model::{TextGuide, picture_origin},
+    model::picture_origin,
+    opened::{Named, Opened, class_id},
     options::Options,
     output::{print, warn_of_reused},
     record,
@@ -28,17 +26,16 @@ use album::Album;
 
 const SCHEMA: Schema = Schema::new("neuroinspect.visualizations", 1);
 
-/// What pictures are made with.
-struct Opened<'a> {
-    setup: Setup<'a>,
-    dataset: Option<Box<dyn ImageDataset>>,
-    /// Of the classes.
-    names: Option<Vec<String>>,
-    guide: Option<TextGuide>,
-}
-
 pub(crate) fn run(common: &Common, options: &Options, args: &VisualizeArgs) -> Result<Exit> {
-    let opened = open(common, options, args)?;
+    let named = Named {
+        data: args.data.as_deref(),
+        reading: &args.reading,
+        clip: &args.clip,
+        class: args.class.as_deref(),
+    };
+    let opened = Opened::open(options, &named, || {
+        Setup::open(common, options, &args.model, &args.reading)
+    })?;
     let classifier = opened.setup.loaded.model.as_ref();
     // What the configuration says of units comes after neurons of the command line.
     let units = match args.neurons.is_some() || args.count.is_some() {
@@ -51,70 +48,11 @@ pub(crate) fn run(common: &Common, options: &Options, args: &VisualizeArgs) -> R
     }
 }
 
-fn open<'a>(common: &'a Common, options: &'a Options, args: &VisualizeArgs) -> Result<Opened<'a>> {
-    let open = |reading: Reading<'_>| {
-        let path = args.data.as_deref();
-        path.map(|path| images::open(path, reading)).transpose()
-    };
-    let reading = Reading::new(&args.reading, options.seed);
-    let mut dataset = open(reading)?;
-    let listed = images::classes(&args.reading)?;
-    // Before anything is downloaded, where no names of the model's own can take the place of these.
-    if let (Some(class), Some(names)) = (&args.class, &listed) {
-        class_by_name_or_index(names, class)?;
-    }
-    let setup = Setup::open(common, options, &args.model, &args.reading)?;
-    if !setup.class_names.is_empty() {
-        dataset = open(reading.of_model(&setup.class_names))?;
-    }
-    let of_model = Some(setup.class_names.clone()).filter(|names| !names.is_empty());
-    let names = match &dataset {
-        Some(dataset) => Some(dataset.class_names().to_vec()),
-        None => listed.or(of_model),
-    };
-    let classifier = setup.loaded.model.as_ref();
-    let layer = classifier.decision_layer()?;
-    if let Some(names) = &names
-        && names.len() != layer.classes()
-    {
-        let (model, classes) = (classifier.name(), layer.classes());
-        bail!(
-            "{} classes are named, but {model} decides between {classes}; --classes FILE is to name \
-             all of them, in the model's order",
-            names.len(),
-        );
-    }
-    let guide = TextGuide::load(&setup, &args.clip, args.data.as_deref())?;
-    if guide.is_some() && names.is_none() {
-        bail!("CLIP needs the names of the classes: give --data DIR or --classes FILE");
-    }
-    Ok(Opened {
-        setup,
-        dataset,
-        names,
-        guide,
-    })
-}
-
-impl Opened<'_> {
-    /// The texts that guide pictures, to be embedded as they are needed.
-    fn texts(&self) -> Option<ClassTexts<'_>> {
-        let guide = self.guide.as_ref()?;
-        Some(guide.texts(self.names.as_deref()?))
-    }
-
-    /// Name of the images.
-    fn data(&self) -> &str {
-        let dataset = self.dataset.as_ref();
-        dataset.map_or("no images", |dataset| dataset.name())
-    }
-}
-
 fn of_neurons(
     common: &Common,
     options: &Options,
     args: &VisualizeArgs,
-    opened: &Opened<'_>,
+    opened: &Opened<Setup<'_>>,
 ) -> Result<Exit> {
     let Opened {
         setup,
@@ -123,10 +61,10 @@ fn of_neurons(
         guide,
     } = opened;
     let classifier = setup.loaded.model.as_ref();
-    let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device);
+    let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device());
     let layer = classifier.decision_layer()?;
     let pairs = pairs::of(args, &layer, names.as_deref())?;
-    let class = |name: &str| pairs::class_id(name, &layer, names.as_deref());
+    let class = |name: &str| class_id(name, &layer, names.as_deref());
     let (recipe, execution) =
         options.illusion(&args.illusion, guide.is_some(), setup.precision, &class)?;
     check_recipe(&recipe, classifier)?;

@@ -27,10 +27,10 @@ pub(crate) use self::{
 use crate::{
     args::{
         ClipArgs, Common, CorruptArgs, EditingArgs, FormatArgs, IllusionArgs, LabelArgs, LackArgs,
-        LearnArgs, ObjectiveName, OptimizerName, ReadingArgs, TrainArgs, UnitArgs,
+        LearnArgs, MakeArgs, ObjectiveName, OptimizerName, ReadingArgs, TrainArgs, UnitArgs,
     },
     commands::units,
-    config::{Config, Prompts, UnitChoice},
+    config::{AtlasChoice, Config, Prompts, UnitChoice},
 };
 
 /// Weight of the class's logit in the program's objectives.
@@ -239,6 +239,18 @@ impl Options {
             }
             empty => Ok((!empty).then_some(choice)),
         }
+    }
+
+    /// Which units an atlas is of, and within how many classes.
+    pub(crate) fn atlas(&self, args: &MakeArgs) -> Result<AtlasChoice> {
+        let mut choice = self.config.section("atlas", AtlasChoice::default())?;
+        if let Some(layer) = &args.layer {
+            choice.layer = Some(layer.clone());
+        }
+        if let Some(classes) = args.top_classes {
+            choice.classes = classes;
+        }
+        Ok(choice)
     }
 
     fn recipe(&self, base: Recipe, precision: Precision) -> Result<Recipe> {

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod atlas;
 mod commands;
 mod concepts;
 mod config;

@@ -1,5 +1,6 @@
 //! The report as a page: one module per section.
 
+mod atlas;
 mod card;
 mod frontier;
 mod headline;
@@ -14,6 +15,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use neuroinspect_core::Metrics;
 use neuroinspect_editing::{MendResult, percent};
 
+pub(crate) use self::atlas::page as atlas_page;
 use self::parts::{change, count, thumbnail};
 use crate::{Findings, RealImages, Report, Result, Run, StageFailure, UnitReport};
 

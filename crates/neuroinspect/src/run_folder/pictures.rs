@@ -89,11 +89,16 @@ impl RunFolder {
     /// their pictures: those of others that use the same run folder stay.
     pub fn pictures(&self, command: &str, origin: PictureOrigin) -> PictureFolder {
         PictureFolder {
-            folder: self.join(FOLDER).join(command),
+            folder: self.pictures_path(command),
             _lock: Arc::clone(&self.lock),
             program: program_state().filter(|_| origin.complete),
             origin,
         }
+    }
+
+    /// Where [`pictures`](Self::pictures) of this name are kept.
+    pub(crate) fn pictures_path(&self, command: &str) -> PathBuf {
+        self.join(FOLDER).join(command)
     }
 }
 
@@ -113,6 +118,21 @@ impl PictureFolder {
     ///
     /// As [`visualize_each`](neuroinspect_illusion::visualize_each), and when a batch cannot be kept.
     pub fn visualize(
+        &self,
+        networks: &Networks,
+        request: &Request,
+        observer: &mut dyn Observer,
+        on_batch: &mut dyn FnMut(Vec<Illusion>),
+    ) -> Result<Kept> {
+        let kept = self.visualize_any(networks, request, observer, on_batch)?;
+        Ok(Kept {
+            shortfall: kept.shortfall.refuse_all_diverged(request.pairs.len())?,
+            ..kept
+        })
+    }
+
+    /// [`visualize`](Self::visualize) of pairs that may all diverge, as they are some of many.
+    pub(crate) fn visualize_any(
         &self,
         networks: &Networks,
         request: &Request,
@@ -157,11 +177,7 @@ impl PictureFolder {
             on_batch(batch.finished);
         }
         work.make(missing, observer, on_batch)?;
-        let shortfall = work.kept.shortfall;
-        Ok(Kept {
-            shortfall: shortfall.refuse_all_diverged(request.pairs.len())?,
-            ..work.kept
-        })
+        Ok(work.kept)
     }
 }
 

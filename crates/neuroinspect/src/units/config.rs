@@ -2,7 +2,10 @@
 
 use burn::tensor::Tensor;
 use derive_setters::Setters;
-use neuroinspect_core::{ClassId, Classifier, Error as CoreError, Precision, Unit, check_option};
+use neuroinspect_core::{
+    ClassId, Classifier, Error as CoreError, LayerKind, NeuronId, Precision, Unit, UnitKind,
+    check_option, unknown_layer,
+};
 use neuroinspect_illusion::{Execution, Objective, Recipe};
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +62,26 @@ impl UnitsConfig {
         }
         check_units(&self.units, classifier)
     }
+}
+
+/// All channels of a layer, or its neurons.
+///
+/// # Errors
+///
+/// [`CoreError::UnknownLayer`] with the nearest name, and when the classifier's layers cannot be read.
+pub fn units_of_layer(layer: &str, classifier: &dyn Classifier) -> Result<Vec<Unit>> {
+    let layers = classifier.layers()?;
+    let Some(found) = layers.iter().find(|info| info.name == layer) else {
+        let names = layers.iter().map(|info| info.name.as_str());
+        return Err(unknown_layer(classifier.name(), layer, names).into());
+    };
+    let kind = |index| match found.kind {
+        LayerKind::Features => UnitKind::Feature(NeuronId(index)),
+        LayerKind::Map | LayerKind::Tokens => UnitKind::Channel(index),
+    };
+    Ok((0..found.channels)
+        .map(|index| Unit::new(layer, kind(index)))
+        .collect())
 }
 
 /// Checks that there are units, each once, and that a classifier has all of them: a copy of it looks at

@@ -14,7 +14,7 @@ use neuroinspect_report::{StageFailure, TopImages, UnitFindings, UnitPicture};
 pub(crate) use self::crop::around_peak;
 use self::top::Looker;
 pub use self::{
-    config::{UnitsConfig, check_units},
+    config::{UnitsConfig, check_units, units_of_layer},
     top::{TopRequest, top_images},
 };
 use crate::{Extraction, GuideSource, Kept, PictureFolder, Result};

@@ -9,14 +9,15 @@ use neuroinspect::{
     report::{Schema, StageFailure, UnitFindings, UnitReport},
 };
 
-use super::{Opened, pairs::class_id};
 use crate::{
     args::{Common, ObjectiveName, VisualizeArgs},
     commands::units::{self, Looking},
     config::UnitChoice,
     console::{Console, warn},
     exit::Exit,
+    inputs::Setup,
     model::picture_origin,
+    opened::{Opened, class_id},
     options::Options,
     output::{print, warn_of_reused},
     record,
@@ -29,14 +30,14 @@ pub(super) fn run(
     common: &Common,
     options: &Options,
     args: &VisualizeArgs,
-    opened: &Opened<'_>,
+    opened: &Opened<Setup<'_>>,
     choice: UnitChoice,
 ) -> Result<Exit> {
     let Opened {
         setup,
         dataset,
-        names,
         guide,
+        ..
     } = opened;
     if dataset.is_none() && args.layers.top.is_some() {
         bail!("--top needs real images: give --data DIR");
@@ -51,16 +52,15 @@ pub(super) fn run(
         record::add(&mut run, "prompts", &guide.prompts)?;
     }
     let classes = setup.loaded.model.decision_layer()?.classes();
-    let numbers = || (0..classes).map(|class| class.to_string()).collect();
     let mut report = UnitReport {
         units: Vec::new(),
-        class_names: names.clone().unwrap_or_else(numbers),
+        class_names: opened.names_of_all(classes),
         interrupted: true,
         failures: Vec::new(),
         run,
     };
     let texts = opened.texts();
-    let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device);
+    let origin = picture_origin(&setup.loaded, guide.as_ref(), common.device());
     let looking = Looking {
         setup,
         dataset: dataset.as_deref(),
@@ -132,7 +132,7 @@ pub(super) fn run(
 fn config(
     options: &Options,
     args: &VisualizeArgs,
-    opened: &Opened<'_>,
+    opened: &Opened<Setup<'_>>,
     choice: UnitChoice,
 ) -> Result<UnitsConfig> {
     let Opened {

@@ -2,12 +2,13 @@
 
 use anyhow::{Result, bail};
 use neuroinspect::{
-    core::{ClassId, DecisionLayer, class_by_name_or_index},
+    core::DecisionLayer,
     illusion::{Pair, classes_of_neuron, neurons_of_class},
 };
 
 use crate::{
     args::{NeuronList, VisualizeArgs},
+    opened::class_id,
     options::neurons,
 };
 
@@ -51,25 +52,4 @@ pub(super) fn of(
             }
         },
     )
-}
-
-/// The class by its name, where there are names, or by its index in the model.
-pub(super) fn class_id(
-    text: &str,
-    layer: &DecisionLayer,
-    names: Option<&[String]>,
-) -> Result<ClassId> {
-    if let Some(names) = names {
-        let class = class_by_name_or_index(names, text)?;
-        layer.check_class(class)?;
-        return Ok(class);
-    }
-    let Ok(index) = text.strip_prefix("index:").unwrap_or(text).parse() else {
-        bail!(
-            "nothing names class '{text}': give an index, --data DIR, whose folders do, or \
-             --classes FILE"
-        );
-    };
-    layer.check_class(ClassId(index))?;
-    Ok(ClassId(index))
 }

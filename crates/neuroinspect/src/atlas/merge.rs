@@ -1,0 +1,149 @@
+//! Checking that an atlas is whole, and joining it.
+
+use std::{fs, path::PathBuf};
+
+use neuroinspect_core::{
+    Observer, Progress,
+    io::{is_unfinished, write_atomically},
+};
+use neuroinspect_report::{AtlasEntry, AtlasIndex};
+
+use super::{Atlas, array_expression, folder::BatchRecord, make::remove_folder, plan::Batch};
+use crate::{Error, Result, RunFolder, run_folder::remove_from};
+
+const STAGE: &str = "merging";
+
+/// What an atlas is joined of.
+#[derive(Clone, Debug, Default)]
+pub struct MergeRequest {
+    /// Other folders of the same atlas, from machines that share no files: what is missing is copied from
+    /// there.
+    pub from: Vec<PathBuf>,
+    /// Words for the units of the layer, in their order; none where there are none.
+    pub labels: Vec<Vec<String>>,
+    /// What a process is told that wants to work on the atlas meanwhile.
+    pub command: Option<String>,
+}
+
+impl Atlas {
+    /// Checks every picture of every batch against the hash that it was written with, copies what is missing
+    /// from other folders, and writes the index and the page. Where batches stood while they were made is
+    /// removed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AtlasIncomplete`] when pictures are missing, or are not as they were written: such a batch's
+    /// file is removed, so that it is made again. [`Error::OtherAtlas`] for a folder of another atlas,
+    /// [`Error::FolderHeld`] when a shard is being made, and when the observer asks to stop.
+    pub fn merge(&self, request: &MergeRequest, observer: &mut dyn Observer) -> Result<AtlasIndex> {
+        let held = self.hold_all(request.command.as_deref())?;
+        let others = self.open_others(request)?;
+        let batches = self.plan.batches();
+        let mut missing = vec![0; self.plan.shards];
+        let mut entries = Vec::with_capacity(self.plan.entries.len());
+        for batch in &batches {
+            match self.verified(batch, &others)? {
+                Some(record) => {
+                    let device = record.device;
+                    let found = record.entries.into_iter();
+                    entries.extend(found.map(|found| AtlasEntry {
+                        labels: request.labels_of(found.unit.kind.channel()),
+                        found,
+                        device,
+                    }));
+                }
+                None => missing[batch.shard] += batch.entries.len(),
+            }
+            observer.proceed(Progress {
+                stage: STAGE,
+                done: batch.number + 1,
+                total: batches.len(),
+            })?;
+        }
+        let shards: Vec<usize> = (0..missing.len()).filter(|&it| missing[it] > 0).collect();
+        if !shards.is_empty() {
+            return Err(Error::AtlasIncomplete {
+                path: self.path.clone(),
+                missing: missing.iter().sum(),
+                shards: array_expression(&shards),
+            });
+        }
+        let index = AtlasIndex {
+            layer: self.plan.layer.clone(),
+            class_names: self.plan.class_names.clone(),
+            entries,
+            run: self.plan.run.clone(),
+        };
+        index.write(&self.path)?;
+        for folder in ["", Self::BATCHES, Self::PICTURES] {
+            remove_from(&self.path.join(folder), is_unfinished)?;
+        }
+        drop(held);
+        remove_folder(&self.path.join(Self::SHARDS))?;
+        Ok(index)
+    }
+
+    /// Holds the shards that somebody has begun.
+    fn hold_all(&self, command: Option<&str>) -> Result<Vec<RunFolder>> {
+        let folders = (0..self.plan.shards).map(|shard| self.shard_folder(shard));
+        let begun = folders.filter(|folder| folder.exists());
+        begun
+            .map(|folder| RunFolder::open(folder, command.map(str::to_owned)))
+            .collect()
+    }
+
+    /// The other folders, each of which holds the same atlas.
+    fn open_others(&self, request: &MergeRequest) -> Result<Vec<Self>> {
+        let others = request.from.iter().map(|path| {
+            let other = Self::open(path)?;
+            let changed = self.plan.changed(&other.plan);
+            match changed.is_empty() {
+                true => Ok(other),
+                false => Err(Error::OtherAtlas {
+                    path: path.clone(),
+                    changed: changed.join(", "),
+                }),
+            }
+        });
+        others.collect()
+    }
+
+    /// A batch that is whole, here or in another folder, from which it is then copied.
+    fn verified(&self, batch: &Batch<'_>, others: &[Self]) -> Result<Option<BatchRecord>> {
+        let whole = |atlas: &Self| {
+            let record = atlas.record(batch);
+            record.filter(|record| record.is_whole(&atlas.path))
+        };
+        if let Some(record) = whole(self) {
+            return Ok(Some(record));
+        }
+        for other in others {
+            if let Some(record) = whole(other) {
+                self.copy(batch, &record, other)?;
+                return Ok(Some(record));
+            }
+        }
+        let path = self.record_file(batch);
+        if path.exists() {
+            fs::remove_file(&path).map_err(|source| Error::Remove { path, source })?;
+        }
+        Ok(None)
+    }
+
+    /// Copies a batch, its pictures first.
+    fn copy(&self, batch: &Batch<'_>, record: &BatchRecord, other: &Self) -> Result<()> {
+        for file in record.files.keys() {
+            let from = other.path.join(file);
+            let bytes = fs::read(&from)
+                .map_err(|source| neuroinspect_core::Error::Read { path: from, source })?;
+            write_atomically(self.path.join(file), |out| out.write_all(&bytes))?;
+        }
+        self.write_record(batch, record)
+    }
+}
+
+impl MergeRequest {
+    fn labels_of(&self, channel: usize) -> Vec<String> {
+        self.labels.get(channel).cloned().unwrap_or_default()
+    }
+}
