@@ -65,7 +65,7 @@ sinfo
 
 "$program" demo --save-scenes "$work/scenes" --quiet
 atlas="$program atlas --quiet --model cifar_resnet20 --weights $work/scenes/scenes_classifier.safetensors
-    --classes $work/scenes/classes.txt --top-classes 1 --iterations 20 --picture-batch 4"
+    --classes $work/scenes/classes.txt --top-classes 1 --iterations 60 --picture-batch 4"
 $atlas --out "$work/alone" --plan 4
 $atlas --out "$work/alone"
 
@@ -77,7 +77,7 @@ exec $(echo $atlas) --out $work/atlas
 END
 submit() { sbatch --parsable --output="$work/job-%a.txt" "$@" "$work/job.sh"; }
 job=$(submit --array=0-3)
-sleep 5
+sleep 4
 scancel --signal=KILL "${job}_1"
 while [ -n "$(squeue --noheader)" ]; do sleep 1; done
 grep . "$work"/job-*.txt || true

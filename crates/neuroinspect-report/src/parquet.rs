@@ -43,9 +43,19 @@ pub(crate) fn table(index: &AtlasIndex) -> Result<Vec<u8>> {
         .set_created_by(concat!("neuroinspect ", env!("CARGO_PKG_VERSION")).to_owned());
     let properties = Arc::new(properties.build());
     let mut file = SerializedFileWriter::new(&mut bytes, schema, properties)?;
+    write(index, file.next_row_group()?)?;
+    file.close()?;
+    Ok(bytes)
+}
+
+/// The columns, in the order of the schema.
+fn write<W: std::io::Write + Send>(
+    index: &AtlasIndex,
+    group: SerializedRowGroupWriter<'_, W>,
+) -> Result<(), ParquetError> {
     let mut rows = Rows {
         entries: &index.entries,
-        group: file.next_row_group()?,
+        group,
     };
     let picture = |entry: &AtlasEntry| entry.found.picture.clone();
     let of_picture = |read: fn(UnitPicture) -> Option<f32>| {
@@ -72,8 +82,7 @@ pub(crate) fn table(index: &AtlasIndex) -> Result<Vec<u8>> {
     rows.required::<ByteArrayType>(|entry| text(&entry.device.to_string()))?;
     rows.labels()?;
     rows.group.close()?;
-    file.close()?;
-    Ok(bytes)
+    Ok(())
 }
 
 fn text(text: &str) -> ByteArray {
@@ -86,12 +95,12 @@ fn number(number: usize) -> i32 {
 }
 
 /// Writes a column after the other, in the order of the schema.
-struct Rows<'a, W: std::io::Write + Send> {
-    entries: &'a [AtlasEntry],
-    group: SerializedRowGroupWriter<'a, W>,
+struct Rows<'e, 'g, W: std::io::Write + Send> {
+    entries: &'e [AtlasEntry],
+    group: SerializedRowGroupWriter<'g, W>,
 }
 
-impl<W: std::io::Write + Send> Rows<'_, W> {
+impl<W: std::io::Write + Send> Rows<'_, '_, W> {
     fn required<T: DataType>(
         &mut self,
         value: impl Fn(&AtlasEntry) -> T::T,
