@@ -5,12 +5,12 @@ mod parts;
 use std::collections::HashMap;
 
 use image::RgbImage;
-use neuroinspect_core::{DecisionLayer, Error as CoreError, NeuronId};
+use neuroinspect_core::{DecisionLayer, Error as CoreError, InputSpec, NeuronId};
 use neuroinspect_datasets::{ImageDataset, thumbnail};
 use neuroinspect_illusion::Pair;
 use neuroinspect_report::{Findings, NeuronImages, RealImage, RealImages, Report, StageFailure};
 
-use self::parts::Parts;
+use self::parts::{Parts, seen};
 use crate::{DebugInputs, ImageSource, Result};
 
 /// Real images shown beside a neuron's picture, of the class and of all classes.
@@ -119,11 +119,19 @@ impl DebugInputs<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct ReadImages {
     /// By row.
-    images: HashMap<usize, Result<RgbImage, StageFailure>>,
+    images: HashMap<usize, Result<ReadImage, StageFailure>>,
     /// Where a neuron is most active, by row.
     crops: HashMap<(usize, NeuronId), Result<Option<RgbImage>, StageFailure>>,
     /// What looks for it, once it is needed.
     parts: Option<Parts>,
+}
+
+/// A real image in the sizes that it is needed in.
+#[derive(Debug)]
+struct ReadImage {
+    shown: RgbImage,
+    /// As the classifier sees it.
+    seen: RgbImage,
 }
 
 /// Gathers the real images of a report.
@@ -173,13 +181,17 @@ impl Reader<'_> {
     /// The image of a row; `None`, and a note of why, when it cannot be read.
     fn image(&mut self, row: usize) -> Option<RgbImage> {
         let ImageSource { dataset, indices } = self.source;
-        let read = self.read.images.entry(row);
-        let read = read.or_insert_with(|| {
-            small_image(dataset, indices[row]).map_err(|error| StageFailure::of(STAGE, &error))
+        let spec = self.inputs.classifier.input();
+        let read = self.read.images.entry(row).or_insert_with(|| {
+            let read = read_image(dataset, indices[row], spec);
+            read.map_err(|error| StageFailure::of(STAGE, &error))
         });
-        match read.clone() {
-            Ok(image) => Some(image),
-            Err(failure) => self.fail(failure),
+        match read {
+            Ok(image) => Some(image.shown.clone()),
+            Err(failure) => {
+                let failure = failure.clone();
+                self.fail(failure)
+            }
         }
     }
 
@@ -198,12 +210,15 @@ impl Reader<'_> {
     }
 
     fn look(&mut self, row: usize, neuron: NeuronId) -> Result<Option<RgbImage>> {
-        let ImageSource { dataset, indices } = self.source;
+        // Only of images that were read.
+        let Some(Ok(image)) = self.read.images.get(&row) else {
+            return Ok(None);
+        };
         let parts = match self.read.parts.take() {
             Some(parts) => parts,
             None => Parts::of(self.inputs.classifier)?,
         };
-        let part = parts.most_active(&dataset.image(indices[row])?, neuron, self.threshold);
+        let part = parts.most_active(&image.seen, neuron, self.threshold);
         self.read.parts = Some(parts);
         part
     }
@@ -217,13 +232,12 @@ impl Reader<'_> {
     }
 }
 
-fn small_image(
-    dataset: &dyn ImageDataset,
-    index: usize,
-) -> Result<RgbImage, neuroinspect_datasets::Error> {
+fn read_image(dataset: &dyn ImageDataset, index: usize, spec: &InputSpec) -> Result<ReadImage> {
     let image = dataset.image(index)?;
-    match image.width().max(image.height()) <= THUMBNAIL {
-        true => Ok(image),
-        false => thumbnail(&image, THUMBNAIL),
-    }
+    let seen = seen(&image, spec)?;
+    let shown = match image.width().max(image.height()) <= THUMBNAIL {
+        true => image,
+        false => thumbnail(&image, THUMBNAIL)?,
+    };
+    Ok(ReadImage { shown, seen })
 }

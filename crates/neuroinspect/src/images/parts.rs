@@ -3,13 +3,20 @@
 use std::fmt;
 
 use image::RgbImage;
-use ndarray::{Array2, Axis};
-use neuroinspect_core::{Classifier, Error as CoreError, NeuronId, Precision, read_back};
+use ndarray::{Array2, Array3, Axis};
+use neuroinspect_core::{
+    Classifier, Error as CoreError, InputSpec, NeuronId, Precision, read_back,
+};
 use neuroinspect_datasets::preprocess;
 use neuroinspect_illusion::activation_mask;
 use neuroinspect_report::to_rgb_image;
 
 use crate::{Result, extract::images_on, units::around_peak};
+
+/// An image as a classifier sees it, to the bit: resized images have 8 bits a colour.
+pub(super) fn seen(image: &RgbImage, spec: &InputSpec) -> Result<RgbImage> {
+    Ok(to_rgb_image(preprocess(image, spec)?.view())?)
+}
 
 /// A copy of a classifier that is asked where in images its neurons are active.
 pub(super) struct Parts(Box<dyn Classifier>);
@@ -28,16 +35,20 @@ impl Parts {
         Ok(Self(copy))
     }
 
-    /// The part of an image around the place where a neuron is most active, of the pixels that the classifier
-    /// sees; `None` where it does not say, or no place stands out.
+    /// The part around the place where a neuron is most active of an image as the classifier [sees](seen) it;
+    /// `None` where it does not say, or no place stands out.
     pub(super) fn most_active(
         &self,
-        image: &RgbImage,
+        seen: &RgbImage,
         neuron: NeuronId,
         threshold: f64,
     ) -> Result<Option<RgbImage>> {
         let spec = self.0.input();
-        let pixels = preprocess(image, spec)?;
+        let (width, height) = seen.dimensions();
+        let shape = (3, height as usize, width as usize);
+        let pixels = Array3::from_shape_fn(shape, |(channel, y, x)| {
+            f32::from(seen[(x as u32, y as u32)][channel]) / 255.0
+        });
         let images = images_on(pixels.clone().insert_axis(Axis(0)), &self.0.device());
         let Some(map) = self.0.activations(spec.normalize(images)).map else {
             return Ok(None);
@@ -77,13 +88,13 @@ mod tests {
         for index in 0..4 {
             let image = scenes.image(index).unwrap();
             let pixels = preprocess(&image, spec).unwrap();
-            let seen = to_rgb_image(pixels.view()).unwrap();
+            let seen = seen(&image, spec).unwrap();
             let images = images_on(pixels.insert_axis(Axis(0)), &classifier.device());
             let map = classifier.activations(spec.normalize(images)).map.unwrap();
             let [_, neurons, height, width] = map.dims();
             let map = read_back(map, "the map").unwrap();
             for neuron in (0..neurons).step_by(5) {
-                let part = parts.most_active(&image, NeuronId(neuron), 0.5).unwrap();
+                let part = parts.most_active(&seen, NeuronId(neuron), 0.5).unwrap();
                 let Some(part) = part else { continue };
                 found += 1;
                 let of_neuron = &map[neuron * height * width..][..height * width];
