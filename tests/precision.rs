@@ -28,9 +28,11 @@ fn device() -> Device {
     name.parse::<DeviceName>().unwrap().open().unwrap()
 }
 
-fn formats(device: &Device) -> impl Iterator<Item = Precision> {
-    let formats = [Precision::Bf16, Precision::F16];
-    formats.into_iter().filter(|it| it.check(device).is_ok())
+fn formats(device: &Device) -> Vec<Precision> {
+    let mut formats = vec![Precision::Bf16, Precision::F16];
+    formats.retain(|it| it.check(device).is_ok());
+    assert!(!formats.is_empty(), "the device has neither format");
+    formats
 }
 
 /// By how much the mean over pictures differs from that of others, as a share of it.

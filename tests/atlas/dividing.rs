@@ -23,7 +23,7 @@ fn shards_made_apart_are_the_atlas_of_one_process() {
         // One batch of each shard at least, and two at most.
         assert!((2..=4).contains(&made.pictures), "{}", made.pictures);
     }
-    assert_eq!((pictures, planned.status().finished), (12, 12));
+    assert_eq!((pictures, planned.status().unwrap().finished), (12, 12));
     bench.merge().unwrap();
     assert_same(&bench, &alone);
     // What is finished is not made again.
@@ -114,7 +114,11 @@ fn the_batch_of_a_device_that_fails_is_made_by_another() {
         .unwrap_err();
     assert!(matches!(error, Error::DeviceFailed { .. }), "{error}");
     // What was finished before stays.
-    let finished = Atlas::open(bench.path()).unwrap().status().finished;
+    let finished = Atlas::open(bench.path())
+        .unwrap()
+        .status()
+        .unwrap()
+        .finished;
     assert!((1..12).contains(&finished), "{finished}");
 }
 
@@ -127,7 +131,7 @@ fn a_shard_is_made_by_one_process_at_a_time() {
     assert!(matches!(error, Error::FolderHeld { .. }), "{error}");
     let made = bench.made(None);
     assert_eq!(made.held, [1]);
-    let status = Atlas::open(bench.path()).unwrap().status();
+    let status = Atlas::open(bench.path()).unwrap().status().unwrap();
     assert_eq!(status.array(), "1");
     let error = bench.merge().unwrap_err();
     assert!(matches!(error, Error::FolderHeld { .. }), "{error}");
@@ -150,7 +154,7 @@ fn a_shard_is_made_by_one_process_at_a_time() {
 fn batches_are_divided_evenly() {
     let bench = Bench::new();
     let atlas = bench.plan(Some(4)).unwrap();
-    let missing = atlas.status().missing;
+    let missing = atlas.status().unwrap().missing;
     let pictures: Vec<usize> = missing.iter().map(|it| it.pictures).collect();
     assert_eq!(pictures.iter().sum::<usize>(), 2 * BATCHES);
     assert!(

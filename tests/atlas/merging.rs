@@ -3,13 +3,13 @@
 use std::fs;
 
 use neuroinspect::{
-    Error,
-    atlas::{Atlas, MergeRequest},
+    Error, RunFolder,
+    atlas::{Atlas, AtlasWork, MergeRequest},
     core::Silent,
     illusion::Objective,
 };
 
-use crate::making::{Bench, alone, assert_same};
+use crate::making::{Bench, alone, assert_same, flex};
 
 #[test]
 fn what_is_not_the_atlas_that_is_planned_is_refused() {
@@ -80,13 +80,13 @@ fn merging_verifies_every_picture_and_joins_folders() {
     let mut bytes = fs::read(&damaged).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&damaged, &bytes).unwrap();
-    assert_eq!(atlas.status().finished, 12);
+    assert_eq!(atlas.status().unwrap().finished, 12);
     let error = bench.merge().unwrap_err();
     assert!(
         matches!(error, Error::AtlasIncomplete { missing: 2, .. }),
         "{error}"
     );
-    assert_eq!(atlas.status().finished, 10);
+    assert_eq!(atlas.status().unwrap().finished, 10);
     assert_eq!(bench.made(None).pictures, 2);
     bench.merge().unwrap();
     assert_same(bench, &alone);
@@ -101,4 +101,96 @@ fn merging_verifies_every_picture_and_joins_folders() {
     };
     let error = atlas.merge(&request, &mut Silent).unwrap_err();
     assert!(matches!(error, Error::OtherAtlas { .. }), "{error}");
+}
+
+/// What cannot be read is not taken for what is missing: nothing that is finished is removed for it.
+#[test]
+fn a_failure_to_read_loses_nothing() {
+    let (bench, _) = alone(2);
+    let batch = bench.path().join("batches/0.json");
+    let record = fs::read(&batch).unwrap();
+    fs::remove_file(&batch).unwrap();
+    fs::create_dir(&batch).unwrap();
+    let others = || fs::read_dir(bench.path().join("batches")).unwrap().count();
+    let before = others();
+    for error in [
+        bench.merge().unwrap_err(),
+        bench.make(None, &[flex()], &mut Silent).unwrap_err(),
+        Atlas::open(bench.path()).unwrap().status().unwrap_err(),
+    ] {
+        assert!(!matches!(error, Error::AtlasIncomplete { .. }), "{error}");
+        assert!(error.to_string().contains("0.json"), "{error}");
+    }
+    assert_eq!(others(), before);
+
+    // A file that is damaged is made again.
+    fs::remove_dir(&batch).unwrap();
+    fs::write(&batch, &record[..record.len() / 2]).unwrap();
+    let error = bench.merge().unwrap_err();
+    assert!(
+        matches!(error, Error::AtlasIncomplete { missing: 2, .. }),
+        "{error}"
+    );
+}
+
+/// Also after one was merged, and of shards that nobody has begun.
+#[test]
+fn who_merges_holds_every_shard() {
+    let (bench, _) = alone(2);
+    let shard = bench.path().join("shards/0-of-2");
+    assert!(!shard.exists());
+    let held = RunFolder::open(&shard, None).unwrap();
+    let error = bench.merge().unwrap_err();
+    assert!(matches!(error, Error::FolderHeld { .. }), "{error}");
+    drop(held);
+    bench.merge().unwrap();
+}
+
+#[test]
+fn numbers_that_divide_an_atlas_are_bounded() {
+    let bench = Bench::new();
+    for shards in [0, 201, usize::MAX] {
+        let error = bench.plan(Some(shards)).unwrap_err().to_string();
+        assert!(
+            error.contains("shards = ") && error.contains("1 to 200"),
+            "{error}"
+        );
+    }
+    bench.plan(Some(200)).unwrap();
+    let file = bench.path().join(Atlas::PLAN_FILE);
+    let plan = fs::read_to_string(&file).unwrap();
+    for (number, damaged) in [
+        ("\"shards\": 200", "\"shards\": 18446744073709551615"),
+        ("\"batch_size\": 2", "\"batch_size\": 0"),
+    ] {
+        assert!(plan.contains(number), "{plan}");
+        fs::write(&file, plan.replace(number, damaged)).unwrap();
+        assert!(Atlas::open(bench.path()).is_err() && bench.plan(None).is_err());
+    }
+}
+
+/// A plan is one thing, and who makes it may come with another.
+#[test]
+fn work_is_only_done_as_it_is_planned() {
+    let mut bench = Bench::new();
+    let atlas = bench.plan(Some(2)).unwrap();
+    bench.config.recipe.steps += 1;
+    let devices = [flex()];
+    let work = AtlasWork {
+        inputs: &bench.inputs(),
+        config: &bench.config,
+        devices: &devices,
+        shard: None,
+        command: None,
+    };
+    let error = atlas.make(&work, &mut Silent).unwrap_err();
+    assert!(
+        error.to_string().contains("of which the recipe is not"),
+        "{error}"
+    );
+    assert_eq!(atlas.status().unwrap().finished, 0);
+
+    let bench = Bench::new();
+    let error = bench.make(None, &[], &mut Silent).unwrap_err().to_string();
+    assert!(error.contains("at least one device"), "{error}");
 }

@@ -73,7 +73,7 @@ fn pictures_that_diverge_are_finished_without_one() {
         (made.pictures, made.failures.len()),
         (12 - diverged, diverged)
     );
-    assert_eq!(atlas.status().diverged, diverged);
+    assert_eq!(atlas.status().unwrap().diverged, diverged);
     let index = bench.merge().unwrap();
     let without = index.entries.iter().filter(|it| it.found.picture.is_none());
     assert!(
@@ -229,4 +229,32 @@ fn channels_are_pictured_within_the_classes_whose_images_activate_them() {
     let strange = config.with_layer("layer9".to_owned());
     let error = plan(&without, &strange).unwrap_err().to_string();
     assert!(error.contains("layer9"), "{error}");
+}
+
+/// What an encoder sees of a picture decides it, too.
+#[test]
+fn an_encoder_of_another_input_guides_another_atlas() {
+    let bench = Bench::new();
+    let templates = prompts::PromptTemplates::parts32();
+    let mut config = bench.config.clone();
+    config.recipe.objective = Objective::default();
+    let root = tempfile::tempdir().unwrap();
+    let plan = |size: usize| {
+        let encoder = TinyEncoder::new(size, &Device::flex());
+        let texts = ClassTexts {
+            encoder: &encoder,
+            templates: &templates,
+            texts: names(TinyClassifier::CLASSES),
+        };
+        let inputs = AtlasInputs {
+            guide: Some(&texts),
+            ..bench.inputs()
+        };
+        Atlas::plan(&root, &inputs, &config, None, &mut Silent)
+    };
+    plan(SIDE).unwrap();
+    plan(SIDE).unwrap();
+    let error = plan(2 * SIDE).unwrap_err().to_string();
+    let expected = "of which the encoder or its prompts is not";
+    assert!(error.contains(expected), "{error}");
 }

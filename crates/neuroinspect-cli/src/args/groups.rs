@@ -7,6 +7,7 @@ use neuroinspect::{
     core::{DeviceName, Precision},
     datasets::OnCorrupt,
     editing::{Keep, RatioForm},
+    illusion::Recipe,
 };
 
 use super::values::{
@@ -278,6 +279,14 @@ pub(crate) struct IllusionArgs {
     /// Pictures optimised at once; 8 unless given
     #[arg(long, value_name = "N", value_parser = at_least_1)]
     pub(crate) picture_batch: Option<usize>,
+}
+
+impl IllusionArgs {
+    /// Whether the command line asks for an objective with a class.
+    pub(crate) fn weighs_class(&self, recipe: &Recipe) -> bool {
+        let named = !matches!(self.objective, Some(ObjectiveName::Feature) | None);
+        self.class_gamma.is_some() || named && recipe.objective.needs_class()
+    }
 }
 
 /// How the decision layer is edited.

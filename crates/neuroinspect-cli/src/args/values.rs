@@ -110,7 +110,7 @@ impl FromStr for ObjectiveName {
                     let meant = nearest_name(text, ["clip", "class", "feature"]);
                     match meant {
                         Some(meant) => format!("did you mean '{meant}'? {error}"),
-                        None => error.to_string(),
+                        None => format!("expected clip, class, feature or an expression; {error}"),
                     }
                 })?;
                 Self::Expression(text.to_owned())

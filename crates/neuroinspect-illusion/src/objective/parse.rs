@@ -111,7 +111,8 @@ impl<'a> Parser<'a> {
 
     fn factor(&mut self) -> Result<Objective> {
         if self.depth == DEEPEST {
-            return Err(self.expected("fewer than 64 nested parentheses and signs"));
+            let expected = format!("fewer than {DEEPEST} nested parentheses and signs");
+            return Err(self.expected(&expected));
         }
         self.depth += 1;
         let factor = self.nested();

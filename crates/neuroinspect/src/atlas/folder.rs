@@ -3,11 +3,14 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
-use neuroinspect_core::{DeviceName, Observer, io::sha256_of_file};
-use neuroinspect_report::{Schema, UnitFindings, UnitPicture, read_json, write_json};
+use neuroinspect_core::{DeviceName, Error as CoreError, Observer, io::sha256_of_file};
+use neuroinspect_report::{
+    Error as ReportError, Schema, UnitFindings, UnitPicture, read_json, write_json,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -51,21 +54,30 @@ impl BatchRecord {
             && self.entries.iter().zip(entries).all(same)
     }
 
-    /// Whether all pictures are there, and as they were written.
-    pub(super) fn is_whole(&self, folder: &Path) -> bool {
+    /// Whether all pictures are there, and as they were written. That a file cannot be read for another
+    /// reason than that it is not there is an error.
+    pub(super) fn is_whole(&self, folder: &Path) -> Result<bool> {
         let pictures = self.entries.iter().filter_map(|it| it.picture.as_ref());
         let mut named = pictures.flat_map(|it| [&it.file].into_iter().chain(&it.masked_file));
-        let is_there = |(file, sha256): (&String, &String)| {
-            sha256_of_file(folder.join(file)).is_ok_and(|found| found == *sha256)
-        };
         let is_picture = |file: &String| {
             let name = file.strip_prefix(Atlas::PICTURES);
             let name = name.and_then(|name| name.strip_prefix('/'));
             name.is_some_and(UnitPicture::is_file_name)
         };
-        named.all(|file| self.files.contains_key(file))
-            && self.files.keys().all(is_picture)
-            && self.files.iter().all(is_there)
+        if !(named.all(|file| self.files.contains_key(file)) && self.files.keys().all(is_picture)) {
+            return Ok(false);
+        }
+        for (file, sha256) in &self.files {
+            match sha256_of_file(folder.join(file)) {
+                Ok(found) if found == *sha256 => {}
+                Ok(_) => return Ok(false),
+                Err(CoreError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                    return Ok(false);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -102,21 +114,16 @@ impl Atlas {
         let lock = File::create(path.join(LOCK_FILE)).map_err(refuse)?;
         lock.lock().map_err(refuse)?;
         let there: Option<Plan> = match file.exists() {
-            true => Some(read_json(&file, PLAN)?),
+            true => Some(Self::open(path)?.plan),
             false => None,
         };
         let mut plan = Plan::new(inputs, config, there.as_ref(), observer)?;
         let planned = there.as_ref().map_or(1, |there| there.shards);
-        plan.shards = shards.unwrap_or(planned).max(1);
+        plan.shards = shards.unwrap_or(planned);
+        plan.validate()?;
         let plan = match there {
             Some(there) => {
-                let changed = plan.changed(&there);
-                if !changed.is_empty() {
-                    return Err(Error::OtherAtlas {
-                        path: path.to_owned(),
-                        changed: changed.join(", "),
-                    });
-                }
+                plan.refuse_other(&there, path)?;
                 there
             }
             None => {
@@ -137,10 +144,10 @@ impl Atlas {
     /// When there is no plan in the folder, or none that can be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Ok(Self {
-            plan: read_json(path.join(Self::PLAN_FILE), PLAN)?,
-            path: path.to_owned(),
-        })
+        let plan: Plan = read_json(path.join(Self::PLAN_FILE), PLAN)?;
+        plan.validate()?;
+        let path = path.to_owned();
+        Ok(Self { path, plan })
     }
 
     /// What it is to hold.
@@ -154,10 +161,19 @@ impl Atlas {
         self.path.join(Self::SHARDS).join(name)
     }
 
-    /// What became of a batch; `None` where it is not finished.
-    pub(super) fn record(&self, batch: &Batch<'_>) -> Option<BatchRecord> {
-        let record: BatchRecord = read_json(self.record_file(batch), BATCH).ok()?;
-        record.is_of(batch).then_some(record)
+    /// What became of a batch; `None` where its file is missing or damaged. Any other failure to read it is an
+    /// error: what is finished is not to be taken for what is not.
+    pub(super) fn record(&self, batch: &Batch<'_>) -> Result<Option<BatchRecord>> {
+        match read_json::<BatchRecord>(self.record_file(batch), BATCH) {
+            Ok(record) => Ok(record.is_of(batch).then_some(record)),
+            Err(ReportError::NotJson { .. }) => Ok(None),
+            Err(ReportError::Core(CoreError::Read { source, .. }))
+                if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(super) fn write_record(&self, batch: &Batch<'_>, record: &BatchRecord) -> Result<()> {

@@ -15,13 +15,14 @@ use std::{
 
 use burn::tensor::Device;
 use neuroinspect_core::{
-    DeviceName, Observer, Progress, catch_panic, io::sha256_of_file, is_cancellation,
+    DeviceName, Error as CoreError, Observer, Progress, catch_panic, check_option,
+    io::sha256_of_file, is_cancellation,
 };
 use neuroinspect_illusion::{Guide, Illusion, Networks, Request};
 use neuroinspect_report::{StageFailure, UnitFindings, UnitPicture};
 
 use super::{
-    Atlas, AtlasConfig, AtlasInputs, Shard,
+    Atlas, AtlasConfig, AtlasInputs, Plan, Shard,
     devices::Queue,
     folder::BatchRecord,
     plan::{Batch, Planned},
@@ -125,9 +126,14 @@ impl Atlas {
     /// # Errors
     ///
     /// [`Error::FolderHeld`] when another process is at work on the shard; [`Error::Shard`] when there is
-    /// no such shard; the first device's error when all have failed; when a file cannot be written.
+    /// no such shard; [`Error::OtherAtlas`] where inputs or options are not those planned; when there is no
+    /// device; the first device's error when all have failed; when a file cannot be read or written.
     pub fn make(&self, work: &AtlasWork<'_>, observer: &mut dyn Observer) -> Result<AtlasMade> {
-        work.config.validate()?;
+        let devices = work.devices.len();
+        check_option("devices", devices, devices > 0, "at least one device")?;
+        let mut asked = Plan::new(work.inputs, work.config, Some(&self.plan), observer)?;
+        asked.shards = self.plan.shards;
+        asked.refuse_other(&self.plan, &self.path)?;
         let mut made = AtlasMade::default();
         let folders = self.take_shards(work, &mut made.held)?;
         let batches = self.plan.batches();
@@ -137,7 +143,7 @@ impl Atlas {
                 continue;
             };
             let job = Job { batch, folder };
-            match self.record(batch) {
+            match self.record(batch)? {
                 Some(_) => {
                     made.found += batch.entries.len();
                     job.forget()?;
@@ -229,6 +235,12 @@ impl Atlas {
                 record.files.insert(file.clone(), sha256);
             }
             record.entries.push(found);
+        }
+        let strange = illusions.count();
+        if strange > 0 {
+            let what = "pictures of a batch, in the order planned";
+            let planned = batch.entries.len();
+            return Err(CoreError::length(what, planned, planned + strange).into());
         }
         self.write_record(batch, &record)?;
         Ok(record)
@@ -360,7 +372,8 @@ impl Making<'_> {
             match visualized {
                 Ok(kept) if kept.shortfall.interrupted => self.queue.end(Some(job)),
                 Ok(kept) => {
-                    let written = self.finish(device.name, job, kept, illusions);
+                    let finish = || self.finish(device.name, job, kept, illusions);
+                    let written = on_device(device.name, finish);
                     self.queue.end(None);
                     say(written.unwrap_or_else(Message::Failed));
                 }

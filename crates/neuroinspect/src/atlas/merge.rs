@@ -34,7 +34,8 @@ impl Atlas {
     ///
     /// [`Error::AtlasIncomplete`] when pictures are missing, or are not as they were written: such a batch's
     /// file is removed, so that it is made again. [`Error::OtherAtlas`] for a folder of another atlas,
-    /// [`Error::FolderHeld`] when a shard is being made, and when the observer asks to stop.
+    /// [`Error::FolderHeld`] when a shard is being made or the atlas is being merged, when a file cannot be read
+    /// that is there, and when the observer asks to stop.
     pub fn merge(&self, request: &MergeRequest, observer: &mut dyn Observer) -> Result<AtlasIndex> {
         let held = self.hold_all(request.command.as_deref())?;
         let others = self.open_others(request)?;
@@ -83,11 +84,10 @@ impl Atlas {
         Ok(index)
     }
 
-    /// Holds the shards that somebody has begun.
+    /// Holds all shards, begun or not: so nobody makes one meanwhile, or merges, too.
     fn hold_all(&self, command: Option<&str>) -> Result<Vec<RunFolder>> {
         let folders = (0..self.plan.shards).map(|shard| self.shard_folder(shard));
-        let begun = folders.filter(|folder| folder.exists());
-        begun
+        folders
             .map(|folder| RunFolder::open(folder, command.map(str::to_owned)))
             .collect()
     }
@@ -96,29 +96,25 @@ impl Atlas {
     fn open_others(&self, request: &MergeRequest) -> Result<Vec<Self>> {
         let others = request.from.iter().map(|path| {
             let other = Self::open(path)?;
-            let changed = self.plan.changed(&other.plan);
-            match changed.is_empty() {
-                true => Ok(other),
-                false => Err(Error::OtherAtlas {
-                    path: path.clone(),
-                    changed: changed.join(", "),
-                }),
-            }
+            self.plan.refuse_other(&other.plan, path)?;
+            Ok(other)
         });
         others.collect()
     }
 
     /// A batch that is whole, here or in another folder, from which it is then copied.
     fn verified(&self, batch: &Batch<'_>, others: &[Self]) -> Result<Option<BatchRecord>> {
-        let whole = |atlas: &Self| {
-            let record = atlas.record(batch);
-            record.filter(|record| record.is_whole(&atlas.path))
+        let whole = |atlas: &Self| -> Result<Option<BatchRecord>> {
+            match atlas.record(batch)? {
+                Some(record) => Ok(record.is_whole(&atlas.path)?.then_some(record)),
+                None => Ok(None),
+            }
         };
-        if let Some(record) = whole(self) {
+        if let Some(record) = whole(self)? {
             return Ok(Some(record));
         }
         for other in others {
-            if let Some(record) = whole(other) {
+            if let Some(record) = whole(other)? {
                 self.copy(batch, &record, other)?;
                 return Ok(Some(record));
             }

@@ -2,10 +2,10 @@
 //! there are.
 //!
 //! What is to be made is planned first ([`Plan`]) and kept in the atlas's folder: the units with their
-//! classes, in batches that never change, each of which belongs to one of a number of shards by its hash.
+//! classes, in batches that never change, each of which belongs to one of a number of shards by the rank of its hash.
 //! [`Atlas::make`] makes a shard, or all of them; a machine, a job of an array or a process may each be
 //! given one. What a batch came to is a file that is there when the batch is finished, so that work that
-//! was killed at any moment goes on, and nothing is made twice. As batches are the same whoever makes
+//! was killed at any moment goes on, and nothing that is finished is made twice. As batches are the same whoever makes
 //! them, so are the pictures, to the last bit on devices of one kind. [`Atlas::merge`] checks that all is
 //! there, and writes the index and a page to browse.
 //!
@@ -59,7 +59,7 @@
 //!     command: None,
 //! };
 //! assert_eq!(atlas.make(&work, &mut Silent)?.pictures, 16);
-//! assert_eq!(atlas.status().array(), "0-2");
+//! assert_eq!(atlas.status()?.array(), "0-2");
 //! assert_eq!(atlas.make(&AtlasWork { shard: None, ..work }, &mut Silent)?.found, 16);
 //! let index = atlas.merge(&MergeRequest::default(), &mut Silent)?;
 //! assert_eq!(index.entries.len(), 64); // neurons of the last layer

@@ -1,8 +1,12 @@
 //! What an atlas is to hold, settled before the first picture.
 
-use neuroinspect_core::{ClassId, NeuronId, Observer, Unit, check_option, io::sha256_of_bytes};
+use std::path::Path;
+
+use neuroinspect_core::{
+    ClassId, Error as CoreError, NeuronId, Observer, Unit, check_option, io::sha256_of_bytes,
+};
 use neuroinspect_illusion::{Pair, Recipe, Work};
-use neuroinspect_report::{Error as ReportError, Run};
+use neuroinspect_report::{Error as ReportError, Run, SkippedImage};
 use serde::{Deserialize, Serialize};
 
 use super::{AtlasConfig, AtlasInputs, top_classes::top_classes};
@@ -109,6 +113,7 @@ impl Plan {
         let layer = config.layer.as_deref().unwrap_or(penultimate);
         let units = units_of_layer(layer, classifier)?;
         let there = there.filter(|there| there.layer == layer && there.classes == config.classes);
+        let mut run = inputs.run.clone();
         let chosen: Vec<(Unit, Option<ClassId>)> = match (there, config.classes) {
             (Some(there), _) => {
                 let entries = there.entries.iter();
@@ -116,7 +121,16 @@ impl Plan {
             }
             (None, 0) => units.into_iter().map(|unit| (unit, None)).collect(),
             (None, count) => {
-                let classes = top_classes(inputs, layer, count, observer)?;
+                let (classes, skipped) = top_classes(inputs, layer, count, observer)?;
+                run.skipped_images
+                    .extend(skipped.into_iter().map(|image| SkippedImage {
+                        path: image.id,
+                        reason: image.reason,
+                    }));
+                if classes.len() != units.len() {
+                    let what = "units with classes of the layer";
+                    return Err(CoreError::length(what, units.len(), classes.len()).into());
+                }
                 let units = units.into_iter().zip(classes);
                 let within = units.flat_map(|(unit, classes)| {
                     let classes = classes.into_iter();
@@ -142,8 +156,30 @@ impl Plan {
             batch_size: config.execution.batch_size,
             entries: entries.collect::<Result<_>>()?,
             made_with: hashing.made_with,
-            run: inputs.run.clone(),
+            run,
         })
+    }
+
+    /// Each shard that is made or merged is an open file.
+    const MOST_SHARDS: usize = 200;
+
+    /// Checks the numbers that divide it.
+    pub(super) fn validate(&self) -> Result<()> {
+        let (shards, size) = (self.shards, self.batch_size);
+        let allowed = (1..=Self::MOST_SHARDS).contains(&shards);
+        check_option("shards", shards, allowed, "1 to 200")?;
+        Ok(check_option("batch_size", size, size > 0, "at least 1")?)
+    }
+
+    /// Refuses this one where a folder holds another.
+    pub(super) fn refuse_other(&self, there: &Self, path: &Path) -> Result<()> {
+        match &*self.changed(there) {
+            [] => Ok(()),
+            changed => Err(Error::OtherAtlas {
+                path: path.to_owned(),
+                changed: changed.join(", "),
+            }),
+        }
     }
 
     /// What is not as it is in another plan.
@@ -177,7 +213,7 @@ impl Plan {
 
     /// The batches, in the order of the entries.
     pub(super) fn batches(&self) -> Vec<Batch<'_>> {
-        let chunks = self.entries.chunks(self.batch_size.max(1)).enumerate();
+        let chunks = self.entries.chunks(self.batch_size).enumerate();
         let mut batches: Vec<_> = chunks
             .map(|(number, entries)| {
                 let hashes: Vec<&str> = entries.iter().map(|entry| &*entry.sha256).collect();
@@ -194,7 +230,7 @@ impl Plan {
         let mut order: Vec<usize> = (0..batches.len()).collect();
         order.sort_by(|&one, &other| batches[one].sha256.cmp(&batches[other].sha256));
         for (rank, number) in order.into_iter().enumerate() {
-            batches[number].shard = rank % self.shards.max(1);
+            batches[number].shard = rank % self.shards;
         }
         batches
     }
@@ -226,6 +262,7 @@ impl<'a> Hashing<'a> {
         let of_guide = guide.map(|texts| {
             sha256(&(
                 texts.encoder.name(),
+                texts.encoder.input(),
                 &origin.encoder_sha256,
                 &origin.encoder_config_sha256,
                 texts.templates,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Atlas, array_expression};
+use crate::Result;
 
 /// How much of an atlas there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,7 +39,11 @@ impl AtlasStatus {
 
 impl Atlas {
     /// How much of it there is, by the batches' files; the pictures themselves are not read.
-    pub fn status(&self) -> AtlasStatus {
+    ///
+    /// # Errors
+    ///
+    /// When a batch's file is there and cannot be read.
+    pub fn status(&self) -> Result<AtlasStatus> {
         let mut missing = vec![0; self.plan.shards];
         let mut status = AtlasStatus {
             planned: self.plan.entries.len(),
@@ -48,7 +53,7 @@ impl Atlas {
             missing: Vec::new(),
         };
         for batch in self.plan.batches() {
-            match self.record(&batch) {
+            match self.record(&batch)? {
                 Some(record) => {
                     status.finished += record.entries.len();
                     let pictures = record.entries.iter();
@@ -62,6 +67,6 @@ impl Atlas {
         status.missing = missing
             .map(|(shard, pictures)| ShardMissing { shard, pictures })
             .collect();
-        status
+        Ok(status)
     }
 }

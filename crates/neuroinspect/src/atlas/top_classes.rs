@@ -3,23 +3,24 @@
 use burn::tensor::Tensor;
 use ndarray::Array2;
 use neuroinspect_core::{ClassId, Classifier, Error as CoreError, NeuronId, Observer};
+use neuroinspect_datasets::Skipped;
 use neuroinspect_illusion::classes_of_neuron;
 
 use super::AtlasInputs;
 use crate::{Error, Extraction, Result};
 
-/// For each unit of a layer its classes, the first before the others.
+/// For each unit of a layer its classes, the first before the others, and the images that were left out.
 pub(super) fn top_classes(
     inputs: &AtlasInputs<'_>,
     layer: &str,
     count: usize,
     observer: &mut dyn Observer,
-) -> Result<Vec<Vec<ClassId>>> {
+) -> Result<(Vec<Vec<ClassId>>, Vec<Skipped>)> {
     let decision = inputs.classifier.decision_layer()?;
     if layer == inputs.classifier.penultimate() {
         let neurons = (0..decision.neurons()).map(NeuronId);
         let classes = neurons.map(|neuron| Ok(classes_of_neuron(&decision, neuron, count)?));
-        return classes.collect();
+        return Ok((classes.collect::<Result<_>>()?, Vec::new()));
     }
     let images = inputs.images.ok_or_else(|| Error::AtlasNeeds {
         what: format!(
@@ -38,7 +39,7 @@ fn of_images(
     count: usize,
     classes: usize,
     observer: &mut dyn Observer,
-) -> Result<Vec<Vec<ClassId>>> {
+) -> Result<(Vec<Vec<ClassId>>, Vec<Skipped>)> {
     let read = |copy: &dyn Classifier, images: Tensor<4>| {
         let values = copy.activations_at(images, &[layer])?;
         let missing = || CoreError::length("layers of the classifier", 1, 0);
@@ -52,7 +53,7 @@ fn of_images(
         if sums.ncols() == 0 {
             sums = Array2::zeros((classes, width));
         }
-        for (&index, row) in indices.iter().zip(values.chunks(width)) {
+        for (&index, row) in indices.iter().zip(values.chunks(width.max(1))) {
             let class = samples[index].label;
             class.check(classes)?;
             images[class.0] += 1;
@@ -67,7 +68,7 @@ fn of_images(
         }
         Ok(())
     };
-    extraction.stream(layer, &read, &mut take, observer)?;
+    let skipped = extraction.stream(layer, &read, &mut take, observer)?;
     if sums.ncols() == 0 {
         return Err(Error::NoImages {
             dataset: extraction.dataset.name().to_owned(),
@@ -83,5 +84,5 @@ fn of_images(
         let highest = means.into_iter().take(count);
         highest.map(|(class, _)| ClassId(class)).collect()
     });
-    Ok(units.collect())
+    Ok((units.collect(), skipped))
 }

@@ -108,7 +108,7 @@ pub(super) fn run(common: &Common, options: &Options, args: &MakeArgs) -> Result
     let atlas = Atlas::plan(&common.out, &inputs, &config, part.shards, &mut console)?;
     console.clear();
     if args.plan.is_some() {
-        print_status(common, &atlas.status())?;
+        print_status(common, &atlas.status()?)?;
         return Ok(Exit::Finished);
     }
     let work = AtlasWork {
@@ -134,12 +134,12 @@ pub(super) fn run(common: &Common, options: &Options, args: &MakeArgs) -> Result
             array_expression(&made.held)
         ));
     }
-    let status = atlas.status();
+    let status = atlas.status()?;
     if part.shard.is_some() || !status.missing.is_empty() || !made.held.is_empty() {
         print_status(common, &status)?;
         return Ok(Exit::of(made.interrupted, true));
     }
-    // All of it is here, and made by this process.
+    // All of it is here, and no other process is at work on it.
     let index = atlas.merge(&MergeRequest::default(), &mut console)?;
     console.clear();
     print_merged(common, &index)?;
@@ -157,10 +157,10 @@ fn config(
     let class = |name: &str| class_id(name, &layer, opened.names.as_deref());
     let precision = opened.setup.precision;
     let (recipe, execution) = options.illusion(&args.illusion, guided, precision, &class)?;
-    if choice.classes == 0 && (guided || args.illusion.class_gamma.is_some()) {
+    if choice.classes == 0 && (guided || args.illusion.weighs_class(&recipe)) {
         bail!(
-            "--clip-weights and --class-gamma are for units within classes: give --top-classes 1 or more, \
-             or leave them out"
+            "--clip-weights, --class-gamma and objectives with a class's logit or text are for units within \
+             classes: give --top-classes 1 or more, or leave them out"
         );
     }
     Ok(AtlasConfig {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use neuroinspect::{
-    atlas::{Atlas, AtlasStatus, MergeRequest},
+    atlas::{Atlas, AtlasStatus, MergeRequest, Plan},
     concepts::UnitLabels,
     core::io::read_text,
     report::{AtlasIndex, Schema},
@@ -34,7 +34,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &AtlasArgs) -> Resul
 }
 
 fn status(common: &Common, args: &StatusArgs) -> Result<Exit> {
-    let status = Atlas::open(&common.out)?.status();
+    let status = Atlas::open(&common.out)?.status()?;
     if args.array {
         let array = status.array();
         print(common.json, SCHEMA, &status, |_| array + "\n")?;
@@ -75,7 +75,7 @@ struct Labelled {
 fn merge(common: &Common, args: &MergeArgs) -> Result<Exit> {
     let atlas = Atlas::open(&common.out)?;
     let labels = match &args.labels {
-        Some(path) => labels(path, &atlas.planned().layer)?,
+        Some(path) => labels(path, &atlas)?,
         None => Vec::new(),
     };
     let request = MergeRequest {
@@ -90,17 +90,32 @@ fn merge(common: &Common, args: &MergeArgs) -> Result<Exit> {
     Ok(Exit::Finished)
 }
 
-fn labels(path: &Path, layer: &str) -> Result<Vec<Vec<String>>> {
+/// Words for the units, which go by their place.
+fn labels(path: &Path, atlas: &Atlas) -> Result<Vec<Vec<String>>> {
+    let Plan { layer, entries, .. } = atlas.planned();
     let no_labels = || format!("'{}' holds no labels of `label`", path.display());
     let labelled: Labelled = serde_json::from_str(&read_text(path)?).with_context(no_labels)?;
-    if labelled.layer != layer {
+    if labelled.layer != *layer {
         bail!(
             "'{}' is of layer '{}', the atlas of '{layer}'",
             path.display(),
             labelled.layer
         );
     }
-    let units = labelled.labels.units.into_iter();
+    let units = labelled.labels.units;
+    let in_order = units
+        .iter()
+        .enumerate()
+        .all(|(place, unit)| unit.unit == place);
+    let last = entries.iter().map(|entry| entry.unit.kind.channel()).max();
+    let count = last.map_or(0, |last| last + 1);
+    if !in_order || units.len() != count {
+        bail!(
+            "'{}' does not list the {count} units of '{layer}' in their order: label the whole layer",
+            path.display()
+        );
+    }
+    let units = units.into_iter();
     Ok(units
         .map(|unit| unit.labels.into_iter().map(|label| label.word).collect())
         .collect())

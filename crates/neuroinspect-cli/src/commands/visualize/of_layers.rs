@@ -10,7 +10,7 @@ use neuroinspect::{
 };
 
 use crate::{
-    args::{Common, ObjectiveName, VisualizeArgs},
+    args::{Common, VisualizeArgs},
     commands::units::{self, Looking},
     config::UnitChoice,
     console::{Console, warn},
@@ -153,12 +153,7 @@ fn config(
         setup.precision,
         &class_named,
     )?;
-    let weighs_class = args.illusion.class_gamma.is_some()
-        || match args.illusion.objective {
-            Some(ObjectiveName::Feature) | None => false,
-            Some(_) => recipe.objective.needs_class(),
-        };
-    if class.is_none() && (guide.is_some() || weighs_class) {
+    if class.is_none() && (guide.is_some() || args.illusion.weighs_class(&recipe)) {
         bail!(
             "--clip-weights, --class-gamma and objectives with a class's logit or text are for units \
              within a class: give --class, or leave them out"
