@@ -1,7 +1,7 @@
 //! Memory and time that opening a CLIP's weights takes: what docs/models.md says of large files.
 //!
 //! ```console
-//! cargo run --example clip_memory -- ViT-L-14 FILE
+//! cargo run -p neuroinspect --example clip_memory -- ViT-L-14 FILE
 //! ```
 //!
 //! Where FILE is not there, safetensors with random weights are written first; what opening takes is then told by

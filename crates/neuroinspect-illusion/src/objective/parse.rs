@@ -152,8 +152,10 @@ impl<'a> Parser<'a> {
                     self.at = start;
                     self.expected(&format!("a class ({reason})"))
                 })?;
-                self.needs(")")?;
-                Ok(Objective::Logit(class))
+                match self.takes(")") {
+                    true => Ok(Objective::Logit(class)),
+                    false => Err(self.expected("')'; a name with blanks stands in double quotes")),
+                }
             }
             "logit" => Ok(Objective::ClassLogit),
             "similarity" => Ok(Objective::Similarity),

@@ -86,6 +86,7 @@ fn what_cannot_be_read_is_told_with_its_place() {
         ("1.2 * logit(egret)", 13, "a class (no such class)"),
         ("logit(\"heron)", 8, "a closing"),
         ("clamp(neuron, 1", 16, "','"),
+        ("logit(3 4)", 9, "double quotes"),
         // Places are of characters, not of bytes.
         ("logit(\"é\") + 1", 7, "a class (no such class)"),
     ] {

@@ -22,6 +22,8 @@ pub(super) const ORIGINAL: &str = "original";
 pub(super) const OURS: &str = "NeuroInspect";
 /// The row of [plain retraining](Case::control).
 pub(super) const CONTROL: &str = "plain retraining";
+/// The row of the paper's baseline.
+pub(super) const CON: &str = "CON";
 
 /// What is claimed of NeuroInspect beside it.
 pub(super) const BEYOND_CONTROL: &str =

@@ -152,7 +152,11 @@ pub(super) fn of_metashift(
         device,
     )?;
     bank.check_layer(&loaded.model.decision_layer()?)?;
-    let images = metashift_images(&root, METASHIFT[0], Seed(0))?.fingerprint();
+    let mut images = Vec::new();
+    for names in METASHIFT {
+        images.push(metashift_images(&root, names, Seed(0))?.fingerprint());
+    }
+    let images: Option<Vec<String>> = images.into_iter().collect();
     let source = Source {
         data: format!("MetaShift, by {}", network.model),
         published: true,
@@ -165,7 +169,8 @@ pub(super) fn of_metashift(
              and all are on one backbone and of one bank of concepts: the intervals are over none of these."
                 .to_owned(),
         ],
-        fingerprint: images.map(|images| format!("{} {concepts} {images}", loaded.weights_sha256)),
+        fingerprint: images
+            .map(|images| format!("{} {concepts} {}", loaded.weights_sha256, images.join(" "))),
     };
     let samples = Samples::MetaShift {
         root,

@@ -6,7 +6,7 @@ use neuroinspect_core::{Observer, Seed};
 use neuroinspect_datasets::scenes::{Part, Planted, Scenes, ScenesConfig};
 use neuroinspect_editing::{EditData, TrainingConfig};
 
-use super::case::trained_layer;
+use super::{MeasuredOn, Source, case::trained_layer};
 use crate::{Result, demo::Demo, leaderboard::Repetition};
 
 /// Scenes with a false correlation, and a decision layer that learnt it, on the demo's backbone.
@@ -25,6 +25,22 @@ pub(super) struct SceneSetting {
 }
 
 impl SceneSetting {
+    /// What experiments say of these scenes, and of how the layer to begin with was trained.
+    pub(super) fn source(&self, trained: &str) -> Source {
+        let [train, validation, measured] = self.samples;
+        Source {
+            data: format!(
+                "synthetic scenes of five classes on the demo's backbone, {train} to learn from, {validation} to \
+                 choose on and {measured} measured on, others for every seed"
+            ),
+            published: false,
+            paper: None,
+            measured_on: MeasuredOn::Others,
+            notes: vec![trained.to_owned()],
+            fingerprint: Some("scenes".to_owned()),
+        }
+    }
+
     /// The scenes of a seed, and the layer that learnt from them. None of the demo's own scenes is among them.
     pub(super) fn repetition(
         &self,

@@ -8,7 +8,7 @@ use neuroinspect_editing::{EditConfig, EditScope};
 use super::{
     Experiment, Headline, Protocol, Published, ScoredMistakes, Setup, Source, Switch, Switches,
     Unit,
-    case::{BEYOND_CONTROL, CONTROL, Case, Compared, Layers, Method, ORIGINAL, OURS},
+    case::{BEYOND_CONTROL, CON, CONTROL, Case, Compared, Layers, Method, ORIGINAL, OURS},
     claims::{ClaimRule, MEAN},
     mean,
     measured::{Column, Measured},
@@ -38,7 +38,6 @@ const AVERAGE: Column = Column {
 };
 const COLUMNS: [Column; 4] = [ACCURACY, PRECISION, SCORE, AVERAGE];
 
-const CON: &str = "CON";
 const ROWS: [&str; 4] = [ORIGINAL, CONTROL, CON, OURS];
 
 /// The same numbers as headlines of the ledger.

@@ -190,22 +190,10 @@ fn scenes(setup: &Setup<'_>, observer: &mut dyn Observer) -> Result<(Samples, So
             .with_epochs(50, None)
             .with_schedule(Schedule::Constant),
     };
-    let [train, validation, measured] = setting.samples;
-    let source = Source {
-        data: format!(
-            "synthetic scenes of five classes on the demo's backbone, {train} to learn from, {validation} to choose \
-             on and {measured} measured on, others for every seed"
-        ),
-        published: false,
-        paper: None,
-        measured_on: MeasuredOn::Others,
-        notes: vec![
-            "The layer to begin with was trained from zeros on the scenes to learn from, as the authors train on \
-             Waterbirds: 50 epochs of batches of 32 at a rate of 1e-4 (Adam, weight decay 1e-4)."
-                .to_owned(),
-        ],
-        fingerprint: Some("scenes".to_owned()),
-    };
+    let source = setting.source(
+        "The layer to begin with was trained from zeros on the scenes to learn from, as the authors train on \
+         Waterbirds: 50 epochs of batches of 32 at a rate of 1e-4 (Adam, weight decay 1e-4).",
+    );
     let demo = Box::new(Demo::load(&setup.device)?);
     let scenes = ConceptScenes::extract(&demo, setup.config.scaled(3000, 240), observer)?;
     let classes = demo.classifier.decision_layer()?.classes();

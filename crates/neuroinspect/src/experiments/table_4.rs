@@ -14,7 +14,7 @@ use neuroinspect_editing::{
 
 use super::{
     Experiment, Headline, MeasuredOn, Protocol, Published, Setup, Source, Switch, Switches, Unit,
-    case::{BEYOND_CONTROL, CONTROL, Case, Layers, ORIGINAL, OURS},
+    case::{BEYOND_CONTROL, CON, CONTROL, Case, Layers, ORIGINAL, OURS},
     claims::ClaimRule,
     measured::{Column, Measured},
     published_parts::{self, PublishedParts},
@@ -41,7 +41,6 @@ const WORST: Column = Column {
 
 const WEIGHTING: &str = "class weighting";
 const FOCAL: &str = "focal loss";
-const CON: &str = "CON";
 
 /// The paper's data sets: how they are read, and what they are called.
 const PUBLISHED: [(&str, &str); 2] = [("flowers102", "Flowers-102"), ("food101", "Food-101")];
@@ -192,23 +191,11 @@ fn scenes(setup: &Setup<'_>) -> Result<(Samples, Source)> {
             .with_batch_size(128)
             .with_schedule(Schedule::Cosine),
     };
-    let [train, validation, measured] = setting.samples;
-    let source = Source {
-        data: format!(
-            "synthetic scenes of five classes on the demo's backbone, {train} to learn from, {validation} to choose \
-             on and {measured} measured on, others for every seed"
-        ),
-        published: false,
-        paper: None,
-        measured_on: MeasuredOn::Others,
-        notes: vec![
-            "The layer to begin with was trained from zeros on the scenes to learn from, 20 epochs of batches of 128 \
-             at a rate of 2e-3 (Adam) that falls to a tenth along a cosine, as the paper trains on Flowers-102 and \
-             Food-101; the last epoch is kept."
-                .to_owned(),
-        ],
-        fingerprint: Some("scenes".to_owned()),
-    };
+    let source = setting.source(
+        "The layer to begin with was trained from zeros on the scenes to learn from, 20 epochs of batches of 128 at \
+         a rate of 2e-3 (Adam) that falls to a tenth along a cosine, as the paper trains on Flowers-102 and \
+         Food-101; the last epoch is kept.",
+    );
     let demo = Box::new(Demo::load(&setup.device)?);
     Ok((Samples::Scenes { demo, setting }, source))
 }
@@ -235,7 +222,8 @@ fn published(
     }
     let (images, called) = found.ok_or(Error::ExperimentNeeds {
         experiment: EXPERIMENT.name,
-        what: "--data PATH with Flowers-102, Food-101, or folders train and test of images",
+        what: "--data PATH with Flowers-102, Food-101, or folders train and test of images; the path given holds none \
+               of them (`neuroinspect data check NAME PATH` says which file is missing)",
     })?;
     let mut settings = Vec::new();
     let mut fingerprints = Vec::new();

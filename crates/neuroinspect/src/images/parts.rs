@@ -84,7 +84,7 @@ mod tests {
         let scenes = Scenes::new(ScenesConfig::test().with_samples(4)).unwrap();
         let parts = Parts::of(classifier).unwrap();
         let spec = classifier.input();
-        let mut found = 0;
+        let (mut found, mut smaller) = (0, 0);
         for index in 0..4 {
             let image = scenes.image(index).unwrap();
             let pixels = preprocess(&image, spec).unwrap();
@@ -109,6 +109,7 @@ mod tests {
                 let rows = cell(peak / width, height, seen.height());
                 let columns = cell(peak % width, width, seen.width());
                 let (across, down) = part.dimensions();
+                smaller += usize::from(across < seen.width() && down < seen.height());
                 let holds_it = |left: u32, top: u32| {
                     let meets = columns.start < left + across && left < columns.end;
                     let meets = meets && rows.start < top + down && top < rows.end;
@@ -122,6 +123,6 @@ mod tests {
                 );
             }
         }
-        assert!(found > 10, "{found}");
+        assert!(found > 10 && smaller > 10, "{smaller} of {found}");
     }
 }
