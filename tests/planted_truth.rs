@@ -31,6 +31,20 @@ fn responding(findings: &Findings, neurons: &[NeuronId]) -> f64 {
     neurons.iter().filter(responds).count() as f64 / neurons.len() as f64
 }
 
+/// Which share of the ten most suspected neurons the planted context activates, and which share of the neurons
+/// that it does are among twice as many suspects.
+fn of_suspects(findings: &Findings) -> (f64, f64) {
+    let guilty = |neuron: NeuronId| findings.context_effects[neuron.0].effect > 0.5;
+    let all = (0..findings.context_effects.len()).map(NeuronId);
+    let all = all.filter(|&neuron| guilty(neuron)).count();
+    let suspects = &findings.recommendation.as_ref().unwrap().suspects;
+    let among = |first: usize| {
+        let first = suspects.iter().take(first);
+        first.filter(|suspect| guilty(suspect.neuron)).count() as f64
+    };
+    (among(10) / 10.0, among(2 * all) / all as f64)
+}
+
 fn worst_group(metrics: &Metrics) -> f64 {
     metrics.worst_group_accuracy.unwrap()
 }
@@ -66,6 +80,8 @@ fn is_found_and_mended(demo: &Demo, findings: &Findings) {
     assert!(gain.low >= 0.10, "{gain:?}");
     let point = &recommendation.frontier[recommendation.recommended_at.unwrap()];
     assert!(point.class > recommendation.frontier[0].class, "{point:?}");
+    let (precision, recall) = of_suspects(findings);
+    assert!(precision >= 0.6 && recall >= 0.8, "{precision}, {recall}");
     // It is the ratio that mends: training the decision layer on without it does not.
     let control = edit.control_metrics().unwrap();
     let gain = worst_group(after) - worst_group(control);
