@@ -23,6 +23,14 @@ pub struct Suspect {
     /// of all classes are looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub importance: Option<f64>,
+    /// The share of the class's mistakes whose counterfactual has it among its largest shifts
+    /// ([`prec_at_k`](neuroinspect_counterfactual::RankedNeuron::prec_at_k)); `None` where they were not
+    /// explained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prec_at_k: Option<f64>,
+    /// Core relevance score of its picture within the class; `None` where it was not pictured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core_relevance: Option<f32>,
 }
 
 /// Every neuron, the most suspect first, by the mistakes of the layer on the validation samples of a
@@ -92,6 +100,8 @@ pub(crate) fn suspects_among(
         share_of_deficit: deficit[neuron] / whole,
         contrast: contrast[neuron] / mistakes as f64,
         importance: importance.as_ref().map(|of| of[neuron]),
+        prec_at_k: None,
+        core_relevance: None,
     };
     Ok(order.into_iter().map(suspect).collect())
 }

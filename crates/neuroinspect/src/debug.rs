@@ -237,11 +237,23 @@ fn recommend(
     let recommended = session.recommend(&mend, observer);
     findings.run.add_timing(STAGE, start.elapsed());
     match recommended {
-        Ok(result) => findings.recommendation = Some(result),
+        Ok(mut result) => {
+            for suspect in &mut result.suspects {
+                suspect.prec_at_k = Some(prec_at_k(&findings.ranking, suspect.neuron));
+            }
+            findings.recommendation = Some(result);
+        }
         Err(error) if is_cancellation(&error) => return true,
         Err(error) => findings.fail_with(STAGE, &error),
     }
     false
+}
+
+/// The share of the mistakes whose counterfactual has a neuron among its K largest shifts, or its K smallest.
+fn prec_at_k(ranking: &Ranking, neuron: NeuronId) -> f64 {
+    let lines = ranking.insufficient.iter().chain(&ranking.excessive);
+    let shares = lines.filter(|line| line.neuron == neuron);
+    shares.map(|line| line.prec_at_k).fold(0.0, f64::max)
 }
 
 /// Why no mend is recommended, where none is.
@@ -367,7 +379,16 @@ impl<'a> Picturing<'a> {
             }
         };
         for (illusion, core_relevance) in batch.into_iter().zip(scores) {
-            let top_real_activation = self.top_real_activation(illusion.pair.neuron);
+            let Pair { neuron, class } = illusion.pair;
+            let top_real_activation = self.top_real_activation(neuron);
+            if class == self.findings.class
+                && let Some(recommendation) = &mut self.findings.recommendation
+            {
+                let suspects = recommendation.suspects.iter_mut();
+                for suspect in suspects.filter(|suspect| suspect.neuron == neuron) {
+                    suspect.core_relevance = core_relevance;
+                }
+            }
             self.findings.pictures.push(NeuronPicture {
                 top_real_activation,
                 core_relevance,

@@ -125,11 +125,13 @@ fn text(record: &Record<'_>) -> String {
     text += &accuracies(class, &layers, control_of(edit));
     text += &format!("measured on {}\n\n", edit.measured_on());
     if !mend.suspects.is_empty() {
-        text += "suspected neurons, and their share of what mistakes lack to be right\n";
+        text += "suspected neurons, their share of what mistakes lack to be right, and by how many deviations \
+                 they are more active in right samples\n";
     }
     for suspect in mend.suspects.iter().take(SHOWN) {
         let share = percent(suspect.share_of_deficit);
-        text += &format!("{:>8}  {share:>9}\n", suspect.neuron);
+        let contrast = suspect.contrast;
+        text += &format!("{:>8}  {share:>9}  {contrast:>9.2}\n", suspect.neuron);
     }
     text + "\n"
 }

@@ -9,6 +9,7 @@ mod neurons;
 mod outcome;
 mod parts;
 mod run;
+mod suspects;
 mod units;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -40,6 +41,7 @@ pub(crate) fn page(report: &Report<'_>) -> Result<Markup> {
             (outcome::section(findings))
             @if let Some(recommendation) = &findings.recommendation {
                 (frontier::section(recommendation, &findings.class_names))
+                (suspects::section(recommendation, &findings.context_effects))
             }
             @if let Some(reason) = &findings.recommendation_left_out {
                 section {
@@ -63,6 +65,7 @@ pub(crate) fn recommendation(result: &MendResult, class_names: &[String], run: &
         }
         main {
             (frontier::section(result, class_names))
+            (suspects::section(result, &[]))
         }
     };
     document("which mend helps", &body)
@@ -94,15 +97,20 @@ pub(crate) fn unit_page(report: &UnitReport) -> Result<Markup> {
 
 /// A page that loads nothing from anywhere.
 fn document(title: &str, body: &Markup) -> Markup {
+    document_under(POLICY, "", title, body)
+}
+
+/// A page that loads what a policy allows, with a style beside that of all pages.
+fn document_under(policy: &str, style: &str, title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta http-equiv="Content-Security-Policy" content=(policy);
                 title { "neuroinspect: " (title) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(STYLE)) (PreEscaped(style)) }
             }
             body { (body) }
         }
