@@ -5,8 +5,9 @@ use std::fs;
 use neuroinspect::{
     Error, RunFolder,
     atlas::{Atlas, AtlasWork, MergeRequest},
-    core::Silent,
+    core::{ClassId, Silent},
     illusion::Objective,
+    report::AtlasIndex,
 };
 
 use crate::making::{Bench, alone, assert_same, flex};
@@ -54,6 +55,12 @@ fn what_is_not_the_atlas_that_is_planned_is_refused() {
         error.contains("classes = 0: expected at least 1"),
         "{error}"
     );
+    bench.config.recipe.objective = Objective::Logit(ClassId(0));
+    let error = bench.plan(None).unwrap_err().to_string();
+    assert!(
+        error.contains("objective = z_0: expected an objective of the unit"),
+        "{error}"
+    );
 }
 
 /// What is damaged is found, and made again.
@@ -87,6 +94,10 @@ fn merging_verifies_every_picture_and_joins_folders() {
         "{error}"
     );
     assert_eq!(atlas.status().unwrap().finished, 10);
+    // No page names what is gone.
+    for name in [AtlasIndex::JSON_FILE, AtlasIndex::HTML_FILE] {
+        assert!(!bench.path().join(name).exists(), "{name}");
+    }
     assert_eq!(bench.made(None).pictures, 2);
     bench.merge().unwrap();
     assert_same(bench, &alone);

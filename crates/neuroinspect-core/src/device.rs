@@ -327,6 +327,13 @@ mod tests {
         assert!(!is_tch(&device) && !is_tch(&device.autodiff()));
     }
 
+    #[cfg(feature = "tch")]
+    #[test]
+    fn libtorch_is_told() {
+        let device = DeviceName::new(Backend::Tch).open().unwrap();
+        assert!(is_tch(&device) && is_tch(&device.clone().autodiff()) && !is_flex(&device));
+    }
+
     #[test]
     fn names_survive_parsing() {
         for name in [

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     fmt,
     num::NonZeroUsize,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
         mpsc::{Receiver, Sender, channel},
@@ -14,7 +13,7 @@ use std::{
 
 use derive_setters::Setters;
 use ndarray::{Array3, Array4, Axis};
-use neuroinspect_core::{InputSpec, check_option, with_causes};
+use neuroinspect_core::{InputSpec, catch_panic, check_option, with_causes};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, ImageDataset, Result, preprocess};
@@ -208,11 +207,11 @@ fn load(dataset: &dyn ImageDataset, index: usize, spec: &InputSpec) -> Result<Ar
         let sample = dataset.sample(index)?.id.clone();
         Err(Error::Sample { sample, reason })
     };
-    catch_unwind(AssertUnwindSafe(|| {
+    catch_panic(|| {
         let image = dataset.image(index)?;
         // What cannot be resized does not know where it is from.
         preprocess(&image, spec).or_else(|error| refused(error.to_string()))
-    }))
+    })
     .unwrap_or_else(|_| refused("the decoder panicked".to_owned()))
 }
 

@@ -41,6 +41,11 @@ impl AtlasIndex {
     /// Name of the file of the table, in Parquet, that a build with the feature `parquet` writes.
     pub const PARQUET_FILE: &str = "index.parquet";
 
+    /// Whether a file of an atlas's folder is one that [`write`](Self::write) writes.
+    pub fn is_file(name: &str) -> bool {
+        [Self::JSON_FILE, Self::HTML_FILE, Self::PARQUET_FILE].contains(&name)
+    }
+
     /// Writes the page, with the feature `parquet` the table, and last the JSON, beside the pictures.
     ///
     /// # Errors

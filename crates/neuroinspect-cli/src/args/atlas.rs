@@ -38,7 +38,7 @@ pub(crate) struct MakeArgs {
     #[arg(long, value_name = "SHARDS", value_parser = at_least_1, conflicts_with = "shard")]
     pub(crate) plan: Option<usize>,
     /// Only make shard I of N, counted from 0; in a job of a Slurm array or of an indexed job of Kubernetes
-    /// that of the job's number, and else all that no other process is making
+    /// that of the job's number (0/1 makes all there, too), and else all that no other process is making
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
     /// Model name, as `neuroinspect models` lists it, or an ONNX file (.onnx), or a model of the hub

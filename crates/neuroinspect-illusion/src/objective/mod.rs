@@ -185,7 +185,8 @@ impl Objective {
         Ok(())
     }
 
-    pub(crate) fn sees_neuron(&self) -> bool {
+    /// Whether a term of it is the neuron, or the unit, that is pictured.
+    pub fn sees_neuron(&self) -> bool {
         self.any(&|term| matches!(term, Self::Neuron))
     }
 

@@ -13,12 +13,9 @@ pub(crate) const OPTIONS: &str = "tokenizer_config.json";
 
 #[cfg(feature = "siglip")]
 mod with_tokenizers {
-    use std::{
-        panic::{AssertUnwindSafe, catch_unwind},
-        path::Path,
-    };
+    use std::path::Path;
 
-    use neuroinspect_core::io::read_text;
+    use neuroinspect_core::{catch_panic, io::read_text};
     use serde::Deserialize;
     use tokenizers::{Tokenizer, TruncationParams};
 
@@ -102,7 +99,7 @@ mod with_tokenizers {
     /// What `tokenizers` makes of a file or a text, or why not. It panics at files that are damaged in some
     /// places: a table of characters, a template that names a token it does not have.
     fn attempt<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
-        match catch_unwind(AssertUnwindSafe(work)) {
+        match catch_panic(work) {
             Ok(made) => made.map_err(|error| error.to_string()),
             Err(_) => Err("the tokenizer panicked: the file is damaged".to_owned()),
         }

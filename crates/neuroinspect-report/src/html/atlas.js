@@ -133,8 +133,9 @@ const options = classes.flatMap((name, index) =>
 );
 search.elements.class.append(...options);
 search.addEventListener("input", () => {
-  history.replaceState(null, "", `#${query()}`);
   showAll();
+  // Last, because a browser may refuse to change an address so often.
+  history.replaceState(null, "", `#${query()}`);
 });
 search.addEventListener("submit", (event) => event.preventDefault());
 addEventListener("hashchange", show);

@@ -1,9 +1,9 @@
 //! The page of an atlas: thousands of units, searched and shown by a script in the page itself.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 use serde::Serialize;
 
-use super::{STYLE, parts::count, run};
+use super::{parts::count, run};
 use crate::{AtlasEntry, AtlasIndex, Error, Result};
 
 const SCRIPT: &str = include_str!("atlas.js");
@@ -72,6 +72,10 @@ pub(crate) fn page(index: &AtlasIndex) -> Result<Markup> {
         })
         .collect();
     let number = units.len();
+    let pictures = entries
+        .iter()
+        .filter(|entry| entry.found.picture.is_some())
+        .count();
     let within = entries.iter().any(|entry| entry.found.class.is_some());
     let data = Data {
         classes: class_names,
@@ -83,41 +87,31 @@ pub(crate) fn page(index: &AtlasIndex) -> Result<Markup> {
     })?;
     // No text of it ends the element that it stands in.
     let data = data.replace('<', "\\u003c");
-    Ok(html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                title { "neuroinspect: atlas of " (layer) " of " (run.model) }
-                style { (PreEscaped(STYLE)) (PreEscaped(ATLAS_STYLE)) }
-            }
-            body {
-                header {
-                    p class="overline" { "neuroinspect \u{b7} " (run.model) " on " (run.data) }
-                    h1 { "What the units of " code { (layer) } " mean" }
-                    p class="lede" {
-                        (count(number, "unit")) ", " (count(entries.len(), "picture"))
-                        ", each made to activate the unit most"
-                        @if within { " within a class" }
-                        "."
-                    }
-                }
-                main {
-                    noscript { p { "This page needs scripts, which are in it; index.json lists the same." } }
-                    form id="search" {
-                        input type="search" name="words" placeholder="Class, label or unit" aria-label="Search";
-                        select name="class" aria-label="Class" { option value="" { "all classes" } }
-                        output {}
-                    }
-                    div id="units" {}
-                    div id="unit" hidden {}
-                    div id="run" { (run::section(run, &run::Edited::default())?) }
-                }
-                script type="application/json" id="atlas" { (PreEscaped(data)) }
-                script { (PreEscaped(SCRIPT)) }
+    let body = html! {
+        header {
+            p class="overline" { "neuroinspect \u{b7} " (run.model) " on " (run.data) }
+            h1 { "The units of " code { (layer) } }
+            p class="lede" {
+                (count(number, "unit")) ", " (count(pictures, "picture"))
+                ", each made to activate the unit most"
+                @if within { " within a class" }
+                "."
             }
         }
-    })
+        main {
+            noscript { p { "This page needs scripts, which are in it; index.json lists the same." } }
+            form id="search" {
+                input type="search" name="words" placeholder="Class, label or unit" aria-label="Search";
+                select name="class" aria-label="Class" { option value="" { "all classes" } }
+                output {}
+            }
+            div id="units" {}
+            div id="unit" hidden {}
+            div id="run" { (run::section(run, &run::Edited::default())?) }
+        }
+        script type="application/json" id="atlas" { (PreEscaped(data)) }
+        script { (PreEscaped(SCRIPT)) }
+    };
+    let title = format!("atlas of {layer} of {}", run.model);
+    Ok(super::document_under(POLICY, ATLAS_STYLE, &title, &body))
 }

@@ -53,7 +53,10 @@ impl AtlasConfig {
     pub fn validate(&self) -> Result<()> {
         self.recipe.validate()?;
         self.execution.validate()?;
-        let allowed = self.classes > 0 || !self.recipe.objective.needs_class();
+        let objective = &self.recipe.objective;
+        let expected = "an objective of the unit: any other makes the same picture of every unit";
+        check_option("objective", objective, objective.sees_neuron(), expected)?;
+        let allowed = self.classes > 0 || !objective.needs_class();
         let expected = "at least 1 for an objective with a class";
         Ok(check_option("classes", self.classes, allowed, expected)?)
     }

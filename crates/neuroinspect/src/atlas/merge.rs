@@ -61,6 +61,8 @@ impl Atlas {
                 total: batches.len(),
             })?;
         }
+        // Those of an earlier merge name what is gone, or were written by a build that writes more.
+        remove_from(&self.path, AtlasIndex::is_file)?;
         let shards: Vec<usize> = (0..missing.len()).filter(|&it| missing[it] > 0).collect();
         if !shards.is_empty() {
             return Err(Error::AtlasIncomplete {
