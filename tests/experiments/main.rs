@@ -34,7 +34,11 @@ fn of_seed(name: &str, mode: Mode, seed: Seed) -> ExperimentResult {
     let result = experiment.run(&config, &folder, None, &mut Silent).unwrap();
     assert!(!result.source.published);
     let page = format!("{}.md", experiment.file_stem(mode));
-    assert!(folder.join(page).exists());
+    let page = std::fs::read_to_string(folder.join(page)).unwrap();
+    for chart in &result.charts {
+        assert!(folder.join(&chart.path).exists(), "{}", chart.path);
+        assert!(page.contains(&chart.path), "{}", chart.path);
+    }
     for row in result.tables.iter().flat_map(|table| &table.rows) {
         assert!(row.cells.iter().any(Option::is_some), "{}", row.name);
     }
@@ -56,6 +60,8 @@ fn number(result: &ExperimentResult, [table, row, column]: [&str; 3]) -> f64 {
 fn table_2() {
     let result = tiny("table-2", Mode::Fixed);
     assert_eq!(result.tables.len(), 6);
+    assert_eq!(result.charts.len(), 6);
+    assert_eq!(result.charts[5].column, "accuracy of the class");
     let mean = |row, column| number(&result, ["mean of the scenarios", row, column]);
     let rows: Vec<_> = result.tables[5].rows.iter().map(|row| &*row.name).collect();
     assert_eq!(

@@ -51,11 +51,15 @@ pub use atlas::{AtlasEntry, AtlasIndex};
 pub use error::{Error, Result};
 pub use evaluation::Evaluation;
 pub use findings::{ContextEffect, EditFile, Findings, NeuronPicture};
+#[cfg(feature = "html")]
+pub use html::{IntervalChart, IntervalRow};
 pub use json::{Schema, read_json, to_json, write_json};
 #[cfg(feature = "html")]
 pub use picture::{contact_sheet, save_png, to_rgb_image};
 #[cfg(feature = "html")]
-pub use report::{NeuronImages, RealImage, RealImages, Report, recommendation_html};
+pub use report::{
+    NeuronImages, RealImage, RealImages, Report, recommendation_html, recommendation_svg,
+};
 pub use run::{Run, SkippedImage, StageFailure, Timing};
 #[cfg(feature = "html")]
 pub use unit_report::UnitReport;

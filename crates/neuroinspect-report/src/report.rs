@@ -41,6 +41,16 @@ pub fn recommendation_html(
     Ok(html::recommendation(result, class_names, run).into_string())
 }
 
+/// The frontier of a recommendation, accuracy of the class against the mean, as an SVG file.
+///
+/// # Errors
+///
+/// As [`recommendation_html`].
+pub fn recommendation_svg(result: &MendResult, class_names: &[String]) -> Result<String> {
+    check_recommendation(result, class_names.len())?;
+    Ok(html::recommendation_drawing(result, class_names).into_string())
+}
+
 /// The real images of a report.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RealImages {

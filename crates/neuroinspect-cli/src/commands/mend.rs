@@ -4,7 +4,7 @@ use anyhow::Result;
 use neuroinspect::{
     core::{class_by_name_or_index, io::write_atomically},
     editing::{Comparison, EditResult, EditSession, Mend, MendResult, percent},
-    report::{Run, Schema, recommendation_html},
+    report::{Run, Schema, recommendation_html, recommendation_svg},
 };
 use serde::Serialize;
 
@@ -26,6 +26,8 @@ const FILES: LayerFiles = LayerFiles {
 };
 /// What was chosen among, drawn.
 const PAGE_FILE: &str = "mend.html";
+/// The drawing of the page by itself.
+const DRAWING_FILE: &str = "mend-frontier.svg";
 /// Suspects that are printed.
 const SHOWN: usize = 10;
 
@@ -68,7 +70,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &MendArgs) -> Result
     console.clear();
     let folder = source.folder();
     FILES.remove(folder)?;
-    folder.remove(&[PAGE_FILE])?;
+    folder.remove(&[PAGE_FILE, DRAWING_FILE])?;
     // A layer left as it is needs no edit: a file of one would be taken for a mend.
     let is_mended = chosen.recommended.is_some();
     if is_mended {
@@ -84,7 +86,10 @@ pub(crate) fn run(common: &Common, options: &Options, args: &MendArgs) -> Result
         run: seen.run,
     };
     let page = recommendation_html(&record.mend, names, &record.run)?;
-    write_atomically(folder.join(PAGE_FILE), |out| out.write_all(page.as_bytes()))?;
+    let drawing = recommendation_svg(&record.mend, names)?;
+    for (file, text) in [(DRAWING_FILE, &drawing), (PAGE_FILE, &page)] {
+        write_atomically(folder.join(file), |out| out.write_all(text.as_bytes()))?;
+    }
     folder.write_json(FILES.record, SCHEMA, &record)?;
     print(common.json, SCHEMA, &record, |record| {
         let files = match is_mended {

@@ -3,6 +3,8 @@
 use maud::{Markup, html};
 use neuroinspect_editing::{CandidateKind, FrontierPoint, MendResult, Yardstick, percent};
 
+use super::chart::own_style;
+
 /// Size of the drawing, in its own units, and what its axes take of it.
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 360.0;
@@ -24,7 +26,7 @@ pub(super) fn section(result: &MendResult, class_names: &[String]) -> Markup {
                 " No group label was looked at."
             }
             div class="panel" {
-                (drawing(result, &axes))
+                (drawing(result, &axes, html! {}))
                 (legend())
                 (table(result, &axes))
             }
@@ -120,12 +122,18 @@ impl Axes {
     }
 }
 
-fn drawing(result: &MendResult, axes: &Axes) -> Markup {
+/// The drawing as a file of its own.
+pub(super) fn by_itself(result: &MendResult, class_names: &[String]) -> Markup {
+    drawing(result, &Axes::new(result, class_names), own_style())
+}
+
+fn drawing(result: &MendResult, axes: &Axes, style: Markup) -> Markup {
     let number = |value: f64| format!("{value:.1}");
     let floor = HEIGHT - BELOW;
     html! {
-        svg class="frontier" viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img"
-            aria-label=(in_words(result, axes)) {
+        svg xmlns="http://www.w3.org/2000/svg" class="frontier" viewBox={ "0 0 " (WIDTH) " " (HEIGHT) }
+            role="img" aria-label=(in_words(result, axes)) {
+            (style)
             @for tick in axes.ticks(1) {
                 @let y = number(axes.y(tick));
                 line class="grid" x1=(LEFT) x2=(WIDTH - 12.0) y1=(y) y2=(y) {}

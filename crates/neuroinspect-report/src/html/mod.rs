@@ -2,6 +2,7 @@
 
 mod atlas;
 mod card;
+mod chart;
 mod frontier;
 mod headline;
 mod labels;
@@ -17,9 +18,14 @@ use neuroinspect_core::Metrics;
 use neuroinspect_editing::{MendResult, percent};
 
 pub(crate) use self::atlas::page as atlas_page;
+pub use self::chart::{IntervalChart, IntervalRow};
 use self::parts::{change, count, thumbnail};
 use crate::{Findings, RealImages, Report, Result, Run, StageFailure, UnitReport};
 
+/// Colours, in light and dark.
+const COLOURS: &str = include_str!("colours.css");
+/// Drawings, be they in a page or by themselves.
+const DRAWING: &str = include_str!("drawing.css");
 const STYLE: &str = include_str!("style.css");
 /// Says to the browser what the tests say to us: nothing is loaded, nothing runs.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
@@ -71,6 +77,11 @@ pub(crate) fn recommendation(result: &MendResult, class_names: &[String], run: &
     document("which mend helps", &body)
 }
 
+/// The drawing of a recommendation's frontier as a file of its own.
+pub(crate) fn recommendation_drawing(result: &MendResult, class_names: &[String]) -> Markup {
+    frontier::by_itself(result, class_names)
+}
+
 /// The page of units of layers.
 pub(crate) fn unit_page(report: &UnitReport) -> Result<Markup> {
     let UnitReport {
@@ -110,7 +121,7 @@ fn document_under(policy: &str, style: &str, title: &str, body: &Markup) -> Mark
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy" content=(policy);
                 title { "neuroinspect: " (title) }
-                style { (PreEscaped(STYLE)) (PreEscaped(style)) }
+                style { (PreEscaped(COLOURS)) (PreEscaped(STYLE)) (PreEscaped(DRAWING)) (PreEscaped(style)) }
             }
             body { (body) }
         }

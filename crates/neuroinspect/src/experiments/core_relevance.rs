@@ -77,6 +77,7 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
         column: OURS,
         switches: &[Switch::MaskReduction],
     }],
+    drawn: Some(AREA),
     not_switched: &[
         "What concerns the pictures themselves is flipped in table-1.",
         "The code takes the mean of four pictures of a neuron; here a repetition has one, and there are several.",

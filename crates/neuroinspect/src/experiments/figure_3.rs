@@ -42,6 +42,7 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
     needs: NEEDS,
     stand_in: STAND_IN,
     headlines: &[],
+    drawn: None,
     not_switched: &["Rows are compared with each other, by one recipe: no switch is flipped."],
     published: Vec::new,
     claims: &[

@@ -31,6 +31,7 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
     needs: NEEDS,
     stand_in: STAND_IN,
     headlines: &[],
+    drawn: None,
     not_switched: &[
         "The code's hand-made sentences for Lego bricks are texts, which `--data` brings as names of classes.",
     ],

@@ -43,6 +43,7 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
         column: OF_FULL_WEIGHT,
         switches: &[Switch::Guard],
     }],
+    drawn: None,
     not_switched: &[],
     published: Vec::new,
     claims: &[

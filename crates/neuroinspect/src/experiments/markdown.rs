@@ -63,6 +63,13 @@ impl ExperimentResult {
         };
         for table in &self.tables {
             let _ = write!(text, "\n### {}\n\n{}", table.title, numbers(table));
+            for chart in self.charts.iter().filter(|it| it.table == table.title) {
+                let _ = write!(
+                    text,
+                    "\n![{}, by row, with intervals]({})\n",
+                    chart.column, chart.path
+                );
+            }
         }
         if !self.pictures.is_empty() {
             text += "\n## Pictures\n\nOf the first repetition.\n";

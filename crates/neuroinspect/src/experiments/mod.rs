@@ -61,7 +61,7 @@ pub use self::{
     config::ExperimentConfig,
     measured::Unit,
     result::{
-        Beside, Cell, ExperimentPicture, ExperimentResult, Ledger, LedgerRow, ResultColumn,
+        Beside, Cell, Chart, ExperimentPicture, ExperimentResult, Ledger, LedgerRow, ResultColumn,
         ResultRow, ResultTable,
     },
     switches::{Guard, Mode, Prompts, ScoredMistakes, Switch, Switches},
@@ -86,6 +86,9 @@ pub struct Experiment {
     /// The numbers in which disagreements are worth something.
     #[serde(skip)]
     headlines: &'static [Headline],
+    /// The column that is drawn, where tables and no pictures are what it is about.
+    #[serde(skip)]
+    drawn: Option<Column>,
     /// Disagreements that concern it and are no switch, each with the reason.
     #[serde(skip)]
     not_switched: &'static [&'static str],

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use neuroinspect_core::Seed;
-use neuroinspect_report::Schema;
+use neuroinspect_report::{IntervalChart, IntervalRow, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -25,6 +25,9 @@ pub(super) struct Repeated {
     pub(super) ledgers: BTreeMap<String, BTreeMap<String, f64>>,
     pub(super) seconds: f64,
 }
+
+/// How the names of the paper's own methods begin: what the others are compared with.
+const OURS: [&str; 2] = ["NeuroInspect", "CLIP-Illusion"];
 
 /// The key of a headline's number where nothing is flipped.
 pub(super) const UNFLIPPED: &str = "";
@@ -64,6 +67,8 @@ pub struct ExperimentResult {
     pub ledgers: Vec<Ledger>,
     /// Pictures, of the first repetition.
     pub pictures: Vec<ExperimentPicture>,
+    /// Drawings of what the experiment is about, one for each table that has it.
+    pub charts: Vec<Chart>,
     /// The command line that made it, where there was one.
     pub command: Option<String>,
     /// Seconds that the repetitions took, together.
@@ -156,6 +161,19 @@ pub struct LedgerRow {
     pub difference: Estimate,
 }
 
+/// A column of a table as a drawing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Chart {
+    /// The table's title.
+    pub table: String,
+    /// The column.
+    pub column: String,
+    /// Its file, an SVG within the folder of the results.
+    pub path: String,
+    #[serde(skip)]
+    pub(super) svg: String,
+}
+
 /// A picture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExperimentPicture {
@@ -203,12 +221,44 @@ impl ExperimentResult {
                 .first()
                 .and_then(|first| first.pictures.clone())
                 .unwrap_or_default(),
+            charts: experiment.drawn.map_or_else(Vec::new, |column| {
+                charts(&tables, column, &experiment.file_stem(config.mode))
+            }),
             command: None,
             seconds: repetitions.iter().map(|it| it.seconds).sum(),
             tables,
             source,
         }
     }
+}
+
+/// A drawing of a column for each table that has it in more than one row.
+fn charts(tables: &[ResultTable], column: Column, stem: &str) -> Vec<Chart> {
+    let chart = |(number, table): (usize, &ResultTable)| {
+        let place = table.columns.iter().position(|it| it.name == column.name)?;
+        let row = |row: &ResultRow| {
+            let estimate = row.cells[place]?.estimate;
+            Some(IntervalRow {
+                name: row.name.clone(),
+                mean: estimate.mean,
+                half_width: estimate.margin,
+                marked: OURS.iter().any(|ours| row.name.starts_with(ours)),
+            })
+        };
+        let rows: Vec<_> = table.rows.iter().filter_map(row).collect();
+        let chart = IntervalChart {
+            title: column.name.to_owned(),
+            shares: column.unit == Unit::Share,
+            rows,
+        };
+        (chart.rows.len() > 1).then(|| Chart {
+            table: table.title.clone(),
+            column: column.name.to_owned(),
+            path: format!("{stem}/chart-{}.svg", number + 1),
+            svg: chart.to_svg(),
+        })
+    };
+    tables.iter().enumerate().filter_map(chart).collect()
 }
 
 /// The tables of all measurements, everything in the order in which it is first there.

@@ -1,6 +1,6 @@
 //! An experiment, repetition by repetition, taken up where an earlier run ended.
 
-use std::{collections::BTreeMap, fs, time::Instant};
+use std::{collections::BTreeMap, fs, path::PathBuf, time::Instant};
 
 use neuroinspect_core::{
     Error as CoreError, Observer, Progress, Seed,
@@ -13,7 +13,7 @@ use super::{
     Experiment, ExperimentConfig, ExperimentPicture, ExperimentResult, Mode, Protocol, Setup,
     Source,
     measured::{NewPicture, rounded},
-    result::{Repeated, UNFLIPPED},
+    result::{Chart, Repeated, UNFLIPPED},
 };
 use crate::{Error, Result, RunFolder, run_folder::program_state};
 
@@ -36,7 +36,7 @@ impl Experiment {
     }
 
     /// Runs the repetitions, and writes the result after each: `NAME.json`, the page `NAME.md`, the pictures of the
-    /// first in the folder `NAME`, and what a later run takes up, `NAME.state.json`; NAME is the
+    /// first and drawings of the tables in the folder `NAME`, and what a later run takes up, `NAME.state.json`; NAME is the
     /// [stem](Self::file_stem), so that each mode has files of its own.
     ///
     /// A repetition that an earlier run of the same program made in this folder, with the same options and on
@@ -125,6 +125,7 @@ impl Experiment {
                 ..ExperimentResult::of(self, config, source.clone(), &repetitions)
             };
             folder.write_json(&format!("{stem}.json"), ExperimentResult::SCHEMA, &so_far)?;
+            write_charts(folder, &stem, &so_far.charts)?;
             let page = so_far.to_markdown(self);
             write_atomically(folder.join(format!("{stem}.md")), |out| {
                 out.write_all(page.as_bytes())
@@ -182,17 +183,33 @@ fn write_pictures(
     if pictures.is_empty() {
         return Ok(Vec::new());
     }
-    let within = folder.join(stem);
-    fs::create_dir_all(&within).map_err(|source| Error::Folder {
-        path: within.clone(),
-        source,
-    })?;
+    let within = folder_of_pictures(folder, stem)?;
     let write = |NewPicture { title, file, image }: NewPicture| {
         save_png(within.join(&file), &image)?;
         let path = format!("{stem}/{file}");
         Ok(ExperimentPicture { title, path })
     };
     pictures.into_iter().map(write).collect()
+}
+
+fn write_charts(folder: &RunFolder, stem: &str, charts: &[Chart]) -> Result<()> {
+    if !charts.is_empty() {
+        folder_of_pictures(folder, stem)?;
+    }
+    for chart in charts {
+        write_atomically(folder.join(&chart.path), |out| {
+            out.write_all(chart.svg.as_bytes())
+        })?;
+    }
+    Ok(())
+}
+
+fn folder_of_pictures(folder: &RunFolder, stem: &str) -> Result<PathBuf> {
+    let path = folder.join(stem);
+    match fs::create_dir_all(&path) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(Error::Folder { path, source }),
+    }
 }
 
 /// The repetitions that an earlier run left, where the same decides them; a file that cannot be read holds none.

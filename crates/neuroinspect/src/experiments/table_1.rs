@@ -12,7 +12,8 @@ use super::{
     measured::Measured,
     pictures::{
         ACTIVATION, AGREEMENT, CHANCE, Made, Method, NEEDS, OVER_REAL, PERCENTILE, Pictured,
-        STAND_IN, Texts, alike, alike_of_others, centre, mean_of, next, pairs_in_words, sheet_of,
+        RECOGNISED, STAND_IN, Texts, alike, alike_of_others, centre, mean_of, next, pairs_in_words,
+        sheet_of,
     },
 };
 use crate::Result;
@@ -63,6 +64,7 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
             switches: &[Switch::FvClass, Switch::FvResize],
         },
     ],
+    drawn: Some(RECOGNISED),
     not_switched: &[
         "The paper's smoothing is cited as randomised smoothing of pixels; the code adds one offset per image and \
          channel, and so do all modes.",

@@ -91,6 +91,7 @@ attribute is then not what the layer asks for.",
             switches: &[Switch::ScoredMistakes],
         },
     ],
+    drawn: Some(ACCURACY),
     not_switched: super::NOT_SWITCHED,
     published,
     claims: &[

@@ -86,6 +86,7 @@ the rivals do.",
             Switch::WaterbirdsLambda3,
         ],
     }],
+    drawn: Some(WORST_GROUP),
     not_switched: super::NOT_SWITCHED,
     published: || {
         let rows = [

@@ -76,6 +76,7 @@ layer as it is. CON is not in the paper's table.",
         },
         switches: Switch::OF_EDITING,
     }],
+    drawn: Some(CLASS),
     not_switched: super::NOT_SWITCHED,
     published: || {
         let rows = [

@@ -77,6 +77,7 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
     needs: NEEDS,
     stand_in: STAND_IN,
     headlines: &[],
+    drawn: Some(RELATIVE_ACTIVATION),
     not_switched: &["Rows are compared with each other, by one recipe: no switch is flipped."],
     published,
     claims: &[

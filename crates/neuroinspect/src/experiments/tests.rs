@@ -95,6 +95,7 @@ static TOYS: Experiment = Experiment {
         column: RIGHT,
         switches: &[Switch::RatioForm, Switch::Votes, Switch::Ties],
     }],
+    drawn: None,
     not_switched: &["Batteries."],
     published: || {
         let published = |row, value| Published {
@@ -164,11 +165,7 @@ fn names_are_sorted_unlike_each_other_and_found() {
 fn every_experiment_is_documented() {
     let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
     let index = std::fs::read_to_string(format!("{docs}/experiments.md")).unwrap();
-    let mut pages = 0;
     for Experiment { name, .. } in experiments() {
-        if index.contains(&format!("\n| {name} | ")) {
-            continue;
-        }
         assert!(
             index.contains(&format!("\n| [{name}](experiments/{name}.md) | ")),
             "{name}"
@@ -179,9 +176,7 @@ fn every_experiment_is_documented() {
             page.contains(&format!("neuroinspect repro {name}")),
             "{name}"
         );
-        pages += 1;
     }
-    assert!(pages > 0);
 }
 
 /// The presets are those that the crates of the methods have.
