@@ -169,7 +169,9 @@ pub fn unknown_layer<'a>(
 ) -> Error {
     let hint = match nearest_name(layer, known) {
         Some(nearest) => format!(" did you mean '{nearest}'?"),
-        None => " `layers` lists those there are".to_owned(),
+        None => {
+            " its `layers`, or `neuroinspect models --layers`, lists those there are".to_owned()
+        }
     };
     Error::UnknownLayer {
         model: model.to_owned(),

@@ -400,7 +400,7 @@ pub(crate) struct LeaderboardArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct ApplyArgs {
-    /// Edit file, as `edit`, `debug` or `demo` wrote it
+    /// Edit file, as `edit`, `mend`, `debug` or `demo` wrote it
     #[arg(long, value_name = "FILE")]
     pub(crate) edit: PathBuf,
     /// Model name of the checkpoint, or an ONNX file (.onnx) or model of the hub (hf://OWNER/NAME) to apply the

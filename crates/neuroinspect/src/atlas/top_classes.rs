@@ -25,7 +25,8 @@ pub(super) fn top_classes(
     let images = inputs.images.ok_or_else(|| Error::AtlasNeeds {
         what: format!(
             "images to picture units of layer '{layer}' within classes, which are those whose images \
-             activate a unit most; give images, or picture the units by themselves, within 0 classes"
+             activate a unit most; give images (`--data`), or picture the units by themselves, within 0 classes \
+             (`--top-classes 0`)"
         ),
     })?;
     of_images(images, layer, count, decision.classes(), observer)

@@ -102,7 +102,7 @@ impl Pictured {
         let refused = |value: String| CoreError::InvalidOption {
             option: "networks",
             value,
-            expected: "the network whose neurons are pictured, and at most one other, the judge",
+            expected: "the network whose neurons are pictured (`--network MODEL=FILE`), and at most one other, the judge",
         };
         let (pictured, judge) = match &*config.networks {
             [pictured] => (pictured, None),
