@@ -12,7 +12,7 @@ use neuroinspect::{
     atlas::AtlasConfig,
     concepts::{ConceptCounterfactualConfig, LabelConfig, LearningConfig, TcavConfig},
     core::{InputSpec, Precision, Seed, Unit, io::read_text},
-    counterfactual::{CounterfactualConfig, RankingConfig},
+    counterfactual::{CertifiedConfig, CounterfactualConfig, RankingConfig},
     datasets::{LoaderConfig, corrupted::CorruptedConfig},
     editing::EditConfig,
     illusion::{Execution, Recipe},
@@ -23,9 +23,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 /// The stages that `debug` chains: each stands by itself in a file or within `debug`.
-const STAGES: [&str; 5] = [
+const STAGES: [&str; 6] = [
     "counterfactual",
     "ranking",
+    "certified",
     "editing",
     "recipe",
     "execution",
@@ -42,6 +43,7 @@ struct Sections {
     prompts: Option<Prompts>,
     counterfactual: Option<CounterfactualConfig>,
     ranking: Option<RankingConfig>,
+    certified: Option<CertifiedConfig>,
     editing: Option<EditConfig>,
     recipe: Option<Recipe>,
     execution: Option<Execution>,
@@ -253,6 +255,10 @@ impl Sections {
             (
                 "ranking",
                 of(self.ranking.as_ref(), RankingConfig::validate),
+            ),
+            (
+                "certified",
+                of(self.certified.as_ref(), CertifiedConfig::validate),
             ),
             ("editing", of(self.editing.as_ref(), EditConfig::validate)),
             ("recipe", of(self.recipe.as_ref(), Recipe::validate)),

@@ -1,7 +1,7 @@
 //! Options of explanation and ranking.
 
 use derive_setters::Setters;
-use neuroinspect_core::check_option;
+use neuroinspect_core::{ClassId, Seed, check_option};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -165,6 +165,107 @@ impl RankingConfig {
         check_count("top", self.top)?;
         check_share("min_precision", self.min_precision)?;
         check_count("max_listed", self.max_listed)
+    }
+}
+
+/// Options of [`certify`](crate::certify).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
+#[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_")]
+pub struct CertifiedConfig {
+    /// Whether activations stay at or above 0.
+    pub floor: Floor,
+    /// The one class that is to be outdone: why is a sample taken for it, and not for its own?
+    /// Only mistakes that are taken for it are explained then. `None`, the default: all classes are.
+    #[setters(strip_option)]
+    pub rival: Option<ClassId>,
+    /// By how much the class leads after the change, as a share of what it was behind by; 0.001.
+    pub margin: f64,
+    /// How much longer a change may be than what is proven to be needed, as a share of that, and
+    /// still be called [certified](crate::Outcome::Certified); 0.01. The margin is part of it.
+    pub tolerance: f64,
+    /// A change that is proven to be longer than this counts as
+    /// [impossible](crate::Outcome::Impossible); 10,000.
+    pub longest: f64,
+    /// How the stability of a ranking is measured.
+    pub stability: StabilityConfig,
+}
+
+/// Whether changed activations stay at or above 0, as those after a rectifier do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Floor {
+    /// Where no activation of the table is below 0.
+    #[default]
+    Automatic,
+    /// Always: activations below 0 are an error.
+    Zero,
+    /// Never.
+    None,
+}
+
+impl Default for CertifiedConfig {
+    fn default() -> Self {
+        Self {
+            floor: Floor::Automatic,
+            rival: None,
+            margin: 1e-3,
+            tolerance: 1e-2,
+            longest: 1e4,
+            stability: StabilityConfig::default(),
+        }
+    }
+}
+
+impl CertifiedConfig {
+    /// Checks every option.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOption`](neuroinspect_core::Error::InvalidOption) naming the option.
+    pub fn validate(&self) -> Result<()> {
+        for (option, share) in [("margin", self.margin), ("tolerance", self.tolerance)] {
+            let allowed = share > 0.0 && share < 1.0;
+            check_option(option, share, allowed, "above 0 and below 1")?;
+        }
+        let allowed = self.longest > 0.0 && self.longest.is_finite();
+        check_option("longest", self.longest, allowed, "a number above 0")?;
+        self.stability.validate()
+    }
+}
+
+/// Options of [`stability`](crate::stability).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
+#[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_")]
+pub struct StabilityConfig {
+    /// How often as many mistakes as there are are drawn with replacement; 1000.
+    pub resamples: usize,
+    /// How many neurons count as the first of a ranking; 5.
+    pub first: usize,
+    /// Decides the draws; 0.
+    pub seed: Seed,
+}
+
+impl Default for StabilityConfig {
+    fn default() -> Self {
+        Self {
+            resamples: 1000,
+            first: 5,
+            seed: Seed(0),
+        }
+    }
+}
+
+impl StabilityConfig {
+    /// Checks every option.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOption`](neuroinspect_core::Error::InvalidOption) naming the option.
+    pub fn validate(&self) -> Result<()> {
+        check_count("resamples", self.resamples)?;
+        check_count("first", self.first)
     }
 }
 

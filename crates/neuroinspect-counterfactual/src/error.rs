@@ -1,6 +1,6 @@
 //! What can go wrong in explaining and ranking.
 
-use neuroinspect_core::ClassId;
+use neuroinspect_core::{ClassId, NeuronId};
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -18,6 +18,32 @@ pub enum Error {
         class: ClassId,
         /// Its name.
         name: String,
+    },
+    /// No sample of the class is taken for the rival asked about.
+    #[error(
+        "no sample of class {class} ('{name}') is taken for class {rival} here: there is nothing to \
+         explain; choose another rival, or none"
+    )]
+    NoneTakenFor {
+        /// The class.
+        class: ClassId,
+        /// Its name.
+        name: String,
+        /// The class that none is taken for.
+        rival: ClassId,
+    },
+    /// Activations below 0, where they are to be kept at or above 0.
+    #[error(
+        "sample {sample} has the activation {value} for neuron {neuron}, so that they are not those \
+         after a rectifier: set `floor` to automatic or none"
+    )]
+    BelowFloor {
+        /// Row of the sample in its table.
+        sample: usize,
+        /// The neuron.
+        neuron: NeuronId,
+        /// Its activation.
+        value: f32,
     },
     /// An explanation in which no sample was a mistake.
     #[error("the explanation of class {class} holds no mistake: there is nothing to rank")]

@@ -29,6 +29,19 @@
 //! mistakes descend together on the device as two matrix products a step. Those that have
 //! flipped stand still at once, and leave the batch every few steps, when the device is read.
 //!
+//! # The smallest change, with a proof
+//!
+//! The shift of the descent is a way into the class's region, not the shortest. As the decision layer
+//! is linear, the shortest is the solution of a convex problem, and [`certify`] finds it: the smallest
+//! `|w|_2` with `argmax h_t(f + w) = y`, activations kept at or above 0 where a rectifier made them, for
+//! all rivals or for one ("why `k`, not `y`"). Each comes with a length below which no change does, by
+//! the dual problem. It is ranked as the other is ([`CertifiedConfig::beside`]).
+//!
+//! # Stability
+//!
+//! [`stability`] ranks mistakes drawn from the mistakes with replacement: between which values a
+//! neuron's prec@K lies, and how often it is among the first.
+//!
 //! # Options, and when to prefer them
 //!
 //! - [`PenaltyScale`]: the paper prints the norms without the division by `D`, the original program
@@ -51,8 +64,9 @@
 //!   leaves it out.
 //! - Importance comes from log-probabilities in double precision.
 //!
-//! As in the original, a shift may take an activation below 0 even where the backbone ends in a
-//! rectifier: `w` says in which direction the features are wrong, not which image would be right.
+//! As in the original, the descent's shift may take an activation below 0 even where the backbone ends
+//! in a rectifier: `w` says in which direction the features are wrong, not which image would be right.
+//! Those of [`certify`] do not.
 //!
 //! # Example
 //!
@@ -100,9 +114,15 @@ mod error;
 mod explain;
 mod importance;
 mod rank;
+mod stability;
 
-pub use config::{CounterfactualConfig, Overlap, PenaltyScale, RankingConfig, Votes};
+pub use certified::{Certificate, Certified, CertifiedExplanation, Outcome, certify};
+pub use config::{
+    CertifiedConfig, CounterfactualConfig, Floor, Overlap, PenaltyScale, RankingConfig,
+    StabilityConfig, Votes,
+};
 pub use error::{Error, Result};
 pub use explain::{Confusion, Counterfactual, Explainer, Explanation};
 pub use importance::{importance, importances};
 pub use rank::{RankedNeuron, Ranking, rank};
+pub use stability::{NeuronStability, Stability, stability};

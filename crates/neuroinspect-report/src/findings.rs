@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use neuroinspect_concepts::UnitLabel;
 use neuroinspect_core::{ClassId, Metrics, NeuronId};
-use neuroinspect_counterfactual::{Explanation, Ranking};
+use neuroinspect_counterfactual::{Certified, Explanation, Ranking};
 use neuroinspect_editing::{EditResult, LayerPatch, MendResult};
 use neuroinspect_illusion::{Illusion, Pair, Recipe};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,9 @@ pub struct Findings {
     pub explanation: Explanation,
     /// The neurons that recur in them.
     pub ranking: Ranking,
+    /// What the smallest changes say of the mistakes, and how stable the ranking is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certified: Option<Certified>,
     /// The neurons edited, or to be edited.
     pub neurons: Vec<NeuronId>,
     /// What editing the decision layer did, where there was data to edit on and the edit ran to its

@@ -3,7 +3,7 @@
 use std::path::{Component, Path};
 
 use neuroinspect_core::{Error as CoreError, Metrics};
-use neuroinspect_counterfactual::RankedNeuron;
+use neuroinspect_counterfactual::{Certified, RankedNeuron};
 use neuroinspect_editing::MendResult;
 
 use crate::{ContextEffect, Error, Evaluation, Findings, NeuronPicture, Result, Run};
@@ -46,6 +46,9 @@ impl Findings {
             .chain(&self.ranking.excessive)
         {
             check_ranked(ranked)?;
+        }
+        if let Some(certified) = &self.certified {
+            check_certified(certified, classes)?;
         }
         for (neuron, effect) in self.context_effects.iter().enumerate() {
             check_effect(neuron, effect)?;
@@ -101,6 +104,34 @@ pub(crate) fn check_recommendation(result: &MendResult, classes: usize) -> Resul
         Some(at) if at >= points => Err(out_of("point of a frontier", at, points).into()),
         _ => Ok(()),
     }
+}
+
+fn check_certified(certified: &Certified, classes: usize) -> Result<()> {
+    let Certified {
+        explanation,
+        ranking,
+        times_as_long,
+        stability,
+    } = certified;
+    for certificate in &explanation.certificates {
+        certificate.predicted.check(classes)?;
+        let lengths = certificate.length.into_iter().chain([certificate.at_least]);
+        finite(
+            format!("the length of the change of sample {}", certificate.sample),
+            lengths,
+        )?;
+    }
+    for ranked in ranking.insufficient.iter().chain(&ranking.excessive) {
+        check_ranked(ranked)?;
+    }
+    finite("how long the shifts are", *times_as_long)?;
+    let drawn = stability.insufficient.iter().chain(&stability.excessive);
+    finite(
+        "the stability of the ranking",
+        drawn
+            .flat_map(|it| it.prec_at_k)
+            .chain([stability.same_first]),
+    )
 }
 
 fn check_ranked(ranked: &RankedNeuron) -> Result<()> {

@@ -21,6 +21,7 @@ fn findings_read_as_documented() {
     // Of the many, what one looks like.
     for list in [
         "/explanation/counterfactuals",
+        "/certified/explanation/certificates",
         "/context_effects",
         "/edit/epochs",
     ] {
@@ -92,6 +93,10 @@ fn what_does_not_fit_is_named() {
             |s| s.explanation.counterfactuals[0].predicted = ClassId(9),
             "class 9 is out of range",
         ),
+        (
+            |s| certified(s).explanation.certificates[0].predicted = ClassId(9),
+            "class 9 is out of range",
+        ),
         (|s| s.pairs[0].class = ClassId(7), "class 7 is out of range"),
         (
             |s| s.pictures[0].illusion.pair.class = ClassId(8),
@@ -146,6 +151,14 @@ fn json_gets_no_value_that_it_cannot_hold() {
         (
             |s| s.ranking.excessive[0].importance = f64::INFINITY,
             "importance of neuron 7",
+        ),
+        (
+            |s| certified(s).explanation.certificates[2].at_least = f64::INFINITY,
+            "the length of the change of sample 2",
+        ),
+        (
+            |s| certified(s).stability.excessive[0].prec_at_k[1] = f64::NAN,
+            "the stability of the ranking",
         ),
         (
             |s| s.context_effects[41].present = f32::NAN,
@@ -224,6 +237,10 @@ fn pictures_stay_inside_the_output_folder() {
         let error = findings.validate().unwrap_err();
         assert!(matches!(error, Error::FileName { .. }), "{path}");
     }
+}
+
+fn certified(findings: &mut Findings) -> &mut neuroinspect_counterfactual::Certified {
+    findings.certified.as_mut().unwrap()
 }
 
 fn edit(findings: &mut Findings) -> &mut neuroinspect_editing::EditResult {

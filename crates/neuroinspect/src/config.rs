@@ -2,7 +2,7 @@
 
 use derive_setters::Setters;
 use neuroinspect_core::{Classifier, DecisionLayer, NeuronId, Seed, Silent};
-use neuroinspect_counterfactual::{CounterfactualConfig, RankingConfig};
+use neuroinspect_counterfactual::{CertifiedConfig, CounterfactualConfig, RankingConfig};
 use neuroinspect_editing::{EditConfig, check_neurons};
 use neuroinspect_illusion::{Execution, Networks, Recipe, Request, visualize};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,8 @@ pub struct DebugConfig {
     pub counterfactual: CounterfactualConfig,
     /// How neurons are ranked.
     pub ranking: RankingConfig,
+    /// How the smallest changes and the stability of the ranking are computed, beside it.
+    pub certified: CertifiedConfig,
     /// How the decision layer is edited.
     pub editing: EditConfig,
     /// Whether a mend is recommended beside the edit, where that does not take long: where samples times
@@ -98,6 +100,7 @@ impl Default for DebugConfig {
             pictures: None,
             counterfactual: CounterfactualConfig::default(),
             ranking: RankingConfig::default(),
+            certified: CertifiedConfig::default(),
             editing: EditConfig::default(),
             recommendation: true,
             recipe: Recipe::default(),
@@ -115,6 +118,7 @@ impl DebugConfig {
     pub fn validate(&self) -> Result<()> {
         self.counterfactual.validate()?;
         self.ranking.validate()?;
+        self.certified.validate()?;
         self.editing.validate()?;
         self.recipe.validate()?;
         self.execution.validate()?;
@@ -139,6 +143,7 @@ impl DebugConfig {
 
     /// Sets the seed of every stage that draws random numbers.
     pub fn with_seed(mut self, seed: Seed) -> Self {
+        self.certified.stability.seed = seed;
         self.editing.training = self.editing.training.with_seed(seed);
         self.recipe = self.recipe.with_seed(seed);
         self

@@ -126,6 +126,14 @@ fn explained(
         .explain(&predicted, class, observer)?;
     let mean = table.mean_features()?;
     let ranking = rank(&explanation, layer, mean.view(), &config.ranking)?;
+    let certified = config
+        .certified
+        .beside(&explanation, &predicted, &config.ranking, observer);
+    let (certified, failure) = match certified {
+        Err(error) if is_cancellation(&error) => return Err(error.into()),
+        Err(error) => (None, Some(error)),
+        Ok(certified) => (Some(certified), None),
+    };
     let neurons = match &config.neurons {
         NeuronChoice::Auto { count } => ranking.first(*count),
         NeuronChoice::Listed => ranking.first(usize::MAX),
@@ -152,6 +160,7 @@ fn explained(
             .collect(),
         explanation,
         ranking,
+        certified,
         edit: None,
         patch: None,
         edit_file: None,
@@ -173,6 +182,9 @@ fn explained(
         run: inputs.run.clone(),
     };
     findings.run.add_timing("explaining", start.elapsed());
+    if let Some(error) = failure {
+        findings.fail_with("certifying", &error);
+    }
     Ok(findings)
 }
 

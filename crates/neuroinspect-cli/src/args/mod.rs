@@ -236,6 +236,10 @@ pub(crate) struct ExplainArgs {
     /// The class whose mistakes are explained: name or index
     #[arg(long, value_name = "NAME_OR_INDEX")]
     pub(crate) class: String,
+    /// Ask why samples are taken for this class, and not for --class: the smallest changes are those of
+    /// the mistakes that are, and outdo this class alone: name or index
+    #[arg(long, value_name = "NAME_OR_INDEX")]
+    pub(crate) rival: Option<String>,
     /// Reproduce the original code's counterfactuals and votes
     #[arg(long)]
     pub(crate) original: bool,

@@ -159,6 +159,7 @@ fn config(args: &DebugArgs, options: &Options) -> Result<DebugConfig> {
         pictures: args.pictures.or(by_config.pictures),
         counterfactual,
         ranking,
+        certified: options.certified()?,
         editing: options.editing(&args.editing)?,
         recommendation: by_config.recommendation && !args.no_recommendation,
         recipe,

@@ -1,9 +1,11 @@
 //! `explain`: which neurons caused a class's mistakes.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use neuroinspect::{
     core::class_by_name_or_index,
-    counterfactual::{Counterfactual, Explainer, RankedNeuron, Ranking, rank},
+    counterfactual::{
+        Certified, Counterfactual, Explainer, NeuronStability, Outcome, RankedNeuron, Ranking, rank,
+    },
     editing::percent,
     report::{Run, Schema},
 };
@@ -32,6 +34,7 @@ struct Explained<'a> {
     class_name: &'a str,
     samples: usize,
     ranking: Ranking,
+    certified: Certified,
     /// How each mistake fared.
     counterfactuals: Vec<OfImage<'a>>,
     /// How it was made.
@@ -50,12 +53,21 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ExplainArgs) -> Res
     let (config, ranking) = options.explaining(args.original)?;
     config.validate()?;
     ranking.validate()?;
+    let mut certified = options.certified()?;
     let asked = Asked {
         class: Some(&args.class),
         ..Asked::default()
     };
     let source = Source::open(common, options, &args.source, asked)?;
     let class = class_by_name_or_index(source.class_names(), &args.class)?;
+    if let Some(rival) = &args.rival {
+        let rival = class_by_name_or_index(source.class_names(), rival)?;
+        if rival == class {
+            bail!("--rival is the class itself: name the class that its samples are taken for");
+        }
+        certified.rival = Some(rival);
+    }
+    certified.validate()?;
     let mut console = Console::start(common.quiet)?;
     let Seen { table, mut run, .. } = source.see(args.part.as_deref(), &mut console)?;
     if let (None, Some(split)) = (&args.part, table.split()) {
@@ -69,10 +81,13 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ExplainArgs) -> Res
 
     record::add(&mut run, "counterfactual", &config)?;
     record::add(&mut run, "ranking", &ranking)?;
+    record::add(&mut run, "certified", &certified)?;
     let layer = &source.layer;
+    let predicted = table.predicted_by(layer)?;
     let explanation = Explainer::new(source.device())
         .with_config(config)
-        .explain(&table.predicted_by(layer)?, class, &mut console)?;
+        .explain(&predicted, class, &mut console)?;
+    let certified = certified.beside(&explanation, &predicted, &ranking, &mut console)?;
     console.clear();
     let mean = table.mean_features()?;
     let ranking = rank(&explanation, layer, mean.view(), &ranking)?;
@@ -91,6 +106,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ExplainArgs) -> Res
             })
             .collect(),
         ranking,
+        certified,
         run,
     };
     let folder = source.folder();
@@ -116,14 +132,41 @@ fn text(explained: &Explained<'_>) -> String {
         "{mistakes} of {samples} images of '{class}' are mistaken; other activations make {} of them right\n",
         mistakes.saturating_sub(*unflipped)
     );
-    text += &list("too weak", *top, insufficient);
-    text += &list("too strong", *top, excessive);
+    let Certified {
+        explanation,
+        ranking: of_smallest,
+        times_as_long,
+        stability,
+    } = &explained.certified;
+    let beside = Beside {
+        smallest: &of_smallest.insufficient,
+        drawn: &stability.insufficient,
+    };
+    text += &list("too weak", *top, insufficient, &beside);
+    let beside = Beside {
+        smallest: &of_smallest.excessive,
+        drawn: &stability.excessive,
+    };
+    text += &list("too strong", *top, excessive, &beside);
     text += &format!(
         "\ntoo weak, too strong: so active is the neuron in mistakes (\"insufficient\", \"excessive\" in the \
          paper)\n\
          prec@{top}: share of the mistakes in which it is among the {top} that would have to rise, or to fall, most\n\
-         importance: probability of '{class}' at mean activations, over the same with the neuron at 0\n"
+         importance: probability of '{class}' at mean activations, over the same with the neuron at 0\n\
+         drawn again: prec@{top} in 95 % of {} draws of the mistakes, with replacement\n\
+         smallest: prec@{top} by the smallest changes{}; {} of {} are proven to be the smallest",
+        stability.resamples,
+        match explanation.rival {
+            Some(_) => " that outdo the rival alone",
+            None => "",
+        },
+        explanation.count(Outcome::Certified),
+        explanation.certificates.len(),
     );
+    if let Some(times) = times_as_long {
+        text += &format!(", the others are {times:.2} times as long in the median");
+    }
+    text += "\n";
     let first = ranking.first(NEURON_COUNT);
     if !first.is_empty() {
         let first: Vec<_> = first.iter().map(ToString::to_string).collect();
@@ -136,20 +179,35 @@ fn text(explained: &Explained<'_>) -> String {
     text
 }
 
-fn list(title: &str, top: usize, neurons: &[RankedNeuron]) -> String {
+/// What stands beside a list.
+struct Beside<'a> {
+    /// The list by the smallest changes.
+    smallest: &'a [RankedNeuron],
+    /// The list's stability.
+    drawn: &'a [NeuronStability],
+}
+
+fn list(title: &str, top: usize, neurons: &[RankedNeuron], beside: &Beside<'_>) -> String {
     let share = format!("prec@{top}");
-    let mut text = format!("\n{title:<13} neuron {share:>8}  importance\n");
-    for ranked in neurons.iter().take(SHOWN) {
+    let mut text = format!(
+        "\n{title:<13} neuron {share:>8}  importance  {:>15} {:>9}\n",
+        "drawn again", "smallest"
+    );
+    for (ranked, drawn) in neurons.iter().zip(beside.drawn).take(SHOWN) {
         let RankedNeuron {
             neuron,
             prec_at_k,
             importance,
             ..
         } = ranked;
+        let smallest = beside.smallest.iter().find(|it| it.neuron == *neuron);
+        let [low, high] = drawn.prec_at_k.map(percent);
         text += &format!(
-            "{:<13} {neuron:>6} {:>8} {importance:>11.4}\n",
+            "{:<13} {neuron:>6} {:>8} {importance:>11.4}  {:>15} {:>9}\n",
             "",
-            percent(*prec_at_k)
+            percent(*prec_at_k),
+            format!("{low}-{high}"),
+            smallest.map_or("-".to_owned(), |ranked| percent(ranked.prec_at_k)),
         );
     }
     if let Some(more @ 1..) = neurons.len().checked_sub(SHOWN) {

@@ -11,7 +11,7 @@ use neuroinspect::{
     DebugConfig,
     concepts::{ConceptCounterfactualConfig, LabelConfig, LearningConfig, Similarity, TcavConfig},
     core::{ClassId, Classifier, InputSpec, Precision, Seed, io::read_text},
-    counterfactual::{CounterfactualConfig, RankingConfig},
+    counterfactual::{CertifiedConfig, CounterfactualConfig, RankingConfig},
     datasets::{LoaderConfig, corrupted::CorruptedConfig},
     editing::{EditConfig, Keep},
     illusion::{Execution, Objective, Recipe},
@@ -135,6 +135,20 @@ impl Options {
                 .section("counterfactual", CounterfactualConfig::default())?,
             self.config.section("ranking", RankingConfig::default())?,
         ))
+    }
+
+    /// Options of the smallest changes, and of the stability of a ranking.
+    pub(crate) fn certified(&self) -> Result<CertifiedConfig> {
+        self.stage_of_certified(CertifiedConfig::default())
+    }
+
+    fn stage_of_certified(&self, mut base: CertifiedConfig) -> Result<CertifiedConfig> {
+        base.stability.seed = self.seed;
+        let mut config = self.config.section("certified", base)?;
+        if let Some(seed) = self.given_seed {
+            config.stability.seed = seed;
+        }
+        Ok(config)
     }
 
     /// Options of editing.
@@ -440,6 +454,7 @@ impl Options {
         Ok(DebugConfig {
             counterfactual: self.config.section("counterfactual", base.counterfactual)?,
             ranking: self.config.section("ranking", base.ranking)?,
+            certified: self.stage_of_certified(base.certified)?,
             editing: self.stage_of_edit(base.editing)?,
             recipe: self.recipe(base.recipe, precision)?,
             execution: self.config.section("execution", base.execution)?,

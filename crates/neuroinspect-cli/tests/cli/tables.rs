@@ -106,7 +106,8 @@ fn a_table_is_measured_explained_and_edited() {
     let text = printed(explain.args(["--class", "waterbird", "--part", "test"]));
     for line in [
         "10 of 20 images of 'waterbird' are mistaken; other activations make 10 of them right",
-        "\ntoo weak      neuron   prec@5  importance\n",
+        "\ntoo weak      neuron   prec@5  importance      drawn again  smallest\n",
+        "smallest: prec@5 by the smallest changes; 10 of 10 are proven to be the smallest",
         "prec@5: share of the mistakes in which it is among the 5 that would have to rise, or to fall, most",
         "next: neuroinspect edit ... --class waterbird --neurons ",
     ] {
@@ -115,6 +116,38 @@ fn a_table_is_measured_explained_and_edited() {
     let explained = fixture.json("out/explanation.json");
     assert_eq!(explained["ranking"]["mistakes"], 10);
     assert_eq!(explained["samples"], 20);
+    let certificates = &explained["certified"]["explanation"]["certificates"];
+    assert_eq!(certificates.as_array().unwrap().len(), 10);
+    assert!(certificates[0]["at_least"].as_f64().unwrap() > 0.0);
+    assert_eq!(explained["certified"]["stability"]["resamples"], 1000);
+
+    // One rival alone, which all mistakes of two classes are taken for.
+    let mut explain = command(&fixture, "explain", "table");
+    explain.args([
+        "--class",
+        "waterbird",
+        "--part",
+        "test",
+        "--rival",
+        "landbird",
+    ]);
+    let text = printed(&mut explain);
+    assert!(
+        text.contains("changes that outdo the rival alone; 10 of 10"),
+        "{text}"
+    );
+    let asked = fixture.json("out/explanation.json")["certified"]["explanation"]["rival"].clone();
+    assert_eq!(asked, 1 - explained["class"].as_u64().unwrap());
+    let mut explain = command(&fixture, "explain", "table");
+    let output = explain
+        .args(["--class", "waterbird", "--rival", "waterbird"])
+        .output()
+        .unwrap();
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("--rival is the class itself")
+    );
     // Of all parts it is said what that does to an edit.
     for (part, warned) in [(None, true), (Some("validation"), false)] {
         let mut explain = command(&fixture, "explain", "table");

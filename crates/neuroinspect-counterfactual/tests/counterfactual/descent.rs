@@ -67,7 +67,7 @@ fn by_hand(
     (shift, None, closest)
 }
 
-fn problem() -> impl Strategy<Value = (Array2<f32>, DecisionLayer, ClassId)> {
+pub(crate) fn problem() -> impl Strategy<Value = (Array2<f32>, DecisionLayer, ClassId)> {
     (1_usize..12, 2_usize..6, 1_usize..9).prop_flat_map(|(samples, classes, neurons)| {
         let features = vec(0.0_f32..2.0, samples * neurons);
         let weight = vec(-1.0_f32..1.0, classes * neurons);

@@ -1,11 +1,13 @@
 //! Explanation and ranking: against the authors' values, by hand, and what is refused.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Helpers of tests are tests.
 
 mod autotraits;
+mod certified;
 mod descent;
 mod ranking;
 mod reference;
+mod stability;
 
 use burn::tensor::Device;
 use ndarray::ArrayView2;

@@ -2,6 +2,7 @@
 
 mod atlas;
 mod card;
+mod certified;
 mod chart;
 mod frontier;
 mod headline;

@@ -6,6 +6,7 @@ use neuroinspect_editing::percent;
 
 use super::{
     card::card,
+    certified,
     parts::{bar, count, value},
 };
 use crate::{Findings, Report, Result};
@@ -69,6 +70,7 @@ pub(super) fn section(report: &Report<'_>) -> Result<Markup> {
                     }
                 }
             }
+            @if let Some(certified) = &findings.certified { (certified::details(certified)) }
         }
     })
 }

@@ -5,7 +5,10 @@ use std::f32::consts::TAU;
 use image::{Rgb, RgbImage};
 use ndarray::{Array2, Array3};
 use neuroinspect_core::{ClassId, Groups, Metrics, NeuronId, Seed};
-use neuroinspect_counterfactual::{Counterfactual, Explanation, RankedNeuron, Ranking};
+use neuroinspect_counterfactual::{
+    Certificate, Certified, CertifiedExplanation, Counterfactual, Explanation, NeuronStability,
+    Outcome, RankedNeuron, Ranking, Stability,
+};
 use neuroinspect_editing::{
     Candidate, CandidateKind, ChosenOn, Comparison, Control, EditResult, EpochRecord, Evidence,
     FrontierPoint, Gain, Interval, MendResult, MethodRecord, RatioEdit, Subject, Verdict,
@@ -80,6 +83,7 @@ pub(crate) fn full() -> Sample {
             ],
             excessive: vec![ranked(7, 17, 0.8125), ranked(88, 2, 0.96875)],
         },
+        certified: Some(certified()),
         neurons: vec![NeuronId(41), NeuronId(7)],
         edit: Some(edit()),
         patch: None,
@@ -127,6 +131,7 @@ pub(crate) fn full() -> Sample {
 pub(crate) fn empty() -> Sample {
     let mut sample = full();
     let findings = &mut sample.findings;
+    findings.certified = None;
     findings.explanation.counterfactuals.clear();
     findings.explanation.shifts = Array2::zeros((0, 128));
     findings.group_names.clear();
@@ -165,6 +170,57 @@ fn explanation() -> Explanation {
         class: ClassId(0),
         counterfactuals: predicted.enumerate().map(counterfactual).collect(),
         shifts: Array2::from_elem((27, 128), 0.25),
+    }
+}
+
+/// 27 mistakes, of which one is not certified and one has no change.
+fn certified() -> Certified {
+    let class = ClassId(0);
+    let certificate = |sample| Certificate {
+        sample,
+        predicted: ClassId(1),
+        outcome: match sample {
+            0 => Outcome::Impossible,
+            1 => Outcome::Open,
+            _ => Outcome::Certified,
+        },
+        length: (sample > 0).then_some(1.25),
+        at_least: 1.125,
+        rounds: 2,
+    };
+    let drawn = |neuron, low, high, in_first| NeuronStability {
+        neuron: NeuronId(neuron),
+        prec_at_k: [low, high],
+        in_first,
+    };
+    Certified {
+        explanation: CertifiedExplanation {
+            class,
+            rival: None,
+            non_negative: true,
+            certificates: (0..27).map(certificate).collect(),
+            shifts: Array2::default((0, 0)),
+        },
+        ranking: Ranking {
+            class,
+            top: 5,
+            mistakes: 27,
+            unflipped: 1,
+            insufficient: vec![ranked(41, 24, 1.5)],
+            excessive: vec![ranked(7, 14, 0.8125)],
+        },
+        times_as_long: Some(1.5),
+        stability: Stability {
+            resamples: 1000,
+            first: 5,
+            same_first: 0.9375,
+            insufficient: vec![
+                drawn(41, 0.75, 1.0, 1.0),
+                drawn(23, 0.375, 0.6875, 0.9375),
+                drawn(102, 0.0, 0.25, 0.125),
+            ],
+            excessive: vec![drawn(7, 0.5, 0.75, 1.0), drawn(88, 0.0, 0.125, 0.25)],
+        },
     }
 }
 
