@@ -9,6 +9,9 @@ use crate::console::warn;
 /// The exit code of work stopped by Ctrl-C, as shells have it.
 pub(crate) const STOPPED: u8 = 130;
 
+/// The exit code of `check` where something is not as it is to be, told apart from what could not be checked.
+const CHECK_FAILED: u8 = 3;
+
 /// How a command ended when it did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -16,6 +19,8 @@ pub(crate) enum Exit {
     Finished,
     /// Something failed and the rest is there.
     Incomplete,
+    /// All is there, and something checked is not as it is to be.
+    Failed,
     /// Ctrl-C stopped it, and what was finished by then is there.
     Stopped,
 }
@@ -50,6 +55,7 @@ impl From<Exit> for ExitCode {
         match exit {
             Exit::Finished => Self::SUCCESS,
             Exit::Incomplete => Self::FAILURE,
+            Exit::Failed => Self::from(CHECK_FAILED),
             Exit::Stopped => Self::from(STOPPED),
         }
     }

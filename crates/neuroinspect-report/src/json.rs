@@ -30,6 +30,8 @@ impl Schema {
 
     /// A `UnitReport`.
     pub const UNITS: Self = Self::new("neuroinspect.units", 1);
+    /// A `CheckReport`.
+    pub const CHECK: Self = Self::new("neuroinspect.check", 1);
     /// An `AtlasIndex`.
     pub const ATLAS: Self = Self::new("neuroinspect.atlas", 1);
 

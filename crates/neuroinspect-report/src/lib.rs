@@ -12,6 +12,8 @@
 //! | `neurons.png` | a contact sheet: real images, picture, the same masked, a row per neuron |
 //! | `report-units/*.png` | the pictures of units of layers, written as they are [taken](Findings::add_unit) |
 //!
+//! A `CheckReport` is what a guard of a classifier found, for people, for programs and as JUnit's XML.
+//!
 //! A `UnitReport` is units of layers by themselves, an `AtlasIndex` all units of a layer.
 //!
 //! [`Run`] says how a result was made, [`Evaluation`] what a classifier is worth; [`to_json`] writes
@@ -28,6 +30,8 @@
 
 #[cfg(feature = "html")]
 mod atlas;
+#[cfg(feature = "html")]
+mod check;
 mod error;
 mod evaluation;
 mod findings;
@@ -48,6 +52,8 @@ mod validate;
 
 #[cfg(feature = "html")]
 pub use atlas::{AtlasEntry, AtlasIndex};
+#[cfg(feature = "html")]
+pub use check::{ChangeOf, Check, CheckReport, ClassCheck, NeuronChange, Reliance};
 pub use error::{Error, Result};
 pub use evaluation::Evaluation;
 pub use findings::{ContextEffect, EditFile, Findings, NeuronPicture};

@@ -21,6 +21,46 @@ impl Evaluation {
     }
 }
 
+#[cfg(feature = "html")]
+impl crate::CheckReport {
+    /// Checks that names, metrics and ids fit each other and that numbers are finite (JSON knows no NaN).
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, by name.
+    pub fn validate(&self) -> Result<()> {
+        let classes = self.class_names.len();
+        check_metrics(&self.metrics, &self.class_names, &self.group_names)?;
+        if let Some(group) = self.metrics.worst_group
+            && group >= self.group_names.len()
+        {
+            let (index, length) = (group, self.group_names.len());
+            let what = "worst group".to_owned();
+            return Err(CoreError::OutOfRange {
+                what,
+                index,
+                length,
+            }
+            .into());
+        }
+        for of_class in &self.classes {
+            of_class.class.check(classes)?;
+            let lists = of_class.ranking.iter();
+            for ranked in lists.flat_map(|it| it.insufficient.iter().chain(&it.excessive)) {
+                check_ranked(ranked)?;
+            }
+            for reliance in &of_class.relies_on {
+                let of = format!("importance of neuron {}", reliance.neuron);
+                finite(of, [reliance.importance])?;
+            }
+        }
+        for change in &self.changes {
+            change.class.check(classes)?;
+        }
+        check_run(&self.run)
+    }
+}
+
 impl Findings {
     /// Checks that ids are in range, lengths fit, counts agree and numbers are finite (JSON knows
     /// no NaN).

@@ -66,6 +66,31 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A limit of a check that cannot be looked at.
+    #[cfg(feature = "report")]
+    #[error("'{limit}' cannot be checked: {reason}")]
+    Limit {
+        /// The limit.
+        limit: String,
+        /// Why, and what to do about it.
+        reason: String,
+    },
+    /// An earlier check of other classes.
+    #[cfg(feature = "report")]
+    #[error(
+        "the earlier check is of {theirs} classes ({their_names}), this one of {ours} ({our_names}): \
+         compare with one of the same classes"
+    )]
+    OtherCheck {
+        /// How many classes it is of.
+        theirs: usize,
+        /// The first of them.
+        their_names: String,
+        /// How many this one is of.
+        ours: usize,
+        /// The first of them.
+        our_names: String,
+    },
     /// Two tables whose samples are to be halved alike.
     #[error(
         "the samples to choose on and those to measure on differ by their ids, order or classes; make both \

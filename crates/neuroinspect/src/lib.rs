@@ -65,6 +65,7 @@
 //! - `look_at_units` pictures units of any layer, channels, positions of them and directions, and
 //!   `top_images` finds the real images that activate them most.
 //! - `atlas` pictures every unit of a layer within its top classes, on several devices and machines.
+//! - `check` guards a classifier: limits to its accuracies, and what changed against an earlier check.
 //! - [`leaderboard`] compares all methods of editing on the same samples.
 //! - [`RunFolder`] is a folder that a run holds alone, and takes up again what an earlier run left.
 //! - [`core`]: what every other module speaks of. [`models`], `datasets`: where classifiers and
@@ -96,6 +97,8 @@
 
 #[cfg(feature = "report")]
 pub mod atlas;
+#[cfg(feature = "report")]
+pub mod check;
 pub mod concepts;
 mod config;
 mod debug;

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod atlas;
+mod check;
 mod concepts;
 mod data;
 mod groups;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser};
 use neuroinspect::editing::{METHODS, Mend, RatioEdit, YardstickChoice};
 
 pub(crate) use atlas::{AtlasArgs, AtlasCommand, MakeArgs, MergeArgs, StatusArgs};
+pub(crate) use check::GuardArgs;
 pub(crate) use concepts::{ConceptsCommand, LabelArgs, LackArgs, LearnArgs, TcavArgs};
 pub(crate) use data::{CheckArgs, DataCommand, GetArgs};
 pub(crate) use groups::{
@@ -37,7 +39,7 @@ use values::{at_least_1, one_of};
 )]
 #[command(
     after_help = "Exit codes: 0 done; 1 something was not as needed (see the message); \
-                        2 command line not understood; 130 stopped by Ctrl-C, finished work kept."
+                        2 command line not understood; 3 `check` failed; 130 stopped by Ctrl-C, finished work kept."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -64,6 +66,13 @@ pub(crate) enum Command {
                             --data photos/val"
     )]
     Evaluate(EvaluateArgs),
+    /// Guard a classifier: limits to its accuracies, and what changed against an earlier check
+    #[command(
+        after_help = "Example: neuroinspect check --model resnet50 --weights resnet50.pth --data photos/val \
+                            --fail-below worst_group=0.8,class.heron=0.7 --junit check.xml\n\
+                            Exit codes: 0 all passed; 3 a check failed; 1 it could not be checked."
+    )]
+    Check(GuardArgs),
     /// Rank the neurons behind a class's mistakes
     #[command(
         after_help = "Example: neuroinspect explain --model resnet50 --weights resnet50.pth \

@@ -10,6 +10,7 @@ use crate::{
 
 mod apply;
 mod atlas;
+mod check;
 mod concepts;
 mod corrupt;
 mod data;
@@ -39,6 +40,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
         Command::Demo(args) => demo::run(common, &options, args),
         Command::Debug(args) => debug::run(common, &options, args),
         Command::Evaluate(args) => evaluate::run(common, &options, args),
+        Command::Check(args) => check::run(common, &options, args),
         Command::Explain(args) => explain::run(common, &options, args),
         Command::Visualize(args) => visualize::run(common, &options, args),
         Command::Label(args) => label::run(common, &options, args),

@@ -8,6 +8,7 @@
 )]
 
 mod atlas;
+mod check;
 mod commands;
 mod concepts;
 mod config;

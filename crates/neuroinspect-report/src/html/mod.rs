@@ -4,6 +4,7 @@ mod atlas;
 mod card;
 mod certified;
 mod chart;
+mod check;
 mod frontier;
 mod headline;
 mod labels;
@@ -20,6 +21,7 @@ use neuroinspect_editing::{MendResult, percent};
 
 pub(crate) use self::atlas::page as atlas_page;
 pub use self::chart::{IntervalChart, IntervalRow};
+pub(crate) use self::check::{junit, page as check_page};
 use self::parts::{change, count, thumbnail};
 use crate::{Findings, RealImages, Report, Result, Run, StageFailure, UnitReport};
 
