@@ -61,6 +61,65 @@ fn every_crate_inherits_lints_and_facts() {
     }
 }
 
+/// What a registry shows of a crate, and a packager needs of it.
+#[test]
+fn what_is_published_has_readme_licence_and_documentation() {
+    for (name, manifest) in crates() {
+        let package = &manifest["package"];
+        if package.get("publish") == Some(&Value::Boolean(false)) {
+            continue;
+        }
+        let folder = root().join("crates").join(&name);
+        let licence = fs::read(folder.join("LICENSE")).unwrap();
+        assert_eq!(licence, fs::read(root().join("LICENSE")).unwrap(), "{name}");
+        let readme = package
+            .get("readme")
+            .map_or("README.md", |it| it.as_str().unwrap());
+        let readme = fs::read_to_string(folder.join(readme)).unwrap();
+        assert!(readme.starts_with("# neuroinspect"), "{name}: README");
+        if name == "neuroinspect-cli" {
+            continue;
+        }
+        let docs = &package["metadata"]["docs"]["rs"];
+        let cfg = ["--cfg", "docsrs"].map(Value::from).to_vec();
+        assert_eq!(docs["rustdoc-args"], Value::Array(cfg), "{name}: docs.rs");
+        for feature in docs
+            .get("features")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let feature = feature.as_str().unwrap();
+            assert!(
+                manifest["features"].get(feature).is_some(),
+                "{name}: {feature}"
+            );
+        }
+    }
+}
+
+/// Each dependency has a line in the architecture that says what it is for.
+#[test]
+fn dependencies_have_a_reason() {
+    let architecture = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let (_, reasons) = architecture.split_once("## Dependencies\n").unwrap();
+    let (reasons, _) = reasons.split_once("\n## ").unwrap();
+    let reasons: BTreeSet<&str> = reasons
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
+        .flat_map(|names| names.split(", "))
+        .filter_map(|name| name.strip_prefix('`')?.strip_suffix('`'))
+        .collect();
+    let workspace = manifest(root().join("Cargo.toml"));
+    let dependencies = workspace["workspace"]["dependencies"].as_table().unwrap();
+    let ours: BTreeSet<&str> = dependencies
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !name.starts_with("neuroinspect"))
+        .collect();
+    assert_eq!(reasons, ours);
+}
+
 #[test]
 fn versions_stand_in_the_root_manifest_only() {
     for (name, manifest) in crates() {

@@ -39,8 +39,7 @@ pub(crate) fn warn_of_reused(folder: &RunFolder, pictures: usize, resumed_at: Op
     }
 }
 
-/// Prints the result of a command: as JSON, or as the text that `text` makes of it. A reader that has
-/// gone has read enough.
+/// Prints the result of a command: as JSON, or as the text that `text` makes of it.
 pub(crate) fn print<T: Serialize>(
     json: bool,
     schema: Schema,
@@ -51,8 +50,13 @@ pub(crate) fn print<T: Serialize>(
         true => to_json(schema, value)?,
         false => text(value),
     };
+    print_text(text.as_bytes())
+}
+
+/// Prints a text. A reader that has gone has read enough.
+pub(crate) fn print_text(text: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(text).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(error).context("cannot print the result")
         }

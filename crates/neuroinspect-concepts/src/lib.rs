@@ -67,6 +67,8 @@
 //! 3. T. Oikarinen, T.-W. Weng, *CLIP-Dissect: Automatic Description of Neuron Representations in Deep Vision
 //!    Networks*, ICLR 2023, [arXiv 2204.10965](https://arxiv.org/abs/2204.10965).
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod bank;
 mod counterfactual;
 mod error;

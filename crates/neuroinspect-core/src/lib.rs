@@ -54,6 +54,8 @@
 //! Backends, passed through to Burn: `flex` (default), `tch`, `wgpu`, `vulkan`, `metal`, `cuda`,
 //! `rocm`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod classifier;
 mod decision;
 mod device;

@@ -108,6 +108,9 @@
 //! 1. Y. Ju et al., *NeuroInspect: Interpretable Neuron-based Debugging Framework through
 //!    Class-conditional Visualizations*, [arXiv 2310.07184](https://arxiv.org/abs/2310.07184).
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod certified;
 mod config;
 mod descent;
 mod error;

@@ -49,6 +49,8 @@
 //! # }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod corrupted;
 mod dataset;
 mod decode;

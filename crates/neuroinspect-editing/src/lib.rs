@@ -139,6 +139,8 @@
 //! 2. D. P. Kingma and J. Ba, *Adam: A Method for Stochastic Optimization*,
 //!    [arXiv 1412.6980](https://arxiv.org/abs/1412.6980).
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod comparison;
 mod data;
 mod error;

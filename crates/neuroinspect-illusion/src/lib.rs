@@ -149,6 +149,8 @@
 //! - Cohen, Rosenfeld and Kolter, "Certified Adversarial Robustness via Randomized Smoothing",
 //!   ICML 2019.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod adapter;
 mod augment;
 mod batch;

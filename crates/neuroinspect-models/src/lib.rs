@@ -94,6 +94,8 @@
 //! `siglip`, [`prompts`] the
 //! templates that turn class names into texts for them.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod checkpoint;
 mod classifier;
 mod error;

@@ -28,6 +28,8 @@
 //! - `html` (default): pages and pictures. Without it there is the data and its JSON.
 //! - `parquet`: the index of an atlas as a table, too; brings `html` with it.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "html")]
 mod atlas;
 #[cfg(feature = "html")]

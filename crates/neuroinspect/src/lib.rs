@@ -95,6 +95,8 @@
 //! several; which one is used is chosen at run time, by the [`Device`](burn::tensor::Device) a model
 //! is loaded on. The default build pulls in neither wgpu nor libtorch.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "report")]
 pub mod atlas;
 #[cfg(feature = "report")]

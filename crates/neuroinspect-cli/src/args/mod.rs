@@ -12,6 +12,7 @@ mod values;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser};
+use clap_complete::Shell;
 use neuroinspect::editing::{METHODS, Mend, RatioEdit, YardstickChoice};
 
 pub(crate) use atlas::{AtlasArgs, AtlasCommand, MakeArgs, MergeArgs, StatusArgs};
@@ -179,6 +180,19 @@ pub(crate) enum Command {
                             Results are written after each repetition. The same command after it was stopped \
                             or killed goes on with the repetitions that are missing.")]
     Repro(ReproArgs),
+    /// Print the script by which a shell completes commands, options and their values
+    #[command(after_help = "Example: neuroinspect completions bash > \
+                            ~/.local/share/bash-completion/completions/neuroinspect")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page of the program or of a command, for `man`
+    #[command(after_help = "Example: neuroinspect man concepts learn | man -l -")]
+    Man {
+        /// Words of the command; the program itself unless given
+        command: Vec<String>,
+    },
 }
 
 #[derive(Args, Debug)]

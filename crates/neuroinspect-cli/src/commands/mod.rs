@@ -26,6 +26,7 @@ mod mend;
 mod methods;
 mod models;
 mod repro;
+mod shell;
 mod train;
 pub(crate) mod units;
 mod visualize;
@@ -56,6 +57,8 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
         Command::Models(args) => models::run(common, args),
         Command::Methods => methods::run(common),
         Command::Leaderboard(args) => leaderboard::run(common, &options, args),
+        Command::Completions { shell } => shell::completions(*shell),
+        Command::Man { command } => shell::man(command),
         Command::Repro(args) => repro::run(common, &options, args),
     }
 }

@@ -33,5 +33,6 @@ mod repro;
 mod resume;
 mod reuse;
 mod running;
+mod shell;
 mod tables;
 mod training;
