@@ -31,7 +31,6 @@ fn checkpoints() {
     let names = [
         "bf16.pt",
         "ema.pt",
-        "expanded.pt",
         "f16.pt",
         "f64.pt",
         "legacy.pth",

@@ -21,8 +21,8 @@ pub(crate) struct GuardArgs {
     #[arg(long, value_name = "SHARE", value_parser = not_negative, requires = "against")]
     pub(crate) tolerance: Option<f64>,
     /// Classes whose neurons are looked at: name or index; all unless given
-    #[arg(long = "class", value_name = "NAME_OR_INDEX")]
-    pub(crate) classes: Vec<String>,
+    #[arg(long, value_name = "NAME_OR_INDEX")]
+    pub(crate) class: Vec<String>,
     /// Write the checks as JUnit's XML, too
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,

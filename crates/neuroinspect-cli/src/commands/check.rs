@@ -33,9 +33,9 @@ pub(crate) fn run(common: &Common, options: &Options, args: &GuardArgs) -> Resul
     };
     config.tolerance = args.tolerance.unwrap_or(config.tolerance);
     let source = Source::open(common, options, &args.source, Asked::default())?;
-    if !args.classes.is_empty() {
+    if !args.class.is_empty() {
         let class = |name: &String| class_by_name_or_index(source.class_names(), name);
-        config.classes = Some(args.classes.iter().map(class).collect::<Result<_, _>>()?);
+        config.classes = Some(args.class.iter().map(class).collect::<Result<_, _>>()?);
     }
     config.validate(source.class_names())?;
 
