@@ -19,8 +19,8 @@ use ndarray::{Array1, Array2, Array4};
 use neuroinspect::{
     burn::tensor::Device,
     core::{
-        ActivationTable, ClassId, DecisionLayer, DeviceName, FeatureTable, InputSpec, NeuronId,
-        Provenance, Seed, Silent,
+        ActivationTable, Backend, ClassId, DecisionLayer, DeviceName, FeatureTable, InputSpec,
+        NeuronId, Provenance, Seed, Silent, is_flex, is_tch,
     },
     counterfactual::{Explainer, Explanation},
     editing::{EditConfig, EditData, EditScope, EditSession, RatioEdit, TrainingConfig},
@@ -29,9 +29,22 @@ use neuroinspect::{
 };
 use rand::RngExt;
 
-fn device() -> Device {
+fn device_name() -> DeviceName {
     let name = std::env::var("NEUROINSPECT_DEVICE").unwrap_or_else(|_| "flex".into());
-    name.parse::<DeviceName>().unwrap().open().unwrap()
+    name.parse().unwrap()
+}
+
+fn device() -> Device {
+    device_name().open().unwrap()
+}
+
+#[test]
+fn a_device_is_told_by_its_backend() {
+    for device in [device(), device().autodiff()] {
+        let backend = device_name().backend();
+        assert_eq!(is_flex(&device), backend == Backend::Flex);
+        assert_eq!(is_tch(&device), backend == Backend::Tch);
+    }
 }
 
 /// 96 samples of 3 classes over 16 neurons, with a layer that gets some of them wrong.

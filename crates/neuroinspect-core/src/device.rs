@@ -50,10 +50,19 @@ pub fn is_flex(device: &Device) -> bool {
 pub fn is_tch(device: &Device) -> bool {
     #[cfg(feature = "tch")]
     let tch = {
+        use burn::tensor::DeviceType;
         use std::sync::LazyLock;
 
-        static DEVICES: LazyLock<Vec<Device>> =
-            LazyLock::new(|| Device::enumerate(burn::tensor::DeviceType::LibTorch).into_vec());
+        // Burn lists the GPUs alone.
+        #[expect(
+            deprecated,
+            reason = "Burn 0.22 is the last line with libtorch, and pinned for it"
+        )]
+        static DEVICES: LazyLock<Vec<Device>> = LazyLock::new(|| {
+            let gpus = Device::enumerate(DeviceType::LibTorch).into_vec();
+            let others = [Device::libtorch(), Device::libtorch_mps()];
+            others.into_iter().chain(gpus).collect()
+        });
         DEVICES.contains(device)
     };
     #[cfg(not(feature = "tch"))]

@@ -59,6 +59,7 @@
 mod classifier;
 mod decision;
 mod device;
+mod differentiable;
 mod direction;
 mod embeddings;
 mod encoder;
@@ -81,6 +82,7 @@ mod unit;
 pub use classifier::{Activations, Classifier, CopyClassifier, unknown_layer};
 pub use decision::DecisionLayer;
 pub use device::{Backend, DeviceName, is_flex, is_tch};
+pub use differentiable::{attention, layer_norm};
 pub use direction::Direction;
 pub use embeddings::ClassEmbeddings;
 pub use encoder::{CopyEncoder, ImageTextEncoder};

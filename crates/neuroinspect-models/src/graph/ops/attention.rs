@@ -2,9 +2,10 @@
 
 use burn::{
     nn::Initializer,
-    tensor::{Tensor, module::attention, ops::AttentionModuleOptions},
+    tensor::{Tensor, module, ops::AttentionModuleOptions},
 };
 use derive_setters::Setters;
+use neuroinspect_core::attention;
 
 use super::{linear::affine, tokens, value};
 use crate::graph::{InitialValues, Slot, Value, op::Operation, run::NodeParameters};
@@ -112,11 +113,16 @@ impl Operation for Attention {
                 (asking, [query, split(seen.clone(), 0), split(seen, 1)])
             }
         };
-        let options = AttentionModuleOptions {
-            is_causal: self.causal,
-            ..Default::default()
+        let heads = match self.causal {
+            true => {
+                let options = AttentionModuleOptions {
+                    is_causal: true,
+                    ..Default::default()
+                };
+                module::attention(query, key, value, None, None, options)
+            }
+            false => attention(query, key, value),
         };
-        let heads = attention(query, key, value, None, None, options);
         let heads = heads.swap_dims(1, 2).reshape([images, asking, width]);
         let (weight, bias) = (parameters.rank2(after)?, parameters.rank1(after + 1)?);
         Ok(affine(heads, weight, Some(bias)).into())

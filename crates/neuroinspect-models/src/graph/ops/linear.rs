@@ -72,13 +72,14 @@ pub(super) fn affine<const D: usize>(
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
-    if !is_flex(&x.device()) {
-        return linear(x, weight.transpose(), bias);
-    }
     let ([outputs, inputs], mut shape) = (weight.dims(), x.dims());
     let rows = shape[..D - 1].iter().product::<usize>();
     shape[D - 1] = outputs;
-    let y = weight.matmul(x.reshape([rows, inputs]).transpose());
+    let x = x.reshape([rows, inputs]);
+    if !is_flex(&x.device()) {
+        return linear(x, weight.transpose(), bias).reshape(shape);
+    }
+    let y = weight.matmul(x.transpose());
     let y = match bias {
         Some(bias) => y + bias.unsqueeze_dim(1),
         None => y,

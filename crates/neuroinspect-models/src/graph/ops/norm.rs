@@ -1,7 +1,8 @@
 //! Normalisations.
 
-use burn::tensor::module::{batch_norm, batch_norm_train, layer_norm};
+use burn::tensor::module::{batch_norm, batch_norm_train};
 use derive_setters::Setters;
+use neuroinspect_core::layer_norm;
 
 use super::{axis, map, one, value};
 use crate::graph::{
@@ -117,7 +118,7 @@ impl Operation for LayerNorm {
 
     fn apply(&self, inputs: Vec<Value>, parameters: &NodeParameters<'_>) -> Result<Value, String> {
         let x = value(inputs)?;
-        let (weight, bias) = (parameters.rank1(0)?, Some(parameters.rank1(1)?));
+        let (weight, bias) = (parameters.rank1(0)?, parameters.rank1(1)?);
         let last = x.dims().len().saturating_sub(1);
         let axis = self.axis.unwrap_or(last);
         each_rank!(x, x => {
