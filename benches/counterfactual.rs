@@ -5,6 +5,12 @@
 //!
 //! The embedded demo's classifier and its mistakes about stars. The slow way takes too long to be
 //! repeated: it is timed once, and the ratio of the medians printed at the end.
+//!
+//! And counterfactuals a second against the number of mistakes, neurons and classes, of features and a
+//! layer out of a seed.
+//!
+//! `--serve` makes the same program a side of `tools/compare_speed.py`, whose steps are then mistakes of the
+//! demo's, from a feature table.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,22 +18,36 @@
     reason = "a bench stops by panicking, and prints what it found"
 )]
 
+mod serve;
+
 use std::{
     hint::black_box,
     time::{Duration, Instant},
 };
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use ndarray::{Array1, Axis};
+use criterion::{BenchmarkId, Criterion, Throughput};
+use ndarray::{Array1, Array2, Axis};
 use neuroinspect::{
     Extraction,
     burn::tensor::{Device, Tensor, TensorData, activation::softmax},
-    core::{ClassId, DecisionLayer, FeatureTable, Silent},
+    core::{
+        ActivationTable, ClassId, DecisionLayer, FeatureTable, InputSpec, Provenance, Seed, Silent,
+    },
     counterfactual::{Counterfactual, CounterfactualConfig, Explainer, Explanation},
     datasets::{ImageDataset, preprocess},
     demo::Demo,
     extract_features,
 };
+use rand::RngExt;
+
+/// Mistakes, neurons and classes.
+const SIZES: [[usize; 3]; 5] = [
+    [100, 512, 100],
+    [1000, 512, 100],
+    [1000, 64, 10],
+    [1000, 2048, 100],
+    [1000, 2048, 1000],
+];
 
 /// Fast runs that a median is taken of.
 const RUNS: usize = 21;
@@ -181,5 +201,65 @@ fn counterfactuals(criterion: &mut Criterion) {
     );
 }
 
-criterion_group!(benches, counterfactuals);
-criterion_main!(benches);
+/// Features from 0 to 1, of which half are 0 as behind a ReLU, and a layer of small weights that is wrong
+/// about nearly all of class 0.
+fn of_seed([samples, neurons, classes]: [usize; 3]) -> (FeatureTable, DecisionLayer) {
+    let mut rng = Seed(0).rng("counterfactuals", &[]);
+    let bound = (3.0 / neurons as f32).sqrt();
+    let weight =
+        Array2::from_shape_simple_fn((classes, neurons), || rng.random_range(-bound..bound));
+    let layer = DecisionLayer::new(weight, Array1::zeros(classes)).unwrap();
+    let shape = (samples, neurons);
+    let features = Array2::from_shape_simple_fn(shape, || rng.random_range(-1.0_f32..1.0).max(0.0));
+    let activations = ActivationTable::new(features, Provenance::new("random", InputSpec::new(32)));
+    let names = (0..classes).map(|class| format!("class {class}")).collect();
+    let table = FeatureTable::new(activations.unwrap(), vec![ClassId(0); samples], names);
+    (table.unwrap(), layer)
+}
+
+fn sizes(criterion: &mut Criterion) {
+    let device = Device::flex();
+    let mut group = criterion.benchmark_group("counterfactuals");
+    group.sample_size(10);
+    for size in SIZES {
+        let (table, layer) = of_seed(size);
+        let predicted = table.predicted_by(&layer).unwrap();
+        let explain = || {
+            let explainer = Explainer::new(&device);
+            explainer
+                .explain(&predicted, ClassId(0), &mut Silent)
+                .unwrap()
+        };
+        let [mistakes, neurons, classes] = [explain().counterfactuals.len(), size[1], size[2]];
+        group.throughput(Throughput::Elements(mistakes as u64));
+        let id = BenchmarkId::new(
+            "mistakes x neurons x classes",
+            format!("{mistakes} x {neurons} x {classes}"),
+        );
+        group.bench_function(id, |bencher| bencher.iter(|| black_box(explain())));
+    }
+    group.finish();
+}
+
+fn main() {
+    if serve::asked_to_serve().is_some() {
+        let bench = Bench::new();
+        let table = bench.table();
+        let mistakes = bench.explain(&table).counterfactuals.len();
+        return serve::serve(|asked| {
+            // All mistakes are explained together, so that the time of as many as asked for is a multiple.
+            let rounds = asked.steps.div_ceil(mistakes);
+            let start = Instant::now();
+            for _ in 0..rounds {
+                black_box(bench.explain(&table));
+            }
+            start
+                .elapsed()
+                .mul_f64(asked.steps as f64 / (rounds * mistakes) as f64)
+        });
+    }
+    let mut criterion = Criterion::default().configure_from_args();
+    counterfactuals(&mut criterion);
+    sizes(&mut criterion);
+    criterion.final_summary();
+}

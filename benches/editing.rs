@@ -8,6 +8,9 @@
 //! cargo bench -p neuroinspect --bench editing
 //! ```
 //!
+//! `--serve` makes the same program a side of `tools/compare_speed.py`, whose steps are then epochs on the smaller
+//! table.
+//!
 //! An epoch's time is the time between two calls of the observer; a large one takes seconds, so that
 //! it is timed over one short training and printed.
 
@@ -17,6 +20,8 @@
     reason = "a bench stops by panicking, and prints what it found"
 )]
 
+mod serve;
+
 use std::{
     env,
     hint::black_box,
@@ -24,13 +29,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion};
 use ndarray::{Array1, Array2};
 use neuroinspect::{
     burn::tensor::Device,
     core::{
         ActivationTable, ClassId, DecisionLayer, DeviceName, FeatureTable, InputSpec, NeuronId,
-        Progress, Provenance, Seed,
+        Progress, Provenance, Seed, Silent,
     },
     editing::{
         DecisionMethod, EditConfig, EditData, EditScope, EditSession, Preview, RatioEdit, Target,
@@ -88,14 +93,18 @@ fn preview(session: &EditSession) -> Preview {
     session.preview(&SILENCED.map(NeuronId)).unwrap()
 }
 
-/// The median time of an epoch.
-fn epoch(session: &EditSession) -> Duration {
-    let training = TrainingConfig::default().with_epochs(EPOCHS + 1, None);
+fn ratio_edit(epochs: usize) -> RatioEdit {
+    let training = TrainingConfig::default().with_epochs(epochs, None);
     let config = EditConfig::default()
         .with_target(Target::Fixed(1.0))
         .with_training(training);
     let neurons = SILENCED.map(NeuronId).to_vec();
-    let method = RatioEdit::new(neurons, EditScope::Class(CLASS)).with_config(config);
+    RatioEdit::new(neurons, EditScope::Class(CLASS)).with_config(config)
+}
+
+/// The median time of an epoch.
+fn epoch(session: &EditSession) -> Duration {
+    let method = ratio_edit(EPOCHS + 1);
     let mut times = Vec::with_capacity(EPOCHS + 1);
     let mut observer = |progress: Progress<'_>| {
         if progress.stage == "editing" {
@@ -131,9 +140,14 @@ fn table(purpose: &str, size: Size) -> FeatureTable {
     FeatureTable::new(activations.unwrap(), labels.collect(), names.collect()).unwrap()
 }
 
-fn what_ifs(criterion: &mut Criterion) {
+fn device_name() -> DeviceName {
     let name = env::var("NEUROINSPECT_DEVICE").unwrap_or_else(|_| "flex".into());
-    let device = name.parse::<DeviceName>().unwrap().open().unwrap();
+    name.parse().unwrap()
+}
+
+fn what_ifs(criterion: &mut Criterion) {
+    let name = device_name();
+    let device = name.open().unwrap();
     for size in SIZES {
         let session = session(size, &device);
         let Size {
@@ -152,5 +166,18 @@ fn what_ifs(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, what_ifs);
-criterion_main!(benches);
+fn main() {
+    if serve::asked_to_serve().is_some() {
+        let session = session(SIZES[0], &device_name().open().unwrap());
+        let input = session.input().unwrap();
+        return serve::serve(|asked| {
+            let method = ratio_edit(asked.steps);
+            let start = Instant::now();
+            black_box(method.fit(&input, &mut Silent).unwrap());
+            start.elapsed()
+        });
+    }
+    let mut criterion = Criterion::default().configure_from_args();
+    what_ifs(&mut criterion);
+    criterion.final_summary();
+}

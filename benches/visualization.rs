@@ -1,18 +1,17 @@
-//! Steps of CLIP-Illusion a second: ResNet-18 guided by CLIP ViT-B/32 at 224 px, random weights,
-//! batches of one and of four pictures.
+//! Steps of CLIP-Illusion a second: ResNet-18, ResNet-50 and ViT-B/16, each guided by CLIP ViT-B/32 at
+//! 224 px, random weights, batches of 1, 4 and 16 pictures.
 //!
 //! `NEUROINSPECT_DEVICE` names the device (default `flex`); its backend must be built in.
 //! `NEUROINSPECT_PRECISION` is `f32` (the default), `bf16` or `f16`. As a criterion bench:
 //!
 //! ```text
-//! NEUROINSPECT_DEVICE=tch cargo bench -p neuroinspect --features tch --bench visualization
+//! NEUROINSPECT_DEVICE=tch cargo bench -p neuroinspect --features tch --bench visualization -- resnet18
 //! ```
 //!
-//! For two programs run alternately, one line a run, the program that `cargo bench` builds takes
-//! `--steps N` (of each run), `--batch B` (default 1) and `--runs R` (default 1).
+//! `--serve CLASSIFIER` makes the same program a side of `tools/compare_speed.py`.
 //!
-//! A step's time is the time between two calls of the observer, which is right where the device
-//! computes while it is waited for, as on a CPU; elsewhere the rate of the whole call counts.
+//! A step's time is that of a run less that of a run of [`SHORT`] steps, over the steps between: so
+//! it counts where a device works while it is not waited for, and preparing and finishing do not.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,18 +20,20 @@
     reason = "a bench stops by panicking, and prints what it found"
 )]
 
+mod serve;
+
 use std::{
+    cell::OnceCell,
     env,
     hint::black_box,
-    ops::ControlFlow,
     time::{Duration, Instant},
 };
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use neuroinspect::{
     burn::tensor::{Device, Tensor, TensorData},
-    core::{ClassEmbeddings, ClassId, DeviceName, NeuronId, Precision, Progress, Seed},
-    illusion::{Execution, Guide, Illusion, Networks, Pair, Recipe, Request, visualize},
+    core::{ClassEmbeddings, ClassId, DeviceName, NeuronId, Precision, Seed, Silent},
+    illusion::{Execution, Guide, Networks, Pair, Recipe, Request, visualize},
     models::{clip::ClipConfig, init_classifier},
 };
 use rand::RngExt;
@@ -40,34 +41,31 @@ use rand::RngExt;
 /// Classes of the classifier.
 const CLASSES: usize = 1000;
 
-/// Steps before anything is timed: the first ones find memory and kernels cold.
-const WARM_UP: usize = 2;
+/// Steps of the run that is taken off; the first ones find memory and kernels cold.
+const SHORT: usize = 2;
 
 struct Bench {
     networks: Networks,
     precision: Precision,
-    device: DeviceName,
 }
 
-/// When a run began, when each of its steps had been taken, and when it ended.
-struct Run {
-    start: Instant,
-    steps: Vec<Instant>,
-    end: Instant,
-    pictures: Vec<Illusion>,
+fn device_name() -> DeviceName {
+    let name = env::var("NEUROINSPECT_DEVICE").unwrap_or_else(|_| "flex".into());
+    name.parse().unwrap()
+}
+
+fn precision() -> Precision {
+    match env::var("NEUROINSPECT_PRECISION").as_deref() {
+        Err(_) | Ok("f32") => Precision::F32,
+        Ok("bf16") => Precision::Bf16,
+        Ok("f16") => Precision::F16,
+        Ok(other) => panic!("NEUROINSPECT_PRECISION={other}: expected f32, bf16 or f16"),
+    }
 }
 
 impl Bench {
-    fn new() -> Self {
-        let name = env::var("NEUROINSPECT_DEVICE").unwrap_or_else(|_| "flex".into());
-        let name: DeviceName = name.parse().unwrap();
-        let precision = match env::var("NEUROINSPECT_PRECISION").as_deref() {
-            Err(_) | Ok("f32") => Precision::F32,
-            Ok("bf16") => Precision::Bf16,
-            Ok("f16") => Precision::F16,
-            Ok(other) => panic!("NEUROINSPECT_PRECISION={other}: expected f32, bf16 or f16"),
-        };
-        let device = name.open().unwrap();
+    fn new(classifier: &str) -> Self {
+        let (device, precision) = (device_name().open().unwrap(), precision());
         device.seed(0);
         let mut config = ClipConfig::preset("ViT-B-32").unwrap();
         // No step of a visualization runs the text tower.
@@ -79,20 +77,19 @@ impl Bench {
             class_embeddings: class_embeddings(clip.config().embed_dim, &device),
             encoder: &clip,
         };
-        let classifier = init_classifier("resnet18", CLASSES, &device).unwrap();
+        let classifier = init_classifier(classifier, CLASSES, &device).unwrap();
         Self {
             networks: Networks::new(&classifier, Some(&guide), &device, precision).unwrap(),
             precision,
-            device: name,
         }
     }
 
-    /// Optimises one batch of pictures.
-    fn run(&self, batch: usize, steps: usize) -> Run {
+    /// The time of optimising one batch of pictures.
+    fn run(&self, batch: usize, steps: usize) -> Duration {
         let pairs: Vec<_> = (0..batch)
             .map(|index| Pair {
-                neuron: NeuronId(7 + 31 * index),
-                class: ClassId(3 + 17 * index),
+                neuron: NeuronId(7 + 31 * (index % 16)),
+                class: ClassId(3 + 13 * index),
             })
             .collect();
         let recipe = Recipe::default()
@@ -100,63 +97,11 @@ impl Bench {
             .with_precision(self.precision);
         let execution = Execution::default().with_batch_size(batch);
         let request = Request::new(pairs, recipe).with_execution(execution);
-        let mut times = Vec::with_capacity(steps);
-        let mut observer = |progress: Progress<'_>| {
-            if progress.stage == "visualizing" {
-                times.push(Instant::now());
-            }
-            ControlFlow::Continue(())
-        };
         let start = Instant::now();
-        let pictures = visualize(&self.networks, &request, &mut observer)
-            .unwrap()
-            .finished;
-        let end = Instant::now();
-        assert_eq!((times.len(), pictures.len()), (steps, batch));
-        Run {
-            start,
-            steps: times,
-            end,
-            pictures,
-        }
-    }
-}
-
-impl Run {
-    /// Time from the end of the first step to the end of the last.
-    fn time_of_steps(&self) -> Duration {
-        self.steps[self.steps.len() - 1] - self.steps[0]
-    }
-
-    /// Of the steps but the first, sorted.
-    fn step_times(&self) -> Vec<Duration> {
-        let pairs = self.steps.windows(2);
-        let mut times: Vec<_> = pairs.map(|pair| pair[1] - pair[0]).collect();
-        times.sort();
-        times
-    }
-
-    /// One line. The means tell whether two programs have made the same pictures.
-    fn print(&self, device: DeviceName, batch: usize) {
-        let times = self.step_times();
-        let steps = times.len();
-        let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-        let mean = |value: fn(&Illusion) -> f32| {
-            self.pictures.iter().map(value).sum::<f32>() / self.pictures.len() as f32
-        };
-        println!(
-            "{device} batch {batch}: {:.3} steps/s, {steps} steps (median {:.1} ms, fastest {:.1} \
-             ms), before them {:.0} ms, whole call {:.0} ms; activation {:.5}, similarity {:.6}, \
-             pixel {:.6}",
-            steps as f64 / self.time_of_steps().as_secs_f64(),
-            milliseconds(times[steps / 2]),
-            milliseconds(times[0]),
-            milliseconds(self.steps[0] - self.start),
-            milliseconds(self.end - self.start),
-            mean(|picture| picture.activation),
-            mean(|picture| picture.clip_similarity.unwrap_or(f32::NAN)),
-            mean(|picture| picture.image.mean().unwrap_or(f32::NAN)),
-        );
+        let made = black_box(visualize(&self.networks, &request, &mut Silent).unwrap());
+        let time = start.elapsed();
+        assert_eq!(made.finished.len(), batch);
+        time
     }
 }
 
@@ -172,31 +117,20 @@ fn class_embeddings(width: usize, device: &Device) -> ClassEmbeddings {
     ClassEmbeddings::new(&classes, rows).unwrap()
 }
 
-/// The number after an option on the command line.
-fn option(name: &str) -> Option<usize> {
-    let mut arguments = env::args().skip_while(|argument| argument != name);
-    arguments.next()?;
-    let number = arguments.next().and_then(|value| value.parse().ok());
-    Some(number.unwrap_or_else(|| panic!("{name} takes a whole number")))
-}
-
-fn print_runs(bench: &Bench, steps: usize) {
-    assert!(steps > 1, "--steps: at least 2, as the first is not timed");
-    let batch = option("--batch").unwrap_or(1);
-    bench.run(batch, WARM_UP);
-    for _ in 0..option("--runs").unwrap_or(1) {
-        bench.run(batch, steps).print(bench.device, batch);
-    }
-}
-
-fn benchmark(bench: &Bench, criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group(format!("visualization on {}", bench.device));
+fn benchmark(classifier: &str, criterion: &mut Criterion) {
+    let bench = OnceCell::new();
+    let (device, precision) = (device_name(), precision());
+    let mut group = criterion.benchmark_group(format!("{classifier} on {device} in {precision}"));
     group.sample_size(10);
     group.throughput(Throughput::Elements(1));
-    for batch in [1, 4] {
+    for batch in [1, 4, 16] {
         group.bench_function(BenchmarkId::new("step, batch", batch), |bencher| {
+            let bench = bench.get_or_init(|| Bench::new(classifier));
             bencher.iter_custom(|steps| {
-                black_box(bench.run(batch, steps as usize + 1)).time_of_steps()
+                let short = bench.run(batch, SHORT);
+                bench
+                    .run(batch, SHORT + steps as usize)
+                    .saturating_sub(short)
             });
         });
     }
@@ -204,12 +138,13 @@ fn benchmark(bench: &Bench, criterion: &mut Criterion) {
 }
 
 fn main() {
-    let bench = Bench::new();
-    if let Some(steps) = option("--steps") {
-        print_runs(&bench, steps);
-    } else {
-        let mut criterion = Criterion::default().configure_from_args();
-        benchmark(&bench, &mut criterion);
-        criterion.final_summary();
+    if let Some(arguments) = serve::asked_to_serve() {
+        let bench = Bench::new(&arguments[0]);
+        return serve::serve(|asked| bench.run(asked.batch, asked.steps));
     }
+    let mut criterion = Criterion::default().configure_from_args();
+    for classifier in ["resnet18", "resnet50", "vit_base_patch16_224"] {
+        benchmark(classifier, &mut criterion);
+    }
+    criterion.final_summary();
 }
