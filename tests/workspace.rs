@@ -162,8 +162,13 @@ fn arrows_point_one_way() {
             "" => {}
             "cli" => assert_eq!(
                 ours,
+                BTreeSet::from(["", "-studio"]),
+                "the program knows the facade and the studio alone"
+            ),
+            "studio" => assert_eq!(
+                ours,
                 BTreeSet::from([""]),
-                "the program knows the facade alone"
+                "the studio knows the facade alone"
             ),
             "core" => assert!(ours.is_empty(), "core knows nobody"),
             // The probability ratio of Eq. 7 is the importance of a ranking.
@@ -220,7 +225,7 @@ fn features_are_documented_and_passed_through() {
     let backends: BTreeSet<_> = facade.difference(&parts).cloned().collect();
     assert_eq!(features("neuroinspect-core"), backends);
     let mut of_program = features("neuroinspect-cli");
-    for part in ["hub", "siglip", "turbojpeg", "parquet"] {
+    for part in ["hub", "siglip", "studio", "turbojpeg", "parquet"] {
         assert!(of_program.remove(part), "the program can do without {part}");
     }
     assert_eq!(of_program, backends);

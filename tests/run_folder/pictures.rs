@@ -383,6 +383,24 @@ fn another_commands_pictures_stay() {
 }
 
 #[test]
+fn finished_pictures_are_looked_at_and_none_are_made() {
+    let bench = Pictures::new();
+    let finished = |count| {
+        bench
+            .folder
+            .finished(&bench.networks, &bench.request(count))
+            .unwrap()
+    };
+    assert_eq!(finished(4), []);
+    let (expected, _) = bench.visualize(&bench.request(4), &mut Silent);
+    assert_eq!(finished(4), expected);
+    let files = bench.times();
+    // Of five pairs the last is a batch of its own.
+    assert_eq!(finished(5), expected);
+    assert_eq!((bench.times(), bench.states()), (files, 0));
+}
+
+#[test]
 fn a_damaged_file_of_pictures_is_made_again() {
     let bench = Pictures::new();
     let request = bench.request(4);

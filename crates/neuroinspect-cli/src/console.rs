@@ -67,6 +67,12 @@ impl Console {
         move || stopped.store(true, Ordering::SeqCst)
     }
 
+    /// Whether Ctrl-C asked to stop.
+    #[cfg(feature = "studio")]
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
     /// Ends the stage that is shown, before something else is printed.
     pub(crate) fn clear(&mut self) {
         match &mut self.display {

@@ -4,14 +4,15 @@ use std::{borrow::Borrow, ops::Deref, path::Path, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use neuroinspect::{
-    Extracted, Extraction, FeatureRequest, ImageSource, RunFolder,
+    Extracted, Extraction, FeatureRequest, ImageSource, PARTS, RunFolder,
     burn::tensor::Device,
     core::{
         ActivationTable, FeatureTable, ImageTextEncoder, Precision, Seed, class_by_name_or_index,
     },
     datasets::{ImageDataset, LoaderConfig, OnCorrupt, Skipped, Views},
+    edit_data,
     editing::{EditData, percent},
-    embed_images, extract_activations,
+    embed_images, explained_rows, extract_activations,
     models::LoadedClassifier,
     report::{Run, SkippedImage, Timing},
 };
@@ -25,15 +26,12 @@ use crate::{
     output, record,
 };
 
-/// Parts of samples to learn from, to choose on and to measure on.
-const PARTS: [&str; 3] = ["train", "validation", "test"];
-
 /// A classifier on a device.
 pub(crate) struct ModelSetup<'a> {
     pub(crate) common: &'a Common,
     pub(crate) options: &'a Options,
     pub(crate) precision: Precision,
-    loader: LoaderConfig,
+    pub(crate) loader: LoaderConfig,
     pub(crate) device: Device,
     pub(crate) loaded: LoadedClassifier,
     /// As [`Named::class_names`].
@@ -43,7 +41,7 @@ pub(crate) struct ModelSetup<'a> {
 /// A classifier on a device, and where what is made of it goes, which is this program's alone.
 pub(crate) struct Setup<'a> {
     pub(crate) folder: RunFolder,
-    model: ModelSetup<'a>,
+    pub(crate) model: ModelSetup<'a>,
 }
 
 impl<'a> Deref for Setup<'a> {
@@ -66,7 +64,7 @@ pub(crate) struct Inputs<'a> {
     /// What `--data` names.
     pub(crate) dataset: Box<dyn ImageDataset>,
     /// What `--train` names.
-    training: Option<Box<dyn ImageDataset>>,
+    pub(crate) training: Option<Box<dyn ImageDataset>>,
 }
 
 /// What a command is asked for beside a model and images.
@@ -99,10 +97,9 @@ impl Features {
     /// The samples whose mistakes are explained before an edit, and the indices of their images: of samples
     /// that are split those to choose on, as none that the edit is measured on may choose its neurons.
     pub(crate) fn explained(&self) -> Result<(Arc<FeatureTable>, Vec<usize>)> {
-        let Some(split) = self.table.split() else {
+        let Some(rows) = explained_rows(&self.table)? else {
             return Ok((Arc::clone(&self.table), self.indices.clone()));
         };
-        let rows = split.samples_of(PARTS[1])?;
         let indices = rows.iter().map(|&row| self.indices[row]).collect();
         Ok((Arc::new(self.table.select(&rows)?), indices))
     }
@@ -410,18 +407,4 @@ fn left_out(skipped: Vec<Skipped>) -> Vec<SkippedImage> {
         reason: skipped.reason,
     });
     skipped.collect()
-}
-
-/// What a decision layer is edited on: training samples; or else parts that the samples are split
-/// into; or else one half of them, the other half of which measures.
-pub(crate) fn edit_data(
-    table: &Arc<FeatureTable>,
-    training: Option<&Arc<FeatureTable>>,
-    seed: Seed,
-) -> neuroinspect::editing::Result<EditData> {
-    match training {
-        Some(training) => EditData::new(training, table, seed),
-        None if table.split().is_some() => EditData::of_split(table, PARTS),
-        None => EditData::halves(table, seed),
-    }
 }

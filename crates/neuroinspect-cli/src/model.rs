@@ -149,7 +149,7 @@ pub(crate) fn picture_origin(
 
 /// An image-text encoder and the prompts to ask it with.
 pub(crate) struct TextGuide {
-    clip: Clip,
+    pub(crate) clip: Clip,
     /// SHA-256 of the weights as they were read.
     weights_sha256: String,
     pub(crate) prompts: Prompts,
@@ -201,14 +201,18 @@ impl TextGuide {
         &self.clip
     }
 
+    /// A text for each class of these names.
+    pub(crate) fn class_texts(&self, names: &[String]) -> Vec<String> {
+        let domain = self.prompts.domain.as_deref();
+        names.iter().map(|name| class_text(domain, name)).collect()
+    }
+
     /// The texts for classes of these names, to be embedded as they are needed.
     pub(crate) fn texts(&self, names: &[String]) -> ClassTexts<'_> {
-        let domain = self.prompts.domain.as_deref();
-        let text = |name: &String| class_text(domain, name);
         ClassTexts {
             encoder: &self.clip,
             templates: &self.prompts.templates,
-            texts: names.iter().map(text).collect(),
+            texts: self.class_texts(names),
         }
     }
 }

@@ -1,13 +1,23 @@
 //! The record of a run: what was done, on what, by which command line.
 
-use std::ffi::OsStr;
+#[cfg(feature = "studio")]
+use std::path::PathBuf;
+use std::{ffi::OsStr, path::Path};
 
 use anyhow::Result;
+#[cfg(feature = "studio")]
+use neuroinspect::datasets::OnCorrupt;
+pub(crate) use neuroinspect::quoted;
 use neuroinspect::{datasets::LoaderConfig, report::Run};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{args::Common, options::Options};
+#[cfg(feature = "studio")]
+use crate::args::{DataArgs, ReadingArgs};
+use crate::{
+    args::{Common, LoadingArgs, ModelArgs},
+    options::Options,
+};
 
 /// The part of a run's record that every command on a model has.
 pub(crate) fn run(common: &Common, options: &Options, model: &str, data: &str) -> Run {
@@ -29,13 +39,84 @@ pub(crate) fn loader(config: &LoaderConfig) -> Value {
     json!({ "batch_size": config.batch_size, "on_corrupt": config.on_corrupt })
 }
 
-/// A word as a shell reads it; one that is no Unicode only resembles it.
-pub(crate) fn quoted(word: impl AsRef<OsStr>) -> String {
-    let word = word.as_ref().to_string_lossy();
-    let special = |c: char| c.is_whitespace() || "'\"\\$&|;<>()*?#~`![]{}".contains(c);
-    match word.is_empty() || word.contains(special) {
-        true => format!("'{}'", word.replace('\'', r"'\''")),
-        false => word.into_owned(),
+/// The options that name a model, as `apply` takes them, too.
+pub(crate) fn model_arguments(model: &ModelArgs) -> String {
+    let LoadingArgs {
+        input,
+        partial,
+        head,
+        format: _,
+    } = &model.loading;
+    let mut words = vec![format!("--model {}", quoted(&model.model))];
+    let mut add = |name: &str, value: Option<&OsStr>| {
+        words.extend(value.map(|value| format!("--{name} {}", quoted(value))));
+    };
+    add("weights", model.weights.as_deref().map(Path::as_os_str));
+    add("input", input.as_deref().map(Path::as_os_str));
+    add(
+        "decision-layer",
+        head.decision_layer.as_deref().map(OsStr::new),
+    );
+    add("map", head.map.as_deref().map(OsStr::new));
+    if *partial {
+        words.push("--partial".to_owned());
+    }
+    words.join(" ")
+}
+
+/// The options that name a model and images, as `edit` takes them, too.
+#[cfg(feature = "studio")]
+pub(crate) fn source_arguments(
+    common: &Common,
+    model: &ModelArgs,
+    data: &DataArgs,
+    train: Option<&Path>,
+) -> String {
+    let ReadingArgs {
+        class_names,
+        classes,
+        data_option,
+        images_per_class,
+        on_corrupt,
+        batch_size,
+    } = &data.reading;
+    let mut words = vec![
+        model_arguments(model),
+        format!("--data {}", quoted(&data.data)),
+    ];
+    let mut add = |name: &str, value: Option<String>| {
+        words.extend(value.map(|value| format!("--{name} {}", quoted(value))));
+    };
+    let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+    add("train", train.map(|it| it.to_string_lossy().into_owned()));
+    add("class-names", class_names.as_ref().map(path));
+    add("classes", classes.as_ref().map(path));
+    for option in data_option {
+        add(
+            "data-option",
+            Some(format!("{}={}", option.name, as_option(&option.value))),
+        );
+    }
+    add(
+        "images-per-class",
+        images_per_class.map(|it| it.to_string()),
+    );
+    add("batch-size", batch_size.map(|it| it.to_string()));
+    let on_corrupt = on_corrupt.filter(|it| *it == OnCorrupt::Skip);
+    add("on-corrupt", on_corrupt.map(|_| "skip".to_owned()));
+    add("config", common.config.as_ref().map(path));
+    if common.device() != Default::default() {
+        add("device", Some(common.device().to_string()));
+    }
+    words.join(" ")
+}
+
+/// A value as an option has it: a text by itself.
+#[cfg(feature = "studio")]
+fn as_option(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 
@@ -46,21 +127,4 @@ pub(crate) fn command_line() -> String {
         .chain(words)
         .collect::<Vec<_>>()
         .join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_where_a_shell_would_read_them_otherwise() {
-        for (word, expected) in [
-            ("plain/path-1.png", "plain/path-1.png"),
-            ("two words", "'two words'"),
-            ("it's", r"'it'\''s'"),
-            ("", "''"),
-        ] {
-            assert_eq!(quoted(word), expected);
-        }
-    }
 }

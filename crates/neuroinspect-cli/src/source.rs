@@ -8,6 +8,7 @@ use neuroinspect::{
     burn::tensor::Device,
     core::{ActivationTable, ClassId, DecisionLayer, FeatureTable, Split},
     datasets::{ImageDataset, ImageFolder, ImageFolderConfig},
+    edit_data,
     editing::{EditData, Samples},
     report::{Run, SkippedImage},
 };
@@ -15,7 +16,7 @@ use neuroinspect::{
 use crate::{
     args::{Common, DataArgs, ModelArgs, SourceArgs},
     console::Console,
-    inputs::{Asked, Inputs, Setup, edit_data},
+    inputs::{Asked, Inputs, Setup},
     options::Options,
     output, record,
 };

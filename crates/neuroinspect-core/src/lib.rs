@@ -90,7 +90,7 @@ pub use error::{Cancelled, Error, Result, check_option, is_cancellation, with_ca
 pub use ids::{ClassId, NeuronId};
 pub use input::{InputSpec, Interpolation, ResizeRule};
 pub use layer::{LayerInfo, LayerKind, LayerValues};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, share_interval};
 pub use names::{class_by_name_or_index, nearest_name};
 pub use panic::catch_panic;
 pub use partition::{Groups, Split};

@@ -88,6 +88,31 @@ impl Metrics {
     }
 }
 
+/// The 95 % interval of a share, of which `hits` of `samples` were seen: Wilson's score interval ("Probable inference,
+/// the law of succession, and statistical inference", 1927), which stays within `[0, 1]` and has a length where all or
+/// none were hits. `[0, 1]` of no samples.
+///
+/// ```
+/// let [low, high] = neuroinspect_core::share_interval(8, 10);
+/// assert!((low - 0.4902).abs() < 1e-4 && (high - 0.9433).abs() < 1e-4);
+/// ```
+pub fn share_interval(hits: usize, samples: usize) -> [f64; 2] {
+    // Of the normal distribution, 97.5 % lies below.
+    const Z: f64 = 1.959_963_984_540_054;
+    if samples == 0 {
+        return [0.0, 1.0];
+    }
+    let (hits, samples) = (hits.min(samples) as f64, samples as f64);
+    let share = hits / samples;
+    let centre = share + Z * Z / (2.0 * samples);
+    let spread = Z * (share * (1.0 - share) / samples + Z * Z / (4.0 * samples * samples)).sqrt();
+    let scale = 1.0 + Z * Z / samples;
+    [
+        ((centre - spread) / scale).max(0.0),
+        ((centre + spread) / scale).min(1.0),
+    ]
+}
+
 /// Samples and hits per bucket.
 struct Counts {
     right: Vec<usize>,

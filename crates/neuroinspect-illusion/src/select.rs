@@ -1,6 +1,5 @@
 //! Which class to picture a neuron in, and which neurons to picture for a class.
 
-use ndarray::Array2;
 use neuroinspect_core::{ClassId, DecisionLayer, NeuronId};
 
 use crate::Result;
@@ -22,11 +21,11 @@ pub fn classes_of_neuron(
     count: usize,
 ) -> Result<Vec<ClassId>> {
     layer.check_neuron(neuron)?;
-    let mut features = Array2::zeros((1, layer.neurons()));
-    features[[0, neuron.0]] = LONE_ACTIVATION;
-    let logits = layer.logits(features.view())?;
-    let highest = highest(logits.iter().copied(), count);
-    Ok(highest.into_iter().map(ClassId).collect())
+    let weights = layer.weight();
+    let weights = weights.column(neuron.0);
+    let logits = weights.iter().zip(layer.bias());
+    let logits = logits.map(|(weight, bias)| LONE_ACTIVATION * weight + bias);
+    Ok(highest(logits, count).into_iter().map(ClassId).collect())
 }
 
 /// The neurons of largest weight `W_c` in the decision layer; largest first, the lower index first

@@ -18,7 +18,7 @@
 //!
 //! [`Run`] says how a result was made, [`Evaluation`] what a classifier is worth; [`to_json`] writes
 //! any result with the version of its schema. [`to_rgb_image`], [`save_png`] and [`contact_sheet`]
-//! serve on their own, too.
+//! serve on their own, too, and [`Accuracies`] are the tables of an edit for a page of one's own.
 //!
 //! Files are written whole or not at all. What came from the user, such as names of classes and
 //! paths, is escaped in the HTML.
@@ -60,7 +60,7 @@ pub use error::{Error, Result};
 pub use evaluation::Evaluation;
 pub use findings::{ContextEffect, EditFile, Findings, NeuronPicture};
 #[cfg(feature = "html")]
-pub use html::{IntervalChart, IntervalRow};
+pub use html::{Accuracies, IntervalChart, IntervalRow, STYLE};
 pub use json::{Schema, read_json, to_json, write_json};
 #[cfg(feature = "html")]
 pub use picture::{contact_sheet, save_png, to_rgb_image};

@@ -7,7 +7,7 @@ use std::{
 
 use ndarray::Array2;
 use neuroinspect_core::{
-    ClassId, DecisionLayer, Error as CoreError, FeatureTable, NeuronId, Observer, is_cancellation,
+    ClassId, Error as CoreError, FeatureTable, NeuronId, Observer, is_cancellation,
 };
 use neuroinspect_counterfactual::{Explainer, Explanation, RankedNeuron, Ranking, rank};
 use neuroinspect_editing::{Control, EditData, EditScope, EditSession, Edited, Mend, RatioEdit};
@@ -62,11 +62,9 @@ pub fn debug_each(
     observer: &mut dyn Observer,
     keep: &mut dyn FnMut(&Findings),
 ) -> Result<Findings> {
-    let layer = inputs.classifier.decision_layer()?;
-    config.validate()?;
-    config.neurons.check(&layer)?;
-    let mut findings = explained(inputs, &layer, class, config, observer)?;
+    let mut findings = explain(inputs, class, config, observer)?;
     keep(&findings);
+    let layer = inputs.classifier.decision_layer()?;
 
     if let Some(data) = inputs.edit_data
         && !findings.neurons.is_empty()
@@ -97,14 +95,21 @@ pub fn debug_each(
     Ok(findings)
 }
 
-/// Explains the mistakes and ranks the neurons: what all else goes by.
-fn explained(
+/// The first part of [`debug`] alone: explains the mistakes and ranks the neurons, what all else goes by.
+/// [`Findings::interrupted`] is set, as there is more to come.
+///
+/// # Errors
+///
+/// As [`debug`], before the ranking is there.
+pub fn explain(
     inputs: &DebugInputs<'_>,
-    layer: &DecisionLayer,
     class: ClassId,
     config: &DebugConfig,
     observer: &mut dyn Observer,
 ) -> Result<Findings> {
+    let layer = inputs.classifier.decision_layer()?;
+    config.validate()?;
+    config.neurons.check(&layer)?;
     let table = inputs.table;
     #[cfg(feature = "datasets")]
     if let Some(images) = inputs.images {
@@ -120,12 +125,12 @@ fn explained(
         }
     }
     let start = Instant::now();
-    let predicted = table.predicted_by(layer)?;
+    let predicted = table.predicted_by(&layer)?;
     let explanation = Explainer::new(&inputs.classifier.device())
         .with_config(config.counterfactual.clone())
         .explain(&predicted, class, observer)?;
     let mean = table.mean_features()?;
-    let ranking = rank(&explanation, layer, mean.view(), &config.ranking)?;
+    let ranking = rank(&explanation, &layer, mean.view(), &config.ranking)?;
     let certified = config
         .certified
         .beside(&explanation, &predicted, &config.ranking, observer);
@@ -290,8 +295,9 @@ fn left_out(session: &EditSession) -> Option<String> {
     (both > 0).then(|| format!("{both} of the samples to choose on are trained on as well"))
 }
 
-/// How many of the samples an edit is measured on are mistakes that its neurons were chosen from.
-fn chosen_from(table: &FeatureTable, explanation: &Explanation, data: &EditData) -> usize {
+/// How many of the samples an edit is measured on are mistakes that its neurons were chosen from, by the explanation of
+/// samples of `table`.
+pub fn chosen_from(table: &FeatureTable, explanation: &Explanation, data: &EditData) -> usize {
     let mistakes = explanation.counterfactuals.iter().map(|counterfactual| {
         let sample = counterfactual.sample;
         (table.sample_ids()[sample].as_str(), table.feature(sample))

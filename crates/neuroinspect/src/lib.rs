@@ -116,6 +116,8 @@ mod guide;
 mod images;
 mod inputs;
 pub mod leaderboard;
+mod parts;
+mod quoted;
 mod run_folder;
 #[cfg(feature = "datasets")]
 pub mod training;
@@ -123,7 +125,7 @@ pub mod training;
 mod units;
 
 pub use config::{DebugConfig, NeuronChoice, check_recipe};
-pub use debug::{debug, debug_each};
+pub use debug::{chosen_from, debug, debug_each, explain};
 pub use error::{Error, Result};
 #[cfg(feature = "datasets")]
 pub use extract::{Extracted, Extraction, embed_images, extract_activations, extract_features};
@@ -132,14 +134,16 @@ pub use inputs::DebugInputs;
 #[cfg(feature = "datasets")]
 pub use inputs::ImageSource;
 pub use neuroinspect_report::Findings;
+pub use parts::{PARTS, edit_data, explained_rows};
+pub use quoted::quoted;
 #[cfg(feature = "datasets")]
 pub use run_folder::{FeatureRequest, FolderFeatures, FolderTopImages};
 pub use run_folder::{FolderHolder, Kept, PictureFolder, PictureOrigin, RunFolder};
 
 #[cfg(feature = "datasets")]
 pub use units::{
-    TopRequest, UnitInputs, UnitsConfig, UnitsSeen, check_units, look_at_units, top_images,
-    units_of_layer,
+    TopRequest, UnitInputs, UnitsConfig, UnitsSeen, around_peak, check_units, look_at_units,
+    top_images, units_of_layer,
 };
 
 /// The framework, as this crate was built with it.

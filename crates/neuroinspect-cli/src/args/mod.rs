@@ -6,6 +6,8 @@ mod concepts;
 mod data;
 mod groups;
 mod repro;
+#[cfg(feature = "studio")]
+mod studio;
 mod training;
 mod values;
 
@@ -24,6 +26,8 @@ pub(crate) use groups::{
     ModelArgs, ReadingArgs, SourceArgs, UnitArgs,
 };
 pub(crate) use repro::ReproArgs;
+#[cfg(feature = "studio")]
+pub(crate) use studio::StudioArgs;
 pub(crate) use training::{CorruptArgs, OptimizerName, TrainArgs};
 pub(crate) use values::{NamedValue, Network, NeuronList, ObjectiveName, UnitName};
 use values::{at_least_1, one_of};
@@ -61,6 +65,15 @@ pub(crate) enum Command {
                             visualized by then is not made again."
     )]
     Debug(DebugArgs),
+    /// Look at mistakes, see their neurons and try edits on a page that this machine serves
+    #[cfg(feature = "studio")]
+    #[command(after_help = "Examples: neuroinspect studio\n\
+                            neuroinspect studio neuroinspect-out\n\
+                            neuroinspect studio --model resnet50 --weights resnet50.pth \
+                            --data photos/val --train photos/train\n\
+                            Open the printed address in a browser. Ctrl-C ends it; what was made is kept in \
+                            the folder for the next time.")]
+    Studio(StudioArgs),
     /// Measure accuracy: average, per class, worst class
     #[command(
         after_help = "Example: neuroinspect evaluate --model resnet50 --weights resnet50.pth \

@@ -1,7 +1,5 @@
 //! `debug`: all three stages, and a report.
 
-use std::{ffi::OsStr, path::Path};
-
 use anyhow::{Result, bail};
 use neuroinspect::{
     DebugConfig, DebugInputs, Findings, ImageSource, RunFolder, UnitsConfig,
@@ -180,27 +178,10 @@ fn how_to_apply(
     if !has_all_weights(loaded) {
         return None;
     }
-    let option = |name: &str, value: Option<&OsStr>| match value {
-        Some(value) => format!(" --{name} {}", record::quoted(value)),
-        None => String::new(),
-    };
-    let head = &model.loading.head;
     Some(format!(
-        "neuroinspect apply --edit {} --model {}{}{}{}{}{}",
+        "neuroinspect apply --edit {} {}",
         record::quoted(folder.join(RunFolder::EDIT_FILE)),
-        record::quoted(&model.model),
-        option("weights", model.weights.as_deref().map(Path::as_os_str)),
-        option("input", model.loading.input.as_deref().map(Path::as_os_str)),
-        option(
-            "decision-layer",
-            head.decision_layer.as_deref().map(OsStr::new)
-        ),
-        option("map", head.map.as_deref().map(OsStr::new)),
-        if model.loading.partial {
-            " --partial"
-        } else {
-            ""
-        },
+        record::model_arguments(model),
     ))
 }
 
@@ -272,5 +253,12 @@ fn text(findings: &Findings, folder: &RunFolder) -> String {
     if let Some(reason) = &findings.recommendation_left_out {
         text += &format!("\nno recommendation: {reason}\n");
     }
-    text + &format!("\nreport: {}\n", folder.join(Findings::HTML_FILE).display())
+    text += &format!("\nreport: {}\n", folder.join(Findings::HTML_FILE).display());
+    if cfg!(feature = "studio") {
+        text += &format!(
+            "to look closer and try edits: neuroinspect studio {}\n",
+            record::quoted(folder.path())
+        );
+    }
+    text
 }

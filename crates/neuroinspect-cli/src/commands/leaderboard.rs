@@ -14,6 +14,7 @@ use neuroinspect::{
     },
     datasets::scenes::Planted,
     demo::Demo,
+    edit_data,
     leaderboard::{ImageSetting, Leaderboard, LeaderboardConfig, Repetition},
     report::{Run, Schema},
 };
@@ -24,7 +25,6 @@ use crate::{
     args::{Common, LeaderboardArgs, Network},
     console::{Console, warn},
     exit::Exit,
-    inputs::edit_data,
     options::Options,
     output::{open_folder, print},
     record,

@@ -27,6 +27,8 @@ mod methods;
 mod models;
 mod repro;
 mod shell;
+#[cfg(feature = "studio")]
+mod studio;
 mod train;
 pub(crate) mod units;
 mod visualize;
@@ -40,6 +42,8 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
     match &cli.command {
         Command::Demo(args) => demo::run(common, &options, args),
         Command::Debug(args) => debug::run(common, &options, args),
+        #[cfg(feature = "studio")]
+        Command::Studio(args) => studio::run(common, &options, args),
         Command::Evaluate(args) => evaluate::run(common, &options, args),
         Command::Check(args) => check::run(common, &options, args),
         Command::Explain(args) => explain::run(common, &options, args),

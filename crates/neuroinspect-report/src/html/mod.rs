@@ -22,6 +22,7 @@ use neuroinspect_editing::{MendResult, percent};
 pub(crate) use self::atlas::page as atlas_page;
 pub use self::chart::{IntervalChart, IntervalRow};
 pub(crate) use self::check::{junit, page as check_page};
+pub use self::outcome::Accuracies;
 use self::parts::{change, count, thumbnail};
 use crate::{Findings, RealImages, Report, Result, Run, StageFailure, UnitReport};
 
@@ -29,7 +30,12 @@ use crate::{Findings, RealImages, Report, Result, Run, StageFailure, UnitReport}
 const COLOURS: &str = include_str!("colours.css");
 /// Drawings, be they in a page or by themselves.
 const DRAWING: &str = include_str!("drawing.css");
-const STYLE: &str = include_str!("style.css");
+/// What the pages of this crate look like, in light and dark.
+pub const STYLE: &str = concat!(
+    include_str!("colours.css"),
+    include_str!("style.css"),
+    include_str!("drawing.css")
+);
 /// Says to the browser what the tests say to us: nothing is loaded, nothing runs.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
@@ -124,7 +130,7 @@ fn document_under(policy: &str, style: &str, title: &str, body: &Markup) -> Mark
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy" content=(policy);
                 title { "neuroinspect: " (title) }
-                style { (PreEscaped(COLOURS)) (PreEscaped(STYLE)) (PreEscaped(DRAWING)) (PreEscaped(style)) }
+                style { (PreEscaped(STYLE)) (PreEscaped(style)) }
             }
             body { (body) }
         }

@@ -3,13 +3,28 @@
 use maud::{Markup, html};
 use neuroinspect_core::{ClassId, Metrics};
 
-use neuroinspect_editing::{Change, EditResult, percent};
+use neuroinspect_editing::{Change, Comparison, percent};
 
 use super::parts::{change, count, style, value};
 use crate::Findings;
 
 /// More classes than this are cut to those that changed most.
 const CLASSES: usize = 40;
+
+/// Accuracies before and after a change of the decision layer, to be shown as tables.
+#[derive(Clone, Copy, Debug)]
+pub struct Accuracies<'a> {
+    /// The class that the change is for, if it is one.
+    pub class: Option<ClassId>,
+    /// Names of the `K` classes.
+    pub class_names: &'a [String],
+    /// Names of the groups, where the samples have groups.
+    pub group_names: &'a [String],
+    /// Before and after.
+    pub comparison: &'a Comparison,
+    /// The control, where there is one.
+    pub control: Option<&'a Metrics>,
+}
 
 /// One accuracy, twice.
 struct Row {
@@ -22,17 +37,6 @@ struct Row {
 }
 
 impl Row {
-    /// A row of what `accuracy` reads off the metrics.
-    fn new(name: String, edit: &EditResult, accuracy: impl Fn(&Metrics) -> Option<f64>) -> Self {
-        Self {
-            name,
-            note: None,
-            before: accuracy(&edit.comparison.before),
-            after: accuracy(&edit.comparison.after),
-            control: edit.control_metrics().and_then(accuracy),
-        }
-    }
-
     fn with_note(mut self, note: String) -> Self {
         self.note = Some(note);
         self
@@ -43,8 +47,13 @@ pub(super) fn section(findings: &Findings) -> Markup {
     let Some(edit) = &findings.edit else {
         return html! {};
     };
-    let (classes, left_out) = class_rows(findings, edit);
-    let groups = group_rows(findings, edit);
+    let accuracies = Accuracies {
+        class: Some(findings.class),
+        class_names: &findings.class_names,
+        group_names: &findings.group_names,
+        comparison: &edit.comparison,
+        control: edit.control_metrics(),
+    };
     html! {
         section {
             h2 { "Before and after" }
@@ -59,8 +68,23 @@ pub(super) fn section(findings: &Findings) -> Markup {
                      reaches too, training alone would have brought."
                 }
             }
+            (accuracies.tables())
+        }
+    }
+}
+
+impl Accuracies<'_> {
+    /// Overall, by group and by class, as HTML for a page with the styles of [`STYLE`](crate::STYLE).
+    pub fn html(&self) -> String {
+        self.tables().into_string()
+    }
+
+    fn tables(&self) -> Markup {
+        let (classes, left_out) = self.class_rows();
+        let groups = self.group_rows();
+        html! {
             (legend())
-            div class="panel" { (table("Overall", &overall_rows(findings, edit))) }
+            div class="panel" { (table("Overall", &self.overall_rows())) }
             @if !groups.is_empty() { div class="panel" { (table("By group", &groups)) } }
             div class="panel" {
                 (table("By class", &classes))
@@ -72,73 +96,85 @@ pub(super) fn section(findings: &Findings) -> Markup {
             }
         }
     }
-}
 
-fn overall_rows(findings: &Findings, edit: &EditResult) -> Vec<Row> {
-    let (before, after) = (&edit.comparison.before, &edit.comparison.after);
-    let class = findings.class.0;
-    let worst = |metrics: &Metrics| findings.name_of(metrics.worst_class).to_owned();
-    let mut rows = vec![
-        Row::new("Average".into(), edit, |metrics| Some(metrics.accuracy)),
-        Row::new(
-            format!("\u{201c}{}\u{201d}", findings.class_name()),
-            edit,
-            |metrics| metrics.class_accuracy[class],
-        ),
-        Row::new("Worst class".into(), edit, |metrics| {
-            Some(metrics.worst_class_accuracy)
-        })
-        .with_note(then(worst(before), worst(after))),
-    ];
-    if before.worst_group_accuracy.is_some() {
-        let worst = |metrics: &Metrics| {
-            let group = metrics
-                .worst_group
-                .and_then(|group| findings.group_names.get(group));
-            group.cloned().unwrap_or_default()
-        };
+    /// A row of what `accuracy` reads off the metrics.
+    fn row(&self, name: String, accuracy: impl Fn(&Metrics) -> Option<f64>) -> Row {
+        Row {
+            name,
+            note: None,
+            before: accuracy(&self.comparison.before),
+            after: accuracy(&self.comparison.after),
+            control: self.control.and_then(accuracy),
+        }
+    }
+
+    fn class_name(&self, class: ClassId) -> String {
+        self.class_names.get(class.0).cloned().unwrap_or_default()
+    }
+
+    fn overall_rows(&self) -> Vec<Row> {
+        let (before, after) = (&self.comparison.before, &self.comparison.after);
+        let worst = |metrics: &Metrics| self.class_name(metrics.worst_class);
+        let mut rows = vec![self.row("Average".into(), |metrics| Some(metrics.accuracy))];
+        if let Some(class) = self.class {
+            let name = format!("\u{201c}{}\u{201d}", self.class_name(class));
+            rows.push(self.row(name, |metrics| {
+                metrics.class_accuracy.get(class.0).copied().flatten()
+            }));
+        }
         rows.push(
-            Row::new("Worst group".into(), edit, |metrics| {
-                metrics.worst_group_accuracy
+            self.row("Worst class".into(), |metrics| {
+                Some(metrics.worst_class_accuracy)
             })
             .with_note(then(worst(before), worst(after))),
         );
+        if before.worst_group_accuracy.is_some() {
+            let worst = |metrics: &Metrics| {
+                let group = metrics
+                    .worst_group
+                    .and_then(|group| self.group_names.get(group));
+                group.cloned().unwrap_or_default()
+            };
+            rows.push(
+                self.row("Worst group".into(), |metrics| metrics.worst_group_accuracy)
+                    .with_note(then(worst(before), worst(after))),
+            );
+        }
+        rows
     }
-    rows
-}
 
-/// Rows of the classes that changed most, in the order of the classes, and how many are left out.
-fn class_rows(findings: &Findings, edit: &EditResult) -> (Vec<Row>, usize) {
-    let size = |row: &Row| {
-        let ends = row.before.zip(row.after);
-        ends.map_or(0.0, |(before, after)| (after - before).abs())
-    };
-    let row = |class: usize| {
-        let name = findings.name_of(ClassId(class)).to_owned();
-        Row::new(name, edit, |metrics| metrics.class_accuracy[class])
-    };
-    let mut rows: Vec<(usize, Row)> = (0..findings.class_names.len())
-        .map(row)
-        .enumerate()
-        .collect();
-    rows.sort_by(|(_, a), (_, b)| size(b).total_cmp(&size(a)));
-    let left_out = rows.len().saturating_sub(CLASSES);
-    rows.truncate(CLASSES);
-    rows.sort_unstable_by_key(|&(class, _)| class);
-    (rows.into_iter().map(|(_, row)| row).collect(), left_out)
-}
-
-fn group_rows(findings: &Findings, edit: &EditResult) -> Vec<Row> {
-    if edit.comparison.before.group_accuracy.is_none() {
-        return Vec::new();
+    /// Rows of the classes that changed most, in the order of the classes, and how many are left out.
+    fn class_rows(&self) -> (Vec<Row>, usize) {
+        let size = |row: &Row| {
+            let ends = row.before.zip(row.after);
+            ends.map_or(0.0, |(before, after)| (after - before).abs())
+        };
+        let row = |class: usize| {
+            self.row(self.class_name(ClassId(class)), |metrics| {
+                metrics.class_accuracy.get(class).copied().flatten()
+            })
+        };
+        let mut rows: Vec<(usize, Row)> =
+            (0..self.class_names.len()).map(row).enumerate().collect();
+        rows.sort_by(|(_, a), (_, b)| size(b).total_cmp(&size(a)));
+        let left_out = rows.len().saturating_sub(CLASSES);
+        rows.truncate(CLASSES);
+        rows.sort_unstable_by_key(|&(class, _)| class);
+        (rows.into_iter().map(|(_, row)| row).collect(), left_out)
     }
-    let row = |(group, name): (usize, &String)| {
-        Row::new(name.clone(), edit, |metrics| {
-            let accuracy = metrics.group_accuracy.as_ref()?;
-            accuracy.get(group).copied().flatten()
-        })
-    };
-    findings.group_names.iter().enumerate().map(row).collect()
+
+    fn group_rows(&self) -> Vec<Row> {
+        if self.comparison.before.group_accuracy.is_none() {
+            return Vec::new();
+        }
+        let row = |(group, name): (usize, &String)| {
+            self.row(name.clone(), |metrics| {
+                let accuracy = metrics.group_accuracy.as_ref()?;
+                accuracy.get(group).copied().flatten()
+            })
+        };
+        self.group_names.iter().enumerate().map(row).collect()
+    }
 }
 
 fn then(before: String, after: String) -> String {

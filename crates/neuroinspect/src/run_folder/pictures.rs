@@ -103,6 +103,20 @@ impl RunFolder {
 }
 
 impl PictureFolder {
+    /// The pictures of a request's batches that are finished; none are made.
+    ///
+    /// # Errors
+    ///
+    /// When an option of the execution is out of range, or the request's parts do not go together.
+    pub fn finished(&self, networks: &Networks, request: &Request) -> Result<Vec<Illusion>> {
+        let Some(program) = &self.program else {
+            return Ok(Vec::new());
+        };
+        let batches = self.batches(program, networks, request)?;
+        let finished = batches.iter().filter_map(BatchFiles::load);
+        Ok(finished.flat_map(|batch| batch.finished).collect())
+    }
+
     /// [`visualize_each`](neuroinspect_illusion::visualize_each), taking the batches that are
     /// finished from the folder and keeping the others there as they come, before they are handed
     /// over.
@@ -142,16 +156,7 @@ impl PictureFolder {
         let Some(program) = &self.program else {
             return Ok(visualize_each(networks, request, observer, on_batch)?.into());
         };
-        request.execution.validate()?;
-        let key = Key::new(program, &self.origin, networks, request);
-        let size = request.execution.batch_size;
-        let batches: Vec<BatchFiles<'_>> = (request.pairs.chunks(size).enumerate())
-            .map(|(index, pairs)| {
-                let first = index * size;
-                let hash = key.hash(request, first..first + pairs.len())?;
-                Ok(BatchFiles::new(&self.folder, &hash, pairs))
-            })
-            .collect::<Result<_>>()?;
+        let batches = self.batches(program, networks, request)?;
         let mut work = Visualizing {
             folder: &self.folder,
             networks,
@@ -178,6 +183,25 @@ impl PictureFolder {
         }
         work.make(missing, observer, on_batch)?;
         Ok(work.kept)
+    }
+
+    /// The files of a request's batches, be they there or not.
+    fn batches<'a>(
+        &self,
+        program: &str,
+        networks: &Networks,
+        request: &'a Request,
+    ) -> Result<Vec<BatchFiles<'a>>> {
+        request.execution.validate()?;
+        let key = Key::new(program, &self.origin, networks, request);
+        let size = request.execution.batch_size;
+        let batches = request.pairs.chunks(size).enumerate();
+        let files = batches.map(|(index, pairs)| {
+            let first = index * size;
+            let hash = key.hash(request, first..first + pairs.len())?;
+            Ok(BatchFiles::new(&self.folder, &hash, pairs))
+        });
+        files.collect()
     }
 }
 

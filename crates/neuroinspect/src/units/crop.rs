@@ -9,7 +9,12 @@ const LEAST: usize = 8;
 /// The box around the region that `mask` `[S, S]` leaves as it is (1) and that holds the peak of the
 /// `map` `[h, w]` which it was made of, each side at least an eighth of the image's. `None` where the
 /// peak does not stand out.
-pub(crate) fn around_peak(map: &Array2<f32>, mask: &Array2<f32>) -> Option<Crop> {
+///
+/// # Shapes
+///
+/// A map of any size, corner on corner of the image, as [`activation_mask`](neuroinspect_illusion::activation_mask) takes
+/// it.
+pub fn around_peak(map: &Array2<f32>, mask: &Array2<f32>) -> Option<Crop> {
     let (height, width) = map.dim();
     let size = mask.nrows();
     let peak = map.indexed_iter().max_by(|a, b| a.1.total_cmp(b.1))?.0;

@@ -10,11 +10,10 @@ use neuroinspect_core::{ClassId, Classifier, Observer, Unit, is_cancellation};
 use neuroinspect_illusion::{Illusion, Networks, Request, visualize_each};
 use neuroinspect_report::{StageFailure, TopImages, UnitFindings, UnitPicture};
 
-#[cfg(feature = "report")]
-pub(crate) use self::crop::around_peak;
 use self::top::Looker;
 pub use self::{
     config::{UnitsConfig, check_units, units_of_layer},
+    crop::around_peak,
     top::{TopRequest, top_images},
 };
 use crate::{Extraction, GuideSource, Kept, PictureFolder, Result};

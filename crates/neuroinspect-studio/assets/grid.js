@@ -1,0 +1,227 @@
+// A grid of images that holds only what is to be seen: a hundred thousand samples scroll and filter at once.
+import { complain, fragment, keys } from './studio.js';
+
+const grid = document.querySelector('#grid');
+const sheet = grid.querySelector('.sheet');
+const form = document.querySelector('#filters');
+const shown = document.querySelector('#shown');
+const names = JSON.parse(document.querySelector('#names').textContent);
+const fixed = grid.dataset.label;
+const NO_GROUP = 0xffffffff;
+const CELL = 104; // Width and height of a cell, in pixels: a thumbnail and its caption.
+const HEIGHT = 132;
+const REST = 60; // Milliseconds without scrolling.
+
+let samples = new Uint32Array(0);
+let rows = new Uint32Array(0); // Those that pass the filters.
+let columns = 1;
+let focused = 0; // A place among the rows.
+const cells = new Map(); // By place.
+let loading = 0;
+
+const label = (row) => samples[3 * row];
+const prediction = (row) => samples[3 * row + 1];
+const group = (row) => samples[3 * row + 2];
+
+function filters() {
+  const data = new FormData(form);
+  const number = (name) => (data.get(name) ? Number(data.get(name)) : null);
+  return {
+    label: fixed === undefined ? number('label') : Number(fixed),
+    predicted: number('predicted'),
+    group: number('group'),
+    only: data.get('only'),
+  };
+}
+
+function filter() {
+  const start = performance.now();
+  const want = filters();
+  const count = samples.length / 3;
+  const found = new Uint32Array(count);
+  let length = 0;
+  for (let row = 0; row < count; row += 1) {
+    if (want.label !== null && label(row) !== want.label) continue;
+    if (want.predicted !== null && prediction(row) !== want.predicted) continue;
+    if (want.group !== null && group(row) !== want.group) continue;
+    const right = label(row) === prediction(row);
+    if ((want.only === 'mistakes' && right) || (want.only === 'right' && !right)) continue;
+    found[length] = row;
+    length += 1;
+  }
+  rows = found.subarray(0, length);
+  focused = 0;
+  shown.textContent = `${length} of ${count} images`;
+  cells.forEach((cell, place) => drop(place, cell));
+  grid.scrollTop = 0;
+  layout();
+  performance.measure('grid-filter', { start, end: performance.now() });
+}
+
+/** Puts down how large the sheet is, and then what of it is seen. */
+function layout() {
+  const wide = Math.max(1, Math.floor(grid.clientWidth / CELL));
+  if (wide !== columns) {
+    columns = wide;
+    cells.forEach((cell, place) => drop(place, cell));
+  }
+  const lines = Math.ceil(rows.length / columns);
+  sheet.style.height = `${lines * HEIGHT}px`;
+  draw();
+}
+
+function draw() {
+  const first = Math.max(0, Math.floor(grid.scrollTop / HEIGHT) - 2) * columns;
+  const last = Math.min(rows.length, (Math.ceil((grid.scrollTop + grid.clientHeight) / HEIGHT) + 2) * columns);
+  for (const [place, cell] of cells) if (place < first || place >= last) drop(place, cell);
+  let after = null;
+  for (let place = last - 1; place >= first; place -= 1) {
+    let cell = cells.get(place);
+    if (!cell) {
+      cell = make(place);
+      cells.set(place, cell);
+      // In the order in which they are read.
+      sheet.insertBefore(cell, after);
+    }
+    after = cell;
+  }
+  clearTimeout(loading);
+  loading = setTimeout(load, REST);
+  mark();
+}
+
+/** Asks for the images that have come to rest: those that fly past are not waited for, and not asked for. */
+function load() {
+  for (const cell of cells.values()) {
+    const image = cell.querySelector('img');
+    if (image.dataset.src) image.src = image.dataset.src;
+    delete image.dataset.src;
+  }
+}
+
+function drop(place, cell) {
+  // Without it the focus, and with it the arrows, would be lost.
+  if (cell === document.activeElement) grid.focus({ preventScroll: true });
+  // What is not seen is not waited for.
+  cell.querySelector('img').removeAttribute('src');
+  cell.remove();
+  cells.delete(place);
+}
+
+function make(place) {
+  const row = rows[place];
+  const [is, taken] = [names.classes[label(row)], names.classes[prediction(row)]];
+  const cell = document.createElement('a');
+  cell.href = `/image/${row}`;
+  cell.className = label(row) === prediction(row) ? 'cell right' : 'cell wrong';
+  cell.tabIndex = -1;
+  cell.dataset.place = place;
+  cell.style.transform = `translate(${(place % columns) * CELL}px, ${Math.floor(place / columns) * HEIGHT}px)`;
+  const image = document.createElement('img');
+  image.width = 96;
+  image.height = 96;
+  image.decoding = 'async';
+  image.dataset.src = `/thumbnail/${row}?${grid.dataset.key}`;
+  const of = group(row) === NO_GROUP ? '' : `, group ${names.groups[group(row)]}`;
+  image.alt = is === taken ? `Image ${row}, of ${is}, taken for it${of}` : `Image ${row}, of ${is}, taken for ${taken}${of}`;
+  const caption = document.createElement('span');
+  caption.textContent = fixed === undefined && is !== taken ? `${is} → ${taken}` : taken;
+  cell.append(image, caption);
+  return cell;
+}
+
+function mark() {
+  for (const [place, cell] of cells) cell.tabIndex = place === focused ? 0 : -1;
+}
+
+function go(place) {
+  focused = Math.max(0, Math.min(rows.length - 1, place));
+  const top = Math.floor(focused / columns) * HEIGHT;
+  if (top < grid.scrollTop) grid.scrollTop = top;
+  if (top + HEIGHT > grid.scrollTop + grid.clientHeight) grid.scrollTop = top + HEIGHT - grid.clientHeight;
+  draw();
+  cells.get(focused)?.focus({ preventScroll: true });
+}
+
+const dialog = document.querySelector('#image');
+async function open(place) {
+  focused = place;
+  await fragment(`/image/${rows[place]}/about`, document.querySelector('#image-about'));
+  if (!dialog.open) dialog.showModal();
+}
+
+const page = () => Math.max(1, Math.floor(grid.clientHeight / HEIGHT)) * columns;
+const steps = {
+  ArrowRight: () => 1,
+  ArrowLeft: () => -1,
+  ArrowDown: () => columns,
+  ArrowUp: () => -columns,
+  PageDown: page,
+  PageUp: () => -page(),
+  Home: () => -Infinity,
+  End: () => Infinity,
+};
+
+grid.addEventListener('keydown', (event) => {
+  const step = steps[event.key];
+  if (!step || event.ctrlKey || event.metaKey || event.altKey || rows.length === 0) return;
+  event.preventDefault();
+  const inside = document.activeElement !== grid;
+  go(inside ? focused + step() : focused);
+});
+grid.addEventListener('focusin', (event) => {
+  const place = event.target.dataset?.place;
+  if (place !== undefined) {
+    focused = Number(place);
+    mark();
+  }
+});
+grid.addEventListener('click', (event) => {
+  const cell = event.target.closest('.cell');
+  if (!cell || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+  event.preventDefault();
+  open(Number(cell.dataset.place));
+});
+dialog.addEventListener('close', () => go(focused));
+dialog.addEventListener('keydown', (event) => {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (step && rows[focused + step] !== undefined) {
+    event.preventDefault();
+    open(focused + step);
+  }
+});
+
+let waiting = false;
+grid.addEventListener('scroll', () => {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => {
+    waiting = false;
+    draw();
+  });
+});
+new ResizeObserver(layout).observe(grid);
+
+form.addEventListener('change', () => {
+  const query = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) if (value) query.set(name, value);
+  // Without it, a class's page begins with the mistakes.
+  if (fixed !== undefined && !query.has('only')) query.set('only', 'all');
+  history.replaceState(null, '', query.size ? `?${query}` : location.pathname);
+  filter();
+});
+form.addEventListener('submit', (event) => event.preventDefault());
+document.querySelector('#class-select')?.addEventListener('change', (event) => location.assign(event.target.value));
+keys({
+  f: ['to the filters', () => form.querySelector('select').focus()],
+  '/': ['to the grid', () => go(focused)],
+});
+
+try {
+  const response = await fetch('/samples');
+  if (!response.ok) throw new Error(`the server answers ${response.status}`);
+  samples = new Uint32Array(await response.arrayBuffer());
+  filter();
+} catch (error) {
+  complain(sheet, error);
+}

@@ -1,0 +1,217 @@
+// What is set in the form stands in the address; each change shows what silencing would do, and then the edit.
+import { post, fragment, complain, keys } from './studio.js';
+
+const form = document.querySelector('#mend');
+const element = (id) => document.querySelector(id);
+const [neuronList, editResult, status, previewResult, keptResult, compareResult] = [
+  '#neurons', '#edit-result', '#edit-status', '#preview-result', '#kept-result', '#compare-result',
+].map(element);
+const ratio = element('#ratio-options');
+const strength = element('#strength');
+const undo = element('#undo');
+const SWEEP = [0.001, 0.01, 0.1, 0.3, 1, 3];
+const OWN = ['neuron', 'others', 'a', 'b'];
+
+let ticked = new Set(numbers(new URLSearchParams(location.search).get('neurons') ?? ''));
+let offered = null; // The class whose neurons are offered.
+let now = null; // The edit that is shown.
+let sweep = [];
+let training = new AbortController();
+let failed = false; // Whether the last answer was none.
+let pair = {}; // The two that are compared.
+
+function numbers(text) {
+  return text.split(/[\s,]+/).filter((word) => /^\d+$/.test(word)).map(Number);
+}
+
+function query() {
+  const params = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) if (value !== '' && !OWN.includes(name)) params.set(name, value);
+  params.set('neurons', [...ticked].join(','));
+  return params;
+}
+
+/** Sets the form to what an address says. */
+function set(params) {
+  for (const input of form.elements) {
+    if (!input.name || OWN.includes(input.name)) continue;
+    if (params.has(input.name)) input.value = params.get(input.name);
+    else if (['class', 'target'].includes(input.name)) input.value = '';
+  }
+  ticked = new Set(numbers(params.get('neurons') ?? ''));
+  showTicks();
+}
+
+/** Boxes for those offered, and the text for the others. */
+function showTicks() {
+  const boxes = [...neuronList.querySelectorAll('input[name=neuron]')];
+  const known = new Set(boxes.map((box) => Number(box.value)));
+  for (const box of boxes) box.checked = ticked.has(Number(box.value));
+  form.elements.others.value = [...ticked].filter((neuron) => !known.has(neuron)).join(', ');
+}
+
+function readTicks() {
+  const boxes = [...neuronList.querySelectorAll('input[name=neuron]:checked')];
+  ticked = new Set([...boxes.map((box) => Number(box.value)), ...numbers(form.elements.others.value)]);
+}
+
+function showOptions() {
+  ratio.hidden = form.elements.method.value !== 'probability_ratio';
+  element('#sweep').hidden = ratio.hidden;
+  const lambda = Number(form.elements.lambda.value);
+  if (lambda > 0) strength.value = Math.log10(lambda);
+  undo.disabled = !(history.state?.depth > 0);
+}
+
+async function offer() {
+  const chosen = form.elements.class.value;
+  if (offered === chosen) return;
+  offered = chosen;
+  await fragment(`/mend/neurons?class=${chosen}`.replace(/\?class=$/, ''), neuronList);
+  showTicks();
+}
+
+/** Asks anew for all that the form decides. */
+async function ask() {
+  showOptions();
+  const params = query();
+  const start = performance.now();
+  const previewed = fragment(`/mend/preview?${params}`, previewResult).then(() => {
+    performance.measure('mend-preview', { start, end: performance.now() });
+  });
+  training.abort();
+  training = new AbortController();
+  const { signal } = training;
+  status.textContent = 'Training …';
+  failed = false;
+  editResult.setAttribute('aria-busy', 'true');
+  try {
+    const answer = await post(`/mend/try?${params}`, {}, signal);
+    await fragment(`/mend/edit/${answer.id}`, editResult);
+    if (signal.aborted) return;
+    now = answer.id;
+    const took = performance.now() - start;
+    performance.measure('mend-edit', { start, end: start + took });
+    const headline = element('#headline')?.textContent ?? '';
+    status.textContent = `${headline}. Answered in ${took < 1000 ? `${Math.round(took)} ms` : `${(took / 1000).toFixed(1)} s`}.`;
+    await Promise.all([previewed, showParts(), showKept()]);
+  } catch (error) {
+    if (error.name === 'AbortError') return;
+    failed = true;
+    status.textContent = '';
+    complain(editResult, error);
+  } finally {
+    if (!signal.aborted) editResult.removeAttribute('aria-busy');
+  }
+}
+
+/** What of the edit takes a moment more: what turns over, and what chose its neurons. */
+function showParts() {
+  const parts = [...editResult.querySelectorAll('[data-fragment]')];
+  return Promise.all(parts.map((part) => fragment(part.dataset.fragment, part)));
+}
+
+async function showKept() {
+  const params = new URLSearchParams({ sweep: sweep.join(',') });
+  if (now !== null) params.set('now', now);
+  await fragment(`/mend/kept?${params}`, keptResult);
+  for (const [side, id] of Object.entries(pair)) {
+    const choice = keptResult.querySelector(`input[name=${side}][value="${id}"]`);
+    if (choice) choice.checked = true;
+  }
+}
+
+/** Notes a change in the address: going back undoes it. */
+function change() {
+  history.pushState({ depth: (history.state?.depth ?? 0) + 1 }, '', `/mend?${query()}`);
+  sweep = [];
+  ask();
+}
+
+form.addEventListener('change', (event) => {
+  const { target } = event;
+  if (['neuron', 'others'].includes(target.name)) readTicks();
+  if (target === strength) form.elements.lambda.value = Number((10 ** strength.value).toPrecision(2));
+  if (!form.checkValidity()) {
+    form.reportValidity();
+    return;
+  }
+  change();
+  if (target.name === 'class') offer();
+});
+form.addEventListener('submit', (event) => event.preventDefault());
+window.addEventListener('popstate', () => {
+  sweep = [];
+  set(new URLSearchParams(location.search));
+  offer();
+  ask();
+});
+undo.addEventListener('click', () => history.back());
+element('#none').addEventListener('click', () => {
+  ticked.clear();
+  showTicks();
+  change();
+});
+element('#sweep').addEventListener('click', async ({ target }) => {
+  target.disabled = true;
+  const params = query();
+  const own = [];
+  sweep = own;
+  try {
+    for (const lambda of SWEEP) {
+      // Something else is asked for by now.
+      if (sweep !== own) return;
+      params.set('lambda', lambda);
+      own.push((await post(`/mend/try?${params}`)).id);
+      if (sweep === own) await showKept();
+    }
+  } catch (error) {
+    complain(keptResult, error);
+  } finally {
+    target.disabled = false;
+  }
+});
+/** Keeps an edit, or no longer; all tabs are told by an event. */
+async function keep(id, keep) {
+  try {
+    await post(`/mend/edit/${id}/keep`, { keep });
+  } catch (error) {
+    status.textContent = error.message;
+  }
+}
+editResult.addEventListener('click', ({ target }) => {
+  if (target.id === 'keep') keep(target.dataset.id, target.getAttribute('aria-pressed') !== 'true');
+});
+keptResult.addEventListener('click', ({ target }) => {
+  if (target.classList.contains('forget')) keep(target.dataset.id, false);
+});
+// Whoever keeps one, in this tab or another, changes what is shown of them.
+for (const event of ['edits', 'jobs']) {
+  document.addEventListener(event, async () => {
+    // The server was away, or is another one: what it did not answer is asked again.
+    if (event === 'jobs' && failed) ask();
+    await showKept();
+    if (now === null) return;
+    const kept = keptResult.querySelector(`.forget[data-id="${now}"]`) !== null;
+    const button = element('#keep');
+    button?.setAttribute('aria-pressed', kept);
+    if (button) button.textContent = kept ? 'Kept' : 'Keep to compare';
+  });
+}
+keptResult.addEventListener('change', ({ target }) => {
+  if (target.type !== 'radio') return;
+  pair = Object.fromEntries(new FormData(target.form));
+  const { a, b } = pair;
+  if (a && b) fragment(`/mend/compare?a=${a}&b=${b}`, compareResult);
+});
+keys({
+  u: ['undo the last change of the edit', () => undo.click()],
+  k: ['keep the edit, or no longer', () => element('#keep')?.click()],
+  t: ['to the neurons that can be ticked', () => form.querySelector('input[name=neuron]')?.focus()],
+});
+
+// The address says it all, also where it said little: what follows can be sent.
+history.replaceState({ depth: history.state?.depth ?? 0 }, '', `/mend?${query()}`);
+offer();
+showTicks();
+ask();

@@ -1,0 +1,97 @@
+// What every page needs: requests, keys, and a word when the server does not answer.
+
+/** Sends JSON and hands back JSON; fails with the reason that the server gives. */
+export async function post(path, body = {}, signal = undefined) {
+  const response = await fetch(path, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+    signal,
+  });
+  if (!response.ok) throw new Error(await reason(response));
+  const text = await response.text();
+  return text ? JSON.parse(text) : null;
+}
+
+/** Puts HTML of the server into an element; of two requests for one element the later holds. */
+export async function fragment(path, element) {
+  pending.get(element)?.abort();
+  const control = new AbortController();
+  pending.set(element, control);
+  element.setAttribute('aria-busy', 'true');
+  try {
+    const response = await fetch(path, { signal: control.signal });
+    if (!response.ok) throw new Error(await reason(response));
+    const html = await response.text();
+    if (pending.get(element) === control) element.innerHTML = html;
+  } catch (error) {
+    if (error.name !== 'AbortError') complain(element, error);
+  } finally {
+    if (pending.get(element) === control) element.removeAttribute('aria-busy');
+  }
+}
+const pending = new Map();
+
+/** Says within an element what went wrong. */
+export function complain(element, error) {
+  const line = document.createElement('p');
+  line.setAttribute('role', 'alert');
+  line.className = 'failure';
+  line.textContent = error.message;
+  element.replaceChildren(line);
+}
+
+/** The reason of a refusal: the server's page says it in its one alert. */
+async function reason(response) {
+  const text = await response.text();
+  const page = new DOMParser().parseFromString(text, 'text/html');
+  return page.querySelector('[role=alert]')?.textContent ?? (text || `the server answers ${response.status}`);
+}
+
+/** Adds keys of a page to the list of keys, and does what they stand for. */
+export function keys(more) {
+  const list = document.querySelector('#keys dl');
+  if (!list) return;
+  for (const [key, [what, action]] of Object.entries(more)) {
+    const term = document.createElement('dt');
+    term.append(Object.assign(document.createElement('kbd'), { textContent: key }));
+    list.append(term, Object.assign(document.createElement('dd'), { textContent: what }));
+    actions.set(key, action);
+  }
+}
+const actions = new Map();
+
+const dialog = document.querySelector('#keys');
+const places = { o: '/', i: '/images', c: '/class', n: '/neuron', m: '/mend', l: '/lab' };
+let before = '';
+
+function toggleKeys() {
+  // A page that only says why there is none has no list.
+  if (!dialog) return;
+  if (dialog.open) dialog.close();
+  else dialog.showModal();
+}
+
+document.addEventListener('keydown', (event) => {
+  const typing = event.target.closest?.('input:not([type=checkbox], [type=radio], [type=range]), select, textarea, [contenteditable]');
+  if (event.ctrlKey || event.metaKey || event.altKey || typing) return;
+  const { key } = event;
+  const follows = before;
+  before = key;
+  if (key === '?') {
+    event.preventDefault();
+    toggleKeys();
+  } else if (follows === 'g' && places[key]) {
+    location.assign(places[key]);
+  } else if (!dialog?.open && follows !== 'g') {
+    const action = actions.get(key);
+    if (action) {
+      event.preventDefault();
+      action();
+    }
+  }
+});
+document.querySelector('#keys-button')?.addEventListener('click', toggleKeys);
+
+// Parts of a page that take a moment are asked for once it is there.
+for (const part of document.querySelectorAll('[data-fragment]')) fragment(part.dataset.fragment, part);

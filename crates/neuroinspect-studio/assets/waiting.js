@@ -1,0 +1,24 @@
+// Shows the page that was asked for as soon as the features of the images are there, or why there will be none.
+
+import { complain, post } from './studio.js';
+
+const again = document.querySelector('#features');
+const ENDED = ['finished', 'failed', 'cancelled'];
+const isOfFeatures = (job) => job.of_features;
+
+/** The server says what there is: the page, that it is to be waited for, or why it is not. */
+function look(job) {
+  if (job && isOfFeatures(job) && ENDED.includes(job.state) !== Boolean(again)) location.reload();
+}
+
+document.addEventListener('job', ({ detail: job }) => look(job));
+// The last one is this server's: those before it are of earlier ones.
+document.addEventListener('jobs', ({ detail: jobs }) => look(jobs.filter(isOfFeatures).at(-1)));
+
+again?.addEventListener('click', async () => {
+  try {
+    await post('/features');
+  } catch (error) {
+    complain(again.parentElement, error);
+  }
+});

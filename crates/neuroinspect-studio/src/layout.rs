@@ -1,0 +1,109 @@
+//! What all pages have in common.
+
+use axum::response::Html;
+use maud::{DOCTYPE, Markup, html};
+
+use crate::{jobs, studio::Studio};
+
+/// A page.
+pub(crate) struct Page<'a> {
+    /// Its address without a query: where the navigation stands.
+    pub(crate) path: &'a str,
+    pub(crate) title: &'a str,
+    /// Scripts of its own, by their names among the assets.
+    pub(crate) scripts: &'a [&'a str],
+}
+
+/// The pages that the navigation leads to.
+const PLACES: &[(&str, &str)] = &[
+    ("/", "Overview"),
+    ("/images", "Images"),
+    ("/class", "Classes"),
+    ("/neuron", "Neurons"),
+    ("/mend", "Mend"),
+    ("/lab", "Picture lab"),
+];
+
+/// What is done by a key, on every page; a page of its own adds to these in its script.
+const KEYS: &[(&str, &str)] = &[
+    ("?", "show or hide this list"),
+    ("g o", "overview"),
+    ("g i", "images"),
+    ("g c", "classes"),
+    ("g n", "neurons"),
+    ("g m", "mend"),
+    ("g l", "picture lab"),
+    ("arrows", "move through a grid of images"),
+    ("Enter", "open what is focused"),
+    ("Escape", "close what is open"),
+];
+
+/// What is shown while the server does not answer.
+pub(crate) fn connection() -> Markup {
+    html! {
+        p id="connection" role="status" aria-live="polite" hidden {
+            "The server does not answer. This page goes on by itself as soon as it does."
+        }
+    }
+}
+
+/// A page around its content.
+pub(crate) fn page(studio: &Studio, page: &Page<'_>, content: &Markup) -> Html<String> {
+    let opened = &studio.opened;
+    let here = |place: &str| match place {
+        "/" => page.path == "/",
+        _ => {
+            page.path == place
+                || page
+                    .path
+                    .strip_prefix(place)
+                    .is_some_and(|it| it.starts_with('/'))
+        }
+    };
+    let markup = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (page.title) " \u{b7} neuroinspect studio" }
+                link rel="icon" href="data:,";
+                link rel="stylesheet" href="/assets/report.css";
+                link rel="stylesheet" href="/assets/studio.css";
+                script type="module" src="/assets/studio.js" {}
+                script type="module" src="/assets/jobs.js" {}
+                @for script in page.scripts { script type="module" src={ "/assets/" (script) } {} }
+            }
+            body {
+                a class="skip" href="#content" { "To the content" }
+                header class="bar" {
+                    p class="overline" { (opened.run.model) " on " (opened.run.data) }
+                    nav aria-label="Pages" {
+                        ul {
+                            @for (place, name) in PLACES {
+                                li {
+                                    a href=(place) aria-current=[here(place).then_some("page")] { (name) }
+                                }
+                            }
+                        }
+                    }
+                    button type="button" id="keys-button" aria-haspopup="dialog" { "Keys (?)" }
+                }
+                main id="content" tabindex="-1" {
+                    h1 { (page.title) }
+                    (content)
+                }
+                (jobs::panel())
+                dialog id="keys" aria-labelledby="keys-title" {
+                    h2 id="keys-title" { "Keys" }
+                    dl {
+                        @for (key, what) in KEYS { dt { kbd { (key) } } dd { (what) } }
+                    }
+                    form method="dialog" { button { "Close" } }
+                }
+                (connection())
+            }
+        }
+    };
+    Html(markup.into_string())
+}

@@ -1,0 +1,167 @@
+//! A class: its images, what they are taken for, and the neurons behind its mistakes.
+
+use axum::{
+    Router,
+    extract::{Path, Query, State},
+    response::{Html, Redirect},
+    routing::get,
+};
+use maud::{Markup, html};
+use neuroinspect::{
+    core::share_interval,
+    counterfactual::{RankedNeuron, Ranking},
+    editing::percent,
+};
+
+use super::images::{Filter, grid};
+use crate::{
+    charts::bar,
+    layout::{Page, page},
+    refusal::Refusal,
+    studio::{App, Studio, apart},
+};
+
+/// Neurons of each list that are shown.
+const LISTED: usize = 20;
+/// Neurons that a mend begins with, as `debug` takes them.
+const TICKED: usize = 5;
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/class", get(worst))
+        .route("/class/{class}", get(class))
+        .route("/class/{class}/ranking", get(ranking))
+}
+
+/// The class to begin with.
+async fn worst(State(studio): State<App>) -> Result<Redirect, Refusal> {
+    let class = studio.session()?.metrics.worst_class;
+    Ok(Redirect::to(&format!("/class/{class}")))
+}
+
+async fn class(
+    State(studio): State<App>,
+    Path(class): Path<usize>,
+    Query(mut filter): Query<Filter>,
+) -> Result<Html<String>, Refusal> {
+    let session = studio.session()?;
+    let (class, name) = studio.class(class)?;
+    let rows = session.table.samples_of(class).unwrap_or_default();
+    let mistakes = rows
+        .iter()
+        .filter(|&&row| session.predictions[row] != class)
+        .count();
+    if filter.predicted.is_none() && filter.only.is_none() && mistakes > 0 {
+        filter.only = Some("mistakes".to_owned());
+    }
+    let content = html! {
+        nav class="siblings" aria-label="Classes" {
+            form method="get" id="class-choice" {
+                label {
+                    "Class "
+                    select id="class-select" {
+                        @for (index, other) in studio.opened.class_names().iter().enumerate() {
+                            option value={ "/class/" (index) } selected[index == class.0] { (other) }
+                        }
+                    }
+                }
+            }
+        }
+        p class="lede" {
+            (mistakes) " of " (rows.len()) " images of \u{201c}" (name) "\u{201d} are taken for something else."
+        }
+        section aria-labelledby="neurons-title" {
+            h2 id="neurons-title" { "Neurons behind the mistakes" }
+            div id="ranking" data-fragment={ "/class/" (class) "/ranking" } {
+                p class="soft" role="status" { "Looking for what would make the mistakes right \u{2026}" }
+            }
+        }
+        section aria-labelledby="images-title" {
+            h2 id="images-title" { "Images" }
+            (grid(&studio, session, &filter, Some(class)))
+        }
+    };
+    let of_page = Page {
+        path: &format!("/class/{class}"),
+        title: &format!("What goes wrong with \u{201c}{name}\u{201d}"),
+        scripts: &["grid.js"],
+    };
+    Ok(page(&studio, &of_page, &content))
+}
+
+async fn ranking(
+    State(studio): State<App>,
+    Path(class): Path<usize>,
+) -> Result<Html<String>, Refusal> {
+    let (class, _) = studio.class(class)?;
+    let ranked = apart(&studio, move |studio| {
+        let ranked = studio.session()?.ranked(&studio.opened, class);
+        ranked.map_err(Refusal::Bad)
+    })
+    .await?;
+    Ok(Html(lists(&studio, &ranked.ranking).into_string()))
+}
+
+fn lists(studio: &Studio, ranking: &Ranking) -> Markup {
+    let first = ranking.first(TICKED);
+    let neurons: Vec<_> = first.iter().map(ToString::to_string).collect();
+    let mend = format!(
+        "/mend?class={}&neurons={}",
+        ranking.class,
+        neurons.join(",")
+    );
+    html! {
+        p class="about" {
+            "The smallest change of the activations that makes a mistake right says which neurons were too weak in it, \
+             and which too strong. A neuron\u{2019}s bar is the share of the " (ranking.mistakes) " mistakes that have it \
+             among the " (ranking.top) " that would have to change most; the line is the 95 % interval of that share."
+            @if ranking.unflipped > 0 { " " (ranking.unflipped) " mistakes were not made right." }
+        }
+        div class="columns" {
+            (list(studio, ranking, "Too weak", "insufficient", &ranking.insufficient))
+            (list(studio, ranking, "Too strong", "excessive", &ranking.excessive))
+        }
+        @if !first.is_empty() {
+            p { a class="button primary" href=(mend) { "Mend with the first " (first.len()) } }
+        }
+    }
+}
+
+fn list(
+    studio: &Studio,
+    ranking: &Ranking,
+    title: &str,
+    kind: &str,
+    neurons: &[RankedNeuron],
+) -> Markup {
+    let name = studio.class_name(ranking.class);
+    html! {
+        table class="ranking" {
+            caption { (title) }
+            thead {
+                tr {
+                    th scope="col" { "neuron" }
+                    th scope="col" class="plot" { span class="hidden" { "as a bar" } }
+                    th scope="col" class="number" { "mistakes" }
+                    th scope="col" class="number" title={ "Probability of " (name) " at mean activations, over the same with the neuron at 0" } {
+                        "importance"
+                    }
+                }
+            }
+            tbody {
+                @for ranked in neurons.iter().take(LISTED) {
+                    @let interval = share_interval(ranked.votes, ranking.mistakes);
+                    tr {
+                        th scope="row" { a href={ "/neuron/" (ranked.neuron) "?class=" (ranking.class) } { (ranked.neuron) } }
+                        td class="plot" { (bar(ranked.prec_at_k, interval, kind)) }
+                        td class="number" {
+                            (percent(ranked.prec_at_k))
+                            small { " " (percent(interval[0])) "\u{2013}" (percent(interval[1])) }
+                        }
+                        td class="number" { (format!("{:.3}", ranked.importance)) }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! The picture lab: any unit of any layer, any class, any objective; seeds side by side.
+
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    response::Html,
+    routing::get,
+};
+use maud::{Markup, html};
+use neuroinspect::{
+    core::{ClassId, LayerInfo, LayerKind, NeuronId, Seed, Unit, UnitKind, class_by_name_or_index},
+    illusion::Objective,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    neuron::queue,
+    pictures::{self, Ordered, Shown},
+};
+use crate::{
+    jobs::Job,
+    layout::{Page, page},
+    pictures::{KeptPicture, Picture, PictureOrder, Subject},
+    refusal::Refusal,
+    studio::{App, Studio, apart},
+    work::Work,
+};
+
+/// Rows of seeds that are shown, the newest first.
+const ROWS_SHOWN: usize = 40;
+/// Objectives to begin with; the first needs CLIP.
+const PRESETS: &[(&str, &str)] = &[
+    (
+        "(similarity + 0.05) * (neuron + 0.5 * logit)",
+        "CLIP-Illusion",
+    ),
+    ("neuron + 0.5 * logit", "within the class, without CLIP"),
+    ("neuron", "by itself"),
+    ("neuron - 0.5 * total_variation", "by itself, smoother"),
+];
+/// Levels of an objective as JSON, at most: the list of jobs, which holds it, could not be read otherwise.
+const DEEPEST: usize = 64;
+/// Seeds to begin with.
+const SEEDS: &str = "0, 1, 2";
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/lab", get(lab))
+        .route("/lab/pictures", get(rows).post(order))
+}
+
+async fn lab(
+    State(studio): State<App>,
+    Query(filled): Query<Filled>,
+) -> Result<Html<String>, Refusal> {
+    let content = apart(&studio, move |studio| {
+        Ok(html! {
+            p class="about" {
+                "A picture of anything that has an activation: a channel of a layer, one position of it, a neuron. "
+                "Where all seeds show the same, it is the unit\u{2019}s; what one of them shows alone is chance."
+            }
+            (form(studio, &filled)?)
+            section aria-labelledby="rows-title" {
+                h2 id="rows-title" { "Pictures, seeds side by side" }
+                div id="pictures" data-fragment="/lab/pictures" data-page="*" { (shown(studio)?) }
+            }
+        })
+    });
+    let of_page = Page {
+        path: "/lab",
+        title: "Picture lab",
+        scripts: &["pictures.js"],
+    };
+    Ok(page(&studio, &of_page, &content.await?))
+}
+
+/// What the form's fields hold to begin with: an address says it, so that it can be sent.
+#[derive(Deserialize)]
+#[serde(default)]
+struct Filled {
+    layer: Option<String>,
+    channel: String,
+    row: String,
+    column: String,
+    class: Option<usize>,
+    objective: Option<String>,
+    seeds: String,
+    steps: Option<usize>,
+    size: String,
+}
+
+impl Default for Filled {
+    fn default() -> Self {
+        Self {
+            layer: None,
+            channel: "0".to_owned(),
+            row: String::new(),
+            column: String::new(),
+            class: None,
+            objective: None,
+            seeds: SEEDS.to_owned(),
+            steps: None,
+            size: String::new(),
+        }
+    }
+}
+
+fn form(studio: &Studio, filled: &Filled) -> Result<Markup, Refusal> {
+    let opened = &studio.opened;
+    let recipe = &opened.config.recipe;
+    let layers = opened.classifier.layers()?;
+    let presets = match opened.encoder {
+        Some(_) => PRESETS,
+        None => &PRESETS[1..],
+    };
+    Ok(html! {
+        form class="order lab" data-post="/lab/pictures" data-address {
+            div class="fields" {
+                label { "Layer "
+                    input name="layer" list="layers" required value=(filled.layer.as_deref().unwrap_or(opened.classifier.penultimate()))
+                        autocomplete="off" spellcheck="false"; }
+                datalist id="layers" {
+                    @for layer in &layers {
+                        option value=(layer.name) { (layer.channels) " channels, " (layer.kind) }
+                    }
+                }
+                label { "Channel or neuron "
+                    input type="number" name="channel" min="0" step="1" required value=(filled.channel) data-number; }
+                label { "Row of its map "
+                    input type="number" name="row" min="0" step="1" value=(filled.row) placeholder="all" data-number; }
+                label { "Column "
+                    input type="number" name="column" min="0" step="1" value=(filled.column) placeholder="all" data-number; }
+                label { "Class "
+                    select name="class" data-number {
+                        @for (index, name) in opened.class_names().iter().enumerate() {
+                            option value=(index) selected[filled.class == Some(index)] { (name) }
+                        }
+                    } }
+                label { "Seeds " input name="seeds" value=(filled.seeds) inputmode="numeric"; }
+                label { "Steps " input type="number" name="steps" min="1" step="1" value=(filled.steps.unwrap_or(recipe.steps)) data-number; }
+                label { "Side in pixels "
+                    input type="number" name="size" min="2" step="2" value=(filled.size) placeholder="as the classifier" data-number; }
+            }
+            p {
+                label { "Objective: what is maximised "
+                    input class="wide" name="objective" list="objectives" required value=(filled.objective.as_deref().unwrap_or(presets[0].0))
+                        autocomplete="off" spellcheck="false"; }
+                datalist id="objectives" { @for (text, what) in presets { option value=(text) { (what) } } }
+            }
+            p class="about" {
+                code { "neuron" } " is the activation of what is pictured, " code { "logit" } " and "
+                code { "similarity" } " (CLIP\u{2019}s) are those of the class; " code { "total_variation" } ", "
+                code { "logit(CLASS)" } ", " code { "channel(LAYER, N)" } " and "
+                code { "clamp(EXPRESSION, LEAST, MOST)" } ", joined by " code { "+ - * ( )" } " and numbers."
+            }
+            p { button { "Queue" } }
+            p class="failure" role="alert" hidden {}
+        }
+    })
+}
+
+async fn rows(State(studio): State<App>) -> Result<Html<String>, Refusal> {
+    Ok(Html(apart(&studio, shown).await?.into_string()))
+}
+
+/// Pictures that differ by their seed alone.
+struct Row<'a> {
+    picture: &'a Picture,
+    there: Vec<&'a KeptPicture>,
+    ordered: Vec<&'a Ordered>,
+}
+
+fn shown(studio: &Studio) -> Result<Markup, Refusal> {
+    let shown = Shown::of(studio, |_| true)?;
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    // What is to come stands first, then the newest.
+    for ordered in &shown.ordered {
+        row_of(&mut rows, &ordered.picture).ordered.push(ordered);
+    }
+    for kept in shown.there.iter().rev() {
+        row_of(&mut rows, &kept.picture).there.push(kept);
+    }
+    for row in &mut rows {
+        row.there.sort_by_key(|kept| kept.picture.recipe.seed.0);
+    }
+    let more = rows.len().saturating_sub(ROWS_SHOWN);
+    Ok(html! {
+        (pictures::under_way(&shown))
+        @if rows.is_empty() { p class="soft" { "There are none yet." } }
+        @for row in rows.iter().take(ROWS_SHOWN) {
+            @let Picture { subject, class, recipe } = row.picture;
+            section class="row" {
+                h3 {
+                    @match subject {
+                        Subject::Neuron(neuron) => { a href={ "/neuron/" (neuron) } { "neuron " (neuron) } },
+                        Subject::Unit(unit) => { (unit) },
+                    }
+                    @if let Some(class) = class { " within " (studio.class_name(*class)) }
+                }
+                p class="soft" { code { (recipe.objective) } ", " (recipe.steps) " steps" }
+                div class="album gallery" {
+                    @for kept in &row.there { (pictures::card(studio, kept, None)) }
+                    @for ordered in &row.ordered { (pictures::waiting(studio, ordered)) }
+                }
+            }
+        }
+        @if more > 0 { p class="soft" { (more) " older rows are not shown." } }
+    })
+}
+
+fn row_of<'a, 'r>(rows: &'r mut Vec<Row<'a>>, picture: &'a Picture) -> &'r mut Row<'a> {
+    let same = |row: &Row<'_>| {
+        let recipe = row.picture.recipe.clone().with_seed(picture.recipe.seed);
+        row.picture.subject == picture.subject
+            && row.picture.class == picture.class
+            && recipe == picture.recipe
+    };
+    let place = rows.iter().position(same).unwrap_or_else(|| {
+        rows.push(Row {
+            picture,
+            there: Vec::new(),
+            ordered: Vec::new(),
+        });
+        rows.len() - 1
+    });
+    &mut rows[place]
+}
+
+/// What pictures are ordered by.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LabOrder {
+    layer: String,
+    channel: usize,
+    row: Option<usize>,
+    column: Option<usize>,
+    class: Option<usize>,
+    /// As [`Objective::parse`] reads it.
+    objective: String,
+    /// Numbers with commas between them.
+    seeds: String,
+    steps: usize,
+    size: Option<usize>,
+}
+
+async fn order(
+    State(studio): State<App>,
+    Json(asked): Json<LabOrder>,
+) -> Result<Json<Job>, Refusal> {
+    apart(&studio, move |studio| {
+        let opened = &studio.opened;
+        let subject = subject(studio, &asked)?;
+        let names = opened.class_names();
+        let class = |name: &str| class_by_name_or_index(names, name).map_err(|it| it.to_string());
+        let objective = Objective::parse(&asked.objective, class)?;
+        if serde_json::to_value(&objective).is_ok_and(|it| depth(&it) > DEEPEST) {
+            let reason = "the objective has too many signs and parentheses within each other";
+            return Err(Refusal::Bad(reason.to_owned()));
+        }
+        let recipe = opened.config.recipe.clone().with_steps(asked.steps);
+        let mut recipe = recipe.with_objective(objective);
+        recipe.size = asked.size;
+        let classes = asked.class.map(ClassId).into_iter().collect();
+        let order = PictureOrder::new(opened, subject, classes, recipe, seeds(&asked.seeds)?)?;
+        let seeds = order.seeds.len();
+        let plural = if seeds == 1 { "" } else { "s" };
+        let mut title = format!("{}, {seeds} seed{plural}", order.subject);
+        if let Some(class) = order.classes.first() {
+            title = format!(
+                "{} within {}, {seeds} seed{plural}",
+                order.subject,
+                studio.class_name(*class)
+            );
+        }
+        queue(
+            studio,
+            title,
+            "/lab".to_owned(),
+            Work::Pictures(Box::new(order)),
+        )
+    })
+    .await
+}
+
+/// What is pictured: of the layer that the decision layer reads, a neuron.
+fn subject(studio: &Studio, asked: &LabOrder) -> Result<Subject, Refusal> {
+    let classifier = &studio.opened.classifier;
+    let layers = classifier.layers()?;
+    let kind = layers.iter().find(|layer| layer.name == asked.layer);
+    let kind = match (
+        kind.map(|LayerInfo { kind, .. }| kind),
+        asked.row,
+        asked.column,
+    ) {
+        (_, Some(row), Some(column)) => UnitKind::Position {
+            channel: asked.channel,
+            row,
+            column,
+        },
+        (_, None, None) if asked.layer == classifier.penultimate() => {
+            return Ok(Subject::Neuron(NeuronId(asked.channel)));
+        }
+        (Some(LayerKind::Features), None, None) => UnitKind::Feature(NeuronId(asked.channel)),
+        (_, None, None) => UnitKind::Channel(asked.channel),
+        _ => {
+            let reason =
+                "a position has a row and a column: give both, or none for the whole channel";
+            return Err(Refusal::Bad(reason.to_owned()));
+        }
+    };
+    Ok(Subject::Unit(Unit::new(&asked.layer, kind)))
+}
+
+/// Levels of JSON.
+fn depth(value: &Value) -> usize {
+    let within = match value {
+        Value::Array(values) => values.iter().map(depth).max(),
+        Value::Object(values) => values.values().map(depth).max(),
+        _ => None,
+    };
+    1 + within.unwrap_or(0)
+}
+
+/// Seeds out of numbers with commas or spaces between them.
+fn seeds(text: &str) -> Result<Vec<Seed>, Refusal> {
+    let numbers = text.split([',', ' ']).filter(|number| !number.is_empty());
+    let seed = |number: &str| {
+        let seed = number.parse().map(Seed);
+        seed.map_err(|_| Refusal::Bad(format!("'{number}' is no seed: give whole numbers from 0")))
+    };
+    numbers.map(seed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_numbers_with_commas_or_spaces() {
+        let numbers = |text| seeds(text).map(|seeds| Vec::from_iter(seeds.iter().map(|it| it.0)));
+        assert_eq!(numbers("0, 7,3 12").unwrap(), [0, 7, 3, 12]);
+        assert!(numbers("").unwrap().is_empty());
+        for wrong in ["-1", "a", "1.5", "18446744073709551616"] {
+            assert!(numbers(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What is set of an edit, and the neurons that are offered to be ticked.
+
+use axum::{
+    extract::{Query, State},
+    response::Html,
+};
+use maud::{Markup, html};
+use neuroinspect::editing::{RatioForm, percent};
+
+use crate::{
+    refusal::Refusal,
+    session::Session,
+    studio::{App, Studio, apart},
+    trials::{Asked, form_name, offered},
+};
+
+/// Neurons of the ranking that are offered to be ticked.
+const OFFERED: usize = 24;
+
+pub(super) fn form(studio: &Studio, session: &Session, asked: &Asked) -> Markup {
+    let number = |name: &str, title: &str, value: String, note: &str| {
+        html! {
+            label {
+                span { (title) }
+                input type="number" step="any" min="0" name=(name) value=(value) placeholder=(note);
+            }
+        }
+    };
+    html! {
+        form id="mend" aria-label="The edit that is tried" {
+            label {
+                span { "Class to be helped" }
+                select name="class" {
+                    option value="" selected[asked.class.is_none()] { "all alike" }
+                    @for (index, name) in studio.opened.class_names().iter().enumerate() {
+                        option value=(index) selected[asked.class == Some(index)] { (name) }
+                    }
+                }
+            }
+            fieldset {
+                legend { "Neurons" }
+                div id="neurons" { p class="soft" { "Looking for those behind the mistakes \u{2026}" } }
+                label {
+                    span { "Others, by number (of " (session.layer.neurons()) ")" }
+                    input type="text" name="others" inputmode="numeric" autocomplete="off" placeholder="12, 40";
+                }
+                button type="button" id="none" { "None" }
+            }
+            label {
+                span { "Method" }
+                select name="method" {
+                    @for name in offered() {
+                        option value=(name) selected[asked.method == name] { (name.replace('_', " ")) }
+                    }
+                }
+            }
+            div id="ratio-options" {
+                label {
+                    span { "Strength \u{3bb}" }
+                    input type="number" step="any" min="0" name="lambda" value=(asked.lambda);
+                }
+                label {
+                    span class="hidden" { "Strength, by a slider" }
+                    // Its logarithm: strengths from a thousandth to ten are worth trying.
+                    input type="range" id="strength" min="-3" max="1" step="0.1";
+                }
+                (number("target", "Ratio aimed at", asked.target.map_or(String::new(), |it| it.to_string()), "automatic"))
+                label {
+                    span { "Ratio of" }
+                    select name="form" {
+                        @for (form, text) in [(RatioForm::Joint, "all neurons together"), (RatioForm::PerNeuron, "each neuron")] {
+                            option value=(form_name(form)) selected[asked.form == form] { (text) }
+                        }
+                    }
+                }
+            }
+            details {
+                summary { "Training" }
+                label {
+                    span { "Epochs" }
+                    input type="number" step="1" min="1" name="epochs" value=(asked.epochs);
+                }
+                (number("rate", "Learning rate", asked.rate.to_string(), ""))
+            }
+            div class="buttons" {
+                button type="button" id="undo" disabled { "Undo" }
+                button type="button" id="sweep" title="The same edit at six strengths" { "Try strengths" }
+            }
+        }
+    }
+}
+
+/// The neurons that a ranking offers.
+pub(super) async fn neurons(
+    State(studio): State<App>,
+    Query(asked): Query<Asked>,
+) -> Result<Html<String>, Refusal> {
+    let Some(class) = asked.class else {
+        let text = html! { p class="soft" { "With a class, those behind its mistakes are offered here." } };
+        return Ok(Html(text.into_string()));
+    };
+    let (class, _) = studio.class(class)?;
+    let ranked = apart(&studio, move |studio| {
+        let ranked = studio.session()?.ranked(&studio.opened, class);
+        ranked.map_err(Refusal::Bad)
+    })
+    .await?;
+    let ranking = &ranked.ranking;
+    let kind = |neuron| {
+        let list = [
+            ("too weak", &ranking.insufficient),
+            ("too strong", &ranking.excessive),
+        ];
+        let found = list.into_iter().filter_map(|(kind, list)| {
+            let line = list.iter().find(|line| line.neuron == neuron)?;
+            Some((line.votes, kind))
+        });
+        found.max_by_key(|&(votes, _)| votes)
+    };
+    let listed = html! {
+        ul class="ticks" {
+            @for neuron in ranking.first(OFFERED) {
+                @if let Some((votes, kind)) = kind(neuron) {
+                    li {
+                        label {
+                            input type="checkbox" name="neuron" value=(neuron);
+                            span { "neuron " (neuron) }
+                            span class="soft" {
+                                (kind) " in " (percent(votes as f64 / ranking.mistakes.max(1) as f64))
+                            }
+                        }
+                        a href={ "/neuron/" (neuron) "?class=" (class) } aria-label={ "See neuron " (neuron) } { "see" }
+                    }
+                }
+            }
+        }
+    };
+    Ok(Html(listed.into_string()))
+}

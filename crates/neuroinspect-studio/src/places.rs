@@ -1,0 +1,131 @@
+//! Where in real images neurons are active.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use axum::body::Bytes;
+use ndarray::{Array2, Array3, Axis};
+use neuroinspect::{
+    around_peak,
+    burn::tensor::{Tensor, TensorData},
+    core::{Classifier, Error as CoreError, NeuronId, Precision, read_back, with_causes},
+    datasets::preprocess,
+    illusion::activation_mask,
+    report::to_rgb_image,
+};
+
+use crate::{Opened, pages::images::encoded, refusal::Refusal, session::Session};
+
+/// Images looked at that are remembered, at most.
+const REMEMBERED: usize = 2000;
+
+/// Where in real images neurons are active, looked up as it is asked for.
+#[derive(Default)]
+pub(crate) struct Places {
+    /// A copy to ask, folded once; why there is none.
+    copy: OnceLock<Result<Mutex<Box<dyn Classifier>>, String>>,
+    /// Whether it says where its neurons are active.
+    told: OnceLock<bool>,
+    /// By row of the table and neuron.
+    seen: Mutex<BTreeMap<(usize, NeuronId), Arc<Place>>>,
+}
+
+/// Where in an image a neuron is active, as files.
+pub(crate) struct Place {
+    /// The image as the classifier sees it, dimmed where the neuron is not active.
+    pub(crate) whole: Bytes,
+    /// The part around the place where it is most active; none where no place stands out.
+    pub(crate) part: Option<Bytes>,
+}
+
+impl Places {
+    /// Whether the classifier says where its neurons are active.
+    pub(crate) fn are_told(&self, opened: &Opened) -> Result<bool, Refusal> {
+        if let Some(told) = self.told.get() {
+            return Ok(*told);
+        }
+        let size = opened.classifier.input().size;
+        let map = self.map(opened, &Array3::zeros((3, size, size)), NeuronId(0))?;
+        Ok(*self.told.get_or_init(|| map.is_some()))
+    }
+
+    /// Where a neuron is active in the image of a row.
+    pub(crate) fn look(
+        &self,
+        opened: &Opened,
+        session: &Session,
+        (row, neuron): (usize, NeuronId),
+    ) -> Result<Arc<Place>, Refusal> {
+        let seen = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = seen().get(&(row, neuron)) {
+            return Ok(Arc::clone(place));
+        }
+        let index = session.indices.get(row);
+        let index = *index.ok_or_else(|| Refusal::NotFound(format!("there is no image {row}")))?;
+        let spec = opened.classifier.input();
+        let pixels = preprocess(&opened.dataset.image(index)?, spec)?;
+        let Some(map) = self.map(opened, &pixels, neuron)? else {
+            let reason = "this classifier does not say where in an image its neurons are active";
+            return Err(Refusal::NotFound(reason.to_owned()));
+        };
+        let recipe = &opened.config.recipe;
+        let (threshold, reduction) = (recipe.mask_threshold, recipe.mask_reduction);
+        let mask = activation_mask(map.view(), spec.size, threshold, reduction);
+        let part = around_peak(&map, &mask).map(|crop| {
+            let rows = crop.top..crop.top + crop.height;
+            let columns = crop.left..crop.left + crop.width;
+            let part = pixels.slice_axis(Axis(1), rows.into());
+            to_rgb_image(part.slice_axis(Axis(2), columns.into()))
+        });
+        let place = Arc::new(Place {
+            whole: encoded(&to_rgb_image((&pixels * &mask).view())?)?,
+            part: part.transpose()?.map(|part| encoded(&part)).transpose()?,
+        });
+        let mut seen = seen();
+        if seen.len() >= REMEMBERED {
+            seen.clear();
+        }
+        seen.insert((row, neuron), Arc::clone(&place));
+        Ok(place)
+    }
+
+    /// The map of a neuron for pixels `[3, S, S]`: `[h, w]`.
+    fn map(
+        &self,
+        opened: &Opened,
+        pixels: &Array3<f32>,
+        neuron: NeuronId,
+    ) -> Result<Option<Array2<f32>>, Refusal> {
+        let copy = self.copy.get_or_init(|| {
+            let device = opened.device().without_autodiff();
+            let copy = opened.classifier.evaluation_copy(&device, Precision::F32);
+            let copy = copy.and_then(|mut copy| {
+                copy.fold()?;
+                Ok(Mutex::new(copy))
+            });
+            copy.map_err(|error| with_causes(&error))
+        });
+        let copy = copy
+            .as_ref()
+            .map_err(|reason| Refusal::Failed(reason.clone()))?;
+        let copy = copy.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, height, width) = pixels.dim();
+        let values: Vec<f32> = pixels.iter().copied().collect();
+        let data = TensorData::new(values, [1, 3, height, width]);
+        let images = copy
+            .input()
+            .normalize(Tensor::from_data(data, &copy.device()));
+        let Some(map) = copy.activations(images).map else {
+            return Ok(None);
+        };
+        let [_, neurons, height, width] = map.dims();
+        neuron.check(neurons)?;
+        let values = read_back(map.narrow(1, neuron.0, 1), "the feature map")?;
+        let found = values.len();
+        let map = Array2::from_shape_vec((height, width), values)
+            .map_err(|_| CoreError::length("a feature map", height * width, found))?;
+        Ok(Some(map))
+    }
+}

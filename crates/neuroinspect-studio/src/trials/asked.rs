@@ -1,0 +1,258 @@
+//! What is asked of an edit: the same words in an address, in a file and on the command line.
+
+use std::fmt::Write;
+
+use neuroinspect::{
+    core::{ClassId, NeuronId},
+    editing::{
+        DecisionMethod, Disc, EditConfig, EditScope, METHODS, Mend, MethodArguments, RatioEdit,
+        RatioForm, Target, method_named,
+    },
+    quoted,
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde_json::Map;
+
+use crate::{Opened, refusal::Refusal};
+
+/// Methods that take no more than is asked here: not the choice among several, which takes minutes, and not the one
+/// that needs a bank of concepts.
+pub(crate) fn offered() -> impl Iterator<Item = &'static str> {
+    let left_out = [Mend::NAME, Disc::NAME];
+    METHODS
+        .iter()
+        .copied()
+        .filter(move |name| !left_out.contains(name))
+}
+
+/// An edit as it is asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Asked {
+    /// The class to be helped; all alike where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) class: Option<usize>,
+    /// The neurons to be corrected: `3,14,15`.
+    #[serde(serialize_with = "join", deserialize_with = "split")]
+    pub(crate) neurons: Vec<usize>,
+    pub(crate) method: String,
+    /// Weight of the ratio.
+    pub(crate) lambda: f64,
+    /// The ratio aimed at; automatic where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) target: Option<f64>,
+    pub(crate) form: RatioForm,
+    pub(crate) epochs: usize,
+    pub(crate) rate: f64,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self::of_config(&EditConfig::default())
+    }
+}
+
+impl Asked {
+    /// With the options that the studio was opened with.
+    pub(crate) fn of_config(config: &EditConfig) -> Self {
+        Self {
+            class: None,
+            neurons: Vec::new(),
+            method: RatioEdit::NAME.to_owned(),
+            lambda: config.lambda3,
+            target: match config.target {
+                Target::Fixed(target) => Some(target),
+                _ => None,
+            },
+            form: config.ratio_form,
+            epochs: config.training.epochs,
+            rate: config.training.learning_rate,
+        }
+    }
+
+    pub(crate) fn class(&self) -> Option<ClassId> {
+        self.class.map(ClassId)
+    }
+
+    pub(crate) fn neurons(&self) -> Vec<NeuronId> {
+        self.neurons.iter().copied().map(NeuronId).collect()
+    }
+
+    pub(crate) fn is_by_ratio(&self) -> bool {
+        self.method == RatioEdit::NAME
+    }
+
+    /// What decides the edit: of options that the method does not have, those of `base`.
+    pub(crate) fn settled(self, base: &EditConfig) -> Self {
+        let usual = Self::of_config(base);
+        match self.is_by_ratio() {
+            true => self,
+            false => Self {
+                lambda: usual.lambda,
+                target: usual.target,
+                form: usual.form,
+                ..self
+            },
+        }
+    }
+
+    /// The method; all that is not asked is as in `base`.
+    pub(crate) fn method(&self, base: &EditConfig) -> Result<Box<dyn DecisionMethod>, Refusal> {
+        let mut config = base.clone();
+        config.training = config.training.with_learning_rate(self.rate);
+        config.training.epochs = self.epochs;
+        if self.is_by_ratio() {
+            config.ratio_form = self.form;
+            let target = self.target.map_or(Target::Auto, Target::Fixed);
+            let config = config.with_target(target).with_lambda3(self.lambda);
+            let edit = RatioEdit::new(self.neurons(), EditScope::of(self.class()));
+            return Ok(Box::new(edit.with_config(config)));
+        }
+        if !offered().any(|name| name == self.method) {
+            return Err(Refusal::Bad(format!(
+                "'{}' is not a method that is offered here",
+                self.method
+            )));
+        }
+        let arguments = MethodArguments {
+            class: self.class(),
+            neurons: self.neurons(),
+            training: config.training,
+        };
+        Ok(method_named(&self.method, &arguments, &Map::new())?)
+    }
+
+    /// As it stands in an address.
+    pub(crate) fn query(&self) -> String {
+        let mut query = String::new();
+        let mut add = |name: &str, value: &dyn std::fmt::Display| {
+            let and = if query.is_empty() { "" } else { "&" };
+            // Writing into a text does not fail.
+            let _ = write!(query, "{and}{name}={value}");
+        };
+        if let Some(class) = self.class {
+            add("class", &class);
+        }
+        let neurons: Vec<_> = self.neurons.iter().map(ToString::to_string).collect();
+        add("neurons", &neurons.join(","));
+        add("method", &self.method);
+        add("lambda", &self.lambda);
+        if let Some(target) = self.target {
+            add("target", &target);
+        }
+        add("form", &form_name(self.form));
+        add("epochs", &self.epochs);
+        add("rate", &self.rate);
+        query
+    }
+
+    /// The command line that makes the same edit.
+    pub(crate) fn command(&self, opened: &Opened) -> String {
+        let mut words = vec![format!("neuroinspect edit {}", opened.source_arguments)];
+        if let Some(name) = self.class.and_then(|class| opened.class_names().get(class)) {
+            words.push(format!("--class {}", quoted(name)));
+        }
+        if !self.neurons.is_empty() {
+            let neurons: Vec<_> = self.neurons.iter().map(ToString::to_string).collect();
+            words.push(format!("--neurons {}", neurons.join(",")));
+        }
+        words.push(format!("--method {}", self.method));
+        if self.is_by_ratio() {
+            let target = self
+                .target
+                .map_or("auto".to_owned(), |target| target.to_string());
+            let form = form_name(self.form).replace('_', "-");
+            words.push(format!(
+                "--target {target} --ratio {form} --lambda {}",
+                self.lambda
+            ));
+        }
+        if self
+            .method(&opened.config.editing)
+            .is_ok_and(|method| method.training().is_some())
+        {
+            words.push(format!(
+                "--epochs {} --learning-rate {}",
+                self.epochs, self.rate
+            ));
+        }
+        words.push(format!("--seed {} --out mended", opened.run.seed.0));
+        words.join(" ")
+    }
+}
+
+/// How a form is written.
+pub(crate) fn form_name(form: RatioForm) -> &'static str {
+    match form {
+        RatioForm::PerNeuron => "per_neuron",
+        _ => "joint",
+    }
+}
+
+fn join<S: Serializer>(neurons: &[usize], serializer: S) -> Result<S::Ok, S::Error> {
+    let neurons: Vec<_> = neurons.iter().map(ToString::to_string).collect();
+    serializer.serialize_str(&neurons.join(","))
+}
+
+fn split<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let words = text.split([',', ' ']).filter(|word| !word.is_empty());
+    let number = |word: &str| {
+        let number = word.parse();
+        number.map_err(|_| D::Error::custom(format!("neurons: '{word}' is no number")))
+    };
+    words.map(number).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::Query;
+
+    use super::*;
+
+    #[test]
+    fn an_address_says_all_that_is_asked() {
+        let asked = Asked {
+            class: Some(3),
+            neurons: vec![17, 240],
+            lambda: 0.3,
+            target: Some(1.02),
+            form: RatioForm::PerNeuron,
+            ..Asked::default()
+        };
+        let read = |query: &str| {
+            let uri = format!("/mend?{query}").parse().unwrap();
+            Query::<Asked>::try_from_uri(&uri).map(|Query(asked)| asked)
+        };
+        assert_eq!(read(&asked.query()).unwrap(), asked);
+        assert_eq!(read("").unwrap(), Asked::default());
+        assert!(read("neurons=1,x").is_err() && read("class=-1").is_err());
+        let json = serde_json::to_string(&asked).unwrap();
+        assert_eq!(serde_json::from_str::<Asked>(&json).unwrap(), asked);
+    }
+
+    #[test]
+    fn a_method_is_what_was_asked_for() {
+        for name in offered() {
+            let asked = Asked {
+                class: Some(0),
+                neurons: vec![1],
+                method: name.to_owned(),
+                ..Asked::default()
+            };
+            assert_eq!(asked.method(&EditConfig::default()).unwrap().name(), name);
+        }
+        for name in [Mend::NAME, Disc::NAME, "none"] {
+            let method = name.to_owned();
+            assert!(
+                Asked {
+                    method,
+                    ..Asked::default()
+                }
+                .method(&EditConfig::default())
+                .is_err(),
+                "{name}"
+            );
+        }
+    }
+}

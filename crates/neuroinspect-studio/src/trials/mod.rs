@@ -1,0 +1,188 @@
+//! Edits that were tried: what was asked for, and what it came to.
+//!
+//! The last ones are remembered, so that to go back to one is to be answered at once; those that are kept stand in
+//! the studio's folder and are there again after a restart. An edit is named by all that decides it, so that a page that is
+//! open speaks of the same one after a restart, too, and edits of other data are not taken for those of this.
+
+mod asked;
+mod store;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use neuroinspect::{
+    core::{DecisionLayer, Error as CoreError, Metrics, Observer, io::sha256_of_bytes},
+    editing::{Control, EditConfig, EditResult, EditSession, LayerPatch},
+};
+
+pub(crate) use self::asked::{Asked, form_name, offered};
+use crate::{Result, refusal::Refusal, session::Session};
+
+/// Edits that are remembered beside those kept.
+const REMEMBERED: usize = 24;
+/// Digits of a name.
+const NAME: usize = 12;
+
+/// An edit that was tried.
+pub(crate) struct Trial {
+    /// Of all that decides it.
+    pub(crate) name: String,
+    /// [`Session::data`] of what it was tried on.
+    data: String,
+    pub(crate) asked: Asked,
+    pub(crate) patch: LayerPatch,
+    pub(crate) result: EditResult,
+    kept: AtomicBool,
+}
+
+/// All that were tried, the latest last.
+pub(crate) struct Trials {
+    folder: PathBuf,
+    all: Mutex<Tried>,
+}
+
+#[derive(Default)]
+struct Tried {
+    trials: Vec<Arc<Trial>>,
+    /// How many were tried by this process.
+    count: usize,
+}
+
+/// The name of what is asked on some data.
+fn name_of(data: &str, asked: &Asked) -> String {
+    let mut sha256 = sha256_of_bytes(format!("{data}\0{}", asked.query()).as_bytes());
+    sha256.truncate(NAME);
+    sha256
+}
+
+impl Trial {
+    /// Whether it stands in the folder.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kept.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn after(&self) -> &Metrics {
+        &self.result.comparison.after
+    }
+
+    /// The edited layer.
+    pub(crate) fn layer(&self, before: &DecisionLayer) -> Result<DecisionLayer, Refusal> {
+        Ok(self.patch.apply(before)?)
+    }
+
+    /// What it is called among those that are shown together.
+    pub(crate) fn title(&self) -> String {
+        format!("edit {}", self.name.get(..4).unwrap_or(&self.name))
+    }
+}
+
+impl Trials {
+    /// Those that are kept in a folder.
+    pub(crate) fn open(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            all: Mutex::new(Tried {
+                trials: store::load(folder),
+                count: 0,
+            }),
+        }
+    }
+
+    /// The edit that is asked for: tried now, unless it is remembered. All that is not asked is as in `base`.
+    pub(crate) fn attempt(
+        &self,
+        session: &Session,
+        asked: Asked,
+        base: &EditConfig,
+        observer: &mut dyn Observer,
+    ) -> Result<Arc<Trial>, Refusal> {
+        let name = name_of(&session.data, &asked);
+        if let Ok(known) = self.get(session, &name) {
+            return Ok(known);
+        }
+        let method = asked.method(base)?;
+        let edited = edits(session)?.edit(method.as_ref(), observer)?;
+        // Without its control an edit is judged otherwise: whoever asks again is to get both.
+        match &edited.result.control {
+            Some(Control::Stopped) => {
+                return Err(CoreError::cancelled("retraining, for the control").into());
+            }
+            Some(Control::Failed(reason)) => {
+                return Err(Refusal::Failed(format!("the control failed: {reason}")));
+            }
+            Some(Control::Measured(_)) | None => {}
+        }
+        let trial = Arc::new(Trial {
+            name,
+            data: session.data.clone(),
+            asked,
+            patch: edited.patch,
+            result: edited.result,
+            kept: AtomicBool::new(false),
+        });
+        let mut all = self.all();
+        all.count += 1;
+        all.trials.push(Arc::clone(&trial));
+        let passing = all.trials.iter().filter(|trial| !trial.is_kept()).count();
+        if passing > REMEMBERED
+            && let Some(oldest) = all.trials.iter().position(|trial| !trial.is_kept())
+        {
+            all.trials.remove(oldest);
+        }
+        Ok(trial)
+    }
+
+    /// One of them, tried on this data.
+    pub(crate) fn get(&self, session: &Session, name: &str) -> Result<Arc<Trial>, Refusal> {
+        let all = self.all();
+        let is = |trial: &&Arc<Trial>| trial.name == name && trial.data == session.data;
+        let trial = all.trials.iter().rev().find(is);
+        trial.cloned().ok_or_else(|| {
+            Refusal::NotFound("this edit is not remembered: ask for it again".to_owned())
+        })
+    }
+
+    /// Those that are kept, tried on this data.
+    pub(crate) fn kept(&self, session: &Session) -> Vec<Arc<Trial>> {
+        let all = self.all();
+        let kept = all.trials.iter().filter(|it| it.is_kept());
+        kept.filter(|it| it.data == session.data).cloned().collect()
+    }
+
+    /// How many edits were looked at: by this process, or kept by an earlier one.
+    pub(crate) fn looked_at(&self) -> usize {
+        let all = self.all();
+        let kept = all.trials.iter().filter(|it| it.is_kept()).count();
+        all.count.max(kept)
+    }
+
+    /// Keeps one, so that it is there after a restart, or no longer.
+    pub(crate) fn keep(&self, session: &Session, name: &str, keep: bool) -> Result<(), Refusal> {
+        let trial = self.get(session, name)?;
+        match keep {
+            true => store::save(&self.folder, &trial)?,
+            false => {
+                let removed = store::remove(&self.folder, &trial.name);
+                removed.map_err(|error| Refusal::failed(&error))?;
+            }
+        }
+        trial.kept.store(keep, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn all(&self) -> MutexGuard<'_, Tried> {
+        // What a thread that panicked has left is whole: a trial is added in one step.
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What edits are tried on.
+pub(crate) fn edits(session: &Session) -> Result<&EditSession, Refusal> {
+    let edits = session.edits.as_ref();
+    edits.map_err(|reason| Refusal::Bad(format!("no edit can be tried: {reason}")))
+}

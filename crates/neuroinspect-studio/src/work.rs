@@ -1,0 +1,67 @@
+//! What is done in the background.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    jobs::{Failure, Order, Running},
+    labels,
+    pictures::{self, PictureOrder},
+    studio::Studio,
+};
+
+/// Work as it stands in the list of jobs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Work {
+    /// The features of the images: all else needs them.
+    Features,
+    /// Takes the pictures that an earlier run of another command kept in the folder.
+    KeptPictures,
+    /// Makes pictures.
+    Pictures(Box<PictureOrder>),
+    /// Gives neurons words.
+    Labels {
+        /// The words to choose from.
+        words: Vec<String>,
+    },
+}
+
+impl Work {
+    /// Whether it goes before whatever else waits.
+    pub(crate) fn goes_first(&self) -> bool {
+        matches!(self, Self::Features)
+    }
+}
+
+/// Queues what a studio begins with: its features, and pictures that are in its folder already.
+pub(crate) fn at_start(studio: &Studio) -> neuroinspect::Result<()> {
+    queue_features(studio)?;
+    if pictures::any_kept(studio) {
+        studio.jobs.queue(Order {
+            title: "pictures of earlier runs".to_owned(),
+            page: "/lab".to_owned(),
+            work: Work::KeptPictures,
+        })?;
+    }
+    Ok(())
+}
+
+/// Queues the features of the images.
+pub(crate) fn queue_features(studio: &Studio) -> neuroinspect::Result<()> {
+    studio.jobs.queue(Order {
+        title: "features of the images".to_owned(),
+        page: "/".to_owned(),
+        work: Work::Features,
+    })?;
+    Ok(())
+}
+
+/// Does a piece of work.
+pub(crate) fn run(studio: &Studio, work: &Work, running: &mut Running<'_>) -> Result<(), Failure> {
+    match work {
+        Work::Features => Ok(studio.open_session(running)?),
+        Work::KeptPictures => pictures::take_kept(studio, running),
+        Work::Pictures(order) => pictures::make(studio, order, running),
+        Work::Labels { words } => labels::make(studio, words, running),
+    }
+}

@@ -1,0 +1,119 @@
+//! A grid of a hundred thousand images, and how soon edits are answered, measured in the browser.
+
+use std::fmt::Write;
+
+use crate::{
+    browser::{Browser, screenshots},
+    http::ready,
+    made::{Made, SMALL, Size},
+};
+
+/// The grid holds no more elements than are to be seen, and neither scrolling nor filtering stalls it.
+#[test]
+fn a_hundred_thousand_images_scroll_and_filter_without_a_stall() {
+    let made = Made::start(Size {
+        samples: 100_000,
+        ..SMALL
+    });
+    ready(&made);
+    let browser = Browser::open();
+    browser.go(&format!("{}&", made.server.address()));
+    browser.go(&format!("http://{}/images", made.host()));
+    browser.until("document.querySelectorAll('.grid .cell').length");
+    assert_eq!(browser.text("#shown"), "100000 of 100000 images");
+    // From top to bottom in two hundred steps, a frame each: the longest frame tells of a stall.
+    let script = "const done = arguments[0]; const grid = document.querySelector('#grid'); \
+            const end = grid.scrollHeight - grid.clientHeight; const frames = []; let step = 0; let last = performance.now(); \
+            let most = 0; \
+            const next = () => { const now = performance.now(); frames.push(now - last); last = now; \
+                most = Math.max(most, document.querySelectorAll('.grid .cell').length); \
+                if (step > 200) { frames.sort((a, b) => a - b); \
+                    done({ longest: frames.at(-1), median: frames[100], most, end }); } \
+                else { grid.scrollTop = end * step / 200; step += 1; requestAnimationFrame(next); } }; \
+            requestAnimationFrame(next);";
+    let scrolled = browser.later(script);
+    let number = |name: &str| scrolled[name].as_f64().unwrap();
+    assert!(
+        number("end") > 100_000.0 && number("most") < 400.0,
+        "{scrolled}"
+    );
+    browser.value("performance.clearMeasures()");
+    browser.fill("select[name=only]", "mistakes");
+    let filtered = browser.measured("grid-filter");
+    let line = format!(
+        "100,000 samples: frames of a scroll {:.0} ms (median), {:.0} ms (longest); a filter {filtered:.1} ms",
+        number("median"),
+        number("longest"),
+    );
+    println!("{line}");
+    std::fs::write(screenshots().join("grid.txt"), line).unwrap();
+    // Far from what is measured where nothing else runs, so that a busy machine is no failure.
+    assert!(
+        number("longest") < 10_000.0 && filtered < 1000.0,
+        "{scrolled}, {filtered} ms"
+    );
+
+    // By keys alone: into the grid, on by a line, an image by itself, and back.
+    browser.value("document.querySelector('#grid').focus()");
+    browser.press("\u{e015}");
+    browser.press("\u{e014}");
+    browser.press("\u{e015}");
+    browser.until("Number(document.activeElement.dataset.place) > 1");
+    browser.press("\u{e007}");
+    browser.until("document.querySelector('dialog#image').open");
+    browser.until("document.querySelector('#image-about .large')?.complete");
+    browser.keep("image");
+    browser.press("\u{e00c}");
+    browser.until("!document.querySelector('dialog#image').open");
+    browser.until("Number(document.activeElement.dataset.place) > 1");
+    // An address leads to what was filtered.
+    let address = browser.address();
+    assert!(address.ends_with("/images?only=mistakes"), "{address}");
+    browser.go(&address);
+    browser.until("document.querySelector('#shown').textContent");
+    assert_ne!(browser.text("#shown"), "100000 of 100000 images");
+    // No name of the data ran as a script.
+    assert_ne!(browser.title(), "hacked");
+}
+
+/// On a table of CIFAR's size: 10,000 samples of 64 neurons.
+#[test]
+fn a_change_is_answered_while_it_is_looked_at() {
+    let made = Made::start(Size {
+        samples: 20_000,
+        neurons: 64,
+        classes: 10,
+    });
+    ready(&made);
+    let browser = Browser::open();
+    browser.go(made.server.address());
+    browser.go(&format!(
+        "http://{}/mend?class=2&neurons=1,2,3",
+        made.host()
+    ));
+    browser.until("document.querySelector('#keep')");
+    let (mut previews, mut edits) = (Vec::new(), Vec::new());
+    for others in ["4", "4, 5", "4, 5, 6", "5, 6", "6, 7"] {
+        browser.value("performance.clearMeasures()");
+        browser.fill("input[name=others]", others);
+        previews.push(browser.measured("mend-preview"));
+        edits.push(browser.measured("mend-edit"));
+    }
+    let median = |times: &mut Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    };
+    let (preview, edit) = (median(&mut previews), median(&mut edits));
+    let mut line = String::new();
+    write!(
+            line,
+            "10,000 x 64 to train, 10,000 to measure: preview {preview:.0} ms, trained edit {edit:.0} ms (medians of 5)"
+        )
+        .unwrap();
+    println!("{line}");
+    std::fs::write(screenshots().join("mend.txt"), line).unwrap();
+    assert!(
+        preview < 5000.0 && edit < 120_000.0,
+        "{previews:?}, {edits:?}"
+    );
+}
