@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 #[cfg(feature = "studio")]
-use crate::args::{DataArgs, ReadingArgs};
+use crate::args::{ClipArgs, DataArgs, ReadingArgs};
 use crate::{
     args::{Common, LoadingArgs, ModelArgs},
     options::Options,
@@ -104,11 +104,42 @@ pub(crate) fn source_arguments(
     add("batch-size", batch_size.map(|it| it.to_string()));
     let on_corrupt = on_corrupt.filter(|it| *it == OnCorrupt::Skip);
     add("on-corrupt", on_corrupt.map(|_| "skip".to_owned()));
+    let precision = model.loading.format.precision;
+    add("precision", precision.map(|it| it.to_string()));
     add("config", common.config.as_ref().map(path));
     if common.device() != Default::default() {
         add("device", Some(common.device().to_string()));
     }
     words.join(" ")
+}
+
+/// The options that name a model, images and an encoder, as `visualize` takes them.
+#[cfg(feature = "studio")]
+pub(crate) fn picture_arguments(
+    common: &Common,
+    model: &ModelArgs,
+    data: &DataArgs,
+    encoder: &ClipArgs,
+) -> String {
+    let ClipArgs {
+        clip,
+        clip_weights,
+        domain,
+        prompts,
+    } = encoder;
+    let mut words = source_arguments(common, model, data, None);
+    let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+    for (name, value) in [
+        ("clip", clip.clone()),
+        ("clip-weights", clip_weights.as_ref().map(path)),
+        ("domain", domain.clone()),
+        ("prompts", prompts.as_ref().map(path)),
+    ] {
+        if let Some(value) = value {
+            words += &format!(" --{name} {}", quoted(value));
+        }
+    }
+    words
 }
 
 /// A value as an option has it: a text by itself.

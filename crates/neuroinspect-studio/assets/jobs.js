@@ -12,10 +12,11 @@ const summary = panel.querySelector('summary');
 const spoken = panel.querySelector('.spoken');
 const connection = document.querySelector('#connection');
 const items = new Map();
-const known = new Map();
+/** All jobs by their ids. */
+export const known = new Map();
 let last = '';
 
-const ENDED = { finished: 'finished', cancelled: 'cancelled', failed: 'failed' };
+export const ENDED = { finished: 'finished', cancelled: 'cancelled', failed: 'failed' };
 
 function stateOf(job) {
   if (ENDED[job.state]) return ENDED[job.state];
@@ -51,6 +52,7 @@ function draw(job) {
 function count() {
   const open = [...known.values()].filter((job) => !ENDED[job.state]).length;
   panel.hidden = known.size === 0;
+  panel.toggleAttribute('data-idle', open === 0);
   summary.textContent = open === 0 ? 'Nothing under way' : `${open} under way or queued`;
   panel.querySelector('.forget').hidden = open === known.size;
 }

@@ -1,10 +1,11 @@
 // What is set in the form stands in the address; each change shows what silencing would do, and then the edit.
 import { post, fragment, complain, keys } from './studio.js';
+import { ENDED, known } from './jobs.js';
 
 const form = document.querySelector('#mend');
 const element = (id) => document.querySelector(id);
-const [neuronList, editResult, status, previewResult, keptResult, compareResult] = [
-  '#neurons', '#edit-result', '#edit-status', '#preview-result', '#kept-result', '#compare-result',
+const [neuronList, editResult, status, previewResult, keptResult, compareResult, moreResult] = [
+  '#neurons', '#edit-result', '#edit-status', '#preview-result', '#kept-result', '#compare-result', '#more-result',
 ].map(element);
 const ratio = element('#ratio-options');
 const strength = element('#strength');
@@ -71,6 +72,36 @@ async function offer() {
   showTicks();
 }
 
+/** The name of the edit that is asked for. A long training is a job, whose end is waited for. */
+async function trained(params, signal) {
+  for (;;) {
+    const answer = await post(`/mend/try?${params}`, {}, signal);
+    if (answer.id !== undefined) return answer.id;
+    status.textContent = 'This training takes longer: it goes on as work in the background, whether this page is open or not.';
+    await ended(answer.job, signal);
+  }
+}
+
+/** Waits until a job has ended; whoever asks for something else cancels it. */
+function ended(id, signal) {
+  const control = new AbortController();
+  const listening = { signal: control.signal };
+  return new Promise((resolve, reject) => {
+    const look = () => {
+      const job = known.get(id);
+      if (job?.state === 'finished') resolve();
+      else if (job && ENDED[job.state]) reject(new Error(job.note ?? `This training was ${job.state}.`));
+    };
+    document.addEventListener('job', look, listening);
+    document.addEventListener('jobs', () => (known.has(id) ? look() : resolve()), listening);
+    signal?.addEventListener('abort', () => {
+      post(`/jobs/${id}/cancel`).catch(() => {});
+      reject(signal.reason);
+    }, listening);
+    look();
+  }).finally(() => control.abort());
+}
+
 /** Asks anew for all that the form decides. */
 async function ask() {
   showOptions();
@@ -86,10 +117,10 @@ async function ask() {
   failed = false;
   editResult.setAttribute('aria-busy', 'true');
   try {
-    const answer = await post(`/mend/try?${params}`, {}, signal);
-    await fragment(`/mend/edit/${answer.id}`, editResult);
+    const id = await trained(params, signal);
+    await fragment(`/mend/edit/${id}`, editResult);
     if (signal.aborted) return;
-    now = answer.id;
+    now = id;
     const took = performance.now() - start;
     performance.measure('mend-edit', { start, end: start + took });
     const headline = element('#headline')?.textContent ?? '';
@@ -106,9 +137,10 @@ async function ask() {
 }
 
 /** What of the edit takes a moment more: what turns over, and what chose its neurons. */
-function showParts() {
-  const parts = [...editResult.querySelectorAll('[data-fragment]')];
-  return Promise.all(parts.map((part) => fragment(part.dataset.fragment, part)));
+async function showParts() {
+  const more = fragment(`/mend/edit/${now}/more`, moreResult);
+  const parts = (of) => Promise.all([...of.querySelectorAll('[data-fragment]')].map((part) => fragment(part.dataset.fragment, part)));
+  await Promise.all([parts(editResult), more.then(() => parts(moreResult))]);
 }
 
 async function showKept() {
@@ -162,7 +194,7 @@ element('#sweep').addEventListener('click', async ({ target }) => {
       // Something else is asked for by now.
       if (sweep !== own) return;
       params.set('lambda', lambda);
-      own.push((await post(`/mend/try?${params}`)).id);
+      own.push(await trained(params));
       if (sweep === own) await showKept();
     }
   } catch (error) {

@@ -51,7 +51,6 @@ async function reason(response) {
 /** Adds keys of a page to the list of keys, and does what they stand for. */
 export function keys(more) {
   const list = document.querySelector('#keys dl');
-  if (!list) return;
   for (const [key, [what, action]] of Object.entries(more)) {
     const term = document.createElement('dt');
     term.append(Object.assign(document.createElement('kbd'), { textContent: key }));
@@ -66,8 +65,6 @@ const places = { o: '/', i: '/images', c: '/class', n: '/neuron', m: '/mend', l:
 let before = '';
 
 function toggleKeys() {
-  // A page that only says why there is none has no list.
-  if (!dialog) return;
   if (dialog.open) dialog.close();
   else dialog.showModal();
 }
@@ -83,7 +80,7 @@ document.addEventListener('keydown', (event) => {
     toggleKeys();
   } else if (follows === 'g' && places[key]) {
     location.assign(places[key]);
-  } else if (!dialog?.open && follows !== 'g') {
+  } else if (!dialog.open && follows !== 'g') {
     const action = actions.get(key);
     if (action) {
       event.preventDefault();
@@ -91,7 +88,7 @@ document.addEventListener('keydown', (event) => {
     }
   }
 });
-document.querySelector('#keys-button')?.addEventListener('click', toggleKeys);
+document.querySelector('#keys-button').addEventListener('click', toggleKeys);
 
 // Parts of a page that take a moment are asked for once it is there.
 for (const part of document.querySelectorAll('[data-fragment]')) fragment(part.dataset.fragment, part);

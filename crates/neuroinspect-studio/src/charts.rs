@@ -160,6 +160,19 @@ pub(crate) fn scatter(points: &[Point], axes: [&str; 2]) -> Markup {
         .iter()
         .map(|it| format!("{:.1},{:.1}", x(it.at[0]), y(it.at[1])))
         .collect();
+    // Names of marks that lie close together stand above and below in turn, so that both can be read.
+    let mut named: Vec<([f64; 2], bool)> = Vec::new();
+    for point in points {
+        let at = [x(point.at[0]), y(point.at[1])];
+        let close =
+            |other: &[f64; 2]| (other[0] - at[0]).abs() < 90.0 && (other[1] - at[1]).abs() < 16.0;
+        let above = match named.iter().rev().find(|(other, _)| close(other)) {
+            Some((_, above)) if point.kind != "sweep" => !above,
+            _ => true,
+        };
+        named.push((at, above));
+    }
+    let above = named.into_iter().map(|(_, above)| above);
     html! {
         svg class="scatter" viewBox={ "0 0 " (SIZE[0]) " " (SIZE[1]) } role="img"
             aria-label={ (points.len()) " layers by their " (axes[1]) " at their " (axes[0]) "; the table says where each is" } {
@@ -174,7 +187,7 @@ pub(crate) fn scatter(points: &[Point], axes: [&str; 2]) -> Markup {
             text class="tick" x=(SIZE[0] - MARGIN) y=(SIZE[1] - 6.0) text-anchor="end" { (axes[0]) }
             text class="tick" x=(LEFT + 6.0) y=(MARGIN + 12.0) { (axes[1]) }
             @if line.len() > 1 { polyline class="sweep" points=(line.join(" ")) {} }
-            @for point in points { (mark(point, x(point.at[0]), y(point.at[1]))) }
+            @for (point, above) in points.iter().zip(above) { (mark(point, x(point.at[0]), y(point.at[1]), above)) }
         }
         details {
             summary { "The same as a table" }
@@ -194,8 +207,9 @@ pub(crate) fn scatter(points: &[Point], axes: [&str; 2]) -> Markup {
 }
 
 /// A circle for what is, a square for the control, and a diamond for what is looked at.
-fn mark(point: &Point, x: f64, y: f64) -> Markup {
+fn mark(point: &Point, x: f64, y: f64, above: bool) -> Markup {
     let kind = point.kind;
+    let of_name = if above { y - 7.0 } else { y + 16.0 };
     html! {
         g class={ "mark " (kind) } {
             title { (point.name) ": " (percent(point.at[1])) " at " (percent(point.at[0])) }
@@ -208,7 +222,7 @@ fn mark(point: &Point, x: f64, y: f64) -> Markup {
             @if kind != "sweep" {
                 // Within the drawing, on whichever side there is room.
                 @let (at, anchor) = if x > 0.75 * SIZE[0] { (x - 9.0, "end") } else { (x + 9.0, "start") };
-                text x=(at) y=(y - 7.0) text-anchor=(anchor) { (point.name) }
+                text x=(at) y=(of_name) text-anchor=(anchor) { (point.name) }
             }
         }
     }

@@ -42,8 +42,10 @@ impl Guard {
     /// Whether a `Host` is an address in figures, of this machine unless others are let in, or `localhost`. A name that
     /// leads here may be anybody's.
     fn is_ours(&self, host: &str) -> bool {
-        let Some((name, port)) = host.rsplit_once(':') else {
-            return false;
+        // Browsers leave out the port that HTTP has by itself; within brackets colons are the address's.
+        let (name, port) = match host.rsplit_once(':') {
+            Some((name, port)) if !host.ends_with(']') => (name, port),
+            _ => (host, "80"),
         };
         if port != self.port.to_string() {
             return false;
@@ -194,6 +196,13 @@ mod tests {
             "",
         ] {
             assert!(!ours(host), "{host}");
+        }
+        let usual = Guard {
+            port: 80,
+            ..guard(false)
+        };
+        for host in ["127.0.0.1", "[::1]", "localhost:80"] {
+            assert!(usual.is_ours(host), "{host}");
         }
         assert!(guard(true).is_ours("192.168.0.2:4711"));
         assert!(!guard(true).is_ours("evil.example:4711"));

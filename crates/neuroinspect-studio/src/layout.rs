@@ -38,29 +38,23 @@ const KEYS: &[(&str, &str)] = &[
     ("Escape", "close what is open"),
 ];
 
-/// What is shown while the server does not answer.
-pub(crate) fn connection() -> Markup {
-    html! {
-        p id="connection" role="status" aria-live="polite" hidden {
-            "The server does not answer. This page goes on by itself as soon as it does."
-        }
-    }
-}
-
 /// A page around its content.
 pub(crate) fn page(studio: &Studio, page: &Page<'_>, content: &Markup) -> Html<String> {
-    let opened = &studio.opened;
-    let here = |place: &str| match place {
+    let run = &studio.opened.run;
+    let overline = format!("{} on {}", run.model, run.data);
+    Html(around(Some(&overline), page, content).into_string())
+}
+
+/// What stands around the content of a page, and of a refusal, which says nothing of what is looked at.
+pub(crate) fn around(overline: Option<&str>, page: &Page<'_>, content: &Markup) -> Markup {
+    let is_at = |place: &str| match place {
         "/" => page.path == "/",
         _ => {
-            page.path == place
-                || page
-                    .path
-                    .strip_prefix(place)
-                    .is_some_and(|it| it.starts_with('/'))
+            let below = page.path.strip_prefix(place);
+            below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
         }
     };
-    let markup = html! {
+    html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -77,12 +71,12 @@ pub(crate) fn page(studio: &Studio, page: &Page<'_>, content: &Markup) -> Html<S
             body {
                 a class="skip" href="#content" { "To the content" }
                 header class="bar" {
-                    p class="overline" { (opened.run.model) " on " (opened.run.data) }
+                    @if let Some(overline) = overline { p class="overline" { (overline) } }
                     nav aria-label="Pages" {
                         ul {
                             @for (place, name) in PLACES {
                                 li {
-                                    a href=(place) aria-current=[here(place).then_some("page")] { (name) }
+                                    a href=(place) aria-current=[is_at(place).then_some("page")] { (name) }
                                 }
                             }
                         }
@@ -101,9 +95,10 @@ pub(crate) fn page(studio: &Studio, page: &Page<'_>, content: &Markup) -> Html<S
                     }
                     form method="dialog" { button { "Close" } }
                 }
-                (connection())
+                p id="connection" role="status" aria-live="polite" hidden {
+                    "The server does not answer. This page goes on by itself as soon as it does."
+                }
             }
         }
-    };
-    Html(markup.into_string())
+    }
 }

@@ -33,6 +33,7 @@
 mod assets;
 mod charts;
 mod error;
+mod expression;
 mod guard;
 mod jobs;
 mod labels;

@@ -55,6 +55,8 @@ pub struct Opened {
     pub model_arguments: String,
     /// What `edit` is to be told of model and data: the same and `--data photos/test --train photos/train`.
     pub source_arguments: String,
+    /// What `visualize` is to be told of model, data and encoder; `None` where it cannot be told.
+    pub picture_arguments: Option<String>,
 }
 
 /// An image-text encoder, and what it is asked with.
@@ -117,6 +119,8 @@ impl Opened {
                 quoted(folder.join(TRAIN_FEATURES)),
                 quoted(layer_file),
             ),
+            // Its CLIP is in the program alone.
+            picture_arguments: None,
             folder,
         })
     }

@@ -2,11 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use axum::body::Bytes;
-use ndarray::{Array2, Array3, Axis};
+use ndarray::{Array2, Array3};
 use neuroinspect::{
     around_peak,
     burn::tensor::{Tensor, TensorData},
@@ -47,7 +47,8 @@ impl Places {
             return Ok(*told);
         }
         let size = opened.classifier.input().size;
-        let map = self.map(opened, &Array3::zeros((3, size, size)), NeuronId(0))?;
+        let copy = self.copy(opened)?;
+        let map = map(copy.as_ref(), &Array3::zeros((3, size, size)), NeuronId(0))?;
         Ok(*self.told.get_or_init(|| map.is_some()))
     }
 
@@ -59,29 +60,31 @@ impl Places {
         (row, neuron): (usize, NeuronId),
     ) -> Result<Arc<Place>, Refusal> {
         let seen = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = seen().get(&(row, neuron)) {
-            return Ok(Arc::clone(place));
+        let known = || seen().get(&(row, neuron)).cloned();
+        if let Some(place) = known() {
+            return Ok(place);
         }
         let index = session.indices.get(row);
         let index = *index.ok_or_else(|| Refusal::NotFound(format!("there is no image {row}")))?;
         let spec = opened.classifier.input();
         let pixels = preprocess(&opened.dataset.image(index)?, spec)?;
-        let Some(map) = self.map(opened, &pixels, neuron)? else {
+        let copy = self.copy(opened)?;
+        // The whole and its part are asked for at once: the second finds what the first has looked up.
+        if let Some(place) = known() {
+            return Ok(place);
+        }
+        let Some(map) = map(copy.as_ref(), &pixels, neuron)? else {
             let reason = "this classifier does not say where in an image its neurons are active";
             return Err(Refusal::NotFound(reason.to_owned()));
         };
         let recipe = &opened.config.recipe;
         let (threshold, reduction) = (recipe.mask_threshold, recipe.mask_reduction);
         let mask = activation_mask(map.view(), spec.size, threshold, reduction);
-        let part = around_peak(&map, &mask).map(|crop| {
-            let rows = crop.top..crop.top + crop.height;
-            let columns = crop.left..crop.left + crop.width;
-            let part = pixels.slice_axis(Axis(1), rows.into());
-            to_rgb_image(part.slice_axis(Axis(2), columns.into()))
-        });
+        let part = around_peak(&map, &mask).and_then(|crop| crop.of(pixels.view()));
+        let part = part.map(to_rgb_image).transpose()?;
         let place = Arc::new(Place {
             whole: encoded(&to_rgb_image((&pixels * &mask).view())?)?,
-            part: part.transpose()?.map(|part| encoded(&part)).transpose()?,
+            part: part.map(|part| encoded(&part)).transpose()?,
         });
         let mut seen = seen();
         if seen.len() >= REMEMBERED {
@@ -91,13 +94,8 @@ impl Places {
         Ok(place)
     }
 
-    /// The map of a neuron for pixels `[3, S, S]`: `[h, w]`.
-    fn map(
-        &self,
-        opened: &Opened,
-        pixels: &Array3<f32>,
-        neuron: NeuronId,
-    ) -> Result<Option<Array2<f32>>, Refusal> {
+    /// The copy, for whoever looks next.
+    fn copy(&self, opened: &Opened) -> Result<MutexGuard<'_, Box<dyn Classifier>>, Refusal> {
         let copy = self.copy.get_or_init(|| {
             let device = opened.device().without_autodiff();
             let copy = opened.classifier.evaluation_copy(&device, Precision::F32);
@@ -107,25 +105,32 @@ impl Places {
             });
             copy.map_err(|error| with_causes(&error))
         });
-        let copy = copy
-            .as_ref()
-            .map_err(|reason| Refusal::Failed(reason.clone()))?;
-        let copy = copy.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, height, width) = pixels.dim();
-        let values: Vec<f32> = pixels.iter().copied().collect();
-        let data = TensorData::new(values, [1, 3, height, width]);
-        let images = copy
-            .input()
-            .normalize(Tensor::from_data(data, &copy.device()));
-        let Some(map) = copy.activations(images).map else {
-            return Ok(None);
-        };
-        let [_, neurons, height, width] = map.dims();
-        neuron.check(neurons)?;
-        let values = read_back(map.narrow(1, neuron.0, 1), "the feature map")?;
-        let found = values.len();
-        let map = Array2::from_shape_vec((height, width), values)
-            .map_err(|_| CoreError::length("a feature map", height * width, found))?;
-        Ok(Some(map))
+        match copy {
+            Ok(copy) => Ok(copy.lock().unwrap_or_else(PoisonError::into_inner)),
+            Err(reason) => Err(Refusal::Failed(reason.clone())),
+        }
     }
+}
+
+/// The map of a neuron for pixels `[3, S, S]`: `[h, w]`.
+fn map(
+    classifier: &dyn Classifier,
+    pixels: &Array3<f32>,
+    neuron: NeuronId,
+) -> Result<Option<Array2<f32>>, Refusal> {
+    let (_, height, width) = pixels.dim();
+    let values: Vec<f32> = pixels.iter().copied().collect();
+    let data = TensorData::new(values, [1, 3, height, width]);
+    let images = Tensor::from_data(data, &classifier.device());
+    let images = classifier.input().normalize(images);
+    let Some(map) = classifier.activations(images).map else {
+        return Ok(None);
+    };
+    let [_, neurons, height, width] = map.dims();
+    neuron.check(neurons)?;
+    let values = read_back(map.narrow(1, neuron.0, 1), "the feature map")?;
+    let found = values.len();
+    let map = Array2::from_shape_vec((height, width), values)
+        .map_err(|_| CoreError::length("a feature map", height * width, found))?;
+    Ok(Some(map))
 }

@@ -4,10 +4,10 @@ use axum::{
     http::StatusCode,
     response::{Html, IntoResponse, Response},
 };
-use maud::{DOCTYPE, html};
-use neuroinspect::core::with_causes;
+use maud::html;
+use neuroinspect::core::{is_cancellation, with_causes};
 
-use crate::{jobs, layout::connection};
+use crate::layout::{Page, around};
 
 /// Why a request is not answered as it was asked.
 #[derive(Debug)]
@@ -22,11 +22,24 @@ pub(crate) enum Refusal {
     NoFeatures(String),
     /// The work failed.
     Failed(String),
+    /// The work was given up before its end.
+    Stopped,
 }
 
 impl Refusal {
     pub(crate) fn failed(error: &(dyn std::error::Error + 'static)) -> Self {
         Self::Failed(with_causes(error))
+    }
+
+    pub(crate) fn reason(self) -> String {
+        match self {
+            Self::NotFound(reason)
+            | Self::Bad(reason)
+            | Self::NoFeatures(reason)
+            | Self::Failed(reason) => reason,
+            Self::NotReady => "the features of the images are being computed".to_owned(),
+            Self::Stopped => "it was stopped before its end".to_owned(),
+        }
     }
 }
 
@@ -36,6 +49,9 @@ impl<E: Into<neuroinspect::Error>> From<E> for Refusal {
     fn from(error: E) -> Self {
         use neuroinspect::Error;
         let error = error.into();
+        if is_cancellation(&error) {
+            return Self::Stopped;
+        }
         let reason = with_causes(&error);
         match error {
             Error::Datasets(_) | Error::Models(_) | Error::Folder { .. } | Error::Remove { .. } => {
@@ -49,47 +65,25 @@ impl<E: Into<neuroinspect::Error>> From<E> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let to_be_asked_for = matches!(self, Self::NoFeatures(_));
-        let (status, title, reason) = match self {
-            Self::NotFound(what) => (StatusCode::NOT_FOUND, "Not found", what),
-            Self::Bad(reason) => (StatusCode::BAD_REQUEST, "That cannot be done", reason),
-            Self::NotReady => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Not yet",
-                "the features of the images are being computed".to_owned(),
-            ),
-            Self::NoFeatures(reason) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "There are no features",
-                reason,
-            ),
-            Self::Failed(reason) => (StatusCode::INTERNAL_SERVER_ERROR, "That failed", reason),
+        let (status, title) = match self {
+            Self::NotFound(_) => (StatusCode::NOT_FOUND, "Not found"),
+            Self::Bad(_) => (StatusCode::BAD_REQUEST, "That cannot be done"),
+            Self::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "Not yet"),
+            Self::NoFeatures(_) => (StatusCode::SERVICE_UNAVAILABLE, "There are no features"),
+            Self::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "That failed"),
+            Self::Stopped => (StatusCode::CONFLICT, "That was stopped"),
         };
         let waits = status == StatusCode::SERVICE_UNAVAILABLE;
-        let page = html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    title { "neuroinspect studio: " (title) }
-                    link rel="stylesheet" href="/assets/report.css";
-                    link rel="stylesheet" href="/assets/studio.css";
-                    @if waits {
-                        script type="module" src="/assets/jobs.js" {}
-                        script type="module" src="/assets/waiting.js" {}
-                    }
-                }
-                body {
-                    main {
-                        h1 { (title) }
-                        p role="alert" { (reason) }
-                        @if to_be_asked_for { p { button type="button" id="features" { "Compute them" } } }
-                        @if !waits { p { a href="/" { "To the overview" } } }
-                    }
-                    @if waits { (jobs::panel()) (connection()) }
-                }
-            }
+        let content = html! {
+            p role="alert" { (self.reason()) }
+            @if to_be_asked_for { p { button type="button" id="features" { "Compute them" } } }
         };
+        let page = Page {
+            path: "",
+            title,
+            scripts: if waits { &["waiting.js"] } else { &[] },
+        };
+        let page = around(None, &page, &content);
         (status, Html(page.into_string())).into_response()
     }
 }

@@ -5,17 +5,21 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use neuroinspect::core::{ClassId, NeuronId, Observer};
+use neuroinspect::{
+    core::{ClassId, NeuronId, Observer},
+    illusion::Objective,
+};
 
 use crate::{
     Error, Opened, Result,
+    expression::written,
     jobs::{JobState, Jobs},
     labels::LabelStore,
     pictures::PictureStore,
     places::Places,
     refusal::Refusal,
     session::Session,
-    trials::Trials,
+    trials::{Asked, Trial, Trials},
     work::Work,
 };
 
@@ -91,6 +95,16 @@ impl Studio {
         Ok(())
     }
 
+    /// The edit that is asked for: trained now, unless it is remembered.
+    pub(crate) fn attempt(
+        &self,
+        asked: Asked,
+        observer: &mut dyn Observer,
+    ) -> Result<Arc<Trial>, Refusal> {
+        let base = &self.opened.config.editing;
+        self.trials.attempt(self.session()?, asked, base, observer)
+    }
+
     /// A class out of an address.
     pub(crate) fn class(&self, class: usize) -> Result<(ClassId, &str), Refusal> {
         let name = self.opened.class_names().get(class);
@@ -104,6 +118,12 @@ impl Studio {
         let known = self.session()?.layer.check_neuron(neuron);
         known.map_err(|error| Refusal::NotFound(error.to_string()))?;
         Ok(neuron)
+    }
+
+    /// An objective as the picture lab reads it.
+    pub(crate) fn objective(&self, objective: &Objective) -> String {
+        let written = written(objective, self.opened.class_names());
+        written.unwrap_or_else(|| objective.to_string())
     }
 
     /// What a class is called.

@@ -1,12 +1,15 @@
 //! What is done in the background.
 
+use neuroinspect::core::Error as CoreError;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     jobs::{Failure, Order, Running},
     labels,
     pictures::{self, PictureOrder},
+    refusal::Refusal,
     studio::Studio,
+    trials::Asked,
 };
 
 /// Work as it stands in the list of jobs.
@@ -24,12 +27,18 @@ pub(crate) enum Work {
         /// The words to choose from.
         words: Vec<String>,
     },
+    /// Trains an edit that takes longer than a page waits for.
+    Edit(Box<Asked>),
 }
 
 impl Work {
-    /// Whether it goes before whatever else waits.
-    pub(crate) fn goes_first(&self) -> bool {
-        matches!(self, Self::Features)
+    /// Of what waits, the least goes first: features, as all else needs them, then what a page is waiting for.
+    pub(crate) fn turn(&self) -> u8 {
+        match self {
+            Self::Features => 0,
+            Self::Edit(_) => 1,
+            _ => 2,
+        }
     }
 }
 
@@ -63,5 +72,10 @@ pub(crate) fn run(studio: &Studio, work: &Work, running: &mut Running<'_>) -> Re
         Work::KeptPictures => pictures::take_kept(studio, running),
         Work::Pictures(order) => pictures::make(studio, order, running),
         Work::Labels { words } => labels::make(studio, words, running),
+        Work::Edit(asked) => match studio.attempt((**asked).clone(), running) {
+            Ok(_) => Ok(()),
+            Err(Refusal::Stopped) => Err(CoreError::cancelled("training").into()),
+            Err(refusal) => Err(refusal.reason().into()),
+        },
     }
 }

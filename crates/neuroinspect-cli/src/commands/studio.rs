@@ -147,6 +147,7 @@ fn of_images(common: &Common, options: &Options, images: &Images<'_>) -> Result<
         run,
         model_arguments: record::model_arguments(model),
         source_arguments: record::source_arguments(common, model, data, *train),
+        picture_arguments: Some(record::picture_arguments(common, model, data, clip)),
         folder,
         classifier: setup.loaded.model,
         dataset,

@@ -32,6 +32,8 @@ fn from_the_mistakes_to_an_edit_that_apply_applies() {
         start.elapsed().as_secs_f64()
     );
     fs::write(screenshots().join("start.txt"), line).unwrap();
+    // Far from what is measured where nothing else runs, so that a busy machine is no failure.
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
     assert!(!browser.address().contains("token"));
     assert_eq!(browser.text("h1"), "Overview");
     browser.keep("overview");
@@ -103,13 +105,17 @@ fn from_the_mistakes_to_an_edit_that_apply_applies() {
     // Taken along.
     let id = browser.value("document.querySelector('#keep').dataset.id");
     let id = id.as_str().unwrap();
+    let exports = format!(
+        "document.querySelector('.exports a')?.getAttribute('href') === '/export/{id}/edit'"
+    );
+    browser.until(&exports);
     browser.click(".exports li:first-child a");
     let edit = browser.downloaded(&format!("edit-{id}.safetensors"));
     browser.click(".exports li:nth-child(2) a");
     let report = browser.downloaded(&format!("report-{id}.html"));
     let report = fs::read_to_string(report).unwrap();
     assert!(report.contains("Before and after") && !report.contains("Not finished"));
-    let command = browser.text("#edit-result pre");
+    let command = browser.text("#more-result pre");
 
     // The applied edit is worth what the page said.
     let out = folder.path().join("applied");

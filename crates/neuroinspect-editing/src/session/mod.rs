@@ -9,7 +9,9 @@ use std::{
 };
 
 use burn::tensor::{Device, Tensor, TensorData};
-use neuroinspect_core::{DecisionLayer, Metrics, NeuronId, Observer, is_cancellation, with_causes};
+use neuroinspect_core::{
+    ClassId, DecisionLayer, Metrics, NeuronId, Observer, is_cancellation, with_causes,
+};
 use serde::{Deserialize, Serialize};
 
 pub use self::result::{EditResult, Edited};
@@ -144,6 +146,17 @@ impl EditSession {
         self.evaluation.samples().table().check_layer(layer)?;
         let layer = LayerTensors::of(layer, self.evaluation.device());
         self.evaluation.metrics(logits(&self.evaluation, &layer))
+    }
+
+    /// The class that another layer predicts for each of the samples measured on.
+    ///
+    /// # Errors
+    ///
+    /// When the layer does not fit the samples, or the device fails.
+    pub fn predict(&self, layer: &DecisionLayer) -> Result<Vec<ClassId>> {
+        self.evaluation.samples().table().check_layer(layer)?;
+        let predicted = self.evaluation.predicted(layer)?;
+        Ok(predicted.into_iter().map(ClassId).collect())
     }
 
     /// What silencing neurons would do, from the logits alone: `z - F_S W_S^T`.

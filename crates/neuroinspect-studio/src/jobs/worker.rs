@@ -119,7 +119,7 @@ impl Shared {
             }
             let waiting = state.list.jobs.iter();
             let waiting = waiting.filter(|job| job.state == JobState::Queued);
-            let first = waiting.min_by_key(|job| (!job.order.work.goes_first(), job.id));
+            let first = waiting.min_by_key(|job| (job.order.work.turn(), job.id));
             if let Some(first) = first {
                 return Some(first.id);
             }

@@ -10,6 +10,7 @@ use maud::{Markup, html};
 use neuroinspect::{
     core::{ClassId, LayerInfo, LayerKind, NeuronId, Seed, Unit, UnitKind, class_by_name_or_index},
     illusion::Objective,
+    quoted,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -19,6 +20,7 @@ use super::{
     pictures::{self, Ordered, Shown},
 };
 use crate::{
+    expression::written,
     jobs::Job,
     layout::{Page, page},
     pictures::{KeptPicture, Picture, PictureOrder, Subject},
@@ -198,7 +200,10 @@ fn shown(studio: &Studio) -> Result<Markup, Refusal> {
                     }
                     @if let Some(class) = class { " within " (studio.class_name(*class)) }
                 }
-                p class="soft" { code { (recipe.objective) } ", " (recipe.steps) " steps" }
+                p class="soft" { code { (studio.objective(&recipe.objective)) } ", " (recipe.steps) " steps" }
+                @if let Some(command) = command(studio, row.picture) {
+                    details { summary { "The same by command line" } pre tabindex="0" { code { (command) } } }
+                }
                 div class="album gallery" {
                     @for kept in &row.there { (pictures::card(studio, kept, None)) }
                     @for ordered in &row.ordered { (pictures::waiting(studio, ordered)) }
@@ -207,6 +212,43 @@ fn shown(studio: &Studio) -> Result<Markup, Refusal> {
         }
         @if more > 0 { p class="soft" { (more) " older rows are not shown." } }
     })
+}
+
+/// The command line that makes a picture; `None` where there is none.
+fn command(studio: &Studio, picture: &Picture) -> Option<String> {
+    let opened = &studio.opened;
+    let arguments = opened.picture_arguments.as_ref()?;
+    let subject = match &picture.subject {
+        Subject::Neuron(neuron) => format!("--neurons {neuron}"),
+        Subject::Unit(unit) => format!("--unit {}", quoted(unit_argument(unit)?)),
+    };
+    let class = picture.class.map_or_else(String::new, |class| {
+        format!(" --class {}", quoted(studio.class_name(class)))
+    });
+    let recipe = &picture.recipe;
+    let size = recipe.size;
+    let size = size.map_or_else(String::new, |size| format!(" --size {size}"));
+    Some(format!(
+        "neuroinspect visualize {arguments} {subject}{class} --objective {} --iterations {}{size} --seed {}",
+        quoted(written(&recipe.objective, opened.class_names())?),
+        recipe.steps,
+        recipe.seed.0
+    ))
+}
+
+/// A unit as `--unit` names it.
+fn unit_argument(unit: &Unit) -> Option<String> {
+    let kind = match &unit.kind {
+        UnitKind::Channel(channel) => format!("channel:{channel}"),
+        UnitKind::Feature(neuron) => format!("neuron:{neuron}"),
+        UnitKind::Position {
+            channel,
+            row,
+            column,
+        } => format!("{channel},{row},{column}"),
+        _ => return None,
+    };
+    Some(format!("{}/{kind}", unit.layer))
 }
 
 fn row_of<'a, 'r>(rows: &'r mut Vec<Row<'a>>, picture: &'a Picture) -> &'r mut Row<'a> {

@@ -126,7 +126,7 @@ pub(super) fn card(studio: &Studio, kept: &KeptPicture, real: Option<f32>) -> Ma
                 @if let Some(similarity) = kept.clip_similarity {
                     span { "similarity to its text " (format!("{similarity:.3}")) }
                 }
-                span class="soft" { "seed " (recipe.seed.0) ", " (recipe.steps) " steps, " code { (recipe.objective) } }
+                span class="soft" { "seed " (recipe.seed.0) ", " (recipe.steps) " steps, " code { (studio.objective(&recipe.objective)) } }
             }
         }
     }

@@ -23,8 +23,11 @@ use neuroinspect::{
 pub(crate) use self::asked::{Asked, form_name, offered};
 use crate::{Result, refusal::Refusal, session::Session};
 
-/// Edits that are remembered beside those kept.
+/// Edits that are remembered beside those kept: so many, or of large layers as many as take so many bytes, but enough
+/// for those that are drawn together.
 const REMEMBERED: usize = 24;
+const REMEMBERED_BYTES: usize = 256 * 1024 * 1024;
+const DRAWN: usize = 8;
 /// Digits of a name.
 const NAME: usize = 12;
 
@@ -129,7 +132,9 @@ impl Trials {
         all.count += 1;
         all.trials.push(Arc::clone(&trial));
         let passing = all.trials.iter().filter(|trial| !trial.is_kept()).count();
-        if passing > REMEMBERED
+        // The layer before and the one after it.
+        let bytes = 2 * size_of::<f32>() * session.layer.weight().len();
+        if passing > (REMEMBERED_BYTES / bytes.max(1)).clamp(DRAWN, REMEMBERED)
             && let Some(oldest) = all.trials.iter().position(|trial| !trial.is_kept())
         {
             all.trials.remove(oldest);

@@ -271,3 +271,24 @@ fn what_cannot_be_asked_is_refused_with_a_reason() {
         "{error}"
     );
 }
+
+/// Whoever lets others in lets in none without the token, nor by a name.
+#[test]
+fn beyond_this_machine_the_token_is_asked_for_too() {
+    let config = neuroinspect_studio::StudioConfig {
+        address: std::net::Ipv4Addr::UNSPECIFIED.into(),
+        ..Default::default()
+    };
+    let made = Made::listening(SMALL, &config);
+    ready(&made);
+    let port = made.host().rsplit(':').next().unwrap();
+    let status = |host: &str, lines: &[&str]| {
+        let host = format!("Host: {host}:{port}");
+        let lines: Vec<&str> = lines.iter().copied().chain([host.as_str()]).collect();
+        request(&made, "GET /", &lines, "").status
+    };
+    let cookie = cookie(&made);
+    assert_eq!(status("192.168.0.2", &[&cookie]), 200);
+    assert_eq!(status("192.168.0.2", &[]), 401);
+    assert_eq!(status("evil.example", &[&cookie]), 421);
+}

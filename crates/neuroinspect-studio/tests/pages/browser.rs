@@ -181,9 +181,13 @@ impl Browser {
 
     /// Waits until an expression of JavaScript holds.
     pub(crate) fn until(&self, expression: &str) {
+        self.until_within(expression, PATIENCE);
+    }
+
+    pub(crate) fn until_within(&self, expression: &str, patience: Duration) {
         let start = Instant::now();
         while self.value(&format!("Boolean({expression})")) != json!(true) {
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > patience {
                 let page = self.value("document.body.innerText");
                 self.keep("failure");
                 panic!(

@@ -1,21 +1,28 @@
 //! Edits that are tried: what is remembered of them, and by what.
 
-use std::{io::Write, net::TcpStream, thread, time::Duration};
+use std::{fs, io::Write, net::TcpStream, thread, time::Duration};
 
 use serde_json::Value;
 
 use crate::{
     browser::Browser,
     http::{cookie, ours, ready},
-    made::{Made, SMALL, Size},
+    jobs::Listener,
+    made::{Division, EVIL, Made, SMALL, Size},
 };
 
-/// Tries an edit; its name.
+/// Tries an edit; its name. On a busy machine it may be a job, which is waited for.
 fn attempt(made: &Made, query: &str) -> String {
-    let tried = ours(made, &format!("POST /mend/try?{query}"), "{}");
-    assert_eq!(tried.status, 200, "{}", tried.body);
-    let answer: Value = serde_json::from_str(&tried.body).unwrap();
-    answer["id"].as_str().unwrap().to_owned()
+    for _ in 0..600 {
+        let tried = ours(made, &format!("POST /mend/try?{query}"), "{}");
+        assert_eq!(tried.status, 200, "{}", tried.body);
+        let answer: Value = serde_json::from_str(&tried.body).unwrap();
+        if let Some(name) = answer["id"].as_str() {
+            return name.to_owned();
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    panic!("{query} is never trained");
 }
 
 fn keep(made: &Made, name: &str) {
@@ -34,6 +41,7 @@ fn a_request_that_is_given_up_leaves_no_half_an_edit() {
         samples: 6_000,
         neurons: 64,
         classes: 10,
+        ..SMALL
     });
     ready(&made);
     let query = "class=2&neurons=1,2,3&epochs=40";
@@ -127,6 +135,127 @@ fn what_chose_the_neurons_is_said() {
         measured.contains("mistakes that the neurons were chosen from"),
         "{measured}"
     );
+}
+
+/// A training for which a page would wait too long is work of the queue: listed, taken up by the next program, cancelled.
+#[test]
+fn a_long_training_is_work_of_the_queue() {
+    let made = Made::start(SMALL);
+    ready(&made);
+    let long = "class=0&neurons=1,2&epochs=10000000";
+    let tried = |made: &Made| -> Value {
+        let tried = ours(made, &format!("POST /mend/try?{long}"), "{}");
+        assert_eq!(tried.status, 200, "{}", tried.body);
+        serde_json::from_str(&tried.body).unwrap()
+    };
+    let job = tried(&made)["job"].as_u64().unwrap();
+    assert_eq!(tried(&made)["job"], job, "it is not queued twice");
+    let mut listener = Listener::new(&made, None);
+    let listed = |listener: &mut Listener| {
+        let jobs = listener.next().data;
+        let jobs = jobs.as_array().unwrap();
+        jobs.iter().find(|it| it["id"] == job).unwrap().clone()
+    };
+    let first = listed(&mut listener);
+    assert_eq!(
+        first["title"],
+        format!("probability ratio of 2 neurons for {EVIL}")
+    );
+    assert!(
+        first["page"].as_str().unwrap().contains("epochs=10000000"),
+        "{first}"
+    );
+
+    // The next program takes it up; here one that is to train less.
+    let made = made.again_after(SMALL, |folder| {
+        let path = folder.join("jobs.json");
+        let list = fs::read_to_string(&path).unwrap();
+        assert!(list.contains("\"epochs\": 10000000"), "{list}");
+        fs::write(&path, list.replace("\"epochs\": 10000000", "\"epochs\": 3")).unwrap();
+    });
+    let mut listener = Listener::new(&made, None);
+    if listed(&mut listener)["state"] != "finished" {
+        listener.until(job, "finished");
+    }
+    // It is there, under the name that the same edit has when a page waits for it.
+    let name = attempt(&made, "class=0&neurons=1,2&epochs=3");
+    assert_eq!(
+        ours(&made, &format!("GET /mend/edit/{name}"), "").status,
+        200
+    );
+
+    let job = tried(&made)["job"].as_u64().unwrap();
+    ours(&made, &format!("POST /jobs/{job}/cancel"), "");
+    listener.until(job, "cancelled");
+}
+
+/// What turns over is counted on the very samples that the accuracies are of, however they are divided.
+#[test]
+fn what_turns_over_agrees_with_the_accuracies() {
+    for division in [Division::Halves, Division::Training(120), Division::Split] {
+        let made = Made::start(Size { division, ..SMALL });
+        ready(&made);
+        let name = attempt(&made, "class=0&neurons=1,2,3&rate=0.02&epochs=30");
+        let flips = ours(&made, &format!("GET /mend/edit/{name}/flips"), "").body;
+        let count = |title: &str| -> f64 {
+            let (_, rest) = flips.split_once(title).unwrap();
+            rest.split('<').next().unwrap().trim().parse().unwrap()
+        };
+        let page = ours(&made, &format!("GET /mend/edit/{name}"), "").body;
+        let samples = page
+            .split("Measured on ")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').next())
+            .and_then(|count| count.parse::<f64>().ok())
+            .unwrap();
+        let expected = match division {
+            Division::Halves => 120.0,
+            Division::Training(_) => 240.0,
+            Division::Split => 56.0,
+        };
+        assert_eq!(samples, expected);
+        let average = page.split(">Average<").nth(1).unwrap();
+        let percents: Vec<f64> = average
+            .split(['>', '<'])
+            .filter_map(|text| text.strip_suffix('%')?.parse().ok())
+            .collect();
+        let change = (count("Now right: ") - count("Now wrong: ")) / samples * 100.0;
+        assert!(count("Now right: ") + count("Now wrong: ") > 0.0, "{flips}");
+        assert!(
+            (percents[1] - percents[0] - change).abs() < 0.11,
+            "{percents:?}, {change}"
+        );
+        if division == Division::Split {
+            let rows = flips.split("/image/").skip(1);
+            let rows = rows.map(|rest| rest.split('"').next().unwrap().parse::<usize>().unwrap());
+            for row in rows {
+                assert_eq!(row / (2 * SMALL.classes) % 4, 3, "{row} is not measured on");
+            }
+        }
+    }
+}
+
+/// A page waits for a long training without being asked to, and cancels it when something else is asked for.
+#[test]
+fn a_page_waits_for_a_long_training_and_gives_it_up_for_another() {
+    let made = Made::start(SMALL);
+    ready(&made);
+    let browser = Browser::open();
+    browser.go(made.server.address());
+    browser.go(&format!(
+        "http://{}/mend?class=0&neurons=1&epochs=10000000",
+        made.host()
+    ));
+    browser
+        .until("document.querySelector('#edit-status').textContent.includes('in the background')");
+    browser.until("document.querySelector('#jobs li[data-state=running]')");
+    // A name of a class is text in the list, too.
+    let title = browser.text("#jobs li a");
+    assert!(title.contains(EVIL), "{title}");
+    browser.fill("input[name=epochs]", "2");
+    browser.until("document.querySelector('#jobs li[data-state=cancelled]')");
+    browser.until("document.querySelector('#edit-status').textContent.includes('Answered')");
+    assert_ne!(browser.title(), "hacked");
 }
 
 #[test]

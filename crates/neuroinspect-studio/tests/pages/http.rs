@@ -77,7 +77,7 @@ pub(crate) fn cookie(made: &Made) -> String {
 
 /// Waits until the features are there.
 pub(crate) fn ready(made: &Made) {
-    for _ in 0..600 {
+    for _ in 0..2400 {
         if ours(made, "GET /samples", "").status == 200 {
             return;
         }

@@ -18,18 +18,18 @@ const MANY_STEPS: usize = 5000;
 
 /// Something that the server told of.
 #[derive(Clone, Debug, PartialEq)]
-struct Told {
+pub(crate) struct Told {
     id: String,
     name: String,
-    data: Value,
+    pub(crate) data: Value,
 }
 
 /// Who listens.
-struct Listener(BufReader<TcpStream>);
+pub(crate) struct Listener(BufReader<TcpStream>);
 
 impl Listener {
     /// From the event on that was heard last; from now on without one.
-    fn new(made: &Made, last: Option<&str>) -> Self {
+    pub(crate) fn new(made: &Made, last: Option<&str>) -> Self {
         let mut stream = TcpStream::connect(made.host()).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(60)))
@@ -45,7 +45,7 @@ impl Listener {
         Self(BufReader::new(stream))
     }
 
-    fn next(&mut self) -> Told {
+    pub(crate) fn next(&mut self) -> Told {
         let mut told = [String::new(), String::new(), String::new()];
         loop {
             let mut line = String::new();
@@ -72,7 +72,7 @@ impl Listener {
     }
 
     /// The events up to the one by which a job stands so.
-    fn until(&mut self, job: u64, state: &str) -> Vec<Told> {
+    pub(crate) fn until(&mut self, job: u64, state: &str) -> Vec<Told> {
         let mut all = Vec::new();
         loop {
             all.push(self.next());

@@ -1,7 +1,9 @@
 //! A studio on made-up images, with names that would be markup.
 
+use std::path::Path;
+
 use image::{Rgb, RgbImage};
-use ndarray::{Array1, Array2};
+use ndarray::{Array2, Axis};
 use neuroinspect::{
     DebugConfig, PictureOrigin, RunFolder,
     burn::{
@@ -12,7 +14,7 @@ use neuroinspect::{
     },
     core::{
         Activations, ClassId, Classifier, DecisionLayer, DeviceName, InputSpec, Precision, Result,
-        Seed,
+        Seed, Split,
     },
     datasets::{ImageDataset, LoaderConfig, Result as DatasetResult, Sample, fingerprint_of},
     report::Run,
@@ -34,12 +36,25 @@ pub(crate) struct Size {
     pub(crate) samples: usize,
     pub(crate) neurons: usize,
     pub(crate) classes: usize,
+    pub(crate) division: Division,
+}
+
+/// What an edit learns from.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Division {
+    /// One half of the samples.
+    Halves,
+    /// So many other ones.
+    Training(usize),
+    /// Of three parts, by which two in turn are of the first, and every fourth is measured on.
+    Split,
 }
 
 pub(crate) const SMALL: Size = Size {
     samples: 240,
     neurons: 12,
     classes: 4,
+    division: Division::Halves,
 };
 
 /// A studio that is served.
@@ -50,13 +65,22 @@ pub(crate) struct Made {
 
 impl Made {
     pub(crate) fn start(size: Size) -> Self {
+        Self::listening(size, &StudioConfig::default())
+    }
+
+    pub(crate) fn listening(size: Size, config: &StudioConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let server = Server::start(opened(folder.path(), size), &StudioConfig::default()).unwrap();
+        let server = Server::start(opened(folder.path(), size), config).unwrap();
         Self { server, folder }
     }
 
     /// Another server in the same folder, after this one has ended.
     pub(crate) fn again(self, size: Size) -> Self {
+        self.again_after(size, |_| ())
+    }
+
+    /// The same, with something done to the studio's own folder in between.
+    pub(crate) fn again_after(self, size: Size, change: impl FnOnce(&Path)) -> Self {
         let Self { server, folder } = self;
         drop(server);
         // Requests that were under way let go of the folder a moment later.
@@ -66,6 +90,7 @@ impl Made {
             }
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
+        change(&folder.path().join("studio"));
         let server = Server::start(opened(folder.path(), size), &StudioConfig::default()).unwrap();
         Self { server, folder }
     }
@@ -81,9 +106,13 @@ impl Made {
     }
 }
 
-fn opened(folder: &std::path::Path, size: Size) -> Opened {
+fn opened(folder: &Path, size: Size) -> Opened {
     let classifier = Network::new(size);
     let dataset = Patches::new(size);
+    let training: Option<Box<dyn ImageDataset>> = match size.division {
+        Division::Training(samples) => Some(Box::new(Patches::new(Size { samples, ..size }))),
+        _ => None,
+    };
     Opened {
         folder: RunFolder::open(folder, None).unwrap(),
         run: Run::new(classifier.name(), dataset.name(), "flex", Seed(0)),
@@ -98,11 +127,12 @@ fn opened(folder: &std::path::Path, size: Size) -> Opened {
         precision: Precision::F32,
         loader: LoaderConfig::default(),
         dataset: Box::new(dataset),
-        training: None,
+        training,
         encoder: None,
         config: DebugConfig::default(),
         model_arguments: "--model made-up".to_owned(),
         source_arguments: "--model made-up --data patches".to_owned(),
+        picture_arguments: Some("--model made-up --data patches".to_owned()),
     }
 }
 
@@ -111,6 +141,7 @@ struct Patches {
     names: Vec<String>,
     groups: Vec<String>,
     samples: Vec<Sample>,
+    split: Option<Split>,
 }
 
 impl Patches {
@@ -129,6 +160,12 @@ impl Patches {
             names,
             groups: vec![EVIL.to_owned(), "a & b".to_owned()],
             samples: (0..size.samples).map(sample).collect(),
+            split: (size.division == Division::Split).then(|| {
+                let parts = ["train", "validation", "test"].map(str::to_owned).to_vec();
+                // Each part has all classes and groups.
+                let part = |index: usize| [0, 0, 1, 2][index / (2 * size.classes) % 4];
+                Split::new(parts, (0..size.samples).map(part).collect()).unwrap()
+            }),
         }
     }
 }
@@ -150,15 +187,15 @@ impl ImageDataset for Patches {
         &self.samples
     }
 
+    fn split(&self) -> Option<&Split> {
+        self.split.as_ref()
+    }
+
     fn image(&self, index: usize) -> DatasetResult<RgbImage> {
         let sample = self.sample(index)?;
         let noise = (index * 37 % 101) as u8;
-        let of_class = (sample.label.0 * 53 % 156) as u8;
-        Ok(RgbImage::from_pixel(
-            SIDE,
-            SIDE,
-            Rgb([of_class + noise / 2, noise, 255 - of_class]),
-        ))
+        let colour = Rgb(colour(sample.label.0, noise));
+        Ok(RgbImage::from_pixel(SIDE, SIDE, colour))
     }
 
     fn fingerprint(&self) -> Option<String> {
@@ -166,7 +203,13 @@ impl ImageDataset for Patches {
     }
 }
 
-/// A product of the pixels with made-up numbers, and made-up decisions.
+/// What the colours of a class's patches are around: red, green and blue in `[0, 255]`.
+fn colour(class: usize, noise: u8) -> [u8; 3] {
+    let of_class = (class * 53 % 156) as u8;
+    [of_class + noise / 2, noise, 255 - of_class]
+}
+
+/// A product of the pixels with made-up numbers, and decisions for the class whose colour is nearest: right for some.
 #[derive(Module, Debug)]
 struct Network {
     weight: Param<Tensor<2>>,
@@ -180,11 +223,20 @@ impl Network {
         let device = Device::flex();
         let pixels = 3 * (SIDE * SIDE) as usize;
         let values = fill::normal("pixels", pixels * size.neurons);
+        // Activations of a patch of each class's colour, and half the square of their length.
+        let typical = Array2::from_shape_fn((size.classes, size.neurons), |(class, neuron)| {
+            let colour = colour(class, 50);
+            let products = (0..pixels).map(|pixel| {
+                let value = colour[pixel / (SIDE * SIDE) as usize];
+                f32::from(value) / 255.0 * values[pixel * size.neurons + neuron]
+            });
+            products.sum::<f32>().max(0.0)
+        });
+        let halves = typical.map(|it| it * it / 2.0).sum_axis(Axis(1));
+        let scale = 10.0 / halves.mean().unwrap();
+        let layer = DecisionLayer::new(&typical * scale, &halves * -scale).unwrap();
         let weight = Tensor::from_data(TensorData::new(values, [pixels, size.neurons]), &device);
-        let decisions = fill::normal("decisions", size.classes * size.neurons);
-        let decisions = Array2::from_shape_vec((size.classes, size.neurons), decisions).unwrap();
         let mut head = LinearConfig::new(size.neurons, size.classes).init(&device);
-        let layer = DecisionLayer::new(decisions, Array1::zeros(size.classes)).unwrap();
         layer.replace(&mut head).unwrap();
         Self {
             weight: Param::from_tensor(weight),

@@ -39,6 +39,7 @@ pub(super) fn form(studio: &Studio, session: &Session, asked: &Asked) -> Markup 
             }
             fieldset {
                 legend { "Neurons" }
+                p class="soft" { "Those behind the mistakes, each with its share of them." }
                 div id="neurons" { p class="soft" { "Looking for those behind the mistakes \u{2026}" } }
                 label {
                     span { "Others, by number (of " (session.layer.neurons()) ")" }
@@ -124,7 +125,7 @@ pub(super) async fn neurons(
                     li {
                         label {
                             input type="checkbox" name="neuron" value=(neuron);
-                            span { "neuron " (neuron) }
+                            span { span class="hidden" { "neuron " } (neuron) }
                             span class="soft" {
                                 (kind) " in " (percent(votes as f64 / ranking.mistakes.max(1) as f64))
                             }

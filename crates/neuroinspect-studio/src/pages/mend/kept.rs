@@ -72,10 +72,10 @@ pub(super) async fn kept(
         points.push(point(trial.after(), name, "sweep"));
     }
     let kept = studio.trials.kept(session);
-    for trial in &kept {
+    let now = drawn.now.as_deref();
+    for trial in kept.iter().filter(|it| Some(it.name.as_str()) != now) {
         points.push(point(trial.after(), trial.title(), "kept"));
     }
-    let now = drawn.now.as_deref();
     let now = now.and_then(|id| studio.trials.get(session, id).ok());
     if let Some(trial) = &now {
         if let Some(control) = trial.result.control_metrics() {

@@ -4,6 +4,7 @@
 
 mod form;
 mod kept;
+mod more;
 
 use std::{
     ops::ControlFlow,
@@ -11,6 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -21,22 +23,24 @@ use axum::{
 };
 use maud::{Markup, PreEscaped, html};
 use neuroinspect::{
-    core::{Metrics, Progress},
-    editing::EditResult,
+    core::{Metrics, Observer, Progress},
+    editing::{Comparison, EditResult, percent},
     report::Accuracies,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    jobs::Order,
     layout::{Page, page},
     refusal::Refusal,
     session::Session,
     studio::{App, Studio, apart},
     trials::{Asked, Trial, edits},
+    work::Work,
 };
 
-/// Images that turned over, of either kind, that are shown.
-const FLIPS_SHOWN: usize = 24;
+/// A training that takes longer, by the time of its epochs so far, is a job.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -45,7 +49,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/mend/preview", get(preview))
         .route("/mend/try", post(attempt))
         .route("/mend/edit/{id}", get(edit))
-        .route("/mend/edit/{id}/flips", get(flips))
+        .route("/mend/edit/{id}/more", get(more::more))
+        .route("/mend/edit/{id}/flips", get(more::flips))
         .route("/mend/edit/{id}/measured", get(measured))
         .route("/mend/edit/{id}/keep", post(kept::keep))
         .route("/mend/kept", get(kept::kept))
@@ -77,28 +82,29 @@ async fn mend(
     };
     let content = html! {
         p class="about" {
-            "Tick the neurons that a class should rest on less. At once stands here what silencing them would do, and \
-             soon after what the edit does: the last layer trained anew, beside its control, plain retraining. The \
-             address says all that is set: it can be sent, and going back undoes."
+            "Tick the neurons that a class should rest on less. What silencing them would do is said at once, and soon \
+             after what the edit does: the last layer trained anew, beside its control, plain retraining. The address \
+             says all that is set: it can be sent, and going back undoes."
         }
         div class="mend" {
             (form::form(&studio, session, &asked))
             div class="answers" {
+                section id="preview" aria-labelledby="preview-title" {
+                    h2 id="preview-title" { "If the neurons were silent" }
+                    div id="preview-result" {}
+                }
                 section id="edit" aria-labelledby="edit-title" {
                     h2 id="edit-title" { "The edit" }
                     p id="edit-status" role="status" {}
                     div id="edit-result" {}
                 }
-                section id="preview" aria-labelledby="preview-title" {
-                    h2 id="preview-title" { "If the neurons were silent" }
-                    div id="preview-result" {}
+                section id="kept" aria-labelledby="kept-title" {
+                    h2 id="kept-title" { "Worst against average" }
+                    div id="kept-result" {}
+                    div id="compare-result" {}
                 }
+                div id="more-result" {}
             }
-        }
-        section id="kept" aria-labelledby="kept-title" {
-            h2 id="kept-title" { "Worst against average" }
-            div id="kept-result" {}
-            div id="compare-result" {}
         }
     };
     let of_page = Page {
@@ -136,24 +142,44 @@ async fn preview(
             comparison: &preview.comparison,
             control: None,
         };
+        let Comparison { before, after, .. } = &preview.comparison;
+        let change = |name: &str, of: &dyn Fn(&Metrics) -> Option<f64>| {
+            let (before, after) = (of(before)?, of(after)?);
+            Some(format!("{name} {} \u{2192} {}", percent(before), percent(after)))
+        };
+        let class = asked.class().map(|class| {
+            let name = format!("\u{201c}{}\u{201d}", studio.class_name(class));
+            change(&name, &|it| it.class_accuracy[class.0])
+        });
+        let changes = [
+            class.flatten(),
+            change("average", &|it| Some(it.accuracy)),
+            change("worst class", &|it| Some(it.worst_class_accuracy)),
+            change("worst group", &|it| it.worst_group_accuracy),
+        ];
+        let changes: Vec<_> = changes.into_iter().flatten().collect();
         let content = html! {
-            p class="about" {
-                "Activations of " (preview.neurons.len()) " neurons at 0, the layer as it is. What accuracy remains of a \
-                 class says how much it rests on them."
+            p { (changes.join(", ")) "." }
+            details {
+                summary { "By class and group" }
+                p class="about" {
+                    "Activations of " (preview.neurons.len()) " neurons at 0, the layer as it is. What accuracy remains of \
+                     a class says how much it rests on them."
+                }
+                (PreEscaped(accuracies.html()))
             }
-            (PreEscaped(accuracies.html()))
         };
         Ok(Html(content.into_string()))
     })
     .await
 }
 
-/// What a script hears of an edit.
+/// What a script is told of an edit: its name, or the job that trains it.
 #[derive(Serialize)]
-struct Answer {
-    id: String,
-    average: f64,
-    worst: f64,
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Id(String),
+    Job(u64),
 }
 
 /// Stops the work when the request is given up: the page asks for something else by now.
@@ -165,28 +191,76 @@ impl Drop for StopOnDrop {
     }
 }
 
+/// Trains at once what is soon trained, and has a job do what is not.
 async fn attempt(
     State(studio): State<App>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Answer>, Refusal> {
     let asked = settled(&studio, asked)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let _given_up = StopOnDrop(Arc::clone(&stop));
-    let trial = apart(&studio, move |studio| {
-        let mut observer = |_: Progress<'_>| match stop.load(Ordering::SeqCst) {
+    let given_up = Arc::new(AtomicBool::new(false));
+    let _stop = StopOnDrop(Arc::clone(&given_up));
+    apart(&studio, move |studio| {
+        let mut watch = Watch {
+            given_up: &given_up,
+            last: Instant::now(),
+            stage: (String::new(), Instant::now()),
+            too_long: false,
+        };
+        match studio.attempt(asked.clone(), &mut watch) {
+            Ok(trial) => Ok(Json(Answer::Id(trial.name.clone()))),
+            Err(Refusal::Stopped) if watch.too_long => {
+                let order = Order {
+                    title: title(studio, &asked),
+                    page: format!("/mend?{}", asked.query()),
+                    work: Work::Edit(Box::new(asked)),
+                };
+                let queued = studio.jobs.queue(order);
+                let job = queued.map_err(|error| Refusal::failed(&error))?;
+                Ok(Json(Answer::Job(job.id)))
+            }
+            Err(refused) => Err(refused),
+        }
+    })
+    .await
+}
+
+/// What the list of jobs calls an edit.
+fn title(studio: &Studio, asked: &Asked) -> String {
+    let method = asked.method.replace('_', " ");
+    let neurons = match asked.neurons.len() {
+        0 => String::new(),
+        1 => " of 1 neuron".to_owned(),
+        count => format!(" of {count} neurons"),
+    };
+    let class = asked.class().map(|class| studio.class_name(class));
+    let class = class.map_or_else(String::new, |class| format!(" for {class}"));
+    format!("{method}{neurons}{class}")
+}
+
+/// Stops a training that nobody waits for, or that is better done in the background.
+struct Watch<'a> {
+    given_up: &'a AtomicBool,
+    /// When it was last told of progress.
+    last: Instant,
+    /// What is being done, and since when.
+    stage: (String, Instant),
+    too_long: bool,
+}
+
+impl Observer for Watch<'_> {
+    fn update(&mut self, progress: Progress<'_>) -> ControlFlow<()> {
+        if self.stage.0 != progress.stage {
+            self.stage = (progress.stage.to_owned(), self.last);
+        }
+        self.last = Instant::now();
+        let left = progress.total.saturating_sub(progress.done);
+        let each = self.stage.1.elapsed() / progress.done.max(1) as u32;
+        self.too_long = each.saturating_mul(left as u32) > AT_ONCE;
+        match self.too_long || self.given_up.load(Ordering::SeqCst) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
-        };
-        let base = &studio.opened.config.editing;
-        let session = studio.session()?;
-        studio.trials.attempt(session, asked, base, &mut observer)
-    })
-    .await?;
-    Ok(Json(Answer {
-        id: trial.name.clone(),
-        average: trial.after().accuracy,
-        worst: worst(trial.after()),
-    }))
+        }
+    }
 }
 
 /// Accuracy of the worst group, or class where there are no groups.
@@ -208,33 +282,13 @@ async fn edit(State(studio): State<App>, Path(id): Path<String>) -> Result<Html<
         div id="measured" data-fragment={ "/mend/edit/" (id) "/measured" } {
             p class="soft" { "Measured on " (result.comparison.before.samples) " samples." }
         }
-        (tables(&studio, session, &trial))
-        section aria-labelledby="flips-title" {
-            h3 id="flips-title" { "What turns over" }
-            div id="flips" data-fragment={ "/mend/edit/" (id) "/flips" } {
-                p class="soft" role="status" { "Looking \u{2026}" }
-            }
-        }
-        section aria-labelledby="export-title" {
-            h3 id="export-title" { "Take it along" }
-            ul class="exports" {
-                li { a href={ "/export/" (id) "/edit" } download { "Edit file" } ", for " code { "neuroinspect apply" } }
-                @if trial.asked.class.is_some() {
-                    li { a href={ "/export/" (id) "/report" } download { "Report" } ", one page that loads nothing" }
-                } @else {
-                    li class="soft" { "A report is about a class: choose one above." }
-                }
-            }
-            p { "The same by command line:" }
-            pre tabindex="0" { code { (trial.asked.command(&studio.opened)) } }
-            p { "Applied to the weights:" }
-            pre tabindex="0" { code { (super::export::apply_command(&studio, &id)) } }
-        }
         p class="buttons" {
             button type="button" id="keep" data-id=(id) aria-pressed=(trial.is_kept()) {
                 @if trial.is_kept() { "Kept" } @else { "Keep to compare" }
             }
+            a class="button" href="#export" { "Take it along" }
         }
+        (tables(&studio, session, &trial))
     };
     Ok(Html(content.into_string()))
 }
@@ -286,48 +340,4 @@ pub(super) fn looked_at(studio: &Studio) -> Option<String> {
              it is: before you rely on it, measure it on others."
         )
     })
-}
-
-/// The images measured on that are right now and were not, and the other way round.
-async fn flips(State(studio): State<App>, Path(id): Path<String>) -> Result<Html<String>, Refusal> {
-    let trial = studio.trials.get(studio.session()?, &id)?;
-    apart(&studio, move |studio| {
-        let session = studio.session()?;
-        let layer = trial.layer(&session.layer)?;
-        let predicted = session.table.predicted_by(&layer)?;
-        let after = predicted.predictions();
-        let (labels, before) = (session.table.labels(), &session.predictions);
-        let measured = edits(session)?.data().evaluation();
-        let rows: Vec<usize> = (0..measured.len()).map(|sample| measured.row(sample)).collect();
-        let turned = |to_right: bool| {
-            rows.iter().copied().filter(move |&row| {
-                let [was, is] = [before[row], after[row]].map(|it| it == labels[row]);
-                was != is && is == to_right
-            })
-        };
-        let list = |title: &str, rows: Vec<usize>| {
-            html! {
-                h4 { (title) ": " (rows.len()) }
-                ul class="thumbnails" {
-                    @for &row in rows.iter().take(FLIPS_SHOWN) {
-                        @let [label, was, is] = [labels[row], before[row], after[row]].map(|it| studio.class_name(it));
-                        li {
-                            a href={ "/image/" (row) } {
-                                img src={ "/thumbnail/" (row) "?" (session.key) } loading="lazy" width="96" height="96"
-                                    alt={ "Image " (row) ", of " (label) ": " (was) " before, " (is) " after" };
-                            }
-                            span { (was) " \u{2192} " (is) }
-                        }
-                    }
-                }
-                @if rows.len() > FLIPS_SHOWN { p class="more" { "and " (rows.len() - FLIPS_SHOWN) " more" } }
-            }
-        };
-        let content = html! {
-            (list("Now right", turned(true).collect()))
-            (list("Now wrong", turned(false).collect()))
-        };
-        Ok(Html(content.into_string()))
-    })
-    .await
 }

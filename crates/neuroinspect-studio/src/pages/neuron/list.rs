@@ -80,7 +80,7 @@ fn content(studio: &Studio, asked: &Asked) -> Result<Markup, Refusal> {
             @if labels.is_some() { "its words, " }
             "and the classes that it speaks for most."
         }
-        form class="inline" method="get" role="search" {
+        form class="inline find" method="get" role="search" {
             label for="q" { "Number, word or class " }
             input id="q" type="search" name="q" value=(asked.q);
             " " button { "Find" }
