@@ -154,8 +154,13 @@ fn pictures_that_an_earlier_run_kept_are_taken() {
     let folder = folder_with_features();
     let out = folder.path().to_str().unwrap().to_owned();
     let demo = ["demo", "--iterations", "3", "--quiet", "--out", &out].map(str::to_owned);
-    run(&demo);
-    let program = Program::start(folder.path());
+    let printed = String::from_utf8(run(&demo).stdout).unwrap();
+    assert!(
+        printed.contains(&format!("neuroinspect studio {out}\n")),
+        "{printed}"
+    );
+    // By the folder alone.
+    let program = Program::start_with(&[folder.path().as_os_str()]);
     open(&browser, &program, "lab");
     browser.until("document.querySelectorAll('#pictures figure[data-key]').length === 5");
     browser.until("document.querySelector('#jobs li[data-state=finished] a[href=\"/lab\"]')");
