@@ -7,7 +7,7 @@ use std::{
 
 use ndarray::Array2;
 use neuroinspect_core::{
-    ClassId, Error as CoreError, FeatureTable, NeuronId, Observer, is_cancellation,
+    ClassId, DecisionLayer, Error as CoreError, FeatureTable, NeuronId, Observer, is_cancellation,
 };
 use neuroinspect_counterfactual::{Explainer, Explanation, RankedNeuron, Ranking, rank};
 use neuroinspect_editing::{Control, EditData, EditScope, EditSession, Edited, Mend, RatioEdit};
@@ -63,8 +63,9 @@ pub fn debug_each(
     keep: &mut dyn FnMut(&Findings),
 ) -> Result<Findings> {
     let mut findings = explain(inputs, class, config, observer)?;
-    keep(&findings);
     let layer = inputs.classifier.decision_layer()?;
+    certify(inputs, &layer, config, &mut findings, observer)?;
+    keep(&findings);
 
     if let Some(data) = inputs.edit_data
         && !findings.neurons.is_empty()
@@ -131,14 +132,6 @@ pub fn explain(
         .explain(&predicted, class, observer)?;
     let mean = table.mean_features()?;
     let ranking = rank(&explanation, &layer, mean.view(), &config.ranking)?;
-    let certified = config
-        .certified
-        .beside(&explanation, &predicted, &config.ranking, observer);
-    let (certified, failure) = match certified {
-        Err(error) if is_cancellation(&error) => return Err(error.into()),
-        Err(error) => (None, Some(error)),
-        Ok(certified) => (Some(certified), None),
-    };
     let neurons = match &config.neurons {
         NeuronChoice::Auto { count } => ranking.first(*count),
         NeuronChoice::Listed => ranking.first(usize::MAX),
@@ -165,7 +158,7 @@ pub fn explain(
             .collect(),
         explanation,
         ranking,
-        certified,
+        certified: None,
         edit: None,
         patch: None,
         edit_file: None,
@@ -187,10 +180,30 @@ pub fn explain(
         run: inputs.run.clone(),
     };
     findings.run.add_timing("explaining", start.elapsed());
-    if let Some(error) = failure {
-        findings.fail_with("certifying", &error);
-    }
     Ok(findings)
+}
+
+/// Adds the smallest changes of the mistakes, which are proved, or why they are not there.
+fn certify(
+    inputs: &DebugInputs<'_>,
+    layer: &DecisionLayer,
+    config: &DebugConfig,
+    findings: &mut Findings,
+    observer: &mut dyn Observer,
+) -> Result<()> {
+    let start = Instant::now();
+    let predicted = inputs.table.predicted_by(layer)?;
+    let certified =
+        config
+            .certified
+            .beside(&findings.explanation, &predicted, &config.ranking, observer);
+    match certified {
+        Ok(certified) => findings.certified = Some(certified),
+        Err(error) if is_cancellation(&error) => return Err(error.into()),
+        Err(error) => findings.fail_with("certifying", &error),
+    }
+    findings.run.add_timing("certifying", start.elapsed());
+    Ok(())
 }
 
 /// Edits the decision layer; whether the observer asked to stop.
