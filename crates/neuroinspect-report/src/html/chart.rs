@@ -5,6 +5,9 @@ use neuroinspect_editing::percent;
 
 use super::{COLOURS, DRAWING};
 
+/// What says that a file is SVG; within a page it needs no saying.
+pub(super) const NAMESPACE: &str = "http://www.w3.org/2000/svg";
+
 /// The size of the drawing, in its own units, and what its parts take of it.
 const WIDTH: f64 = 720.0;
 const NAMES: f64 = 190.0;
@@ -45,7 +48,7 @@ impl IntervalChart {
         let number = |value: f64| format!("{value:.1}");
         let floor = height - BELOW;
         let drawing = html! {
-            svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox={ "0 0 " (WIDTH) " " (height) }
+            svg xmlns=(NAMESPACE) class="chart" viewBox={ "0 0 " (WIDTH) " " (height) }
                 role="img" aria-label=(self.in_words()) {
                 (own_style())
                 text class="tick" x=(NAMES) y="16" { (self.title) }

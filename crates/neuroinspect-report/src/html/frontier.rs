@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use neuroinspect_editing::{CandidateKind, FrontierPoint, MendResult, Yardstick, percent};
 
-use super::chart::own_style;
+use super::chart::{NAMESPACE, own_style};
 
 /// Size of the drawing, in its own units, and what its axes take of it.
 const WIDTH: f64 = 640.0;
@@ -26,7 +26,7 @@ pub(super) fn section(result: &MendResult, class_names: &[String]) -> Markup {
                 " No group label was looked at."
             }
             div class="panel" {
-                (drawing(result, &axes, html! {}))
+                (drawing(result, &axes, false))
                 (legend())
                 (table(result, &axes))
             }
@@ -124,16 +124,16 @@ impl Axes {
 
 /// The drawing as a file of its own.
 pub(super) fn by_itself(result: &MendResult, class_names: &[String]) -> Markup {
-    drawing(result, &Axes::new(result, class_names), own_style())
+    drawing(result, &Axes::new(result, class_names), true)
 }
 
-fn drawing(result: &MendResult, axes: &Axes, style: Markup) -> Markup {
+fn drawing(result: &MendResult, axes: &Axes, by_itself: bool) -> Markup {
     let number = |value: f64| format!("{value:.1}");
     let floor = HEIGHT - BELOW;
     html! {
-        svg xmlns="http://www.w3.org/2000/svg" class="frontier" viewBox={ "0 0 " (WIDTH) " " (HEIGHT) }
-            role="img" aria-label=(in_words(result, axes)) {
-            (style)
+        svg class="frontier" viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img"
+            aria-label=(in_words(result, axes)) xmlns=[by_itself.then_some(NAMESPACE)] {
+            @if by_itself { (own_style()) }
             @for tick in axes.ticks(1) {
                 @let y = number(axes.y(tick));
                 line class="grid" x1=(LEFT) x2=(WIDTH - 12.0) y1=(y) y2=(y) {}
