@@ -12,6 +12,7 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 pub(crate) struct Asked {
     /// Pictures.
+    #[allow(dead_code, reason = "some benches have steps alone")]
     pub(crate) batch: usize,
     /// Steps of each.
     pub(crate) steps: usize,
