@@ -246,16 +246,16 @@ fn main() {
         let bench = Bench::new();
         let table = bench.table();
         let mistakes = bench.explain(&table).counterfactuals.len();
-        return serve::serve(|asked| {
+        return serve::serve(|_, steps| {
             // All mistakes are explained together, so that the time of as many as asked for is a multiple.
-            let rounds = asked.steps.div_ceil(mistakes);
+            let rounds = steps.div_ceil(mistakes);
             let start = Instant::now();
             for _ in 0..rounds {
                 black_box(bench.explain(&table));
             }
             start
                 .elapsed()
-                .mul_f64(asked.steps as f64 / (rounds * mistakes) as f64)
+                .mul_f64(steps as f64 / (rounds * mistakes) as f64)
         });
     }
     let mut criterion = Criterion::default().configure_from_args();

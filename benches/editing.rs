@@ -170,8 +170,8 @@ fn main() {
     if serve::asked_to_serve().is_some() {
         let session = session(SIZES[0], &device_name().open().unwrap());
         let input = session.input().unwrap();
-        return serve::serve(|asked| {
-            let method = ratio_edit(asked.steps);
+        return serve::serve(|_, steps| {
+            let method = ratio_edit(steps);
             let start = Instant::now();
             black_box(method.fit(&input, &mut Silent).unwrap());
             start.elapsed()

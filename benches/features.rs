@@ -106,13 +106,13 @@ fn features(criterion: &mut Criterion) {
 fn serve_features(model: &str, folder: &str) {
     let classifier = init_classifier(model, 10, &device_name().open().unwrap()).unwrap();
     let images = ImageFolder::open(folder, &ImageFolderConfig::default()).unwrap();
-    serve::serve(|asked| {
-        let indices: Vec<_> = (0..asked.steps)
+    serve::serve(|batch, steps| {
+        let indices: Vec<_> = (0..steps)
             .map(|step| step % images.samples().len())
             .collect();
         let extraction = Extraction::new(&classifier, &images)
             .with_indices(&indices)
-            .with_loader(LoaderConfig::default().with_batch_size(asked.batch));
+            .with_loader(LoaderConfig::default().with_batch_size(batch));
         let start = Instant::now();
         black_box(extract_features(&extraction, &mut Silent).unwrap());
         start.elapsed()

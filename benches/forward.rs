@@ -19,7 +19,7 @@ use std::{cell::OnceCell, env, hint::black_box};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use neuroinspect::{
     burn::tensor::{Device, Distribution, Tensor},
-    core::{Classifier, DeviceName, Precision},
+    core::{Classifier, CopyClassifier, DeviceName, Precision},
     models::init_classifier,
 };
 

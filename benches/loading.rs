@@ -19,7 +19,7 @@ fn checkpoints(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("loading");
     group.sample_size(10);
     for model in ["resnet18", "resnet50", "vit_base_patch16_224"] {
-        let file = folder.path().join(model);
+        let file = folder.path().join(format!("{model}.safetensors"));
         init_classifier(model, 1000, &device)
             .unwrap()
             .save(&file)

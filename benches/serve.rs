@@ -10,12 +10,9 @@ use serde::Deserialize;
 
 /// A run that the comparison asks for, in the words of visualization; other benches say what theirs are.
 #[derive(Deserialize)]
-pub(crate) struct Asked {
-    /// Pictures.
-    #[allow(dead_code, reason = "some benches have steps alone")]
-    pub(crate) batch: usize,
-    /// Steps of each.
-    pub(crate) steps: usize,
+struct Asked {
+    batch: usize,
+    steps: usize,
 }
 
 /// What follows `--serve` on the command line, where it stands there.
@@ -24,9 +21,9 @@ pub(crate) fn asked_to_serve() -> Option<Vec<String>> {
     arguments.next().map(|_| arguments.collect())
 }
 
-/// Answers each line of standard input with the seconds that the run took, after a first line that says that it
-/// is ready.
-pub(crate) fn serve(mut run: impl FnMut(&Asked) -> Duration) {
+/// Answers each line of standard input with the seconds that the run of a batch and steps took, after a first line
+/// that says that it is ready.
+pub(crate) fn serve(mut run: impl FnMut(usize, usize) -> Duration) {
     let mut out = io::stdout();
     let mut say = |line: &str| {
         writeln!(out, "{line}").unwrap();
@@ -34,7 +31,8 @@ pub(crate) fn serve(mut run: impl FnMut(&Asked) -> Duration) {
     };
     say("{}");
     for line in io::stdin().lock().lines() {
-        let seconds = run(&serde_json::from_str(&line.unwrap()).unwrap()).as_secs_f64();
+        let Asked { batch, steps } = serde_json::from_str(&line.unwrap()).unwrap();
+        let seconds = run(batch, steps).as_secs_f64();
         say(&format!("{{\"seconds\": {seconds}}}"));
     }
 }

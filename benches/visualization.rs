@@ -140,7 +140,7 @@ fn benchmark(classifier: &str, criterion: &mut Criterion) {
 fn main() {
     if let Some(arguments) = serve::asked_to_serve() {
         let bench = Bench::new(&arguments[0]);
-        return serve::serve(|asked| bench.run(asked.batch, asked.steps));
+        return serve::serve(|batch, steps| bench.run(batch, steps));
     }
     let mut criterion = Criterion::default().configure_from_args();
     for classifier in ["resnet18", "resnet50", "vit_base_patch16_224"] {
