@@ -1,11 +1,18 @@
 //! Operations with derivatives of their own. Burn's autodiff derives layer normalisation and attention step by
-//! step of what they are composed of: of a vision transformer's block that is over a hundred small operations forth and
-//! back, each a pass over memory on a CPU and a launch on a GPU. In closed form it is a third of them.
+//! step of what they are composed of; each of the many small operations is a pass over memory on a CPU and a launch
+//! on a GPU. In closed form they are fewer.
 
 #![allow(
     clippy::panic,
     unreachable_pub,
     reason = "the code that Burn's macro makes for a backend that is not built in"
+)]
+#![cfg_attr(
+    feature = "tch",
+    expect(
+        deprecated,
+        reason = "Burn 0.22 is the last line with libtorch, and pinned for it"
+    )
 )]
 
 use burn::{
@@ -97,10 +104,6 @@ impl DifferentiableOps for burn::backend::Flex {}
 impl DifferentiableOps for burn::backend::Cube {}
 
 #[cfg(feature = "tch")]
-#[expect(
-    deprecated,
-    reason = "Burn 0.22 is the last line with libtorch, and pinned for it"
-)]
 impl DifferentiableOps for burn::backend::LibTorch {}
 
 impl<B: DifferentiableOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> {
