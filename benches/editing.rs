@@ -8,7 +8,7 @@
 //! cargo bench -p neuroinspect --bench editing
 //! ```
 //!
-//! `--serve` makes the same program a side of `tools/compare_speed.py`, whose steps are then epochs on the smaller
+//! `--serve` makes the same program a side of `tools/compare_speed.py`, whose steps are then batches of the smaller
 //! table.
 //!
 //! An epoch's time is the time between two calls of the observer; a large one takes seconds, so that
@@ -171,10 +171,16 @@ fn main() {
         let session = session(SIZES[0], &device_name().open().unwrap());
         let input = session.input().unwrap();
         return serve::serve(|_, steps| {
-            let method = ratio_edit(steps);
+            let in_epoch = SIZES[0]
+                .samples
+                .div_ceil(TrainingConfig::default().batch_size);
+            let epochs = steps.div_ceil(in_epoch);
+            let method = ratio_edit(epochs);
             let start = Instant::now();
             black_box(method.fit(&input, &mut Silent).unwrap());
-            start.elapsed()
+            start
+                .elapsed()
+                .mul_f64(steps as f64 / (epochs * in_epoch) as f64)
         });
     }
     let mut criterion = Criterion::default().configure_from_args();

@@ -14,7 +14,7 @@ needs a Python with torch, torchvision, timm and open_clip_torch, and downloads 
   at 224 px, for each of `--batches`;
 * `features`: images a second, from files to features;
 * `counterfactuals`: counterfactuals a second of the demo's mistakes about stars;
-* `editing`: epochs a second of a probability ratio edit on 10,000 samples of 64 neurons and 10 classes.
+* `editing`: batches of 128 a second of a probability ratio edit on 10,000 samples of 64 neurons and 10 classes.
 
 Sides (`tools/torch_sides.py` has PyTorch's):
 
@@ -73,9 +73,9 @@ class Side:
         short = self.run(batch, SHORT, until)
         return steps / max(self.run(batch, SHORT + steps, until) - short, 1e-9)
 
-    def prepare(self, batches, seconds, until):
+    def prepare(self, batches, seconds, patience):
         """Warms all batches up, as far as there is time, and finds how many steps take long enough to time."""
-        self.steps, ready = {}, False
+        self.steps, ready, until = {}, False, time.monotonic() + patience
         for batch in batches:
             try:
                 if not ready:
@@ -137,8 +137,7 @@ def sides_of(args, precision, log):
 
 def measure(args, log):
     sides = [side for precision in args.precisions for side in sides_of(args, precision, log)]
-    until = time.monotonic() + args.prepare
-    prepare = [threading.Thread(target=side.prepare, args=(args.batches, args.seconds, until)) for side in sides]
+    prepare = [threading.Thread(target=side.prepare, args=(args.batches, args.seconds, args.prepare)) for side in sides]
     for thread in prepare:
         thread.start()
         if not args.at_once:
@@ -200,7 +199,7 @@ def main():
                         help="pictures, or images that features are made of together")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="of one timing")
-    parser.add_argument("--prepare", type=float, default=1200.0, help="seconds at most before rounds begin")
+    parser.add_argument("--prepare", type=float, default=1200.0, help="seconds at most of a side before rounds begin")
     parser.add_argument("--at-once", action="store_true", help="prepare all sides side by side")
     parser.add_argument("--out", help="a file for each measurement as a line of JSON, appended to")
     parser.add_argument("--log", default=os.devnull, help="what sides say besides, appended to")

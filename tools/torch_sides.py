@@ -255,7 +255,7 @@ class Counterfactuals:
 
 
 class Editing:
-    """Epochs of a probability ratio edit on 10,000 images of 32 pixels: through the backbone, or with care on features
+    """Batches of a probability ratio edit on 10,000 images of 32 pixels: through the backbone, or with care on features
     that were computed once."""
 
     SILENCED, CLASS, BATCH = [3, 14, 15, 39, 62], 2, 128
@@ -275,16 +275,17 @@ class Editing:
         kept[self.SILENCED] = 0
         optimizer = torch.optim.Adam(self.network.linear.parameters(), lr=1e-3)
         start = time.perf_counter()
-        for _ in range(steps):
-            for rows in torch.randperm(10_000).split(self.BATCH):
-                features, labels = self.features(self.values[rows]), self.labels[rows]
-                logits = self.network.linear(features)
-                silenced = self.network.linear(features * kept)
-                ratio = logits.softmax(1)[:, self.CLASS] / (silenced.softmax(1)[:, self.CLASS] + 1e-9)
-                loss = torch.nn.functional.cross_entropy(logits, labels) + 0.01 * (ratio - 1).norm()
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+        batches = torch.randperm(10_000).split(self.BATCH)
+        for step in range(steps):
+            rows = batches[step % len(batches)]
+            features, labels = self.features(self.values[rows]), self.labels[rows]
+            logits = self.network.linear(features)
+            silenced = self.network.linear(features * kept)
+            ratio = logits.softmax(1)[:, self.CLASS] / (silenced.softmax(1)[:, self.CLASS] + 1e-9)
+            loss = torch.nn.functional.cross_entropy(logits, labels) + 0.01 * (ratio - 1).norm()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
         loss.item()
         return time.perf_counter() - start
 
