@@ -164,7 +164,8 @@ def measure(args, log):
 
 def table(args, sides, rates):
     base = args.base
-    print(f"\n{args.work}, {args.model}; rounds: {args.rounds}\n")
+    model = f" with {args.model}" if args.work in ("visualization", "features") else ""
+    print(f"\n{args.work}{model}; rounds: {args.rounds}\n")
     print(f"| batch | side | a second | least to most | times `{base}` | least to most | MiB, host |")
     print("| --: | --- | --: | --- | --: | --- | --: |")
     for batch in args.batches:
