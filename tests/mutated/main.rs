@@ -39,7 +39,7 @@ use peak_alloc::PeakAlloc;
 static MEMORY: PeakAlloc = PeakAlloc;
 
 /// Cases of each reader unless a campaign says otherwise.
-const CASES: u64 = 1500;
+const CASES: u64 = 1000;
 /// The longest that one case may take, on a machine that has other work to do.
 const LONGEST: Duration = Duration::from_secs(60);
 const MIB: usize = 1 << 20;
