@@ -36,6 +36,7 @@ pub(crate) fn man(words: &[String]) -> Result<Exit> {
     let mut page = Vec::new();
     clap_mangen::Man::new(described.clone())
         .manual("neuroinspect")
+        .source(concat!("neuroinspect ", env!("CARGO_PKG_VERSION")))
         .render(&mut page)
         .context("cannot make the manual page")?;
     print_text(&page)?;
