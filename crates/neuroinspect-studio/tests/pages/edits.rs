@@ -243,7 +243,7 @@ fn a_page_waits_for_a_long_training_and_gives_it_up_for_another() {
     let browser = Browser::open();
     browser.go(made.server.address());
     browser.go(&format!(
-        "http://{}/mend?class=0&neurons=1&epochs=10000000",
+        "http://{}/mend?class=0&neurons=1&method=probability_ratio&epochs=10000000",
         made.host()
     ));
     browser
