@@ -438,5 +438,5 @@ fn the_lab_shows_seeds_side_by_side() {
     assert_eq!(page.matches("<section class=\"row\"").count(), 1, "{page}");
     let seeds = ["seed 0,", "seed 1,", "seed 2,"].map(|seed| page.find(seed).unwrap());
     assert!(seeds.is_sorted(), "{seeds:?}");
-    assert!(page.contains("-0.5 * TV"), "{page}");
+    assert!(page.contains("neuron + -0.5 * total_variation"), "{page}");
 }

@@ -13,7 +13,8 @@ const NAMELESS: &str = "[...document.querySelectorAll('a[href], button, input:no
     const by = (it.getAttribute('aria-labelledby') ?? '').split(' ').map(id => document.getElementById(id)?.textContent ?? '').join('');\
     const label = it.getAttribute('aria-label') || it.getAttribute('alt') || it.getAttribute('title') || by;\
     const labels = [...(it.labels ?? [])].map(one => one.textContent).join('');\
-    return !(label + labels + it.textContent).trim();\
+    const within = [...it.querySelectorAll('img')].map(one => one.alt).join('');\
+    return !(label + labels + within + it.textContent).trim();\
 }).map(it => it.outerHTML.slice(0, 200))";
 
 #[test]
