@@ -222,12 +222,13 @@ impl<B: Backend> Backward<B, 3> for LayerNorm {
 }
 
 #[cfg(all(test, feature = "flex"))]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use burn::tensor::{Device, TensorData, module};
+    use rand::RngExt;
 
     use super::*;
     use crate::Seed;
-    use rand::RngExt;
 
     fn random<const D: usize>(name: &str, shape: [usize; D]) -> Tensor<D> {
         let mut rng = Seed(4).rng(name, &[]);
