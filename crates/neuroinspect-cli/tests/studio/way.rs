@@ -19,6 +19,7 @@ const AFTER: &str = "Object.fromEntries([...(document.querySelector('#edit-resul
     row => [row.querySelector('th').firstChild.textContent, row.querySelectorAll('td.number')[1].textContent]))";
 
 #[test]
+#[ignore = "wants Debian's chromium and chromium-driver"]
 fn from_the_mistakes_to_an_edit_that_apply_applies() {
     let browser = Browser::open();
     let folder = folder_with_features();
@@ -164,6 +165,7 @@ fn from_the_mistakes_to_an_edit_that_apply_applies() {
 }
 
 #[test]
+#[ignore = "wants Debian's chromium and chromium-driver"]
 fn a_page_goes_on_with_a_server_that_was_killed_and_two_tabs_see_the_same() {
     let browser = Browser::open();
     let folder = folder_with_features();

@@ -237,6 +237,7 @@ fn what_turns_over_agrees_with_the_accuracies() {
 
 /// A page waits for a long training without being asked to, and cancels it when something else is asked for.
 #[test]
+#[ignore = "wants Debian's chromium and chromium-driver"]
 fn a_page_waits_for_a_long_training_and_gives_it_up_for_another() {
     let made = Made::start(SMALL);
     ready(&made);
@@ -259,6 +260,7 @@ fn a_page_waits_for_a_long_training_and_gives_it_up_for_another() {
 }
 
 #[test]
+#[ignore = "wants Debian's chromium and chromium-driver"]
 fn neurons_are_ticked_and_undone_by_keys() {
     let made = Made::start(SMALL);
     ready(&made);

@@ -18,6 +18,7 @@ const NAMELESS: &str = "[...document.querySelectorAll('a[href], button, input:no
 }).map(it => it.outerHTML.slice(0, 200))";
 
 #[test]
+#[ignore = "wants Debian's chromium and chromium-driver"]
 fn pages_fit_a_phone_and_everything_has_a_name() {
     let made = Made::start(SMALL);
     ready(&made);
@@ -156,6 +157,7 @@ fn difference(colours: [[f64; 3]; 2], seen: &[[f64; 3]; 3]) -> f64 {
 }
 
 #[test]
+#[ignore = "wants Debian's chromium and chromium-driver"]
 fn colours_can_be_read_and_told_apart_in_the_light_and_in_the_dark() {
     let made = Made::start(SMALL);
     ready(&made);
