@@ -10,11 +10,13 @@ pub(super) const NAMESPACE: &str = "http://www.w3.org/2000/svg";
 
 /// The size of the drawing, in its own units, and what its parts take of it.
 const WIDTH: f64 = 720.0;
-const NAMES: f64 = 190.0;
 const ROW: f64 = 24.0;
 const TOP: f64 = 34.0;
 const BELOW: f64 = 26.0;
 const RIGHT: f64 = 24.0;
+/// A letter of a name, at most about so wide, and what stands between names and numbers.
+const LETTER: f64 = 7.0;
+const GAP: f64 = 14.0;
 
 /// Means and intervals, a row each.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +53,7 @@ impl IntervalChart {
             svg xmlns=(NAMESPACE) class="chart" viewBox={ "0 0 " (WIDTH) " " (height) }
                 role="img" aria-label=(self.in_words()) {
                 (own_style())
-                text class="tick" x=(NAMES) y="16" { (self.title) }
+                text class="tick" x=(axis.start) y="16" { (self.title) }
                 @for tick in axis.ticks() {
                     @let x = number(axis.x(tick));
                     line class="grid" x1=(x) x2=(x) y1=(TOP - 8.0) y2=(floor) {}
@@ -60,7 +62,7 @@ impl IntervalChart {
                 @for (place, row) in self.rows.iter().enumerate() {
                     @let y = TOP + ROW * (place as f64 + 0.5);
                     @let class = if row.marked { "marked" } else { "plain" };
-                    text class={ "name " (class) } x=(NAMES - 14.0) y=(y) dy="4" text-anchor="end" { (row.name) }
+                    text class={ "name " (class) } x=(axis.start - GAP) y=(y) dy="4" text-anchor="end" { (row.name) }
                     @if let Some(half) = row.half_width {
                         @let ends = [row.mean - half, row.mean + half].map(|end| axis.x(end));
                         line class=(class) x1=(number(ends[0])) x2=(number(ends[1])) y1=(y) y2=(y) {}
@@ -99,6 +101,8 @@ pub(super) fn own_style() -> Markup {
 
 /// The axis of the numbers: a whole number of steps, with some numbers in it.
 struct Axis {
+    /// Where it begins, right of the names.
+    start: f64,
     low: f64,
     step: f64,
     steps: usize,
@@ -130,7 +134,9 @@ impl Axis {
         let step = step.unwrap_or(10.0 * power);
         let low_step = (low / step + 1e-9).floor();
         let high_step = (high / step - 1e-9).ceil();
+        let longest = chart.rows.iter().map(|row| row.name.chars().count());
         Self {
+            start: (LETTER * longest.max().unwrap_or(0) as f64 + 2.0 * GAP).min(WIDTH / 2.0),
             low: low_step * step,
             step,
             steps: (high_step - low_step).max(1.0) as usize,
@@ -144,7 +150,7 @@ impl Axis {
     /// Where a number is drawn; one beyond the axis, at its end.
     fn x(&self, value: f64) -> f64 {
         let share = (value - self.low) / (self.step * self.steps as f64);
-        NAMES + share.clamp(0.0, 1.0) * (WIDTH - NAMES - RIGHT)
+        self.start + share.clamp(0.0, 1.0) * (WIDTH - self.start - RIGHT)
     }
 }
 
@@ -178,6 +184,16 @@ mod tests {
         assert_eq!((ticks[0], ticks.len()), (0.0, 6));
         assert!((ticks[5] - 1.0).abs() < 1e-9);
         assert_eq!(axis.x(1.28), axis.x(1.0));
+    }
+
+    #[test]
+    fn names_have_the_room_that_they_need() {
+        let mut long = chart(true, &[(0.25, None), (0.75, None)]);
+        let short = Axis::of(&long);
+        "retraining on samples of both tables".clone_into(&mut long.rows[0].name);
+        let axis = Axis::of(&long);
+        assert!(axis.start > short.start && axis.start < WIDTH / 2.0);
+        assert!((axis.x(0.2) - axis.start).abs() < 1e-9);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::chart::{NAMESPACE, own_style};
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 360.0;
 const LEFT: f64 = 56.0;
+const RIGHT: f64 = 24.0;
 const BELOW: f64 = 44.0;
 
 /// The section of a recommendation.
@@ -107,7 +108,7 @@ impl Axes {
 
     fn x(&self, value: f64) -> f64 {
         let [low, high] = self.ranges[0];
-        LEFT + (value - low) / (high - low) * (WIDTH - LEFT - 12.0)
+        LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT)
     }
 
     fn y(&self, value: f64) -> f64 {
@@ -136,7 +137,7 @@ fn drawing(result: &MendResult, axes: &Axes, by_itself: bool) -> Markup {
             @if by_itself { (own_style()) }
             @for tick in axes.ticks(1) {
                 @let y = number(axes.y(tick));
-                line class="grid" x1=(LEFT) x2=(WIDTH - 12.0) y1=(y) y2=(y) {}
+                line class="grid" x1=(LEFT) x2=(WIDTH - RIGHT) y1=(y) y2=(y) {}
                 text class="tick" x=(LEFT - 8.0) y=(y) dy="4" text-anchor="end" { (percent(tick)) }
             }
             @for tick in axes.ticks(0) {
@@ -144,7 +145,7 @@ fn drawing(result: &MendResult, axes: &Axes, by_itself: bool) -> Markup {
                 line class="grid" x1=(x) x2=(x) y1="12" y2=(floor) {}
                 text class="tick" x=(x) y=(floor + 18.0) text-anchor="middle" { (percent(tick)) }
             }
-            text class="tick" x=(WIDTH - 12.0) y=(HEIGHT - 6.0) text-anchor="end" {
+            text class="tick" x=(WIDTH - RIGHT) y=(HEIGHT - 6.0) text-anchor="end" {
                 (axes.names[0])
             }
             text class="tick" x=(LEFT + 6.0) y="24" { (axes.names[1]) }
