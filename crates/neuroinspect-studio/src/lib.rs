@@ -32,6 +32,7 @@
 
 mod assets;
 mod charts;
+mod connections;
 mod error;
 mod expression;
 mod guard;

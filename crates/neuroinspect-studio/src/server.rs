@@ -11,6 +11,7 @@ use tokio::{net::TcpListener, runtime::Runtime, sync::watch};
 
 use crate::{
     Error, Opened, Result, assets,
+    connections::Limited,
     guard::{Guard, guard},
     pages,
     secret::Secret,
@@ -94,7 +95,7 @@ impl Server {
                 let _ = stopped.wait_for(|stop| *stop).await;
             };
             // It ends by being stopped; what a connection fails with is the connection's.
-            let _ = axum::serve(listener, router)
+            let _ = axum::serve(Limited::new(listener), router)
                 .with_graceful_shutdown(stopped)
                 .await;
         });

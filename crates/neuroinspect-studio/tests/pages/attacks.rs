@@ -1,5 +1,11 @@
 //! What a stranger's page, or a name in the data, tries.
 
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
 use crate::{
     http::{cookie, ours, ready, request, send},
     made::{EVIL, Made, SMALL},
@@ -291,4 +297,27 @@ fn beyond_this_machine_the_token_is_asked_for_too() {
     assert_eq!(status("192.168.0.2", &[&cookie]), 200);
     assert_eq!(status("192.168.0.2", &[]), 401);
     assert_eq!(status("evil.example", &[&cookie]), 421);
+}
+
+#[test]
+fn connections_beyond_a_hundred_wait() {
+    let made = Made::start(SMALL);
+    let connect = |_| TcpStream::connect(made.host()).unwrap();
+    let held: Vec<_> = (0..100).map(connect).collect();
+    let mut late = connect(100);
+    let asked = format!(
+        "GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+        made.host()
+    );
+    late.write_all(asked.as_bytes()).unwrap();
+    let mut answer = String::new();
+    let waits = Duration::from_millis(500);
+    late.set_read_timeout(Some(waits)).unwrap();
+    assert!(late.read_to_string(&mut answer).is_err(), "{answer}");
+
+    drop(held);
+    let answers = Duration::from_secs(60);
+    late.set_read_timeout(Some(answers)).unwrap();
+    late.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
 }
