@@ -104,8 +104,9 @@ fn features(criterion: &mut Criterion) {
 
 /// The time of extracting features of the first images of a folder.
 fn serve_features(model: &str, folder: &str) {
-    let classifier = init_classifier(model, 10, &device_name().open().unwrap()).unwrap();
     let images = ImageFolder::open(folder, &ImageFolderConfig::default()).unwrap();
+    let (classes, device) = (images.class_names().len(), device_name().open().unwrap());
+    let classifier = init_classifier(model, classes, &device).unwrap();
     serve::serve(|batch, steps| {
         let indices: Vec<_> = (0..steps)
             .map(|step| step % images.samples().len())

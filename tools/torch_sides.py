@@ -126,7 +126,7 @@ class Visualization:
         return time.perf_counter() - start
 
 
-def resnet20(weights=None, classes=10):
+def cifar_resnet(depth, weights=None, classes=10):
     """He et al.'s network for CIFAR with parameter-free shortcuts, by the names that checkpoints have."""
     nn = torch.nn
 
@@ -148,7 +148,7 @@ def resnet20(weights=None, classes=10):
             super().__init__()
             self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
             stage = lambda width, channels: nn.Sequential(
-                Block(width, channels, channels // width), *[Block(channels, channels, 1) for _ in range(2)]
+                Block(width, channels, channels // width), *[Block(channels, channels, 1) for _ in range((depth - 2) // 6 - 1)]
             )
             self.layer1, self.layer2, self.layer3 = stage(16, 16), stage(16, 32), stage(32, 64)
             self.linear = nn.Linear(64, classes)
@@ -178,8 +178,9 @@ class Features:
         self.device = torch.device(device)
         self.type = torch.bfloat16 if precision == "bf16" else torch.float32
         self.workers = os.cpu_count() if way == "careful" else 0
-        if model == "cifar_resnet20":
-            self.network, steps = resnet20(), [transforms.ToTensor()]
+        if model.startswith("cifar_resnet"):
+            depth = int(model.removeprefix("cifar_resnet"))
+            self.network, steps = cifar_resnet(depth), [transforms.ToTensor()]
             mean, std = Visualization.MEAN, Visualization.STD
         else:
             timms = timm.create_model(model, pretrained=False).eval()
@@ -215,7 +216,7 @@ class Counterfactuals:
         images = datasets.ImageFolder(f"{scenes}/test", transforms.Compose([transforms.ToTensor(), normal]))
         star = images.class_to_idx["star"]
         self.star = classes.index("star")
-        self.network = resnet20(f"{scenes}/scenes_classifier.safetensors", len(classes)).to(device)
+        self.network = cifar_resnet(20, f"{scenes}/scenes_classifier.safetensors", len(classes)).to(device)
         stars = torch.stack([image for image, label in images if label == star]).to(device)
         with torch.no_grad():
             self.mistakes = stars[self.network(stars).argmax(1) != self.star]
@@ -261,7 +262,7 @@ class Editing:
     SILENCED, CLASS, BATCH = [3, 14, 15, 39, 62], 2, 128
 
     def __init__(self, way, device, precision, _, __):
-        self.network = resnet20().to(device).requires_grad_(False)
+        self.network = cifar_resnet(20).to(device).requires_grad_(False)
         self.network.linear.requires_grad_(True)
         self.labels = torch.arange(10_000, device=device) % 10
         if way == "careful":
