@@ -175,6 +175,64 @@ fn what_became_worse_fails_and_what_became_better_is_told() {
     assert!(names.iter().all(|check| check.passed), "{names:?}");
 }
 
+/// What is on the other side of 1 counts as 1, and what is not listed as anything nearer than the last.
+#[test]
+fn reliance_grows_on_the_side_where_it_is() {
+    let report = checked(&table(), &layer(), &CheckConfig::default(), None).unwrap();
+    let relying = |(neuron, importance)| ClassCheck {
+        class: ClassId(0),
+        ranking: None,
+        stability: None,
+        relies_on: vec![Reliance {
+            neuron: NeuronId(neuron),
+            importance,
+        }],
+    };
+    for (before, now, expected) in [
+        ((0, 2.0), (0, 2.6), vec![(0, true)]),
+        ((0, 2.0), (0, 2.4), vec![]),
+        ((0, 2.6), (0, 2.0), vec![(0, false)]),
+        ((0, 0.5), (0, 0.39), vec![(0, true)]),
+        // Turned: hardly anything is left of it, or it is a new one.
+        ((0, 2.0), (0, 0.9), vec![(0, false)]),
+        ((0, 1.05), (0, 0.97), vec![]),
+        ((0, 1.05), (0, 0.7), vec![(0, true)]),
+        ((0, 0.5), (0, 2.0), vec![(0, true)]),
+        // Neuron 1 overtook 0, of which nothing is known but that it is behind.
+        ((0, 1.5), (1, 3.0), vec![(1, true)]),
+        ((0, 3.0), (1, 1.5), vec![(0, false)]),
+    ] {
+        let [then, now] = [before, now].map(relying);
+        let mut changes = Vec::new();
+        let check = relied_on(&report, [&now, &then], 1.25, &mut changes);
+        let found: Vec<_> = (changes.iter())
+            .map(|change| (change.neuron.0, change.grew))
+            .collect();
+        assert_eq!(found, expected, "{before:?}");
+        assert_eq!(check.passed, !expected.iter().any(|(_, grew)| *grew));
+    }
+}
+
+#[test]
+fn a_class_is_looked_at_once_and_said_where_it_was_not_looked_at() {
+    let of = |classes: &[usize]| CheckConfig {
+        classes: Some(classes.iter().copied().map(ClassId).collect()),
+        ..CheckConfig::default()
+    };
+    let earlier = checked(&table(), &layer(), &of(&[0, 0]), None).unwrap();
+    assert_eq!(earlier.classes.len(), 1);
+    let report = checked(&table(), &layer(), &of(&[1, 0]), Some(&earlier)).unwrap();
+    assert_eq!(report.classes.len(), 2);
+    assert_eq!(
+        outcomes(&report).last().unwrap(),
+        &(
+            "neurons of class 1",
+            true,
+            "not compared: the earlier check did not look at them"
+        )
+    );
+}
+
 #[test]
 fn few_mistakes_are_not_compared() {
     let config = CheckConfig::default();

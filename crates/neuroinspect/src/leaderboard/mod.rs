@@ -165,15 +165,13 @@ impl Leaderboard {
         for repetition in repetitions {
             let Repetition { data, layer, seed } = repetition;
             let chosen_on = table_of(data.validation())?;
+            let predicted = chosen_on.predicted_by(layer)?;
             let class = match config.class {
                 Some(class) => class,
-                None => chosen_on.predicted_by(layer)?.metrics()?.worst_class,
+                None => predicted.metrics()?.worst_class,
             };
-            class
-                .check(chosen_on.classes())
-                .map_err(crate::Error::Core)?;
+            class.check(chosen_on.classes())?;
             classes.push(chosen_on.class_names()[class.0].clone());
-            let predicted = chosen_on.predicted_by(layer)?;
             let listed = Suspicion::default().neurons(&predicted, class, device, observer)?;
             let evaluation = table_of(data.evaluation())?;
             let as_it_stands = evaluation.predicted_by(layer)?;
@@ -287,7 +285,7 @@ impl Suspicion {
         observer: &mut dyn Observer,
     ) -> Result<Vec<NeuronId>> {
         let table = predicted.table();
-        if table.samples_of(class)?.is_empty() || predicted.mistakes(class)?.is_empty() {
+        if !predicted.has_mistakes(class)? {
             return Ok(Vec::new());
         }
         let explanation = Explainer::new(device)
