@@ -153,6 +153,9 @@ fn check_certified(certified: &Certified, classes: usize) -> Result<()> {
         times_as_long,
         stability,
     } = certified;
+    if let Some(rival) = explanation.rival {
+        rival.check(classes)?;
+    }
     for certificate in &explanation.certificates {
         certificate.predicted.check(classes)?;
         let lengths = certificate.length.into_iter().chain([certificate.at_least]);

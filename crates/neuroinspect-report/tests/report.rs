@@ -400,7 +400,8 @@ fn it_says_how_sure_the_ranking_is() {
     let page = sample::full().html().unwrap();
     for text in [
         "25 of 27 mistakes have one that is proven to be the smallest, activations kept at or above \
-         0, and for 1 no change does. In the median, the descent\u{2019}s are 1.500 times as long.",
+         0, and for 1 there is none up to the longest looked for. In the median, the descent\u{2019}s are 1.500 \
+         times as long.",
         "Drawn with replacement 1000 times, the mistakes give 93.8% of the same first 5 neurons.",
         "<th scope=\"row\">23</th><td class=\"number\">37.5% to 68.8%</td>\
          <td class=\"number\">93.8%</td><td class=\"number\">\u{2013}</td>",
@@ -408,6 +409,15 @@ fn it_says_how_sure_the_ranking_is() {
         assert!(page.contains(text), "{text}");
     }
     let mut report = sample::full();
+    let certified = report.findings.certified.as_mut().unwrap();
+    certified.explanation.rival = Some(ClassId(1));
+    let page = report.html().unwrap();
+    let of_rival =
+        "smallest changes that outdo \u{201c}car\u{201d} alone were computed, too: 25 of";
+    assert!(page.contains(of_rival), "{of_rival}");
+    let certified = report.findings.certified.as_mut().unwrap();
+    certified.explanation.rival = Some(ClassId(9));
+    assert!(report.html().is_err(), "there is no class 9");
     report.findings.certified = None;
     assert!(!report.html().unwrap().contains("How sure that is"));
 }
