@@ -10,7 +10,9 @@ use neuroinspect_core::{
     ClassId, DecisionLayer, Error as CoreError, FeatureTable, NeuronId, Observer, is_cancellation,
 };
 use neuroinspect_counterfactual::{Explainer, Explanation, RankedNeuron, Ranking, rank};
-use neuroinspect_editing::{Control, EditData, EditScope, EditSession, Edited, Mend, RatioEdit};
+use neuroinspect_editing::{
+    ChosenOn, Control, EditData, EditScope, EditSession, Edited, Mend, RatioEdit,
+};
 use neuroinspect_illusion::{Illusion, Networks, Pair, Request, core_relevance, visualize_each};
 use neuroinspect_report::{Findings, NeuronPicture};
 
@@ -264,10 +266,7 @@ fn recommend(
         return false;
     }
     let start = Instant::now();
-    let mend = Mend {
-        training: config.editing.training.clone(),
-        ..Mend::new(Some(findings.class))
-    };
+    let mend = Mend::new(Some(findings.class)).with_training(config.editing.training.clone());
     let recommended = session.recommend(&mend, observer);
     findings.run.add_timing(STAGE, start.elapsed());
     match recommended {
@@ -294,10 +293,7 @@ fn prec_at_k(ranking: &Ranking, neuron: NeuronId) -> Option<f64> {
 /// Why no mend is recommended, where none is.
 fn left_out(session: &EditSession) -> Option<String> {
     let (data, layer) = (session.data(), session.layer());
-    let chosen_on = match data.is_held_out_of_training() {
-        true => data.evaluation(),
-        false => data.validation(),
-    };
+    let (which, chosen_on) = data.chosen_on();
     let samples = data.train().len() + chosen_on.len();
     let (neurons, classes) = (layer.neurons(), layer.classes());
     if samples * neurons * classes > MOST_PRODUCTS {
@@ -306,9 +302,9 @@ fn left_out(session: &EditSession) -> Option<String> {
              `neuroinspect mend` makes it"
         ));
     }
-    let both = match data.is_held_out_of_training() {
-        true => data.also_trained_on(),
-        false => 0,
+    let both = match which {
+        ChosenOn::Evaluation => data.also_trained_on(),
+        ChosenOn::Validation => 0,
     };
     (both > 0).then(|| format!("{both} of the samples to choose on are trained on as well"))
 }
