@@ -3,6 +3,7 @@
 
 mod limit;
 
+use derive_setters::Setters;
 use ndarray::ArrayView1;
 use neuroinspect_core::{
     ClassId, FeatureTable, Metrics, NeuronId, Observer, Predicted, check_option,
@@ -18,7 +19,8 @@ pub use self::limit::{Limit, Measure};
 use crate::{Error, Result, burn::tensor::Device};
 
 /// Options of [`check`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Setters)]
+#[setters(prefix = "with_")]
 pub struct CheckConfig {
     /// The least that accuracies may be. Default: none.
     pub limits: Vec<Limit>,
@@ -31,6 +33,7 @@ pub struct CheckConfig {
     /// How many neurons a class relies on are noted, the most first; 10.
     pub relies_on: usize,
     /// The classes whose neurons are looked at. Default: all, `None`.
+    #[setters(strip_option)]
     pub classes: Option<Vec<ClassId>>,
     /// How mistakes are explained.
     pub counterfactual: CounterfactualConfig,
