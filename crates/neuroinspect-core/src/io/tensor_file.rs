@@ -166,7 +166,7 @@ impl TensorFile {
     }
 
     /// The names of all tensors, in order.
-    pub fn tensor_names(&self) -> Vec<String> {
+    pub(crate) fn tensor_names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.header.tensors().into_keys().collect();
         names.sort_unstable();
         names
