@@ -7,7 +7,7 @@
 //! repeated: it is timed once, and the ratio of the medians printed at the end.
 //!
 //! And counterfactuals a second against the number of mistakes, neurons and classes, of features and a
-//! layer out of a seed.
+//! layer out of a seed; for two of the sizes the smallest changes as well, which are proved.
 //!
 //! `--serve` makes the same program a side of `tools/compare_speed.py`, whose steps are then mistakes of the
 //! demo's, from a feature table.
@@ -31,9 +31,12 @@ use neuroinspect::{
     Extraction,
     burn::tensor::{Device, Tensor, TensorData, activation::softmax},
     core::{
-        ActivationTable, ClassId, DecisionLayer, FeatureTable, InputSpec, Provenance, Seed, Silent,
+        ActivationTable, ClassId, DecisionLayer, FeatureTable, InputSpec, Predicted, Provenance,
+        Seed, Silent,
     },
-    counterfactual::{Counterfactual, CounterfactualConfig, Explainer, Explanation},
+    counterfactual::{
+        CertifiedConfig, Counterfactual, CounterfactualConfig, Explainer, Explanation, certify,
+    },
     datasets::{ImageDataset, preprocess},
     demo::Demo,
     extract_features,
@@ -48,6 +51,9 @@ const SIZES: [[usize; 3]; 5] = [
     [1000, 2048, 100],
     [1000, 2048, 1000],
 ];
+
+/// Those that the smallest changes are computed of.
+const CERTIFIED: [[usize; 3]; 2] = [[100, 512, 100], [1000, 64, 10]];
 
 /// Fast runs that a median is taken of.
 const RUNS: usize = 21;
@@ -219,24 +225,40 @@ fn of_seed([samples, neurons, classes]: [usize; 3]) -> (FeatureTable, DecisionLa
 
 fn sizes(criterion: &mut Criterion) {
     let device = Device::flex();
-    let mut group = criterion.benchmark_group("counterfactuals");
+    each_size(criterion, "counterfactuals", &SIZES, |predicted| {
+        let explainer = Explainer::new(&device);
+        explainer
+            .explain(predicted, ClassId(0), &mut Silent)
+            .unwrap()
+            .shifts
+    });
+    let config = CertifiedConfig::default();
+    each_size(criterion, "certified", &CERTIFIED, |predicted| {
+        certify(predicted, ClassId(0), &config, &mut Silent)
+            .unwrap()
+            .shifts
+    });
+}
+
+/// Times what finds a shift for each mistake, `[M, D]`.
+fn each_size(
+    criterion: &mut Criterion,
+    name: &str,
+    sizes: &[[usize; 3]],
+    find: impl Fn(&Predicted<'_>) -> Array2<f32>,
+) {
+    let mut group = criterion.benchmark_group(name);
     group.sample_size(10);
-    for size in SIZES {
+    for &size in sizes {
         let (table, layer) = of_seed(size);
         let predicted = table.predicted_by(&layer).unwrap();
-        let explain = || {
-            let explainer = Explainer::new(&device);
-            explainer
-                .explain(&predicted, ClassId(0), &mut Silent)
-                .unwrap()
-        };
-        let [mistakes, neurons, classes] = [explain().counterfactuals.len(), size[1], size[2]];
+        let [mistakes, neurons, classes] = [find(&predicted).nrows(), size[1], size[2]];
         group.throughput(Throughput::Elements(mistakes as u64));
         let id = BenchmarkId::new(
             "mistakes x neurons x classes",
             format!("{mistakes} x {neurons} x {classes}"),
         );
-        group.bench_function(id, |bencher| bencher.iter(|| black_box(explain())));
+        group.bench_function(id, |bencher| bencher.iter(|| black_box(find(&predicted))));
     }
     group.finish();
 }

@@ -224,7 +224,12 @@ fn findings_of_other_features_are_not_shown_with_these() {
     let others = DebugInputs::new(&model, &few.table).with_images(&shades, &few.indices);
     let error = others.report(&findings).unwrap_err();
     assert!(error.to_string().contains("sample"), "{error}");
-    let mixed = inputs.with_images(&shades, &few.indices);
+    let mixed = inputs.clone().with_images(&shades, &few.indices);
     let error = mixed.report(&findings).unwrap_err();
     assert!(error.to_string().contains("samples"), "{error}");
+    // As JSON gives them back.
+    let mut read = findings;
+    read.explanation.shifts = Default::default();
+    let error = inputs.report(&read).unwrap_err();
+    assert!(error.to_string().contains("has no shifts"), "{error}");
 }

@@ -103,12 +103,21 @@ fn findings_are_handed_over_as_they_grow() {
     let mut seen = Vec::new();
     let mut keep = |findings: &Findings| {
         assert!(findings.interrupted, "the work is not done");
-        seen.push((findings.edit.is_some(), findings.pictures.len()));
+        let made = (findings.certified.is_some(), findings.edit.is_some());
+        seen.push((made.0, made.1, findings.pictures.len()));
     };
     let labels = [1, 2].repeat(12);
     let findings = debug_dogs_each(&labels, &config, &mut Silent, &mut keep).unwrap();
-    // After the ranking, the edit, the recommendation, and each batch of pictures but the last.
-    let expected = [(false, 0), (true, 0), (true, 0), (true, 2), (true, 4)];
+    // After the ranking, the smallest changes, the edit, the recommendation, and each batch of pictures but the
+    // last.
+    let expected = [
+        (false, false, 0),
+        (true, false, 0),
+        (true, true, 0),
+        (true, true, 0),
+        (true, true, 2),
+        (true, true, 4),
+    ];
     assert_eq!(seen, expected);
     // The last batch is what is returned.
     assert!(!findings.interrupted);
@@ -128,6 +137,25 @@ fn findings_are_handed_over_as_they_grow() {
         .unwrap()
         .apply(&model().decision_layer().unwrap());
     assert_eq!(edited.unwrap().sha256(), edit.layer_sha256);
+}
+
+/// Of more mistakes than are looked for between two looks at the observer.
+#[test]
+fn a_stop_at_the_smallest_changes_leaves_the_ranking() {
+    let model = model();
+    let table = table(&model, &[1; 140], 1);
+    let inputs = DebugInputs::new(&model, &table);
+    let mut observer = |progress: Progress<'_>| match progress.stage == "certifying" {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    };
+    let mut kept = 0;
+    let mut keep = |_: &Findings| kept += 1;
+    let config = config().with_pictures(0);
+    let findings = debug_each(&inputs, ClassId(1), &config, &mut observer, &mut keep).unwrap();
+    assert!(findings.interrupted && findings.certified.is_none());
+    assert_eq!((findings.ranking.mistakes, kept), (140, 1));
+    assert_eq!(findings.failures, []);
 }
 
 #[test]

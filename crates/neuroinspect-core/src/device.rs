@@ -86,7 +86,7 @@ impl Backend {
     ];
 
     /// Whether this build has it.
-    pub fn is_compiled(self) -> bool {
+    fn is_compiled(self) -> bool {
         match self {
             Self::Flex => cfg!(feature = "flex"),
             Self::Tch => cfg!(feature = "tch"),

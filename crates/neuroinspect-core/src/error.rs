@@ -272,7 +272,9 @@ pub enum Error {
         compiled: String,
     },
     /// The device could not be opened.
-    #[error("device '{device}' cannot be used: {reason}")]
+    #[error(
+        "device '{device}' cannot be used: {reason}; `neuroinspect devices` lists which answer"
+    )]
     DeviceUnavailable {
         /// The device's name.
         device: String,

@@ -64,11 +64,6 @@ pub enum Interpolation {
 }
 
 impl InputSpec {
-    /// Mean of ImageNet's training images.
-    pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-    /// Standard deviation of ImageNet's training images.
-    pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
-
     /// The largest side of a model's input, in pixels. A batch of images takes `12 S^2` bytes for
     /// each: 200 MB at this side.
     pub const MAX_SIZE: usize = 4096;
@@ -87,9 +82,9 @@ impl InputSpec {
         }
     }
 
-    /// [`new`](Self::new) with ImageNet's mean and standard deviation.
+    /// [`new`](Self::new) with the mean and the standard deviation of ImageNet's training images.
     pub fn imagenet(size: usize) -> Self {
-        Self::new(size).with_normalization(Self::IMAGENET_MEAN, Self::IMAGENET_STD)
+        Self::new(size).with_normalization([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     }
 
     /// Sets mean and standard deviation per channel.

@@ -38,7 +38,6 @@
 //! // Two classes seen through two neurons; the third sample is a mistake.
 //! let layer = DecisionLayer::new(array![[1.0, 0.0], [0.0, 1.0]], array![0.0, 0.0])?;
 //! let features = array![[2.0, 0.5], [0.1, 1.0], [0.9, 1.1]];
-//! let labels = [0, 1, 0].map(ClassId);
 //! let activations = ActivationTable::new(features, Provenance::new("toy", InputSpec::new(32)))?;
 //! let labels = [0, 1, 0].map(ClassId).to_vec();
 //! let table = FeatureTable::new(activations, labels, vec!["cat".into(), "dog".into()])?;

@@ -34,12 +34,12 @@ pub enum Error {
     },
     /// Activations below 0, where they are to be kept at or above 0.
     #[error(
-        "sample {sample} has the activation {value} for neuron {neuron}, so that they are not those \
+        "sample '{sample}' has the activation {value} for neuron {neuron}, so that they are not those \
          after a rectifier: set `floor` to automatic or none"
     )]
     BelowFloor {
-        /// Row of the sample in its table.
-        sample: usize,
+        /// What the sample is called.
+        sample: String,
         /// The neuron.
         neuron: NeuronId,
         /// Its activation.
@@ -62,11 +62,12 @@ pub enum Error {
     },
     /// The descent ran off to infinity.
     #[error(
-        "the counterfactual of sample {sample} for class {class} diverged; lower learning_rate or momentum"
+        "the counterfactual of sample '{sample}' for class {class} diverged; lower learning_rate or \
+         momentum"
     )]
     Diverged {
-        /// Row of the sample among those explained.
-        sample: usize,
+        /// What the sample is called, or its row where features of no table are explained.
+        sample: String,
         /// The class asked for.
         class: ClassId,
     },

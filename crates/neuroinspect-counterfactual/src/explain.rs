@@ -92,6 +92,13 @@ pub struct Explainer {
     pub config: CounterfactualConfig,
 }
 
+/// Features to be explained, `[M, D]`, and what the sample of each row is called.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    features: ArrayView2<'a, f32>,
+    id: &'a dyn Fn(usize) -> String,
+}
+
 impl Explainer {
     /// With default options.
     pub fn new(device: &Device) -> Self {
@@ -123,9 +130,12 @@ impl Explainer {
             return Err(Error::NoMistakes { class, name });
         }
         let features = table.features().select(Axis(0), &samples);
-        let mut explanation =
-            self.explain_features(features.view(), predicted.layer(), class, observer)?;
-        for (counterfactual, sample) in explanation.counterfactuals.iter_mut().zip(samples) {
+        let rows = Rows {
+            features: features.view(),
+            id: &|row| table.sample_ids()[samples[row]].clone(),
+        };
+        let mut explanation = self.explain_rows(rows, predicted.layer(), class, observer)?;
+        for (counterfactual, &sample) in explanation.counterfactuals.iter_mut().zip(&samples) {
             counterfactual.sample = sample;
         }
         Ok(explanation)
@@ -147,9 +157,21 @@ impl Explainer {
         class: ClassId,
         observer: &mut dyn Observer,
     ) -> Result<Explanation> {
+        let id = &|row: usize| row.to_string();
+        self.explain_rows(Rows { features, id }, layer, class, observer)
+    }
+
+    fn explain_rows(
+        &self,
+        rows: Rows<'_>,
+        layer: &DecisionLayer,
+        class: ClassId,
+        observer: &mut dyn Observer,
+    ) -> Result<Explanation> {
         self.config.validate()?;
         layer.check_class(class)?;
-        check_finite(features, |row| row.to_string())?;
+        let features = rows.features;
+        check_finite(features, |row| format!("'{}'", (rows.id)(row)))?;
         let predicted = layer.predict(features)?.into_iter().enumerate();
         let counterfactuals = predicted.map(|(sample, predicted)| Counterfactual {
             sample,
@@ -162,14 +184,14 @@ impl Explainer {
             counterfactuals: counterfactuals.collect(),
             shifts: Array2::zeros(features.dim()),
         };
-        self.descend(features, layer, &mut explanation, observer)?;
+        self.descend(rows, layer, &mut explanation, observer)?;
         Ok(explanation)
     }
 
     /// Finds the shifts of the samples that have not flipped.
     fn descend(
         &self,
-        features: ArrayView2<'_, f32>,
+        Rows { features, id }: Rows<'_>,
         layer: &DecisionLayer,
         explanation: &mut Explanation,
         observer: &mut dyn Observer,
@@ -190,6 +212,7 @@ impl Explainer {
                 for end in descent.advance()? {
                     let sample = batch[end.row];
                     if end.shift.iter().any(|value| !value.is_finite()) {
+                        let sample = id(sample);
                         return Err(Error::Diverged { sample, class });
                     }
                     explanation.shifts.row_mut(sample).assign(&end.shift);

@@ -111,11 +111,7 @@ impl Chosen {
         let mended = mend.mend_each(classes, input, observer)?.into_iter();
         let chosen = mended.zip(classes).map(|(mended, &class)| {
             let fitted = Mended::into_fitted(mended);
-            let mend = Mend {
-                class,
-                ..mend.clone()
-            };
-            let method = MethodRecord::new(&mend, &fitted)?;
+            let method = MethodRecord::new(&mend.clone().with_class(class), &fitted)?;
             Ok(Self { fitted, method })
         });
         chosen.collect()

@@ -163,7 +163,9 @@ pub use mend::{
     Candidate, CandidateKind, ChosenOn, Evidence, FrontierPoint, Gain, Interval, Mend, MendResult,
     Mended, Yardstick, YardstickChoice,
 };
-pub use method::{Citation, DecisionMethod, Fitted, LabelsUsed, MethodInput, MethodOptions};
+pub use method::{
+    Citation, ControlBy, DecisionMethod, Fitted, LabelsUsed, MethodInput, MethodOptions,
+};
 pub use methods::{
     AdjustmentForm, Afr, ClassBias, ClassWeighting, Con, Concept, Dfr, Disc, EditConfig, EditScope,
     Focal, GroupBalanced, GroupDro, Jtt, LogitAdjustment, METHODS, MethodArguments, NeuronTune,

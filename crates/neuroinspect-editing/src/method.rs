@@ -90,6 +90,12 @@ pub trait DecisionMethod: MethodOptions + fmt::Debug + Send + Sync {
         None
     }
 
+    /// What its control learns from, where it [trains](Self::training); by default the training samples. A method
+    /// that learns from the validation samples, too, names both: more samples are no merit of the method.
+    fn control(&self) -> ControlBy {
+        ControlBy::Training
+    }
+
     /// Makes the layer.
     ///
     /// The observer hears of progress, and can stop the work.
@@ -135,6 +141,17 @@ pub enum LabelsUsed {
     GroupsOfValidation,
     /// Classes, and the groups of the training samples.
     GroupsOfTraining,
+}
+
+/// What the control of a method is, plain retraining with the same options, and what it learns from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ControlBy {
+    /// Retraining on the training samples.
+    Training,
+    /// Retraining on the training samples and the validation samples.
+    Both,
+    /// The method itself, which is plain retraining.
+    Itself,
 }
 
 /// Where a method was published.

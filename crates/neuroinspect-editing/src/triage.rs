@@ -25,7 +25,7 @@ pub struct Suspect {
     pub importance: Option<f64>,
     /// The share of the class's mistakes whose counterfactual has it among its largest shifts
     /// ([`prec_at_k`](neuroinspect_counterfactual::RankedNeuron::prec_at_k)); `None` where they were not
-    /// explained.
+    /// explained, or the ranking does not list it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prec_at_k: Option<f64>,
     /// Core relevance score of its picture within the class; `None` where it was not pictured.

@@ -39,7 +39,7 @@ impl AtlasIndex {
     /// Name of the file of the page for people.
     pub const HTML_FILE: &str = "index.html";
     /// Name of the file of the table, in Parquet, that a build with the feature `parquet` writes.
-    pub const PARQUET_FILE: &str = "index.parquet";
+    const PARQUET_FILE: &str = "index.parquet";
 
     /// Whether a file of an atlas's folder is one that [`write`](Self::write) writes.
     pub fn is_file(name: &str) -> bool {

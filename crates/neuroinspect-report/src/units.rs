@@ -176,7 +176,7 @@ fn file_name(unit: &Unit, place: usize) -> String {
 
 impl UnitFindings {
     /// Forgets the pixels, which JSON does not hold either.
-    pub fn forget_pixels(&mut self) {
+    pub(crate) fn forget_pixels(&mut self) {
         if let Some(picture) = &mut self.picture {
             (picture.image, picture.mask) = (Array3::default((0, 0, 0)), None);
         }

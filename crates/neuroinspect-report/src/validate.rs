@@ -3,7 +3,7 @@
 use std::path::{Component, Path};
 
 use neuroinspect_core::{Error as CoreError, Metrics};
-use neuroinspect_counterfactual::{Certified, RankedNeuron};
+use neuroinspect_counterfactual::{Certified, RankedNeuron, Stability};
 use neuroinspect_editing::MendResult;
 
 use crate::{ContextEffect, Error, Evaluation, Findings, NeuronPicture, Result, Run};
@@ -49,6 +49,9 @@ impl crate::CheckReport {
             for ranked in lists.flat_map(|it| it.insufficient.iter().chain(&it.excessive)) {
                 check_ranked(ranked)?;
             }
+            if let Some(stability) = &of_class.stability {
+                check_stability(stability)?;
+            }
             for reliance in &of_class.relies_on {
                 let of = format!("importance of neuron {}", reliance.neuron);
                 finite(of, [reliance.importance])?;
@@ -56,6 +59,8 @@ impl crate::CheckReport {
         }
         for change in &self.changes {
             change.class.check(classes)?;
+            let values = change.before.into_iter().chain(change.after);
+            finite(format!("a change of neuron {}", change.neuron), values)?;
         }
         check_run(&self.run)
     }
@@ -139,6 +144,21 @@ pub(crate) fn check_recommendation(result: &MendResult, classes: usize) -> Resul
         let all = of_class.chain([point.bias, point.mean, point.mean_by_groups]);
         finite("an accuracy of the frontier", all)?;
     }
+    for gain in [&result.gain, &result.gain_by_the_other] {
+        let intervals = gain.class.iter().chain([&gain.mean]);
+        let ends = intervals.flat_map(|it| [it.low, it.estimate, it.high]);
+        finite("a gain", ends)?;
+    }
+    for suspect in &result.suspects {
+        let shares = [suspect.share_of_deficit, suspect.contrast];
+        let optional = [suspect.importance, suspect.prec_at_k];
+        let relevance = suspect.core_relevance.map(f64::from);
+        let all = shares.into_iter().chain(optional.into_iter().flatten());
+        finite(
+            format!("a number of suspect {}", suspect.neuron),
+            all.chain(relevance),
+        )?;
+    }
     let points = result.frontier.len();
     match result.recommended_at {
         Some(at) if at >= points => Err(out_of("point of a frontier", at, points).into()),
@@ -153,6 +173,9 @@ fn check_certified(certified: &Certified, classes: usize) -> Result<()> {
         times_as_long,
         stability,
     } = certified;
+    if let Some(rival) = explanation.rival {
+        rival.check(classes)?;
+    }
     for certificate in &explanation.certificates {
         certificate.predicted.check(classes)?;
         let lengths = certificate.length.into_iter().chain([certificate.at_least]);
@@ -165,12 +188,15 @@ fn check_certified(certified: &Certified, classes: usize) -> Result<()> {
         check_ranked(ranked)?;
     }
     finite("how long the shifts are", *times_as_long)?;
+    check_stability(stability)
+}
+
+fn check_stability(stability: &Stability) -> Result<()> {
     let drawn = stability.insufficient.iter().chain(&stability.excessive);
+    let of_neurons = drawn.flat_map(|it| it.prec_at_k.into_iter().chain([it.in_first]));
     finite(
         "the stability of the ranking",
-        drawn
-            .flat_map(|it| it.prec_at_k)
-            .chain([stability.same_first]),
+        of_neurons.chain([stability.same_first]),
     )
 }
 

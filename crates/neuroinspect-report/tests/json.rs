@@ -161,6 +161,15 @@ fn json_gets_no_value_that_it_cannot_hold() {
             "the stability of the ranking",
         ),
         (
+            |s| certified(s).stability.excessive[0].in_first = f64::NAN,
+            "the stability of the ranking",
+        ),
+        (|s| recommendation(s).gain.mean.high = f64::NAN, "a gain"),
+        (
+            |s| recommendation(s).suspects[0].contrast = f64::NAN,
+            "a number of suspect",
+        ),
+        (
             |s| s.context_effects[41].present = f32::NAN,
             "context effect of neuron 41",
         ),
@@ -237,6 +246,10 @@ fn pictures_stay_inside_the_output_folder() {
         let error = findings.validate().unwrap_err();
         assert!(matches!(error, Error::FileName { .. }), "{path}");
     }
+}
+
+fn recommendation(findings: &mut Findings) -> &mut neuroinspect_editing::MendResult {
+    findings.recommendation.as_mut().unwrap()
 }
 
 fn certified(findings: &mut Findings) -> &mut neuroinspect_counterfactual::Certified {

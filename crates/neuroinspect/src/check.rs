@@ -3,11 +3,13 @@
 
 mod limit;
 
+use derive_setters::Setters;
+use ndarray::ArrayView1;
 use neuroinspect_core::{
     ClassId, FeatureTable, Metrics, NeuronId, Observer, Predicted, check_option,
 };
 use neuroinspect_counterfactual::{
-    CounterfactualConfig, Explainer, NeuronStability, RankingConfig, StabilityConfig, importance,
+    CounterfactualConfig, Explainer, NeuronStability, RankingConfig, StabilityConfig, importances,
     rank, stability,
 };
 use neuroinspect_editing::percent;
@@ -17,7 +19,8 @@ pub use self::limit::{Limit, Measure};
 use crate::{Error, Result, burn::tensor::Device};
 
 /// Options of [`check`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Setters)]
+#[setters(prefix = "with_")]
 pub struct CheckConfig {
     /// The least that accuracies may be. Default: none.
     pub limits: Vec<Limit>,
@@ -30,6 +33,7 @@ pub struct CheckConfig {
     /// How many neurons a class relies on are noted, the most first; 10.
     pub relies_on: usize,
     /// The classes whose neurons are looked at. Default: all, `None`.
+    #[setters(strip_option)]
     pub classes: Option<Vec<ClassId>>,
     /// How mistakes are explained.
     pub counterfactual: CounterfactualConfig,
@@ -92,7 +96,7 @@ impl CheckConfig {
 /// - a class's mistakes are owed to a neuron more than then: its prec@K in 95 % of
 ///   [draws](neuroinspect_counterfactual::stability()) of the mistakes is above that of the earlier check;
 /// - a class relies on a neuron more than then: its importance is further from 1, by more than a
-///   [factor](CheckConfig::factor).
+///   [factor](CheckConfig::factor). What was on the other side of 1 counts as 1.
 ///
 /// What became less is a [change](CheckReport::changes), too, but no check fails for it. Neurons are
 /// compared where both classifiers have as many, by their numbers: of networks that were trained apart,
@@ -137,9 +141,22 @@ pub fn check(
         report.checks.push(check);
     }
     let all = (0..table.classes()).map(ClassId).collect();
-    for class in config.classes.clone().unwrap_or(all) {
-        let found = of_class(predicted, class, config, device, observer)?;
-        report.classes.push(found);
+    let mut classes = config.classes.clone().unwrap_or(all);
+    classes.sort_unstable();
+    classes.dedup();
+    let mean = table.mean_features()?;
+    let neurons: Vec<_> = (0..table.neurons()).map(NeuronId).collect();
+    let importances = importances(predicted.layer(), mean.view(), &classes, &neurons)?;
+    let looking = Looking {
+        predicted,
+        mean: mean.view(),
+        config,
+        device,
+    };
+    for (&class, importances) in classes.iter().zip(importances.rows()) {
+        report
+            .classes
+            .push(looking.at(class, importances, observer)?);
     }
     if let Some(earlier) = earlier {
         let mut checks = fallen(&report, earlier, config.tolerance);
@@ -147,6 +164,11 @@ pub fn check(
             let mut changes = Vec::new();
             for now in &report.classes {
                 let Some(then) = earlier.classes.iter().find(|it| it.class == now.class) else {
+                    checks.push(Check {
+                        name: format!("neurons of {}", report.class_names[now.class.0]),
+                        passed: true,
+                        found: "not compared: the earlier check did not look at them".to_owned(),
+                    });
                     continue;
                 };
                 let mut of_class = Vec::new();
@@ -181,40 +203,51 @@ fn check_classes(earlier: &CheckReport, table: &FeatureTable) -> Result<()> {
     })
 }
 
-/// What a class's mistakes and probability rest on.
-fn of_class(
-    predicted: &Predicted<'_>,
-    class: ClassId,
-    config: &CheckConfig,
-    device: &Device,
-    observer: &mut dyn Observer,
-) -> Result<ClassCheck> {
-    let (table, layer) = (predicted.table(), predicted.layer());
-    let mean = table.mean_features()?;
-    let importances = importance(layer, mean.view(), class)?;
-    let mut relies_on: Vec<_> = (importances.iter().enumerate())
-        .map(|(neuron, &importance)| Reliance {
-            neuron: NeuronId(neuron),
-            importance,
-        })
-        .collect();
-    relies_on.sort_by(|a, b| weight(b.importance).total_cmp(&weight(a.importance)));
-    relies_on.truncate(config.relies_on);
-    let mut found = ClassCheck {
-        class,
-        ranking: None,
-        stability: None,
-        relies_on,
-    };
-    if table.samples_of(class)?.is_empty() || predicted.mistakes(class)?.is_empty() {
-        return Ok(found);
+/// What all classes are looked at with.
+struct Looking<'a> {
+    predicted: &'a Predicted<'a>,
+    /// Of all samples: `[D]`.
+    mean: ArrayView1<'a, f32>,
+    config: &'a CheckConfig,
+    device: &'a Device,
+}
+
+impl Looking<'_> {
+    /// What a class's mistakes and probability rest on; `importances` of all neurons for it, `[D]`.
+    fn at(
+        &self,
+        class: ClassId,
+        importances: ArrayView1<'_, f64>,
+        observer: &mut dyn Observer,
+    ) -> Result<ClassCheck> {
+        let Self {
+            predicted, config, ..
+        } = *self;
+        let mut relies_on: Vec<_> = (importances.iter().enumerate())
+            .map(|(neuron, &importance)| Reliance {
+                neuron: NeuronId(neuron),
+                importance,
+            })
+            .collect();
+        relies_on.sort_by(|a, b| weight(b.importance).total_cmp(&weight(a.importance)));
+        relies_on.truncate(config.relies_on);
+        let mut found = ClassCheck {
+            class,
+            ranking: None,
+            stability: None,
+            relies_on,
+        };
+        if !predicted.has_mistakes(class)? {
+            return Ok(found);
+        }
+        let explanation = Explainer::new(self.device)
+            .with_config(config.counterfactual.clone())
+            .explain(predicted, class, observer)?;
+        let ranking = rank(&explanation, predicted.layer(), self.mean, &config.ranking)?;
+        found.ranking = Some(ranking);
+        found.stability = Some(stability(&explanation, &config.ranking, &config.stability)?);
+        Ok(found)
     }
-    let explanation = Explainer::new(device)
-        .with_config(config.counterfactual.clone())
-        .explain(predicted, class, observer)?;
-    found.ranking = Some(rank(&explanation, layer, mean.view(), &config.ranking)?);
-    found.stability = Some(stability(&explanation, &config.ranking, &config.stability)?);
-    Ok(found)
 }
 
 /// How far an importance is from 1, either way.
@@ -328,21 +361,25 @@ fn relied_on(
             found.map(|found| found.importance)
         };
         let (after, before) = (listed(now), listed(then));
-        // One that is not listed is nearer to 1 than the last that is.
-        let far = |check: &ClassCheck, importance: Option<f64>| {
-            let last = check.relies_on.last().map(|it| it.importance);
-            importance.or(last).map_or(0.0, weight)
+        // How far from 1 at least and at most: one that is not listed is nearer than the last that is.
+        let far = |check: &ClassCheck, importance: Option<f64>| match importance {
+            Some(importance) => [weight(importance); 2],
+            None => {
+                let last = check.relies_on.last();
+                [0.0, last.map_or(0.0, |it| weight(it.importance))]
+            }
         };
-        let (far_now, far_then) = (far(now, after), far(then, before));
-        // From speaking for the class to speaking against it, or back.
+        let [now_least, now_most] = far(now, after);
+        let [then_least, then_most] = far(then, before);
+        // From speaking for the class to speaking against it, or back: on the side where it is now it was at 1.
         let turned = after
             .zip(before)
             .is_some_and(|(a, b)| (a > 1.0) != (b > 1.0));
-        let by = match turned {
-            true => far_now + far_then,
-            false => (far_now - far_then).abs(),
+        let (more, less) = match turned {
+            true => (now_least, then_least),
+            false => (now_least - then_most, then_least - now_most),
         };
-        if by <= factor.ln() {
+        if more.max(less) <= factor.ln() {
             continue;
         }
         let change = NeuronChange {
@@ -351,7 +388,7 @@ fn relied_on(
             of: ChangeOf::Importance,
             before,
             after,
-            grew: turned || far_now > far_then,
+            grew: more > factor.ln(),
         };
         if change.grew {
             let importance = |importance: Option<f64>| {

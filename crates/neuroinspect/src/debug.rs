@@ -10,7 +10,9 @@ use neuroinspect_core::{
     ClassId, DecisionLayer, Error as CoreError, FeatureTable, NeuronId, Observer, is_cancellation,
 };
 use neuroinspect_counterfactual::{Explainer, Explanation, RankedNeuron, Ranking, rank};
-use neuroinspect_editing::{Control, EditData, EditScope, EditSession, Edited, Mend, RatioEdit};
+use neuroinspect_editing::{
+    ChosenOn, Control, EditData, EditScope, EditSession, Edited, Mend, RatioEdit,
+};
 use neuroinspect_illusion::{Illusion, Networks, Pair, Request, core_relevance, visualize_each};
 use neuroinspect_report::{Findings, NeuronPicture};
 
@@ -47,10 +49,10 @@ pub fn debug(
 
 /// [`debug`], handing over the findings as they grow.
 ///
-/// `keep` is shown them after the ranking, after the edit, after the recommendation, and after each
-/// [batch](neuroinspect_illusion::Execution::batch_size) of pictures but the last, so that a run
-/// that is killed loses no more than what was under way. [`Findings::interrupted`] is set in what it
-/// is shown.
+/// `keep` is shown them after the ranking, after the smallest changes, after the edit, after the
+/// recommendation, and after each [batch](neuroinspect_illusion::Execution::batch_size) of pictures but
+/// the last, so that a run that is killed loses no more than what was under way.
+/// [`Findings::interrupted`] is set in what it is shown.
 ///
 /// # Errors
 ///
@@ -64,7 +66,10 @@ pub fn debug_each(
 ) -> Result<Findings> {
     let mut findings = explain(inputs, class, config, observer)?;
     let layer = inputs.classifier.decision_layer()?;
-    certify(inputs, &layer, config, &mut findings, observer)?;
+    keep(&findings);
+    if certify(inputs, &layer, config, &mut findings, observer)? {
+        return Ok(findings);
+    }
     keep(&findings);
 
     if let Some(data) = inputs.edit_data
@@ -183,27 +188,28 @@ pub fn explain(
     Ok(findings)
 }
 
-/// Adds the smallest changes of the mistakes, which are proved, or why they are not there.
+/// Adds the smallest changes of the mistakes, which are proved, or why they are not there; whether the
+/// observer asked to stop.
 fn certify(
     inputs: &DebugInputs<'_>,
     layer: &DecisionLayer,
     config: &DebugConfig,
     findings: &mut Findings,
     observer: &mut dyn Observer,
-) -> Result<()> {
+) -> Result<bool> {
     let start = Instant::now();
     let predicted = inputs.table.predicted_by(layer)?;
     let certified =
         config
             .certified
             .beside(&findings.explanation, &predicted, &config.ranking, observer);
+    findings.run.add_timing("certifying", start.elapsed());
     match certified {
         Ok(certified) => findings.certified = Some(certified),
-        Err(error) if is_cancellation(&error) => return Err(error.into()),
+        Err(error) if is_cancellation(&error) => return Ok(true),
         Err(error) => findings.fail_with("certifying", &error),
     }
-    findings.run.add_timing("certifying", start.elapsed());
-    Ok(())
+    Ok(false)
 }
 
 /// Edits the decision layer; whether the observer asked to stop.
@@ -260,16 +266,13 @@ fn recommend(
         return false;
     }
     let start = Instant::now();
-    let mend = Mend {
-        training: config.editing.training.clone(),
-        ..Mend::new(Some(findings.class))
-    };
+    let mend = Mend::new(Some(findings.class)).with_training(config.editing.training.clone());
     let recommended = session.recommend(&mend, observer);
     findings.run.add_timing(STAGE, start.elapsed());
     match recommended {
         Ok(mut result) => {
             for suspect in &mut result.suspects {
-                suspect.prec_at_k = Some(prec_at_k(&findings.ranking, suspect.neuron));
+                suspect.prec_at_k = prec_at_k(&findings.ranking, suspect.neuron);
             }
             findings.recommendation = Some(result);
         }
@@ -279,20 +282,18 @@ fn recommend(
     false
 }
 
-/// The share of the mistakes whose counterfactual has a neuron among its K largest shifts, or its K smallest.
-fn prec_at_k(ranking: &Ranking, neuron: NeuronId) -> f64 {
+/// The share of the mistakes whose counterfactual has a neuron among its K largest shifts, or its K smallest,
+/// whichever is larger; none of a neuron that the ranking does not list.
+fn prec_at_k(ranking: &Ranking, neuron: NeuronId) -> Option<f64> {
     let lines = ranking.insufficient.iter().chain(&ranking.excessive);
     let shares = lines.filter(|line| line.neuron == neuron);
-    shares.map(|line| line.prec_at_k).fold(0.0, f64::max)
+    shares.map(|line| line.prec_at_k).reduce(f64::max)
 }
 
 /// Why no mend is recommended, where none is.
 fn left_out(session: &EditSession) -> Option<String> {
     let (data, layer) = (session.data(), session.layer());
-    let chosen_on = match data.is_held_out_of_training() {
-        true => data.evaluation(),
-        false => data.validation(),
-    };
+    let (which, chosen_on) = data.chosen_on();
     let samples = data.train().len() + chosen_on.len();
     let (neurons, classes) = (layer.neurons(), layer.classes());
     if samples * neurons * classes > MOST_PRODUCTS {
@@ -301,9 +302,9 @@ fn left_out(session: &EditSession) -> Option<String> {
              `neuroinspect mend` makes it"
         ));
     }
-    let both = match data.is_held_out_of_training() {
-        true => data.also_trained_on(),
-        false => 0,
+    let both = match which {
+        ChosenOn::Evaluation => data.also_trained_on(),
+        ChosenOn::Validation => 0,
     };
     (both > 0).then(|| format!("{both} of the samples to choose on are trained on as well"))
 }
@@ -536,5 +537,8 @@ mod tests {
         assert_eq!(class(2), ClassId(1));
         assert_eq!(class(3), ClassId(0));
         assert_eq!(class(4), ClassId(2));
+        // Of both lists the larger share, and of neither none: it may be any below the least that is listed.
+        let shares = [0, 1, 2].map(|neuron| prec_at_k(&ranking, NeuronId(neuron)));
+        assert_eq!(shares, [Some(0.75), Some(0.75), None]);
     }
 }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use image::RgbImage;
 use neuroinspect_core::{DecisionLayer, Error as CoreError, InputSpec, NeuronId};
+use neuroinspect_counterfactual::Error::NoShifts;
 use neuroinspect_datasets::{ImageDataset, thumbnail};
 use neuroinspect_illusion::Pair;
 use neuroinspect_report::{Findings, NeuronImages, RealImage, RealImages, Report, StageFailure};
@@ -89,7 +90,14 @@ impl DebugInputs<'_> {
     fn check(&self, findings: &Findings) -> Result<()> {
         let table = self.table;
         findings.class.check(table.classes())?;
-        let neurons = findings.explanation.shifts.ncols();
+        let explanation = &findings.explanation;
+        if explanation.shifts.is_empty() && !explanation.counterfactuals.is_empty() {
+            return Err(NoShifts {
+                class: findings.class,
+            }
+            .into());
+        }
+        let neurons = explanation.shifts.ncols();
         if neurons != table.neurons() {
             let what = "neurons of the features that the findings are shown with";
             return Err(CoreError::length(what, neurons, table.neurons()).into());

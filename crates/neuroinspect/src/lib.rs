@@ -142,8 +142,8 @@ pub use run_folder::{FolderHolder, Kept, PictureFolder, PictureOrigin, RunFolder
 
 #[cfg(feature = "datasets")]
 pub use units::{
-    TopRequest, UnitInputs, UnitsConfig, UnitsSeen, around_peak, check_units, look_at_units,
-    top_images, units_of_layer,
+    TopRequest, UnitInputs, UnitsConfig, UnitsSeen, around_peak, look_at_units, top_images,
+    units_of_layer,
 };
 
 /// The framework, as this crate was built with it.

@@ -1,7 +1,10 @@
 //! `devices`: which devices this build has, and whether they answer.
 
 use anyhow::Result;
-use neuroinspect::{core::DeviceName, report::Schema};
+use neuroinspect::{
+    core::{DeviceName, Error},
+    report::Schema,
+};
 use serde::Serialize;
 
 use crate::{args::Common, exit::Exit, output::print};
@@ -23,7 +26,10 @@ struct Device {
 
 pub(crate) fn run(common: &Common) -> Result<Exit> {
     let device = |device: DeviceName| {
-        let reason = device.open().err().map(|error| error.to_string());
+        let reason = device.open().err().map(|error| match error {
+            Error::DeviceUnavailable { reason, .. } => reason,
+            other => other.to_string(),
+        });
         Device {
             device,
             available: reason.is_none(),

@@ -159,8 +159,14 @@ impl TensorFile {
         self.description.contains_key(key)
     }
 
+    /// A text of the file's metadata, as it stands there.
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        let texts = self.header.metadata().as_ref()?;
+        texts.get(key).map(String::as_str)
+    }
+
     /// The names of all tensors, in order.
-    pub fn tensor_names(&self) -> Vec<String> {
+    pub(crate) fn tensor_names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.header.tensors().into_keys().collect();
         names.sort_unstable();
         names

@@ -79,7 +79,7 @@ impl<'a> NamedTensor<'a> {
 
     /// A tensor of 32-bit floats in row-major order, which are not copied on a little-endian machine:
     /// a table may fill half of the memory.
-    pub fn f32_slice(
+    pub(crate) fn f32_slice(
         name: impl Into<String>,
         shape: impl Into<Vec<usize>>,
         values: &'a [f32],

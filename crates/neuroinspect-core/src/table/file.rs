@@ -92,11 +92,11 @@ fn matrix(file: &TensorFile, name: &str) -> Result<Array2<f32>> {
     let &[samples, width] = file.shape(name)? else {
         let found = file.shape(name)?;
         let expected = "expected [samples, neurons]";
-        return Err(file.refuse(format!("'{name}' have shape {found:?}, {expected}")));
+        return Err(file.refuse(format!("'{name}' has shape {found:?}, {expected}")));
     };
     if width == 0 {
         let expected = "expected at least one neuron";
-        return Err(file.refuse(format!("'{name}' have shape [{samples}, 0], {expected}")));
+        return Err(file.refuse(format!("'{name}' has shape [{samples}, 0], {expected}")));
     }
     let values = file.f32(name, &[samples, width])?;
     Array2::from_shape_vec((samples, width), values).map_err(|error| file.refuse(error))
@@ -181,10 +181,7 @@ impl FeatureTable {
 
 /// The features of a table made elsewhere, with what it says of their origin.
 fn foreign_activations(file: &TensorFile) -> Result<ActivationTable> {
-    let model = match file.has("model") {
-        true => file.json("model")?,
-        false => "a model without a name".to_owned(),
-    };
+    let model = file.text("model").unwrap_or("a model without a name");
     let provenance = Provenance::new(model, None);
     let values = matrix(file, "features")?;
     match file.has("sample_ids") {

@@ -54,6 +54,17 @@ impl<'a> Predicted<'a> {
         Ok(samples.into_iter().filter(wrong).collect())
     }
 
+    /// Whether the layer gets a sample of a class wrong; of a class without samples it gets none.
+    ///
+    /// # Errors
+    ///
+    /// When the class is out of range.
+    pub fn has_mistakes(&self, class: ClassId) -> Result<bool> {
+        let samples = self.table.samples_of(class)?;
+        let mut predicted = samples.into_iter().map(|sample| self.predictions[sample]);
+        Ok(predicted.any(|predicted| predicted != class))
+    }
+
     /// Accuracy on average, per class, and per group where the table has groups.
     ///
     /// # Errors

@@ -86,6 +86,9 @@ fn mistakes_and_means_by_hand() {
         predicted.mistakes(ClassId(3)),
         Err(Error::ClassOutOfRange { .. })
     ));
+    let has = [0, 1, 2].map(|class| predicted.has_mistakes(ClassId(class)).unwrap());
+    assert_eq!(has, [true, false, false]);
+    assert!(predicted.has_mistakes(ClassId(3)).is_err());
     let narrow = DecisionLayer::new(array![[1.0], [0.0], [0.0]], array![0.0, 0.0, 0.0]).unwrap();
     assert!(matches!(
         table.predicted_by(&narrow),

@@ -4,9 +4,9 @@ mod nearest;
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, Axis};
 use neuroinspect_core::{
-    ClassId, DecisionLayer, NeuronId, Observer, Predicted, Progress, check_finite,
+    ClassId, DecisionLayer, FeatureTable, NeuronId, Observer, Predicted, Progress,
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -87,7 +87,8 @@ pub struct Certificate {
     pub predicted: ClassId,
     /// What is known.
     pub outcome: Outcome,
-    /// Length `|w|_2` of the change found, which puts the class ahead.
+    /// Length `|w|_2` of the change found, which puts the class ahead; 0 of a mistake that the layer makes in
+    /// single precision alone.
     pub length: Option<f64>,
     /// No shorter change puts the class ahead.
     pub at_least: f64,
@@ -102,7 +103,7 @@ pub enum Outcome {
     /// The change found is the smallest, to the [tolerance](CertifiedConfig::tolerance).
     Certified,
     /// What is proven stays further below the change found, or none was found that survives the
-    /// rounding to single precision.
+    /// rounding to single precision. So is a mistake by an exact tie, whose margin is a share of nothing.
     Open,
     /// No change up to the [longest](CertifiedConfig::longest) puts the class ahead, whatever the
     /// activations.
@@ -148,8 +149,7 @@ pub fn certify(
         }
     }
     let features = table.features();
-    check_finite(features, |row| table.sample_ids()[row].clone())?;
-    let non_negative = is_non_negative(features, config.floor)?;
+    let non_negative = is_non_negative(table, config.floor)?;
     let rivals: Vec<usize> = match config.rival {
         Some(rival) => vec![rival.0],
         None => (0..layer.classes()).filter(|&k| k != class.0).collect(),
@@ -196,18 +196,16 @@ pub fn certify(
 }
 
 /// Whether changed activations are to stay at or above 0.
-fn is_non_negative(features: ArrayView2<'_, f32>, floor: Floor) -> Result<bool> {
+fn is_non_negative(table: &FeatureTable, floor: Floor) -> Result<bool> {
+    let features = table.features();
     let below = features.indexed_iter().find(|&(_, &value)| value < 0.0);
     match (floor, below) {
         (Floor::None, _) | (Floor::Automatic, Some(_)) => Ok(false),
-        (Floor::Zero, Some(((sample, neuron), &value))) => {
-            let neuron = NeuronId(neuron);
-            Err(Error::BelowFloor {
-                sample,
-                neuron,
-                value,
-            })
-        }
+        (Floor::Zero, Some(((sample, neuron), &value))) => Err(Error::BelowFloor {
+            sample: table.sample_ids()[sample].clone(),
+            neuron: NeuronId(neuron),
+            value,
+        }),
         (Floor::Automatic | Floor::Zero, None) => Ok(true),
     }
 }
@@ -264,8 +262,7 @@ impl Search<'_> {
         if self.rivals.iter().any(|&rival| moved[rival] >= 0.0) {
             return (certificate(Outcome::Open, None), nothing());
         }
-        let length = shift.iter().map(|&w| f64::from(w).powi(2)).sum::<f64>();
-        let length = length.sqrt();
+        let length = length(shift.view());
         let outcome = match length <= at_least * (1.0 + self.config.tolerance) {
             true => Outcome::Certified,
             false => Outcome::Open,
@@ -283,7 +280,8 @@ impl Search<'_> {
 
 impl CertifiedExplanation {
     /// The changes as an explanation that can be [ranked](crate::rank): a sample without a change is
-    /// one that did not flip, and votes for nothing.
+    /// one that did not flip, and votes for nothing. With a [rival](Self::rival), those that lead it count as
+    /// flipped, whatever the other classes do.
     pub fn explanation(&self) -> Explanation {
         let counterfactuals = self.certificates.iter().map(|certificate| Counterfactual {
             sample: certificate.sample,
@@ -312,10 +310,7 @@ impl CertifiedExplanation {
             .iter()
             .zip(shifts)
             .filter(|(counterfactual, _)| counterfactual.flipped)
-            .map(|(counterfactual, shift)| {
-                let squares = shift.iter().map(|&w| f64::from(w).powi(2)).sum::<f64>();
-                (counterfactual.sample, squares.sqrt())
-            })
+            .map(|(counterfactual, shift)| (counterfactual.sample, length(shift)))
             .collect();
         let mut times: Vec<f64> = self
             .certificates
@@ -325,6 +320,16 @@ impl CertifiedExplanation {
             })
             .collect();
         times.sort_by(f64::total_cmp);
-        times.get(times.len() / 2).copied()
+        let middle = |from_end: usize| times.get(times.len().checked_sub(from_end)? / 2);
+        Some((middle(1)? + middle(0)?) / 2.0)
     }
+}
+
+/// `|w|_2`.
+fn length(shift: ArrayView1<'_, f32>) -> f64 {
+    shift
+        .iter()
+        .map(|&w| f64::from(w).powi(2))
+        .sum::<f64>()
+        .sqrt()
 }

@@ -8,7 +8,10 @@ use std::{
 use ndarray::ArrayView1;
 use neuroinspect_core::{Error as CoreError, FeatureTable, Seed};
 
-use crate::{Error, Result, Samples};
+use crate::{ChosenOn, Error, Result, Samples};
+
+/// Share of the training samples that are held out for validation.
+const VALIDATION_SHARE: f64 = 0.15;
 
 /// Samples for an edit, by the same classifier and of the same classes.
 ///
@@ -24,9 +27,6 @@ pub struct EditData {
 }
 
 impl EditData {
-    /// Share of the training samples that are held out for validation.
-    pub const VALIDATION_SHARE: f64 = 0.15;
-
     /// Samples for each purpose.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl EditData {
         seed: Seed,
     ) -> Result<Self> {
         let training = training.into();
-        let [validation, train] = training.split(Self::VALIDATION_SHARE, seed)?;
+        let [validation, train] = training.split(VALIDATION_SHARE, seed)?;
         if validation.is_empty() && !training.is_empty() {
             let samples = training.len();
             return Err(Error::NoneHeldOut { samples });
@@ -148,10 +148,14 @@ impl EditData {
         &self.validation
     }
 
-    /// Whether the validation samples are held out of the training samples, and not of an origin of their own:
-    /// a false correlation of the ones is one of the others.
-    pub fn is_held_out_of_training(&self) -> bool {
-        self.held_out_of_training
+    /// What a [recommendation](crate::EditSession::recommend) is chosen on: the validation samples; or, where these
+    /// are held out of the training samples and not of an origin of their own, those measured on: a false
+    /// correlation of the training samples is one of the validation samples then.
+    pub fn chosen_on(&self) -> (ChosenOn, &Samples) {
+        match self.held_out_of_training {
+            true => (ChosenOn::Evaluation, &self.evaluation),
+            false => (ChosenOn::Validation, &self.validation),
+        }
     }
 
     /// Metrics before and after are measured on these.

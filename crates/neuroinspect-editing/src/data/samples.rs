@@ -45,13 +45,7 @@ impl Samples {
     pub fn of_rows(table: &Arc<FeatureTable>, rows: Vec<usize>) -> Result<Self> {
         let length = table.len();
         if let Some(&index) = rows.iter().find(|&&row| row >= length) {
-            let what = "sample".to_owned();
-            return Err(CoreError::OutOfRange {
-                what,
-                index,
-                length,
-            }
-            .into());
+            return Err(CoreError::sample(index, length).into());
         }
         let groups = table.groups().map(|groups| groups.select(&rows));
         Ok(Self {

@@ -8,6 +8,7 @@ mod result;
 mod solver;
 mod words;
 
+use derive_setters::Setters;
 use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, NeuronId, Observer, Progress};
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,7 @@ use self::{
     solver::{Problem, Union},
 };
 use crate::{
-    Citation, DecisionMethod, Fitted, MethodInput, Result, TrainingConfig,
+    Citation, ControlBy, DecisionMethod, Fitted, MethodInput, Result, TrainingConfig,
     methods::{FromArguments, MethodArguments},
     suspects,
     triage::suspects_among,
@@ -77,8 +78,9 @@ const LISTED: usize = 30;
 ///
 /// The validation samples should be like the data that the layer will meet: a correlation that is total
 /// there as well is seen by nobody who looks at no group label.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(prefix = "with_")]
 pub struct Mend {
     /// The class to be helped; `None`: all of them.
     pub class: Option<ClassId>,
@@ -449,6 +451,10 @@ impl DecisionMethod for Mend {
 
     fn training(&self) -> Option<&TrainingConfig> {
         Some(&self.training)
+    }
+
+    fn control(&self) -> ControlBy {
+        ControlBy::Both
     }
 
     fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {

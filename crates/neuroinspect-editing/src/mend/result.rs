@@ -70,7 +70,7 @@ pub enum ChosenOn {
     #[default]
     Validation,
     /// Those that an edit is measured on, where the validation samples are merely
-    /// [held out](crate::EditData::is_held_out_of_training) of the training samples.
+    /// [held out](crate::EditData::new) of the training samples.
     Evaluation,
 }
 

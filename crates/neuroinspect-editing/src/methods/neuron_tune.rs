@@ -31,9 +31,6 @@ impl NeuronTune {
     /// The name it is recorded under.
     pub const NAME: &'static str = "neuron_tune";
 
-    /// The number that [`Fitted::derived`] holds of it: how many neurons were zeroed.
-    pub const ZEROED: &'static str = "zeroed";
-
     /// The neurons that are biased, the most biased first.
     ///
     /// # Errors
@@ -123,7 +120,7 @@ impl DecisionMethod for NeuronTune {
         let classes = input.train().labels().iter().map(|label: &ClassId| label.0);
         let sampling = Weighted::balanced(classes)?;
         let fitted = retrain_without(&biased, input, &sampling, &self.training, observer)?;
-        Ok(fitted.with_derived(Self::ZEROED, biased.len() as f64))
+        Ok(fitted.with_derived("zeroed", biased.len() as f64))
     }
 }
 

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{FromArguments, MethodArguments};
 use crate::{
-    Citation, CrossEntropy, DecisionMethod, Fitted, LayerTraining, MethodInput, Result, Shuffled,
-    TrainingConfig, train,
+    Citation, ControlBy, CrossEntropy, DecisionMethod, Fitted, LayerTraining, MethodInput, Result,
+    Shuffled, TrainingConfig, train,
 };
 
 /// The decision layer trained on by cross-entropy alone (empirical risk minimisation on the head): a
@@ -60,6 +60,10 @@ impl DecisionMethod for Retrain {
 
     fn training(&self) -> Option<&TrainingConfig> {
         Some(&self.training)
+    }
+
+    fn control(&self) -> ControlBy {
+        ControlBy::Itself
     }
 
     fn uses_validation(&self) -> bool {

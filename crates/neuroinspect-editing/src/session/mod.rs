@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 pub use self::result::{EditResult, Edited};
 
 use crate::{
-    ChosenOn, Comparison, Control, DecisionMethod, DeviceTable, EditData, Fitted, LayerPatch,
-    LayerTensors, Mend, MendResult, MethodInput, MethodRecord, Result, Retrain, Samples, Storage,
-    Subject, TrainingConfig, Verdict, methods::check_neurons,
+    ChosenOn, Comparison, Control, ControlBy, DecisionMethod, DeviceTable, EditData, Fitted,
+    LayerPatch, LayerTensors, Mend, MendResult, MethodInput, MethodRecord, Result, Retrain,
+    Samples, Storage, Subject, TrainingConfig, Verdict, methods::check_neurons,
 };
 
 /// Samples and a decision layer on a device, to try one edit after another.
@@ -39,15 +39,7 @@ pub struct EditSession {
     before: Metrics,
     also_trained_on: OnceLock<usize>,
     /// What controls came to, by their samples and their training.
-    controls: Mutex<Vec<(ControlSamples, TrainingConfig, TrainedOnce)>>,
-}
-
-/// What a control learns from.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum ControlSamples {
-    Training,
-    /// The training samples and the validation samples.
-    Both,
+    controls: Mutex<Vec<(ControlBy, TrainingConfig, TrainedOnce)>>,
 }
 
 /// Metrics of a control, once it is trained; locked while it is.
@@ -213,17 +205,18 @@ impl EditSession {
         Ok((edited, result))
     }
 
-    /// What [`Mend`] recommends by the training samples and the validation samples, or, where these are merely
-    /// [held out](EditData::is_held_out_of_training) of the former, by those measured on: then no sample is left
-    /// that was not chosen on, and what is said to be gained rests on cross-fitting alone.
+    /// What [`Mend`] recommends by the training samples and those that it is to be
+    /// [chosen on](EditData::chosen_on). Where these are the samples measured on, no sample is left that was not
+    /// chosen on, and what is said to be gained rests on cross-fitting alone.
     ///
     /// # Errors
     ///
     /// As [`Mend::mend`].
     pub fn recommend(&self, mend: &Mend, observer: &mut dyn Observer) -> Result<MendResult> {
-        let (chosen_on, table) = match self.data.is_held_out_of_training() {
-            true => (ChosenOn::Evaluation, &self.evaluation),
-            false => (ChosenOn::Validation, &self.validation),
+        let (chosen_on, _) = self.data.chosen_on();
+        let table = match chosen_on {
+            ChosenOn::Evaluation => &self.evaluation,
+            ChosenOn::Validation => &self.validation,
         };
         let input = MethodInput::new(&self.train, table, &self.layer)?;
         let result = mend.mend(&input, observer)?.result;
@@ -244,12 +237,9 @@ impl EditSession {
         let record = MethodRecord::new(method, &fitted)?;
         let layers = [&self.layer, &fitted.layer];
         let patch = LayerPatch::between(self.model(), layers, record.clone())?;
-        let control = method.training().map(|training| match method.name() {
-            // Plain retraining is its own control.
-            Retrain::NAME => Control::Measured(comparison.after.clone()),
-            // It learns from the validation samples, too: more samples are no merit of the choice.
-            Mend::NAME => self.retrained(ControlSamples::Both, training, observer),
-            _ => self.control(training, observer),
+        let control = method.training().map(|training| match method.control() {
+            ControlBy::Itself => Control::Measured(comparison.after.clone()),
+            by => self.retrained(by, training, observer),
         });
         let Fitted {
             layer,
@@ -285,29 +275,29 @@ impl EditSession {
     /// Of two threads that ask for the same at once, one trains and the other waits for it, without
     /// its observer being called; where the first is stopped or fails, the other trains.
     pub fn control(&self, training: &TrainingConfig, observer: &mut dyn Observer) -> Control {
-        self.retrained(ControlSamples::Training, training, observer)
+        self.retrained(ControlBy::Training, training, observer)
     }
 
     fn retrained(
         &self,
-        samples: ControlSamples,
+        by: ControlBy,
         training: &TrainingConfig,
         observer: &mut dyn Observer,
     ) -> Control {
         // The list is free again at once: another control need not wait for this one.
-        let of_training = self.control_of(samples, training);
+        let of_training = self.control_of(by, training);
         let mut known = locked(&of_training);
         if let Some(metrics) = &*known {
             return Control::Measured(metrics.clone());
         }
         let mut retrain = || {
-            let both = match samples {
-                ControlSamples::Training => None,
-                ControlSamples::Both => {
+            let both = match by {
+                ControlBy::Both => {
                     let both = self.data.train().joined(self.data.validation())?;
                     let storage = Storage::of(&both);
                     Some(DeviceTable::new(both, self.train.device(), storage))
                 }
+                ControlBy::Training | ControlBy::Itself => None,
             };
             let train = both.as_ref().unwrap_or(&self.train);
             let input = MethodInput::new(train, &self.validation, &self.layer)?;
@@ -325,15 +315,15 @@ impl EditSession {
     }
 
     /// Where the control of a training is remembered.
-    fn control_of(&self, samples: ControlSamples, training: &TrainingConfig) -> TrainedOnce {
+    fn control_of(&self, by: ControlBy, training: &TrainingConfig) -> TrainedOnce {
         let mut controls = locked(&self.controls);
         let mut all = controls.iter();
-        let known = all.find(|(of, config, _)| *of == samples && config == training);
+        let known = all.find(|(of, config, _)| *of == by && config == training);
         if let Some((.., known)) = known {
             return Arc::clone(known);
         }
         let new = TrainedOnce::default();
-        controls.push((samples, training.clone(), Arc::clone(&new)));
+        controls.push((by, training.clone(), Arc::clone(&new)));
         new
     }
 

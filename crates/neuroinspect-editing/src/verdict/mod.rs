@@ -160,11 +160,11 @@ impl Subject {
     }
 }
 
-impl Verdict {
-    /// What is less than this, a percentage point in tenths, is no gain over the control, and of one
-    /// class among many no loss that an edit is judged by.
-    pub const NOTABLE: i64 = 10;
+/// What is less than this, a percentage point in tenths, is no gain over the control, and of one class
+/// among many no loss that an edit is judged by.
+const NOTABLE: i64 = 10;
 
+impl Verdict {
     /// The verdict on an edit that was to help `subject`; `control` is what became of its control,
     /// where the method has one.
     pub fn new(subject: Subject, comparison: &Comparison, control: Option<&Control>) -> Self {
@@ -204,7 +204,7 @@ impl Verdict {
                 true => Conclusion::UncomparedAtACost,
             };
         };
-        let ahead = Change::new(control, accuracy.after).tenths() >= Self::NOTABLE;
+        let ahead = Change::new(control, accuracy.after).tenths() >= NOTABLE;
         match (!ahead, at_a_cost) {
             (false, false) => Conclusion::Helped,
             (false, true) => Conclusion::HelpedAtACost,
@@ -233,7 +233,7 @@ impl Verdict {
         let mut others = others.into_iter().flatten();
         let loss = self
             .largest_loss
-            .is_some_and(|loss| -loss.accuracy.tenths() >= Self::NOTABLE);
+            .is_some_and(|loss| -loss.accuracy.tenths() >= NOTABLE);
         loss || others.any(|change| change.trend() == Trend::Down)
     }
 }

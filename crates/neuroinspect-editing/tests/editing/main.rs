@@ -9,6 +9,7 @@ mod epochs;
 mod learning;
 mod mend;
 mod methods;
+mod methods_by_hand;
 mod patch;
 mod record;
 mod refusals;

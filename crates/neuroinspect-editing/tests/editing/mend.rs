@@ -136,10 +136,7 @@ fn a_shortcut_is_seen_and_mended_without_a_group_label() {
 fn a_class_that_is_held_down_is_raised() {
     let (train, validation) = (world("train", 1500, 0.0), world("validation", 1500, 0.0));
     let good = trained(&train);
-    let by_data = Mend {
-        yardstick: YardstickChoice::Data,
-        ..Mend::new(Some(ClassId(2)))
-    };
+    let by_data = Mend::new(Some(ClassId(2))).with_yardstick(YardstickChoice::Data);
     let mut bias = good.bias().to_owned();
     bias[2] -= 3.0;
     let layer = DecisionLayer::new(good.weight().to_owned(), bias).unwrap();
@@ -235,10 +232,7 @@ fn few_validation_samples_are_too_little_to_judge() {
     let mut bias = layer.bias().to_owned();
     bias[1] -= 4.0;
     let worse = DecisionLayer::new(layer.weight().to_owned(), bias).unwrap();
-    let by_data = Mend {
-        yardstick: YardstickChoice::Data,
-        ..Mend::new(Some(ClassId(1)))
-    };
+    let by_data = Mend::new(Some(ClassId(1))).with_yardstick(YardstickChoice::Data);
     let result = mended(&train, &first(60, [2, 60, 60, 60, 60]), &worse, &by_data).result;
     assert!(result.recommended.is_some(), "{:?}", result.gain);
     assert_eq!(result.too_few, [ClassId(0)]);
@@ -498,18 +492,12 @@ fn a_mend_for_each_class_is_that_for_the_class() {
     let layer = trained(&train);
     let tables = [&train, &validation].map(on_device);
     let input = MethodInput::new(&tables[0], &tables[1], &layer).unwrap();
-    let mend = Mend {
-        training: TrainingConfig::default().with_seed(Seed(4)),
-        ..Mend::default()
-    };
+    let mend = Mend::default().with_training(TrainingConfig::default().with_seed(Seed(4)));
     let classes = [Some(ClassId(1)), None, Some(ClassId(0))];
     let each = mend.mend_each(&classes, &input, &mut Silent).unwrap();
     let chosen = Chosen::by_mend(&mend, &classes, &input, &mut Silent).unwrap();
     for ((class, each), chosen) in classes.into_iter().zip(each).zip(chosen) {
-        let mend = Mend {
-            class,
-            ..mend.clone()
-        };
+        let mend = mend.clone().with_class(class);
         assert_eq!(each, mend.mend(&input, &mut Silent).unwrap());
         assert_eq!(chosen.layer(), &each.layer);
         let record = Chosen::by(&mend, &input, &mut Silent).unwrap();

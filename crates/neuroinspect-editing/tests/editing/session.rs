@@ -12,14 +12,16 @@ use std::{
 use burn::tensor::Device;
 use ndarray::{Array1, Array2};
 use neuroinspect_core::{
-    ClassId, DecisionLayer, Error as CoreError, FeatureTable, Metrics, NeuronId, Progress, Seed,
-    Silent,
+    ClassId, DecisionLayer, Error as CoreError, FeatureTable, Metrics, NeuronId, Observer,
+    Progress, Seed, Silent,
 };
 use neuroinspect_editing::{
-    Comparison, Control, EditData, EditResult, EditScope, EditSession, Error, Keep, Preview,
-    RatioEdit, Retrain, Storage, Subject, TrainingConfig, Verdict,
+    Citation, Comparison, Control, ControlBy, DecisionMethod, EditData, EditResult, EditScope,
+    EditSession, Error, Fitted, Keep, Mend, MethodInput, Preview, RatioEdit, Result, Retrain,
+    Storage, Subject, TrainingConfig, Verdict,
 };
 use neuroinspect_testing::tables::{random_layer, random_table};
+use serde::Serialize;
 
 use crate::{ratio_edit, training};
 
@@ -212,6 +214,60 @@ fn threads_that_ask_for_one_control_at_once_train_it_once() {
     assert_eq!(epochs.into_inner(), 3);
     assert!(controls[0].metrics().is_some());
     assert!(controls.iter().all(|control| *control == controls[0]));
+}
+
+/// A method that is called as [`Mend`], and learns from the training samples alone.
+#[derive(Debug, Serialize)]
+struct Namesake {
+    training: TrainingConfig,
+}
+
+impl DecisionMethod for Namesake {
+    fn name(&self) -> &'static str {
+        Mend::NAME
+    }
+
+    fn citation(&self) -> Option<Citation> {
+        None
+    }
+
+    fn describe(&self) -> String {
+        "retrains the decision layer".to_owned()
+    }
+
+    fn training(&self) -> Option<&TrainingConfig> {
+        Some(&self.training)
+    }
+
+    fn fit(&self, input: &MethodInput<'_>, observer: &mut dyn Observer) -> Result<Fitted> {
+        Retrain::new(self.training.clone()).fit(input, observer)
+    }
+}
+
+#[test]
+fn a_control_goes_by_what_the_method_learns_from_and_not_by_its_name() {
+    let session = session();
+    let training = TrainingConfig::default().with_epochs(3, None);
+    let methods: [&dyn DecisionMethod; 3] = [
+        &Namesake {
+            training: training.clone(),
+        },
+        &Retrain::new(training.clone()),
+        &Mend::default().with_training(training.clone()),
+    ];
+    assert_eq!(
+        methods.map(|method| method.control()),
+        [ControlBy::Training, ControlBy::Itself, ControlBy::Both]
+    );
+    let mut trained = 0;
+    let mut count = |progress: Progress<'_>| {
+        trained += usize::from(progress.stage == "retraining");
+        ControlFlow::Continue(())
+    };
+    let control = session.control(&training, &mut count);
+    let edited = session.edit(methods[0], &mut count).unwrap();
+    assert_eq!(edited.result.control, Some(control));
+    assert_eq!(trained, 6, "the control was trained once, and the method");
 }
 
 #[test]

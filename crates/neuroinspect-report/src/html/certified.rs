@@ -10,7 +10,7 @@ use super::{
 };
 
 /// What the smallest changes and the stability say, to be unfolded.
-pub(super) fn details(certified: &Certified) -> Markup {
+pub(super) fn details(certified: &Certified, class_names: &[String]) -> Markup {
     let Certified {
         explanation,
         ranking,
@@ -18,16 +18,19 @@ pub(super) fn details(certified: &Certified) -> Markup {
         stability,
     } = certified;
     let changes = explanation.certificates.len();
+    let rival = explanation.rival.and_then(|rival| class_names.get(rival.0));
     html! {
         details {
             summary { "How sure that is" }
             p class="about" {
                 "The changes above are found by descent, which stops where it enters the class. The \
-                 smallest changes were computed, too: " (explanation.count(Outcome::Certified)) " of "
+                 smallest changes"
+                @if let Some(rival) = rival { " that outdo \u{201c}" (rival) "\u{201d} alone" }
+                " were computed, too: " (explanation.count(Outcome::Certified)) " of "
                 (count(changes, "mistake")) " have one that is proven to be the smallest"
                 @if explanation.non_negative { ", activations kept at or above 0" }
                 @let impossible = explanation.count(Outcome::Impossible);
-                @if impossible > 0 { ", and for " (impossible) " no change does" }
+                @if impossible > 0 { ", and for " (impossible) " there is none up to the longest looked for" }
                 "."
                 @if let Some(times) = times_as_long {
                     " In the median, the descent\u{2019}s are " (value(*times)) " times as long."

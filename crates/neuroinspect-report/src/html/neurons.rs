@@ -70,7 +70,9 @@ pub(super) fn section(report: &Report<'_>) -> Result<Markup> {
                     }
                 }
             }
-            @if let Some(certified) = &findings.certified { (certified::details(certified)) }
+            @if let Some(certified) = &findings.certified {
+                (certified::details(certified, &findings.class_names))
+            }
         }
     })
 }

@@ -5,10 +5,8 @@ use neuroinspect_testing::tables;
 use super::*;
 
 fn parsed(limits: &[&str]) -> CheckConfig {
-    CheckConfig {
-        limits: limits.iter().map(|limit| limit.parse().unwrap()).collect(),
-        ..CheckConfig::default()
-    }
+    let limits: Vec<Limit> = limits.iter().map(|limit| limit.parse().unwrap()).collect();
+    CheckConfig::default().with_limits(limits)
 }
 
 fn checked(
@@ -130,11 +128,9 @@ fn against_itself_nothing_changed() {
 /// neuron 2 is behind all mistakes of class 0.
 #[test]
 fn what_became_worse_fails_and_what_became_better_is_told() {
-    let config = CheckConfig {
-        ranking: RankingConfig::default().with_top(1),
-        least_mistakes: 10,
-        ..CheckConfig::default()
-    };
+    let config = CheckConfig::default()
+        .with_ranking(RankingConfig::default().with_top(1))
+        .with_least_mistakes(10);
     let worse = tables::layer(array![[4.0, 0.0, -20.0], [0.0, 4.0, 20.0]]);
     let before = checked(&table(), &layer(), &config, None).unwrap();
     let after = checked(&table(), &worse, &config, Some(&before)).unwrap();
@@ -173,6 +169,87 @@ fn what_became_worse_fails_and_what_became_better_is_told() {
         .filter(|it| it.name.contains("fell"))
         .collect();
     assert!(names.iter().all(|check| check.passed), "{names:?}");
+}
+
+/// What is on the other side of 1 counts as 1, and what is not listed as anything nearer than the last.
+#[test]
+fn reliance_grows_on_the_side_where_it_is() {
+    let report = checked(&table(), &layer(), &CheckConfig::default(), None).unwrap();
+    let relying = |(neuron, importance)| ClassCheck {
+        class: ClassId(0),
+        ranking: None,
+        stability: None,
+        relies_on: vec![Reliance {
+            neuron: NeuronId(neuron),
+            importance,
+        }],
+    };
+    for (before, now, expected) in [
+        ((0, 2.0), (0, 2.6), vec![(0, true)]),
+        ((0, 2.0), (0, 2.4), vec![]),
+        ((0, 2.6), (0, 2.0), vec![(0, false)]),
+        ((0, 0.5), (0, 0.39), vec![(0, true)]),
+        // Turned: hardly anything is left of it, or it is a new one.
+        ((0, 2.0), (0, 0.9), vec![(0, false)]),
+        ((0, 1.05), (0, 0.97), vec![]),
+        ((0, 1.05), (0, 0.7), vec![(0, true)]),
+        ((0, 0.5), (0, 2.0), vec![(0, true)]),
+        // Neuron 1 overtook 0, of which nothing is known but that it is behind.
+        ((0, 1.5), (1, 3.0), vec![(1, true)]),
+        ((0, 3.0), (1, 1.5), vec![(0, false)]),
+    ] {
+        let [then, now] = [before, now].map(relying);
+        let mut changes = Vec::new();
+        let check = relied_on(&report, [&now, &then], 1.25, &mut changes);
+        let found: Vec<_> = (changes.iter())
+            .map(|change| (change.neuron.0, change.grew))
+            .collect();
+        assert_eq!(found, expected, "{before:?}");
+        assert_eq!(check.passed, !expected.iter().any(|(_, grew)| *grew));
+    }
+}
+
+#[test]
+fn a_class_is_looked_at_once_and_said_where_it_was_not_looked_at() {
+    let of =
+        |classes: [usize; 2]| CheckConfig::default().with_classes(classes.map(ClassId).to_vec());
+    let earlier = checked(&table(), &layer(), &of([0, 0]), None).unwrap();
+    assert_eq!(earlier.classes.len(), 1);
+    let report = checked(&table(), &layer(), &of([1, 0]), Some(&earlier)).unwrap();
+    assert_eq!(report.classes.len(), 2);
+    assert_eq!(
+        outcomes(&report).last().unwrap(),
+        &(
+            "neurons of class 1",
+            true,
+            "not compared: the earlier check did not look at them"
+        )
+    );
+}
+
+/// JSON would have null in its place, and not be read again.
+#[test]
+fn what_json_cannot_hold_is_refused() {
+    let report = checked(&table(), &layer(), &CheckConfig::default(), None).unwrap();
+    report.validate().unwrap();
+    let spoilt = |spoil: fn(&mut CheckReport)| {
+        let mut report = report.clone();
+        spoil(&mut report);
+        report.validate().unwrap_err().to_string()
+    };
+    let error = spoilt(|it| {
+        it.changes.push(NeuronChange {
+            class: ClassId(0),
+            neuron: NeuronId(2),
+            of: ChangeOf::Importance,
+            before: None,
+            after: Some(f64::INFINITY),
+            grew: true,
+        });
+    });
+    assert!(error.contains("a change of neuron 2"), "{error}");
+    let error = spoilt(|it| it.classes[0].stability.as_mut().unwrap().same_first = f64::NAN);
+    assert!(error.contains("stability"), "{error}");
 }
 
 #[test]
@@ -218,41 +295,17 @@ fn another_width_is_compared_by_accuracies_alone_and_other_classes_are_refused()
 fn options_out_of_range_are_refused() {
     let default = CheckConfig::default;
     for (option, config) in [
-        (
-            "tolerance",
-            CheckConfig {
-                tolerance: 1.5,
-                ..default()
-            },
-        ),
-        (
-            "factor",
-            CheckConfig {
-                factor: 1.0,
-                ..default()
-            },
-        ),
-        (
-            "relies_on",
-            CheckConfig {
-                relies_on: 0,
-                ..default()
-            },
-        ),
+        ("tolerance", default().with_tolerance(1.5)),
+        ("factor", default().with_factor(1.0)),
+        ("relies_on", default().with_relies_on(0)),
         (
             "top",
-            CheckConfig {
-                ranking: RankingConfig::default().with_top(0),
-                ..default()
-            },
+            default().with_ranking(RankingConfig::default().with_top(0)),
         ),
     ] {
         let error = checked(&table(), &layer(), &config, None).unwrap_err();
         assert!(error.to_string().starts_with(option), "{error}");
     }
-    let config = CheckConfig {
-        classes: Some(vec![ClassId(2)]),
-        ..default()
-    };
+    let config = default().with_classes(vec![ClassId(2)]);
     assert!(checked(&table(), &layer(), &config, None).is_err());
 }

@@ -9,7 +9,7 @@ use neuroinspect_models::{LoadConfig, load_classifier};
 
 use super::Setup;
 use crate::{
-    Extraction, FeatureRequest, Result,
+    Extraction, FeatureRequest, PARTS, Result,
     leaderboard::{NetworkFile, Repetition},
 };
 
@@ -51,7 +51,7 @@ impl PublishedParts {
         let images = table.provenance().dataset_sha256.clone();
         Ok(Self {
             repetition: Repetition {
-                data: EditData::of_split(&table, ["train", "validation", "test"])?,
+                data: EditData::of_split(&table, PARTS)?,
                 layer: loaded.model.decision_layer()?,
                 seed: setup.config.seed,
             },

@@ -25,7 +25,7 @@ use super::{
     scenes::SceneSetting,
 };
 use crate::{
-    Error, Extraction, Result,
+    Error, Extraction, PARTS, Result,
     concepts::ConceptBank,
     demo::Demo,
     extract_activations,
@@ -331,7 +331,7 @@ fn trained_on_split(
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Repetition> {
-    let data = EditData::of_split(table, ["train", "validation", "test"])?;
+    let data = EditData::of_split(table, PARTS)?;
     let [train, validation] = [data.train(), data.validation()].map(table_of);
     let tables = [&train?, &validation?];
     Ok(Repetition {

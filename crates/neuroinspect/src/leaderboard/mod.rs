@@ -9,6 +9,7 @@ mod score;
 mod tables;
 
 use burn::tensor::Device;
+use derive_setters::Setters;
 use neuroinspect_core::{
     ClassId, DecisionLayer, DeviceName, Error as CoreError, NeuronId, Observer, Predicted, Seed,
     io::sha256_of_bytes,
@@ -16,7 +17,7 @@ use neuroinspect_core::{
 use neuroinspect_counterfactual::{CounterfactualConfig, Explainer, RankingConfig, rank};
 use neuroinspect_editing::{
     DeviceTable, EditData, GroupBalanced, HeldOut, METHODS, MethodArguments, MethodInput,
-    MethodOptions, Samples, Storage, TrainingConfig, Tuner,
+    MethodOptions, Samples, Storage, TrainingConfig, Tuner, grid_of,
 };
 use serde::Serialize;
 use serde_json::Map;
@@ -53,11 +54,13 @@ pub struct Repetition {
 }
 
 /// What a comparison of methods goes by.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Setters)]
+#[setters(prefix = "with_")]
 pub struct LeaderboardConfig {
     /// The methods, by [name](METHODS); all of them.
     pub methods: Vec<String>,
     /// The class to be helped; `None`: the one that is worst on the validation samples.
+    #[setters(strip_option)]
     pub class: Option<ClassId>,
     /// How many neurons are suspected, the first of the ranking of the class's mistakes among the
     /// validation samples; 5.
@@ -78,6 +81,20 @@ impl Default for LeaderboardConfig {
             defaults: false,
             each_class: false,
         }
+    }
+}
+
+impl LeaderboardConfig {
+    /// Checks the methods' names.
+    ///
+    /// # Errors
+    ///
+    /// When there is no method of a name.
+    pub fn validate(&self) -> Result<()> {
+        for name in &self.methods {
+            grid_of(name)?;
+        }
+        Ok(())
     }
 }
 
@@ -141,8 +158,8 @@ impl Leaderboard {
     ///
     /// # Errors
     ///
-    /// When there are no repetitions, a layer does not fit its samples, the device fails, or the
-    /// observer asks to stop.
+    /// When there are no repetitions, a method is unknown, a layer does not fit its samples, the class has none
+    /// among those measured on, the device fails, or the observer asks to stop.
     pub fn compare(
         setting: impl Into<String>,
         repetitions: &[Repetition],
@@ -150,6 +167,7 @@ impl Leaderboard {
         device: &Device,
         observer: &mut dyn Observer,
     ) -> Result<Self> {
+        config.validate()?;
         let Some(first) = repetitions.first() else {
             return Err(CoreError::empty("repetitions to compare methods on").into());
         };
@@ -165,15 +183,13 @@ impl Leaderboard {
         for repetition in repetitions {
             let Repetition { data, layer, seed } = repetition;
             let chosen_on = table_of(data.validation())?;
+            let predicted = chosen_on.predicted_by(layer)?;
             let class = match config.class {
                 Some(class) => class,
-                None => chosen_on.predicted_by(layer)?.metrics()?.worst_class,
+                None => predicted.metrics()?.worst_class,
             };
-            class
-                .check(chosen_on.classes())
-                .map_err(crate::Error::Core)?;
+            class.check(chosen_on.classes())?;
             classes.push(chosen_on.class_names()[class.0].clone());
-            let predicted = chosen_on.predicted_by(layer)?;
             let listed = Suspicion::default().neurons(&predicted, class, device, observer)?;
             let evaluation = table_of(data.evaluation())?;
             let as_it_stands = evaluation.predicted_by(layer)?;
@@ -287,7 +303,7 @@ impl Suspicion {
         observer: &mut dyn Observer,
     ) -> Result<Vec<NeuronId>> {
         let table = predicted.table();
-        if table.samples_of(class)?.is_empty() || predicted.mistakes(class)?.is_empty() {
+        if !predicted.has_mistakes(class)? {
             return Ok(Vec::new());
         }
         let explanation = Explainer::new(device)

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use neuroinspect_core::{ClassId, NeuronId, Observer, is_cancellation};
+use neuroinspect_core::{ClassId, NeuronId, Observer, is_cancellation, with_causes};
 use neuroinspect_editing::{
     Chosen, Citation, DecisionMethod, EditConfig, EditScope, GroupBalanced, Keep, LabelsUsed,
     LogitAdjustment, Mend, MethodArguments, MethodInput, RatioEdit, RatioForm, RatioNorm, Retrain,
@@ -129,10 +129,7 @@ impl Mends {
         observer: &mut dyn Observer,
     ) -> Result<Self> {
         let start = Instant::now();
-        let mend = Mend {
-            training: training.clone(),
-            ..Mend::default()
-        };
+        let mend = Mend::default().with_training(training.clone());
         let each = each.iter().copied().map(Some);
         let classes: Vec<_> = [Some(class), None].into_iter().chain(each).collect();
         Ok(Self {
@@ -151,7 +148,7 @@ impl Mends {
 fn or_failure<T>(made: neuroinspect_editing::Result<T>) -> Result<std::result::Result<T, String>> {
     match made {
         Err(error) if is_cancellation(&error) => Err(error.into()),
-        made => Ok(made.map_err(|error| error.to_string())),
+        made => Ok(made.map_err(|error| with_causes(&error))),
     }
 }
 
@@ -297,5 +294,24 @@ impl Runs {
             failure: self.failure.clone(),
             scores,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use neuroinspect_core::Error as CoreError;
+    use neuroinspect_editing::Error;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_has_its_cause() {
+        let (what, value) = ("weight of class 1".to_owned(), f32::NAN);
+        let source = CoreError::NotFinite { what, value };
+        let failure = or_failure(Err::<(), _>(Error::Diverged { epoch: 3, source }));
+        let failure = failure.unwrap().unwrap_err();
+        assert!(failure.contains("epoch 3"), "{failure}");
+        assert!(failure.contains("weight of class 1"), "{failure}");
+        assert!(or_failure(Err::<(), _>(CoreError::cancelled("editing").into())).is_err());
     }
 }

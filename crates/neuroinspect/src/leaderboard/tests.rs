@@ -1,7 +1,7 @@
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use ndarray::{Array2, array};
-use neuroinspect_core::{Groups, Silent};
+use neuroinspect_core::{Groups, Progress, Silent};
 use neuroinspect_editing::LabelsUsed;
 use neuroinspect_testing::tables::table;
 
@@ -40,10 +40,8 @@ fn repetition(seed: u64, grouped: bool) -> Repetition {
 }
 
 fn compared(repetitions: &[Repetition], methods: &[&str]) -> Leaderboard {
-    let config = LeaderboardConfig {
-        methods: methods.iter().map(|&name| name.to_owned()).collect(),
-        ..LeaderboardConfig::default()
-    };
+    let methods: Vec<_> = methods.iter().map(|&name| name.to_owned()).collect();
+    let config = LeaderboardConfig::default().with_methods(methods);
     let device = Device::flex();
     Leaderboard::compare("toy", repetitions, &config, &device, &mut Silent).unwrap()
 }
@@ -82,11 +80,9 @@ fn methods_are_measured_beside_the_ceiling() {
 
 #[test]
 fn options_can_be_left_at_their_defaults() {
-    let config = LeaderboardConfig {
-        methods: vec!["class_bias".to_owned()],
-        defaults: true,
-        ..LeaderboardConfig::default()
-    };
+    let config = LeaderboardConfig::default()
+        .with_methods(vec!["class_bias".to_owned()])
+        .with_defaults(true);
     let repetitions = [repetition(0, true)];
     let device = Device::flex();
     let board = Leaderboard::compare("toy", &repetitions, &config, &device, &mut Silent).unwrap();
@@ -111,6 +107,14 @@ fn what_cannot_be_compared_says_why() {
     let config = LeaderboardConfig::default();
     let nothing = Leaderboard::compare("toy", &[], &config, &Device::flex(), &mut Silent);
     assert!(nothing.unwrap_err().to_string().contains("no repetitions"));
+    // An unknown name is told before anything is made.
+    let config = config.with_methods(vec!["dfr".to_owned(), "drf".to_owned()]);
+    let mut untouched =
+        |progress: Progress<'_>| -> ControlFlow<()> { panic!("{progress:?} began") };
+    let repetitions = [repetition(0, true)];
+    let device = Device::flex();
+    let unknown = Leaderboard::compare("toy", &repetitions, &config, &device, &mut untouched);
+    assert!(unknown.unwrap_err().to_string().contains("drf"));
 }
 
 /// Of two points or more, and of the better layer alone.
@@ -283,10 +287,7 @@ fn a_comparison_is_known_by_what_decides_it() {
         DecisionLayer::new(array![[0.2, 2.0], [0.0, 0.0]], array![-1.0, 0.5]).unwrap();
     let mut other_seed = repetition(0, true);
     other_seed.seed = Seed(7);
-    let other_config = LeaderboardConfig {
-        neurons: 6,
-        ..config.clone()
-    };
+    let other_config = config.clone().with_neurons(6);
     for other in [
         of("other", &repetitions, &config),
         of("toy", &[repetition(1, true)], &config),

@@ -150,11 +150,7 @@ impl RunFolder {
     /// Removes the findings that an earlier run left: page, JSON, pictures of neurons, and the edit
     /// under its [usual name](Self::EDIT_FILE). Features and kept pictures stay, to be taken up
     /// again.
-    ///
-    /// # Errors
-    ///
-    /// As [`remove`](Self::remove).
-    pub fn clear_findings(&self) -> Result<()> {
+    fn clear_findings(&self) -> Result<()> {
         let of_units = self.unit_pictures(Findings::JSON_FILE, Findings::UNITS_FOLDER);
         self.remove(&[
             Self::EDIT_FILE,

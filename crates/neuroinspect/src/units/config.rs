@@ -48,7 +48,9 @@ impl UnitsConfig {
     ///
     /// # Errors
     ///
-    /// [`InvalidOption`](CoreError::InvalidOption), naming the option, and as [`check_units`].
+    /// [`InvalidOption`](CoreError::InvalidOption), naming the option, [`CoreError::Empty`] without units,
+    /// [`CoreError::UnknownLayer`] with the nearest name, and [`CoreError::Unit`] for the first that a layer does
+    /// not have or that stands there twice.
     pub fn check(&self, classifier: &dyn Classifier) -> Result<()> {
         self.recipe.validate()?;
         self.execution.validate()?;
@@ -86,12 +88,7 @@ pub fn units_of_layer(layer: &str, classifier: &dyn Classifier) -> Result<Vec<Un
 
 /// Checks that there are units, each once, and that a classifier has all of them: a copy of it looks at
 /// one black image.
-///
-/// # Errors
-///
-/// [`CoreError::Empty`], [`CoreError::UnknownLayer`] with the nearest name, and [`CoreError::Unit`] for
-/// the first that a layer does not have or that stands there twice.
-pub fn check_units(units: &[Unit], classifier: &dyn Classifier) -> Result<()> {
+pub(crate) fn check_units(units: &[Unit], classifier: &dyn Classifier) -> Result<()> {
     if units.is_empty() {
         return Err(CoreError::empty("units to look at").into());
     }

@@ -12,7 +12,7 @@ use neuroinspect_report::{StageFailure, TopImages, UnitFindings, UnitPicture};
 
 use self::top::Looker;
 pub use self::{
-    config::{UnitsConfig, check_units, units_of_layer},
+    config::{UnitsConfig, units_of_layer},
     crop::around_peak,
     top::{TopRequest, top_images},
 };

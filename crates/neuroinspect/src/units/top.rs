@@ -46,7 +46,7 @@ pub struct TopRequest<'a> {
 ///
 /// # Errors
 ///
-/// As [`check_units`], [`Error::NoImages`], [`CoreError::NotFinite`] for an activation that is no number,
+/// As [`UnitsConfig::check`](crate::UnitsConfig::check) of the units, [`Error::NoImages`], [`CoreError::NotFinite`] for an activation that is no number,
 /// when an image is corrupt and the loader was told to fail, and when the observer asks to stop.
 pub fn top_images(
     extraction: &Extraction<'_>,

@@ -112,6 +112,11 @@ fn a_table_with_its_layer_is_read() {
     assert_eq!(table.split(), grouped().split());
     assert_eq!(table.sample_ids(), ["a", "b", "c", "d"]);
     assert_eq!(table.provenance().model, "resnet18");
+    // A name is what it is, though it reads as JSON.
+    for name in ["50", "1e5", "null", "true", "\"net\"", "[1]"] {
+        let table = Written::new().text("model", name).table().unwrap();
+        assert_eq!(table.provenance().model, name);
+    }
     // Of another model, it is not used with the one above.
     assert!(table.check_alike(&written.table().unwrap()).is_err());
     // Written here and read again, it is the same.
@@ -169,7 +174,7 @@ fn what_is_wrong_with_them_is_named() {
         ),
         (
             new().floats("features", &[4, 0], &[]),
-            "'features' have shape [4, 0], expected at least one neuron",
+            "'features' has shape [4, 0], expected at least one neuron",
         ),
         (
             new().indices("groups", &[0, 0, 0, 0]),

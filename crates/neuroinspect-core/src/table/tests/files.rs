@@ -228,7 +228,7 @@ fn hostile_files_are_refused_by_name() {
         ),
         (
             new().tensor("features", Dtype::F32, &[8], vec![0; 32]),
-            "'features' have shape [8], expected [samples, neurons]",
+            "'features' has shape [8], expected [samples, neurons]",
         ),
         (
             new().ids("labels", &[3], &[0, 1, 0]),
