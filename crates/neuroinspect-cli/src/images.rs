@@ -81,7 +81,10 @@ pub(crate) fn open(path: &Path, reading: Reading<'_>) -> Result<Box<dyn ImageDat
                 path.display()
             );
         }
-        let mut config = ImageFolderConfig::default();
+        let mut config = ImageFolderConfig {
+            images_per_class: args.images_per_class,
+            ..ImageFolderConfig::default()
+        };
         if let Some(file) = &args.class_names {
             config = config.with_class_names_file(file);
         }
@@ -95,7 +98,6 @@ pub(crate) fn open(path: &Path, reading: Reading<'_>) -> Result<Box<dyn ImageDat
             })?;
             return Ok(Box::new(folder));
         }
-        config.images_per_class = args.images_per_class;
         return Ok(Box::new(ImageFolder::open(path, &config)?));
     };
     let Named { info, part, path } = named;
@@ -168,4 +170,34 @@ pub(crate) fn open_training(
     // Known before the features of either are computed.
     check_same_classes(training.class_names(), data.class_names())?;
     Ok(training)
+}
+
+#[cfg(test)]
+mod tests {
+    use image::RgbImage;
+    use neuroinspect_testing::files::Folder;
+
+    use super::*;
+
+    #[test]
+    fn the_first_images_of_each_class_are_taken_in_the_models_order_too() {
+        let folder = Folder::new();
+        for name in ["cat/0", "cat/1", "cat/2", "dog/0", "dog/1", "dog/2"] {
+            folder.image(&format!("images/{name}.png"), &RgbImage::new(2, 2));
+        }
+        let args = ReadingArgs {
+            class_names: None,
+            classes: None,
+            data_option: Vec::new(),
+            images_per_class: Some(2),
+            on_corrupt: None,
+            batch_size: None,
+        };
+        let of_model = ["dog", "cat"].map(str::to_owned);
+        for order in [&[][..], &of_model] {
+            let reading = Reading::new(&args, Seed(0)).of_model(order);
+            let images = open(&folder.path("images"), reading).unwrap();
+            assert_eq!(images.samples().len(), 4);
+        }
+    }
 }
