@@ -94,7 +94,7 @@ fn page(studio: &Studio, trial: &Trial) -> Result<String, Refusal> {
         ..opened.config.clone()
     };
     let mut run = opened.run.clone();
-    let looked_at = json!({ "edits_looked_at": studio.trials.looked_at() });
+    let looked_at = json!({ "edits_looked_at": studio.trials.looked_at(session) });
     run.configs.insert("studio".to_owned(), looked_at);
     run.command = Some(trial.asked.command(opened));
     let indices = session.explained_indices();

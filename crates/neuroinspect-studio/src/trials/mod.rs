@@ -8,6 +8,7 @@ mod asked;
 mod store;
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -49,11 +50,10 @@ pub(crate) struct Trials {
     all: Mutex<Tried>,
 }
 
-#[derive(Default)]
 struct Tried {
     trials: Vec<Arc<Trial>>,
-    /// How many were tried by this process.
-    count: usize,
+    /// Data and name of all that were tried by this process, or kept by an earlier one.
+    looked_at: BTreeSet<(String, String)>,
 }
 
 /// The name of what is asked on some data.
@@ -87,11 +87,13 @@ impl Trial {
 impl Trials {
     /// Those that are kept in a folder.
     pub(crate) fn open(folder: &Path) -> Self {
+        let trials = store::load(folder);
+        let looked_at = trials.iter().map(|it| (it.data.clone(), it.name.clone()));
         Self {
             folder: folder.to_owned(),
             all: Mutex::new(Tried {
-                trials: store::load(folder),
-                count: 0,
+                looked_at: looked_at.collect(),
+                trials,
             }),
         }
     }
@@ -129,16 +131,20 @@ impl Trials {
             kept: AtomicBool::new(false),
         });
         let mut all = self.all();
-        all.count += 1;
+        all.looked_at
+            .insert((trial.data.clone(), trial.name.clone()));
         all.trials.push(Arc::clone(&trial));
         let passing = all.trials.iter().filter(|trial| !trial.is_kept()).count();
         // The layer before and the one after it.
         let bytes = 2 * size_of::<f32>() * session.layer.weight().len();
-        if passing > (REMEMBERED_BYTES / bytes.max(1)).clamp(DRAWN, REMEMBERED)
-            && let Some(oldest) = all.trials.iter().position(|trial| !trial.is_kept())
-        {
-            all.trials.remove(oldest);
-        }
+        let most = (REMEMBERED_BYTES / bytes.max(1)).clamp(DRAWN, REMEMBERED);
+        // Of those that are kept no longer there may be several.
+        let mut too_many = passing.saturating_sub(most);
+        all.trials.retain(|trial| {
+            let goes = too_many > 0 && !trial.is_kept();
+            too_many -= usize::from(goes);
+            !goes
+        });
         Ok(trial)
     }
 
@@ -159,11 +165,14 @@ impl Trials {
         kept.filter(|it| it.data == session.data).cloned().collect()
     }
 
-    /// How many edits were looked at: by this process, or kept by an earlier one.
-    pub(crate) fn looked_at(&self) -> usize {
+    /// How many edits were looked at on this data: by this process, or kept by an earlier one.
+    pub(crate) fn looked_at(&self, session: &Session) -> usize {
         let all = self.all();
-        let kept = all.trials.iter().filter(|it| it.is_kept()).count();
-        all.count.max(kept)
+        let of_this = all
+            .looked_at
+            .iter()
+            .filter(|(data, _)| *data == session.data);
+        of_this.count()
     }
 
     /// Keeps one, so that it is there after a restart, or no longer.

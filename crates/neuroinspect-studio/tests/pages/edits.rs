@@ -25,12 +25,9 @@ fn attempt(made: &Made, query: &str) -> String {
     panic!("{query} is never trained");
 }
 
-fn keep(made: &Made, name: &str) {
-    let kept = ours(
-        made,
-        &format!("POST /mend/edit/{name}/keep"),
-        r#"{"keep":true}"#,
-    );
+fn keep(made: &Made, name: &str, keep: bool) {
+    let start = format!("POST /mend/edit/{name}/keep");
+    let kept = ours(made, &start, &format!("{{\"keep\":{keep}}}"));
     assert_eq!(kept.status, 200, "{}", kept.body);
 }
 
@@ -75,7 +72,7 @@ fn kept_edits_are_of_their_data_and_keep_their_names() {
     let retrained = attempt(&made, plain);
     assert_eq!(attempt(&made, &format!("{plain}&lambda=7")), retrained);
     assert_ne!(attempt(&made, &format!("{plain}&epochs=3")), retrained);
-    keep(&made, &name);
+    keep(&made, &name, true);
     let kept = |made: &Made| {
         ours(made, "GET /mend/kept", "")
             .body
@@ -96,7 +93,11 @@ fn kept_edits_are_of_their_data_and_keep_their_names() {
         ours(&made, &format!("GET /mend/edit/{name}"), "").status,
         404
     );
-    assert_ne!(attempt(&made, query), name);
+    let other = attempt(&made, query);
+    assert_ne!(other, name);
+    // Of these samples it is the first.
+    let measured = ours(&made, &format!("GET /mend/edit/{other}/measured"), "").body;
+    assert!(!measured.contains("one of"), "{measured}");
 
     // And those of before.
     let made = made.again(SMALL);
@@ -107,11 +108,33 @@ fn kept_edits_are_of_their_data_and_keep_their_names() {
         shown
     );
     assert_eq!(attempt(&made, query), name);
-    // The last one that was looked at, of two: the page says that there were others.
+    // Two more beside the one that is kept: the page says that there were others.
     attempt(&made, "class=0&neurons=3");
     attempt(&made, "class=0&neurons=4");
     let measured = ours(&made, &format!("GET /mend/edit/{name}/measured"), "").body;
-    assert!(measured.contains("one of 2 edits"), "{measured}");
+    assert!(measured.contains("one of 3 edits"), "{measured}");
+}
+
+/// Those that are kept no longer are remembered as long as any other.
+#[test]
+fn of_edits_that_are_kept_no_longer_the_oldest_are_forgotten() {
+    let made = Made::start(SMALL);
+    ready(&made);
+    let tried = |index: usize| {
+        let name = attempt(&made, &format!("class=0&neurons=1&epochs=1&lambda={index}"));
+        keep(&made, &name, true);
+        name
+    };
+    let names: Vec<_> = (1..=27).map(tried).collect();
+    for name in &names {
+        keep(&made, name, false);
+    }
+    attempt(&made, "class=0&neurons=2&epochs=1");
+    let statuses = [3, 4].map(|index| {
+        let start = format!("GET /mend/edit/{}", names[index]);
+        ours(&made, &start, "").status
+    });
+    assert_eq!(statuses, [404, 200]);
 }
 
 /// The neurons of a ranking are said to be chosen by samples that are measured on, whichever comes first.

@@ -309,13 +309,15 @@ async fn measured(
     State(studio): State<App>,
     Path(id): Path<String>,
 ) -> Result<Html<String>, Refusal> {
-    let trial = studio.trials.get(studio.session()?, &id)?;
+    let session = studio.session()?;
+    let trial = studio.trials.get(session, &id)?;
     let sentence = apart(&studio, move |studio| {
         Ok(measured_result(studio, &trial)?.measured_on())
     })
     .await?;
+    let note = looked_at(studio.trials.looked_at(session));
     let content = html! {
-        p class="soft" { "Measured on " (sentence) "." @if let Some(note) = looked_at(&studio) { " " (note) } }
+        p class="soft" { "Measured on " (sentence) "." @if let Some(note) = note { " " (note) } }
     };
     Ok(Html(content.into_string()))
 }
@@ -332,8 +334,7 @@ pub(super) fn measured_result(studio: &Studio, trial: &Trial) -> Result<EditResu
 }
 
 /// That several edits were looked at on the same samples, where they were: the best of many seems better than it is.
-pub(super) fn looked_at(studio: &Studio) -> Option<String> {
-    let count = studio.trials.looked_at();
+fn looked_at(count: usize) -> Option<String> {
     (count > 1).then(|| {
         format!(
             "It is one of {count} edits that were looked at on these samples, and the best of them seems better there than \
