@@ -42,8 +42,15 @@ pub(crate) struct Studio {
 }
 
 impl Studio {
-    /// Makes the folder of its own, where it is missing.
-    pub(crate) fn new(opened: Opened) -> Result<Self> {
+    /// Makes the folder of its own, where it is missing. Without an encoder, what needs one is left out of the
+    /// objective to begin with.
+    pub(crate) fn new(mut opened: Opened) -> Result<Self> {
+        let objective = &mut opened.config.recipe.objective;
+        if opened.encoder.is_none()
+            && let Some(unguided) = objective.without_guide()
+        {
+            *objective = unguided;
+        }
         let path = opened.own_folder();
         let made = fs::create_dir_all(&path);
         made.map_err(|source| Error::File {

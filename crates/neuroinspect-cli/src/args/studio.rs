@@ -9,8 +9,8 @@ use super::{ClipArgs, LoadingArgs, ReadingArgs};
 #[derive(Args, Debug)]
 pub(crate) struct StudioArgs {
     /// Folder of an earlier `debug` or `demo`, to look at what it worked on; it is opened with the options of that
-    /// run, from the directory that it was started in
-    #[arg(value_name = "RUN_FOLDER", conflicts_with_all = ["model", "data", "train", "encoder"])]
+    /// run, from the directory that it was started in, and beside it only options of the server are taken
+    #[arg(value_name = "RUN_FOLDER")]
     pub(crate) run: Option<PathBuf>,
     /// Model name, as `neuroinspect models` lists it, or an ONNX file (.onnx), or a model of the hub
     /// (hf://OWNER/NAME), which hold their weights; without a model or a folder, the built-in demo is looked at

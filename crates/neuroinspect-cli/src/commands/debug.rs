@@ -143,7 +143,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
 }
 
 /// The options of all stages; of the neurons what the configuration says.
-fn config(args: &DebugArgs, options: &Options) -> Result<DebugConfig> {
+pub(super) fn config(args: &DebugArgs, options: &Options) -> Result<DebugConfig> {
     let by_config = options.debug(DebugConfig::default())?;
     let (counterfactual, ranking) = options.explaining(false)?;
     let precision = options.precision(&args.model.loading.format);

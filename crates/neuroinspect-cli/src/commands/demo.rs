@@ -4,7 +4,7 @@ use std::{path::Path, time::Instant};
 
 use anyhow::Result;
 use neuroinspect::{
-    PictureOrigin, RunFolder,
+    DebugConfig, PictureOrigin, RunFolder,
     core::Precision,
     demo::Demo,
     report::{EditFile, Schema},
@@ -32,10 +32,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DemoArgs) -> Result
     let folder = open_folder(common)?;
     let device = common.device().open()?;
     let demo = Demo::load(&device)?;
-    let mut config = options.stages(Demo::config(), options.fixed_precision(Precision::F32)?)?;
-    if let Some(steps) = args.iterations {
-        config.recipe = config.recipe.with_steps(steps);
-    }
+    let config = config(options, args.iterations)?;
     config.check(demo.classifier.as_ref())?;
 
     let mut console = Console::start(common.quiet)?;
@@ -89,6 +86,15 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DemoArgs) -> Result
         neurons.len(),
     );
     finish(common, &folder, &findings, &planted)
+}
+
+/// The options of all stages, with `--iterations`.
+pub(super) fn config(options: &Options, iterations: Option<usize>) -> Result<DebugConfig> {
+    let mut config = options.stages(Demo::config(), options.fixed_precision(Precision::F32)?)?;
+    if let Some(steps) = iterations {
+        config.recipe = config.recipe.with_steps(steps);
+    }
+    Ok(config)
 }
 
 /// Writes what the demo is made of.

@@ -1,13 +1,11 @@
 //! `studio`: a page on this machine to look at mistakes, see neurons and try edits.
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{env, fs, path::Path, thread, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
+use clap::{CommandFactory, Parser, parser::ValueSource};
 use neuroinspect::{
     DebugConfig, Findings,
-    core::Precision,
-    demo::Demo,
     report::{Run, Schema},
 };
 use neuroinspect_studio::{Encoder, Opened, Server, StudioConfig};
@@ -15,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     args::{Cli, ClipArgs, Command, Common, DataArgs, ModelArgs, StudioArgs},
+    commands::{debug, demo},
     console::Console,
     exit::Exit,
     inputs::{Asked, Inputs, Setup},
@@ -28,6 +27,11 @@ const SCHEMA: Schema = Schema::new("neuroinspect.studio", 1);
 
 /// So often it is looked whether Ctrl-C was pressed.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Options of the server, which whatever is opened takes.
+const OF_SERVER: [&str; 5] = ["port", "listen", "offline", "json", "quiet"];
+/// Those that the demo takes beside them.
+const OF_DEMO: [&str; 4] = ["out", "config", "seed", "device"];
 
 pub(crate) fn run(common: &Common, options: &Options, args: &StudioArgs) -> Result<Exit> {
     let mut config = StudioConfig {
@@ -52,22 +56,20 @@ pub(crate) fn run(common: &Common, options: &Options, args: &StudioArgs) -> Resu
 /// What the options name: a model and images, the folder of an earlier run, or the demo.
 fn open(common: &Common, options: &Options, args: &StudioArgs) -> Result<Opened> {
     if let Some(folder) = &args.run {
-        if common.config.is_some() || common.seed.is_some() || common.device() != Default::default()
-        {
-            bail!(
-                "'{}' is opened with the options of its run: leave --config, --seed and --device out",
-                folder.display()
-            );
+        if let Some(others) = given_beside(&OF_SERVER)? {
+            let folder = folder.display();
+            bail!("'{folder}' is opened with the options of its run: leave {others} out");
         }
-        return of_run(folder);
+        return of_run(common, folder);
     }
     let (Some(model), Some(data)) = (&args.model, &args.data) else {
-        if args.clip.is_named() {
+        if let Some(others) = given_beside(&[&OF_SERVER[..], &OF_DEMO].concat())? {
             bail!(
-                "--clip and --clip-weights go with --model and --data; the demo brings a CLIP of its own"
+                "the demo, which is opened without --model and --data, has a model, images and a CLIP of its \
+                 own: leave {others} out"
             );
         }
-        return of_demo(common, options);
+        return of_demo(common, options, None);
     };
     let images = Images {
         model: ModelArgs {
@@ -82,14 +84,35 @@ fn open(common: &Common, options: &Options, args: &StudioArgs) -> Result<Opened>
         train: args.train.as_deref(),
         clip: &args.clip,
     };
-    of_images(common, options, &images)
+    let precision = options.precision(&args.loading.format);
+    let config = options.stages(DebugConfig::default(), precision)?;
+    of_images(common, options, &images, config)
 }
 
-fn of_demo(common: &Common, options: &Options) -> Result<Opened> {
+/// The options on the command line that are none of these; `None` where there are no others.
+fn given_beside(taken: &[&str]) -> Result<Option<String>> {
+    let mut cli = Cli::command();
+    let matches = cli.try_get_matches_from_mut(env::args_os())?;
+    let Some((name, matches)) = matches.subcommand() else {
+        return Ok(None);
+    };
+    let arguments = cli.find_subcommand(name).into_iter();
+    let options = arguments.flat_map(clap::Command::get_arguments);
+    let given = options.filter(|option| {
+        matches.value_source(option.get_id().as_str()) == Some(ValueSource::CommandLine)
+    });
+    let others = given.filter_map(|option| option.get_long());
+    let others: Vec<_> = others.filter(|name| !taken.contains(name)).collect();
+    let others = others.iter().map(|name| format!("--{name}"));
+    let others = others.collect::<Vec<_>>().join(", ");
+    Ok((!others.is_empty()).then_some(others))
+}
+
+fn of_demo(common: &Common, options: &Options, iterations: Option<usize>) -> Result<Opened> {
+    let config = demo::config(options, iterations)?;
     let folder = open_folder(common)?;
-    let mut opened = Opened::demo(folder, common.device(), options.seed)?;
-    opened.config = options.stages(Demo::config(), options.fixed_precision(Precision::F32)?)?;
-    Ok(opened)
+    let opened = Opened::demo(folder, common.device(), options.seed)?;
+    Ok(Opened { config, ..opened })
 }
 
 /// A model, images, and what guides pictures.
@@ -100,7 +123,12 @@ struct Images<'a> {
     clip: &'a ClipArgs,
 }
 
-fn of_images(common: &Common, options: &Options, images: &Images<'_>) -> Result<Opened> {
+fn of_images(
+    common: &Common,
+    options: &Options,
+    images: &Images<'_>,
+    config: DebugConfig,
+) -> Result<Opened> {
     let Images {
         model,
         data,
@@ -111,16 +139,9 @@ fn of_images(common: &Common, options: &Options, images: &Images<'_>) -> Result<
         train: *train,
         ..Asked::default()
     };
-    let precision = options.precision(&model.loading.format);
-    let mut config = options.stages(DebugConfig::default(), precision)?;
     let inputs = Inputs::open(common, options, model, data, asked)?;
     inputs.check_parts()?;
     let guide = TextGuide::load(&inputs.setup, clip, Some(&data.data))?;
-    if guide.is_none()
-        && let Some(objective) = config.recipe.objective.without_guide()
-    {
-        config.recipe.objective = objective;
-    }
     config.check(inputs.setup.loaded.model.as_ref())?;
     let Inputs {
         setup,
@@ -136,7 +157,7 @@ fn of_images(common: &Common, options: &Options, images: &Images<'_>) -> Result<
     let names = dataset.class_names();
     Ok(Opened {
         origin,
-        precision,
+        precision: setup.precision,
         loader: setup.loader,
         encoder: guide.map(|guide| Encoder {
             texts: guide.class_texts(names),
@@ -156,7 +177,7 @@ fn of_images(common: &Common, options: &Options, images: &Images<'_>) -> Result<
 }
 
 /// What an earlier run worked on, by the command line that it recorded.
-fn of_run(folder: &Path) -> Result<Opened> {
+fn of_run(common: &Common, folder: &Path) -> Result<Opened> {
     let path = folder.join(Findings::JSON_FILE);
     let shown = path.display();
     let json = fs::read(&path).with_context(|| {
@@ -170,12 +191,17 @@ fn of_run(folder: &Path) -> Result<Opened> {
         bail!("'{shown}' does not say by which command line it was made");
     };
     let again = || format!("'{shown}' was made by `{command}`");
-    let words = words(command).with_context(again)?;
+    let words = shlex::split(command).with_context(again)?;
     let mut cli = Cli::try_parse_from(words).with_context(again)?;
     cli.common.out = folder.to_owned();
+    cli.common.quiet = common.quiet;
+    #[cfg(feature = "hub")]
+    {
+        cli.common.offline |= common.offline;
+    }
     let options = Options::open(&cli.common)?;
     match &cli.command {
-        Command::Demo(_) => of_demo(&cli.common, &options),
+        Command::Demo(args) => of_demo(&cli.common, &options, args.iterations),
         Command::Debug(args) => {
             let images = Images {
                 model: args.model.clone(),
@@ -183,29 +209,11 @@ fn of_run(folder: &Path) -> Result<Opened> {
                 train: args.train.as_deref(),
                 clip: &args.clip,
             };
-            of_images(&cli.common, &options, &images).with_context(again)
+            let config = debug::config(args, &options).with_context(again)?;
+            of_images(&cli.common, &options, &images, config).with_context(again)
         }
         _ => bail!("{}, which leaves nothing to be looked at", again()),
     }
-}
-
-/// The words of a command line that [`record::command_line`] wrote; `None` where a quote does not end.
-fn words(line: &str) -> Option<Vec<String>> {
-    let (mut words, mut word, mut quoted) = (Vec::new(), None::<String>, false);
-    let mut rest = line.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '\'' => {
-                quoted = !quoted;
-                word.get_or_insert_default();
-            }
-            '\\' if !quoted => word.get_or_insert_default().extend(rest.next()),
-            ' ' if !quoted => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    (!quoted).then_some(words)
 }
 
 #[cfg(test)]
@@ -223,9 +231,9 @@ mod tests {
             "",
             r"a\b",
             "'",
+            "#",
         ];
         let line = typed.map(record::quoted).join(" ");
-        assert_eq!(words(&line).unwrap(), typed);
-        assert_eq!(words("neuroinspect 'half"), None);
+        assert_eq!(shlex::split(&line).unwrap(), typed);
     }
 }

@@ -1,4 +1,5 @@
-//! The program's studio in a browser: what a person does and sees, from Debian's `chromium` through `chromedriver`.
+//! The program's studio: with what it is opened, and in a browser what a person does and sees, from Debian's
+//! `chromium` through `chromedriver`.
 //!
 //! What the pages look like is kept as pictures in `NEUROINSPECT_SCREENSHOTS`, or where Cargo lets tests write.
 
@@ -12,6 +13,10 @@
 #[allow(dead_code, reason = "the tests of the pages use the rest of it")]
 #[path = "../../../neuroinspect-studio/tests/pages/browser.rs"]
 mod browser;
+#[allow(dead_code, reason = "the tests of other commands use the rest of it")]
+#[path = "../cli/fixture.rs"]
+mod fixture;
+mod options;
 mod program;
 mod way;
 mod work;

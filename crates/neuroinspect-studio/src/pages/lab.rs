@@ -89,7 +89,7 @@ struct Filled {
     objective: Option<String>,
     seeds: String,
     steps: Option<usize>,
-    size: String,
+    size: Option<String>,
 }
 
 impl Default for Filled {
@@ -103,7 +103,7 @@ impl Default for Filled {
             objective: None,
             seeds: SEEDS.to_owned(),
             steps: None,
-            size: String::new(),
+            size: None,
         }
     }
 }
@@ -112,6 +112,8 @@ fn form(studio: &Studio, filled: &Filled) -> Result<Markup, Refusal> {
     let opened = &studio.opened;
     let recipe = &opened.config.recipe;
     let layers = opened.classifier.layers()?;
+    let size = recipe.size.map_or(String::new(), |size| size.to_string());
+    let objective = written(&recipe.objective, opened.class_names());
     let presets = match opened.encoder {
         Some(_) => PRESETS,
         None => &PRESETS[1..],
@@ -142,11 +144,11 @@ fn form(studio: &Studio, filled: &Filled) -> Result<Markup, Refusal> {
                 label { "Seeds " input name="seeds" value=(filled.seeds) inputmode="numeric"; }
                 label { "Steps " input type="number" name="steps" min="1" step="1" value=(filled.steps.unwrap_or(recipe.steps)) data-number; }
                 label { "Side in pixels "
-                    input type="number" name="size" min="2" step="2" value=(filled.size) placeholder="as the classifier" data-number; }
+                    input type="number" name="size" min="2" step="2" value=(filled.size.as_ref().unwrap_or(&size)) placeholder="as the classifier" data-number; }
             }
             p {
                 label { "Objective: what is maximised "
-                    input class="wide" name="objective" list="objectives" required value=(filled.objective.as_deref().unwrap_or(presets[0].0))
+                    input class="wide" name="objective" list="objectives" required value=(filled.objective.as_deref().or(objective.as_deref()).unwrap_or(presets[0].0))
                         autocomplete="off" spellcheck="false"; }
                 datalist id="objectives" { @for (text, what) in presets { option value=(text) { (what) } } }
             }

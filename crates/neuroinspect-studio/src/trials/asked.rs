@@ -5,13 +5,13 @@ use std::fmt::Write;
 use neuroinspect::{
     core::{ClassId, NeuronId},
     editing::{
-        DecisionMethod, Disc, EditConfig, EditScope, METHODS, Mend, MethodArguments, RatioEdit,
-        RatioForm, Target, method_named,
+        DecisionMethod, Disc, EditConfig, EditScope, Keep, METHODS, Mend, MethodArguments,
+        RatioEdit, RatioForm, Target, method_named,
     },
     quoted,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use crate::{Opened, refusal::Refusal};
 
@@ -140,7 +140,7 @@ impl Asked {
         if let Some(target) = self.target {
             add("target", &target);
         }
-        add("form", &form_name(self.form));
+        add("form", &choice_name(&self.form));
         add("epochs", &self.epochs);
         add("rate", &self.rate);
         query
@@ -161,31 +161,33 @@ impl Asked {
             let target = self
                 .target
                 .map_or("auto".to_owned(), |target| target.to_string());
-            let form = form_name(self.form).replace('_', "-");
+            let form = choice_name(&self.form).replace('_', "-");
             words.push(format!(
                 "--target {target} --ratio {form} --lambda {}",
                 self.lambda
             ));
         }
-        if self
-            .method(&opened.config.editing)
-            .is_ok_and(|method| method.training().is_some())
-        {
+        let method = self.method(&opened.config.editing).ok();
+        if let Some(training) = method.as_ref().and_then(|method| method.training()) {
+            let keep = choice_name(&training.keep).replace('_', "-");
             words.push(format!(
-                "--epochs {} --learning-rate {}",
+                "--epochs {} --learning-rate {} --keep {keep}",
                 self.epochs, self.rate
             ));
+            // Where the last epoch is kept, it does nothing, and is refused.
+            let patience = training.patience.filter(|_| training.keep != Keep::Last);
+            words.extend(patience.map(|epochs| format!("--patience {epochs}")));
         }
         words.push(format!("--seed {} --out mended", opened.run.seed.0));
         words.join(" ")
     }
 }
 
-/// How a form is written.
-pub(crate) fn form_name(form: RatioForm) -> &'static str {
-    match form {
-        RatioForm::PerNeuron => "per_neuron",
-        _ => "joint",
+/// How a choice is written.
+pub(crate) fn choice_name(choice: &impl Serialize) -> String {
+    match serde_json::to_value(choice) {
+        Ok(Value::String(name)) => name,
+        _ => String::new(),
     }
 }
 

@@ -21,7 +21,7 @@ use neuroinspect::{
     editing::{Control, EditConfig, EditResult, EditSession, LayerPatch},
 };
 
-pub(crate) use self::asked::{Asked, form_name, offered};
+pub(crate) use self::asked::{Asked, choice_name, offered};
 use crate::{Result, refusal::Refusal, session::Session};
 
 /// Edits that are remembered beside those kept: so many, or of large layers as many as take so many bytes, but enough

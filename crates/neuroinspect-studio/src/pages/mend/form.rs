@@ -11,7 +11,7 @@ use crate::{
     refusal::Refusal,
     session::Session,
     studio::{App, Studio, apart},
-    trials::{Asked, form_name, offered},
+    trials::{Asked, choice_name, offered},
 };
 
 /// Neurons of the ranking that are offered to be ticked.
@@ -70,7 +70,7 @@ pub(super) fn form(studio: &Studio, session: &Session, asked: &Asked) -> Markup 
                     span { "Ratio of" }
                     select name="form" {
                         @for (form, text) in [(RatioForm::Joint, "all neurons together"), (RatioForm::PerNeuron, "each neuron")] {
-                            option value=(form_name(form)) selected[asked.form == form] { (text) }
+                            option value=(choice_name(&form)) selected[asked.form == form] { (text) }
                         }
                     }
                 }
