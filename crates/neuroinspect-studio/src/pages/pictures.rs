@@ -14,7 +14,7 @@ use neuroinspect::editing::percent;
 use super::images::picture;
 use crate::{
     jobs::{Job, JobState},
-    pictures::{KeptPicture, Picture, Subject},
+    pictures::{KeptPicture, Picture},
     refusal::Refusal,
     studio::{App, Studio, apart},
     work::Work,
@@ -172,9 +172,4 @@ pub(super) fn under_way(shown: &Shown) -> Markup {
             }
         }
     }
-}
-
-/// Whether a picture is of a subject.
-pub(super) fn is_of(picture: &Picture, subject: &Subject) -> bool {
-    picture.subject == *subject
 }

@@ -93,8 +93,9 @@ fn content(studio: &Studio, neuron: NeuronId, class: Option<ClassId>) -> Result<
         section aria-labelledby="pictures-title" {
             h2 id="pictures-title" { "What it means within classes" }
             p class="about" {
-                "A picture is optimised until the neuron is active in it, the classifier sees the class, and it "
-                "resembles the class\u{2019}s name. The second of each is dimmed where the neuron is not active."
+                "A picture is optimised so that it maximises " code { (studio.objective(&studio.opened.config.recipe.objective)) }
+                " for the neuron and a class. Where the classifier says where its neurons are active, the second of each "
+                "is dimmed where this one is not."
             }
             (order_form(studio, neuron, &suggested))
             div id="pictures" data-fragment={ (at(neuron.0)) "/pictures" } data-page=(at(neuron.0)) {
@@ -215,7 +216,7 @@ async fn of_neuron(
 
 fn pictures_of(studio: &Studio, neuron: NeuronId) -> Result<Markup, Refusal> {
     let subject = Subject::Neuron(neuron);
-    let shown = Shown::of(studio, |picture| pictures::is_of(picture, &subject))?;
+    let shown = Shown::of(studio, |picture| picture.subject == subject)?;
     let table = &studio.session()?.table;
     let real = table
         .features()
