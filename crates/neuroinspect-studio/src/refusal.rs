@@ -44,7 +44,7 @@ impl Refusal {
 }
 
 /// What the library refuses is as a rule what was asked for: a neuron out of range, an option that is none. What it reads and
-/// writes fails for other reasons.
+/// writes, and what fails by the machine, fails for other reasons.
 impl<E: Into<neuroinspect::Error>> From<E> for Refusal {
     fn from(error: E) -> Self {
         use neuroinspect::Error;
@@ -53,11 +53,12 @@ impl<E: Into<neuroinspect::Error>> From<E> for Refusal {
             return Self::Stopped;
         }
         let reason = with_causes(&error);
-        match error {
-            Error::Datasets(_) | Error::Models(_) | Error::Folder { .. } | Error::Remove { .. } => {
-                Self::Failed(reason)
-            }
-            _ => Self::Bad(reason),
+        let first: &dyn std::error::Error = &error;
+        let mut causes = std::iter::successors(Some(first), |error| error.source());
+        let of_files = matches!(error, Error::Datasets(_) | Error::Models(_));
+        match of_files || causes.any(|error| error.is::<std::io::Error>()) {
+            true => Self::Failed(reason),
+            false => Self::Bad(reason),
         }
     }
 }
@@ -85,5 +86,20 @@ impl IntoResponse for Refusal {
         };
         let page = around(None, &page, &content);
         (status, Html(page.into_string())).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use neuroinspect::{core::Error as CoreError, editing::LayerPatch};
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_is_no_fault_of_who_asks() {
+        let nowhere = LayerPatch::load("/nowhere/edit.safetensors").unwrap_err();
+        assert!(matches!(Refusal::from(nowhere), Refusal::Failed(_)));
+        let asked = CoreError::empty("samples");
+        assert!(matches!(Refusal::from(asked), Refusal::Bad(_)));
     }
 }
