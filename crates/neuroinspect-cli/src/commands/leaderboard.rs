@@ -61,6 +61,15 @@ struct Compared {
     command: String,
     /// [What decides it](Leaderboard::fingerprint).
     fingerprint: Option<String>,
+    /// The files that it is of, as they were given; none of scenes.
+    #[serde(default)]
+    files: Option<String>,
+}
+
+/// A setting that is asked for.
+struct Setting {
+    name: String,
+    files: Option<String>,
 }
 
 /// What a comparison is made with, and where it goes.
@@ -81,7 +90,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LeaderboardArgs) ->
     let device = common.device().open()?;
     let first = options.seed.0;
     let seeds: Vec<Seed> = (0..args.seeds as u64)
-        .map(|more| Seed(first + more))
+        .map(|more| Seed(first.wrapping_add(more)))
         .collect();
     let mut config = LeaderboardConfig {
         neurons: args.count,
@@ -98,15 +107,24 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LeaderboardArgs) ->
     let mut networks = Vec::new();
     if let Some(root) = &args.cifar {
         for Network { file, conflicting } in &args.network {
-            networks.push(ImageSetting::open(root, file, *conflicting, &device)?);
+            let network = ImageSetting::open(root, file, *conflicting, &device)?;
+            let setting = Setting {
+                name: network.title.clone(),
+                files: Some(format!("{}, {}", root.display(), file.weights.display())),
+            };
+            networks.push((setting, network));
         }
     }
+    let earlier = earlier(&folder)?;
+    let of_tables = tables.iter().map(|(setting, _)| setting);
+    let of_networks = networks.iter().map(|(setting, _)| setting);
+    check_names(&Vec::from_iter(of_tables.chain(of_networks)), &earlier)?;
     let mut comparison = Comparison {
         common,
         options,
         args,
         config,
-        earlier: earlier(&folder)?,
+        earlier,
         folder,
         device,
         settings: Vec::new(),
@@ -124,18 +142,22 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LeaderboardArgs) ->
             ("scenes, 95 % correlation", Some(&partial)),
         ] {
             // The demo's own scenes are those of seed 0.
-            let unseen = seeds.iter().map(|seed| Seed(seed.0 + 1));
+            let unseen = seeds.iter().map(|seed| Seed(seed.0.wrapping_add(1)));
             let repetitions = demo.repetitions(planted, unseen, &mut console)?;
-            comparison.compare(setting, &repetitions, &mut console)?;
+            let setting = Setting {
+                name: setting.to_owned(),
+                files: None,
+            };
+            comparison.compare(&setting, &repetitions, &mut console)?;
         }
     }
     for (setting, repetitions) in &tables {
         comparison.compare(setting, repetitions, &mut console)?;
     }
-    for network in &networks {
+    for (setting, network) in &networks {
         let (folder, seeds) = (&comparison.folder, seeds.iter().copied());
         let repetitions = network.repetitions(folder, common.device(), seeds, &mut console)?;
-        comparison.compare(&network.title, &repetitions, &mut console)?;
+        comparison.compare(setting, &repetitions, &mut console)?;
     }
     console.clear();
     let (record, page) = comparison.record();
@@ -164,6 +186,24 @@ fn earlier(folder: &RunFolder) -> Result<Vec<Compared>> {
     Ok(record.settings)
 }
 
+/// A setting's results go by its name: no other files may take it.
+fn check_names(asked: &[&Setting], earlier: &[Compared]) -> Result<()> {
+    for (index, Setting { name, files }) in asked.iter().enumerate() {
+        let asked = asked[..index].iter().map(|it| (&*it.name, &it.files));
+        let earlier = (earlier.iter()).filter(|it| it.files.is_some() && it.files != *files);
+        let earlier = earlier.filter_map(|it| Some((it.setting()?, &it.files)));
+        let Some((_, others)) = asked.chain(earlier).find(|(other, _)| other == name) else {
+            continue;
+        };
+        let [files, others] = [files, others].map(|it| it.as_deref().unwrap_or("others"));
+        bail!(
+            "'{files}' and '{others}' would both be called '{name}' in {RECORD_FILE}: rename a file, or give \
+             another --out"
+        );
+    }
+    Ok(())
+}
+
 impl Compared {
     fn setting(&self) -> Option<&str> {
         self.board["setting"].as_str()
@@ -174,17 +214,18 @@ impl Comparison<'_> {
     /// Compares the methods on a setting, unless an earlier run did, and writes all that there is.
     fn compare(
         &mut self,
-        setting: &str,
+        setting: &Setting,
         repetitions: &[Repetition],
         console: &mut Console,
     ) -> Result<()> {
+        let Setting { name, files } = setting;
         let mut config = self.config.clone();
         if let (Some(class), Some(first)) = (&self.args.class, repetitions.first()) {
             let names = first.data.train().table().class_names();
             config.class = Some(class_by_name_or_index(names, class)?);
         }
         let device = self.common.device();
-        let fingerprint = Leaderboard::fingerprint(setting, repetitions, &config, device)?;
+        let fingerprint = Leaderboard::fingerprint(name, repetitions, &config, device)?;
         let found = self
             .earlier
             .iter()
@@ -192,18 +233,19 @@ impl Comparison<'_> {
         let compared = match found {
             Some(index) => {
                 console.clear();
-                warn(format_args!("{setting}: taken from an earlier run"));
-                self.earlier.swap_remove(index)
+                warn(format_args!("{name}: taken from an earlier run"));
+                self.earlier.remove(index)
             }
             None => {
                 let device = &self.device;
-                let board = Leaderboard::compare(setting, repetitions, &config, device, console)?;
+                let board = Leaderboard::compare(name, repetitions, &config, device, console)?;
                 Compared {
                     page: board.to_markdown(),
                     board: serde_json::to_value(board)?,
                     config: serde_json::to_value(config)?,
                     command: record::command_line(),
                     fingerprint,
+                    files: files.clone(),
                 }
             }
         };
@@ -231,7 +273,7 @@ impl Comparison<'_> {
 }
 
 /// A setting of files that are its repetitions in turn.
-fn of_tables(names: &str, seeds: &[Seed]) -> Result<(String, Vec<Repetition>)> {
+fn of_tables(names: &str, seeds: &[Seed]) -> Result<(Setting, Vec<Repetition>)> {
     let files: Vec<PathBuf> = names.split(',').map(PathBuf::from).collect();
     let mut tables: Vec<(Arc<FeatureTable>, DecisionLayer)> = Vec::new();
     for path in &files {
@@ -258,7 +300,11 @@ fn of_tables(names: &str, seeds: &[Seed]) -> Result<(String, Vec<Repetition>)> {
         })
     };
     let repetitions = seeds.iter().zip(tables.iter().cycle()).map(repetition);
-    Ok((common_name(&files), repetitions.collect::<Result<_>>()?))
+    let setting = Setting {
+        name: common_name(&files),
+        files: Some(names.to_owned()),
+    };
+    Ok((setting, repetitions.collect::<Result<_>>()?))
 }
 
 /// What the names of files begin with in common, but for their extensions: "birds" of "birds-0" and

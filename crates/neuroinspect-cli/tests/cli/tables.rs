@@ -566,6 +566,21 @@ fn methods_are_compared_over_seeds() {
     let page = String::from_utf8(fixture.read("out/leaderboard.md")).unwrap();
     assert!(page.contains(first) && page.contains(kept), "{page}");
 
+    // Results go by names: another table takes none that is there, nor do two of one command share one.
+    for (tables, called) in [
+        (&["other/birds-1"][..], "both be called 'birds-1'"),
+        (&["bats", "other/bats"], "both be called 'bats'"),
+    ] {
+        let mut compare = fixture.bare("leaderboard");
+        for table in tables {
+            write(&fixture, table, &PARTS, true);
+            compare.arg("--table").arg(fixture.path(table));
+        }
+        compare.args(["--seeds", "1", "--methods", "dfr"]);
+        fails(&mut compare, &["other/", called, "--out"]);
+    }
+    assert_eq!(fixture.json("out/leaderboard.json")["settings"], *settings);
+
     write(&fixture, "bare", &PARTS, false);
     let mut compare = fixture.bare("leaderboard");
     compare.arg("--table").arg(fixture.path("bare"));
