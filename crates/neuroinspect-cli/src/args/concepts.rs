@@ -18,7 +18,7 @@ pub(crate) struct LabelArgs {
     /// A word or phrase whose units are looked for; can be given several times
     #[arg(long, value_name = "TEXT")]
     pub(crate) find: Vec<String>,
-    /// Layer whose units are labelled, as `models NAME` lists them; the decision layer's neurons unless
+    /// Layer whose units are labelled, as `models --layers MODEL` lists them; the decision layer's neurons unless
     /// given
     #[arg(long, value_name = "NAME")]
     pub(crate) layer: Option<String>,

@@ -44,7 +44,7 @@ pub(crate) struct ReproArgs {
     /// Repetitions, each with a seed of its own, from --seed on
     #[arg(long, value_name = "N", default_value = "5", value_parser = at_least_1)]
     pub(crate) seeds: usize,
-    /// Share of the stand-in's samples, and of the steps of pictures, for a trial, for a trial
+    /// Share of the stand-in's samples, and of the steps of pictures, for a trial
     #[arg(long, value_name = "SHARE", default_value = "1", value_parser = share)]
     pub(crate) scale: f64,
 }
