@@ -11,6 +11,7 @@ const template = panel.querySelector('template');
 const summary = panel.querySelector('summary');
 const spoken = panel.querySelector('.spoken');
 const connection = document.querySelector('#connection');
+const away = connection.textContent;
 const items = new Map();
 /** All jobs by their ids. */
 export const known = new Map();
@@ -102,11 +103,16 @@ function connect() {
   listen('edits', () => document.dispatchEvent(new CustomEvent('edits')));
   source.addEventListener('open', () => {
     connection.hidden = true;
+    connection.textContent = away;
   });
-  source.addEventListener('error', () => {
+  source.addEventListener('error', async () => {
     connection.hidden = false;
     // The browser asks again by itself, unless it was given an answer that is none.
-    if (source.readyState === EventSource.CLOSED) setTimeout(follow, 1000);
+    if (source.readyState !== EventSource.CLOSED) return;
+    const status = await fetch('/jobs/events', { method: 'HEAD' }).then((answer) => answer.status, () => 0);
+    connection.textContent = status === 401
+      ? 'The server does not know this page: open the address that the program printed.' : away;
+    setTimeout(follow, 1000);
   });
 }
 

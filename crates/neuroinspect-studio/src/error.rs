@@ -14,7 +14,8 @@ pub enum Error {
     Neuroinspect(#[from] neuroinspect::Error),
     /// An address that cannot be listened on.
     #[error(
-        "cannot listen on {address}; choose another port with --port, or 0 for any that is free"
+        "cannot listen on {address}; give another port with --port (0 for any that is free), or with --listen an \
+         address of this machine"
     )]
     Listen {
         /// The address.

@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::secret::Secret;
+use crate::secret::{Secret, is_same};
 
 /// Nothing is loaded but from this server, nothing runs but the program's own scripts, and no other page
 /// shows this one within itself.
@@ -24,7 +24,6 @@ const UNKNOWN: &str =
     "open the address that the program printed: it holds the token that lets you in";
 
 /// What requests are held to.
-#[derive(Debug)]
 pub(crate) struct Guard {
     pub(crate) secret: Secret,
     /// Where it listens.
@@ -34,9 +33,10 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// The name of the cookie: those of one host are shared by all its ports.
+    /// The cookie, `NAME=VALUE`: those of one host are shared by all its ports.
     fn cookie(&self) -> String {
-        format!("neuroinspect-studio-{}", self.port)
+        let port = self.port;
+        format!("neuroinspect-studio-{port}={}", self.secret.cookie(port))
     }
 
     /// Whether a `Host` is an address in figures, of this machine unless others are let in, or `localhost`. A name that
@@ -63,7 +63,8 @@ impl Guard {
     fn refuses(&self, method: &Method, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
         let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or(""));
         let Some(host) = text(header::HOST).filter(|host| self.is_ours(host)) else {
-            let reason = "this server answers to addresses of this machine alone";
+            let reason = "open this server by the port that it printed, at localhost or an address in figures: of this \
+                          machine, unless it was started with --listen";
             return Some((StatusCode::MISDIRECTED_REQUEST, reason));
         };
         let safe = [Method::GET, Method::HEAD].contains(method);
@@ -84,13 +85,12 @@ impl Guard {
     }
 
     fn is_known(&self, headers: &HeaderMap) -> bool {
-        let name = self.cookie();
+        let ours = self.cookie();
         let cookies = headers.get_all(header::COOKIE).into_iter();
         let cookies = cookies.filter_map(|value| value.to_str().ok());
         cookies
             .flat_map(|all| all.split(';'))
-            .filter_map(|one| one.trim().split_once('='))
-            .any(|(key, value)| key == name && self.secret.is(value))
+            .any(|one| is_same(&ours, one.trim()))
     }
 
     /// The address without its token, where it has the token.
@@ -98,10 +98,10 @@ impl Guard {
         let parts = || uri.query().unwrap_or("").split('&');
         parts()
             .filter_map(|part| part.strip_prefix("token="))
-            .find(|token| self.secret.is(token))?;
+            .find(|token| is_same(&self.secret.token, token))?;
         let others: Vec<_> = parts().filter(|it| !it.starts_with("token=")).collect();
-        // Two slashes in front would lead to another host.
-        let path = format!("/{}", uri.path().trim_start_matches('/'));
+        // Two slashes in front would lead to another host; browsers take a backslash for one.
+        let path = format!("/{}", uri.path().trim_start_matches(['/', '\\']));
         Some(match others.is_empty() {
             true => path,
             false => format!("{path}?{}", others.join("&")),
@@ -149,12 +149,9 @@ pub(crate) async fn guard(
 
 /// Exchanges the token of an address for a cookie.
 fn enter(guard: &Guard, address: String) -> Response {
-    // No page of another site, and of no other port, comes with it.
-    let cookie = format!(
-        "{}={}; Path=/; HttpOnly; SameSite=Strict",
-        guard.cookie(),
-        guard.secret.token
-    );
+    // No page of another site comes with it. Those of other ports of this host do, and are refused; that their servers
+    // are sent it cannot be helped.
+    let cookie = format!("{}; Path=/; HttpOnly; SameSite=Strict", guard.cookie());
     let headers = [(header::SET_COOKIE, cookie), (header::LOCATION, address)];
     (StatusCode::SEE_OTHER, headers).into_response()
 }
@@ -218,10 +215,13 @@ mod tests {
             address(format!("/class/3?view=all&token={token}")).as_deref(),
             Some("/class/3?view=all")
         );
-        assert_eq!(
-            address(format!("//evil.example/?token={token}")).as_deref(),
-            Some("/evil.example/")
-        );
+        for path in ["//evil.example/", r"/\evil.example/", r"/\/evil.example/"] {
+            assert_eq!(
+                address(format!("{path}?token={token}")).as_deref(),
+                Some("/evil.example/"),
+                "{path}"
+            );
+        }
         assert_eq!(address("/?token=b".to_owned()), None);
         assert_eq!(address("/".to_owned()), None);
     }

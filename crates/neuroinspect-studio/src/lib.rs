@@ -22,8 +22,9 @@
 //! A server on the machine of its user can be reached by every page that the user's browser shows. So
 //!
 //! - it listens on the loopback address unless told otherwise;
-//! - a request without the token is refused. The first address holds it, and a cookie takes its place; it is kept
-//!   in the folder, readable by its owner alone, so that a page goes on with a server that was started again;
+//! - a request without the token is refused. The first address holds it, and a cookie made of it and the port takes
+//!   its place; it is kept in the folder (on Unix readable by its owner alone), so that a page goes on with a server
+//!   that was started again on the same port;
 //! - `Host` must be an address of this machine, and `Origin`, where something is to be changed, this very server:
 //!   no other page can send a request in the user's name, whatever a name of the network leads to;
 //! - no request names a file. Samples go by their row in a table, results by their number;

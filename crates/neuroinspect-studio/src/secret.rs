@@ -2,6 +2,7 @@
 
 use std::{fs, io::Write, path::Path};
 
+use neuroinspect::core::io::sha256_of_bytes;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
@@ -10,7 +11,7 @@ use crate::{Error, Result};
 const FILE: &str = "server.json";
 
 /// What a server is found by again after it was started anew.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Secret {
     /// 64 hexadecimal digits.
     pub(crate) token: String,
@@ -57,12 +58,18 @@ impl Secret {
         })
     }
 
-    /// Whether a text is the token; how long that takes does not depend on where they differ.
-    pub(crate) fn is(&self, text: &str) -> bool {
-        let (ours, theirs) = (self.token.as_bytes(), text.as_bytes());
-        let differing = ours.iter().zip(theirs).fold(0, |all, (a, b)| all | (a ^ b));
-        ours.len() == theirs.len() && differing == 0
+    /// What a browser is given in place of the token, of the token and a port: it is of no use at another port, and
+    /// does not tell the token.
+    pub(crate) fn cookie(&self, port: u16) -> String {
+        sha256_of_bytes(format!("{} {port}", self.token).as_bytes())
     }
+}
+
+/// Whether a text is the one that is expected; how long that takes does not depend on where they differ.
+pub(crate) fn is_same(expected: &str, text: &str) -> bool {
+    let (ours, theirs) = (expected.as_bytes(), text.as_bytes());
+    let differing = ours.iter().zip(theirs).fold(0, |all, (a, b)| all | (a ^ b));
+    ours.len() == theirs.len() && differing == 0
 }
 
 fn new_token() -> Result<String> {
@@ -85,7 +92,10 @@ mod tests {
         first.save(folder.path()).unwrap();
         let again = Secret::open(folder.path()).unwrap();
         assert_eq!((&again.token, again.port), (&first.token, Some(4711)));
-        assert!(again.is(&first.token) && !again.is("") && !again.is(&first.token[1..]));
+        let same = |text: &str| is_same(&again.token, text);
+        assert!(same(&first.token) && !same("") && !same(&first.token[1..]));
+        let cookie = again.cookie(4711);
+        assert!(cookie != again.cookie(4712) && !same(&cookie));
         assert_ne!(new_token().unwrap(), new_token().unwrap());
         #[cfg(unix)]
         {

@@ -1,8 +1,8 @@
 //! The server: where it listens, and how it starts and ends.
 
 use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener as StdListener},
     sync::Arc,
 };
 
@@ -60,11 +60,11 @@ impl Server {
         let folder = studio.opened.own_folder();
         let mut secret = Secret::open(&folder)?;
         let runtime = Runtime::new().map_err(|source| Error::Threads { source })?;
-        let listener = runtime.block_on(listen(config, secret.port))?;
-        let here = listener
-            .local_addr()
-            .map_err(|source| Error::Threads { source })?;
-        if config.port.is_none() && secret.port.is_some_and(|last| last != here.port()) {
+        let (listener, here) = {
+            let _within = runtime.enter();
+            listen(config, secret.port)?
+        };
+        if secret.port.is_some_and(|last| last != here.port()) {
             secret.renew()?;
         }
         secret.port = Some(here.port());
@@ -113,17 +113,22 @@ impl Server {
     }
 }
 
-/// Takes the port asked for, that of the last time, or any.
-async fn listen(config: &StudioConfig, last: Option<u16>) -> Result<TcpListener> {
-    let at = |port| SocketAddr::new(config.address, port);
+/// Takes the port asked for, that of the last time, or any; within a runtime.
+fn listen(config: &StudioConfig, last: Option<u16>) -> Result<(TcpListener, SocketAddr)> {
+    let at = |address| -> io::Result<_> {
+        let listener = StdListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let here = listener.local_addr()?;
+        Ok((TcpListener::from_std(listener)?, here))
+    };
+    let of_port = |port| SocketAddr::new(config.address, port);
     if let (None, Some(port)) = (config.port, last)
-        && let Ok(listener) = TcpListener::bind(at(port)).await
+        && let Ok(listening) = at(of_port(port))
     {
-        return Ok(listener);
+        return Ok(listening);
     }
-    let address = at(config.port.unwrap_or(0));
-    let listener = TcpListener::bind(address).await;
-    listener.map_err(|source| Error::Listen { address, source })
+    let address = of_port(config.port.unwrap_or(0));
+    at(address).map_err(|source| Error::Listen { address, source })
 }
 
 fn router(studio: App, guarded: Guard) -> Router {

@@ -2,9 +2,11 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     time::Duration,
 };
+
+use neuroinspect_studio::StudioConfig;
 
 use crate::{
     http::{cookie, ours, ready, request, send},
@@ -31,8 +33,10 @@ fn who_has_no_token_is_told_nothing() {
     let refused = request(&made, &format!("GET /?token={wrong}"), &[&host], "");
     assert_eq!((refused.status, refused.header("set-cookie")), (401, None));
     let port = made.host().rsplit(':').next().unwrap();
-    let stale = format!("Cookie: neuroinspect-studio-{port}={wrong}");
-    assert_eq!(request(&made, "GET /", &[&host, &stale], "").status, 401);
+    for value in [&*wrong, made.token()] {
+        let cookie = format!("Cookie: neuroinspect-studio-{port}={value}");
+        assert_eq!(request(&made, "GET /", &[&host, &cookie], "").status, 401);
+    }
 
     // With it, a cookie that no script reads and no other site sends.
     let entered = request(
@@ -50,6 +54,8 @@ fn who_has_no_token_is_told_nothing() {
         given.contains("HttpOnly") && given.contains("SameSite=Strict"),
         "{given}"
     );
+    // It goes to every port of this machine, and is not the token.
+    assert!(!given.contains(made.token()), "{given}");
     assert_eq!(ours(&made, "GET /assets/studio.js", "").status, 200);
     // Opened again, the address loses its token all the same.
     let again = ours(&made, &format!("GET /lab?token={}", made.token()), "");
@@ -66,6 +72,7 @@ fn a_name_that_leads_here_is_not_answered() {
     let (evil, cookie) = (format!("Host: evil.example:{port}"), cookie(&made));
     let rebound = request(&made, "GET /", &[&evil, &cookie], "");
     assert_eq!(rebound.status, 421);
+    assert!(rebound.body.contains("--listen"), "{}", rebound.body);
     // The token does not help it either, nor no name at all.
     let start = format!("GET /?token={}", made.token());
     assert_eq!(request(&made, &start, &[&evil], "").status, 421);
@@ -264,7 +271,7 @@ fn what_cannot_be_asked_is_refused_with_a_reason() {
         assert_eq!(refused.status, status, "{start}: {}", refused.body);
         assert!(refused.body.contains(reason), "{start}: {}", refused.body);
     }
-    let taken = neuroinspect_studio::StudioConfig {
+    let taken = StudioConfig {
         port: made.host().rsplit(':').next().unwrap().parse().ok(),
         ..Default::default()
     };
@@ -272,16 +279,39 @@ fn what_cannot_be_asked_is_refused_with_a_reason() {
     let folder = neuroinspect::RunFolder::open(&folder, None).unwrap();
     let demo = neuroinspect_studio::Opened::demo(folder, Default::default(), Default::default());
     let error = neuroinspect_studio::Server::start(demo.unwrap(), &taken).unwrap_err();
-    assert!(
-        error.to_string().contains("cannot listen on 127.0.0.1"),
-        "{error}"
-    );
+    for part in ["cannot listen on 127.0.0.1", "--port", "--listen"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+/// Whoever listens on the port of before may have been sent the cookie by a page that was left open.
+#[test]
+fn another_port_is_another_token() {
+    let made = Made::start(SMALL);
+    let known = [made.host().to_owned(), made.token().to_owned()];
+    let made = made.again(SMALL);
+    assert_eq!([made.host(), made.token()], known);
+    let any = StudioConfig {
+        port: Some(0),
+        ..StudioConfig::default()
+    };
+    let mut taken = None;
+    let made = made.again_after(SMALL, &any, |_| {
+        taken = Some(TcpListener::bind(&known[0]).unwrap());
+    });
+    assert!(made.host() != known[0] && made.token() != known[1]);
+}
+
+#[test]
+fn a_server_starts_and_ends_within_a_runtime() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async { drop(Made::start(SMALL)) });
 }
 
 /// Whoever lets others in lets in none without the token, nor by a name.
 #[test]
 fn beyond_this_machine_the_token_is_asked_for_too() {
-    let config = neuroinspect_studio::StudioConfig {
+    let config = StudioConfig {
         address: std::net::Ipv4Addr::UNSPECIFIED.into(),
         ..Default::default()
     };

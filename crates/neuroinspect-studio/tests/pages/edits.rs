@@ -2,6 +2,7 @@
 
 use std::{fs, io::Write, net::TcpStream, thread, time::Duration};
 
+use neuroinspect_studio::StudioConfig;
 use serde_json::Value;
 
 use crate::{
@@ -190,7 +191,7 @@ fn a_long_training_is_work_of_the_queue() {
     );
 
     // The next program takes it up; here one that is to train less.
-    let made = made.again_after(SMALL, |folder| {
+    let made = made.again_after(SMALL, &StudioConfig::default(), |folder| {
         let path = folder.join("jobs.json");
         let list = fs::read_to_string(&path).unwrap();
         assert!(list.contains("\"epochs\": 10000000"), "{list}");

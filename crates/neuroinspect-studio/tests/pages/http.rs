@@ -71,8 +71,10 @@ pub(crate) fn ours(made: &Made, start: &str, body: &str) -> Answer {
 
 /// The cookie of who has come in.
 pub(crate) fn cookie(made: &Made) -> String {
-    let port = made.host().rsplit(':').next().unwrap();
-    format!("Cookie: neuroinspect-studio-{port}={}", made.token())
+    let start = format!("GET /?token={}", made.token());
+    let entered = request(made, &start, &[&format!("Host: {}", made.host())], "");
+    let given = entered.header("set-cookie").unwrap();
+    format!("Cookie: {}", given.split(';').next().unwrap())
 }
 
 /// Waits until the features are there.

@@ -1,14 +1,17 @@
 //! Work in the background, as a page asks for it and hears of it.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Write},
     net::TcpStream,
     time::Duration,
 };
 
+use neuroinspect_studio::StudioConfig;
 use serde_json::{Value, json};
 
 use crate::{
+    browser::Browser,
     http::{Answer, cookie, ours, ready},
     made::{EVIL, Made, SMALL, Size},
 };
@@ -140,6 +143,10 @@ fn ordered_pictures_are_made_shown_and_not_made_again() {
         let masked = ours(&made, &format!("GET {address}/masked"), "");
         assert_eq!(masked.status, 404);
     }
+    // Nothing guides them, and the page does not say so.
+    let page = ours(&made, "GET /neuron/3", "").body;
+    let maximised = "maximises <code>neuron + 0.5 * logit</code>";
+    assert!(page.contains(maximised), "{page}");
     // A class is called by a name that would be markup.
     let page = ours(&made, "GET /neuron/3/pictures", "").body;
     assert!(
@@ -404,6 +411,24 @@ fn features_that_were_cancelled_are_told_of_and_computed_when_asked_for() {
     says("nobody computes");
     assert_eq!(ours(&made, "POST /features", "{}").status, 204);
     ready(&made);
+}
+
+/// A page of another token says what is to be done, and not for ever that nobody answers.
+#[test]
+#[ignore = "wants Debian's chromium and chromium-driver"]
+fn a_page_that_the_server_does_not_know_says_so() {
+    let made = Made::start(SMALL);
+    ready(&made);
+    let browser = Browser::open();
+    browser.go(made.server.address());
+    browser.until("!document.querySelector('#jobs').hidden");
+    let token = made.token().to_owned();
+    let _made = made.again_after(SMALL, &StudioConfig::default(), |folder| {
+        let path = folder.join("server.json");
+        let secret = fs::read_to_string(&path).unwrap();
+        fs::write(path, secret.replace(&token, &"0".repeat(64))).unwrap();
+    });
+    browser.until("document.querySelector('#connection').textContent.includes('printed')");
 }
 
 /// Seeds of one order are rows of one picture.

@@ -1,6 +1,6 @@
 //! A studio on made-up images, with names that would be markup.
 
-use std::path::Path;
+use std::{net::TcpListener, path::Path};
 
 use image::{Rgb, RgbImage};
 use ndarray::{Array2, Axis};
@@ -76,22 +76,28 @@ impl Made {
 
     /// Another server in the same folder, after this one has ended.
     pub(crate) fn again(self, size: Size) -> Self {
-        self.again_after(size, |_| ())
+        self.again_after(size, &StudioConfig::default(), |_| ())
     }
 
     /// The same, with something done to the studio's own folder in between.
-    pub(crate) fn again_after(self, size: Size, change: impl FnOnce(&Path)) -> Self {
+    pub(crate) fn again_after(
+        self,
+        size: Size,
+        config: &StudioConfig,
+        change: impl FnOnce(&Path),
+    ) -> Self {
+        let host = self.host().to_owned();
         let Self { server, folder } = self;
         drop(server);
-        // Requests that were under way let go of the folder a moment later.
+        // Requests that were under way let go of the folder a moment later, as the server does of its port.
         for _ in 0..200 {
-            if RunFolder::open(&folder, None).is_ok() {
+            if RunFolder::open(&folder, None).is_ok() && TcpListener::bind(&host).is_ok() {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
         change(&folder.path().join("studio"));
-        let server = Server::start(opened(folder.path(), size), &StudioConfig::default()).unwrap();
+        let server = Server::start(opened(folder.path(), size), config).unwrap();
         Self { server, folder }
     }
 
