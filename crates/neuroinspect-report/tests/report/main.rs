@@ -9,7 +9,7 @@ mod page;
 mod sample;
 
 use neuroinspect_core::Metrics;
-use neuroinspect_editing::EditResult;
+use neuroinspect_editing::{Control, EditResult};
 use sample::Sample;
 
 /// Elements without a closing tag.
