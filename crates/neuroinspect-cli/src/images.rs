@@ -183,7 +183,7 @@ mod tests {
     fn the_first_images_of_each_class_are_taken_in_the_models_order_too() {
         let folder = Folder::new();
         for name in ["cat/0", "cat/1", "cat/2", "dog/0", "dog/1", "dog/2"] {
-            folder.image(&format!("images/{name}.png"), &RgbImage::new(2, 2));
+            folder.image(format!("images/{name}.png"), &RgbImage::new(2, 2));
         }
         let args = ReadingArgs {
             class_names: None,
