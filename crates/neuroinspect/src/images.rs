@@ -2,7 +2,7 @@
 
 mod parts;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use image::RgbImage;
 use neuroinspect_core::{DecisionLayer, Error as CoreError, InputSpec, NeuronId};
@@ -75,9 +75,12 @@ impl DebugInputs<'_> {
             .take(RealImages::MISTAKES_SHOWN)
             .map(|counterfactual| counterfactual.sample)
             .collect();
-        let pairs = findings.pairs.iter();
-        let neurons = pairs
-            .map(|&pair| reader.neuron(pair))
+        let tops = |&pair: &Pair| -> Result<_> { Ok((pair, reader.tops(pair)?)) };
+        let tops: Vec<_> = findings.pairs.iter().map(tops).collect::<Result<_>>()?;
+        reader.look(&tops);
+        let neurons = tops
+            .iter()
+            .map(|(pair, tops)| reader.neuron(*pair, tops))
             .collect::<Result<_>>()?;
         Ok(RealImages {
             neurons,
@@ -154,15 +157,24 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn neuron(&mut self, pair: Pair) -> Result<NeuronImages> {
+    /// The rows shown of a neuron: of the class, and of all.
+    fn tops(&self, Pair { neuron, class }: Pair) -> Result<[Vec<usize>; 2]> {
         let table = self.inputs.table;
-        let neuron = pair.neuron;
-        let of_class = table.top_activating(neuron, Some(pair.class), TOP_SHOWN)?;
-        let overall = table.top_activating(neuron, None, TOP_SHOWN)?;
+        Ok([
+            table.top_activating(neuron, Some(class), TOP_SHOWN)?,
+            table.top_activating(neuron, None, TOP_SHOWN)?,
+        ])
+    }
+
+    fn neuron(
+        &mut self,
+        pair: Pair,
+        [of_class, overall]: &[Vec<usize>; 2],
+    ) -> Result<NeuronImages> {
         Ok(NeuronImages {
             pair,
-            top_of_class: self.samples(&of_class, Some(neuron))?,
-            top_overall: self.samples(&overall, Some(neuron))?,
+            top_of_class: self.samples(of_class, Some(pair.neuron))?,
+            top_overall: self.samples(overall, Some(pair.neuron))?,
         })
     }
 
@@ -206,29 +218,47 @@ impl Reader<'_> {
     /// The part of a row's image where a neuron is most active; `None` where the classifier does not say, and,
     /// with a note of why, when it cannot be told.
     fn crop(&mut self, row: usize, neuron: NeuronId) -> Option<RgbImage> {
-        if !self.read.crops.contains_key(&(row, neuron)) {
-            let crop = self.look(row, neuron);
-            let crop = crop.map_err(|error| StageFailure::of(STAGE, &error));
-            self.read.crops.insert((row, neuron), crop);
-        }
-        match self.read.crops[&(row, neuron)].clone() {
+        match self.read.crops.get(&(row, neuron))?.clone() {
             Ok(crop) => crop,
             Err(failure) => self.fail(failure),
         }
     }
 
-    fn look(&mut self, row: usize, neuron: NeuronId) -> Result<Option<RgbImage>> {
+    /// Finds the parts of the images shown where neurons are most active: the classifier sees each image once, whatever
+    /// the number of neurons that it is shown of.
+    fn look(&mut self, tops: &[(Pair, [Vec<usize>; 2])]) {
+        let mut wanted = BTreeMap::<usize, BTreeSet<NeuronId>>::new();
+        for (pair, rows) in tops {
+            for &row in rows.iter().flatten() {
+                if !self.read.crops.contains_key(&(row, pair.neuron)) {
+                    wanted.entry(row).or_default().insert(pair.neuron);
+                }
+            }
+        }
+        for (row, neurons) in wanted {
+            self.image(row);
+            let neurons: Vec<_> = neurons.into_iter().collect();
+            let crops: Vec<_> = match self.parts(row, &neurons) {
+                Ok(crops) => crops.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(StageFailure::of(STAGE, &error)); neurons.len()],
+            };
+            let places = neurons.into_iter().map(|neuron| (row, neuron));
+            self.read.crops.extend(places.zip(crops));
+        }
+    }
+
+    fn parts(&mut self, row: usize, neurons: &[NeuronId]) -> Result<Vec<Option<RgbImage>>> {
         // Only of images that were read.
         let Some(Ok(image)) = self.read.images.get(&row) else {
-            return Ok(None);
+            return Ok(vec![None; neurons.len()]);
         };
         let parts = match self.read.parts.take() {
             Some(parts) => parts,
             None => Parts::of(self.inputs.classifier)?,
         };
-        let part = parts.most_active(&image.seen, neuron, self.threshold);
+        let found = parts.most_active(&image.seen, neurons, self.threshold);
         self.read.parts = Some(parts);
-        part
+        found
     }
 
     /// Notes a failure, once.

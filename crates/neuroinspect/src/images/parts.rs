@@ -3,7 +3,7 @@
 use std::fmt;
 
 use image::RgbImage;
-use ndarray::{Array2, Array3, Axis};
+use ndarray::{Array3, Axis};
 use neuroinspect_core::{
     Classifier, Error as CoreError, InputSpec, NeuronId, Precision, read_back,
 };
@@ -35,14 +35,14 @@ impl Parts {
         Ok(Self(copy))
     }
 
-    /// The part around the place where a neuron is most active of an image as the classifier [sees](seen) it;
-    /// `None` where it does not say, or no place stands out.
+    /// The part around the place where each of some neurons is most active of an image as the classifier
+    /// [sees](seen) it; `None` where it does not say, or no place stands out.
     pub(super) fn most_active(
         &self,
         seen: &RgbImage,
-        neuron: NeuronId,
+        neurons: &[NeuronId],
         threshold: f64,
-    ) -> Result<Option<RgbImage>> {
+    ) -> Result<Vec<Option<RgbImage>>> {
         let spec = self.0.input();
         let (width, height) = seen.dimensions();
         let shape = (3, height as usize, width as usize);
@@ -51,17 +51,21 @@ impl Parts {
         });
         let images = images_on(pixels.clone().insert_axis(Axis(0)), &self.0.device());
         let Some(map) = self.0.activations(spec.normalize(images)).map else {
-            return Ok(None);
+            return Ok(vec![None; neurons.len()]);
         };
-        let [_, neurons, height, width] = map.dims();
-        neuron.check(neurons)?;
-        let map = read_back(map.narrow(1, neuron.0, 1), "the feature map")?;
+        let [_, channels, height, width] = map.dims();
+        let map = read_back(map, "the feature map")?;
         let found = map.len();
-        let map = Array2::from_shape_vec((height, width), map)
-            .map_err(|_| CoreError::length("a feature map", height * width, found))?;
-        let mask = activation_mask(map.view(), spec.size, threshold, 0.0);
-        let crop = around_peak(&map, &mask).and_then(|crop| crop.of(pixels.view()));
-        Ok(crop.map(to_rgb_image).transpose()?)
+        let map = Array3::from_shape_vec((channels, height, width), map)
+            .map_err(|_| CoreError::length("a feature map", channels * height * width, found))?;
+        let part = |&neuron: &NeuronId| -> Result<_> {
+            neuron.check(channels)?;
+            let map = map.index_axis(Axis(0), neuron.0).to_owned();
+            let mask = activation_mask(map.view(), spec.size, threshold, 0.0);
+            let crop = around_peak(&map, &mask).and_then(|crop| crop.of(pixels.view()));
+            Ok(crop.map(to_rgb_image).transpose()?)
+        };
+        neurons.iter().map(part).collect()
     }
 }
 
@@ -93,8 +97,10 @@ mod tests {
             let map = classifier.activations(spec.normalize(images)).map.unwrap();
             let [_, neurons, height, width] = map.dims();
             let map = read_back(map, "the map").unwrap();
-            for neuron in (0..neurons).step_by(5) {
-                let part = parts.most_active(&seen, NeuronId(neuron), 0.5).unwrap();
+            let some: Vec<_> = (0..neurons).step_by(5).map(NeuronId).collect();
+            let found_parts = parts.most_active(&seen, &some, 0.5).unwrap();
+            assert_eq!(found_parts.len(), some.len());
+            for (NeuronId(neuron), part) in some.into_iter().zip(found_parts) {
                 let Some(part) = part else { continue };
                 found += 1;
                 let of_neuron = &map[neuron * height * width..][..height * width];
