@@ -37,10 +37,26 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
     ],
     published: Vec::new,
     claims: &[
-        ClaimRule::new("Where the encoder does not know the classes, pictures are recognised no less often (by ten points \
-                    at most) than without it.", [NUMBERS, NOTHING], OVER_REAL).by(-0.1).beyond(0.0),
-        ClaimRule::new("And their neurons fire as high (by one percentile at most).", [NUMBERS, NOTHING], PERCENTILE).by(-1.0),
-        ClaimRule::new("It is eps that sees to it: without, fewer are recognised.", [NUMBERS, NUMBERS_ALONE], OVER_REAL).beyond(0.0),
+        ClaimRule::new(
+            "Where the encoder does not know the classes, pictures are recognised no less \
+             often (by ten points at most) than without it.",
+            [NUMBERS, NOTHING],
+            OVER_REAL,
+        )
+        .by(-0.1)
+        .beyond(0.0),
+        ClaimRule::new(
+            "And their neurons fire as high (by one percentile at most).",
+            [NUMBERS, NOTHING],
+            PERCENTILE,
+        )
+        .by(-1.0),
+        ClaimRule::new(
+            "It is eps that sees to it: without, fewer are recognised.",
+            [NUMBERS, NUMBERS_ALONE],
+            OVER_REAL,
+        )
+        .beyond(0.0),
     ],
     open: |setup, observer| {
         let pictured = Pictured::open(setup, observer)?;

@@ -41,12 +41,11 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
         went to one way, 16.25 and 3.75 % to the others, of those of lay people 42.70, 39.89 and 17.42 %; the paper \
         claims the most for CLIP-Illusion. That cannot be run again. Here stand proxies: whether a judge, a network \
         that has no part in a picture, takes it for its class, and how far beyond chance, over the same of real \
-        images of these classes; \
-        logit and probability of the class; the percentile of the neuron's activation among those of real images; \
-        and agreement over seeds, the cosine of the judge's features of the picture and of the same with the next \
-        seed, both less the mean features of the pictures of that way by both seeds. What guessing comes to stands in \
-        the row of chance: of agreement, that of pictures of unlike neurons and classes. CLIP guides one of the three, and is not asked which is \
-        best: its similarity is given for completeness.",
+        images of these classes; logit and probability of the class; the percentile of the neuron's activation among \
+        those of real images; and agreement over seeds, the cosine of the judge's features of the picture and of the \
+        same with the next seed, both less the mean features of the pictures of that way by both seeds. What guessing \
+        comes to stands in the row of chance: of agreement, that of pictures of unlike neurons and classes. CLIP \
+        guides one of the three, and is not asked which is best: its similarity is given for completeness.",
     needs: NEEDS,
     stand_in: STAND_IN,
     headlines: &[
@@ -72,11 +71,31 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
     ],
     published: Vec::new,
     claims: &[
-        ClaimRule::new("Pictures by CLIP-Illusion are understood more often than those by FV.", [Method::CLIP_ILLUSION.name(), Method::Fv.name()], OVER_REAL).beyond(0.0),
-        ClaimRule::new("They are understood more often than those without CLIP.", [Method::CLIP_ILLUSION.name(), Method::WITHOUT_CLIP.name()], OVER_REAL).beyond(0.0),
-        ClaimRule::new("A class makes a picture understood more often than the neuron alone does.", [Method::WITHOUT_CLIP.name(), Method::Fv.name()], OVER_REAL).beyond(0.0),
-        ClaimRule::new("They are still pictures of the neuron: its activation stands no more than one percentile below \
-                    that of FV.", [Method::CLIP_ILLUSION.name(), Method::Fv.name()], PERCENTILE).by(-1.0),
+        ClaimRule::new(
+            "Pictures by CLIP-Illusion are understood more often than those by FV.",
+            [Method::CLIP_ILLUSION.name(), Method::Fv.name()],
+            OVER_REAL,
+        )
+        .beyond(0.0),
+        ClaimRule::new(
+            "They are understood more often than those without CLIP.",
+            [Method::CLIP_ILLUSION.name(), Method::WITHOUT_CLIP.name()],
+            OVER_REAL,
+        )
+        .beyond(0.0),
+        ClaimRule::new(
+            "A class makes a picture understood more often than the neuron alone does.",
+            [Method::WITHOUT_CLIP.name(), Method::Fv.name()],
+            OVER_REAL,
+        )
+        .beyond(0.0),
+        ClaimRule::new(
+            "They are still pictures of the neuron: its activation stands no more than one \
+             percentile below that of FV.",
+            [Method::CLIP_ILLUSION.name(), Method::Fv.name()],
+            PERCENTILE,
+        )
+        .by(-1.0),
     ],
     open: |setup, observer| {
         let pictured = Pictured::open(setup, observer)?;

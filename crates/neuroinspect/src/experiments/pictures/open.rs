@@ -27,11 +27,13 @@ use crate::{
 };
 
 /// What [`Experiment::needs`](crate::experiments::Experiment::needs) says of every experiment on pictures.
-pub(in super::super) const NEEDS: &str = "`--data`, a folder with a folder `test` (or itself) of images by class, in the network's order and called as \
+pub(in super::super) const NEEDS: &str = "\
+     `--data`, a folder with a folder `test` (or itself) of images by class, in the network's order and called as \
      classes are to be called; `--network MODEL=WEIGHTS`, first the one whose neurons are pictured, then, if there \
      is one, a judge of the same classes; and `--clip-weights`, without which CLIP-Illusion is left out.";
 /// And [`Experiment::stand_in`](crate::experiments::Experiment::stand_in).
-pub(in super::super) const STAND_IN: &str = "the demo's classifier, a ResNet-20 of 32-pixel scenes, with the demo's small CLIP; the judge is a ResNet-8 \
+pub(in super::super) const STAND_IN: &str = "\
+     the demo's classifier, a ResNet-20 of 32-pixel scenes, with the demo's small CLIP; the judge is a ResNet-8 \
      that was trained on scenes of another seed, every object on every background, and had no part in either.";
 
 /// Real images that activations are compared with.
