@@ -1,10 +1,11 @@
 //! Options of explanation and ranking.
 
 use derive_setters::Setters;
-use neuroinspect_core::{ClassId, Seed, check_option};
+use ndarray::ArrayView2;
+use neuroinspect_core::{ClassId, NeuronId, Seed, check_option};
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// Options of an [`Explainer`](crate::Explainer): the objective of Eq. 1 and its descent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
@@ -28,6 +29,9 @@ pub struct CounterfactualConfig {
     pub max_steps: usize,
     /// Whether the norms are divided by the number of neurons.
     pub penalty_scale: PenaltyScale,
+    /// Whether activations stay at or above 0; never, as in paper and original. Where they do, what a step
+    /// takes below 0 is set to 0.
+    pub floor: Floor,
     /// Samples on the device at a time; 1024. The result does not depend on it.
     pub batch_size: usize,
 }
@@ -53,6 +57,7 @@ impl Default for CounterfactualConfig {
             momentum: 0.9,
             max_steps: 1000,
             penalty_scale: PenaltyScale::PerNeuron,
+            floor: Floor::None,
             batch_size: 1024,
         }
     }
@@ -195,13 +200,37 @@ pub struct CertifiedConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Floor {
-    /// Where no activation of the table is below 0.
+    /// Where no activation of the table, or of the features given, is below 0.
     #[default]
     Automatic,
     /// Always: activations below 0 are an error.
     Zero,
     /// Never.
     None,
+}
+
+impl Floor {
+    /// Whether changed activations of these features are to stay at or above 0; `id` is what the sample of a row is
+    /// called.
+    pub(crate) fn holds(
+        self,
+        features: ArrayView2<'_, f32>,
+        id: impl Fn(usize) -> String,
+    ) -> Result<bool> {
+        if self == Self::None {
+            return Ok(false);
+        }
+        let below = features.indexed_iter().find(|&(_, &value)| value < 0.0);
+        match below {
+            None => Ok(true),
+            Some(((row, neuron), &value)) if self == Self::Zero => Err(Error::BelowFloor {
+                sample: id(row),
+                neuron: NeuronId(neuron),
+                value,
+            }),
+            Some(_) => Ok(false),
+        }
+    }
 }
 
 impl Default for CertifiedConfig {

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData, activation::softmax};
 use ndarray::{Array1, ArrayView2};
 use neuroinspect_core::{ClassId, DecisionLayer, read_back};
 
-use crate::{CounterfactualConfig, PenaltyScale, Result};
+use crate::{CounterfactualConfig, Floor, PenaltyScale, Result};
 
 /// Steps between two looks at the device. Samples stop at the exact step whatever it is; a look
 /// costs a transfer, and samples that have stopped cost a step's work until the next one.
@@ -41,6 +41,8 @@ struct State {
     logits: Tensor<2>,
     /// The shifts `w`: `[A, D]`.
     shift: Tensor<2>,
+    /// The least that they can be, where activations stay at or above 0: `[A, D]`.
+    least: Option<Tensor<2>>,
     /// The momentum buffer: `[A, D]`.
     velocity: Tensor<2>,
 }
@@ -87,13 +89,14 @@ impl<'a> Descent<'a> {
         let (samples, neurons) = features.dim();
         let data = TensorData::new(features.iter().copied().collect(), [samples, neurons]);
         let features = Tensor::<2>::from_data(data, self.device);
-        let start = features.matmul(self.weight.clone().transpose()) + self.bias.clone();
+        let start = features.clone().matmul(self.weight.clone().transpose()) + self.bias.clone();
         self.state = Some(State {
             rows: (0..samples).collect(),
             steps: 0,
             logits: start.clone(),
             start,
             shift: Tensor::zeros([samples, neurons], self.device),
+            least: (self.config.floor != Floor::None).then(|| -features),
             velocity: Tensor::zeros([samples, neurons], self.device),
         });
     }
@@ -174,6 +177,9 @@ impl<'a> Descent<'a> {
         state.velocity = state.velocity.clone() * config.momentum + gradient;
         let step = state.velocity.clone() * (active.clone() * config.learning_rate);
         state.shift = state.shift.clone() - step;
+        if let Some(least) = &state.least {
+            state.shift = state.shift.clone().max_pair(least.clone());
+        }
         state.logits =
             state.start.clone() + state.shift.clone().matmul(self.weight.clone().transpose());
     }
@@ -203,6 +209,7 @@ impl State {
             start: self.start.select(0, on_device.clone()),
             logits: self.logits.select(0, on_device.clone()),
             shift: self.shift.select(0, on_device.clone()),
+            least: self.least.map(|least| least.select(0, on_device.clone())),
             velocity: self.velocity.select(0, on_device),
         }
     }

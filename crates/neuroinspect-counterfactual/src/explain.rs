@@ -8,7 +8,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 use neuroinspect_core::{ClassId, DecisionLayer, Observer, Predicted, Progress, check_finite};
 use serde::{Deserialize, Serialize};
 
-use crate::{CounterfactualConfig, Error, Result, descent::Descent};
+use crate::{CounterfactualConfig, Error, Floor, Result, descent::Descent};
 
 const STAGE: &str = "explaining";
 
@@ -116,7 +116,8 @@ impl Explainer {
     /// # Errors
     ///
     /// [`Error::NoMistakes`] when there is nothing to explain; when the class is out of range or has
-    /// no samples, an option is out of range, the descent diverges, or the observer asks to stop.
+    /// no samples, an option is out of range, an activation is below a floor that was asked for, the descent
+    /// diverges, or the observer asks to stop.
     pub fn explain(
         &self,
         predicted: &Predicted<'_>,
@@ -134,7 +135,11 @@ impl Explainer {
             features: features.view(),
             id: &|row| table.sample_ids()[samples[row]].clone(),
         };
-        let mut explanation = self.explain_rows(rows, predicted.layer(), class, observer)?;
+        let explainer = self.decided(Rows {
+            features: table.features(),
+            id: &|row| table.sample_ids()[row].clone(),
+        })?;
+        let mut explanation = explainer.explain_rows(rows, predicted.layer(), class, observer)?;
         for (counterfactual, &sample) in explanation.counterfactuals.iter_mut().zip(&samples) {
             counterfactual.sample = sample;
         }
@@ -184,8 +189,19 @@ impl Explainer {
             counterfactuals: counterfactuals.collect(),
             shifts: Array2::zeros(features.dim()),
         };
-        self.descend(rows, layer, &mut explanation, observer)?;
+        let explainer = self.decided(rows)?;
+        explainer.descend(rows, layer, &mut explanation, observer)?;
         Ok(explanation)
+    }
+
+    /// The same, whether activations stay at or above 0 decided by these features.
+    fn decided(&self, Rows { features, id }: Rows<'_>) -> Result<Self> {
+        let floor = match self.config.floor.holds(features, id)? {
+            true => Floor::Zero,
+            false => Floor::None,
+        };
+        let config = self.config.clone().with_floor(floor);
+        Ok(self.clone().with_config(config))
     }
 
     /// Finds the shifts of the samples that have not flipped.

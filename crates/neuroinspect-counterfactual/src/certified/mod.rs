@@ -5,16 +5,14 @@ mod nearest;
 use std::collections::BTreeMap;
 
 use ndarray::{Array1, Array2, ArrayView1, Axis};
-use neuroinspect_core::{
-    ClassId, DecisionLayer, FeatureTable, NeuronId, Observer, Predicted, Progress,
-};
+use neuroinspect_core::{ClassId, DecisionLayer, Observer, Predicted, Progress};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use self::nearest::{Found, Nearest};
 use crate::{
-    CertifiedConfig, Counterfactual, Error, Explanation, Floor, Ranking, RankingConfig, Result,
-    Stability, rank, stability,
+    CertifiedConfig, Counterfactual, Error, Explanation, Ranking, RankingConfig, Result, Stability,
+    rank, stability,
 };
 
 const STAGE: &str = "certifying";
@@ -149,7 +147,9 @@ pub fn certify(
         }
     }
     let features = table.features();
-    let non_negative = is_non_negative(table, config.floor)?;
+    let non_negative = config
+        .floor
+        .holds(features, |row| table.sample_ids()[row].clone())?;
     let rivals: Vec<usize> = match config.rival {
         Some(rival) => vec![rival.0],
         None => (0..layer.classes()).filter(|&k| k != class.0).collect(),
@@ -193,21 +193,6 @@ pub fn certify(
         }
     }
     Ok(explanation)
-}
-
-/// Whether changed activations are to stay at or above 0.
-fn is_non_negative(table: &FeatureTable, floor: Floor) -> Result<bool> {
-    let features = table.features();
-    let below = features.indexed_iter().find(|&(_, &value)| value < 0.0);
-    match (floor, below) {
-        (Floor::None, _) | (Floor::Automatic, Some(_)) => Ok(false),
-        (Floor::Zero, Some(((sample, neuron), &value))) => Err(Error::BelowFloor {
-            sample: table.sample_ids()[sample].clone(),
-            neuron: NeuronId(neuron),
-            value,
-        }),
-        (Floor::Automatic | Floor::Zero, None) => Ok(true),
-    }
 }
 
 /// What the searches of all samples share.

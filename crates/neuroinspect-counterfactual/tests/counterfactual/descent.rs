@@ -7,7 +7,7 @@ use neuroinspect_core::{
     ClassId, DecisionLayer, Error as CoreError, FeatureTable, Progress, Silent, is_cancellation,
 };
 use neuroinspect_counterfactual::{
-    CounterfactualConfig, Error, Explanation, PenaltyScale, RankingConfig, rank,
+    CounterfactualConfig, Error, Explanation, Floor, PenaltyScale, RankingConfig, rank,
 };
 use neuroinspect_testing::tables::{layer, table as labelled};
 use proptest::{collection::vec, prelude::*};
@@ -56,6 +56,9 @@ fn by_hand(
         }
         velocity = velocity * config.momentum + gradient;
         shift -= &(&velocity * config.learning_rate);
+        if config.floor == Floor::Zero {
+            shift.zip_mut_with(&feature, |shift, feature| *shift = shift.max(-feature));
+        }
         let logits = weight.dot(&(&feature + &shift)) + &bias;
         let others = (0..logits.len()).filter(|&k| k != class);
         let rival = others.map(|k| logits[k]).fold(f64::MIN, f64::max);
@@ -82,7 +85,9 @@ pub(crate) fn problem() -> impl Strategy<Value = (Array2<f32>, DecisionLayer, Cl
 }
 
 fn config() -> impl Strategy<Value = CounterfactualConfig> {
-    (0.0_f64..0.2, 0.0_f64..0.2, 1_usize..150, any::<bool>()).prop_map(|(l1, l2, steps, scaled)| {
+    let choices = any::<[bool; 2]>();
+    (0.0_f64..0.2, 0.0_f64..0.2, 1_usize..150, choices).prop_map(|(l1, l2, steps, choices)| {
+        let [scaled, floored] = choices;
         let scale = if scaled {
             PenaltyScale::PerNeuron
         } else {
@@ -93,6 +98,7 @@ fn config() -> impl Strategy<Value = CounterfactualConfig> {
             .with_lambda2(l2)
             .with_max_steps(steps)
             .with_penalty_scale(scale)
+            .with_floor(if floored { Floor::Zero } else { Floor::None })
     })
 }
 
@@ -192,6 +198,32 @@ fn the_mistakes_of_a_class_are_explained_by_row() {
     assert!(explanation.counterfactuals[1].steps < explanation.counterfactuals[0].steps);
     assert!(explanation.shifts.column(0).iter().all(|&w| w > 0.0));
     assert!(explanation.shifts.column(1).iter().all(|&w| w < 0.0));
+}
+
+/// The mistake needs less of neuron 1 than there is of it: the rest is made up for by more of neuron 0. One
+/// activation below 0, of whatever sample, and there is no floor, unless it was asked for.
+#[test]
+fn activations_stay_at_or_above_the_floor() {
+    let weight = array![[1.0, 0.0], [0.0, 3.0]];
+    let layer = DecisionLayer::new(weight, array![0.0, 1.0]).unwrap();
+    let run = |least: f32, floor| {
+        let table = labelled(array![[0.0, 0.1], [least, 0.1]], &[0, 1], 2);
+        let config = CounterfactualConfig::default().with_floor(floor);
+        explain_with(&table, &layer, &config, &mut Silent)
+    };
+    let found = |least: f32, floor| {
+        let explanation = run(least, floor).unwrap();
+        assert!(explanation.counterfactuals[0].flipped);
+        explanation.shifts[[0, 1]]
+    };
+    assert!(found(0.0, Floor::None) < -0.1);
+    assert_eq!(found(0.0, Floor::Automatic), -0.1);
+    assert!(found(-1.0, Floor::Automatic) < -0.1);
+    let error = run(-1.0, Floor::Zero).unwrap_err();
+    assert!(
+        matches!(&error, Error::BelowFloor { sample, .. } if sample == "1"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -125,6 +125,17 @@ impl Samples {
         Ok(self.table.activations().mean_of(rows)?)
     }
 
+    /// The same over the samples of a class: `[D]`.
+    ///
+    /// # Errors
+    ///
+    /// When the class has no samples.
+    pub(crate) fn class_mean(&self, class: ClassId) -> Result<Array1<f32>> {
+        let rows = (0..self.len()).map(|sample| self.row(sample));
+        let of_class = rows.filter(|&row| self.table.labels()[row] == class);
+        Ok(self.table.activations().mean_of(of_class)?)
+    }
+
     /// Standard deviation of each neuron, 1 where it does not vary: `[D]`.
     pub(crate) fn deviations(&self) -> Result<Array1<f64>> {
         let mean = self.mean_features()?;

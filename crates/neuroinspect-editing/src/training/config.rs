@@ -62,6 +62,8 @@ pub enum Schedule {
     /// Down along a cosine, epoch by epoch, from the full rate towards a tenth of it, which the epoch after the last
     /// would have: `rate (0.55 + 0.45 cos(pi e / E))` in epoch `e` of `E`, counted from 0.
     Cosine,
+    /// The same towards a twentieth: `rate (0.525 + 0.475 cos(pi e / E))`.
+    CosineToTwentieth,
 }
 
 /// Options of training a decision layer, whatever it is trained for.

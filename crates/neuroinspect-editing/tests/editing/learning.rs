@@ -239,6 +239,11 @@ fn an_automatic_target_leaves_a_third_of_the_least_influence() {
     let one = EditScope::Class(ClassId(0));
     assert_eq!(target(&[0, 1], one), 1.0 + (r[0][1] - 1.0) / 3.0);
     assert_eq!(target(&[0, 2], one), 1.0, "never below 1");
+    let of_class = config.clone().with_target(Target::AutoOfClass);
+    let own = importance(&layer, train.feature(0), ClassId(0)).unwrap();
+    let found = of(&run(&train, &layer, &[1], one, &of_class));
+    assert_eq!(found, 1.0 + (own[1] - 1.0) / 3.0);
+    assert!(found > target(&[1], one));
     let both = (0.0 + r[0][2] + r[1][2]) / 2.0;
     assert_eq!(
         target(&[2], EditScope::AllClasses),

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use ndarray::{Array1, Array2};
 use neuroinspect_core::{ClassId, DecisionLayer, FeatureTable, Metrics, NeuronId, Observer, Seed};
 use neuroinspect_editing::{
-    Chosen, Con, DecisionMethod, DeviceTable, EditConfig, EditScope, HeldOut, LabelsUsed,
+    Chosen, Con, DecisionMethod, DeviceTable, EditConfig, EditData, EditScope, HeldOut, LabelsUsed,
     MethodInput, RatioEdit, Retrain, Samples, Storage, TrainingConfig,
 };
 
@@ -32,9 +32,30 @@ pub(super) const BEYOND_CONTROL: &str =
 /// A method of a row; `None`: the layer stays as it stands.
 pub(super) type Method = Option<Box<dyn DecisionMethod>>;
 
+/// A repetition of one of an experiment's settings.
+#[derive(Clone)]
+pub(super) struct Begun {
+    /// The setting.
+    pub(super) title: String,
+    /// What tells its samples, and the layer to begin with, from others of the same seed.
+    pub(super) key: String,
+    pub(super) repetition: Repetition,
+}
+
+impl Begun {
+    /// With a layer that is given, the same for all repetitions.
+    pub(super) fn given(title: &str, repetition: Repetition) -> Self {
+        Self {
+            title: title.to_owned(),
+            key: title.to_owned(),
+            repetition,
+        }
+    }
+}
+
 /// A repetition, its tables on the device.
 pub(super) struct Case {
-    title: String,
+    key: String,
     pub(super) repetition: Repetition,
     /// The class to be helped.
     pub(super) class: ClassId,
@@ -58,14 +79,53 @@ pub(super) struct Compared {
 #[derive(Default)]
 pub(super) struct Layers {
     seed: Seed,
+    /// Those to begin with, by the [key](Begun::key).
+    begun: BTreeMap<String, DecisionLayer>,
     made: BTreeMap<(String, String), Chosen>,
+}
+
+impl Layers {
+    /// A setting with a layer that is trained on it from zeros. `training` has the seed of the repetition, and what
+    /// tells the samples from others of that seed is in the title.
+    pub(super) fn begin(
+        &mut self,
+        title: &str,
+        data: EditData,
+        training: TrainingConfig,
+        device: &Device,
+        observer: &mut dyn Observer,
+    ) -> Result<Begun> {
+        let seed = training.seed;
+        self.forget_others(seed);
+        let key = format!("{title}: {training:?}");
+        let layer = match self.begun.get(&key) {
+            Some(known) => known.clone(),
+            None => trained_layer(&data, training, device, observer)?,
+        };
+        self.begun.insert(key.clone(), layer.clone());
+        Ok(Begun {
+            title: title.to_owned(),
+            key,
+            repetition: Repetition { data, layer, seed },
+        })
+    }
+
+    fn forget_others(&mut self, seed: Seed) {
+        if self.seed != seed {
+            *self = Self {
+                seed,
+                ..Self::default()
+            };
+        }
+    }
 }
 
 impl Case {
     /// The class to be helped is `class`, or that which is worst on the validation samples.
     pub(super) fn new(
-        title: &str,
-        repetition: Repetition,
+        Begun {
+            key, repetition, ..
+        }: Begun,
         class: Option<ClassId>,
         device: &Device,
     ) -> Result<Self> {
@@ -74,7 +134,7 @@ impl Case {
         let data = &repetition.data;
         let chosen_on = table_of(data.validation())?;
         Ok(Self {
-            title: title.to_owned(),
+            key,
             train: table(data.train()),
             validation: table(data.validation()),
             class: match class {
@@ -190,14 +250,9 @@ impl Case {
         layers: &mut Layers,
         observer: &mut dyn Observer,
     ) -> Result<Chosen> {
-        if layers.seed != self.repetition.seed {
-            *layers = Layers {
-                seed: self.repetition.seed,
-                ..Layers::default()
-            };
-        }
+        layers.forget_others(self.repetition.seed);
         // All of a method's options and neurons are in its debug form.
-        let key = (self.title.clone(), format!("{method:?}"));
+        let key = (self.key.clone(), format!("{method:?}"));
         if let Some(chosen) = layers.made.get(&key) {
             return Ok(chosen.clone());
         }
@@ -216,16 +271,17 @@ impl Compared {
 }
 
 /// A decision layer of these samples' classes, trained from zeros.
-pub(super) fn trained_layer(
-    [train, validation]: [&FeatureTable; 2],
+fn trained_layer(
+    data: &EditData,
     training: TrainingConfig,
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<DecisionLayer> {
-    let (classes, neurons) = (train.classes(), train.neurons());
+    let table = data.train().table();
+    let (classes, neurons) = (table.classes(), table.neurons());
     let zeros = DecisionLayer::new(Array2::zeros((classes, neurons)), Array1::zeros(classes))?;
-    let [train, validation] =
-        [train, validation].map(|table| DeviceTable::new(table.clone(), device, Storage::Device));
+    let [train, validation] = [data.train(), data.validation()]
+        .map(|samples| DeviceTable::new(samples.clone(), device, Storage::Device));
     let input = MethodInput::new(&train, &validation, &zeros)?;
     Ok(Retrain::new(training).fit(&input, observer)?.layer)
 }

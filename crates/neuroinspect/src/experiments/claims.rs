@@ -1,6 +1,6 @@
 //! What the paper claims, and whether an experiment shows it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Source, Unit, measured::Column, result::Repeated};
 use crate::leaderboard::Estimate;
@@ -55,14 +55,14 @@ pub struct ClaimTest {
 }
 
 /// Whether a claim holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimVerdict {
     /// The interval is wholly above what is claimed, in every table that tests it.
     Supported,
     /// In some of these tables, and not in others.
     SupportedInPart,
-    /// The interval has both sides of what is claimed: in no table is it shown, though not everywhere is the
+    /// The interval is on neither side of what is claimed: in no table is it shown, though not everywhere is the
     /// opposite.
     Undecided,
     /// The interval is wholly below what is claimed, in every table that tests it.

@@ -41,9 +41,12 @@ impl ExperimentResult {
             let _ = writeln!(text, "- {note}");
         }
         if self.config.data.is_none() {
-            let _ = write!(
+            if !self.source.notes.is_empty() {
+                text.push('\n');
+            }
+            let _ = writeln!(
                 text,
-                "\nOn published data: {} Without: {}\n",
+                "On published data: {} Without: {}",
                 experiment.needs, experiment.stand_in
             );
         }
@@ -225,7 +228,7 @@ fn in_all(claim: &Claim) -> String {
     }
 }
 
-fn verdict(verdict: ClaimVerdict) -> &'static str {
+pub(super) fn verdict(verdict: ClaimVerdict) -> &'static str {
     match verdict {
         ClaimVerdict::Supported => "support it",
         ClaimVerdict::SupportedInPart => "support it in part",
@@ -273,7 +276,7 @@ fn ledger_line(row: &LedgerRow, unit: Unit) -> String {
 }
 
 /// "81.3 ± 0.5", of shares in percent.
-fn shown(estimate: &Estimate, unit: Unit) -> String {
+pub(super) fn shown(estimate: &Estimate, unit: Unit) -> String {
     let (scale, digits) = match unit {
         Unit::Share => (100.0, 1),
         Unit::Number => (1.0, 3),
@@ -295,7 +298,7 @@ fn shown_difference(difference: &Estimate, unit: Unit) -> String {
     }
 }
 
-fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),
         _ => format!("{count} {what}s"),

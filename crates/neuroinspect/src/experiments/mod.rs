@@ -31,6 +31,7 @@ mod figure_8;
 mod figure_9;
 mod markdown;
 mod measured;
+mod modes;
 mod pictures;
 mod published_parts;
 mod result;
@@ -117,22 +118,22 @@ static EXPERIMENTS: &[&Experiment] = &[
 const NOT_SWITCHED: &[&str] = &[
     "Which of equal epochs is kept, and whether the first ones can be (`ties`, `skips_epochs`), decides nothing where \
      the last epoch is kept: their lines are in modes `paper` and `code`.",
-    "The code leaves the backbone in training mode, so that its batch normalisation drifts (B5-2): features are \
-     computed once here, by a backbone that stays as it is.",
+    "The code leaves the backbone in training mode (B5-2), so that every batch normalisation in it takes the \
+     statistics of the batch, and drifts: the backbone would have to be run for every batch of every epoch, where \
+     features are computed once here.",
     "CON cannot be run in the published code, whose branch for it is dead (B5-6): it is as the paper prints it.",
-    "The code finds mistakes by one preprocessing and explains them by another (B5-7): here both are of the same \
-     features.",
+    "The code finds mistakes on images scaled to the network's size and explains them on images scaled and cropped \
+     (B5-7): where images are of that size, as scenes and those of CIFAR-10 are, both are the same, and other images \
+     would have to be read twice.",
     "The code's descent of a counterfactual has no limit on its steps and may never end (B5-14): the limit is 1000 in \
-     all modes. It may make a feature negative, in all modes.",
-    "Importances, and with them the automatic target, are taken at the mean features of all classes, as in the code \
-     (B5-15): the paper does not say of which.",
-    "In the code some samples measured on were chosen on, and training samples are drawn with replacement (B5-16): \
-     no two parts have a sample in common here.",
-    "The README's commands have other epochs than the paper in places (B5-9): they are 20 here, as in the paper.",
+     all modes.",
+    "One of the README's commands edits another class than the one that it is about (B5-9): here a rule says which.",
     "The code writes over the published split of Food-101, and the paper's counts of Flowers-102 are not of all of it \
      (B5-10, 11): no file of a data set is changed here.",
-    "The code saves no layer below an accuracy that it sets (B5-17): all layers are measured here.",
-    "The code augments images while it edits: features are of each image as it is here.",
+    "The code saves no epoch up to a validation accuracy that it sets (B5-17): as it keeps the most accurate, that \
+     decides whether there is a number, and not which.",
+    "The code augments images while it edits, in every epoch otherwise: features would have to be computed in every \
+     epoch, where they are computed once here, of each image as it is.",
     "The code does not seed all that it draws (B5-18), and the weights that a name stands for have changed since \
      (B5-21): here all is drawn by the repetition's seed, with the weights that are given.",
     "Commands that do not run (B5-8), pictures (B5-12, 13, 19) and packaging (B5-20) change no number of an edit.",
@@ -244,6 +245,11 @@ trait Protocol {
         switches: &Switches,
         observer: &mut dyn Observer,
     ) -> Result<Measured>;
+
+    /// Whether flipping a switch can change anything on these samples.
+    fn concerns(&self, _switch: Switch) -> bool {
+        true
+    }
 
     /// A [headline](Experiment::headlines) of a repetition; `None` where there is none.
     fn headline(

@@ -76,7 +76,7 @@ pub struct ExperimentResult {
 }
 
 /// A table of numbers.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResultTable {
     /// What its samples, or its settings, are.
     pub title: String,
@@ -87,7 +87,7 @@ pub struct ResultTable {
 }
 
 /// A column of a table.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResultColumn {
     /// Its heading.
     pub name: String,
@@ -96,7 +96,7 @@ pub struct ResultColumn {
 }
 
 /// A row of a table.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResultRow {
     /// Its heading.
     pub name: String,
@@ -107,7 +107,7 @@ pub struct ResultRow {
 }
 
 /// A number over the repetitions.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
     /// Its mean and 95 % interval.
     #[serde(flatten)]

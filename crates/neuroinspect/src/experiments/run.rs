@@ -13,6 +13,7 @@ use super::{
     Experiment, ExperimentConfig, ExperimentPicture, ExperimentResult, Mode, Protocol, Setup,
     Source,
     measured::{NewPicture, rounded},
+    modes,
     result::{Chart, Repeated, UNFLIPPED},
 };
 use crate::{Error, Result, RunFolder, run_folder::program_state};
@@ -36,8 +37,9 @@ impl Experiment {
     }
 
     /// Runs the repetitions, and writes the result after each: `NAME.json`, the page `NAME.md`, the pictures of the
-    /// first and drawings of the tables in the folder `NAME`, and what a later run takes up, `NAME.state.json`; NAME is the
-    /// [stem](Self::file_stem), so that each mode has files of its own.
+    /// first and drawings of the tables in the folder `NAME`, and what a later run takes up, `NAME.state.json`; NAME
+    /// is the [stem](Self::file_stem), so that each mode has files of its own. Where experiments were run in several modes
+    /// there, and alike otherwise, `modes.md` compares them.
     ///
     /// A repetition that an earlier run of the same program made in this folder, with the same options and on
     /// the same data, is not made again.
@@ -132,6 +134,7 @@ impl Experiment {
             })?;
             result = Some(so_far);
         }
+        modes::write(super::experiments(), folder)?;
         result.ok_or_else(|| CoreError::empty("repetitions of an experiment").into())
     }
 
@@ -148,8 +151,10 @@ impl Experiment {
             let mut ledger = BTreeMap::new();
             let own = (UNFLIPPED, config.mode.switches());
             let flips = headline.flips(config.mode);
+            let flips = flips.filter(|(switch, _)| protocol.concerns(*switch));
             let flips = flips.map(|(switch, flipped)| (switch.name(), flipped));
-            for (name, switches) in std::iter::once(own).chain(flips) {
+            let all: Vec<_> = std::iter::once(own).chain(flips).collect();
+            for (name, switches) in all {
                 let value = protocol.headline(headline.column, seed, &switches, observer)?;
                 ledger.extend(value.map(|value| (name.to_owned(), rounded(value))));
             }

@@ -17,28 +17,27 @@ use neuroinspect_datasets::{
     published::{Published as PublishedData, PublishedConfig},
     scenes::{Context, Object, Planted},
 };
-use neuroinspect_editing::{EditData, Schedule, TrainingConfig};
+use neuroinspect_editing::{EditData, Samples, Schedule, TrainingConfig};
 use neuroinspect_models::{LoadConfig, LoadedClassifier, load_classifier};
+use rand::RngExt;
 
 use super::{
-    MeasuredOn, Mode, Setup, Source, case::trained_layer, scene_concepts::ConceptScenes,
+    MeasuredOn, Setup, Source, Switches,
+    case::{Begun, Layers},
+    scene_concepts::ConceptScenes,
     scenes::SceneSetting,
 };
 use crate::{
-    Error, Extraction, PARTS, Result,
-    concepts::ConceptBank,
-    demo::Demo,
-    extract_activations,
-    leaderboard::{Repetition, table_of},
+    Error, Extraction, PARTS, Result, concepts::ConceptBank, demo::Demo, extract_activations,
 };
 
-/// MetaShift's scenarios, the attribute as CCE's bank has it.
-const METASHIFT: [[&str; 2]; 5] = [
-    ["dog", "chair"],
-    ["cat", "book"],
-    ["bird", "sand"],
-    ["dog", "water"],
-    ["cat", "keyboard"],
+/// MetaShift's scenarios: title, class and attribute, as CCE's bank has it.
+pub(super) const METASHIFT: [[&str; 3]; 5] = [
+    ["dog with chair", "dog", "chair"],
+    ["cat with book", "cat", "book"],
+    ["bird with sand", "bird", "sand"],
+    ["dog with water", "dog", "water"],
+    ["cat with keyboard", "cat", "keyboard"],
 ];
 
 /// The stand-in's.
@@ -50,26 +49,15 @@ const SCENES: [(Object, Context); 5] = [
     (Object::Cross, Context::Water),
 ];
 
-/// The titles of MetaShift's scenarios.
-pub(super) const TITLES: [&str; 5] = [
-    "dog with chair",
-    "cat with book",
-    "bird with sand",
-    "dog with water",
-    "cat with keyboard",
-];
-
 /// Where scenarios come from.
-pub(super) enum Samples {
+pub(super) enum Origin {
     Scenes {
         demo: Box<Demo>,
         samples: [usize; 3],
-        training: TrainingConfig,
     },
     MetaShift {
         root: PathBuf,
         loaded: Box<LoadedClassifier>,
-        training: TrainingConfig,
         /// By sample: scenarios and seeds have most images in common.
         features: HashMap<String, Vec<f32>>,
     },
@@ -82,14 +70,72 @@ pub(super) struct Scenario {
     pub(super) class: ClassId,
     /// The attribute's name in the bank.
     pub(super) attribute: String,
-    pub(super) repetition: Repetition,
+    data: EditData,
+    seed: Seed,
+}
+
+impl Scenario {
+    /// Its samples as the switches have them, with a layer trained on them from zeros as paper and code train it.
+    pub(super) fn begin(
+        &self,
+        switches: &Switches,
+        layers: &mut Layers,
+        device: &Device,
+        observer: &mut dyn Observer,
+    ) -> Result<Begun> {
+        let mut title = self.title.clone();
+        let mut data = self.data.clone();
+        if switches.draws_again {
+            title += ", drawn again";
+            data = EditData::of_parts(
+                self.drawn_again()?,
+                data.validation().clone(),
+                data.evaluation().clone(),
+            )?;
+        }
+        if switches.measures_chosen {
+            let chosen_on = data.validation();
+            let of_class = self.of_class(chosen_on).map(|sample| chosen_on.row(sample));
+            let of_class = Samples::of_rows(chosen_on.table(), of_class.collect())?;
+            let measured = data.evaluation().joined(&of_class)?;
+            data = EditData::of_parts(data.train().clone(), chosen_on.clone(), measured)?;
+        }
+        let training = TrainingConfig::default()
+            .with_learning_rate(2e-3)
+            .with_batch_size(8)
+            .with_epochs(20, None)
+            .with_schedule(Schedule::Cosine)
+            .with_keep(switches.keep)
+            .with_ties(switches.ties)
+            .with_seed(self.seed);
+        layers.begin(&title, data, training, device, observer)
+    }
+
+    /// The training samples, those of the class as many drawn from among themselves, with replacement.
+    fn drawn_again(&self) -> Result<Samples> {
+        let train = self.data.train();
+        let of_class: Vec<_> = self.of_class(train).collect();
+        let mut rng = self.seed.rng(&format!("{}, drawn again", self.title), &[]);
+        let mut drawn: Vec<_> = (0..train.len()).collect();
+        for &sample in &of_class {
+            drawn[sample] = of_class[rng.random_range(0..of_class.len())];
+        }
+        let rows = drawn.into_iter().map(|sample| train.row(sample));
+        Ok(Samples::of_rows(train.table(), rows.collect())?)
+    }
+
+    /// The samples of the class.
+    fn of_class(&self, samples: &Samples) -> impl Iterator<Item = usize> {
+        let labels = samples.labels().into_iter().enumerate();
+        labels.filter_map(|(sample, label)| (label == self.class).then_some(sample))
+    }
 }
 
 /// Scenes, and a bank of concepts learned from other scenes.
 pub(super) fn of_scenes(
     setup: &Setup<'_>,
     observer: &mut dyn Observer,
-) -> Result<(Samples, ConceptBank, Source)> {
+) -> Result<(Origin, ConceptBank, Source)> {
     let Setup { config, device, .. } = setup;
     let demo = Box::new(Demo::load(device)?);
     let scenes = ConceptScenes::extract(&demo, config.scaled(3000, 240), observer)?;
@@ -115,19 +161,14 @@ pub(super) fn of_scenes(
         ],
         fingerprint: Some("scenes".to_owned()),
     };
-    let samples = Samples::Scenes {
-        demo,
-        samples,
-        training: layer_training(config.mode),
-    };
-    Ok((samples, bank, source))
+    Ok((Origin::Scenes { demo, samples }, bank, source))
 }
 
 /// MetaShift, a network and a bank of concepts of its features.
 pub(super) fn of_metashift(
     setup: &Setup<'_>,
     root: PathBuf,
-) -> Result<(Samples, ConceptBank, Source)> {
+) -> Result<(Origin, ConceptBank, Source)> {
     let Setup { config, device, .. } = setup;
     let lacking = |what| Error::ExperimentNeeds {
         experiment: super::table_2::EXPERIMENT.name,
@@ -142,7 +183,7 @@ pub(super) fn of_metashift(
     let path = path.ok_or_else(|| lacking("--concepts FILE, a bank of concepts of the network"))?;
     let bank = ConceptBank::load(path)?;
     let concepts = sha256_of_file(path)?;
-    for [_, attribute] in METASHIFT {
+    for [_, _, attribute] in METASHIFT {
         bank.index_of(attribute)?;
     }
     let loaded = load_classifier(
@@ -153,8 +194,8 @@ pub(super) fn of_metashift(
     )?;
     bank.check_layer(&loaded.model.decision_layer()?)?;
     let mut images = Vec::new();
-    for names in METASHIFT {
-        images.push(metashift_images(&root, names, Seed(0))?.fingerprint());
+    for [_, class, attribute] in METASHIFT {
+        images.push(metashift_images(&root, [class, attribute], Seed(0))?.fingerprint());
     }
     let images: Option<Vec<String>> = images.into_iter().collect();
     let source = Source {
@@ -172,13 +213,12 @@ pub(super) fn of_metashift(
         fingerprint: images
             .map(|images| format!("{} {concepts} {}", loaded.weights_sha256, images.join(" "))),
     };
-    let samples = Samples::MetaShift {
+    let origin = Origin::MetaShift {
         root,
         loaded: Box::new(loaded),
-        training: layer_training(config.mode),
         features: HashMap::new(),
     };
-    Ok((samples, bank, source))
+    Ok((origin, bank, source))
 }
 
 fn metashift_images(
@@ -192,48 +232,42 @@ fn metashift_images(
     Ok(PublishedData::open("metashift", root, &config)?)
 }
 
-impl Samples {
+impl Origin {
     /// The scenarios, by a seed.
     pub(super) fn scenarios(
         &mut self,
         seed: Seed,
-        device: &Device,
         observer: &mut dyn Observer,
     ) -> Result<Vec<Scenario>> {
         let mut scenarios = Vec::new();
         match self {
-            Samples::Scenes {
-                demo,
-                samples,
-                training,
-            } => {
+            Origin::Scenes { demo, samples } => {
                 for (class, context) in SCENES {
-                    let setting = setting(class, context, *samples, training);
-                    let repetition = setting.repetition(demo, seed, observer)?;
-                    let names = repetition.data.train().table().class_names();
+                    let data = setting(class, context, *samples).data(demo, seed, observer)?;
+                    let names = data.train().table().class_names();
                     scenarios.push(Scenario {
                         title: format!("{class} on {context}"),
                         class: class_by_name_or_index(names, &class.to_string())?,
                         attribute: context.to_string(),
-                        repetition,
+                        data,
+                        seed,
                     });
                 }
             }
-            Samples::MetaShift {
+            Origin::MetaShift {
                 root,
                 loaded,
-                training,
                 features,
             } => {
-                let training = training.clone().with_seed(seed);
-                for (names, title) in METASHIFT.into_iter().zip(TITLES) {
-                    let images = metashift_images(root, names, seed)?;
+                for [title, class, attribute] in METASHIFT {
+                    let images = metashift_images(root, [class, attribute], seed)?;
                     let table = Arc::new(table_with(features, loaded, &images, observer)?);
                     scenarios.push(Scenario {
                         title: title.to_owned(),
-                        class: table.class_by_name_or_index(names[0])?,
-                        attribute: names[1].to_owned(),
-                        repetition: trained_on_split(&table, &training, device, observer)?,
+                        class: table.class_by_name_or_index(class)?,
+                        attribute: attribute.to_owned(),
+                        data: EditData::of_split(&table, PARTS)?,
+                        seed,
                     });
                 }
             }
@@ -242,25 +276,8 @@ impl Samples {
     }
 }
 
-/// How the layer to begin with is trained, in paper and code; the epoch is kept that the mode says.
-fn layer_training(mode: Mode) -> TrainingConfig {
-    let switches = mode.switches();
-    TrainingConfig::default()
-        .with_learning_rate(2e-3)
-        .with_batch_size(8)
-        .with_epochs(20, None)
-        .with_schedule(Schedule::Cosine)
-        .with_keep(switches.keep)
-        .with_ties(switches.ties)
-}
-
 /// Scenes in whose training every one of a class, and no other, has the context, and elsewhere none of the class.
-fn setting(
-    class: Object,
-    context: Context,
-    samples: [usize; 3],
-    training: &TrainingConfig,
-) -> SceneSetting {
+fn setting(class: Object, context: Context, samples: [usize; 3]) -> SceneSetting {
     let total = Planted {
         class,
         context,
@@ -277,7 +294,6 @@ fn setting(
         validation: without.clone(),
         measured: without,
         samples,
-        training: training.clone(),
     }
 }
 
@@ -321,22 +337,5 @@ fn table_with(
     Ok(match images.split() {
         Some(split) => table.with_split(split.select(&indices)?)?,
         None => table,
-    })
-}
-
-/// The parts of a table, and a layer trained on the first.
-fn trained_on_split(
-    table: &Arc<FeatureTable>,
-    training: &TrainingConfig,
-    device: &Device,
-    observer: &mut dyn Observer,
-) -> Result<Repetition> {
-    let data = EditData::of_split(table, PARTS)?;
-    let [train, validation] = [data.train(), data.validation()].map(table_of);
-    let tables = [&train?, &validation?];
-    Ok(Repetition {
-        layer: trained_layer(tables, training.clone(), device, observer)?,
-        data,
-        seed: training.seed,
     })
 }

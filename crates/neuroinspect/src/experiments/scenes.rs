@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use neuroinspect_core::{Observer, Seed};
 use neuroinspect_datasets::scenes::{Part, Planted, Scenes, ScenesConfig};
-use neuroinspect_editing::{EditData, TrainingConfig};
+use neuroinspect_editing::EditData;
 
-use super::{MeasuredOn, Source, case::trained_layer};
-use crate::{Result, demo::Demo, leaderboard::Repetition};
+use super::{MeasuredOn, Source};
+use crate::{Result, demo::Demo};
 
-/// Scenes with a false correlation, and a decision layer that learnt it, on the demo's backbone.
+/// Scenes with a false correlation, as the demo's backbone sees them.
 #[derive(Clone, Debug)]
 pub(super) struct SceneSetting {
     /// The correlation of the scenes to learn from.
@@ -20,8 +20,6 @@ pub(super) struct SceneSetting {
     pub(super) measured: Planted,
     /// How many of each.
     pub(super) samples: [usize; 3],
-    /// How the layer is trained, from zeros.
-    pub(super) training: TrainingConfig,
 }
 
 impl SceneSetting {
@@ -41,13 +39,13 @@ impl SceneSetting {
         }
     }
 
-    /// The scenes of a seed, and the layer that learnt from them. None of the demo's own scenes is among them.
-    pub(super) fn repetition(
+    /// The scenes of a seed. None of the demo's own is among them.
+    pub(super) fn data(
         &self,
         demo: &Demo,
         seed: Seed,
         observer: &mut dyn Observer,
-    ) -> Result<Repetition> {
+    ) -> Result<EditData> {
         // The demo's are those of seed 0.
         let scenes_seed = Seed(seed.0.wrapping_add(1));
         let [train, validation, measured] = self.samples;
@@ -63,13 +61,7 @@ impl SceneSetting {
         let train = features(Part::Train, &self.train, train)?;
         let validation = features(Part::Validation, &self.validation, validation)?;
         let measured = features(Part::Test, &self.measured, measured)?;
-        let device = demo.classifier.device();
-        let training = self.training.clone().with_seed(seed);
-        Ok(Repetition {
-            layer: trained_layer([&train, &validation], training, &device, observer)?,
-            data: EditData::of_parts(train, validation, measured)?,
-            seed,
-        })
+        Ok(EditData::of_parts(train, validation, measured)?)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use ndarray::Axis;
-use neuroinspect_core::{DecisionLayer, FeatureTable, NeuronId, Observer, Seed};
+use neuroinspect_core::{NeuronId, Observer, Seed};
 use neuroinspect_editing::{EditConfig, EditScope};
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     claims::{ClaimRule, MEAN},
     mean,
     measured::{Column, Measured},
-    scenarios::{Samples, Scenario, TITLES, of_metashift, of_scenes},
+    scenarios::{METASHIFT, Origin, Scenario, of_metashift, of_scenes},
 };
 use crate::{
     Result,
@@ -64,14 +64,14 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
     protocol: "\
 In each scenario all training samples of one class carry an attribute, and the samples of it that are measured on, \
 and chosen on, do not. A decision layer is trained from zeros on a backbone that stays as it is (Adam, 2e-3, batches \
-of 8, 20 epochs, down to 2e-4 along a cosine, the epoch kept that the mode says), then edited, for that class, by NeuroInspect and by the paper's baseline CON, both with the paper's \
-options: penalty weight 1, target 1, rate 1e-3, batches of 16, 20 epochs; plain retraining is trained so without a \
-penalty. The neurons are the first five of the \
+of 8, 20 epochs, down to 2e-4 along a cosine, the epoch kept that the mode says), then edited, for that class, by \
+NeuroInspect and by the paper's baseline CON, both with the paper's options: penalty weight 1, target 1, rate 1e-3, \
+batches of 16, 20 epochs; plain retraining is trained so without a penalty. The neurons are the first five of the \
 ranking of the class's mistakes among the validation samples; the paper picks four or five by hand. Where there are \
 none the layer stays as it is. Accuracy is that of the class; nearly all samples measured on may be of it, so that the \
-other classes are seen in the mean over classes. Prec@3 is the share of its mistakes, measured, among whose three largest concept weights (CCE, \
-alpha 0.1, beta 0.01, 100 steps) the attribute is, and the concept score its mean weight: lower is better, as the \
-attribute is then not what the layer asks for.",
+other classes are seen in the mean over classes. Prec@3 is the share of its mistakes, measured, among whose three \
+largest concept weights (CCE, alpha 0.1, beta 0.01, 100 steps) the attribute is, and the concept score its mean \
+weight: lower is better, as the attribute is then not what the layer asks for.",
     needs: "`--data PATH` with MetaShift (`neuroinspect data get metashift DIR`), `--network resnet18=FILE` of \
             ImageNet, and `--concepts FILE`, a bank of concepts of its features that has chair, book, sand, water and \
             keyboard. Training, validation and test samples are drawn by each repetition's seed.",
@@ -80,7 +80,21 @@ attribute is then not what the layer asks for.",
     headlines: &[
         Headline {
             column: OURS_ACCURACY,
-            switches: Switch::OF_EDITING,
+            switches: &[
+                Switch::PenaltyScale,
+                Switch::Floor,
+                Switch::Votes,
+                Switch::ListsAtLimit,
+                Switch::Overlap,
+                Switch::Schedule,
+                Switch::RatioForm,
+                Switch::RatioNorm,
+                Switch::Keep,
+                Switch::Ties,
+                Switch::SkipsEpochs,
+                Switch::DrawsAgain,
+                Switch::MeasuresChosen,
+            ],
         },
         Headline {
             column: OURS_PRECISION,
@@ -177,7 +191,7 @@ fn published() -> Vec<Published> {
                     value,
                 });
             };
-            for (scenario, title) in TABLE.iter().zip(TITLES) {
+            for (scenario, [title, ..]) in TABLE.iter().zip(METASHIFT) {
                 add("MetaShift", title, value(scenario, column, row));
             }
             let all = TABLE.iter().map(|scenario| value(scenario, column, row));
@@ -189,7 +203,7 @@ fn published() -> Vec<Published> {
 }
 
 struct Table2 {
-    samples: Samples,
+    origin: Origin,
     bank: ConceptBank,
     source: Source,
     device: Device,
@@ -200,12 +214,12 @@ struct Table2 {
 
 fn open(setup: &Setup<'_>, observer: &mut dyn Observer) -> Result<Box<dyn Protocol>> {
     let Setup { config, device, .. } = setup;
-    let (samples, bank, source) = match &config.data {
+    let (origin, bank, source) = match &config.data {
         None => of_scenes(setup, observer)?,
         Some(root) => of_metashift(setup, root.clone())?,
     };
     Ok(Box::new(Table2 {
-        samples,
+        origin,
         bank,
         source,
         device: device.clone(),
@@ -221,7 +235,7 @@ impl Table2 {
         {
             return Ok(scenarios.clone());
         }
-        let scenarios = self.samples.scenarios(seed, &self.device, observer)?;
+        let scenarios = self.origin.scenarios(seed, observer)?;
         self.last = Some((seed, scenarios.clone()));
         Ok(scenarios)
     }
@@ -231,41 +245,38 @@ impl Table2 {
         switches.editing(EditConfig::paper_metashift(), 2)
     }
 
-    /// What rows come to in a scenario.
+    /// What rows come to in a scenario, and the case that they are of.
     fn compare(
         &mut self,
         scenario: &Scenario,
         switches: &Switches,
         rows: &Rows<'_>,
         observer: &mut dyn Observer,
-    ) -> Result<Vec<Compared>> {
-        let Scenario {
-            title,
-            class,
-            repetition,
-            ..
-        } = scenario;
-        let case = Case::new(title, repetition.clone(), Some(*class), &self.device)?;
+    ) -> Result<(Case, Vec<Compared>)> {
+        let begun = scenario.begin(switches, &mut self.layers, &self.device, observer)?;
+        let case = Case::new(begun, Some(scenario.class), &self.device)?;
         let neurons = case.neurons(NEURONS, switches, observer)?;
-        case.compare(rows(&case, &neurons), &mut self.layers, observer)
+        let compared = case.compare(rows(&case, &neurons), &mut self.layers, observer)?;
+        Ok((case, compared))
     }
 
     /// Prec@3 and the concept score of the attribute by a layer, over its mistakes of the class or those of the layer
     /// before, as the switches have it; `None` without mistakes.
     fn lacking(
         &self,
-        scenario: &Scenario,
-        table: &FeatureTable,
+        attribute: &str,
+        case: &Case,
         switches: &Switches,
         compared: &Compared,
         observer: &mut dyn Observer,
     ) -> Result<Option<[f64; 2]>> {
         let layer = &compared.layer;
-        let of: &DecisionLayer = match switches.scored_mistakes {
+        let of = match switches.scored_mistakes {
             ScoredMistakes::OfEachLayer => layer,
-            ScoredMistakes::OfLayerBefore => &scenario.repetition.layer,
+            ScoredMistakes::OfLayerBefore => &case.repetition.layer,
         };
-        let mistakes = table.predicted_by(of)?.mistakes(scenario.class)?;
+        let table = table_of(case.repetition.data.evaluation())?;
+        let mistakes = table.predicted_by(of)?.mistakes(case.class)?;
         if mistakes.is_empty() {
             return Ok(None);
         }
@@ -273,12 +284,12 @@ impl Table2 {
         let explanation = ConceptExplainer::new(&self.bank, &self.device).explain_features(
             features.view(),
             layer,
-            scenario.class,
+            case.class,
             observer,
         )?;
         let ranking = rank_concepts(&explanation, 3)?;
         let mut concepts = ranking.concepts.iter();
-        let found = concepts.find(|concept| concept.name == scenario.attribute);
+        let found = concepts.find(|concept| concept.name == attribute);
         Ok(found.map(|concept| [concept.prec_at_k, concept.score]))
     }
 }
@@ -310,10 +321,11 @@ impl Protocol for Table2 {
                     ),
                 ]
             };
-            let table = table_of(scenario.repetition.data.evaluation())?;
-            for compared in self.compare(scenario, switches, &rows, observer)? {
+            let (case, rows) = self.compare(scenario, switches, &rows, observer)?;
+            for compared in rows {
                 let place = [&*scenario.title, compared.row];
-                let lacking = self.lacking(scenario, &table, switches, &compared, observer)?;
+                let lacking =
+                    self.lacking(&scenario.attribute, &case, switches, &compared, observer)?;
                 measured.put(place, ACCURACY, compared.of_class(scenario.class));
                 measured.put(place, PRECISION, lacking.map(|[precision, _]| precision));
                 measured.put(place, SCORE, lacking.map(|[_, score]| score));
@@ -338,13 +350,14 @@ impl Protocol for Table2 {
                 let scope = EditScope::Class(case.class);
                 vec![(OURS, case.ours(neurons, scope, &Self::editing(switches)))]
             };
-            for compared in self.compare(&scenario, switches, &rows, observer)? {
+            let (case, rows) = self.compare(&scenario, switches, &rows, observer)?;
+            for compared in rows {
                 if column == OURS_ACCURACY {
                     values.extend(compared.of_class(scenario.class));
                     continue;
                 }
-                let table = table_of(scenario.repetition.data.evaluation())?;
-                let lacking = self.lacking(&scenario, &table, switches, &compared, observer)?;
+                let lacking =
+                    self.lacking(&scenario.attribute, &case, switches, &compared, observer)?;
                 values.extend(
                     lacking.map(|[precision, score]| match column == OURS_SCORE {
                         true => score,

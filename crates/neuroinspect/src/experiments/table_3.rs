@@ -9,7 +9,7 @@ use neuroinspect_editing::{
 
 use super::{
     Experiment, Headline, MeasuredOn, Protocol, Published, Setup, Source, Switch, Switches, Unit,
-    case::{BEYOND_CONTROL, CONTROL, Case, Layers, Method, ORIGINAL, OURS},
+    case::{BEYOND_CONTROL, Begun, CONTROL, Case, Layers, Method, ORIGINAL, OURS},
     claims::ClaimRule,
     measured::{Column, Measured},
     published_parts::{self, PublishedParts},
@@ -77,7 +77,9 @@ the rivals do.",
         },
         switches: &[
             Switch::PenaltyScale,
+            Switch::Floor,
             Switch::Votes,
+            Switch::ListsAtLimit,
             Switch::Overlap,
             Switch::RatioForm,
             Switch::Keep,
@@ -145,7 +147,7 @@ struct Table3 {
     source: Source,
     device: Device,
     /// The repetition asked for last.
-    last: Option<Repetition>,
+    last: Option<Begun>,
     layers: Layers,
 }
 
@@ -183,13 +185,6 @@ fn scenes(setup: &Setup<'_>, observer: &mut dyn Observer) -> Result<(Samples, So
         validation: independent.clone(),
         measured: independent,
         samples: [scaled(1000), scaled(500), scaled(1000)],
-        // As the authors train on Waterbirds.
-        training: TrainingConfig::default()
-            .with_learning_rate(1e-4)
-            .with_weight_decay(1e-4)
-            .with_batch_size(32)
-            .with_epochs(50, None)
-            .with_schedule(Schedule::Constant),
     };
     let source = setting.source(
         "The layer to begin with was trained from zeros on the scenes to learn from, as the authors train on \
@@ -234,27 +229,34 @@ fn waterbirds(setup: &Setup<'_>, observer: &mut dyn Observer) -> Result<(Samples
 }
 
 impl Table3 {
-    fn title(&self) -> &'static str {
-        match self.samples {
-            Samples::Scenes { .. } => "scenes, 95 % correlation",
-            Samples::Waterbirds(_) => "Waterbirds",
-        }
-    }
-
-    fn repetition(&mut self, seed: Seed, observer: &mut dyn Observer) -> Result<Repetition> {
-        let known = self.last.take().filter(|known| known.seed == seed);
-        let repetition = match (known, &self.samples) {
+    fn begun(&mut self, seed: Seed, observer: &mut dyn Observer) -> Result<Begun> {
+        let known = self.last.take().filter(|it| it.repetition.seed == seed);
+        let begun = match (known, &self.samples) {
             (Some(known), _) => known,
             (None, Samples::Scenes { demo, setting, .. }) => {
-                setting.repetition(demo, seed, observer)?
+                let data = setting.data(demo, seed, observer)?;
+                // As the authors train on Waterbirds.
+                let training = TrainingConfig::default()
+                    .with_learning_rate(1e-4)
+                    .with_weight_decay(1e-4)
+                    .with_batch_size(32)
+                    .with_epochs(50, None)
+                    .with_schedule(Schedule::Constant)
+                    .with_seed(seed);
+                let title = "scenes, 95 % correlation";
+                self.layers
+                    .begin(title, data, training, &self.device, observer)?
             }
-            (None, Samples::Waterbirds(parts)) => Repetition {
-                seed,
-                ..parts.clone()
-            },
+            (None, Samples::Waterbirds(parts)) => Begun::given(
+                "Waterbirds",
+                Repetition {
+                    seed,
+                    ..parts.clone()
+                },
+            ),
         };
-        self.last = Some(repetition.clone());
-        Ok(repetition)
+        self.last = Some(begun.clone());
+        Ok(begun)
     }
 
     /// The options of NeuroInspect. The rate is constant in all modes, and the code leaves out one epoch. The
@@ -279,9 +281,9 @@ impl Protocol for Table3 {
         switches: &Switches,
         observer: &mut dyn Observer,
     ) -> Result<Measured> {
-        let repetition = self.repetition(seed, observer)?;
-        let title = self.title();
-        let case = Case::new(title, repetition.clone(), None, &self.device)?;
+        let begun = self.begun(seed, observer)?;
+        let (title, repetition) = (&*begun.title, begun.repetition.clone());
+        let case = Case::new(begun.clone(), None, &self.device)?;
         let neurons = case.neurons(NEURONS, switches, observer)?;
         let config = Self::editing(switches);
         let by_class = config.training.clone().with_keep(Keep::WorstClass);
@@ -335,8 +337,7 @@ impl Protocol for Table3 {
         switches: &Switches,
         observer: &mut dyn Observer,
     ) -> Result<Option<f64>> {
-        let repetition = self.repetition(seed, observer)?;
-        let case = Case::new(self.title(), repetition, None, &self.device)?;
+        let case = Case::new(self.begun(seed, observer)?, None, &self.device)?;
         let neurons = case.neurons(NEURONS, switches, observer)?;
         let ours = case.ours(&neurons, EditScope::AllClasses, &Self::editing(switches));
         let compared = case.compare(vec![(OURS, ours)], &mut self.layers, observer)?;

@@ -9,12 +9,13 @@ use neuroinspect_datasets::{
     published::{Published as PublishedData, PublishedConfig},
 };
 use neuroinspect_editing::{
-    ClassWeighting, EditConfig, EditScope, Focal, Schedule, Target, TrainingConfig,
+    ClassWeighting, EditConfig, EditData, EditScope, Focal, Schedule, TrainingConfig,
 };
 
 use super::{
-    Experiment, Headline, MeasuredOn, Protocol, Published, Setup, Source, Switch, Switches, Unit,
-    case::{BEYOND_CONTROL, CON, CONTROL, Case, Layers, ORIGINAL, OURS},
+    Experiment, Headline, MeasuredOn, Mode, Protocol, Published, Setup, Source, Switch, Switches,
+    Unit,
+    case::{BEYOND_CONTROL, Begun, CON, CONTROL, Case, Layers, ORIGINAL, OURS},
     claims::ClaimRule,
     measured::{Column, Measured},
     published_parts::{self, PublishedParts},
@@ -74,7 +75,22 @@ layer as it is. CON is not in the paper's table.",
             name: "accuracy of the class to be helped, by NeuroInspect",
             unit: Unit::Share,
         },
-        switches: Switch::OF_EDITING,
+        switches: &[
+            Switch::PenaltyScale,
+            Switch::Floor,
+            Switch::Votes,
+            Switch::ListsAtLimit,
+            Switch::Overlap,
+            Switch::ImportancesOfClass,
+            Switch::Schedule,
+            Switch::RatioForm,
+            Switch::RatioNorm,
+            Switch::Keep,
+            Switch::Ties,
+            Switch::SkipsEpochs,
+            Switch::LayerEpochs,
+            Switch::LayerSchedule,
+        ],
     }],
     drawn: Some(CLASS),
     not_switched: super::NOT_SWITCHED,
@@ -137,8 +153,8 @@ struct Table4 {
     samples: Samples,
     source: Source,
     device: Device,
-    /// The repetition of scenes asked for last.
-    last: Option<Repetition>,
+    /// The scenes asked for last, and their seed.
+    last: Option<(Seed, EditData)>,
     layers: Layers,
 }
 
@@ -186,17 +202,22 @@ fn scenes(setup: &Setup<'_>) -> Result<(Samples, Source)> {
         validation: mostly_planted(),
         measured: mostly_planted().independent(0.5),
         samples: [scaled(1000), scaled(500), scaled(1000)],
-        // As the paper trains on Flowers-102 and Food-101.
-        training: TrainingConfig::default()
-            .with_learning_rate(2e-3)
-            .with_batch_size(128)
-            .with_schedule(Schedule::Cosine),
     };
-    let source = setting.source(
-        "The layer to begin with was trained from zeros on the scenes to learn from, 20 epochs of batches of 128 at \
-         a rate of 2e-3 (Adam) that falls to a tenth along a cosine, as the paper trains on Flowers-102 and \
-         Food-101; the last epoch is kept.",
-    );
+    let switches = setup.config.mode.switches();
+    let source = setting.source(&format!(
+        "The layer to begin with was trained from zeros on the scenes to learn from, {} epochs of batches of 128 at \
+         a rate of 2e-3 (Adam) that falls to a {} along a cosine, as the {} on Flowers-102 and Food-101; the last \
+         epoch is kept.",
+        switches.layer_epochs,
+        match switches.layer_schedule {
+            Schedule::CosineToTwentieth => "twentieth",
+            _ => "tenth",
+        },
+        match setup.config.mode {
+            Mode::Code => "README's tables have it",
+            _ => "paper trains",
+        },
+    ));
     let demo = Box::new(Demo::load(&setup.device)?);
     Ok((Samples::Scenes { demo, setting }, source))
 }
@@ -280,26 +301,37 @@ fn folders(
 }
 
 impl Table4 {
-    /// The repetition of a seed in each setting, with the setting's title.
-    fn repetitions(
+    /// The repetition of a seed in each setting.
+    fn begun(
         &mut self,
         seed: Seed,
+        switches: &Switches,
         observer: &mut dyn Observer,
-    ) -> Result<Vec<(String, Repetition)>> {
+    ) -> Result<Vec<Begun>> {
         match &self.samples {
             Samples::Scenes { demo, setting } => {
-                let known = self.last.take().filter(|known| known.seed == seed);
-                let repetition = match known {
-                    Some(known) => known,
-                    None => setting.repetition(demo, seed, observer)?,
+                let data = match self.last.take().filter(|(known, _)| *known == seed) {
+                    Some((_, data)) => data,
+                    None => setting.data(demo, seed, observer)?,
                 };
-                self.last = Some(repetition.clone());
-                Ok(vec![("scenes, 95 % correlation".to_owned(), repetition)])
+                self.last = Some((seed, data.clone()));
+                // As on Flowers-102 and Food-101.
+                let training = TrainingConfig::default()
+                    .with_learning_rate(2e-3)
+                    .with_batch_size(128)
+                    .with_epochs(switches.layer_epochs, None)
+                    .with_schedule(switches.layer_schedule)
+                    .with_seed(seed);
+                let title = "scenes, 95 % correlation";
+                let begun = self
+                    .layers
+                    .begin(title, data, training, &self.device, observer)?;
+                Ok(vec![begun])
             }
             Samples::Images(settings) => {
                 let of_seed = |(title, repetitions): &(String, Vec<Repetition>)| {
                     let found = repetitions.iter().find(|it| it.seed == seed)?;
-                    Some((title.clone(), found.clone()))
+                    Some(Begun::given(title, found.clone()))
                 };
                 Ok(settings.iter().filter_map(of_seed).collect())
             }
@@ -308,7 +340,10 @@ impl Table4 {
 
     /// The options of NeuroInspect; the baselines train alike.
     fn editing(switches: &Switches) -> EditConfig {
-        switches.editing(EditConfig::paper_flowers().with_target(Target::Auto), 2)
+        switches.editing(
+            EditConfig::paper_flowers().with_target(switches.target()),
+            2,
+        )
     }
 }
 
@@ -324,8 +359,9 @@ impl Protocol for Table4 {
         observer: &mut dyn Observer,
     ) -> Result<Measured> {
         let mut measured = Measured::default();
-        for (title, repetition) in self.repetitions(seed, observer)? {
-            let case = Case::new(&title, repetition, None, &self.device)?;
+        for begun in self.begun(seed, switches, observer)? {
+            let title = begun.title.clone();
+            let case = Case::new(begun, None, &self.device)?;
             let class = case.class;
             let neurons = case.neurons(NEURONS, switches, observer)?;
             let config = Self::editing(switches);
@@ -360,6 +396,12 @@ impl Protocol for Table4 {
         Ok(measured)
     }
 
+    /// The layers of images are given.
+    fn concerns(&self, switch: Switch) -> bool {
+        let is_given = matches!(self.samples, Samples::Images(_));
+        !(is_given && matches!(switch, Switch::LayerEpochs | Switch::LayerSchedule))
+    }
+
     /// The mean over the settings.
     fn headline(
         &mut self,
@@ -369,8 +411,8 @@ impl Protocol for Table4 {
         observer: &mut dyn Observer,
     ) -> Result<Option<f64>> {
         let mut accuracies = Vec::new();
-        for (title, repetition) in self.repetitions(seed, observer)? {
-            let case = Case::new(&title, repetition, None, &self.device)?;
+        for begun in self.begun(seed, switches, observer)? {
+            let case = Case::new(begun, None, &self.device)?;
             let neurons = case.neurons(NEURONS, switches, observer)?;
             let scope = EditScope::Class(case.class);
             let ours = case.ours(&neurons, scope, &Self::editing(switches));

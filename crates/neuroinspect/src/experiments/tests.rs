@@ -25,7 +25,7 @@ thread_local! {
     static MEASURED: Counter<usize> = const { Counter::new(0) };
 }
 
-/// Right in `0.5 + seed / 10` of the cases, and in 0.2 more with the edit.
+/// Right in `0.5 + seed / 10` of the cases, and in 0.2 more with the edit, 0.3 where its ratio is joint.
 struct Toy;
 
 impl Protocol for Toy {
@@ -43,7 +43,7 @@ impl Protocol for Toy {
     fn measure(
         &mut self,
         seed: Seed,
-        _: &Switches,
+        switches: &Switches,
         observer: &mut dyn Observer,
     ) -> Result<Measured> {
         observer.proceed(Progress {
@@ -54,11 +54,15 @@ impl Protocol for Toy {
         MEASURED.set(MEASURED.get() + 1);
         let mut measured = Measured::default();
         let right = 0.5 + seed.0 as f64 / 10.0;
+        let joint = match switches.ratio_form {
+            RatioForm::Joint => 0.1,
+            _ => 0.0,
+        };
         measured.put(["toys", "before"], RIGHT, right);
         measured.put(
             ["toys", "after"],
             RIGHT,
-            right + 0.2 + 0.01 * (seed.0 % 2) as f64,
+            right + 0.2 + joint + 0.01 * (seed.0 % 2) as f64,
         );
         measured.put(["toys", "after"], SECONDS, 1.0 / 3.0);
         measured.put(["toys", "never"], RIGHT, f64::NAN);
@@ -214,6 +218,11 @@ fn modes_are_the_paper_and_its_code() {
         CounterfactualConfig::original().with_max_steps(CounterfactualConfig::default().max_steps)
     );
     assert_eq!(code.ranking().votes, RankingConfig::original().votes);
+    // 3 of 100 are listed by the paper alone.
+    let listed = [paper, code, fixed].map(|it| 0.03 > it.ranking().min_precision);
+    assert_eq!(listed, [true, false, false]);
+    assert!(paper.ranking().min_precision > 0.0299);
+    assert_eq!(fixed.target(), Target::Auto);
     assert_eq!(code.ranking().overlap, RankingConfig::interactive().overlap);
     assert_eq!(
         code.recipe(&Recipe::default()).coupling,
@@ -386,6 +395,49 @@ fn repetitions_are_taken_up_and_come_to_the_same() {
     std::fs::write(folder.join("toys-paper.state.json"), "{").unwrap();
     run_toys(&folder, &paper).unwrap();
     assert_eq!(MEASURED.get(), 9);
+}
+
+/// Results that were run alike are compared, number by number where they differ.
+#[test]
+fn modes_are_compared_on_one_page() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = RunFolder::open(&root, None).unwrap();
+    let page = || {
+        modes::write(&[&TOYS], &folder).unwrap();
+        std::fs::read_to_string(folder.join(modes::FILE)).ok()
+    };
+    run_toys(&folder, &config(3)).unwrap();
+    assert_eq!(page(), None);
+    run_toys(&folder, &config(2).with_mode(Mode::Paper)).unwrap();
+    assert_eq!(page(), None, "of other repetitions");
+    run_toys(&folder, &config(3).with_mode(Mode::Code)).unwrap();
+    let of_two = page().unwrap();
+    run_toys(&folder, &config(3).with_mode(Mode::Paper)).unwrap();
+    let of_three = page().unwrap();
+    for (page, lines) in [
+        (
+            of_two,
+            [
+                "| row | number | `code` | `fixed` |\n",
+                "| after | right | 90.3 ± 24.9 | 80.3 ± 24.9 |\n",
+                "| It helps by a third | do not decide it | contradict it |\n",
+            ],
+        ),
+        (
+            of_three,
+            [
+                "\n## No table: toys\n\nOn toys; 3 repetitions.\n\n### toys\n",
+                "| after | right | 80.3 ± 24.9 | 90.3 ± 24.9 | 80.3 ± 24.9 |\n",
+                "| It flies | do not test it | do not test it | do not test it |\n",
+            ],
+        ),
+    ] {
+        for line in lines {
+            assert!(page.contains(line), "{line}\n{page}");
+        }
+        // The same in all modes.
+        assert!(!page.contains("| before |"), "{page}");
+    }
 }
 
 #[test]

@@ -46,6 +46,9 @@ pub enum Target {
     /// For [all classes](EditScope::AllClasses), `r_i` is the mean over them.
     #[default]
     Auto,
+    /// The same at the mean features of the validation samples of the class alone; for all classes there is no
+    /// difference.
+    AutoOfClass,
 }
 
 /// Of what the probability ratio is taken when there are several neurons.

@@ -76,7 +76,16 @@ impl RatioEdit {
             return Ok(ratio);
         }
         let layer = input.layer();
-        let mean = input.validation().mean_features()?;
+        let of_class = match (self.config.target, self.scope) {
+            (Target::AutoOfClass, EditScope::Class(class)) => {
+                Some(input.validation().samples().class_mean(class)?)
+            }
+            _ => None,
+        };
+        let mean = match &of_class {
+            Some(mean) => mean,
+            None => input.validation().mean_features()?,
+        };
         let classes: Vec<ClassId> = match self.scope {
             EditScope::Class(class) => vec![class],
             EditScope::AllClasses => (0..layer.classes()).map(ClassId).collect(),

@@ -62,18 +62,21 @@ fn the_originals_warmup_is_a_sawtooth() {
     }
 }
 
-/// PyTorch's `CosineAnnealingLR(optimizer, T_max=20, eta_min=2e-4)` at a rate of 2e-3, stepped after each epoch.
+/// PyTorch's `CosineAnnealingLR(optimizer, T_max=20, eta_min=2e-4)` at a rate of 2e-3, and the same with 1e-4,
+/// stepped after each epoch.
 #[test]
-fn a_cosine_falls_to_a_tenth_epoch_by_epoch() {
-    let rate = |epoch: usize, step: usize| Schedule::Cosine.rate(2e-3, epoch * 63 + step, 63, 20);
-    for (epoch, expected) in [
-        (0, 2e-3),
-        (5, 1.7363961030678928e-3),
-        (10, 1.1e-3),
-        (19, 2.1108049346437612e-4),
+fn a_cosine_falls_to_a_tenth_or_a_twentieth_epoch_by_epoch() {
+    let to_tenth = [2e-3, 1.7363961030678928e-3, 1.1e-3, 2.1108049346437612e-4];
+    let to_twentieth = [2e-3, 1.72175144212722e-3, 1.05e-3, 1.1169607643461924e-4];
+    for (schedule, rates) in [
+        (Schedule::Cosine, to_tenth),
+        (Schedule::CosineToTwentieth, to_twentieth),
     ] {
-        for step in [0, 62] {
-            assert!((rate(epoch, step) - expected).abs() < 1e-12, "{epoch}");
+        for (epoch, expected) in [0, 5, 10, 19].into_iter().zip(rates) {
+            for step in [0, 62] {
+                let rate = schedule.rate(2e-3, epoch * 63 + step, 63, 20);
+                assert!((rate - expected).abs() < 1e-12, "{schedule:?} {epoch}");
+            }
         }
     }
 }
