@@ -8,6 +8,8 @@ mod result;
 mod solver;
 mod words;
 
+use std::collections::{BTreeMap, btree_map::Entry};
+
 use derive_setters::Setters;
 use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, NeuronId, Observer, Progress};
 use serde::{Deserialize, Serialize};
@@ -73,7 +75,7 @@ const LISTED: usize = 30;
 /// contradicts the shortcut it was often not found; about 1500 were needed. Classes of fewer than five
 /// validation samples do not count; where the class asked for is one, nothing is recommended.
 ///
-/// Beside the tables a mend holds about 300 bytes a sample. It fits about 80 layers, each of which looks at all
+/// Beside the tables a mend holds about 300 bytes a sample. It fits about 70 layers, each of which looks at all
 /// samples up to some hundred times.
 ///
 /// The validation samples should be like the data that the layer will meet: a correlation that is total
@@ -186,7 +188,7 @@ impl Mend {
         let suspected = suspected(union, input)?;
         let candidates = candidates(&suspected[FOLDS], layer.neurons());
         let mut done = 0;
-        let total = cells::FITS + (candidates.len() - 1) * (FOLDS + 1);
+        let total = cells::FITS + (candidates.len() - 1) * FOLDS + asked.len();
         let mut proceed = || -> Result<()> {
             done += 1;
             let stage = Self::STAGE;
@@ -201,27 +203,34 @@ impl Mend {
             suspected,
             balanced: balanced(&cells, union),
         };
-        // The layer fitted on all samples of each candidate, and predictions out of fold.
-        let mut layers = vec![layer.clone()];
         let mut outcomes = vec![union.all_outcomes(layer, &classes)?];
         for candidate in &candidates[1..] {
             outcomes.push(union.out_of_fold(&classes, |fold| {
                 proceed()?;
                 fits.fit(candidate, Some(fold))
             })?);
-            proceed()?;
-            layers.push(fits.fit(candidate, None)?);
         }
-        let fitted = Candidates {
+        let judged = Candidates {
+            input,
             union,
             candidates,
-            layers,
             evidence,
             cells,
         };
+        // On all samples those alone are fitted that are recommended, each once.
+        let mut layers = BTreeMap::from([(0, layer.clone())]);
         let mended = asked.iter().enumerate().map(|(index, &class)| {
             let outcomes = outcomes.iter().map(|it| &it[index][..]).collect();
-            self.choose(class, &fitted, outcomes, input)
+            proceed()?;
+            self.choose(class, &judged, outcomes, |candidate| {
+                Ok(match layers.entry(candidate) {
+                    Entry::Occupied(known) => known.get().clone(),
+                    Entry::Vacant(place) => {
+                        let layer = fits.fit(&judged.candidates[candidate], None)?;
+                        place.insert(layer).clone()
+                    }
+                })
+            })
         });
         mended.collect()
     }
@@ -230,17 +239,16 @@ impl Mend {
     fn choose(
         &self,
         class: Option<ClassId>,
-        fitted: &Candidates<'_>,
-        outcomes: Vec<&[Outcome]>,
-        input: &MethodInput<'_>,
-    ) -> Result<Mended> {
-        let Candidates {
+        Candidates {
+            input,
             union,
             candidates,
-            layers,
             evidence,
             cells,
-        } = fitted;
+        }: &Candidates<'_>,
+        outcomes: Vec<&[Outcome]>,
+        layer_of: impl FnOnce(usize) -> Result<DecisionLayer>,
+    ) -> Result<Mended> {
         let seed = self.training.seed;
         let first = union.training();
         let ones = vec![1.0; union.len() - first];
@@ -268,11 +276,12 @@ impl Mend {
         let layer = match judged.recommended {
             None => input.layer().clone(),
             Some((candidate, bias)) => {
-                let mut biases = layers[candidate].bias().to_owned();
+                let layer = layer_of(candidate)?;
+                let mut biases = layer.bias().to_owned();
                 if let Some(class) = class {
                     biases[class.0] += bias as f32;
                 }
-                DecisionLayer::new(layers[candidate].weight().to_owned(), biases)?
+                DecisionLayer::new(layer.weight().to_owned(), biases)?
             }
         };
         let at = |point: &FrontierPoint| judged.recommended == Some((point.candidate, point.bias));
@@ -300,12 +309,11 @@ impl Mend {
     }
 }
 
-/// The candidates, fitted; what is chosen of them depends on the class asked for.
+/// The candidates; what is chosen of them depends on the class asked for.
 struct Candidates<'a> {
+    input: &'a MethodInput<'a>,
     union: &'a Union<'a>,
     candidates: Vec<Candidate>,
-    /// The layer of each, of all samples.
-    layers: Vec<DecisionLayer>,
     evidence: Evidence,
     /// The weight of each sample by its cell.
     cells: Vec<f64>,
