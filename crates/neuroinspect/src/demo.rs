@@ -15,18 +15,20 @@
 //! The networks were trained by `cargo run --release -p neuroinspect --example train_demo`; see
 //! `assets/README.md` beside the sources.
 
+pub(crate) mod concept_scenes;
+mod staged;
+
 use std::{fmt, path::Path, sync::Arc};
 
 use burn::tensor::Device;
-use image::RgbImage;
 use ndarray::Axis;
 use neuroinspect_core::{ClassId, Observer, Seed, io::write_atomically};
 use neuroinspect_datasets::{
-    ImageDataset, Sample,
-    scenes::{Context, Part, Planted, Scene, Scenes, ScenesConfig},
+    ImageDataset,
+    scenes::{Context, Part, Planted, Scenes, ScenesConfig},
     write_image_folder,
 };
-use neuroinspect_editing::EditData;
+use neuroinspect_editing::{Concept, EditData};
 use neuroinspect_illusion::Recipe;
 use neuroinspect_models::{
     Checkpoint, CifarResNetConfig, GraphClassifier, LoadConfig, PretrainedClassifier, Strictness,
@@ -36,6 +38,7 @@ use neuroinspect_models::{
 };
 use neuroinspect_report::ContextEffect;
 
+use self::{concept_scenes::ConceptScenes, staged::Staged};
 use crate::{
     ClassTexts, DebugConfig, DebugInputs, Extracted, Extraction, NeuronChoice, Result,
     extract_features,
@@ -242,6 +245,18 @@ impl Demo {
         seeds.into_iter().map(repetition).collect()
     }
 
+    /// The backgrounds as concepts that may stand for any class, which [DISC](neuroinspect_editing::Disc) is told
+    /// of: the mean features of those of `samples` scenes that show each, scenes of every object on every
+    /// background alike, none of which is in another part.
+    ///
+    /// # Errors
+    ///
+    /// When a background has no scene, the classifier fails, or the observer asks to stop.
+    pub fn backgrounds(&self, samples: usize, observer: &mut dyn Observer) -> Result<Vec<Concept>> {
+        let classes = self.classifier.decision_layer()?.classes();
+        ConceptScenes::extract(self, samples, observer)?.backgrounds(classes)
+    }
+
     /// How each neuron answers to the planted context, measured on pairs of scenes that are the
     /// same but for it.
     ///
@@ -335,46 +350,5 @@ impl Demo {
         let extraction = Extraction::new(self.classifier.as_ref(), dataset)
             .with_weights_sha256(&self.weights_sha256);
         extract_features(&extraction, observer)
-    }
-}
-
-/// Scenes that are changed, or of other classes than their objects.
-struct Staged {
-    class_names: Vec<String>,
-    scenes: Vec<Scene>,
-    samples: Vec<Sample>,
-}
-
-impl Staged {
-    fn new(class_names: &[String], scenes: Vec<Scene>, class_of: impl Fn(&Scene) -> usize) -> Self {
-        let sample = |(index, scene): (usize, &Scene)| Sample {
-            id: index.to_string(),
-            label: ClassId(class_of(scene)),
-            group: None,
-        };
-        Self {
-            class_names: class_names.to_vec(),
-            samples: scenes.iter().enumerate().map(sample).collect(),
-            scenes,
-        }
-    }
-}
-
-impl ImageDataset for Staged {
-    fn name(&self) -> &str {
-        "staged scenes"
-    }
-
-    fn class_names(&self) -> &[String] {
-        &self.class_names
-    }
-
-    fn samples(&self) -> &[Sample] {
-        &self.samples
-    }
-
-    fn image(&self, index: usize) -> neuroinspect_datasets::Result<RgbImage> {
-        self.sample(index)?;
-        Ok(self.scenes[index].render())
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use neuroinspect::{
     core::{ClassId, NeuronId, class_by_name_or_index},
-    editing::{EditResult, EditScope, EditSession, MethodArguments, RatioEdit, TrainingConfig},
+    editing::{EditResult, EditScope, EditSession, MethodArguments, RatioEdit},
     report::{Run, Schema},
 };
 use serde::Serialize;
@@ -54,7 +54,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &EditArgs) -> Result
     let arguments = MethodArguments {
         class: class.transpose()?,
         neurons: options::neurons(&args.neurons, &source.layer)?,
-        training: TrainingConfig::default(),
+        ..MethodArguments::default()
     };
     let method = options::method(args, &config, arguments)?;
     source.check_parts()?;

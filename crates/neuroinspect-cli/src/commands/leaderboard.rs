@@ -15,6 +15,7 @@ use neuroinspect::{
     datasets::scenes::Planted,
     demo::Demo,
     edit_data,
+    editing::Disc,
     leaderboard::{ImageSetting, Leaderboard, LeaderboardConfig, Repetition},
     report::{Run, Schema},
 };
@@ -37,6 +38,9 @@ const PAGE_FILE: &str = "leaderboard.md";
 /// Of the stars so many are on water, of the others a quarter of the rest: of all scenes on water as many
 /// are stars.
 const PARTIAL: f64 = 0.95;
+
+/// Scenes that show DISC the backgrounds.
+const CONCEPT_SCENES: usize = 3000;
 
 /// `leaderboard.json`.
 #[derive(Serialize)]
@@ -137,6 +141,9 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LeaderboardArgs) ->
             leak_rate: (1.0 - PARTIAL) / 4.0,
             ..Planted::default()
         };
+        if comparison.config.methods.iter().any(|it| it == Disc::NAME) {
+            comparison.config.concepts = demo.backgrounds(CONCEPT_SCENES, &mut console)?;
+        }
         for (setting, planted) in [
             ("scenes, total correlation", None),
             ("scenes, 95 % correlation", Some(&partial)),
@@ -150,6 +157,8 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LeaderboardArgs) ->
             };
             comparison.compare(&setting, &repetitions, &mut console)?;
         }
+        // Those of other settings are not known.
+        comparison.config.concepts.clear();
     }
     for (setting, repetitions) in &tables {
         comparison.compare(setting, repetitions, &mut console)?;

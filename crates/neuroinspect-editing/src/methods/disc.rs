@@ -124,7 +124,7 @@ impl Disc {
 impl FromArguments for Disc {
     fn from_arguments(arguments: &MethodArguments) -> Result<Self> {
         Ok(Self {
-            concepts: Vec::new(),
+            concepts: arguments.concepts.clone(),
             clusters: 2,
             training: arguments.training.clone(),
         })

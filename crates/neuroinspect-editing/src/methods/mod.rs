@@ -62,6 +62,8 @@ pub struct MethodArguments {
     pub neurons: Vec<NeuronId>,
     /// How to train.
     pub training: TrainingConfig,
+    /// What may mislead; none where no concepts are known.
+    pub concepts: Vec<Concept>,
 }
 
 /// Checks that no epoch is chosen by the validation samples, where those are learnt from.

@@ -61,6 +61,7 @@ pub(crate) fn arguments() -> MethodArguments {
         class: Some(ClassId(0)),
         neurons: vec![NeuronId(0)],
         training: training(),
+        ..MethodArguments::default()
     }
 }
 

@@ -109,6 +109,7 @@ fn what_does_not_use_the_validation_samples_does_not_depend_on_them() {
         class: Some(ClassId(0)),
         neurons: vec![NeuronId(1)],
         training: TrainingConfig::default().with_epochs(3, None),
+        ..MethodArguments::default()
     };
     let layer = random_layer(2, 4);
     let mut without = Vec::new();

@@ -118,6 +118,7 @@ impl Asked {
             class: self.class(),
             neurons: self.neurons(),
             training: config.training,
+            ..MethodArguments::default()
         };
         Ok(method_named(&self.method, &arguments, &Map::new())?)
     }

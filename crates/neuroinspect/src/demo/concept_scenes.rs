@@ -1,24 +1,23 @@
 //! Concepts learned from the scenes.
 
 use neuroinspect_core::{ActivationTable, ClassId, Observer};
-use neuroinspect_datasets::scenes::{Colour, Context, Object, Scene, Scenes, ScenesConfig};
+#[cfg(feature = "experiments")]
+use neuroinspect_datasets::scenes::Colour;
+use neuroinspect_datasets::scenes::{Context, Object, Scene, Scenes, ScenesConfig};
 use neuroinspect_editing::Concept;
 
-use crate::{
-    Extraction, Result,
-    concepts::{ConceptBank, ConceptSamples, LearningConfig, learn_bank},
-    demo::Demo,
-    extract_activations,
-};
+#[cfg(feature = "experiments")]
+use crate::concepts::{ConceptBank, ConceptSamples, LearningConfig, learn_bank};
+use crate::{Extraction, Result, demo::Demo, extract_activations};
 
 /// Scenes of every object on every background alike, none of which is in another part.
-pub(super) struct ConceptScenes {
+pub(crate) struct ConceptScenes {
     table: ActivationTable,
     scenes: Vec<Scene>,
 }
 
 impl ConceptScenes {
-    pub(super) fn extract(
+    pub(crate) fn extract(
         demo: &Demo,
         samples: usize,
         observer: &mut dyn Observer,
@@ -39,7 +38,8 @@ impl ConceptScenes {
 
     /// A concept for each object, colour and background. Of equal weights the first concepts come first: the
     /// backgrounds are last, so that no attribute is among the first by its place.
-    pub(super) fn bank(&self, observer: &mut dyn Observer) -> Result<ConceptBank> {
+    #[cfg(feature = "experiments")]
+    pub(crate) fn bank(&self, observer: &mut dyn Observer) -> Result<ConceptBank> {
         let concept = |name: String, shows: &dyn Fn(&Scene) -> bool| {
             let (positives, negatives) =
                 (0..self.scenes.len()).partition(|&index| shows(&self.scenes[index]));

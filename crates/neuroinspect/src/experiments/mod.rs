@@ -37,7 +37,6 @@ mod published_parts;
 mod result;
 mod run;
 mod scenarios;
-mod scene_concepts;
 mod scenes;
 mod switches;
 mod table_1;

@@ -24,11 +24,13 @@ use rand::RngExt;
 use super::{
     MeasuredOn, Setup, Source, Switches,
     case::{Begun, Layers},
-    scene_concepts::ConceptScenes,
     scenes::SceneSetting,
 };
 use crate::{
-    Error, Extraction, PARTS, Result, concepts::ConceptBank, demo::Demo, extract_activations,
+    Error, Extraction, PARTS, Result,
+    concepts::ConceptBank,
+    demo::{Demo, concept_scenes::ConceptScenes},
+    extract_activations,
 };
 
 /// MetaShift's scenarios: title, class and attribute, as CCE's bank has it.

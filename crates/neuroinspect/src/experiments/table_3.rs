@@ -13,7 +13,6 @@ use super::{
     claims::ClaimRule,
     measured::{Column, Measured},
     published_parts::{self, PublishedParts},
-    scene_concepts::ConceptScenes,
     scenes::{SceneSetting, mostly_planted},
 };
 use crate::{
@@ -191,12 +190,11 @@ fn scenes(setup: &Setup<'_>, observer: &mut dyn Observer) -> Result<(Samples, So
          Waterbirds: 50 epochs of batches of 32 at a rate of 1e-4 (Adam, weight decay 1e-4).",
     );
     let demo = Box::new(Demo::load(&setup.device)?);
-    let scenes = ConceptScenes::extract(&demo, setup.config.scaled(3000, 240), observer)?;
-    let classes = demo.classifier.decision_layer()?.classes();
+    let concepts = demo.backgrounds(setup.config.scaled(3000, 240), observer)?;
     let samples = Samples::Scenes {
         demo,
         setting,
-        concepts: scenes.backgrounds(classes)?,
+        concepts,
     };
     Ok((samples, source))
 }

@@ -16,7 +16,7 @@ use neuroinspect_core::{
 };
 use neuroinspect_counterfactual::{CounterfactualConfig, Explainer, RankingConfig, rank};
 use neuroinspect_editing::{
-    DeviceTable, EditData, GroupBalanced, HeldOut, METHODS, MethodArguments, MethodInput,
+    Concept, DeviceTable, EditData, GroupBalanced, HeldOut, METHODS, MethodArguments, MethodInput,
     MethodOptions, Samples, Storage, TrainingConfig, Tuner, grid_of,
 };
 use serde::Serialize;
@@ -70,6 +70,10 @@ pub struct LeaderboardConfig {
     pub defaults: bool,
     /// Whether `auto`, where it is among the methods, is asked for each class in turn, too; no.
     pub each_class: bool,
+    /// What may mislead, for methods that have to be told; none, without which [DISC](neuroinspect_editing::Disc)
+    /// has a reason in place of scores.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub concepts: Vec<Concept>,
 }
 
 impl Default for LeaderboardConfig {
@@ -80,6 +84,7 @@ impl Default for LeaderboardConfig {
             neurons: 5,
             defaults: false,
             each_class: false,
+            concepts: Vec::new(),
         }
     }
 }
@@ -222,6 +227,7 @@ impl Leaderboard {
                     class: Some(class),
                     neurons: listed[..config.neurons.min(listed.len())].to_vec(),
                     training,
+                    concepts: config.concepts.clone(),
                 },
                 mends,
                 listed,

@@ -2,7 +2,7 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use ndarray::{Array2, array};
 use neuroinspect_core::{Groups, Progress, Silent};
-use neuroinspect_editing::LabelsUsed;
+use neuroinspect_editing::{Concept, LabelsUsed};
 use neuroinspect_testing::tables::table;
 
 use super::*;
@@ -89,6 +89,28 @@ fn options_can_be_left_at_their_defaults() {
     assert_eq!(board.rows[0].options, [Map::new()]);
     let page = board.to_markdown();
     assert!(!page.contains("Settled"), "{page}");
+}
+
+#[test]
+fn disc_is_told_of_concepts() {
+    let config = LeaderboardConfig {
+        methods: vec!["disc".to_owned()],
+        concepts: vec![Concept {
+            class: ClassId(0),
+            features: vec![0.0, 1.0],
+        }],
+        ..LeaderboardConfig::default()
+    };
+    let (repetitions, device) = ([repetition(0, true)], Device::flex());
+    let board = Leaderboard::compare("toy", &repetitions, &config, &device, &mut Silent).unwrap();
+    assert!(
+        board.rows[0].scores.is_some(),
+        "{:?}",
+        board.rows[0].failure
+    );
+    assert!(board.rows[0].options[0].contains_key("clusters"));
+    let failure = compared(&repetitions, &["disc"]).rows[0].failure.clone();
+    assert!(failure.unwrap().contains("needs concepts"));
 }
 
 #[test]
