@@ -46,6 +46,20 @@ fn pipes_are_no_images() {
     assert_eq!(skipped[0]["path"], "dog/pipe.png");
 }
 
+#[test]
+fn links_to_nothing_are_no_images() {
+    let fixture = Fixture::new();
+    let dogs = fixture.path("images/dog");
+    std::os::unix::fs::symlink("gone", dogs.join("nowhere.png")).unwrap();
+    std::os::unix::fs::symlink("itself.png", dogs.join("itself.png")).unwrap();
+    refuses(&mut fixture.command("evaluate"), &["dog/itself.png"]);
+    let mut evaluate = fixture.command("evaluate");
+    evaluate.args(["--on-corrupt", "skip"]).assert().success();
+    let skipped = &fixture.json("out/evaluation.json")["run"]["skipped_images"];
+    assert_eq!(skipped[0]["path"], "dog/itself.png");
+    assert_eq!(skipped[1]["path"], "dog/nowhere.png");
+}
+
 /// What is read as text may come from a pipe that somebody writes into, as the shell's `<(...)` is.
 #[test]
 fn a_configuration_may_come_through_a_pipe() {

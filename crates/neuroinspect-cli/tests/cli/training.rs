@@ -213,7 +213,7 @@ fn corrupted_images_are_written_with_groups_that_commands_measure() {
     assert_eq!(record["groups"][0], json!(["cat aligned", 6]));
     assert_eq!(record["groups"][1], json!(["cat conflicting", 2]));
     assert_eq!(record["run"]["configs"]["corruption"]["conflicting"], 0.25);
-    fails(&mut corrupt, &["out/images"]);
+    fails(&mut corrupt, &["out/images", "move it away"]);
 
     fs::rename(fixture.path("out/images"), fixture.path("corrupted")).unwrap();
     let mut evaluate = fixture.bare("evaluate");

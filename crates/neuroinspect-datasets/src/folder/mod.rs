@@ -67,10 +67,10 @@ impl ImageFolderConfig {
 ///
 /// A class is a folder directly below the root; its images are the files with an extension of
 /// JPEG, PNG, WebP, BMP or GIF at any depth below it; what is called so but is no regular file, such
-/// as a named pipe, is a sample that cannot be read. Hidden files and folders, other files and links
-/// back to a folder above are passed over. Samples come class by class, then in byte order
-/// of their id: the path below the root, with `/` between its parts. A class folder without images
-/// stays a class, so that class indices agree with the model's.
+/// as a named pipe or a link that leads nowhere, is a sample that cannot be read. Hidden files and
+/// folders, other files and links back to a folder above are passed over. Samples come class by
+/// class, then in byte order of their id: the path below the root, with `/` between its parts. A
+/// class folder without images stays a class, so that class indices agree with the model's.
 ///
 /// A file `groups.tsv` in the root says which group each image is in, such as the background beside the
 /// class: lines of `path below the root<TAB>group`, the path with `/` between its parts; lines for images
@@ -184,6 +184,15 @@ struct File {
 }
 
 impl File {
+    /// A file below the class folder met last: the walk is depth first.
+    fn below(root: &Path, folders: &[String], path: &Path) -> Self {
+        Self {
+            class: folders.len() - 1,
+            id: id_of(root, path),
+            path: path.to_owned(),
+        }
+    }
+
     fn into_sample(self) -> (Sample, PathBuf) {
         let sample = Sample {
             id: self.id,
@@ -220,6 +229,10 @@ fn list(root: &Path) -> Result<(Vec<String>, Vec<File>)> {
             {
                 continue;
             }
+            Err(error) if error.depth() > 1 && error.path().is_some_and(is_image) => {
+                files.extend(error.path().map(|path| File::below(root, &folders, path)));
+                continue;
+            }
             Err(error) => {
                 let path = error.path().unwrap_or(root).to_owned();
                 // As an error of walkdir's, it would name the path a second time.
@@ -240,12 +253,9 @@ fn list(root: &Path) -> Result<(Vec<String>, Vec<File>)> {
                 .into());
             }
             1 if is_folder => folders.push(entry.file_name().to_string_lossy().into_owned()),
-            // The walk is depth first: these are below the folder met last.
-            2.. if !is_folder && is_image(entry.path()) => files.push(File {
-                class: folders.len() - 1,
-                id: id_of(root, entry.path()),
-                path: entry.into_path(),
-            }),
+            2.. if !is_folder && is_image(entry.path()) => {
+                files.push(File::below(root, &folders, entry.path()));
+            }
             _ => {}
         }
     }

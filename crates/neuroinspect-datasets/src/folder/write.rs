@@ -35,7 +35,9 @@ pub fn write_image_folder(
         source,
     };
     if fs::symlink_metadata(root).is_ok() {
-        return Err(failed(root, io::ErrorKind::AlreadyExists.into()).into());
+        let there = "something is there; move it away, or write elsewhere";
+        let there = io::Error::new(io::ErrorKind::AlreadyExists, there);
+        return Err(failed(root, there).into());
     }
     let unfinished = unfinished(root);
     // What a run that was killed has left there would be taken for this one's.
