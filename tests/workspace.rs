@@ -7,18 +7,10 @@
     reason = "a test fails by panicking"
 )]
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
+use neuroinspect_testing::pages::{Page, root};
 use toml::{Table, Value};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
 
 fn manifest(path: impl AsRef<Path>) -> Table {
     fs::read_to_string(path).unwrap().parse().unwrap()
@@ -330,14 +322,87 @@ fn what_the_readme_names_exists() {
             "{example}"
         );
     }
+}
+
+/// Of the pages in `docs`, which are a book, none leads out of it: there such a link would lead nowhere.
+#[test]
+fn links_of_the_pages_resolve() {
+    let docs = root().join("docs");
     let mut links = 0;
-    for part in readme.split("](").skip(1) {
-        let target = part.split(')').next().unwrap().split('#').next().unwrap();
-        if target.is_empty() || target.starts_with("http") {
-            continue;
+    for page in Page::all() {
+        let path = page.path();
+        for link in page.links() {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let target = match file {
+                "" => path.to_owned(),
+                file => path.parent().unwrap().join(file),
+            };
+            let target = target
+                .canonicalize()
+                .unwrap_or_else(|error| panic!("{}: {link}: {error}", path.display()));
+            assert!(
+                target.starts_with(&docs) || !path.starts_with(&docs),
+                "{}: {link} leads out of the book",
+                path.display()
+            );
+            assert!(
+                anchor.is_empty() || Page::read(target).anchors().contains(anchor),
+                "{}: {link}: there is no such heading",
+                path.display()
+            );
+            links += 1;
         }
-        assert!(root().join(target).exists(), "README links to {target}");
-        links += 1;
     }
-    assert!(links > 0);
+    assert!(links >= 80, "{links}");
+}
+
+#[test]
+fn the_book_has_every_page_once() {
+    let docs = root().join("docs");
+    let summary = Page::read(docs.join("SUMMARY.md"));
+    let mut listed: Vec<_> = summary.links().iter().map(|link| docs.join(link)).collect();
+    listed.sort();
+    let mut pages: Vec<_> = Page::all()
+        .iter()
+        .map(|page| page.path().to_owned())
+        .collect();
+    pages.retain(|path| path.starts_with(&docs) && *path != summary.path());
+    assert_eq!(listed, pages);
+}
+
+/// The versions of schemas that a page promises are those of the program.
+#[test]
+fn schemas_have_the_versions_of_the_page() {
+    let mut sources = String::new();
+    let mut folders = vec![root().join("crates")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if path.extension().is_some_and(|end| end == "rs") => {
+                    sources += &fs::read_to_string(path).unwrap();
+                }
+                false => {}
+            }
+        }
+    }
+    let page = fs::read_to_string(root().join("docs/files.md")).unwrap();
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with("| `neuroinspect."));
+    let promised = rows.filter_map(|row| {
+        let mut cells = row.trim_matches('|').split('|').map(str::trim);
+        let name = cells.next().unwrap().trim_matches('`');
+        let version: u32 = cells.next().unwrap().parse().ok()?;
+        Some(format!("Schema::new(\"{name}\", {version})"))
+    });
+    let promised: Vec<_> = promised.collect();
+    assert!(promised.len() >= 15, "{promised:?}");
+    for schema in promised {
+        assert!(sources.contains(&schema), "no {schema}");
+    }
 }

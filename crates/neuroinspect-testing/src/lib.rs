@@ -8,6 +8,7 @@
 //! - [`files`]: temporary folders, images and tensor files.
 //! - [`published`]: files in the formats of published data sets.
 //! - [`hub`]: a hub of models on this machine, and what can go wrong with it.
+//! - [`pages`]: the pages of the documentation, and the commands in them.
 //! - [`real_data`]: where the real weights and images are that the repository does not hold.
 //!
 //! A helper that fails panics and names what it was asked for: a test has nothing better to do.
@@ -28,6 +29,7 @@ pub mod files;
 pub mod fill;
 pub mod hub;
 pub mod networks;
+pub mod pages;
 pub mod published;
 pub mod real_data;
 pub mod reference;

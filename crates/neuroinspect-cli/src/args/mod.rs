@@ -8,6 +8,8 @@ mod groups;
 mod repro;
 #[cfg(feature = "studio")]
 mod studio;
+#[cfg(test)]
+mod tests;
 mod training;
 mod values;
 

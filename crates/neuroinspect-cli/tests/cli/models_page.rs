@@ -1,6 +1,6 @@
 //! The commands of `docs/models.md`, as they stand there.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use assert_cmd::Command;
 use neuroinspect::{
@@ -10,48 +10,16 @@ use neuroinspect::{
 use neuroinspect_testing::{
     files::{Folder, gradient, safetensors_of},
     fill::made_up_weights,
+    pages::{Page, root},
 };
 
 const CLASSES: [&str; 10] = [
     "auk", "bittern", "coot", "dipper", "eider", "finch", "gull", "heron", "ibis", "jay",
 ];
 
-/// What stands between marks of a language, each by itself.
-fn fences<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
-    let start = format!("```{language}\n");
-    let parts = page.split(&start).skip(1);
-    parts
-        .map(|part| part.split("```").next().unwrap())
-        .collect()
-}
-
-/// The arguments of the program in each command of the page.
-fn commands(page: &str) -> Vec<Vec<&str>> {
-    let shell = fences(page, "sh");
-    let mut found: Vec<Vec<&str>> = Vec::new();
-    for block in shell {
-        let mut goes_on = false;
-        for line in block.lines() {
-            let line = line.split(" #").next().unwrap();
-            let (words, more) = match line.strip_suffix('\\') {
-                Some(words) => (words, true),
-                None => (line, false),
-            };
-            match goes_on {
-                true => found.last_mut().unwrap().extend(words.split_whitespace()),
-                false => found.push(words.split_whitespace().collect()),
-            }
-            goes_on = more;
-        }
-    }
-    found.retain(|words| words[0] == "neuroinspect");
-    found
-}
-
 #[test]
 fn every_command_of_the_page_runs() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let page = fs::read_to_string(root.join("docs/models.md")).unwrap();
+    let page = Page::read(root().join("docs/models.md"));
     let folder = Folder::new();
     for (class, name) in CLASSES.iter().enumerate() {
         for index in 0..9 {
@@ -75,30 +43,31 @@ fn every_command_of_the_page_runs() {
         folder.write(name, &weights);
     }
     let onnx = "crates/neuroinspect-models/tests/golden/onnx/test_resnet.torchscript.onnx";
-    folder.write("net.onnx", fs::read(root.join(onnx)).unwrap());
-    let [input] = fences(&page, "json")[..] else {
+    folder.write("net.onnx", fs::read(root().join(onnx)).unwrap());
+    let json = page.blocks("json");
+    let [input] = &json[..] else {
         panic!("one input in JSON");
     };
     folder.write("input.json", input);
     // To train on: at its own size, gigabytes are computed with.
     let small = input.replace("224", "64").replace("248", "72");
-    assert_ne!(small, input);
+    assert_ne!(small, *input);
     folder.write("small.json", small);
 
     let (mut run, mut left_out) = (0, 0);
-    for words in commands(&page) {
+    for words in page.commands() {
         // The hub's are run against a server on this machine (hub.rs), and CLIP's are of gigabytes.
         if words
             .iter()
-            .any(|word| word.starts_with("hf://") || *word == "--clip")
+            .any(|word| word.starts_with("hf://") || word == "--clip")
         {
             left_out += 1;
             continue;
         }
         let mut command = Command::cargo_bin("neuroinspect").unwrap();
-        command.args(&words[1..]).current_dir(folder.path("."));
+        command.args(&words).current_dir(folder.path("."));
         // So few pictures of each class are not to be divided.
-        match words[1] {
+        match words[0].as_str() {
             "debug" => _ = command.args(["--iterations", "2", "--count", "1", "--train", "more"]),
             "train" => _ = command.args(["--validation", "one", "--input", "small.json"]),
             _ => {}
