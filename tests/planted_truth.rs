@@ -8,12 +8,16 @@
 )]
 
 use neuroinspect::{
-    DebugConfig, Findings,
+    DebugConfig, Findings, ImageSource,
     core::{Metrics, NeuronId, Seed, Silent},
-    datasets::scenes::{Scenes, ScenesConfig},
+    datasets::{
+        ImageDataset,
+        scenes::{Scenes, ScenesConfig},
+    },
     debug,
     demo::Demo,
-    editing::Comparison,
+    editing::{Comparison, Suspect},
+    look_outside_objects,
 };
 
 fn demo() -> Demo {
@@ -32,17 +36,32 @@ fn responding(findings: &Findings, neurons: &[NeuronId]) -> f64 {
 }
 
 /// Which share of the ten most suspected neurons the planted context activates, and which share of the neurons
-/// that it does are among twice as many suspects.
-fn of_suspects(findings: &Findings) -> (f64, f64) {
+/// that it does are among twice as many suspects, the most suspect first.
+fn of_suspects(findings: &Findings, suspects: &[Suspect]) -> (f64, f64) {
     let guilty = |neuron: NeuronId| findings.context_effects[neuron.0].effect > 0.5;
     let all = (0..findings.context_effects.len()).map(NeuronId);
     let all = all.filter(|&neuron| guilty(neuron)).count();
-    let suspects = &findings.recommendation.as_ref().unwrap().suspects;
     let among = |first: usize| {
         let first = suspects.iter().take(first);
         first.filter(|suspect| guilty(suspect.neuron)).count() as f64
     };
     (among(10) / 10.0, among(2 * all) / all as f64)
+}
+
+/// How much of where suspects are active lies outside of the objects, by the images of the class.
+fn outside_objects(demo: &Demo, findings: &Findings) -> Vec<Option<f64>> {
+    let labels = demo.test.samples().iter().enumerate();
+    let of_class = labels.filter(|(_, sample)| sample.label == findings.class);
+    let images = ImageSource {
+        dataset: &demo.test,
+        indices: &of_class.map(|(index, _)| index).collect::<Vec<_>>(),
+    };
+    let mut suspects = findings.recommendation.as_ref().unwrap().suspects.clone();
+    for suspect in &mut suspects {
+        suspect.outside_object = None;
+    }
+    look_outside_objects(demo.classifier.as_ref(), images, &mut suspects, &mut Silent).unwrap();
+    suspects.iter().map(|it| it.outside_object).collect()
 }
 
 fn worst_group(metrics: &Metrics) -> f64 {
@@ -80,8 +99,21 @@ fn is_found_and_mended(demo: &Demo, findings: &Findings) {
     assert!(gain.low >= 0.10, "{gain:?}");
     let point = &recommendation.frontier[recommendation.recommended_at.unwrap()];
     assert!(point.class > recommendation.frontier[0].class, "{point:?}");
-    let (precision, recall) = of_suspects(findings);
+    let (precision, recall) = of_suspects(findings, &recommendation.suspects);
     assert!(precision >= 0.6 && recall >= 0.8, "{precision}, {recall}");
+    let outside: Vec<_> = recommendation
+        .suspects
+        .iter()
+        .map(|it| it.outside_object)
+        .collect();
+    assert!(
+        outside
+            .iter()
+            .flatten()
+            .any(|share| (0.0..1.0).contains(share)),
+        "{outside:?}"
+    );
+    assert_eq!(outside, outside_objects(demo, findings));
     // It is the ratio that mends: training the decision layer on without it does not.
     let control = edit.control_metrics().unwrap();
     let gain = worst_group(after) - worst_group(control);

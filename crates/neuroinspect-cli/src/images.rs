@@ -21,6 +21,8 @@ pub(crate) struct Reading<'a> {
     seed: Seed,
     /// The model's classes in its order; none where it does not name them.
     of_model: &'a [String],
+    /// Where the objects' outlines are.
+    outlines: Option<&'a Path>,
 }
 
 impl<'a> Reading<'a> {
@@ -30,7 +32,13 @@ impl<'a> Reading<'a> {
             args,
             seed,
             of_model,
+            outlines: None,
         }
+    }
+
+    /// The same, with the objects' outlines.
+    pub(crate) fn with_outlines(self, outlines: Option<&'a Path>) -> Self {
+        Self { outlines, ..self }
     }
 
     /// The same, with the model's classes.
@@ -73,6 +81,7 @@ pub(crate) fn open(path: &Path, reading: Reading<'_>) -> Result<Box<dyn ImageDat
         args,
         seed,
         of_model,
+        outlines,
     } = reading;
     let Some(named) = named(path)? else {
         if !args.data_option.is_empty() {
@@ -83,6 +92,7 @@ pub(crate) fn open(path: &Path, reading: Reading<'_>) -> Result<Box<dyn ImageDat
         }
         let mut config = ImageFolderConfig {
             images_per_class: args.images_per_class,
+            outlines: outlines.map(Path::to_owned),
             ..ImageFolderConfig::default()
         };
         if let Some(file) = &args.class_names {
@@ -110,6 +120,12 @@ pub(crate) fn open(path: &Path, reading: Reading<'_>) -> Result<Box<dyn ImageDat
     if args.images_per_class.is_some() {
         bail!(
             "--images-per-class is for folders, and '{}' names a published data set",
+            info.name
+        );
+    }
+    if outlines.is_some() {
+        bail!(
+            "--outlines is for folders, and '{}' names a published data set",
             info.name
         );
     }

@@ -74,6 +74,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) train: Option<&'a Path>,
     /// `--class`, by name or index.
     pub(crate) class: Option<&'a str>,
+    /// `--outlines`.
+    pub(crate) outlines: Option<&'a Path>,
 }
 
 /// The features of a folder of images, and how long they took.
@@ -309,8 +311,8 @@ impl<'a> Inputs<'a> {
         data: &DataArgs,
         asked: Asked<'_>,
     ) -> Result<Self> {
-        let open = |reading| -> Result<_> {
-            let dataset = images::open(&data.data, reading)?;
+        let open = |reading: Reading<'_>| -> Result<_> {
+            let dataset = images::open(&data.data, reading.with_outlines(asked.outlines))?;
             let training = (asked.train)
                 .map(|path| images::open_training(path, reading, &*dataset))
                 .transpose()?;

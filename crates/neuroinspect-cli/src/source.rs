@@ -4,12 +4,13 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use neuroinspect::{
-    RunFolder,
+    ImageSource, RunFolder,
     burn::tensor::Device,
     core::{ActivationTable, ClassId, DecisionLayer, FeatureTable, Split},
     datasets::{ImageDataset, ImageFolder, ImageFolderConfig},
     edit_data,
-    editing::{EditData, Samples},
+    editing::{EditData, MendResult, Samples},
+    look_outside_objects,
     report::{Run, SkippedImage},
 };
 
@@ -45,6 +46,8 @@ struct Tables {
 /// The samples as the decision layer sees them.
 pub(crate) struct Seen {
     pub(crate) table: Arc<FeatureTable>,
+    /// Index of each sample's image; empty where there are no images.
+    indices: Vec<usize>,
     training: Option<Arc<FeatureTable>>,
     /// Views of what is learnt from.
     views: Option<Arc<FeatureTable>>,
@@ -184,6 +187,32 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Adds to suspects how much of where they are active lies outside of the objects, by the images of those samples
+    /// of the class, or of all, that a mend was chosen on; nothing where there are no images.
+    pub(crate) fn look_outside_objects(
+        &self,
+        seen: &Seen,
+        chosen_on: &Samples,
+        mend: &mut MendResult,
+        console: &mut Console,
+    ) -> Result<()> {
+        let SamplesFrom::Images(inputs) = &self.samples else {
+            return Ok(());
+        };
+        let labels = chosen_on.labels();
+        let counts = |&sample: &usize| mend.class.is_none_or(|class| labels[sample] == class);
+        let samples = (0..chosen_on.len()).filter(counts);
+        let images = ImageSource {
+            dataset: &*inputs.dataset,
+            indices: &samples
+                .map(|sample| seen.indices[chosen_on.row(sample)])
+                .collect::<Vec<_>>(),
+        };
+        let classifier = inputs.setup.loaded.model.as_ref();
+        look_outside_objects(classifier, images, &mut mend.suspects, console)?;
+        Ok(())
+    }
+
     /// Where results go.
     pub(crate) fn folder(&self) -> &RunFolder {
         match &self.samples {
@@ -217,6 +246,7 @@ impl<'a> Source<'a> {
                 Seen {
                     run: inputs.run(&features)?,
                     table: features.data.table,
+                    indices: features.data.indices,
                     training: features.training.map(|training| training.table),
                     views: None,
                 }
@@ -224,6 +254,7 @@ impl<'a> Source<'a> {
             SamplesFrom::Tables(tables) => Seen {
                 run: tables.run.clone(),
                 table: Arc::clone(&tables.table),
+                indices: Vec::new(),
                 training: tables.training.clone(),
                 views: None,
             },
@@ -237,6 +268,10 @@ impl<'a> Source<'a> {
         let rows = split.samples_of(part)?;
         Ok(Seen {
             table: Arc::new(seen.table.select(&rows)?),
+            indices: match seen.indices.is_empty() {
+                true => Vec::new(),
+                false => rows.iter().map(|&row| seen.indices[row]).collect(),
+            },
             ..seen
         })
     }

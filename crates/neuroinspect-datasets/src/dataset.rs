@@ -90,6 +90,17 @@ pub trait ImageDataset: Send + Sync {
     /// When the sample does not exist or its image cannot be read or decoded.
     fn image(&self, index: usize) -> Result<RgbImage>;
 
+    /// Where the object is in a sample's image, of the same size: white on it and black elsewhere; `None`
+    /// where that is not known, as by default.
+    ///
+    /// # Errors
+    ///
+    /// When the sample does not exist or its outline cannot be read or decoded.
+    fn outline(&self, index: usize) -> Result<Option<RgbImage>> {
+        self.sample(index)?;
+        Ok(None)
+    }
+
     /// SHA-256, in hexadecimal, over what decides the samples and their images: `None` when that
     /// cannot be told, as by default.
     ///
@@ -195,6 +206,10 @@ impl<D: ImageDataset + ?Sized> ImageDataset for Box<D> {
 
     fn image(&self, index: usize) -> Result<RgbImage> {
         (**self).image(index)
+    }
+
+    fn outline(&self, index: usize) -> Result<Option<RgbImage>> {
+        (**self).outline(index)
     }
 
     fn fingerprint(&self) -> Option<String> {

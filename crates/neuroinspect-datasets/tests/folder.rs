@@ -491,3 +491,39 @@ fn names_that_would_be_read_otherwise_are_not_written() {
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
     write(["a", "b"], "on land, or so").unwrap();
 }
+
+#[test]
+fn outlines_are_called_as_their_images_are() {
+    let root = tree(&["a/1.png", "a/deep/2.png", "b/1.png"]);
+    let outlines = tree(&["b/1.png", "a/1.png"]);
+    let config = ImageFolderConfig::default().with_outlines(outlines.path());
+    let folder = ImageFolder::open(root.path(), &config).unwrap();
+    let red = |index| {
+        folder
+            .outline(index)
+            .unwrap()
+            .map(|it| it.get_pixel(0, 0).0[0])
+    };
+    assert_eq!([red(0), red(1), red(2)], [Some(1), None, Some(0)]);
+    assert!(matches!(
+        folder.outline(3),
+        Err(Error::SampleOutOfRange { index: 3, .. })
+    ));
+    assert_eq!(open(&root).unwrap().outline(0).unwrap(), None);
+
+    // An image of another format has one, too; a file that is no image is an error.
+    fs::rename(root.path().join("a/1.png"), root.path().join("a/1.jpg")).unwrap();
+    fs::write(outlines.path().join("b/1.png"), "not an image").unwrap();
+    let folder = ImageFolder::open(root.path(), &config).unwrap();
+    assert!(folder.outline(0).unwrap().is_some());
+    assert!(matches!(folder.outline(2), Err(Error::Decode { .. })));
+
+    // Those of other images are none.
+    let others = tree(&["c/1.png"]);
+    let config = ImageFolderConfig::default().with_outlines(others.path());
+    let error = ImageFolder::open(root.path(), &config)
+        .unwrap_err()
+        .to_string();
+    let expected = others.path().join("a/1.png");
+    assert!(error.contains(&expected.display().to_string()), "{error}");
+}

@@ -168,6 +168,14 @@ fn objects_stay_inside_and_are_large_enough_to_see() {
             (0..side * side).all(|i| !on_edge(i) || coverage[i] < 1.0),
             "scene {index}"
         );
+        let outline = scenes.outline(index).unwrap().unwrap();
+        for (pixel, share) in outline.pixels().zip(coverage) {
+            let found = pixel.0.map(|channel| f32::from(channel) / 255.0);
+            assert!(
+                found.iter().all(|it| (it - share).abs() < 0.002),
+                "scene {index}"
+            );
+        }
     }
 }
 

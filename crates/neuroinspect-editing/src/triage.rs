@@ -31,6 +31,10 @@ pub struct Suspect {
     /// Core relevance score of its picture within the class; `None` where it was not pictured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub core_relevance: Option<f32>,
+    /// The share of where it is active in images of the class, or of all, that lies outside of the objects;
+    /// `None` where the objects' outlines are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside_object: Option<f64>,
 }
 
 /// Every neuron, the most suspect first, by the mistakes of the layer on the validation samples of a
@@ -102,6 +106,7 @@ pub(crate) fn suspects_among(
         importance: importance.as_ref().map(|of| of[neuron]),
         prec_at_k: None,
         core_relevance: None,
+        outside_object: None,
     };
     Ok(order.into_iter().map(suspect).collect())
 }

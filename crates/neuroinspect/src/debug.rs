@@ -84,6 +84,10 @@ pub fn debug_each(
                 if recommend(&session, config, &mut findings, observer) {
                     return Ok(findings);
                 }
+                #[cfg(feature = "datasets")]
+                if crate::outside::look(inputs, &mut findings, observer) {
+                    return Ok(findings);
+                }
             }
             Err(error) => findings.fail_with("editing", &error),
         }

@@ -38,7 +38,10 @@ use neuroinspect_models::{
 };
 use neuroinspect_report::ContextEffect;
 
-use self::{concept_scenes::ConceptScenes, staged::Staged};
+use self::{
+    concept_scenes::ConceptScenes,
+    staged::{Outlines, Staged},
+};
 use crate::{
     ClassTexts, DebugConfig, DebugInputs, Extracted, Extraction, NeuronChoice, Result,
     extract_features,
@@ -305,7 +308,8 @@ impl Demo {
     }
 
     /// Writes scenes and networks as files, to try other commands on: folders of images `train`, `test` (by
-    /// class, with groups) and `contexts` (by what is behind the objects); the networks, as
+    /// class, with groups) and `contexts` (by what is behind the objects); the outlines of the objects in `test`, as
+    /// `test-outlines`; the networks, as
     /// `scenes_classifier.safetensors` and `scenes_clip.safetensors`; `classes.txt`, the classes in the
     /// classifier's order, and `words.txt`, what is to be seen in the scenes.
     ///
@@ -320,9 +324,10 @@ impl Demo {
             let place = Context::ALL.iter().position(|it| *it == scene.context);
             place.unwrap_or(0)
         });
-        let folders: [(&str, &dyn ImageDataset); 3] = [
+        let folders: [(&str, &dyn ImageDataset); 4] = [
             ("train", &self.train),
             ("test", &self.test),
+            ("test-outlines", &Outlines(&self.test)),
             ("contexts", &by_context),
         ];
         for (name, scenes) in folders {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use derive_setters::Setters;
-use ndarray::{Array2, Array4};
+use ndarray::{Array2, Array3, Array4};
 use neuroinspect_core::{
     ActivationTable, Classifier, Error as CoreError, FeatureTable, ImageTextEncoder, InputSpec,
     Observer, Precision, Progress, Provenance, read_back,
@@ -379,4 +379,13 @@ pub(crate) fn images_on(images: Array4<f32>, device: &Device) -> Tensor<4> {
     let shape: [usize; 4] = images.dim().into();
     let values = images.into_iter().collect();
     Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// The map `[1, D, h, w]` of an image, on the host: `[D, h, w]`.
+pub(crate) fn map_of_one(map: Tensor<4>) -> Result<Array3<f32>> {
+    let [_, channels, height, width] = map.dims();
+    let map = read_back(map, "the feature map")?;
+    let found = map.len();
+    Array3::from_shape_vec((channels, height, width), map)
+        .map_err(|_| CoreError::length("a feature map", channels * height * width, found).into())
 }

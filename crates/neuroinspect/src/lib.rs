@@ -116,6 +116,8 @@ mod guide;
 mod images;
 mod inputs;
 pub mod leaderboard;
+#[cfg(feature = "datasets")]
+mod outside;
 mod parts;
 mod quoted;
 mod run_folder;
@@ -134,6 +136,8 @@ pub use inputs::DebugInputs;
 #[cfg(feature = "datasets")]
 pub use inputs::ImageSource;
 pub use neuroinspect_report::Findings;
+#[cfg(feature = "datasets")]
+pub use outside::look_outside_objects;
 pub use parts::{PARTS, edit_data, explained_rows};
 pub use quoted::quoted;
 #[cfg(feature = "datasets")]

@@ -215,8 +215,8 @@ pub(crate) struct DemoArgs {
     /// Optimisation steps per picture; 400 unless given
     #[arg(long, value_name = "N", value_parser = at_least_1)]
     pub(crate) iterations: Option<usize>,
-    /// Only write the scenes, the classifier, the CLIP and lists of classes and words into this folder, to try
-    /// other commands on
+    /// Only write the scenes, their objects' outlines, the classifier, the CLIP and lists of classes and words
+    /// into this folder, to try other commands on
     #[arg(long, value_name = "DIR", conflicts_with = "iterations")]
     pub(crate) save_scenes: Option<PathBuf>,
 }
@@ -240,6 +240,11 @@ pub(crate) struct DebugArgs {
     /// How many of the neurons, from the first, are visualized; all unless given
     #[arg(long, value_name = "N")]
     pub(crate) pictures: Option<usize>,
+    /// The objects' outlines in the images of --data: a folder of PNG files called as the images are, white on
+    /// the object and black elsewhere. Suspected neurons then have one reason more: which share of where they
+    /// are active lies outside of the object
+    #[arg(long, value_name = "DIR", conflicts_with = "no_recommendation")]
+    pub(crate) outlines: Option<PathBuf>,
     /// Recommend no other mend of the decision layer beside the edit, as `mend` would
     #[arg(long)]
     pub(crate) no_recommendation: bool,
@@ -380,6 +385,11 @@ pub(crate) struct MendArgs {
     /// Class to be helped: name or index; without it, all classes alike
     #[arg(long, value_name = "NAME_OR_INDEX")]
     pub(crate) class: Option<String>,
+    /// The objects' outlines in the images of --data: a folder of PNG files called as the images are, white on
+    /// the object and black elsewhere. Suspected neurons then have one reason more: which share of where they
+    /// are active lies outside of the object
+    #[arg(long, value_name = "DIR", requires = "data")]
+    pub(crate) outlines: Option<PathBuf>,
     /// By what to choose; automatic unless given
     #[arg(long, value_parser = one_of::<YardstickChoice>([
         ("automatic", "By groups where mistakes are blamed on a shortcut, and else by data"),

@@ -37,6 +37,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     let asked = Asked {
         train: args.train.as_deref(),
         class: Some(&args.class),
+        outlines: args.outlines.as_deref(),
     };
     let inputs = Inputs::open(common, options, &args.model, &args.data, asked)?;
     let setup = &inputs.setup;

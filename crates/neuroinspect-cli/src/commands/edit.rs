@@ -46,6 +46,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &EditArgs) -> Result
     let asked = Asked {
         train: args.train.as_deref(),
         class: args.class.as_deref(),
+        ..Asked::default()
     };
     let source = Source::open(common, options, &args.source, asked)?;
     let names = source.class_names();

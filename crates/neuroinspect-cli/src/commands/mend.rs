@@ -2,15 +2,15 @@
 
 use anyhow::Result;
 use neuroinspect::{
-    core::{class_by_name_or_index, io::write_atomically},
-    editing::{Comparison, EditResult, EditSession, Mend, MendResult, percent},
+    core::{class_by_name_or_index, io::write_atomically, is_cancellation},
+    editing::{Comparison, EditResult, EditSession, Mend, MendResult, Suspect, percent},
     report::{Run, Schema, recommendation_html, recommendation_svg},
 };
 use serde::Serialize;
 
 use crate::{
     args::{Common, MendArgs},
-    console::Console,
+    console::{Console, warn},
     exit::Exit,
     inputs::Asked,
     options::Options,
@@ -52,6 +52,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &MendArgs) -> Result
     let asked = Asked {
         train: args.train.as_deref(),
         class: args.class.as_deref(),
+        outlines: args.outlines.as_deref(),
     };
     let source = Source::open(common, options, &args.source, asked)?;
     let names = source.class_names();
@@ -66,8 +67,18 @@ pub(crate) fn run(common: &Common, options: &Options, args: &MendArgs) -> Result
     let seen = source.see_with(args.views.as_deref(), &mut console)?;
     let data = source.mend_data(&seen)?;
     let session = EditSession::new(data, &source.layer, source.device())?;
-    let (edited, chosen) = session.mend(&mend, &mut console)?;
+    let (edited, mut chosen) = session.mend(&mend, &mut console)?;
+    let validation = session.data().validation();
+    let looked = source.look_outside_objects(&seen, validation, &mut chosen, &mut console);
     console.clear();
+    match looked {
+        Err(error) if is_cancellation(error.as_ref()) => return Err(error),
+        // The mend stands without that reason.
+        Err(error) => warn(format_args!(
+            "warning: what lies outside of objects is not known: {error:#}"
+        )),
+        Ok(()) => {}
+    }
     let folder = source.folder();
     FILES.remove(folder)?;
     folder.remove(&[PAGE_FILE, DRAWING_FILE])?;
@@ -129,14 +140,32 @@ fn text(record: &Record<'_>) -> String {
     let class = class.map(|class| (class, class_names[class.0].as_str()));
     text += &accuracies(class, &layers, control_of(edit));
     text += &format!("measured on {}\n\n", edit.measured_on());
-    if !mend.suspects.is_empty() {
-        text += "suspected neurons, their share of what mistakes lack to be right, and by how many deviations \
-                 they are more active in right samples\n";
+    text + &of_suspects(&mend.suspects[..mend.suspects.len().min(SHOWN)]) + "\n"
+}
+
+fn of_suspects(suspects: &[Suspect]) -> String {
+    if suspects.is_empty() {
+        return String::new();
     }
-    for suspect in mend.suspects.iter().take(SHOWN) {
-        let share = percent(suspect.share_of_deficit);
-        let contrast = suspect.contrast;
-        text += &format!("{:>8}  {share:>9}  {contrast:>9.2}\n", suspect.neuron);
+    let mut text = "suspected neurons, their share of what mistakes lack to be right, and by how many deviations they \
+                    are more active in right samples"
+        .to_owned();
+    // Where outlines are known, a neuron that is active in no image has none all the same.
+    let outlined = suspects.iter().any(|it| it.outside_object.is_some());
+    if outlined {
+        text += ", and the share of where they are active that lies outside of the object";
     }
-    text + "\n"
+    text += "\n";
+    for suspect in suspects {
+        let (share, contrast) = (percent(suspect.share_of_deficit), suspect.contrast);
+        text += &format!("{:>8}  {share:>9}  {contrast:>9.2}", suspect.neuron);
+        if outlined {
+            let outside = suspect
+                .outside_object
+                .map_or_else(|| "-".to_owned(), percent);
+            text += &format!("  {outside:>9}");
+        }
+        text += "\n";
+    }
+    text
 }

@@ -152,10 +152,39 @@ fn the_demos_scenes_are_written_to_be_used() {
     assert!(text.contains("accuracy 78.3% on 1000 images"), "{text}");
     assert!(text.contains("worst group star elsewhere (0.0%)"), "{text}");
 
+    // One reason more to suspect a neuron, where outlines are known.
+    let mend = |outlines: &str| {
+        let mut mend = fixture.bare("mend");
+        mend.args(["--model", "cifar_resnet20", "--class", "star", "--weights"]);
+        mend.arg(fixture.path("demo/scenes_classifier.safetensors"));
+        mend.arg("--data").arg(fixture.path("demo/test"));
+        mend.arg("--classes").arg(fixture.path("demo/classes.txt"));
+        mend.arg("--outlines").arg(fixture.path(outlines));
+        mend
+    };
+    let text = printed(&mut mend("demo/test-outlines"));
+    assert!(text.contains("that lies outside of the object\n"), "{text}");
+    let mended = fixture.json("out/mend.json");
+    let suspects = mended["mend"]["suspects"].as_array().unwrap();
+    let outside = suspects
+        .iter()
+        .map(|it| it["outside_object"].as_f64().unwrap());
+    assert!(
+        outside.clone().all(|share| (0.0..=1.0).contains(&share)),
+        "{mended}"
+    );
+    let page = String::from_utf8(fixture.read("out/mend.html")).unwrap();
+    assert!(page.contains("outside of the object"), "{page}");
+    fails(
+        &mut mend("demo/contexts"),
+        &["outlines", "circle/000000.png"],
+    );
+
     let images = |name: &str| fs::read_dir(fixture.path(name)).unwrap().count();
     let contexts = Context::ALL.map(|context| images(&format!("demo/contexts/{context}")));
     assert_eq!(contexts.iter().sum::<usize>(), 240);
     assert_eq!(images("demo/train/star"), 600);
+    assert_eq!(images("demo/test-outlines/star"), 200);
     let words = String::from_utf8(fixture.read("demo/words.txt")).unwrap();
     assert_eq!(
         words,

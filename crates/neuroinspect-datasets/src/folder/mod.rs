@@ -2,6 +2,7 @@
 
 mod classes;
 mod groups;
+mod outlines;
 mod write;
 
 use std::{
@@ -46,6 +47,10 @@ pub struct ImageFolderConfig {
     /// So many images of each class, the first in byte order of their ids; by default all.
     #[setters(generate)]
     pub images_per_class: Option<usize>,
+    /// A folder of the objects' [outlines](ImageDataset::outline): PNG files that are called as their images
+    /// are, `heron/001.png` for `heron/001.jpg`. Some may be missing, not all.
+    #[setters(generate)]
+    pub outlines: Option<PathBuf>,
 }
 
 impl ImageFolderConfig {
@@ -85,6 +90,8 @@ pub struct ImageFolder {
     samples: Vec<Sample>,
     /// Where each sample is.
     paths: Vec<PathBuf>,
+    /// The folder of outlines.
+    outlines: Option<PathBuf>,
 }
 
 impl ImageFolder {
@@ -94,7 +101,8 @@ impl ImageFolder {
     ///
     /// When the root or a folder below it cannot be read, there are no class folders or no images
     /// in them, the file of class names cannot be read or does not fit, a class folder does not
-    /// answer to exactly one class of the given order, or the file of groups is not one.
+    /// answer to exactly one class of the given order, the file of groups is not one, or the folder of
+    /// outlines has none of these images.
     pub fn open(root: impl AsRef<Path>, config: &ImageFolderConfig) -> Result<Self> {
         let root = root.as_ref();
         let (folders, mut files) = list(root)?;
@@ -122,6 +130,9 @@ impl ImageFolder {
         let (mut samples, mut paths): (Vec<_>, Vec<_>) =
             files.into_iter().map(File::into_sample).unzip();
         let group_names = groups::assign(root, &mut samples)?;
+        if let Some(outlines) = &config.outlines {
+            outlines::check(outlines, &samples)?;
+        }
         if let Some(most) = config.images_per_class {
             let mut seen = vec![0; class_names.len()];
             let pairs = samples.into_iter().zip(paths).filter(|(sample, _)| {
@@ -136,6 +147,7 @@ impl ImageFolder {
             group_names,
             samples,
             paths,
+            outlines: config.outlines.clone(),
         })
     }
 
@@ -172,6 +184,14 @@ impl ImageDataset for ImageFolder {
     fn image(&self, index: usize) -> Result<RgbImage> {
         self.sample(index)?;
         open_image(&self.paths[index])
+    }
+
+    fn outline(&self, index: usize) -> Result<Option<RgbImage>> {
+        let sample = self.sample(index)?;
+        match &self.outlines {
+            Some(root) => outlines::open(root, sample),
+            None => Ok(None),
+        }
     }
 }
 

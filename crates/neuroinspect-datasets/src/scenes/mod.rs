@@ -152,4 +152,8 @@ impl ImageDataset for Scenes {
     fn image(&self, index: usize) -> Result<RgbImage> {
         Ok(self.scene(index)?.render())
     }
+
+    fn outline(&self, index: usize) -> Result<Option<RgbImage>> {
+        Ok(Some(self.scene(index)?.outline()))
+    }
 }

@@ -113,6 +113,15 @@ impl Scene {
             .collect()
     }
 
+    /// Where the object is: white on it, black elsewhere, grey on its edge; `size` pixels a side.
+    pub fn outline(&self) -> RgbImage {
+        let coverage = self.coverage();
+        RgbImage::from_fn(self.size as u32, self.size as u32, |x, y| {
+            let share = coverage[y as usize * self.size + x as usize];
+            Pixel([(share * 255.0 + 0.5) as u8; 3])
+        })
+    }
+
     /// The picture: `size` pixels a side.
     pub fn render(&self) -> RgbImage {
         let coverage = self.coverage();

@@ -15,7 +15,7 @@ struct Reason {
     of: fn(&Suspect) -> Option<String>,
 }
 
-const REASONS: [Reason; 5] = [
+const REASONS: [Reason; 6] = [
     Reason {
         name: "share of what is lacking",
         of: |suspect| Some(percent(suspect.share_of_deficit)),
@@ -35,6 +35,10 @@ const REASONS: [Reason; 5] = [
     Reason {
         name: "core relevance",
         of: |suspect| suspect.core_relevance.map(|score| value(score.into())),
+    },
+    Reason {
+        name: "outside of the object",
+        of: |suspect| suspect.outside_object.map(percent),
     },
 ];
 

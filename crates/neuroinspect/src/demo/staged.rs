@@ -2,7 +2,10 @@
 
 use image::RgbImage;
 use neuroinspect_core::ClassId;
-use neuroinspect_datasets::{ImageDataset, Result, Sample, scenes::Scene};
+use neuroinspect_datasets::{
+    ImageDataset, Result, Sample,
+    scenes::{Scene, Scenes},
+};
 
 /// Scenes that are changed, or of other classes than their objects.
 pub(super) struct Staged {
@@ -46,5 +49,30 @@ impl ImageDataset for Staged {
     fn image(&self, index: usize) -> Result<RgbImage> {
         self.sample(index)?;
         Ok(self.scenes[index].render())
+    }
+}
+
+/// The outlines of scenes, as images of the same names.
+pub(super) struct Outlines<'a>(pub(super) &'a Scenes);
+
+impl ImageDataset for Outlines<'_> {
+    fn name(&self) -> &str {
+        "outlines of scenes"
+    }
+
+    fn class_names(&self) -> &[String] {
+        self.0.class_names()
+    }
+
+    fn group_names(&self) -> &[String] {
+        self.0.group_names()
+    }
+
+    fn samples(&self) -> &[Sample] {
+        self.0.samples()
+    }
+
+    fn image(&self, index: usize) -> Result<RgbImage> {
+        Ok(self.0.scene(index)?.outline())
     }
 }

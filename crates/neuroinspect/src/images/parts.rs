@@ -4,14 +4,16 @@ use std::fmt;
 
 use image::RgbImage;
 use ndarray::{Array3, Axis};
-use neuroinspect_core::{
-    Classifier, Error as CoreError, InputSpec, NeuronId, Precision, read_back,
-};
+use neuroinspect_core::{Classifier, InputSpec, NeuronId, Precision};
 use neuroinspect_datasets::preprocess;
 use neuroinspect_illusion::activation_mask;
 use neuroinspect_report::to_rgb_image;
 
-use crate::{Result, extract::images_on, units::around_peak};
+use crate::{
+    Result,
+    extract::{images_on, map_of_one},
+    units::around_peak,
+};
 
 /// An image as a classifier sees it, to the bit: resized images have 8 bits a colour.
 pub(super) fn seen(image: &RgbImage, spec: &InputSpec) -> Result<RgbImage> {
@@ -53,13 +55,9 @@ impl Parts {
         let Some(map) = self.0.activations(spec.normalize(images)).map else {
             return Ok(vec![None; neurons.len()]);
         };
-        let [_, channels, height, width] = map.dims();
-        let map = read_back(map, "the feature map")?;
-        let found = map.len();
-        let map = Array3::from_shape_vec((channels, height, width), map)
-            .map_err(|_| CoreError::length("a feature map", channels * height * width, found))?;
+        let map = map_of_one(map)?;
         let part = |&neuron: &NeuronId| -> Result<_> {
-            neuron.check(channels)?;
+            neuron.check(map.len_of(Axis(0)))?;
             let map = map.index_axis(Axis(0), neuron.0).to_owned();
             let mask = activation_mask(map.view(), spec.size, threshold, 0.0);
             let crop = around_peak(&map, &mask).and_then(|crop| crop.of(pixels.view()));
@@ -72,6 +70,7 @@ impl Parts {
 #[cfg(all(test, feature = "demo"))]
 mod tests {
     use image::GenericImageView;
+    use neuroinspect_core::read_back;
     use neuroinspect_datasets::{
         ImageDataset,
         scenes::{Scenes, ScenesConfig},
