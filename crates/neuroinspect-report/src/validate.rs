@@ -151,7 +151,11 @@ pub(crate) fn check_recommendation(result: &MendResult, classes: usize) -> Resul
     }
     for suspect in &result.suspects {
         let shares = [suspect.share_of_deficit, suspect.contrast];
-        let optional = [suspect.importance, suspect.prec_at_k];
+        let optional = [
+            suspect.importance,
+            suspect.prec_at_k,
+            suspect.outside_object,
+        ];
         let relevance = suspect.core_relevance.map(f64::from);
         let all = shares.into_iter().chain(optional.into_iter().flatten());
         finite(

@@ -5,8 +5,8 @@
 #[allow(dead_code, reason = "pages use the rest")]
 mod sample;
 
-use neuroinspect_core::{ClassId, Error as CoreError};
-use neuroinspect_editing::Control;
+use neuroinspect_core::{ClassId, Error as CoreError, NeuronId};
+use neuroinspect_editing::{Control, Suspect};
 use neuroinspect_report::{Error, Evaluation, Findings, Schema, to_json, write_json};
 use serde_json::Value;
 
@@ -166,7 +166,7 @@ fn json_gets_no_value_that_it_cannot_hold() {
         ),
         (|s| recommendation(s).gain.mean.high = f64::NAN, "a gain"),
         (
-            |s| recommendation(s).suspects[0].contrast = f64::NAN,
+            |s| recommendation(s).suspects.push(contrasted(f64::NAN)),
             "a number of suspect",
         ),
         (
@@ -245,6 +245,18 @@ fn pictures_stay_inside_the_output_folder() {
         findings.pictures[1].masked_file = Some(path.into());
         let error = findings.validate().unwrap_err();
         assert!(matches!(error, Error::FileName { .. }), "{path}");
+    }
+}
+
+fn contrasted(contrast: f64) -> Suspect {
+    Suspect {
+        neuron: NeuronId(3),
+        share_of_deficit: 0.5,
+        contrast,
+        importance: None,
+        prec_at_k: None,
+        core_relevance: None,
+        outside_object: None,
     }
 }
 
