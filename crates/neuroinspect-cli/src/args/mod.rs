@@ -5,11 +5,11 @@ mod check;
 mod concepts;
 mod data;
 mod groups;
+#[cfg(test)]
+mod pages;
 mod repro;
 #[cfg(feature = "studio")]
 mod studio;
-#[cfg(test)]
-mod tests;
 mod training;
 mod values;
 
