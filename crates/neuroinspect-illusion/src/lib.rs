@@ -117,6 +117,10 @@
 //!    logit and probability, the similarity `s`, and the [mask](activation_mask) of where the
 //!    neuron is active. The published pictures are [`Illusion::masked_image`].
 //!
+//! 6. A unit that no step has moved is [told](Unmoved) as such, with the reason as far as activations
+//!    tell, and optimised again by what its activation function reads, where the classifier
+//!    [says](neuroinspect_core::Classifier::before_activation) what that is.
+//!
 //! Pairs are optimised in batches, and the losses of a batch are summed: AdamW divides a gradient
 //! by its own size plus a constant, so with the mean that constant would weigh more in a larger
 //! batch. All random numbers belong to (seed, pair, step) or (seed, step). A pair's picture
@@ -171,6 +175,7 @@ mod relevance;
 mod select;
 #[cfg(test)]
 mod tests;
+mod unmoved;
 mod view;
 mod visualize;
 mod warp;
@@ -187,4 +192,5 @@ pub use prepare::{Guide, Networks, PreparedClassifier, PreparedGuide};
 pub use recipe::{Coupling, ImaginaryPart, Recipe, TransformDraw, Work};
 pub use relevance::{CoreRelevance, core_relevance};
 pub use select::{classes_of_neuron, neurons_of_class};
+pub use unmoved::{Restart, Unmoved, UnmovedCause};
 pub use visualize::{Initial, Request, visualize, visualize_batches, visualize_each};

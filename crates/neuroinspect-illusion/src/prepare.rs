@@ -174,6 +174,16 @@ impl PreparedClassifier {
         self.network.input()
     }
 
+    /// The layer whose neurons are pictured.
+    pub(crate) fn penultimate(&self) -> &str {
+        self.network.penultimate()
+    }
+
+    /// Name of the value that a layer's activation function reads, where that is known.
+    pub(crate) fn before_activation(&self, layer: &str) -> Option<String> {
+        self.network.before_activation(layer)
+    }
+
     /// The layer of its map, where one was chosen.
     pub fn map_layer(&self) -> Option<&str> {
         self.network.map_layer()

@@ -414,9 +414,16 @@ impl<'a> Picturing<'a> {
                 vec![None; batch.len()]
             }
         };
-        for (illusion, core_relevance) in batch.into_iter().zip(scores) {
+        for (mut illusion, core_relevance) in batch.into_iter().zip(scores) {
             let Pair { neuron, class } = illusion.pair;
-            let top_real_activation = self.top_real_activation(neuron);
+            let features = self.inputs.table.features();
+            let real = features.column(neuron.0);
+            let top_real_activation = real.iter().copied().reduce(f32::max);
+            if let (Some(unmoved), Some(highest), Some(mean)) =
+                (&mut illusion.unmoved, top_real_activation, real.mean())
+            {
+                unmoved.on_real(highest, mean, real.len());
+            }
             if class == self.findings.class
                 && let Some(recommendation) = &mut self.findings.recommendation
             {
@@ -437,11 +444,6 @@ impl<'a> Picturing<'a> {
             (self.keep)(self.findings);
             self.keeping += start.elapsed();
         }
-    }
-
-    fn top_real_activation(&self, neuron: NeuronId) -> Option<f32> {
-        let features = self.inputs.table.features();
-        features.column(neuron.0).iter().copied().reduce(f32::max)
     }
 }
 

@@ -254,6 +254,12 @@ fn text(findings: &Findings, folder: &RunFolder) -> String {
     if let Some(reason) = &findings.recommendation_left_out {
         text += &format!("\nno recommendation: {reason}\n");
     }
+    for picture in &findings.pictures {
+        let neuron = picture.illusion.pair.neuron;
+        if let Some(unmoved) = &picture.illusion.unmoved {
+            text += &format!("\npicture of neuron {neuron}: {unmoved}\n");
+        }
+    }
     text += &format!("\nreport: {}\n", folder.join(Findings::HTML_FILE).display());
     if cfg!(feature = "studio") {
         text += &format!(

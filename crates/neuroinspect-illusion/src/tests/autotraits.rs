@@ -3,7 +3,8 @@
 use crate::{
     Augmentation, CoreRelevance, Coupling, Diverged, Error, Execution, Guide, Illusion, Illusions,
     ImageParameter, ImaginaryPart, Initial, Networks, Objective, OptimizationState, Pair,
-    PreparedClassifier, PreparedGuide, Recipe, Request, Shortfall, TracePoint, TransformDraw, Work,
+    PreparedClassifier, PreparedGuide, Recipe, Request, Restart, Shortfall, TracePoint,
+    TransformDraw, Unmoved, UnmovedCause, Work,
 };
 
 fn is_shareable<T: Send + Sync + 'static>() {}
@@ -31,8 +32,11 @@ fn public_types_are_send_and_sync() {
     is_shareable::<PreparedGuide>();
     is_shareable::<Recipe>();
     is_shareable::<Request>();
+    is_shareable::<Restart>();
     is_shareable::<Shortfall>();
     is_shareable::<TracePoint>();
     is_shareable::<TransformDraw>();
+    is_shareable::<Unmoved>();
+    is_shareable::<UnmovedCause>();
     is_shareable::<Work<'static>>();
 }

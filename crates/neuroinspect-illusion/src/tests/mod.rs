@@ -15,6 +15,7 @@ mod stopping;
 mod training_state;
 mod transforms;
 mod units;
+mod unmoved;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use neuroinspect_core::{ClassEmbeddings, ClassId, NeuronId, Silent};

@@ -33,8 +33,10 @@ function labels(unit) {
   return element("ul", { className: "chips" }, ...unit.labels.map((label) => element("li", {}, label)));
 }
 
+const captionOf = (picture) => (picture.unmoved ? [nameOf(picture), "not moved"] : [nameOf(picture)]);
+
 function card(unit) {
-  const pictures = unit.pictures.map((picture) => figure(unit, picture, picture.file, [nameOf(picture)]));
+  const pictures = unit.pictures.map((picture) => figure(unit, picture, picture.file, captionOf(picture)));
   const title = element("a", { href: `#${unit.id}` }, unit.name);
   return element(
     "article",
@@ -50,6 +52,7 @@ function facts(picture) {
   if (picture.activation !== null) lines.push(`activation ${number(picture.activation)}`);
   if (picture.probability !== null) lines.push(`probability ${number(picture.probability)}`);
   if (picture.similarity !== null) lines.push(`CLIP similarity ${number(picture.similarity)}`);
+  if (picture.unmoved) lines.push(picture.unmoved);
   return lines;
 }
 

@@ -3,6 +3,7 @@
 use image::RgbImage;
 use maud::{Markup, html};
 use neuroinspect_editing::{Change, Trend, percent};
+use neuroinspect_illusion::Unmoved;
 
 use crate::{
     Findings, RealImage, Result,
@@ -114,6 +115,15 @@ pub(super) fn thumbnail_of(
             figcaption { (caption) }
         }
     })
+}
+
+/// That no step moved what is pictured, where none did.
+pub(super) fn unmoved(unmoved: Option<&Unmoved>) -> Markup {
+    html! {
+        @if let Some(unmoved) = unmoved {
+            div { dt { b { "not moved" } } dd { small { (unmoved) } } }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -157,7 +157,13 @@ fn pictures(
     let mut failures = Vec::new();
     let mut look = |place: usize, illusion: Option<Illusion>| {
         let unit = &units[place];
-        let picture = illusion.map(|illusion| {
+        let picture = illusion.map(|mut illusion| {
+            if let (Some(unmoved), Some((_, top))) = (&mut illusion.unmoved, real) {
+                let top = &top[place];
+                if let Some(highest) = top.top.first() {
+                    unmoved.on_real(highest.activation, top.mean, top.images);
+                }
+            }
             let scores = class.map(|_| (illusion.logit, illusion.probability));
             UnitPicture {
                 logit: scores.map(|(logit, _)| logit),

@@ -135,6 +135,7 @@ impl Album<'_> {
             None => None,
         };
         self.pictures.push(pictures);
+        let mut illusion = illusion.clone();
         let top = match self.table {
             Some(table) => {
                 let rows = table.top_activating(neuron, None, 1)?;
@@ -142,10 +143,17 @@ impl Album<'_> {
             }
             None => None,
         };
+        let top_real_activation = top.map(|(row, table)| table.features()[[row, neuron.0]]);
+        let mean = top.and_then(|(_, table)| table.features().column(neuron.0).mean());
+        if let (Some(unmoved), Some(highest), Some(mean)) =
+            (&mut illusion.unmoved, top_real_activation, mean)
+        {
+            unmoved.on_real(highest, mean, self.table.map_or(0, FeatureTable::len));
+        }
         self.record.visualizations.push(Visualization {
-            illusion: illusion.clone(),
+            illusion,
             class_name: self.names.map(|names| names[class.0].clone()),
-            top_real_activation: top.map(|(row, table)| table.features()[[row, neuron.0]]),
+            top_real_activation,
             top_real_image: top.map(|(row, table)| table.sample_ids()[row].clone()),
             steps_planned: self.steps_planned,
             image,
@@ -160,6 +168,7 @@ impl fmt::Display for Visualization {
         let Illusion {
             pair: Pair { neuron, class },
             activation,
+            unmoved,
             steps,
             ..
         } = &self.illusion;
@@ -175,6 +184,10 @@ impl fmt::Display for Visualization {
         if *steps < self.steps_planned {
             write!(f, ", stopped at step {steps} of {}", self.steps_planned)?;
         }
-        writeln!(f, ": {}", self.image)
+        writeln!(f, ": {}", self.image)?;
+        match unmoved {
+            Some(unmoved) => writeln!(f, "  {unmoved}"),
+            None => Ok(()),
+        }
     }
 }

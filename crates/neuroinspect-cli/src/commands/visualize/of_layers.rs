@@ -189,5 +189,9 @@ fn line(found: &UnitFindings) -> String {
     if let Some(top) = found.real.as_ref().and_then(|real| real.top.first()) {
         text += &format!(", {:.2} on the top real image, {}", top.activation, top.id);
     }
-    text + "\n"
+    let unmoved = found.picture.as_ref().and_then(|it| it.unmoved.as_ref());
+    match unmoved {
+        Some(unmoved) => text + &format!("\n  {unmoved}\n"),
+        None => text + "\n",
+    }
 }
