@@ -120,6 +120,7 @@ impl Batch<'_> {
                 logit,
                 probability,
                 clip_similarity,
+                agreement: None,
                 unmoved: self.unmoved(&trace, activation, steps),
                 steps,
                 trace,

@@ -27,13 +27,13 @@ pub struct OptimizationState {
     /// For each pair the trace so far, or when it was seen to have diverged.
     pub traces: Vec<std::result::Result<Vec<TracePoint>, Diverged>>,
     /// The parameters, as the recipe's [`ImageParameter`](crate::ImageParameter) reads them:
-    /// `[N, 3, S, S]`. Those of a pair that has diverged need not be finite.
+    /// `[N, ..]`. Those of a pair that has diverged need not be finite.
     #[serde(skip)]
     pub parameter: Array4<f32>,
-    /// AdamW's first moment of each parameter: `[N, 3, S, S]`.
+    /// AdamW's first moment of each parameter: `[N, ..]`.
     #[serde(skip)]
     pub first_moment: Array4<f32>,
-    /// AdamW's second moment of each parameter: `[N, 3, S, S]`.
+    /// AdamW's second moment of each parameter: `[N, ..]`.
     #[serde(skip)]
     pub second_moment: Array4<f32>,
 }

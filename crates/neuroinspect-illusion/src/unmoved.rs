@@ -3,7 +3,7 @@
 use std::{fmt, ops::ControlFlow};
 
 use burn::tensor::{Tensor, TensorData};
-use neuroinspect_core::{Progress, Unit, UnitKind};
+use neuroinspect_core::{FeatureTable, Progress, Unit, UnitKind};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -65,6 +65,20 @@ impl Unmoved {
     pub fn on_real(&mut self, highest: f32, mean: f32, images: usize) {
         if images > 0 && same(highest, self.activation) && same(mean, self.activation) {
             self.cause = UnmovedCause::Dead { images };
+        }
+    }
+}
+
+impl Illusion {
+    /// Compares a neuron that no step moved with what real images make of it: [`Unmoved::on_real`].
+    pub fn compare_unmoved(&mut self, real: &FeatureTable) {
+        let features = real.features();
+        let neuron = features.columns().into_iter().nth(self.pair.neuron.0);
+        if let (Some(unmoved), Some(neuron)) = (&mut self.unmoved, neuron)
+            && let (Some(highest), Some(mean)) =
+                (neuron.iter().copied().reduce(f32::max), neuron.mean())
+        {
+            unmoved.on_real(highest, mean, neuron.len());
         }
     }
 }
@@ -146,6 +160,9 @@ impl Batch<'_> {
         }
         if places.is_empty() {
             return Ok(false);
+        }
+        if progress.stopped {
+            return Ok(true);
         }
         let of_request: Vec<usize> = places.iter().map(|place| first + place).collect();
         let request = Request {

@@ -120,8 +120,8 @@ pub enum Initial {
     #[default]
     Noise,
     /// A parameter per pair, of the shape that the recipe's
-    /// [`ImageParameter`](crate::ImageParameter) reads: `[pairs, ..]`, `[pairs, 3, S, S]` for those
-    /// that there are.
+    /// [`ImageParameter`](crate::ImageParameter) reads: `[pairs, ..]`, `[pairs, 3, S, S]` for
+    /// spectra and pixels.
     Parameters(Array4<f32>),
     /// An image per pair, in `[0, 1]`: `[pairs, 3, S, S]`. The picture is then clamped to
     /// `[0, 1]` instead of squashed by the logistic function. Of the image's spectrum the Nyquist
@@ -251,8 +251,10 @@ pub fn visualize_batches(
         let units = request.units_of(first..first + pairs.len())?;
         let batch = Batch::new(&context, pairs, units.iter().collect())?;
         let mut made = batch.optimize(parameter, &mut progress, keeper)?;
-        if !progress.stopped {
-            made.interrupted = batch.restart_unmoved(first, &mut made.of_pairs, &mut progress)?;
+        if !made.interrupted {
+            let of_pairs = &mut made.of_pairs;
+            made.interrupted = batch.restart_unmoved(first, of_pairs, &mut progress)?
+                || batch.compare_seeds(first, of_pairs, &mut progress)?;
             broken_off |= made.interrupted;
         }
         let made = Illusions::from(made);

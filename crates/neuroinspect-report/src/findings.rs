@@ -6,7 +6,7 @@ use neuroinspect_concepts::UnitLabel;
 use neuroinspect_core::{ClassId, Metrics, NeuronId};
 use neuroinspect_counterfactual::{Certified, Explanation, Ranking};
 use neuroinspect_editing::{EditResult, LayerPatch, MendResult};
-use neuroinspect_illusion::{Illusion, Pair, Recipe};
+use neuroinspect_illusion::{Illusion, Pair, Recipe, Trust};
 use serde::{Deserialize, Serialize};
 
 use crate::{Run, StageFailure, UnitFindings};
@@ -102,6 +102,9 @@ pub struct NeuronPicture {
     /// is not defined or not measured yet.
     #[serde(default)]
     pub core_relevance: Option<f32>,
+    /// How far the picture can be trusted, where that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
     /// PNG of the picture, relative to the JSON.
     pub file: String,
     /// PNG of the picture times the neuron's mask, where there is a mask.
@@ -158,6 +161,7 @@ impl NeuronPicture {
             illusion,
             top_real_activation: None,
             core_relevance: None,
+            trust: None,
         }
     }
 
@@ -171,12 +175,21 @@ impl NeuronPicture {
         format!("neuron-{neuron}-class-{class}-masked.png")
     }
 
+    /// What the picture of a pair is called that shows what has changed in the image that it starts from:
+    /// `neuron-3-class-7-change.png`.
+    pub fn change_file_name(Pair { neuron, class }: Pair) -> String {
+        format!("neuron-{neuron}-class-{class}-change.png")
+    }
+
     /// Whether a file is called as pictures are:
-    /// `neuron-3-class-7.png`, or `neuron-3-class-7-masked.png`.
+    /// `neuron-3-class-7.png`, `neuron-3-class-7-masked.png` or `neuron-3-class-7-change.png`.
     pub fn is_file_name(name: &str) -> bool {
         let numbers = |name: &str| {
             let (neuron, class) = name.strip_prefix("neuron-")?.split_once("-class-")?;
-            let class = class.strip_suffix("-masked").unwrap_or(class);
+            let class = class
+                .strip_suffix("-masked")
+                .or(class.strip_suffix("-change"))
+                .unwrap_or(class);
             Some(neuron.parse::<usize>().is_ok() && class.parse::<usize>().is_ok())
         };
         name.strip_suffix(".png").and_then(numbers) == Some(true)
@@ -241,7 +254,11 @@ mod tests {
 
     #[test]
     fn only_pictures_of_neurons_are_called_so() {
-        for name in ["neuron-3-class-7.png", "neuron-30-class-12-masked.png"] {
+        for name in [
+            "neuron-3-class-7.png",
+            "neuron-30-class-12-masked.png",
+            "neuron-0-class-1-change.png",
+        ] {
             assert!(NeuronPicture::is_file_name(name), "{name}");
         }
         for name in [

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Array3, ArrayView3, Axis};
 use neuroinspect_core::{ClassId, Unit, UnitKind};
-use neuroinspect_illusion::{Illusion, Unmoved};
+use neuroinspect_illusion::{Illusion, Trust, Unmoved};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -54,6 +54,9 @@ pub struct UnitPicture {
     /// Why no step moved the unit, where none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmoved: Option<Unmoved>,
+    /// How far the picture can be trusted, where that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
     /// Optimisation steps it has had.
     pub steps: usize,
     /// PNG of the picture, relative to the JSON.
@@ -144,6 +147,7 @@ impl UnitPicture {
             probability: None,
             clip_similarity: illusion.clip_similarity,
             unmoved: illusion.unmoved,
+            trust: None,
             steps: illusion.steps,
         }
     }

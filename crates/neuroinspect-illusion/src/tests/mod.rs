@@ -14,6 +14,7 @@ mod scores;
 mod stopping;
 mod training_state;
 mod transforms;
+mod trust;
 mod units;
 mod unmoved;
 
@@ -79,7 +80,8 @@ fn plain_recipe() -> Recipe {
 }
 
 fn request(pairs: impl Into<Vec<Pair>>, recipe: &Recipe) -> Request {
-    Request::new(pairs, recipe.clone()).with_execution(Execution::default().with_trace_every(4))
+    Request::new(pairs, recipe.clone())
+        .with_execution(Execution::default().with_trace_every(4).with_other_seeds(0))
 }
 
 /// Pictures with a guide.

@@ -4,10 +4,11 @@ use std::fmt;
 
 use anyhow::Result;
 use image::RgbImage;
+use ndarray::Array3;
 use neuroinspect::{
     RunFolder,
     core::FeatureTable,
-    illusion::{Diverged, Illusion, Pair, Shortfall},
+    illusion::{Diverged, Illusion, Pair, Shortfall, Trust},
     report::{NeuronPicture, Run, contact_sheet, save_png, to_rgb_image},
 };
 use serde::Serialize;
@@ -49,11 +50,17 @@ pub(super) struct Visualization {
     class_name: Option<String>,
     /// Activation on the real image that activates the neuron most, and which that is.
     top_real_activation: Option<f32>,
+    /// How far the picture can be trusted.
+    trust: Trust,
     top_real_image: Option<String>,
     /// Optimisation steps it was to have.
     steps_planned: usize,
     image: String,
     masked_image: Option<String>,
+    /// What has changed in the image that the picture starts from, grey where nothing has or the neuron is
+    /// not active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change_image: Option<String>,
 }
 
 /// The pictures so far, written batch by batch: a run that is killed leaves those it has made.
@@ -62,6 +69,8 @@ pub(super) struct Album<'a> {
     pub(super) table: Option<&'a FeatureTable>,
     pub(super) names: Option<&'a [String]>,
     pub(super) steps_planned: usize,
+    /// The image that pictures start from, where one is given: `[3, S, S]`.
+    pub(super) start: Option<Array3<f32>>,
     /// Whether the pictures that an earlier run left are gone.
     pub(super) cleared: bool,
     /// Whole, and masked where there is a mask.
@@ -70,14 +79,14 @@ pub(super) struct Album<'a> {
 }
 
 impl Album<'_> {
-    pub(super) fn add(&mut self, batch: &[Illusion]) -> Result<()> {
+    pub(super) fn add(&mut self, batch: &[Illusion], trusts: Vec<Trust>) -> Result<()> {
         let finished = batch.iter().all(|it| it.steps == self.steps_planned);
         if batch.is_empty() || (!finished && self.others_stand()) {
             return Ok(());
         }
         self.clear()?;
-        for illusion in batch {
-            self.add_one(illusion)?;
+        for (illusion, trust) in batch.iter().zip(trusts) {
+            self.add_one(illusion, trust)?;
         }
         match self.pictures.is_empty() {
             true => Ok(()),
@@ -119,7 +128,16 @@ impl Album<'_> {
         Ok(self.folder.write_json(RECORD_FILE, SCHEMA, &self.record)?)
     }
 
-    fn add_one(&mut self, illusion: &Illusion) -> Result<()> {
+    /// Half of what a picture has more than what it starts from, around grey, where the neuron is active.
+    fn change(&self, illusion: &Illusion) -> Option<Array3<f32>> {
+        let mut change = (&illusion.image - self.start.as_ref()?) * 0.5;
+        if let Some(mask) = &illusion.mask {
+            change = change * mask.mapv(|active| if active < 1.0 { 0.0 } else { 1.0 });
+        }
+        Some(change + 0.5)
+    }
+
+    fn add_one(&mut self, illusion: &Illusion, trust: Trust) -> Result<()> {
         let Pair { neuron, class } = illusion.pair;
         let image = NeuronPicture::file_name(illusion.pair);
         let mut pictures = vec![to_rgb_image(illusion.image.view())?];
@@ -134,8 +152,17 @@ impl Album<'_> {
             }
             None => None,
         };
+        let change_image = match self.change(illusion) {
+            Some(change) => {
+                let name = NeuronPicture::change_file_name(illusion.pair);
+                let change = to_rgb_image(change.view())?;
+                save_png(self.folder.join(&name), &change)?;
+                pictures.push(change);
+                Some(name)
+            }
+            None => None,
+        };
         self.pictures.push(pictures);
-        let mut illusion = illusion.clone();
         let top = match self.table {
             Some(table) => {
                 let rows = table.top_activating(neuron, None, 1)?;
@@ -144,20 +171,16 @@ impl Album<'_> {
             None => None,
         };
         let top_real_activation = top.map(|(row, table)| table.features()[[row, neuron.0]]);
-        let mean = top.and_then(|(_, table)| table.features().column(neuron.0).mean());
-        if let (Some(unmoved), Some(highest), Some(mean)) =
-            (&mut illusion.unmoved, top_real_activation, mean)
-        {
-            unmoved.on_real(highest, mean, self.table.map_or(0, FeatureTable::len));
-        }
         self.record.visualizations.push(Visualization {
-            illusion,
+            illusion: illusion.clone(),
             class_name: self.names.map(|names| names[class.0].clone()),
             top_real_activation,
+            trust,
             top_real_image: top.map(|(row, table)| table.sample_ids()[row].clone()),
             steps_planned: self.steps_planned,
             image,
             masked_image,
+            change_image,
         });
         Ok(())
     }
@@ -168,7 +191,6 @@ impl fmt::Display for Visualization {
         let Illusion {
             pair: Pair { neuron, class },
             activation,
-            unmoved,
             steps,
             ..
         } = &self.illusion;
@@ -185,9 +207,6 @@ impl fmt::Display for Visualization {
             write!(f, ", stopped at step {steps} of {}", self.steps_planned)?;
         }
         writeln!(f, ": {}", self.image)?;
-        match unmoved {
-            Some(unmoved) => writeln!(f, "  {unmoved}"),
-            None => Ok(()),
-        }
+        writeln!(f, "  {}", self.trust)
     }
 }
