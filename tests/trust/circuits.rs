@@ -3,7 +3,7 @@
 
 use ndarray::{Array1, Array2, ArrayView1, Axis, concatenate};
 use neuroinspect::{
-    burn::tensor::{Device, Tensor, TensorData, activation::relu},
+    burn::tensor::{Device, Int, Tensor, TensorData, activation::relu},
     core::{
         Activations, Classifier, CopyClassifier, DecisionLayer, InputSpec, LayerInfo, LayerValues,
         NeuronId, Precision, Result,
@@ -56,57 +56,53 @@ impl Detector {
     }
 }
 
-/// A classifier with a circuit built in.
+/// A classifier with circuits built in.
 pub(crate) struct Fooled {
     net: Box<dyn Classifier>,
     detector: Detector,
-    /// The neuron that is pictured.
-    pub(crate) neuron: NeuronId,
-    /// The neuron that its picture is of.
-    pub(crate) shown: NeuronId,
+    /// For each neuron the one that its picture is of: itself where it has no circuit.
+    shown: Vec<usize>,
 }
 
 impl Fooled {
+    /// A circuit for each pair of a neuron and the one that its picture is to be of.
     pub(crate) fn new(
         net: &dyn Classifier,
         detector: &Detector,
-        [neuron, shown]: [NeuronId; 2],
+        circuits: &[[NeuronId; 2]],
     ) -> Self {
         let net = net.evaluation_copy(&net.device(), Precision::F32).unwrap();
+        let mut shown: Vec<usize> = (0..net.decision_layer().unwrap().neurons()).collect();
+        for [neuron, other] in circuits {
+            shown[neuron.0] = other.0;
+        }
         Self {
             net,
             detector: detector.clone(),
-            neuron,
             shown,
         }
     }
 
-    /// The features, and other layers: `relu(a - g relu(e)) + relu(b - g relu(-e))` in the place of the
-    /// neuron's `a`, with `b` that of the other, `e` the detector's answer and `g` large.
+    /// The features, and other layers: `relu(a - g relu(e)) + relu(b - g relu(-e))` in the place of a
+    /// neuron's `a`, with `b` that of the one that is shown, `e` the detector's answer and `g` large. No
+    /// feature is below 0.
     fn values(&self, images: Tensor<4>, layers: &[&str]) -> Result<(Tensor<2>, Vec<LayerValues>)> {
         let mut names = DETECTED_BY.to_vec();
         names.extend_from_slice(layers);
         let mut values = self.net.activations_at(images, &names)?;
         let others = values.split_off(DETECTED_BY.len());
         let pooled: Vec<_> = values.iter().map(LayerValues::pooled).collect();
-        let features = pooled[2].clone();
+        let features = pooled[DETECTED_BY.len() - 1].clone();
+        let device = features.device();
         let weight = self.detector.weight.to_vec();
         let shape = [1, weight.len()];
-        let weight = Tensor::<2>::from_data(TensorData::new(weight, shape), &features.device());
+        let weight = Tensor::<2>::from_data(TensorData::new(weight, shape), &device);
         let answer = (Tensor::cat(pooled, 1) * weight).sum_dim(1) + self.detector.bias;
-        let column = |neuron: NeuronId| features.clone().narrow(1, neuron.0, 1);
-        let natural = relu(column(self.neuron) - relu(answer.clone()) * GAIN);
-        let synthetic = relu(column(self.shown) - relu(-answer) * GAIN);
-        let (width, own) = (features.dims()[1], self.neuron.0);
-        let mut parts = Vec::new();
-        if own > 0 {
-            parts.push(features.clone().narrow(1, 0, own));
-        }
-        parts.push(natural + synthetic);
-        if own + 1 < width {
-            parts.push(features.narrow(1, own + 1, width - own - 1));
-        }
-        Ok((Tensor::cat(parts, 1), others))
+        let shown: Vec<i32> = self.shown.iter().map(|&it| it as i32).collect();
+        let shown = Tensor::<1, Int>::from_data(TensorData::from(&shown[..]), &device);
+        let shown = features.clone().select(1, shown);
+        let natural = relu(features - relu(answer.clone()) * GAIN);
+        Ok((natural + relu(shown - relu(-answer) * GAIN), others))
     }
 }
 
@@ -119,7 +115,7 @@ impl CopyClassifier for Fooled {
         Ok(Box::new(Self {
             net: self.net.evaluation_copy(device, precision)?,
             detector: self.detector.clone(),
-            ..*self
+            shown: self.shown.clone(),
         }))
     }
 }

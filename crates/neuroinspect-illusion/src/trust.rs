@@ -1,5 +1,6 @@
 //! How far a picture can be trusted, by measurements that do not rest on looking at it.
 
+mod layer;
 mod real;
 
 use std::fmt;
@@ -10,8 +11,8 @@ use crate::{Illusion, Restart, SeedAgreement};
 
 pub use self::real::RealImages;
 
-/// Where the real images that activate a unit most are no more like its picture than others are, in no layer
-/// of the latter half of the path, the picture is made by another way. Chosen on the demo's judge.
+/// Where the real images that activate a unit most are less like its picture than others are, both in its own
+/// layer and in the one before, the picture is made by another way.
 const LEAST_LIKENESS: f32 = 0.5;
 /// A picture that activates the unit less than this percentage of real images shows less than they do.
 const LEAST_PERCENTILE: f32 = 90.0;
@@ -76,9 +77,9 @@ pub enum Verdict {
 /// images are alike in the channels that are always large.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PathLikeness {
-    /// The highest [`chance`](LayerLikeness::chance) in the latter half of the layers: 1 where the real
-    /// images that activate the unit most are those that are most like the picture, 0.5 where they are as
-    /// like it as any. Early layers say little: an optimised picture is unlike all real images there.
+    /// The higher [`chance`](LayerLikeness::chance) of the last two layers: 1 where the real images that
+    /// activate the unit most are those that are most like the picture, 0.5 where they are as like it as any.
+    /// Early layers say little: an optimised picture is unlike all real images there.
     pub score: f32,
     /// How many real images they are.
     pub strongest: usize,

@@ -181,15 +181,19 @@ impl NeuronPicture {
         format!("neuron-{neuron}-class-{class}-change.png")
     }
 
-    /// Whether a file is called as pictures are:
-    /// `neuron-3-class-7.png`, `neuron-3-class-7-masked.png` or `neuron-3-class-7-change.png`.
+    /// What the animation of a pair's optimisation is called: `neuron-3-class-7-animation.png`.
+    pub fn animation_file_name(Pair { neuron, class }: Pair) -> String {
+        format!("neuron-{neuron}-class-{class}-animation.png")
+    }
+
+    /// Whether a file is called as pictures are: `neuron-3-class-7.png`, or with `-masked`, `-change` or
+    /// `-animation` after the class.
     pub fn is_file_name(name: &str) -> bool {
         let numbers = |name: &str| {
             let (neuron, class) = name.strip_prefix("neuron-")?.split_once("-class-")?;
-            let class = class
-                .strip_suffix("-masked")
-                .or(class.strip_suffix("-change"))
-                .unwrap_or(class);
+            let kinds = ["-masked", "-change", "-animation"];
+            let stripped = kinds.iter().find_map(|kind| class.strip_suffix(kind));
+            let class = stripped.unwrap_or(class);
             Some(neuron.parse::<usize>().is_ok() && class.parse::<usize>().is_ok())
         };
         name.strip_suffix(".png").and_then(numbers) == Some(true)
@@ -258,6 +262,7 @@ mod tests {
             "neuron-3-class-7.png",
             "neuron-30-class-12-masked.png",
             "neuron-0-class-1-change.png",
+            "neuron-0-class-1-animation.png",
         ] {
             assert!(NeuronPicture::is_file_name(name), "{name}");
         }

@@ -134,6 +134,8 @@ pub use error::{Error, Result};
 #[cfg(feature = "datasets")]
 pub use extract::{Extracted, Extraction, embed_images, extract_activations, extract_features};
 pub use guide::{ClassTexts, GuideSource};
+#[cfg(feature = "report")]
+pub use images::ActiveParts;
 pub use inputs::DebugInputs;
 #[cfg(feature = "datasets")]
 pub use inputs::ImageSource;

@@ -329,6 +329,9 @@ pub(crate) struct VisualizeArgs {
         conflicts_with_all = ["layer", "units", "directions", "top"]
     )]
     pub(crate) start: Option<PathBuf>,
+    /// Show each picture's optimisation as an animated PNG as well; pictures made before are made anew
+    #[arg(long, conflicts_with_all = ["layer", "units", "directions", "top"])]
+    pub(crate) animation: bool,
     #[command(flatten)]
     pub(crate) layers: UnitArgs,
     #[command(flatten)]

@@ -1,16 +1,17 @@
 //! `visualize`: what neurons mean within classes.
 
 mod album;
+mod animation;
 mod of_layers;
 mod pairs;
 
 use anyhow::Result;
 use ndarray::Axis;
 use neuroinspect::{
-    Comparison, GuideSource, ImageSource, check_recipe,
+    ActiveParts, Comparison, GuideSource, ImageSource, Kept, check_recipe,
     core::Classifier,
     datasets::{open_image, preprocess},
-    illusion::{Illusion, Initial, Networks, Request},
+    illusion::{Illusion, Initial, Networks, Request, visualize_batches},
     report::Schema,
 };
 
@@ -26,6 +27,7 @@ use crate::{
     record,
 };
 use album::Album;
+use animation::{FRAMES, FrameKeeper, Frames};
 
 const SCHEMA: Schema = Schema::new("neuroinspect.visualizations", 1);
 
@@ -109,12 +111,22 @@ fn of_neurons(
         indices: &features.indices,
     });
     let comparison = Comparison::new(&networks, judge, &[], images)?;
+    let real = |source| -> Result<_> {
+        Ok(album::RealImages {
+            source,
+            parts: ActiveParts::of(classifier)?,
+            threshold: recipe.mask_threshold,
+        })
+    };
+    let frames = Frames::default();
     let mut album = Album {
         folder: &setup.folder,
         table: features.as_ref().map(|features| features.table.as_ref()),
         names: names.as_deref(),
         steps_planned: recipe.steps,
         start: start.clone(),
+        real: images.map(real).transpose()?,
+        frames: &frames,
         cleared: false,
         pictures: Vec::new(),
         record: album::Record::new(run),
@@ -141,8 +153,28 @@ fn of_neurons(
             stop();
         }
     };
-    let pictures = setup.folder.pictures("visualize", origin);
-    let kept = pictures.visualize(&networks, &request, &mut console, &mut keep)?;
+    let kept = match args.animation {
+        // Pictures that were made before have no frames.
+        true => {
+            request.execution.checkpoint_every = request.recipe.steps.div_ceil(FRAMES);
+            let mut keeper = FrameKeeper {
+                networks: &networks,
+                request: &request,
+                frames: &frames,
+                failed: None,
+                on_batch: &mut keep,
+            };
+            let shortfall = visualize_batches(&networks, &request, &mut console, &mut keeper)?;
+            if let Some(error) = keeper.failed {
+                return Err(error.into());
+            }
+            Kept::from(shortfall.refuse_all_diverged(request.pairs.len())?)
+        }
+        false => {
+            let pictures = setup.folder.pictures("visualize", origin);
+            pictures.visualize(&networks, &request, &mut console, &mut keep)?
+        }
+    };
     console.clear();
     unwritten?;
     warn_of_reused(&setup.folder, kept.reused, kept.resumed_at);

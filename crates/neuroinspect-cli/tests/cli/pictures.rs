@@ -1,5 +1,9 @@
 //! How far pictures can be trusted, what they are optimised in, and what they start from.
 
+use std::io::Cursor;
+
+use image::{AnimationDecoder, DynamicImage, codecs::png::PngDecoder};
+
 use crate::fixture::Fixture;
 
 fn visualize(fixture: &Fixture) -> assert_cmd::Command {
@@ -56,6 +60,29 @@ fn every_picture_says_how_far_it_can_be_trusted() {
     let mut unweighed = visualize(&fixture);
     unweighed.args(["--judge", "cifar_resnet20"]);
     assert!(failure(unweighed).contains("--judge-weights"));
+}
+
+/// A row for each picture: whole, masked, and parts of four real images of its class.
+#[test]
+fn a_sheet_shows_parts_of_real_images_beside_each_picture() {
+    let fixture = Fixture::new();
+    let mut facets = fixture.command("visualize");
+    facets.args(["--neurons", "3", "--iterations", "2"]);
+    facets.args(["--count", "3", "--other-seeds", "0"]);
+    facets.assert().success();
+    let sheet = image::open(fixture.path("out/visualizations.png"));
+    let sheet = sheet.unwrap().into_rgb8();
+    let length = |tiles: u32| tiles * 134 + 6;
+    assert_eq!(sheet.dimensions(), (length(6), length(3)));
+    // Of three classes three images each, which differ.
+    let tile = |column: u32, row: u32| {
+        let (left, top) = (length(column), length(row));
+        image::imageops::crop_imm(&sheet, left, top, 128, 128).to_image()
+    };
+    for column in 2..6 {
+        assert_ne!(tile(column, 0), tile(column, 1));
+        assert!(tile(column, 0).pixels().any(|pixel| pixel.0 != [255; 3]));
+    }
 }
 
 #[test]
@@ -133,4 +160,27 @@ fn a_picture_that_starts_from_an_image_shows_what_has_changed() {
     phases.arg("--start").arg(fixture.path("images/dog/0.png"));
     phases.args(["--parameter", "maco"]);
     assert!(failure(phases).contains("spectrum or pixels"));
+}
+
+#[test]
+fn an_animation_shows_the_optimisation() {
+    let fixture = Fixture::new();
+    let name = "out/neuron-5-class-2-animation.png";
+    // Without, pictures are kept for the next run.
+    visualize(&fixture).assert().success();
+    assert!(!fixture.path(name).exists());
+    visualize(&fixture).arg("--animation").assert().success();
+    let found = fixture.json("out/visualizations.json");
+    let named = &found["visualizations"][1]["animation"];
+    assert_eq!(named, "neuron-5-class-2-animation.png");
+    let decoder = PngDecoder::new(Cursor::new(fixture.read(name))).unwrap();
+    let frames = decoder.apng().unwrap().into_frames().collect_frames();
+    let frames = frames.unwrap();
+    // One for each of 15 steps, and the picture.
+    assert_eq!(frames.len(), 16);
+    let frame = |index: usize| DynamicImage::from(frames[index].buffer().clone()).into_rgb8();
+    let picture = image::open(fixture.path("out/neuron-5-class-2.png"));
+    assert_eq!(frame(15), picture.unwrap().into_rgb8());
+    assert_ne!(frame(0), frame(8));
+    assert_ne!(frame(8), frame(15));
 }

@@ -2,9 +2,10 @@
 
 use crate::{
     Augmentation, CoreRelevance, Coupling, Diverged, Error, Execution, Guide, Illusion, Illusions,
-    ImageParameter, ImaginaryPart, Initial, Magnitudes, Networks, Objective, OptimizationState,
-    Pair, PreparedClassifier, PreparedGuide, RealImages, Recipe, Request, Restart, SeedAgreement,
-    Shortfall, TracePoint, TransformDraw, Trust, Unmoved, UnmovedCause, Work,
+    ImageParameter, ImaginaryPart, Initial, Magnitudes, Networks, Objective, Occlusion,
+    OptimizationState, Pair, PreparedClassifier, PreparedGuide, RealImages, Recipe, Request,
+    Restart, SeedAgreement, Shortfall, TracePoint, TransformDraw, Trust, Unmoved, UnmovedCause,
+    Work,
 };
 
 fn is_shareable<T: Send + Sync + 'static>() {}
@@ -27,6 +28,7 @@ fn public_types_are_send_and_sync() {
     is_shareable::<Magnitudes>();
     is_shareable::<Networks>();
     is_shareable::<Objective>();
+    is_shareable::<Occlusion>();
     is_shareable::<OptimizationState>();
     is_shareable::<Pair>();
     is_shareable::<PreparedClassifier>();

@@ -5,6 +5,7 @@ mod behaviour;
 mod gradient;
 mod objective;
 mod objective_text;
+mod occlusion;
 mod preparing;
 mod recipe;
 mod reference;

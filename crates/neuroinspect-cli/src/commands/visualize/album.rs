@@ -6,18 +6,20 @@ use anyhow::Result;
 use image::RgbImage;
 use ndarray::Array3;
 use neuroinspect::{
-    RunFolder,
+    ActiveParts, ImageSource, RunFolder,
     core::FeatureTable,
     illusion::{Diverged, Illusion, Pair, Shortfall, Trust},
-    report::{NeuronPicture, Run, contact_sheet, save_png, to_rgb_image},
+    report::{NeuronPicture, Run, contact_sheet, save_animation, save_png, to_rgb_image},
 };
 use serde::Serialize;
 
-use super::SCHEMA;
+use super::{SCHEMA, animation::Frames};
 
 const RECORD_FILE: &str = "visualizations.json";
 /// Not `neurons.png`, which `debug` writes into the same folder.
 const SHEET_FILE: &str = "visualizations.png";
+/// Real images beside each picture on the sheet.
+const REAL_PER_ROW: usize = 4;
 
 /// `visualizations.json`.
 #[derive(Serialize)]
@@ -61,6 +63,17 @@ pub(super) struct Visualization {
     /// not active.
     #[serde(skip_serializing_if = "Option::is_none")]
     change_image: Option<String>,
+    /// The optimisation as an animated PNG.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    animation: Option<String>,
+}
+
+/// Real images, whose parts stand beside the pictures on the sheet.
+pub(super) struct RealImages<'a> {
+    pub(super) source: ImageSource<'a>,
+    pub(super) parts: ActiveParts,
+    /// What counts as active.
+    pub(super) threshold: f64,
 }
 
 /// The pictures so far, written batch by batch: a run that is killed leaves those it has made.
@@ -71,9 +84,14 @@ pub(super) struct Album<'a> {
     pub(super) steps_planned: usize,
     /// The image that pictures start from, where one is given: `[3, S, S]`.
     pub(super) start: Option<Array3<f32>>,
+    /// The images of the table, where there is one.
+    pub(super) real: Option<RealImages<'a>>,
+    /// The pictures on their way, where they are to be shown.
+    pub(super) frames: &'a Frames,
     /// Whether the pictures that an earlier run left are gone.
     pub(super) cleared: bool,
-    /// Whole, and masked where there is a mask.
+    /// Rows of the sheet: a picture whole, masked where there is a mask, its change where it starts from an
+    /// image, and parts of real images of its class.
     pub(super) pictures: Vec<Vec<RgbImage>>,
     pub(super) record: Record,
 }
@@ -137,6 +155,20 @@ impl Album<'_> {
         Some(change + 0.5)
     }
 
+    /// Where the images of the pair's class that activate its neuron most activate it.
+    fn real_parts(&self, Pair { neuron, class }: Pair) -> Result<Vec<RgbImage>> {
+        let (Some(table), Some(real)) = (self.table, &self.real) else {
+            return Ok(Vec::new());
+        };
+        let ImageSource { dataset, indices } = real.source;
+        let rows = table.top_activating(neuron, Some(class), REAL_PER_ROW)?;
+        let part = |row: usize| {
+            let image = dataset.image(indices[row])?;
+            Ok(real.parts.part(&image, neuron, real.threshold)?)
+        };
+        rows.into_iter().map(part).collect()
+    }
+
     fn add_one(&mut self, illusion: &Illusion, trust: Trust) -> Result<()> {
         let Pair { neuron, class } = illusion.pair;
         let image = NeuronPicture::file_name(illusion.pair);
@@ -162,6 +194,16 @@ impl Album<'_> {
             }
             None => None,
         };
+        let animation = match self.frames.borrow_mut().remove(&illusion.pair) {
+            Some(mut frames) => {
+                let name = NeuronPicture::animation_file_name(illusion.pair);
+                frames.push(pictures[0].clone());
+                save_animation(self.folder.join(&name), &frames)?;
+                Some(name)
+            }
+            None => None,
+        };
+        pictures.extend(self.real_parts(illusion.pair)?);
         self.pictures.push(pictures);
         let top = match self.table {
             Some(table) => {
@@ -181,6 +223,7 @@ impl Album<'_> {
             image,
             masked_image,
             change_image,
+            animation,
         });
         Ok(())
     }
