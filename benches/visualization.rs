@@ -95,7 +95,9 @@ impl Bench {
         let recipe = Recipe::default()
             .with_steps(steps)
             .with_precision(self.precision);
-        let execution = Execution::default().with_batch_size(batch);
+        let execution = Execution::default()
+            .with_batch_size(batch)
+            .with_other_seeds(0);
         let request = Request::new(pairs, recipe).with_execution(execution);
         let start = Instant::now();
         let made = black_box(visualize(&self.networks, &request, &mut Silent).unwrap());

@@ -105,7 +105,7 @@ fn run(
     };
     let networks = Networks::of(loaded.model.as_ref(), Some(&guide))?;
     let request = Request::new(reference.pairs.clone(), recipe)
-        .with_execution(Execution::default().with_trace_every(1))
+        .with_execution(Execution::default().with_trace_every(1).with_other_seeds(0))
         .with_initial(Initial::Parameters(initial.clone()));
     let illusions = visualize(&networks, &request, &mut Silent)?;
     Ok(illusions.finished)

@@ -170,6 +170,7 @@ fn units_are_seen_in_their_pictures_and_in_real_images() {
     let inputs = UnitInputs {
         classifier: &model,
         guide: None,
+        judge: None,
         real: Some((&extraction, &top)),
         pictures: None,
         folder: "units",
@@ -222,6 +223,7 @@ fn a_real_image_that_is_lost_is_noted() {
     let inputs = UnitInputs {
         classifier: &model,
         guide: None,
+        judge: None,
         real: Some((&extraction, &top)),
         pictures: None,
         folder: "units",

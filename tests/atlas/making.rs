@@ -155,6 +155,7 @@ impl Bench {
         AtlasInputs {
             classifier: &self.classifier,
             guide: None,
+            judge: None,
             images: None,
             class_names: &self.names,
             origin: &self.origin,

@@ -173,6 +173,7 @@ fn channels_are_pictured_within_the_classes_whose_images_activate_them() {
     let inputs = AtlasInputs {
         classifier: &model,
         guide: None,
+        judge: None,
         images: Some(&extraction),
         class_names: &class_names,
         origin: &origin,

@@ -70,7 +70,8 @@ impl Pictures {
     }
 
     fn request(&self, count: usize) -> Request {
-        Request::new(pairs(count), recipe()).with_execution(Execution::default().with_batch_size(2))
+        Request::new(pairs(count), recipe())
+            .with_execution(Execution::default().with_batch_size(2).with_other_seeds(0))
     }
 
     fn diverging_request(&self, count: usize) -> Request {

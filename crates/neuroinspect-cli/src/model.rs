@@ -20,7 +20,7 @@ use neuroinspect::{
 };
 
 use crate::{
-    args::{ClipArgs, Common, HeadArgs, LoadingArgs},
+    args::{ClipArgs, Common, HeadArgs, IllusionArgs, LoadingArgs},
     config::Prompts,
     console::warn,
     hub, images,
@@ -124,6 +124,30 @@ pub(crate) fn classifier(
         warn(&loaded.report);
     }
     Ok(loaded)
+}
+
+/// Loads the classifier that judges pictures, where one is named.
+pub(crate) fn judge(
+    common: &Common,
+    args: &IllusionArgs,
+    device: &Device,
+) -> Result<Option<LoadedClassifier>> {
+    let Some(judge) = &args.judge else {
+        return Ok(None);
+    };
+    let named = Named::open(common, judge, args.judge_weights.as_deref())?;
+    let config = LoadConfig {
+        classes: named.classes,
+        input: named.input.clone(),
+        ..LoadConfig::default()
+    };
+    let loaded = match (onnx(judge, &HeadArgs::default(), None)?, &named.weights) {
+        (Some(onnx), None) => onnx.load(&config, device)?,
+        (Some(_), Some(_)) => bail!("'{judge}' holds its weights: leave --judge-weights out"),
+        (None, Some(weights)) => load_classifier(&named.model, weights, &config, device)?,
+        (None, None) => bail!("--judge {judge} needs --judge-weights FILE"),
+    };
+    Ok(Some(loaded))
 }
 
 /// Whether all weights of the classifier are the checkpoint's: none are random.

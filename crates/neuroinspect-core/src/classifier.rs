@@ -148,6 +148,14 @@ pub trait Classifier: CopyClassifier + Send + Sync {
         Ok(vec![LayerValues::Features(features); layers.len()])
     }
 
+    /// Name of the value that a layer's activation function reads, with the layer's channels, where the
+    /// layer is such a function of it or a mean over positions of one. [`activations_at`](Self::activations_at)
+    /// reads it, though it need not be one of [`layers`](Self::layers). Where the function is flat, as a
+    /// ReLU is below 0, a gradient passes through this value alone.
+    fn before_activation(&self, _layer: &str) -> Option<String> {
+        None
+    }
+
     /// Makes what is constant from one forward pass to the next once and for all, such as
     /// convolutions with their batch normalisation. Called on an
     /// [evaluation copy](CopyClassifier::evaluation_copy) that is run many times; its activations

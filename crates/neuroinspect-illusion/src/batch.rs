@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use neuroinspect_core::{ClassId, LayerValues, Unit, read_back, unknown_layer};
 
 use crate::{
-    BatchKeeper, Diverged, Error, Illusions, Pair, Request, Result, TracePoint,
+    BatchKeeper, Diverged, Error, Illusion, Illusions, Pair, Request, Result, TracePoint,
     context::Context,
     objective::{Response, similarity},
     optimization::Optimization,
@@ -16,6 +16,30 @@ use crate::{
 
 /// What has become of a pair, or that it left the finite numbers.
 pub(crate) type OfPair<T> = std::result::Result<T, Diverged>;
+
+/// What has become of a batch.
+pub(crate) struct Optimized {
+    /// Of each pair, in their order.
+    pub(crate) of_pairs: Vec<OfPair<Illusion>>,
+    /// Whether the observer stopped the work before its last step.
+    pub(crate) interrupted: bool,
+}
+
+impl From<Optimized> for Illusions {
+    fn from(batch: Optimized) -> Self {
+        let mut illusions = Self {
+            interrupted: batch.interrupted,
+            ..Self::default()
+        };
+        for of_pair in batch.of_pairs {
+            match of_pair {
+                Ok(illusion) => illusions.finished.push(illusion),
+                Err(diverged) => illusions.diverged.push(diverged),
+            }
+        }
+        illusions
+    }
+}
 
 /// A batch of pairs, with each pair's part of the decision layer and its class text.
 pub(crate) struct Batch<'a> {
@@ -125,7 +149,7 @@ impl<'a> Batch<'a> {
         parameter: Tensor<4>,
         progress: &mut StepCount<'_>,
         keeper: &mut dyn BatchKeeper,
-    ) -> Result<Illusions> {
+    ) -> Result<Optimized> {
         let request = self.context.request;
         let (pairs, size) = (self.pairs, self.context.pictures.size());
         let optimization = match keeper.go_on(pairs) {
@@ -150,7 +174,7 @@ impl<'a> Batch<'a> {
         mut optimization: Optimization<'_>,
         progress: &mut StepCount<'_>,
         keeper: &mut dyn BatchKeeper,
-    ) -> Result<Illusions> {
+    ) -> Result<Optimized> {
         let Request {
             recipe, execution, ..
         } = self.context.request;
@@ -190,17 +214,10 @@ impl<'a> Batch<'a> {
             traces,
             ..
         } = optimization;
-        let mut batch = Illusions {
+        Ok(Optimized {
+            of_pairs: self.finish(parameter, steps, traces)?,
             interrupted,
-            ..Illusions::default()
-        };
-        for of_pair in self.finish(parameter, steps, traces)? {
-            match of_pair {
-                Ok(illusion) => batch.finished.push(illusion),
-                Err(diverged) => batch.diverged.push(diverged),
-            }
-        }
-        Ok(batch)
+        })
     }
 
     /// The gradient at `parameter`, seen through `view`.

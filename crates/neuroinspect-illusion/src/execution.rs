@@ -27,6 +27,12 @@ pub struct Execution {
     /// `9 S^2` numbers a pair from the device, and none is made where nobody keeps them: see
     /// [`visualize_batches`](crate::visualize_batches). Default 50.
     pub checkpoint_every: usize,
+    /// How many other seeds make a picture of each pair as well, to see whether it
+    /// [agrees](crate::SeedAgreement); 0 saves the time. Default 1.
+    pub other_seeds: usize,
+    /// Their pictures have one step for so many of the recipe's, at least 1: with fewer steps they cost less,
+    /// and agree less. 1 makes them in full. Default 8.
+    pub other_seed_part: usize,
 }
 
 impl Default for Execution {
@@ -36,6 +42,8 @@ impl Default for Execution {
             trace_every: 10,
             augmentations_ahead: 2,
             checkpoint_every: 50,
+            other_seeds: 1,
+            other_seed_part: 8,
         }
     }
 }
@@ -51,6 +59,7 @@ impl Execution {
             ("batch_size", self.batch_size),
             ("trace_every", self.trace_every),
             ("checkpoint_every", self.checkpoint_every),
+            ("other_seed_part", self.other_seed_part),
         ] {
             check_option(option, value, value > 0, "at least 1")?;
         }

@@ -60,9 +60,9 @@ impl Batch<'_> {
         Ok(all.collect())
     }
 
-    /// Looks at pictures `[N, 3, S, S]`; a picture that the networks make no numbers of has
+    /// Looks at pictures `[N, 3, S, S]`, one for each pair; a picture that the networks make no numbers of has
     /// diverged.
-    fn look(
+    pub(crate) fn look(
         &self,
         images: Tensor<4>,
         steps: usize,
@@ -120,6 +120,8 @@ impl Batch<'_> {
                 logit,
                 probability,
                 clip_similarity,
+                agreement: None,
+                unmoved: self.unmoved(&trace, activation, steps),
                 steps,
                 trace,
             }));

@@ -4,7 +4,7 @@ use ndarray::{Array2, Array3};
 use neuroinspect_core::{ClassId, NeuronId, Unit};
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
+use crate::{Result, SeedAgreement, Unmoved};
 
 /// A neuron to be pictured within a class.
 ///
@@ -104,6 +104,13 @@ pub struct Illusion {
     /// Similarity `s` of the picture and the class's text embedding, where a guide was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_similarity: Option<f32>,
+    /// Why no step moved the neuron, or the unit, where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmoved: Option<Unmoved>,
+    /// How far pictures of other seeds agree with it, where some were made: of a picture that had all its
+    /// steps from noise, of a unit that moved at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<SeedAgreement>,
     /// Optimisation steps it has had: [`Recipe::steps`](crate::Recipe::steps), or
     /// fewer where the observer stopped the work.
     pub steps: usize,

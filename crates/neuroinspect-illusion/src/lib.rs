@@ -117,6 +117,14 @@
 //!    logit and probability, the similarity `s`, and the [mask](activation_mask) of where the
 //!    neuron is active. The published pictures are [`Illusion::masked_image`].
 //!
+//! 6. A unit that no step has moved is [told](Unmoved) as such, with the reason as far as activations
+//!    tell, and optimised again by what its activation function reads, where the classifier
+//!    [says](neuroinspect_core::Classifier::before_activation) what that is.
+//!
+//! 7. The same pair is pictured from [other seeds](Execution::other_seeds), with fewer steps, to see
+//!    whether the pictures agree; and with [`RealImages`] it is measured how far each can be
+//!    [trusted](Trust).
+//!
 //! Pairs are optimised in batches, and the losses of a batch are summed: AdamW divides a gradient
 //! by its own size plus a constant, so with the mean that constant would weigh more in a larger
 //! batch. All random numbers belong to (seed, pair, step) or (seed, step). A pair's picture
@@ -142,6 +150,10 @@
 //!
 //! - NeuroInspect: Interpretable Neuron-based Debugging Framework through Class-conditional
 //!   Visualizations, arXiv 2310.07184.
+//! - Geirhos et al., "Don't trust your eyes: on the (un)reliability of feature visualizations", ICML
+//!   2024, arXiv 2306.04719: pictures that deceive, and how they are told.
+//! - Fel et al., "Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained
+//!   Optimization", NeurIPS 2023, arXiv 2306.06805.
 //! - Olah, Mordvintsev and Schubert, "Feature Visualization", Distill 2017: the spectrum, the
 //!   colour space, robustness to transformations.
 //! - Radford et al., "Learning Transferable Visual Models From Natural Language Supervision",
@@ -152,6 +164,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod adapter;
+mod agreement;
 mod augment;
 mod batch;
 mod context;
@@ -160,8 +173,10 @@ mod execution;
 mod features;
 mod finish;
 mod illusion;
+mod likeness;
 mod mask;
 mod objective;
+mod occlusion;
 mod optimization;
 mod optimizer;
 mod parameter;
@@ -171,20 +186,26 @@ mod relevance;
 mod select;
 #[cfg(test)]
 mod tests;
+mod trust;
+mod unmoved;
 mod view;
 mod visualize;
 mod warp;
 
+pub use agreement::SeedAgreement;
 pub use augment::Augmentation;
 pub use error::{Error, Result};
 pub use execution::Execution;
 pub use illusion::{Diverged, Illusion, Illusions, Pair, Shortfall, TracePoint};
 pub use mask::activation_mask;
 pub use objective::Objective;
+pub use occlusion::Occlusion;
 pub use optimization::{BatchKeeper, OptimizationState};
-pub use parameter::{COLOR_CORRELATION, COLOR_CORRELATION_NORM, ImageParameter};
+pub use parameter::{COLOR_CORRELATION, COLOR_CORRELATION_NORM, ImageParameter, Magnitudes};
 pub use prepare::{Guide, Networks, PreparedClassifier, PreparedGuide};
 pub use recipe::{Coupling, ImaginaryPart, Recipe, TransformDraw, Work};
 pub use relevance::{CoreRelevance, core_relevance};
 pub use select::{classes_of_neuron, neurons_of_class};
+pub use trust::{LayerLikeness, PathLikeness, RealImages, Recognition, Trust, Verdict};
+pub use unmoved::{Restart, Unmoved, UnmovedCause};
 pub use visualize::{Initial, Request, visualize, visualize_batches, visualize_each};

@@ -1,13 +1,14 @@
 //! The optimisation of a batch between two steps, and keeping it there.
 
 use burn::tensor::{Tensor, TensorData};
-use ndarray::Array4;
+use ndarray::{Array3, Array4};
 use neuroinspect_core::read_back;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Diverged, Error, Illusions, Pair, Result, TracePoint,
+    Diverged, Error, Illusions, Networks, Pair, Request, Result, TracePoint,
     batch::{Batch, OfPair},
+    context::Context,
     optimizer::AdamW,
 };
 
@@ -27,15 +28,57 @@ pub struct OptimizationState {
     /// For each pair the trace so far, or when it was seen to have diverged.
     pub traces: Vec<std::result::Result<Vec<TracePoint>, Diverged>>,
     /// The parameters, as the recipe's [`ImageParameter`](crate::ImageParameter) reads them:
-    /// `[N, 3, S, S]`. Those of a pair that has diverged need not be finite.
+    /// `[N, ..]`. Those of a pair that has diverged need not be finite.
     #[serde(skip)]
     pub parameter: Array4<f32>,
-    /// AdamW's first moment of each parameter: `[N, 3, S, S]`.
+    /// AdamW's first moment of each parameter: `[N, ..]`.
     #[serde(skip)]
     pub first_moment: Array4<f32>,
-    /// AdamW's second moment of each parameter: `[N, 3, S, S]`.
+    /// AdamW's second moment of each parameter: `[N, ..]`.
     #[serde(skip)]
     pub second_moment: Array4<f32>,
+}
+
+impl OptimizationState {
+    /// The pictures as they stand, of the pairs that have not diverged: `[3, S, S]` in `[0, 1]` each.
+    ///
+    /// # Errors
+    ///
+    /// When the request is not that of this state, does not fit the networks, or the device fails.
+    pub fn pictures(
+        &self,
+        networks: &Networks,
+        request: &Request,
+    ) -> Result<Vec<(Pair, Array3<f32>)>> {
+        let context = Context::new(networks, request)?;
+        let [channels, height, width] = context.pictures.shape();
+        let shape = [self.pairs.len(), channels, height, width];
+        if self.parameter.shape() != shape {
+            let what = "shape of parameters";
+            return Err(Error::OtherState { what });
+        }
+        let parameter: Vec<f32> = self.parameter.iter().copied().collect();
+        let parameter = Tensor::from_data(TensorData::new(parameter, shape), context.device());
+        let images = read_back(context.pictures.images(parameter), "the pictures")?;
+        let size = context.pictures.size();
+        let whole = images
+            .chunks(3 * size * size)
+            .zip(&self.pairs)
+            .zip(&self.traces);
+        let whole = whole.filter(|((image, _), trace)| {
+            trace.is_ok() && image.iter().all(|value| value.is_finite())
+        });
+        whole
+            .map(|((image, &pair), _)| {
+                let image = Array3::from_shape_vec((3, size, size), image.to_vec());
+                let shape = [3, size, size];
+                Ok((
+                    pair,
+                    image.map_err(|_| Error::shape("a picture", shape, images.len()))?,
+                ))
+            })
+            .collect()
+    }
 }
 
 /// Takes over the batches of [`visualize_batches`](crate::visualize_batches), and may keep the one

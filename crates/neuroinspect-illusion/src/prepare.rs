@@ -5,7 +5,7 @@ use std::fmt;
 use burn::tensor::{Device, Tensor, TensorData};
 use neuroinspect_core::{
     Activations, ClassEmbeddings, Classifier, DecisionLayer, ImageTextEncoder, InputSpec,
-    LayerValues, Precision, Seed, read_back,
+    LayerInfo, LayerValues, Precision, Seed, read_back,
 };
 use rand::RngExt;
 
@@ -172,6 +172,21 @@ impl PreparedClassifier {
     /// The pixels it wants to see.
     pub fn input(&self) -> &InputSpec {
         self.network.input()
+    }
+
+    /// The layers that can be read, in the order in which they are computed.
+    pub(crate) fn layers(&self) -> Result<Vec<LayerInfo>> {
+        Ok(self.network.layers()?)
+    }
+
+    /// The layer whose neurons are pictured.
+    pub(crate) fn penultimate(&self) -> &str {
+        self.network.penultimate()
+    }
+
+    /// Name of the value that a layer's activation function reads, where that is known.
+    pub(crate) fn before_activation(&self, layer: &str) -> Option<String> {
+        self.network.before_activation(layer)
     }
 
     /// The layer of its map, where one was chosen.

@@ -73,18 +73,28 @@ impl Request {
         if pairs.start > pairs.end || pairs.end > all {
             return Err(CoreError::length("pairs of the request", pairs.end, all).into());
         }
+        self.rows(&pairs.collect::<Vec<_>>())
+    }
+
+    /// [`part`](Self::part) for pairs in any places, which there must be.
+    pub(crate) fn rows(&self, places: &[usize]) -> Result<Self> {
+        let all = self.pairs.len();
         let of_pairs = |given: &Array4<f32>| match given.dim().0 {
-            rows if rows == all => Ok(given.slice_axis(Axis(0), pairs.clone().into()).to_owned()),
+            rows if rows == all => Ok(given.select(Axis(0), places)),
             rows => Err(CoreError::length("what pairs start from", all, rows)),
         };
+        let units = self.units_of(0..all)?;
         Ok(Self {
             initial: match &self.initial {
                 Initial::Noise => Initial::Noise,
                 Initial::Parameters(given) => Initial::Parameters(of_pairs(given)?),
                 Initial::Images(given) => Initial::Images(of_pairs(given)?),
             },
-            units: self.units_of(pairs.clone())?.to_vec(),
-            pairs: self.pairs[pairs].to_vec(),
+            units: match units.is_empty() {
+                true => Vec::new(),
+                false => places.iter().map(|&place| units[place].clone()).collect(),
+            },
+            pairs: places.iter().map(|&place| self.pairs[place]).collect(),
             recipe: self.recipe.clone(),
             execution: self.execution,
         })
@@ -110,8 +120,8 @@ pub enum Initial {
     #[default]
     Noise,
     /// A parameter per pair, of the shape that the recipe's
-    /// [`ImageParameter`](crate::ImageParameter) reads: `[pairs, ..]`, `[pairs, 3, S, S]` for those
-    /// that there are.
+    /// [`ImageParameter`](crate::ImageParameter) reads: `[pairs, ..]`, `[pairs, 3, S, S]` for
+    /// spectra and pixels.
     Parameters(Array4<f32>),
     /// An image per pair, in `[0, 1]`: `[pairs, 3, S, S]`. The picture is then clamped to
     /// `[0, 1]` instead of squashed by the logistic function. Of the image's spectrum the Nyquist
@@ -190,24 +200,24 @@ pub fn visualize_each(
     observer: &mut dyn Observer,
     on_batch: &mut dyn FnMut(Vec<Illusion>),
 ) -> Result<Shortfall> {
-    /// Hands pictures over and keeps nothing.
-    struct HandOver<'a>(&'a mut dyn FnMut(Vec<Illusion>));
-
-    impl BatchKeeper for HandOver<'_> {
-        fn go_on(&mut self, _: &[Pair]) -> Option<OptimizationState> {
-            None
-        }
-        fn checkpoint(&mut self, _: OptimizationState) {}
-        fn keeps_checkpoints(&self) -> bool {
-            false
-        }
-        fn finish(&mut self, batch: Illusions) {
-            (self.0)(batch.finished);
-        }
-    }
-
     visualize_batches(networks, request, observer, &mut HandOver(on_batch))?
         .refuse_all_diverged(request.pairs.len())
+}
+
+/// Hands pictures over and keeps nothing.
+pub(crate) struct HandOver<'a>(pub(crate) &'a mut dyn FnMut(Vec<Illusion>));
+
+impl BatchKeeper for HandOver<'_> {
+    fn go_on(&mut self, _: &[Pair]) -> Option<OptimizationState> {
+        None
+    }
+    fn checkpoint(&mut self, _: OptimizationState) {}
+    fn keeps_checkpoints(&self) -> bool {
+        false
+    }
+    fn finish(&mut self, batch: Illusions) {
+        (self.0)(batch.finished);
+    }
 }
 
 /// [`visualize_each`] for who keeps pictures over the end of the process, be they finished or under
@@ -232,27 +242,31 @@ pub fn visualize_batches(
     let context = Context::new(networks, request)?;
     let batch_size = request.execution.batch_size;
     let mut diverged = Vec::new();
-    let mut progress = StepCount {
-        observer,
-        done: 0,
-        stopped: false,
-        total: request.pairs.chunks(batch_size).len() * request.recipe.steps,
-    };
+    let mut broken_off = false;
+    let steps = request.pairs.chunks(batch_size).len() * request.recipe.steps;
+    let mut progress = StepCount::new(observer, steps);
     for (index, pairs) in request.pairs.chunks(batch_size).enumerate() {
         let first = index * batch_size;
         let parameter = context.initial_parameter(first, pairs);
         let units = request.units_of(first..first + pairs.len())?;
         let batch = Batch::new(&context, pairs, units.iter().collect())?;
-        let batch = batch.optimize(parameter, &mut progress, keeper)?;
-        diverged.extend_from_slice(&batch.diverged);
-        keeper.finish(batch);
+        let mut made = batch.optimize(parameter, &mut progress, keeper)?;
+        if !made.interrupted {
+            let of_pairs = &mut made.of_pairs;
+            made.interrupted = batch.restart_unmoved(first, of_pairs, &mut progress)?
+                || batch.compare_seeds(first, of_pairs, &mut progress)?;
+            broken_off |= made.interrupted;
+        }
+        let made = Illusions::from(made);
+        diverged.extend_from_slice(&made.diverged);
+        keeper.finish(made);
         if progress.stopped {
             break;
         }
     }
     Ok(Shortfall {
         diverged,
-        interrupted: progress.interrupted(),
+        interrupted: broken_off || progress.interrupted(),
     })
 }
 
@@ -265,7 +279,23 @@ pub(crate) struct StepCount<'a> {
     pub(crate) stopped: bool,
 }
 
-impl StepCount<'_> {
+impl<'a> StepCount<'a> {
+    /// Of `total` steps, none of which is done.
+    pub(crate) fn new(observer: &'a mut dyn Observer, total: usize) -> Self {
+        Self {
+            observer,
+            done: 0,
+            total,
+            stopped: false,
+        }
+    }
+
+    /// Tells the observer how far it is, as before; whether it has asked to stop.
+    pub(crate) fn repeat(&mut self) -> bool {
+        self.advance(0);
+        self.stopped
+    }
+
     /// Counts steps that an earlier run has taken.
     pub(crate) fn skip(&mut self, steps: usize) {
         self.done += steps;

@@ -379,6 +379,10 @@ impl Classifier for GraphClassifier {
         self.modules().read(images, layers)
     }
 
+    fn before_activation(&self, layer: &str) -> Option<String> {
+        self.modules().before_activation(layer)
+    }
+
     fn fold(&mut self) -> neuroinspect_core::Result<()> {
         let folded = fold_batch_norm(&self.network);
         self.network = folded.map_err(|error| error.of_model(&self.name))?;

@@ -5,7 +5,7 @@ use neuroinspect_core::{Error, LayerInfo, LayerKind, LayerValues, Result, unknow
 
 use crate::{
     families::IMAGES,
-    graph::{Network, Node, Value, ValueId},
+    graph::{Network, Node, Op, Value, ValueId},
 };
 
 /// The layers of a model: the modules of its network that lie within one of them, or all.
@@ -49,6 +49,29 @@ impl Layers<'_> {
         info.collect()
     }
 
+    /// Whether an activation function reads the value.
+    fn feeds_activation(&self, id: ValueId) -> bool {
+        let mut nodes = self.network.graph().nodes().iter();
+        nodes.any(|node| is_activation(&node.op) && node.inputs.contains(&id))
+    }
+
+    /// Name of the value that the activation function of a layer reads, be the layer that function or a
+    /// pooling of its values.
+    pub(crate) fn before_activation(&self, layer: &str) -> Option<String> {
+        let graph = self.network.graph();
+        let mut node = graph.node(graph.find(layer).ok()?);
+        while let &[input] = &node.inputs[..] {
+            match &node.op {
+                op if is_activation(op) => return Some(graph.node(input).name.clone()),
+                Op::Identity(_) | Op::GlobalMean(_) | Op::AvgPool2d(_) | Op::MaxPool2d(_) => {
+                    node = graph.node(input);
+                }
+                _ => break,
+            }
+        }
+        None
+    }
+
     /// The values of some of them for a batch of images, in one pass.
     pub(crate) fn read(&self, images: Tensor<4>, layers: &[&str]) -> Result<Vec<LayerValues>> {
         let graph = self.network.graph();
@@ -58,7 +81,7 @@ impl Layers<'_> {
         };
         let find = |layer: &&str| {
             let id = graph.find(layer).ok();
-            let id = id.filter(|id| self.is_layer(graph.node(*id)));
+            let id = id.filter(|id| self.is_layer(graph.node(*id)) || self.feeds_activation(*id));
             id.ok_or_else(|| unknown(layer))
         };
         let taps = layers.iter().map(find).collect::<Result<Vec<_>>>()?;
@@ -84,4 +107,9 @@ impl Layers<'_> {
             })
             .collect()
     }
+}
+
+/// Whether an operation is a function of each number that may be flat somewhere.
+fn is_activation(op: &Op) -> bool {
+    matches!(op, Op::Activation(_) | Op::Clamp(_))
 }

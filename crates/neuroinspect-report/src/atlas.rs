@@ -73,6 +73,7 @@ impl AtlasIndex {
 #[cfg(test)]
 pub(crate) mod tests {
     use neuroinspect_core::{ClassId, NeuronId, Seed, Unit, UnitKind};
+    use neuroinspect_illusion::{Restart, Trust, Unmoved, UnmovedCause, Verdict};
     use serde_json::Value;
 
     use super::*;
@@ -92,6 +93,22 @@ pub(crate) mod tests {
                 logit: Some(0.25),
                 probability: Some(0.5),
                 clip_similarity: None,
+                trust: ((neuron, class) == (0, 0)).then_some(Trust {
+                    verdict: Verdict::Doubtful,
+                    doubts: vec!["other seeds show something else".to_owned()],
+                    real_images: 128,
+                    percentile: Some(99.0),
+                    path: None,
+                    agreement: None,
+                    agreement_percentile: None,
+                    recognition: None,
+                    logit_percentile: None,
+                }),
+                unmoved: ((neuron, class) == (0, 1)).then_some(Unmoved {
+                    activation: 0.0,
+                    cause: UnmovedCause::BeyondRelu,
+                    restart: Restart::DidNotMove,
+                }),
                 steps: 7,
                 masked_file: Some(file.replace(".png", "-masked.png")),
                 file,
@@ -144,6 +161,13 @@ pub(crate) mod tests {
         assert_eq!(units.len(), 2);
         assert_eq!(units[0]["id"], "unit-0");
         assert_eq!(units[0]["labels"][1], "a </script> & more");
+        let doubt = "doubtful: other seeds show something else";
+        assert_eq!(units[0]["pictures"][0]["trust"], doubt);
+        assert_eq!(units[0]["pictures"][0]["verdict"], "doubtful");
+        assert_eq!(units[0]["pictures"][1]["trust"], Value::Null);
+        assert_eq!(units[0]["pictures"][0]["unmoved"], Value::Null);
+        let said = units[0]["pictures"][1]["unmoved"].as_str().unwrap();
+        assert!(said.contains("beyond a ReLU"), "{said}");
         assert_eq!(units[1]["pictures"][0]["file"], Value::Null);
         assert_eq!(units[1]["pictures"][1]["class"], 1);
         assert_eq!(units[1]["pictures"][1]["activation"], 2.5);

@@ -6,7 +6,7 @@ use neuroinspect_concepts::UnitLabel;
 use neuroinspect_core::{ClassId, Metrics, NeuronId};
 use neuroinspect_counterfactual::{Certified, Explanation, Ranking};
 use neuroinspect_editing::{EditResult, LayerPatch, MendResult};
-use neuroinspect_illusion::{Illusion, Pair, Recipe};
+use neuroinspect_illusion::{Illusion, Pair, Recipe, Trust};
 use serde::{Deserialize, Serialize};
 
 use crate::{Run, StageFailure, UnitFindings};
@@ -102,6 +102,9 @@ pub struct NeuronPicture {
     /// is not defined or not measured yet.
     #[serde(default)]
     pub core_relevance: Option<f32>,
+    /// How far the picture can be trusted, where that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
     /// PNG of the picture, relative to the JSON.
     pub file: String,
     /// PNG of the picture times the neuron's mask, where there is a mask.
@@ -158,6 +161,7 @@ impl NeuronPicture {
             illusion,
             top_real_activation: None,
             core_relevance: None,
+            trust: None,
         }
     }
 
@@ -171,12 +175,25 @@ impl NeuronPicture {
         format!("neuron-{neuron}-class-{class}-masked.png")
     }
 
-    /// Whether a file is called as pictures are:
-    /// `neuron-3-class-7.png`, or `neuron-3-class-7-masked.png`.
+    /// What the picture of a pair is called that shows what has changed in the image that it starts from:
+    /// `neuron-3-class-7-change.png`.
+    pub fn change_file_name(Pair { neuron, class }: Pair) -> String {
+        format!("neuron-{neuron}-class-{class}-change.png")
+    }
+
+    /// What the animation of a pair's optimisation is called: `neuron-3-class-7-animation.png`.
+    pub fn animation_file_name(Pair { neuron, class }: Pair) -> String {
+        format!("neuron-{neuron}-class-{class}-animation.png")
+    }
+
+    /// Whether a file is called as pictures are: `neuron-3-class-7.png`, or with `-masked`, `-change` or
+    /// `-animation` after the class.
     pub fn is_file_name(name: &str) -> bool {
         let numbers = |name: &str| {
             let (neuron, class) = name.strip_prefix("neuron-")?.split_once("-class-")?;
-            let class = class.strip_suffix("-masked").unwrap_or(class);
+            let kinds = ["-masked", "-change", "-animation"];
+            let stripped = kinds.iter().find_map(|kind| class.strip_suffix(kind));
+            let class = stripped.unwrap_or(class);
             Some(neuron.parse::<usize>().is_ok() && class.parse::<usize>().is_ok())
         };
         name.strip_suffix(".png").and_then(numbers) == Some(true)
@@ -241,7 +258,12 @@ mod tests {
 
     #[test]
     fn only_pictures_of_neurons_are_called_so() {
-        for name in ["neuron-3-class-7.png", "neuron-30-class-12-masked.png"] {
+        for name in [
+            "neuron-3-class-7.png",
+            "neuron-30-class-12-masked.png",
+            "neuron-0-class-1-change.png",
+            "neuron-0-class-1-animation.png",
+        ] {
             assert!(NeuronPicture::is_file_name(name), "{name}");
         }
         for name in [

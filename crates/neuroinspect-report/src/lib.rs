@@ -63,7 +63,7 @@ pub use findings::{ContextEffect, EditFile, Findings, NeuronPicture};
 pub use html::{Accuracies, IntervalChart, IntervalRow, STYLE};
 pub use json::{Schema, read_json, to_json, write_json};
 #[cfg(feature = "html")]
-pub use picture::{contact_sheet, save_png, to_rgb_image};
+pub use picture::{contact_sheet, save_animation, save_png, to_rgb_image};
 #[cfg(feature = "html")]
 pub use report::{
     NeuronImages, RealImage, RealImages, Report, recommendation_html, recommendation_svg,

@@ -25,6 +25,10 @@ pub(crate) const SMALL: u32 = 64;
 /// JPEG quality at which artefacts do not pass for texture that a neuron responds to.
 const JPEG_QUALITY: u8 = 90;
 
+/// How long a frame of an animation is shown, and the last one.
+const FRAME_MILLISECONDS: u16 = 80;
+const LAST_MILLISECONDS: u16 = 1500;
+
 /// A picture with 8 bits per channel out of values in `[0, 1]`; values beyond are clamped.
 ///
 /// # Shapes
@@ -70,6 +74,48 @@ pub fn save_png(path: impl AsRef<Path>, image: &RgbImage) -> Result<()> {
 fn encode_png(out: &mut dyn Write, image: &RgbImage) -> ImageResult<()> {
     let (width, height) = image.dimensions();
     PngEncoder::new(out).write_image(image, width, height, ExtendedColorType::Rgb8)
+}
+
+/// Writes pictures of one size as an animated PNG that shows them one after another, over and over, the last
+/// one longest; what knows no animation shows the last. Whole or not at all.
+///
+/// # Errors
+///
+/// When there are no pictures, they differ in size, or the file cannot be written.
+pub fn save_animation(path: impl AsRef<Path>, frames: &[RgbImage]) -> Result<()> {
+    let Some((last, others)) = frames.split_last() else {
+        return Err(CoreError::empty("frames of an animation").into());
+    };
+    let size = last.dimensions();
+    if let Some(odd) = others.iter().find(|frame| frame.dimensions() != size) {
+        let what = "a frame of an animation";
+        return Err(CoreError::shape(what, [size.0, size.1], odd.dimensions()).into());
+    }
+    write_atomically(path, |out| {
+        encode_animation(out, others, last).map_err(io::Error::other)
+    })?;
+    Ok(())
+}
+
+fn encode_animation(
+    out: &mut dyn Write,
+    others: &[RgbImage],
+    last: &RgbImage,
+) -> std::result::Result<(), png::EncodingError> {
+    let mut encoder = png::Encoder::new(out, last.width(), last.height());
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_animated(others.len() as u32 + 1, 0)?;
+    encoder.set_sep_def_img(true)?;
+    encoder.set_frame_delay(FRAME_MILLISECONDS, 1000)?;
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(last)?;
+    for frame in others {
+        writer.write_image_data(frame)?;
+    }
+    writer.set_frame_delay(LAST_MILLISECONDS, 1000)?;
+    writer.write_image_data(last)?;
+    writer.finish()
 }
 
 /// Pictures in rows of equal square tiles on white, scaled to fit; rows may differ in length.

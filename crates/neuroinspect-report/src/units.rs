@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Array3, ArrayView3, Axis};
 use neuroinspect_core::{ClassId, Unit, UnitKind};
-use neuroinspect_illusion::Illusion;
+use neuroinspect_illusion::{Illusion, Trust, Unmoved};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -51,6 +51,12 @@ pub struct UnitPicture {
     /// Similarity of the picture and that class's text, where a guide was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_similarity: Option<f32>,
+    /// Why no step moved the unit, where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmoved: Option<Unmoved>,
+    /// How far the picture can be trusted, where that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
     /// Optimisation steps it has had.
     pub steps: usize,
     /// PNG of the picture, relative to the JSON.
@@ -140,6 +146,8 @@ impl UnitPicture {
             logit: None,
             probability: None,
             clip_similarity: illusion.clip_similarity,
+            unmoved: illusion.unmoved,
+            trust: None,
             steps: illusion.steps,
         }
     }

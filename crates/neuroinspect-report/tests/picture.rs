@@ -1,9 +1,13 @@
 //! Arrays to pictures, pictures to files.
 
-use image::{Rgb, RgbImage};
+use std::{fs::File, io::BufReader};
+
+use image::{
+    AnimationDecoder, DynamicImage, Rgb, RgbImage, codecs::png::PngDecoder, metadata::LoopCount,
+};
 use ndarray::{Array3, array};
 use neuroinspect_core::Error as CoreError;
-use neuroinspect_report::{Error, contact_sheet, save_png, to_rgb_image};
+use neuroinspect_report::{Error, contact_sheet, save_animation, save_png, to_rgb_image};
 
 #[test]
 fn values_are_rounded_and_clamped() {
@@ -26,6 +30,38 @@ fn arrays_that_are_no_image_are_refused() {
     }
     let error = to_rgb_image(Array3::from_elem((3, 1, 1), f32::NAN).view()).unwrap_err();
     assert!(matches!(error, Error::Core(CoreError::NotFinite { .. })));
+}
+
+/// Every frame is what it was given, and what knows no animation shows the last.
+#[test]
+fn an_animation_ends_with_the_picture_and_starts_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("animation.png");
+    let frame = |shade: u8| RgbImage::from_fn(4, 4, |x, y| Rgb([x as u8 * 9, y as u8, shade]));
+    let frames = [0, 100, 200].map(frame);
+    save_animation(&path, &frames).unwrap();
+    assert_eq!(image::open(&path).unwrap().into_rgb8(), frames[2]);
+    let file = BufReader::new(File::open(&path).unwrap());
+    let decoder = PngDecoder::new(file).unwrap().apng().unwrap();
+    assert!(matches!(decoder.loop_count(), LoopCount::Infinite));
+    let found = decoder.into_frames().collect_frames().unwrap();
+    assert_eq!(found.len(), 3);
+    for (index, (found, given)) in found.into_iter().zip(&frames).enumerate() {
+        let (delay, _) = found.delay().numer_denom_ms();
+        assert_eq!(delay > 1000, index == 2, "{delay}");
+        assert_eq!(DynamicImage::from(found.into_buffer()).into_rgb8(), *given);
+    }
+
+    save_animation(&path, &frames[..1]).unwrap();
+    let odd = [frame(0), RgbImage::new(3, 4)];
+    let error = save_animation(&path, &odd).unwrap_err();
+    assert!(
+        matches!(error, Error::Core(CoreError::Shape { .. })),
+        "{error}"
+    );
+    assert!(save_animation(&path, &[]).is_err());
+    // What was there stays.
+    assert_eq!(image::open(&path).unwrap().into_rgb8(), frames[0]);
 }
 
 #[test]

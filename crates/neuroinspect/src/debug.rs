@@ -13,13 +13,21 @@ use neuroinspect_counterfactual::{Explainer, Explanation, RankedNeuron, Ranking,
 use neuroinspect_editing::{
     ChosenOn, Control, EditData, EditScope, EditSession, Edited, Mend, RatioEdit,
 };
-use neuroinspect_illusion::{Illusion, Networks, Pair, Request, core_relevance, visualize_each};
+use neuroinspect_illusion::{
+    Illusion, Networks, Pair, Request, Trust, core_relevance, visualize_each,
+};
 use neuroinspect_report::{Findings, NeuronPicture};
 
+#[cfg(feature = "datasets")]
+use crate::trust::Comparison;
 use crate::{DebugConfig, DebugInputs, Kept, NeuronChoice, Result};
 
 /// Neighbouring classes a core relevance score is measured against, as in the paper's code.
 const RELEVANCE_NEIGHBOURS: usize = 20;
+
+/// What is noted where it fails.
+#[cfg(feature = "datasets")]
+const TRUSTING: &str = "measuring how far pictures can be trusted";
 
 /// Samples times neurons times classes of a recommendation, at most; the demo's are 1.3 million. The time that it
 /// takes grows with them.
@@ -388,15 +396,59 @@ impl<'a> Picturing<'a> {
         let request =
             Request::new(self.findings.pairs.clone(), recipe).with_execution(self.config.execution);
         let means = class_means(inputs.table)?;
-        let mut on_batch = |batch| self.add(&networks, &means, batch);
+        #[cfg(feature = "datasets")]
+        let comparison = match Comparison::new(&networks, inputs.judge, &[], inputs.images) {
+            Ok(comparison) => Some(comparison),
+            Err(error) => {
+                self.findings.fail_with(TRUSTING, &error);
+                None
+            }
+        };
+        let mut on_batch = |mut batch: Vec<Illusion>| {
+            for illusion in &mut batch {
+                illusion.compare_unmoved(inputs.table);
+            }
+            #[cfg(feature = "datasets")]
+            let trusts = self.trusts(comparison.as_ref(), &networks, &batch);
+            #[cfg(not(feature = "datasets"))]
+            let trusts = batch.iter().map(Trust::without_real).map(Some).collect();
+            self.add(&networks, &means, batch, trusts);
+        };
         Ok(match inputs.pictures {
             Some(folder) => folder.visualize(&networks, &request, observer, &mut on_batch)?,
             None => visualize_each(&networks, &request, observer, &mut on_batch)?.into(),
         })
     }
 
+    /// How far each picture can be trusted; that it cannot be measured is noted.
+    #[cfg(feature = "datasets")]
+    fn trusts(
+        &mut self,
+        comparison: Option<&Comparison>,
+        networks: &Networks,
+        batch: &[Illusion],
+    ) -> Vec<Option<Trust>> {
+        let measured = comparison.map(|it| it.trust(networks, batch));
+        match measured {
+            Some(Ok(trusts)) => trusts.into_iter().map(Some).collect(),
+            Some(Err(error)) => {
+                if !self.findings.failures.iter().any(|it| it.stage == TRUSTING) {
+                    self.findings.fail_with(TRUSTING, &error);
+                }
+                vec![None; batch.len()]
+            }
+            None => vec![None; batch.len()],
+        }
+    }
+
     /// Adds a batch of pictures to the findings, scored.
-    fn add(&mut self, networks: &Networks, means: &Array2<f32>, batch: Vec<Illusion>) {
+    fn add(
+        &mut self,
+        networks: &Networks,
+        means: &Array2<f32>,
+        batch: Vec<Illusion>,
+        trusts: Vec<Option<Trust>>,
+    ) {
         const SCORING: &str = "scoring core relevance";
         let scored = core_relevance(
             &networks.classifier,
@@ -414,7 +466,7 @@ impl<'a> Picturing<'a> {
                 vec![None; batch.len()]
             }
         };
-        for (illusion, core_relevance) in batch.into_iter().zip(scores) {
+        for ((illusion, core_relevance), trust) in batch.into_iter().zip(scores).zip(trusts) {
             let Pair { neuron, class } = illusion.pair;
             let top_real_activation = self.top_real_activation(neuron);
             if class == self.findings.class
@@ -428,6 +480,7 @@ impl<'a> Picturing<'a> {
             self.findings.pictures.push(NeuronPicture {
                 top_real_activation,
                 core_relevance,
+                trust,
                 ..NeuronPicture::new(illusion)
             });
         }

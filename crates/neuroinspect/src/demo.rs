@@ -22,14 +22,14 @@ use std::{fmt, path::Path, sync::Arc};
 
 use burn::tensor::Device;
 use ndarray::Axis;
-use neuroinspect_core::{ClassId, Observer, Seed, io::write_atomically};
+use neuroinspect_core::{ClassId, InputSpec, Observer, Seed, io::write_atomically};
 use neuroinspect_datasets::{
-    ImageDataset,
+    ImageDataset, preprocess,
     scenes::{Context, Part, Planted, Scenes, ScenesConfig},
     write_image_folder,
 };
 use neuroinspect_editing::{Concept, EditData};
-use neuroinspect_illusion::Recipe;
+use neuroinspect_illusion::{Magnitudes, Recipe};
 use neuroinspect_models::{
     Checkpoint, CifarResNetConfig, GraphClassifier, LoadConfig, PretrainedClassifier, Strictness,
     clip::Clip,
@@ -55,7 +55,7 @@ const JUDGE: &[u8] = include_bytes!("../assets/scenes_judge.safetensors");
 /// Scenes of which the context is switched on and off.
 const TOGGLED_SCENES: usize = 200;
 
-/// Scenes that are written by their contexts.
+/// Scenes that are written by their contexts, or measured.
 const SCENES_BY_CONTEXT: usize = 240;
 
 /// The demo's networks and scenes.
@@ -103,6 +103,7 @@ impl DemoData<'_> {
     pub fn inputs(&self) -> DebugInputs<'_> {
         DebugInputs::new(self.demo.classifier.as_ref(), &self.extracted.table)
             .with_guide(&self.texts)
+            .with_judge(&self.demo.judge)
             .with_edit_data(&self.edit_data)
             .with_images(&self.demo.test, &self.extracted.indices)
             .with_context_effects(&self.context_effects)
@@ -163,6 +164,21 @@ impl Demo {
     /// The context that was planted.
     pub fn planted_context(&self) -> Context {
         self.train.config().planted.context
+    }
+
+    /// Magnitudes of the spectra of scenes, equally of all contexts, for pictures that have the same
+    /// ([`Recipe::maco`]).
+    ///
+    /// # Errors
+    ///
+    /// When a scene cannot be drawn.
+    pub fn magnitudes() -> Result<Magnitudes> {
+        let config = ScenesConfig::captioned().with_samples(SCENES_BY_CONTEXT);
+        let spec = InputSpec::new(config.size);
+        let scenes = Scenes::new(config)?;
+        let images = (0..SCENES_BY_CONTEXT).map(|index| preprocess(&scenes.image(index)?, &spec));
+        let images = images.collect::<std::result::Result<Vec<_>, _>>()?;
+        Ok(Magnitudes::measure(images)?)
     }
 
     /// The options the demo runs with.

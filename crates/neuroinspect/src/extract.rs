@@ -70,6 +70,14 @@ impl<'a> Extraction<'a> {
         }
     }
 
+    /// Indices of the samples, in the order wanted.
+    pub(crate) fn all_indices(&self) -> Vec<usize> {
+        match self.indices {
+            Some(indices) => indices.to_vec(),
+            None => (0..self.dataset.samples().len()).collect(),
+        }
+    }
+
     /// Where the activations of a layer come from.
     pub(crate) fn provenance(&self, layer: &str) -> Provenance {
         let Self {

@@ -11,7 +11,8 @@ use neuroinspect_datasets::{ImageDataset, thumbnail};
 use neuroinspect_illusion::Pair;
 use neuroinspect_report::{Findings, NeuronImages, RealImage, RealImages, Report, StageFailure};
 
-use self::parts::{Parts, seen};
+pub use self::parts::ActiveParts;
+use self::parts::seen;
 use crate::{DebugInputs, ImageSource, Result};
 
 /// Real images shown beside a neuron's picture, of the class and of all classes.
@@ -134,7 +135,7 @@ pub(crate) struct ReadImages {
     /// Where a neuron is most active, by row.
     crops: HashMap<(usize, NeuronId), Result<Option<RgbImage>, StageFailure>>,
     /// What looks for it, once it is needed.
-    parts: Option<Parts>,
+    parts: Option<ActiveParts>,
 }
 
 /// A real image in the sizes that it is needed in.
@@ -254,7 +255,7 @@ impl Reader<'_> {
         };
         let parts = match self.read.parts.take() {
             Some(parts) => parts,
-            None => Parts::of(self.inputs.classifier)?,
+            None => ActiveParts::of(self.inputs.classifier)?,
         };
         let found = parts.most_active(&image.seen, neurons, self.threshold);
         self.read.parts = Some(parts);

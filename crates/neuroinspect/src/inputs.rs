@@ -24,6 +24,10 @@ pub struct DebugInputs<'a> {
     /// [`ClassTexts`](crate::ClassTexts) to embed only those that are pictured.
     #[setters(generate)]
     pub guide: Option<&'a dyn GuideSource>,
+    /// A second network that has no part in the pictures, to say whether it recognises in them what the
+    /// neurons answer to.
+    #[setters(generate)]
+    pub judge: Option<&'a dyn Classifier>,
     /// What the decision layer is edited on; without it, it is not edited.
     #[setters(generate)]
     pub edit_data: Option<&'a EditData>,
@@ -73,6 +77,7 @@ impl<'a> DebugInputs<'a> {
             classifier,
             table,
             guide: None,
+            judge: None,
             edit_data: None,
             pictures: None,
             #[cfg(feature = "datasets")]

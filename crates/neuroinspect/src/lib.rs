@@ -124,6 +124,8 @@ mod run_folder;
 #[cfg(feature = "datasets")]
 pub mod training;
 #[cfg(feature = "datasets")]
+mod trust;
+#[cfg(feature = "datasets")]
 mod units;
 
 pub use config::{DebugConfig, NeuronChoice, check_recipe};
@@ -132,6 +134,8 @@ pub use error::{Error, Result};
 #[cfg(feature = "datasets")]
 pub use extract::{Extracted, Extraction, embed_images, extract_activations, extract_features};
 pub use guide::{ClassTexts, GuideSource};
+#[cfg(feature = "report")]
+pub use images::ActiveParts;
 pub use inputs::DebugInputs;
 #[cfg(feature = "datasets")]
 pub use inputs::ImageSource;
@@ -143,6 +147,8 @@ pub use quoted::quoted;
 #[cfg(feature = "datasets")]
 pub use run_folder::{FeatureRequest, FolderFeatures, FolderTopImages};
 pub use run_folder::{FolderHolder, Kept, PictureFolder, PictureOrigin, RunFolder};
+#[cfg(feature = "datasets")]
+pub use trust::Comparison;
 
 #[cfg(feature = "datasets")]
 pub use units::{

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, ValueEnum};
 use neuroinspect::{
     core::{DeviceName, Precision},
     datasets::OnCorrupt,
@@ -256,6 +256,17 @@ pub(crate) struct UnitArgs {
     pub(crate) top: Option<usize>,
 }
 
+/// What is optimised in place of pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ParameterName {
+    /// A spectrum, whose frequencies are as easy to change
+    Spectrum,
+    /// The pixels themselves
+    Pixels,
+    /// Phases, at the magnitudes of real images (MACO)
+    Maco,
+}
+
 /// How visualizations are optimised.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Visualization")]
@@ -269,6 +280,12 @@ pub(crate) struct IllusionArgs {
     /// else `class` unless given
     #[arg(long, value_name = "NAME|EXPRESSION", allow_hyphen_values = true)]
     pub(crate) objective: Option<ObjectiveName>,
+    /// What is optimised in place of the pixels; spectrum unless given
+    #[arg(long, value_enum)]
+    pub(crate) parameter: Option<ParameterName>,
+    /// Magnitudes that `neuroinspect magnitudes` wrote, for `maco`; the demo's scenes' unless given
+    #[arg(long, value_name = "FILE", requires = "parameter")]
+    pub(crate) magnitudes: Option<PathBuf>,
     /// Weight of the class's logit beside the neuron's activation; 0.5 unless given; with `clip` and
     /// `class` alone
     #[arg(long, value_name = "X")]
@@ -279,6 +296,17 @@ pub(crate) struct IllusionArgs {
     /// Pictures optimised at once; 8 unless given
     #[arg(long, value_name = "N", value_parser = at_least_1)]
     pub(crate) picture_batch: Option<usize>,
+    /// A second classifier that has no part in the pictures, by name, ONNX file or model of the hub as
+    /// --model: it says of each picture whether it recognises in it what the unit answers to
+    #[arg(long, value_name = "NAME_OR_FILE")]
+    pub(crate) judge: Option<String>,
+    /// The judge's checkpoint
+    #[arg(long, value_name = "FILE", requires = "judge")]
+    pub(crate) judge_weights: Option<PathBuf>,
+    /// How many other seeds make a picture of each unit as well, with an eighth of the steps, to see whether
+    /// they agree; 1 unless given, 0 saves the time
+    #[arg(long, value_name = "N")]
+    pub(crate) other_seeds: Option<usize>,
 }
 
 impl IllusionArgs {

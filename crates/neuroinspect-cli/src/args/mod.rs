@@ -25,7 +25,7 @@ pub(crate) use concepts::{ConceptsCommand, LabelArgs, LackArgs, LearnArgs, TcavA
 pub(crate) use data::{CheckArgs, DataCommand, GetArgs};
 pub(crate) use groups::{
     ClipArgs, Common, DataArgs, EditingArgs, FormatArgs, HeadArgs, IllusionArgs, LoadingArgs,
-    ModelArgs, ReadingArgs, SourceArgs, UnitArgs,
+    ModelArgs, ParameterName, ReadingArgs, SourceArgs, UnitArgs,
 };
 pub(crate) use repro::ReproArgs;
 #[cfg(feature = "studio")]
@@ -168,6 +168,12 @@ pub(crate) enum Command {
                             their groups beside them."
     )]
     Corrupt(CorruptArgs),
+    /// Measure the spectra of images, for pictures that have the same magnitudes
+    #[command(
+        after_help = "Example: neuroinspect magnitudes --data photos/val --out spectra\n\
+                            Then: neuroinspect visualize --parameter maco --magnitudes spectra/magnitudes.json ..."
+    )]
+    Magnitudes(MagnitudesArgs),
     /// List published data sets, check what is there of one, or download one
     #[command(
         subcommand,
@@ -315,6 +321,17 @@ pub(crate) struct VisualizeArgs {
         conflicts_with_all = ["layer", "units", "directions", "top"]
     )]
     pub(crate) count: Option<usize>,
+    /// An image that the pictures start from, such as a mistaken photo: what would have to change in it for
+    /// the neuron and the class, with a picture of the change where the neuron is active
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["layer", "units", "directions", "top"]
+    )]
+    pub(crate) start: Option<PathBuf>,
+    /// Show each picture's optimisation as an animated PNG as well; pictures made before are made anew
+    #[arg(long, conflicts_with_all = ["layer", "units", "directions", "top"])]
+    pub(crate) animation: bool,
     #[command(flatten)]
     pub(crate) layers: UnitArgs,
     #[command(flatten)]
@@ -328,6 +345,15 @@ pub(crate) struct VisualizeArgs {
     pub(crate) clip: ClipArgs,
     #[command(flatten)]
     pub(crate) illusion: IllusionArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct MagnitudesArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Side that images are resized and cropped to, an even number of pixels; 128 unless given
+    #[arg(long, value_name = "N")]
+    pub(crate) size: Option<usize>,
 }
 
 #[derive(Args, Debug)]
@@ -518,6 +544,7 @@ mod tests {
         let (editing, loader) = (EditConfig::default(), LoaderConfig::default());
         described("iterations", &recipe.steps.to_string());
         described("picture-batch", &execution.batch_size.to_string());
+        described("other-seeds", &execution.other_seeds.to_string());
         described("lambda", &editing.lambda3.to_string());
         described("epochs", &editing.training.epochs.to_string());
         described("learning-rate", &editing.training.learning_rate.to_string());

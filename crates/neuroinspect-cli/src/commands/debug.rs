@@ -3,9 +3,10 @@
 use anyhow::{Result, bail};
 use neuroinspect::{
     DebugConfig, DebugInputs, Findings, ImageSource, RunFolder, UnitsConfig,
-    core::{ClassId, class_by_name_or_index, is_cancellation},
+    core::{ClassId, Classifier, class_by_name_or_index, is_cancellation},
     datasets::ImageDataset,
     editing::percent,
+    illusion::Pair,
     models::LoadedClassifier,
     report::{EditFile, Schema, StageFailure, UnitFindings},
 };
@@ -16,7 +17,7 @@ use crate::{
     console::{Console, warn},
     exit::Exit,
     inputs::{Asked, Inputs},
-    model::{TextGuide, has_all_weights, picture_origin},
+    model::{TextGuide, has_all_weights, judge, picture_origin},
     options::{self, Options},
     output::{accuracies_of, print, warn_of_reused},
     record,
@@ -48,6 +49,10 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     inputs.check_parts()?;
     let guide = TextGuide::load(setup, &args.clip, Some(&args.data.data))?;
     config.check(model)?;
+    let judge = judge(common, &args.illusion, &setup.device)?;
+    let judge = judge
+        .as_ref()
+        .map(|judge| judge.model.as_ref() as &dyn Classifier);
     let units = options.units(&args.layers, setup.loaded.model.as_ref())?;
     let units = units.map(|choice| {
         let recipe = units::without_class(config.recipe.clone());
@@ -114,6 +119,9 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     if let Some(texts) = &texts {
         debug_inputs = debug_inputs.with_guide(texts);
     }
+    if let Some(judge) = judge {
+        debug_inputs = debug_inputs.with_judge(judge);
+    }
     if let Some(error) = &unlabelled {
         debug_inputs = debug_inputs.with_failure("labelling", error.as_ref());
     }
@@ -130,6 +138,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
             dataset: Some(&*inputs.dataset),
             config: &units,
             guide: None,
+            judge,
             pictures: setup.folder.pictures("debug-units", origin),
             folder: Findings::UNITS_FOLDER,
         };
@@ -253,6 +262,16 @@ fn text(findings: &Findings, folder: &RunFolder) -> String {
     }
     if let Some(reason) = &findings.recommendation_left_out {
         text += &format!("\nno recommendation: {reason}\n");
+    }
+    for picture in &findings.pictures {
+        let Pair { neuron, class } = picture.illusion.pair;
+        if let Some(trust) = &picture.trust {
+            let name = findings.name_of(class);
+            text += &format!("\npicture of neuron {neuron} in {name}: {trust}");
+        }
+    }
+    if !findings.pictures.is_empty() {
+        text += "\n";
     }
     text += &format!("\nreport: {}\n", folder.join(Findings::HTML_FILE).display());
     if cfg!(feature = "studio") {

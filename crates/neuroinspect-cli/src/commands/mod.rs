@@ -22,6 +22,7 @@ mod evaluate;
 mod explain;
 mod label;
 mod leaderboard;
+pub(crate) mod magnitudes;
 mod mend;
 mod methods;
 mod models;
@@ -56,6 +57,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
         Command::Apply(args) => apply::run(common, &options, args),
         Command::Train(args) => train::run(common, &options, args),
         Command::Corrupt(args) => corrupt::run(common, &options, args),
+        Command::Magnitudes(args) => magnitudes::run(common, &options, args),
         Command::Data(command) => data::run(common, &options, command),
         Command::Devices => devices::run(common),
         Command::Models(args) => models::run(common, args),

@@ -75,6 +75,7 @@ pub(crate) struct Looking<'a> {
     pub(crate) dataset: Option<&'a dyn ImageDataset>,
     pub(crate) config: &'a UnitsConfig,
     pub(crate) guide: Option<&'a ClassTexts<'a>>,
+    pub(crate) judge: Option<&'a dyn Classifier>,
     pub(crate) pictures: PictureFolder,
     /// Folder of the pictures' files, within that of the results.
     pub(crate) folder: &'static str,
@@ -122,6 +123,7 @@ impl Looking<'_> {
         let inputs = UnitInputs {
             classifier: setup.loaded.model.as_ref(),
             guide: self.guide.map(|guide| guide as &dyn GuideSource),
+            judge: self.judge,
             real: extraction
                 .as_ref()
                 .zip(top.as_ref().map(|top| top.top.as_slice())),

@@ -1,13 +1,17 @@
 //! `visualize`: what neurons mean within classes.
 
 mod album;
+mod animation;
 mod of_layers;
 mod pairs;
 
 use anyhow::Result;
+use ndarray::Axis;
 use neuroinspect::{
-    GuideSource, check_recipe,
-    illusion::{Illusion, Networks, Request},
+    ActiveParts, Comparison, GuideSource, ImageSource, Kept, check_recipe,
+    core::Classifier,
+    datasets::{open_image, preprocess},
+    illusion::{Illusion, Initial, Networks, Request, visualize_batches},
     report::Schema,
 };
 
@@ -16,13 +20,14 @@ use crate::{
     console::{Console, warn},
     exit::Exit,
     inputs::Setup,
-    model::picture_origin,
+    model::{judge, picture_origin},
     opened::{Named, Opened, class_id},
     options::Options,
     output::{print, warn_of_reused},
     record,
 };
 use album::Album;
+use animation::{FRAMES, FrameKeeper, Frames};
 
 const SCHEMA: Schema = Schema::new("neuroinspect.visualizations", 1);
 
@@ -69,7 +74,16 @@ fn of_neurons(
         options.illusion(&args.illusion, guide.is_some(), setup.precision, &class)?;
     check_recipe(&recipe, classifier)?;
     let texts = opened.texts();
+    let start = match &args.start {
+        Some(file) => {
+            let mut spec = classifier.input().clone();
+            spec.size = recipe.size.unwrap_or(spec.size);
+            Some(preprocess(&open_image(file)?, &spec)?)
+        }
+        None => None,
+    };
 
+    let judge = judge(common, &args.illusion, &setup.device)?;
     let mut console = Console::start(common.quiet)?;
     let features = dataset
         .as_ref()
@@ -88,29 +102,79 @@ fn of_neurons(
         .transpose()?;
 
     let networks = Networks::new(classifier, guide.as_ref(), &setup.device, setup.precision)?;
+    let judge = judge
+        .as_ref()
+        .map(|judge| judge.model.as_ref() as &dyn Classifier);
+    let images = dataset.as_deref().zip(features.as_ref());
+    let images = images.map(|(dataset, features)| ImageSource {
+        dataset,
+        indices: &features.indices,
+    });
+    let comparison = Comparison::new(&networks, judge, &[], images)?;
+    let real = |source| -> Result<_> {
+        Ok(album::RealImages {
+            source,
+            parts: ActiveParts::of(classifier)?,
+            threshold: recipe.mask_threshold,
+        })
+    };
+    let frames = Frames::default();
     let mut album = Album {
         folder: &setup.folder,
         table: features.as_ref().map(|features| features.table.as_ref()),
         names: names.as_deref(),
         steps_planned: recipe.steps,
+        start: start.clone(),
+        real: images.map(real).transpose()?,
+        frames: &frames,
         cleared: false,
         pictures: Vec::new(),
         record: album::Record::new(run),
     };
-    let request = Request::new(pairs, recipe).with_execution(execution);
+    let mut request = Request::new(pairs, recipe).with_execution(execution);
+    if let Some(start) = &start {
+        let views = vec![start.view(); request.pairs.len()];
+        request.initial = Initial::Images(ndarray::stack(Axis(0), &views)?);
+    }
     let stop = console.stopper();
     let mut unwritten = Ok(());
-    let mut keep = |batch: Vec<Illusion>| {
+    let mut keep = |mut batch: Vec<Illusion>| {
         if unwritten.is_ok() {
-            unwritten = album.add(&batch);
+            if let Some(features) = &features {
+                for illusion in &mut batch {
+                    illusion.compare_unmoved(&features.table);
+                }
+            }
+            let trusted = comparison.trust(&networks, &batch).map_err(Into::into);
+            unwritten = trusted.and_then(|trusts| album.add(&batch, trusts));
         }
         // There is no sense in pictures that cannot be kept.
         if unwritten.is_err() {
             stop();
         }
     };
-    let pictures = setup.folder.pictures("visualize", origin);
-    let kept = pictures.visualize(&networks, &request, &mut console, &mut keep)?;
+    let kept = match args.animation {
+        // Pictures that were made before have no frames.
+        true => {
+            request.execution.checkpoint_every = request.recipe.steps.div_ceil(FRAMES);
+            let mut keeper = FrameKeeper {
+                networks: &networks,
+                request: &request,
+                frames: &frames,
+                failed: None,
+                on_batch: &mut keep,
+            };
+            let shortfall = visualize_batches(&networks, &request, &mut console, &mut keeper)?;
+            if let Some(error) = keeper.failed {
+                return Err(error.into());
+            }
+            Kept::from(shortfall.refuse_all_diverged(request.pairs.len())?)
+        }
+        false => {
+            let pictures = setup.folder.pictures("visualize", origin);
+            pictures.visualize(&networks, &request, &mut console, &mut keep)?
+        }
+    };
     console.clear();
     unwritten?;
     warn_of_reused(&setup.folder, kept.reused, kept.resumed_at);

@@ -13,8 +13,9 @@ use neuroinspect::{
     core::{ClassId, Classifier, InputSpec, Precision, Seed, io::read_text},
     counterfactual::{CertifiedConfig, CounterfactualConfig, RankingConfig},
     datasets::{LoaderConfig, corrupted::CorruptedConfig},
+    demo::Demo,
     editing::{EditConfig, Keep},
-    illusion::{Execution, Objective, Recipe},
+    illusion::{Execution, ImageParameter, Objective, Recipe},
     models::prompts::PromptTemplates,
     training::{Optimizer, TrainConfig, TrainedPart},
 };
@@ -27,9 +28,10 @@ pub(crate) use self::{
 use crate::{
     args::{
         ClipArgs, Common, CorruptArgs, EditingArgs, FormatArgs, IllusionArgs, LabelArgs, LackArgs,
-        LearnArgs, MakeArgs, ObjectiveName, OptimizerName, ReadingArgs, TrainArgs, UnitArgs,
+        LearnArgs, MakeArgs, ObjectiveName, OptimizerName, ParameterName, ReadingArgs, TrainArgs,
+        UnitArgs,
     },
-    commands::units,
+    commands::{magnitudes, units},
     config::{AtlasChoice, Config, Prompts, UnitChoice},
 };
 
@@ -218,6 +220,9 @@ impl Options {
                 recipe.objective
             );
         }
+        if let Some(parameter) = args.parameter {
+            self.set_parameter(parameter, args.magnitudes.as_deref(), &mut recipe)?;
+        }
         if let Some(steps) = args.iterations {
             recipe = recipe.with_steps(steps);
         }
@@ -229,8 +234,39 @@ impl Options {
         if let Some(size) = args.picture_batch {
             execution.batch_size = size;
         }
+        if let Some(seeds) = args.other_seeds {
+            execution.other_seeds = seeds;
+        }
         execution.validate()?;
         Ok((recipe, execution))
+    }
+
+    /// What is optimised, and at a rate that serves it, unless the configuration gives one.
+    fn set_parameter(
+        &self,
+        parameter: ParameterName,
+        magnitudes: Option<&Path>,
+        recipe: &mut Recipe,
+    ) -> Result<()> {
+        if magnitudes.is_some() && parameter != ParameterName::Maco {
+            bail!("--magnitudes is for --parameter maco");
+        }
+        recipe.parameter = match parameter {
+            ParameterName::Spectrum => ImageParameter::Spectrum,
+            ParameterName::Pixels => ImageParameter::Pixels,
+            ParameterName::Maco => {
+                let magnitudes = match magnitudes {
+                    Some(file) => magnitudes::read(file)?,
+                    None => Demo::magnitudes()?,
+                };
+                let maco = Recipe::maco(magnitudes);
+                if self.config.get("recipe", "learning_rate").is_none() {
+                    recipe.learning_rate = maco.learning_rate;
+                }
+                maco.parameter
+            }
+        };
+        Ok(())
     }
 
     /// Which units of layers are looked at; `None` where none are named.

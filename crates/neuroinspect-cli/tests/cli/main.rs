@@ -25,6 +25,7 @@ mod layers;
 mod models_page;
 mod onnx;
 mod options;
+mod pictures;
 #[cfg(unix)]
 mod pipes;
 mod real_data;

@@ -1,5 +1,7 @@
 //! What is optimised in place of the pixels.
 
+mod maco;
+mod magnitudes;
 mod pixels;
 mod spectrum;
 
@@ -9,7 +11,11 @@ use burn::tensor::{Device, Tensor, activation::sigmoid};
 use neuroinspect_core::check_option;
 use serde::{Deserialize, Serialize};
 
-pub use self::spectrum::{COLOR_CORRELATION, COLOR_CORRELATION_NORM};
+use self::maco::Maco;
+pub use self::{
+    magnitudes::Magnitudes,
+    spectrum::{COLOR_CORRELATION, COLOR_CORRELATION_NORM},
+};
 pub(crate) use self::{pixels::Pixels, spectrum::Spectrum};
 use crate::{ImaginaryPart, Initial, Recipe, Result};
 
@@ -17,7 +23,7 @@ use crate::{ImaginaryPart, Initial, Recipe, Result};
 const MOST_PIXELS: usize = 4096;
 
 /// What is optimised in place of the pixels; the picture is computed from it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ImageParameter {
@@ -36,6 +42,14 @@ pub enum ImageParameter {
     /// Red, green and blue of each pixel before the squash: `[N, 3, S, S]`. Without the spectrum's
     /// scale high frequencies are as easy to change as low ones, and prevail.
     Pixels,
+    /// The phases of half a spectrum, `[N, 3, S, S/2]`, at the magnitudes of real images: no frequency can
+    /// prevail, so that pictures are less noisy and more like photographs. Phases turn slowly at the rate
+    /// that serves spectra: [`Recipe::maco`] has one that serves them. A picture cannot start from an image.
+    ///
+    /// MACO: Fel et al., "Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained
+    /// Optimization", NeurIPS 2023, arXiv 2306.06805. There magnitudes are of each frequency and
+    /// orientation, here of each frequency.
+    Maco(Magnitudes),
 }
 
 /// A way to read parameters as pictures. What [`ImageParameter`] names is built as one of these:
@@ -130,9 +144,14 @@ impl Pictures {
             Initial::Noise | Initial::Parameters(_) => Squash::Sigmoid,
         };
         let real = squash == Squash::Clamp && recipe.imaginary_part == ImaginaryPart::Drop;
-        let parametrization: Box<dyn Parametrization> = match recipe.parameter {
+        let parametrization: Box<dyn Parametrization> = match &recipe.parameter {
             ImageParameter::Spectrum => Box::new(Spectrum::new(size, real, device)),
             ImageParameter::Pixels => Box::new(Pixels { size }),
+            ImageParameter::Maco(magnitudes) => {
+                let expected = "spectrum or pixels for pictures that start from an image";
+                check_option("parameter", "maco", squash == Squash::Sigmoid, expected)?;
+                Box::new(Maco::new(magnitudes, size, device))
+            }
         };
         Ok(Self {
             parametrization,

@@ -32,10 +32,11 @@ pub(crate) struct Spectrum {
     right: Tensor<4>,
     /// Rows to pixels, `[1, 1, S, 2S]`: real and imaginary part of each row frequency alternate.
     left: Tensor<4>,
-    /// Scale of each number of the parameter, 0 at parts that are left out: `[1, 1, S, S]`.
+    /// Scale of each number of the parameter, 0 at parts that are left out: `[1, 1, S, S]`, or of each
+    /// colour by itself `[1, 3, S, S]`.
     scale: Tensor<4>,
     /// The scale's inverse, over how many columns of the full spectrum a column stands for:
-    /// `[1, 1, S, S]`.
+    /// of the same shape.
     inverse_scale: Tensor<4>,
     /// `[1, 3, 3]`.
     color: Tensor<3>,
@@ -45,25 +46,34 @@ impl Spectrum {
     /// For pictures of `size` pixels a side, an even number; with `real`, all imaginary parts count
     /// as zero.
     pub(crate) fn new(size: usize, real: bool, device: &Device) -> Self {
-        let matrix = |values: &[f64], columns: usize| {
-            let values = values.iter().map(|&value| value as f32).collect();
-            Tensor::from_data(TensorData::new(values, [1, 1, size, columns]), device)
-        };
-        let mut scale = frequency_scale(size);
-        let mut inverse_scale = Vec::with_capacity(scale.len());
-        for (index, scale) in scale.iter_mut().enumerate() {
-            let column = index % size;
-            inverse_scale.push((*scale * multiplicity(column / 2)).recip());
-            if real && column % 2 == 1 {
-                *scale = 0.0;
-            }
+        let scale = frequency_scale(size);
+        let mut spectrum = Self::scaled(size, &scale, device);
+        if real {
+            let parts = scale.iter().enumerate();
+            let real = parts.map(|(index, scale)| if index % 2 == 0 { *scale } else { 0.0 });
+            let real: Vec<f64> = real.collect();
+            spectrum.scale = planes(&real, [1, size, size], device);
         }
+        spectrum
+    }
+
+    /// With a scale of each number of the parameter: `[S, S]`, or `[3, S, S]` for each colour by itself.
+    pub(crate) fn scaled(size: usize, scale: &[f64], device: &Device) -> Self {
+        let channels = scale.len() / (size * size);
+        let inverse = scale.iter().enumerate().map(|(index, scale)| {
+            let column = index % size / 2;
+            (scale * multiplicity(column)).recip()
+        });
+        // What is left out stays so.
+        let inverse: Vec<f64> = inverse
+            .map(|it| if it.is_finite() { it } else { 0.0 })
+            .collect();
         Self {
             size,
-            right: matrix(&columns_to_pixels(size), 2 * size),
-            left: matrix(&rows_to_pixels(size), 2 * size),
-            scale: matrix(&scale, size),
-            inverse_scale: matrix(&inverse_scale, size),
+            right: planes(&columns_to_pixels(size), [1, size, 2 * size], device),
+            left: planes(&rows_to_pixels(size), [1, size, 2 * size], device),
+            scale: planes(scale, [channels, size, size], device),
+            inverse_scale: planes(&inverse, [channels, size, size], device),
             color: colors(
                 COLOR_CORRELATION,
                 |value| value / COLOR_CORRELATION_NORM,
@@ -102,12 +112,25 @@ impl Parametrization for Spectrum {
 
     /// What lies in the Nyquist column cannot be represented and is lost.
     fn parameter_of(&self, values: Tensor<4>) -> Tensor<4> {
-        let device = values.device();
-        let scale = |value| value * COLOR_CORRELATION_NORM;
-        let decorrelate = colors(inverse(COLOR_CORRELATION), scale, &device);
+        let decorrelate = colors(decorrelation(), |value| value, &values.device());
         // The transposed transform is its inverse, but for the columns that stand for two.
         self.transposed(mixed(decorrelate, values)) * self.inverse_scale.clone()
     }
+}
+
+/// Constants: `[1, C, H, W]`.
+fn planes(values: &[f64], shape: [usize; 3], device: &Device) -> Tensor<4> {
+    let [channels, height, width] = shape;
+    let values = values.iter().map(|&value| value as f32).collect();
+    Tensor::from_data(
+        TensorData::new(values, [1, channels, height, width]),
+        device,
+    )
+}
+
+/// From red, green and blue (columns) to the decorrelated colour channels (rows).
+pub(super) fn decorrelation() -> [[f64; 3]; 3] {
+    inverse(COLOR_CORRELATION).map(|row| row.map(|value| value * COLOR_CORRELATION_NORM))
 }
 
 /// A matrix of colours, scaled: `[1, 3, 3]`.

@@ -2,8 +2,10 @@
 
 use crate::{
     Augmentation, CoreRelevance, Coupling, Diverged, Error, Execution, Guide, Illusion, Illusions,
-    ImageParameter, ImaginaryPart, Initial, Networks, Objective, OptimizationState, Pair,
-    PreparedClassifier, PreparedGuide, Recipe, Request, Shortfall, TracePoint, TransformDraw, Work,
+    ImageParameter, ImaginaryPart, Initial, Magnitudes, Networks, Objective, Occlusion,
+    OptimizationState, Pair, PreparedClassifier, PreparedGuide, RealImages, Recipe, Request,
+    Restart, SeedAgreement, Shortfall, TracePoint, TransformDraw, Trust, Unmoved, UnmovedCause,
+    Work,
 };
 
 fn is_shareable<T: Send + Sync + 'static>() {}
@@ -23,16 +25,24 @@ fn public_types_are_send_and_sync() {
     is_shareable::<ImageParameter>();
     is_shareable::<ImaginaryPart>();
     is_shareable::<Initial>();
+    is_shareable::<Magnitudes>();
     is_shareable::<Networks>();
     is_shareable::<Objective>();
+    is_shareable::<Occlusion>();
     is_shareable::<OptimizationState>();
     is_shareable::<Pair>();
     is_shareable::<PreparedClassifier>();
     is_shareable::<PreparedGuide>();
     is_shareable::<Recipe>();
     is_shareable::<Request>();
+    is_shareable::<Restart>();
     is_shareable::<Shortfall>();
     is_shareable::<TracePoint>();
     is_shareable::<TransformDraw>();
+    is_shareable::<RealImages>();
+    is_shareable::<SeedAgreement>();
+    is_shareable::<Trust>();
+    is_shareable::<Unmoved>();
+    is_shareable::<UnmovedCause>();
     is_shareable::<Work<'static>>();
 }

@@ -5,6 +5,7 @@ mod behaviour;
 mod gradient;
 mod objective;
 mod objective_text;
+mod occlusion;
 mod preparing;
 mod recipe;
 mod reference;
@@ -14,7 +15,9 @@ mod scores;
 mod stopping;
 mod training_state;
 mod transforms;
+mod trust;
 mod units;
+mod unmoved;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use neuroinspect_core::{ClassEmbeddings, ClassId, NeuronId, Silent};
@@ -78,7 +81,8 @@ fn plain_recipe() -> Recipe {
 }
 
 fn request(pairs: impl Into<Vec<Pair>>, recipe: &Recipe) -> Request {
-    Request::new(pairs, recipe.clone()).with_execution(Execution::default().with_trace_every(4))
+    Request::new(pairs, recipe.clone())
+        .with_execution(Execution::default().with_trace_every(4).with_other_seeds(0))
 }
 
 /// Pictures with a guide.

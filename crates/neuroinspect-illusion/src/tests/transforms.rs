@@ -2,14 +2,15 @@
 
 use std::f64::consts::TAU;
 
-use ndarray::Array4;
+use ndarray::{Array3, Array4};
 use neuroinspect_core::{InputSpec, Seed};
 use neuroinspect_testing::{assert_close, fill};
 use proptest::prelude::*;
 
 use super::{device, tensor, values};
 use crate::{
-    Augmentation, COLOR_CORRELATION, Error, ImageParameter, ImaginaryPart, Initial, Recipe,
+    Augmentation, COLOR_CORRELATION, Error, ImageParameter, ImaginaryPart, Initial, Magnitudes,
+    Recipe,
     adapter::{InputAdapter, Resize},
     augment::Transform,
     parameter::Pictures,
@@ -121,7 +122,7 @@ fn pull_backs_are_those_of_autodiff() {
             ),
         ] {
             let recipe = Recipe::default()
-                .with_parameter(parameter)
+                .with_parameter(parameter.clone())
                 .with_imaginary_part(imaginary_part);
             let pictures = Pictures::new(&recipe, &initial, size, &device()).unwrap();
             // Also beyond the ends of the clamp.
@@ -133,6 +134,68 @@ fn pull_backs_are_those_of_autodiff() {
             assert_close(values(ours), values(expected), 1e-5, 1e-5);
         }
     }
+}
+
+/// Magnitudes that fall as `1 / f`, small enough for all colours to be far from black and white.
+fn falling() -> Magnitudes {
+    let frequencies = (0..31).map(|place| f64::from(place - 30) / 4.0 - 0.5);
+    let magnitudes: Vec<f32> = frequencies
+        .map(|octaves| (0.02 / octaves.exp2()) as f32)
+        .collect();
+    Magnitudes {
+        mean: [0.1; 3],
+        channels: [magnitudes.clone(), magnitudes.clone(), magnitudes],
+    }
+}
+
+fn phases(size: usize) -> Pictures {
+    let recipe = Recipe::maco(falling());
+    Pictures::new(&recipe, &Initial::Noise, size, &device()).unwrap()
+}
+
+#[test]
+fn a_pull_back_of_phases_is_that_of_autodiff() {
+    let (size, pictures) = (12, phases(12));
+    let shape = [2, 3, size, size / 2];
+    assert_eq!(pictures.shape(), [3, size, size / 2]);
+    let parameter = tensor(fill::normal("phases", shape.iter().product()), shape);
+    let weight = || tensor(fill::normal("weight", 6 * size * size), [2, 3, size, size]);
+    let tracked = parameter.clone().autodiff().require_grad();
+    let loss = (pictures.images(tracked.clone()) * weight()).sum();
+    let expected = tracked.grad(&loss.backward()).unwrap();
+    let ours = pictures.pull_back(pictures.draw(parameter), weight());
+    assert_close(values(ours), values(expected), 1e-5, 1e-5);
+}
+
+/// Whatever the phases. A frequency's place is up to an eighth of an octave off, above which and below the
+/// mean of `1 / f` is that in the middle to 1 %; the row of the Nyquist frequency has its sign alone.
+#[test]
+fn phases_leave_the_magnitudes() {
+    let size = 32;
+    let drawn = (0..8).map(|index| {
+        let normals = fill::normal(&format!("phases {index}"), 3 * size * size / 2);
+        let parameter = tensor(normals, [1, 3, size, size / 2]) * 10.0;
+        let image = values(phases(size).images(parameter));
+        Array3::from_shape_vec((3, size, size), image).unwrap()
+    });
+    let (found, expected) = (Magnitudes::measure(drawn).unwrap(), falling());
+    for channel in 0..3 {
+        // Of 31 places, the first that 32 pixels have is that of 1 / 32; the last are corners.
+        for place in 12..27 {
+            let [found, expected] = [&found, &expected].map(|it| it.channels[channel][place]);
+            assert!(
+                (found / expected - 1.0).abs() < 0.1,
+                "{channel} {place}: {found} {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn phases_do_not_start_from_an_image() {
+    let initial = Initial::Images(Array4::default((0, 0, 0, 0)));
+    let error = Pictures::new(&Recipe::maco(falling()), &initial, 12, &device()).unwrap_err();
+    assert!(error.to_string().contains("parameter"), "{error}");
 }
 
 /// Black and white pixels are on the ends of the clamp, and not beyond: they can move.

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod before_activation;
 mod checkpoints;
 mod classifiers_golden;
 mod clip_config;

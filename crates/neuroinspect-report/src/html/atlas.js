@@ -33,8 +33,14 @@ function labels(unit) {
   return element("ul", { className: "chips" }, ...unit.labels.map((label) => element("li", {}, label)));
 }
 
+function captionOf(picture) {
+  const doubted = ["doubtful", "shows nothing"].includes(picture.verdict);
+  const said = doubted ? picture.verdict : picture.unmoved && "not moved";
+  return said ? [nameOf(picture), said] : [nameOf(picture)];
+}
+
 function card(unit) {
-  const pictures = unit.pictures.map((picture) => figure(unit, picture, picture.file, [nameOf(picture)]));
+  const pictures = unit.pictures.map((picture) => figure(unit, picture, picture.file, captionOf(picture)));
   const title = element("a", { href: `#${unit.id}` }, unit.name);
   return element(
     "article",
@@ -50,6 +56,8 @@ function facts(picture) {
   if (picture.activation !== null) lines.push(`activation ${number(picture.activation)}`);
   if (picture.probability !== null) lines.push(`probability ${number(picture.probability)}`);
   if (picture.similarity !== null) lines.push(`CLIP similarity ${number(picture.similarity)}`);
+  if (picture.unmoved && picture.verdict !== "shows nothing") lines.push(picture.unmoved);
+  if (picture.trust) lines.push(picture.trust);
   return lines;
 }
 

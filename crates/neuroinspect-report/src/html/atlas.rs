@@ -36,6 +36,11 @@ struct Picture<'a> {
     activation: Option<f32>,
     probability: Option<f32>,
     similarity: Option<f32>,
+    /// That no step moved the unit, and why.
+    unmoved: Option<String>,
+    /// How far it can be trusted: a word, and in a sentence.
+    verdict: Option<String>,
+    trust: Option<String>,
     file: Option<&'a str>,
     masked: Option<&'a str>,
 }
@@ -48,6 +53,9 @@ impl<'a> Picture<'a> {
             activation: picture.map(|it| it.activation),
             probability: picture.and_then(|it| it.probability),
             similarity: picture.and_then(|it| it.clip_similarity),
+            verdict: picture.and_then(|it| Some(it.trust.as_ref()?.verdict.to_string())),
+            trust: picture.and_then(|it| Some(it.trust.as_ref()?.to_string())),
+            unmoved: picture.and_then(|it| Some(it.unmoved.as_ref()?.to_string())),
             file: picture.map(|it| it.file.as_str()),
             masked: picture.and_then(|it| it.masked_file.as_deref()),
         }

@@ -9,7 +9,7 @@ use neuroinspect_illusion::{Objective, Pair};
 use super::{
     labels::labels,
     neurons::Blame,
-    parts::{bar, file_name, pixels, thumbnail, thumbnail_of, value},
+    parts::{bar, file_name, pixels, thumbnail, thumbnail_of, trust, value},
 };
 use crate::{
     ContextEffect, Findings, NeuronImages, NeuronPicture, RealImage, Result,
@@ -174,6 +174,7 @@ fn scores(picture: &NeuronPicture) -> Markup {
                 }
             }
         }
+        (trust(picture.trust.as_ref(), picture.illusion.unmoved.as_ref()))
         @if let Some(similarity) = picture.illusion.clip_similarity {
             div { dt { "CLIP similarity" b { (format!("{similarity:.3}")) } } }
         }

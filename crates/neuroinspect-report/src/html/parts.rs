@@ -3,6 +3,7 @@
 use image::RgbImage;
 use maud::{Markup, html};
 use neuroinspect_editing::{Change, Trend, percent};
+use neuroinspect_illusion::{Trust, Unmoved, Verdict};
 
 use crate::{
     Findings, RealImage, Result,
@@ -114,6 +115,65 @@ pub(super) fn thumbnail_of(
             figcaption { (caption) }
         }
     })
+}
+
+/// How far a picture can be trusted, and whether a step moved what is pictured.
+pub(super) fn trust(trust: Option<&Trust>, unmoved: Option<&Unmoved>) -> Markup {
+    let nothing = trust.is_some_and(|trust| trust.verdict == Verdict::Nothing);
+    html! {
+        @if let Some(unmoved) = unmoved.filter(|_| !nothing) {
+            div { dt { b { "not moved" } } dd { small { (unmoved) } } }
+        }
+        @if let Some(trust) = trust {
+            div class="trust" {
+                dt { "trust" b { (trust.verdict) } }
+                dd {
+                    @for doubt in &trust.doubts { small { (doubt) } }
+                    @for line in measured(trust) { small { (line) } }
+                }
+            }
+        }
+    }
+}
+
+/// What was measured of a picture, a line each.
+fn measured(trust: &Trust) -> Vec<String> {
+    let images = trust.real_images;
+    let percentile = trust.percentile.map(|percentile| {
+        format!("activates the unit as much as {percentile:.0} % of {images} real images, or more")
+    });
+    let path = trust.path.as_ref().map(|path| {
+        format!(
+            "path through the layers as that of the {} real images that activate it most: {:.2} (0.5 says nothing)",
+            path.strongest, path.score
+        )
+    });
+    let agreement = trust.agreement.map(|agreement| {
+        let seeds = count(agreement.seeds, "other seed");
+        let (steps, similarity) = (agreement.steps, agreement.similarity);
+        let real = trust
+            .agreement_percentile
+            .map(|percentile| format!(", more than {percentile:.0} % of the real images"));
+        let real = real.unwrap_or_default();
+        format!("agreement with {seeds} after {steps} steps: {similarity:.2}{real}")
+    });
+    let recognition = trust.recognition.as_ref().map(|judge| {
+        let class = judge
+            .probability
+            .map(|it| format!("; its class, by {it:.3}"));
+        let class = class.unwrap_or_default();
+        format!(
+            "recognised by {}: {:.2} (0.5 says nothing){class}",
+            judge.judge, judge.chance
+        )
+    });
+    let logit = trust.logit_percentile.map(|percentile| {
+        format!("logit of the class as high as on {percentile:.0} % of the real images, or higher")
+    });
+    [percentile, path, agreement, recognition, logit]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 #[cfg(test)]

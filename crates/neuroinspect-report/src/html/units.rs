@@ -5,7 +5,7 @@ use neuroinspect_core::{ClassId, UnitKind};
 
 use super::{
     card::{bars, figure},
-    parts::{count, file_name, thumbnail_of, value},
+    parts::{count, file_name, thumbnail_of, trust, value},
 };
 use crate::{Result, TopImage, TopImages, UnitFindings, unit_report::ShownImage};
 
@@ -118,6 +118,7 @@ fn facts(unit: &UnitFindings) -> Markup {
                             }
                         }
                     }
+                    (trust(picture.trust.as_ref(), picture.unmoved.as_ref()))
                     @if let Some(probability) = picture.probability {
                         div { dt { "probability of the class" b { (format!("{probability:.3}")) } } }
                     }

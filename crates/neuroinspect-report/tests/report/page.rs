@@ -3,7 +3,7 @@
 use ndarray::{Array2, Array3};
 use neuroinspect_concepts::{ScoredWord, UnitLabel};
 use neuroinspect_core::ClassId;
-use neuroinspect_illusion::Objective;
+use neuroinspect_illusion::{Objective, Restart, Unmoved, UnmovedCause};
 use neuroinspect_report::{EditFile, StageFailure};
 
 use crate::{assert_well_formed, sample, sample::Sample, without_groups, without_pictures};
@@ -120,6 +120,20 @@ fn an_unfinished_picture_says_so() {
     );
     report.findings.pictures[1].illusion.steps = 450;
     assert!(!report.html().unwrap().contains("stopped at step"));
+}
+
+#[test]
+fn a_picture_of_a_unit_that_no_step_moved_says_so() {
+    let mut report = sample::full();
+    let said = "beyond a ReLU";
+    assert!(!report.html().unwrap().contains(said));
+    report.findings.pictures[0].illusion.unmoved = Some(Unmoved {
+        activation: 0.0,
+        cause: UnmovedCause::BeyondRelu,
+        restart: Restart::Moved,
+    });
+    let page = report.html().unwrap();
+    assert!(page.contains(said) && page.contains("started again before its activation function"));
 }
 
 #[test]

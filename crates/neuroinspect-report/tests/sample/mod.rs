@@ -420,6 +420,8 @@ fn illusion(neuron: usize, activation: f32, similarity: f32) -> Illusion {
         logit: 8.5,
         probability: 0.875,
         clip_similarity: Some(similarity),
+        agreement: None,
+        unmoved: None,
         steps: Recipe::default().steps,
         trace: vec![],
     }

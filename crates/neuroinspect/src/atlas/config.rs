@@ -69,7 +69,10 @@ pub struct AtlasInputs<'a> {
     pub classifier: &'a dyn Classifier,
     /// What guides the pictures, if anything does.
     pub guide: Option<&'a ClassTexts<'a>>,
-    /// Images of the classes, for the top classes of a layer other than the last.
+    /// A second network that has no part in the pictures, to judge them.
+    pub judge: Option<&'a dyn Classifier>,
+    /// Images of the classes, for the top classes of a layer other than the last, and to compare pictures
+    /// with.
     pub images: Option<&'a Extraction<'a>>,
     /// Names of the classes.
     pub class_names: &'a [String],

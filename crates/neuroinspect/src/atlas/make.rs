@@ -15,10 +15,10 @@ use std::{
 
 use burn::tensor::Device;
 use neuroinspect_core::{
-    DeviceName, Error as CoreError, Observer, Progress, catch_panic, check_option,
+    DeviceName, Error as CoreError, Observer, Progress, Unit, catch_panic, check_option,
     io::sha256_of_file, is_cancellation,
 };
-use neuroinspect_illusion::{Guide, Illusion, Networks, Request};
+use neuroinspect_illusion::{Guide, Illusion, Networks, Request, Trust};
 use neuroinspect_report::{StageFailure, UnitFindings, UnitPicture};
 
 use super::{
@@ -27,7 +27,10 @@ use super::{
     folder::BatchRecord,
     plan::{Batch, Planned},
 };
-use crate::{Error, GuideSource, Kept, PictureOrigin, Result, RunFolder};
+use crate::{
+    Error, Extraction, GuideSource, ImageSource, Kept, PictureOrigin, Result, RunFolder,
+    trust::Comparison,
+};
 
 const STAGE: &str = "visualizing";
 
@@ -202,7 +205,7 @@ impl Atlas {
         &self,
         batch: &Batch<'_>,
         device: DeviceName,
-        illusions: Vec<Illusion>,
+        illusions: Vec<(Illusion, Trust)>,
     ) -> Result<BatchRecord> {
         let mut illusions = illusions.into_iter().peekable();
         let mut record = BatchRecord {
@@ -213,12 +216,13 @@ impl Atlas {
         };
         for (index, planned) in batch.entries.iter().enumerate() {
             let Planned { unit, class, .. } = planned;
-            let illusion = illusions.next_if(|it| it.pair == planned.pair());
-            let picture = illusion.map(|illusion| {
+            let illusion = illusions.next_if(|(it, _)| it.pair == planned.pair());
+            let picture = illusion.map(|(illusion, trust)| {
                 let scores = class.map(|_| (illusion.logit, illusion.probability));
                 UnitPicture {
                     logit: scores.map(|(logit, _)| logit),
                     probability: scores.map(|(_, probability)| probability),
+                    trust: Some(trust),
                     ..UnitPicture::new(illusion, unit, batch.first + index, Self::PICTURES)
                 }
             });
@@ -339,10 +343,12 @@ impl Making<'_> {
         let networks = on_device(device.name, || {
             let device = &device.device;
             let guide = self.guide.as_ref();
-            Ok(Networks::new(inputs.classifier, guide, device, precision)?)
+            let networks = Networks::new(inputs.classifier, guide, device, precision)?;
+            let comparison = self.comparison(&networks)?;
+            Ok((networks, comparison))
         });
-        let networks = match networks {
-            Ok(networks) => networks,
+        let (networks, comparison) = match networks {
+            Ok(prepared) => prepared,
             Err(error) => return say(Message::DeviceFailed(device.name, error)),
         };
         while let Some(job) = self.queue.next() {
@@ -372,7 +378,11 @@ impl Making<'_> {
             match visualized {
                 Ok(kept) if kept.shortfall.interrupted => self.queue.end(Some(job)),
                 Ok(kept) => {
-                    let finish = || self.finish(device.name, job, kept, illusions);
+                    let finish = || {
+                        let trusts = comparison.trust(&networks, &illusions)?;
+                        let trusted = illusions.into_iter().zip(trusts).collect();
+                        self.finish(device.name, job, kept, trusted)
+                    };
                     let written = on_device(device.name, finish);
                     self.queue.end(None);
                     say(written.unwrap_or_else(Message::Failed));
@@ -389,6 +399,22 @@ impl Making<'_> {
                 }
             }
         }
+    }
+
+    /// What pictures are compared with.
+    fn comparison(&self, networks: &Networks) -> Result<Comparison> {
+        let AtlasInputs { images, judge, .. } = *self.work.inputs;
+        let mut units: Vec<Unit> = Vec::new();
+        if self.atlas.plan.layer != self.work.inputs.classifier.penultimate() {
+            units.extend(self.atlas.plan.entries.iter().map(|it| it.unit.clone()));
+            units.dedup();
+        }
+        let indices = images.map(Extraction::all_indices).unwrap_or_default();
+        let images = images.map(|images| ImageSource {
+            dataset: images.dataset,
+            indices: &indices,
+        });
+        Comparison::new(networks, judge, &units, images)
     }
 
     fn request(&self, batch: &Batch<'_>) -> Request {
@@ -409,7 +435,7 @@ impl Making<'_> {
         device: DeviceName,
         job: Job<'_>,
         kept: Kept,
-        illusions: Vec<Illusion>,
+        illusions: Vec<(Illusion, Trust)>,
     ) -> Result<Message> {
         let pictures = illusions.len();
         let record = self.atlas.write(job.batch, device, illusions)?;

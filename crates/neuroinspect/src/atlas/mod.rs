@@ -42,6 +42,7 @@
 //! let inputs = AtlasInputs {
 //!     classifier: &model,
 //!     guide: None,
+//!     judge: None,
 //!     images: None,
 //!     class_names: &["cat".to_owned(), "dog".to_owned()],
 //!     origin: &origin,

@@ -21,20 +21,38 @@ pub(super) fn seen(image: &RgbImage, spec: &InputSpec) -> Result<RgbImage> {
 }
 
 /// A copy of a classifier that is asked where in images its neurons are active.
-pub(super) struct Parts(Box<dyn Classifier>);
+pub struct ActiveParts(Box<dyn Classifier>);
 
-impl fmt::Debug for Parts {
+impl fmt::Debug for ActiveParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Parts").field(&self.0.name()).finish()
+        f.debug_tuple("ActiveParts").field(&self.0.name()).finish()
     }
 }
 
-impl Parts {
-    pub(super) fn of(classifier: &dyn Classifier) -> Result<Self> {
+impl ActiveParts {
+    /// Copies the classifier.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be copied or folded.
+    pub fn of(classifier: &dyn Classifier) -> Result<Self> {
         let device = classifier.device().without_autodiff();
         let mut copy = classifier.evaluation_copy(&device, Precision::F32)?;
         copy.fold()?;
         Ok(Self(copy))
+    }
+
+    /// The part of an image around the place where a neuron is most active, by a mask of the given
+    /// [threshold](neuroinspect_illusion::Recipe::mask_threshold); the image as the classifier sees it where
+    /// that does not say, or no place stands out.
+    ///
+    /// # Errors
+    ///
+    /// When the classifier does not have the neuron, or the device fails.
+    pub fn part(&self, image: &RgbImage, neuron: NeuronId, threshold: f64) -> Result<RgbImage> {
+        let image = seen(image, self.0.input())?;
+        let parts = self.most_active(&image, &[neuron], threshold)?;
+        Ok(parts.into_iter().flatten().next().unwrap_or(image))
     }
 
     /// The part around the place where each of some neurons is most active of an image as the classifier
@@ -85,7 +103,7 @@ mod tests {
         let demo = Demo::load(&burn::tensor::Device::flex()).unwrap();
         let classifier = demo.classifier.as_ref();
         let scenes = Scenes::new(ScenesConfig::test().with_samples(4)).unwrap();
-        let parts = Parts::of(classifier).unwrap();
+        let parts = ActiveParts::of(classifier).unwrap();
         let spec = classifier.input();
         let (mut found, mut smaller) = (0, 0);
         for index in 0..4 {

@@ -7,7 +7,7 @@ mod top;
 use std::collections::BTreeMap;
 
 use neuroinspect_core::{ClassId, Classifier, Observer, Unit, is_cancellation};
-use neuroinspect_illusion::{Illusion, Networks, Request, visualize_each};
+use neuroinspect_illusion::{Illusion, Networks, Request, Trust, visualize_each};
 use neuroinspect_report::{StageFailure, TopImages, UnitFindings, UnitPicture};
 
 use self::top::Looker;
@@ -16,7 +16,7 @@ pub use self::{
     crop::around_peak,
     top::{TopRequest, top_images},
 };
-use crate::{Extraction, GuideSource, Kept, PictureFolder, Result};
+use crate::{Extraction, GuideSource, ImageSource, Kept, PictureFolder, Result, trust::Comparison};
 
 /// What units are looked at with.
 #[derive(Clone, Copy)]
@@ -25,6 +25,8 @@ pub struct UnitInputs<'a> {
     pub classifier: &'a dyn Classifier,
     /// What guides pictures that are made within a class, if anything does.
     pub guide: Option<&'a dyn GuideSource>,
+    /// A second network that has no part in the pictures, to judge them.
+    pub judge: Option<&'a dyn Classifier>,
     /// The real images, and for each unit those that activate it most
     /// ([`top_images`]), in the order of the units.
     pub real: Option<(&'a Extraction<'a>, &'a [TopImages])>,
@@ -83,6 +85,7 @@ pub struct UnitsSeen {
 /// let inputs = UnitInputs {
 ///     classifier: &model,
 ///     guide: None,
+///     judge: None,
 ///     real: None,
 ///     pictures: None,
 ///     folder: "units",
@@ -155,13 +158,14 @@ fn pictures(
         .transpose()?;
     let mut waiting: BTreeMap<usize, &Unit> = units.iter().enumerate().collect();
     let mut failures = Vec::new();
-    let mut look = |place: usize, illusion: Option<Illusion>| {
+    let mut look = |place: usize, illusion: Option<(Illusion, Trust)>| {
         let unit = &units[place];
-        let picture = illusion.map(|illusion| {
+        let picture = illusion.map(|(illusion, trust)| {
             let scores = class.map(|_| (illusion.logit, illusion.probability));
             UnitPicture {
                 logit: scores.map(|(logit, _)| logit),
                 probability: scores.map(|(_, probability)| probability),
+                trust: Some(trust),
                 ..UnitPicture::new(illusion, unit, place, inputs.folder)
             }
         });
@@ -182,13 +186,36 @@ fn pictures(
             real,
         });
     };
-    let mut on_batch = |batch: Vec<Illusion>| {
-        for illusion in batch {
+    let indices = real.map(|(extraction, _)| extraction.all_indices());
+    let indices = indices.unwrap_or_default();
+    let images = real.map(|(extraction, _)| ImageSource {
+        dataset: extraction.dataset,
+        indices: &indices,
+    });
+    let comparison = Comparison::new(&networks, inputs.judge, units, images)?;
+    let mut untrusted = None;
+    let mut on_batch = |mut batch: Vec<Illusion>| {
+        for illusion in &mut batch {
+            let place = units
+                .iter()
+                .position(|unit| illusion.unit.as_ref() == Some(unit));
+            if let (Some(unmoved), Some(place), Some((_, top))) =
+                (&mut illusion.unmoved, place, real)
+                && let Some(highest) = top[place].top.first()
+            {
+                unmoved.on_real(highest.activation, top[place].mean, top[place].images);
+            }
+        }
+        let trusts = comparison.trust(&networks, &batch).unwrap_or_else(|error| {
+            untrusted.get_or_insert(error);
+            batch.iter().map(Trust::without_real).collect()
+        });
+        for (illusion, trust) in batch.into_iter().zip(trusts) {
             let same = |(_, unit): &(&usize, &&Unit)| illusion.unit.as_ref() == Some(**unit);
             let place = waiting.iter().find(same).map(|(&place, _)| place);
             if let Some(place) = place {
                 waiting.remove(&place);
-                look(place, Some(illusion));
+                look(place, Some((illusion, trust)));
             }
         }
     };
@@ -210,6 +237,12 @@ fn pictures(
         }
     }
     failures.extend(diverged);
+    if let Some(error) = untrusted {
+        failures.push(StageFailure::of(
+            "measuring how far pictures can be trusted",
+            &error,
+        ));
+    }
     Ok(UnitsSeen {
         reused: kept.reused,
         resumed_at: kept.resumed_at,

@@ -7,7 +7,7 @@ use neuroinspect::{
         array_expression,
     },
     check_recipe,
-    core::Precision,
+    core::{Classifier, Precision},
     report::{Run, StageFailure},
 };
 
@@ -19,7 +19,7 @@ use crate::{
     console::{Console, warn},
     exit::Exit,
     inputs::ModelSetup,
-    model::picture_origin,
+    model::{judge, picture_origin},
     opened::{Named, Opened, class_id},
     options::Options,
     record::{self, command_line},
@@ -92,6 +92,7 @@ pub(super) fn run(common: &Common, options: &Options, args: &MakeArgs) -> Result
     check_recipe(&config.recipe, classifier)?;
     let devices = devices(common, setup)?;
 
+    let judge = judge(common, &args.illusion, &setup.device)?;
     let mut console = Console::start(common.quiet)?;
     let texts = opened.texts();
     let extraction = opened.dataset.as_ref();
@@ -100,6 +101,9 @@ pub(super) fn run(common: &Common, options: &Options, args: &MakeArgs) -> Result
     let inputs = AtlasInputs {
         classifier,
         guide: texts.as_ref(),
+        judge: judge
+            .as_ref()
+            .map(|judge| judge.model.as_ref() as &dyn Classifier),
         images: extraction.as_ref(),
         class_names: &opened.names_of_all(classifier.decision_layer()?.classes()),
         origin: &picture_origin(&setup.loaded, opened.guide.as_ref(), common.device()),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use neuroinspect::{
     UnitsConfig,
-    core::UnitKind,
+    core::{Classifier, UnitKind},
     report::{Schema, StageFailure, UnitFindings, UnitReport},
 };
 
@@ -16,7 +16,7 @@ use crate::{
     console::{Console, warn},
     exit::Exit,
     inputs::Setup,
-    model::picture_origin,
+    model::{judge, picture_origin},
     opened::{Opened, class_id},
     options::Options,
     output::{print, warn_of_reused},
@@ -43,6 +43,7 @@ pub(super) fn run(
         bail!("--top needs real images: give --data DIR");
     }
     let config = config(options, args, opened, choice)?;
+    let judge = judge(common, &args.illusion, &setup.device)?;
     let mut console = Console::start(common.quiet)?;
     let mut run = setup.run(opened.data(), None)?;
     record::add(&mut run, "units", &units::choice(&config))?;
@@ -66,6 +67,9 @@ pub(super) fn run(
         dataset: dataset.as_deref(),
         config: &config,
         guide: texts.as_ref(),
+        judge: judge
+            .as_ref()
+            .map(|judge| judge.model.as_ref() as &dyn Classifier),
         pictures: setup.folder.pictures("visualize-units", origin),
         folder: UnitReport::FOLDER,
     };
@@ -189,5 +193,8 @@ fn line(found: &UnitFindings) -> String {
     if let Some(top) = found.real.as_ref().and_then(|real| real.top.first()) {
         text += &format!(", {:.2} on the top real image, {}", top.activation, top.id);
     }
-    text + "\n"
+    match found.picture.as_ref().and_then(|it| it.trust.as_ref()) {
+        Some(trust) => text + &format!("\n  {trust}\n"),
+        None => text + "\n",
+    }
 }

@@ -24,8 +24,8 @@ use neuroinspect_core::{
     Precision, Seed,
 };
 use neuroinspect_illusion::{
-    Illusion, Networks, Pair, PreparedClassifier, PreparedGuide, Recipe, Request, neurons_of_class,
-    visualize,
+    Execution, Illusion, Networks, Pair, PreparedClassifier, PreparedGuide, Recipe, Request,
+    neurons_of_class, visualize,
 };
 use neuroinspect_models::{clip::Clip, prompts::PromptTemplates};
 use neuroinspect_report::{contact_sheet, to_rgb_image};
@@ -194,7 +194,9 @@ impl Pictured {
         }
         self.tell(texts, pairs, observer)?;
         let start = Instant::now();
-        let request = Request::new(pairs, recipe.clone());
+        // Seeds are compared here in full.
+        let request = Request::new(pairs, recipe.clone())
+            .with_execution(Execution::default().with_other_seeds(0));
         let pictures = visualize(&self.networks, &request, observer)?;
         if pictures.interrupted {
             return Err(CoreError::cancelled("visualizing").into());

@@ -1,0 +1,171 @@
+//! How far pictures can be trusted.
+
+use ndarray::Array3;
+use neuroinspect_core::{ClassId, Direction, Silent, Unit, UnitKind};
+use neuroinspect_testing::fill;
+
+use super::{NEURONS, SIZE, pairs, plain_networks, plain_recipe, preparing::Watched, request};
+use crate::{
+    Execution, Illusion, Networks, RealImages, Restart, Trust, Unmoved, UnmovedCause, Verdict,
+    visualize,
+};
+
+/// Images of noise in `[0, 1]`.
+fn noise(count: usize) -> Vec<Array3<f32>> {
+    let image = |index: usize| {
+        let values = fill::normal(&format!("image {index}"), 3 * SIZE * SIZE);
+        let values = values
+            .into_iter()
+            .map(|it| (0.5 + 0.2 * it).clamp(0.0, 1.0));
+        Array3::from_shape_vec((3, SIZE, SIZE), values.collect()).unwrap()
+    };
+    (0..count).map(image).collect()
+}
+
+fn real(networks: &Networks, units: &[Unit], count: usize) -> Option<RealImages> {
+    let classifier = &networks.classifier;
+    let mut images = noise(count).into_iter();
+    RealImages::new(classifier, Some(classifier), units, &mut images).unwrap()
+}
+
+fn illusion() -> Illusion {
+    let execution = Execution::default()
+        .with_other_seeds(2)
+        .with_other_seed_part(5);
+    let request = request(pairs([(2, 3)]), &plain_recipe()).with_execution(execution);
+    let made = visualize(&plain_networks(), &request, &mut Silent).unwrap();
+    made.finished.into_iter().next().unwrap()
+}
+
+fn trust(networks: &Networks, real: &RealImages, of: &[Illusion]) -> Vec<Trust> {
+    let classifier = &networks.classifier;
+    real.trust(classifier, Some(classifier), of).unwrap()
+}
+
+#[test]
+fn a_real_image_in_a_pictures_place_is_what_it_is() {
+    let networks = plain_networks();
+    let images = noise(40);
+    let real = real(&networks, &[], images.len()).unwrap();
+    let views: Vec<_> = images.iter().map(|image| image.view()).collect();
+    let features = networks.classifier.features_of(&views).unwrap();
+    let mut order: Vec<usize> = (0..images.len()).collect();
+    order.sort_by(|&a, &b| features[[a, 2]].total_cmp(&features[[b, 2]]));
+    let of = |place: usize| Illusion {
+        image: images[order[place]].clone(),
+        activation: features[[order[place], 2]],
+        ..illusion()
+    };
+    let found = trust(&networks, &real, &[of(0), of(19), of(39)]);
+    let percentiles: Vec<f32> = found.iter().map(|it| it.percentile.unwrap()).collect();
+    assert_eq!(percentiles, [2.5, 50.0, 100.0]);
+    for trust in &found {
+        assert_eq!(
+            (trust.real_images, trust.path.as_ref().unwrap().strongest),
+            (40, 8)
+        );
+        assert_eq!(trust.path.as_ref().unwrap().layers.len(), 1);
+        // The judge is the classifier, which does not leave the neuron out.
+        assert_eq!(trust.recognition.as_ref().unwrap().judge, "tiny");
+    }
+    assert_eq!(found[0].verdict, Verdict::Doubtful);
+    let most = "98 % activate it more than the picture does";
+    assert!(
+        found[0].doubts.iter().any(|it| it.contains(most)),
+        "{:?}",
+        found[0].doubts
+    );
+    assert!(found[0].to_string().starts_with("doubtful: "));
+    let [least, most] = [0, 2].map(|it: usize| found[it].recognition.as_ref().unwrap().chance);
+    assert!(least < 0.5 && 0.5 < most, "{least} {most}");
+}
+
+#[test]
+fn other_seeds_are_counted_and_do_not_depend_on_the_batch() {
+    let alone = illusion();
+    let agreement = alone.agreement.unwrap();
+    assert_eq!((agreement.seeds, agreement.steps), (2, 3));
+    assert!((-1.0..=1.0).contains(&agreement.similarity));
+    let execution = Execution::default()
+        .with_other_seeds(2)
+        .with_other_seed_part(5);
+    let request = request(pairs([(1, 0), (2, 3)]), &plain_recipe()).with_execution(execution);
+    let together = visualize(&plain_networks(), &request, &mut Silent).unwrap();
+    assert_eq!(together.finished[1].agreement, alone.agreement);
+    let mut stopped = super::stopping::stop_at(12);
+    let stopped = visualize(&plain_networks(), &request, &mut stopped).unwrap();
+    // They are still to come.
+    assert!(stopped.interrupted && stopped.finished[0].agreement.is_none());
+}
+
+#[test]
+fn units_are_compared_as_neurons_are() {
+    let networks = Networks::of(&Watched::new(SIZE), None).unwrap();
+    let direction = Direction::new("halves", &[0.5; NEURONS]);
+    let units = [
+        Unit::new("conv", UnitKind::Channel(2)),
+        Unit::new("features", UnitKind::Direction(direction)),
+        Unit::new(
+            "conv",
+            UnitKind::Position {
+                channel: 1,
+                row: 2,
+                column: 3,
+            },
+        ),
+    ];
+    let of_units = real(&networks, &units, 40).unwrap();
+    let made = crate::Request::of_units(units.to_vec(), ClassId(0), plain_recipe());
+    let made = visualize(&networks, &made, &mut Silent).unwrap().finished;
+    for (trust, picture) in trust(&networks, &of_units, &made).iter().zip(&made) {
+        let layers = &trust.path.as_ref().unwrap().layers;
+        assert_eq!(
+            layers.last().unwrap().layer,
+            picture.unit.as_ref().unwrap().layer
+        );
+        assert!(trust.percentile.is_some() && trust.agreement_percentile.is_some());
+    }
+    // The map's channel is the neuron, before its mean.
+    let neurons = real(&networks, &[], 40).unwrap();
+    let neuron = Illusion {
+        unit: None,
+        ..made[0].clone()
+    };
+    let found = trust(&networks, &neurons, &[neuron]).remove(0);
+    assert_eq!(
+        found.percentile,
+        trust(&networks, &of_units, &made)[0].percentile
+    );
+
+    let classifier = &networks.classifier;
+    let error = neurons.trust(classifier, None, &made[..1]).unwrap_err();
+    assert!(error.to_string().contains("looked at for"), "{error}");
+}
+
+#[test]
+fn without_enough_real_images_there_is_no_verdict() {
+    let networks = plain_networks();
+    assert!(real(&networks, &[], 15).is_none());
+    assert!(real(&networks, &[], 16).is_some());
+    let mut illusion = illusion();
+    let trust = Trust::without_real(&illusion);
+    assert_eq!(
+        (trust.verdict, trust.agreement),
+        (Verdict::NotChecked, illusion.agreement)
+    );
+    assert!(trust.to_string().starts_with("not checked: "));
+    let mut unmoved = Unmoved {
+        activation: 0.0,
+        cause: UnmovedCause::BeyondRelu,
+        restart: Restart::DidNotMove,
+    };
+    illusion.unmoved = Some(unmoved.clone());
+    let trust = Trust::without_real(&illusion);
+    assert_eq!(
+        (trust.verdict, trust.doubts),
+        (Verdict::Nothing, vec![unmoved.to_string()])
+    );
+    unmoved.restart = Restart::Moved;
+    illusion.unmoved = Some(unmoved);
+    assert_eq!(Trust::without_real(&illusion).verdict, Verdict::NotChecked);
+}

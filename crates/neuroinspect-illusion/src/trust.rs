@@ -1,0 +1,205 @@
+//! How far a picture can be trusted, by measurements that do not rest on looking at it.
+
+mod layer;
+mod real;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Illusion, Restart, SeedAgreement};
+
+pub use self::real::RealImages;
+
+/// Where the real images that activate a unit most are less like its picture than others are, both in its own
+/// layer and in the one before, the picture is made by another way.
+const LEAST_LIKENESS: f32 = 0.5;
+/// A picture that activates the unit less than this percentage of real images shows less than they do.
+const LEAST_PERCENTILE: f32 = 90.0;
+
+/// How far a picture can be trusted: what speaks for it and against it, each as a number, and a verdict in
+/// words.
+///
+/// A picture is optimised for one number, and may reach it by a way that no real image takes: then it says
+/// nothing of what the unit answers to in real images (Geirhos, Zimmermann, Bilodeau, Brendel and Kim, "Don't
+/// trust your eyes: on the (un)reliability of feature visualizations", arXiv 2306.04719).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trust {
+    /// All of it in a word.
+    pub verdict: Verdict,
+    /// What speaks against the picture, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<String>,
+    /// How many real images it was compared with.
+    pub real_images: usize,
+    /// Percentage of them that activate the unit as much or less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percentile: Option<f32>,
+    /// Whether the classifier sees it as it sees the real images that activate the unit most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathLikeness>,
+    /// How far pictures of other seeds agree with it, which is no part of the verdict: made with few steps,
+    /// they may differ for that alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<SeedAgreement>,
+    /// Percentage of the real images that are less like it than pictures of other seeds, by the same
+    /// correlation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement_percentile: Option<f32>,
+    /// What a second network makes of it, where one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recognition: Option<Recognition>,
+    /// Percentage of the real images that have as high a logit of the picture's class or a lower one; that
+    /// on the picture is the [picture's](Illusion::logit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logit_percentile: Option<f32>,
+}
+
+/// Whether a picture can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Nothing that was measured speaks against it.
+    Trusted,
+    /// Something does.
+    Doubtful,
+    /// No step moved the unit: the picture says nothing of it.
+    Nothing,
+    /// There was nothing to compare it with.
+    NotChecked,
+}
+
+/// How like the real images that activate a unit most a picture is, layer by layer, to the classifier.
+///
+/// Likeness of two images in a layer is Spearman's rank correlation over its channels, each the mean over
+/// positions, less its mean over the real images and over their standard deviation: without that, all
+/// images are alike in the channels that are always large.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PathLikeness {
+    /// The higher [`chance`](LayerLikeness::chance) of the last two layers: 1 where the real images that
+    /// activate the unit most are those that are most like the picture, 0.5 where they are as like it as any.
+    /// Early layers say little: an optimised picture is unlike all real images there.
+    pub score: f32,
+    /// How many real images they are.
+    pub strongest: usize,
+    /// The layers, in the order in which they are computed, the unit's own the last.
+    pub layers: Vec<LayerLikeness>,
+}
+
+/// How like the real images that activate a unit most a picture is in a layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerLikeness {
+    /// Name of the layer.
+    pub layer: String,
+    /// The chance that one of these images is more like the picture than another real image.
+    pub chance: f32,
+    /// Their mean likeness to the picture, on a scale where that among themselves is 1 and that to other
+    /// real images is 0, as in the paper; `None` where the two are the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalised: Option<f32>,
+}
+
+/// What a second network, which had no part in it, makes of a picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recognition {
+    /// Name of the network.
+    pub judge: String,
+    /// The chance that a real image that activates the unit much is more like the picture than another
+    /// real image, to the second network, in the layer before its decision layer.
+    pub chance: f32,
+    /// The probability that it gives the picture's class, where it has as many classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f32>,
+}
+
+impl Trust {
+    /// What is known of a picture without real images.
+    pub fn without_real(illusion: &Illusion) -> Self {
+        Self {
+            verdict: Verdict::NotChecked,
+            doubts: Vec::new(),
+            real_images: 0,
+            percentile: None,
+            path: None,
+            agreement: illusion.agreement,
+            agreement_percentile: None,
+            recognition: None,
+            logit_percentile: None,
+        }
+        .judged(illusion)
+    }
+
+    /// With its doubts and its verdict, by the numbers that it has.
+    fn judged(mut self, illusion: &Illusion) -> Self {
+        let images = self.real_images;
+        let unmoved = illusion.unmoved.as_ref();
+        if let Some(unmoved) = unmoved.filter(|it| it.restart != Restart::Moved) {
+            self.doubts = vec![unmoved.to_string()];
+            self.verdict = Verdict::Nothing;
+            return self;
+        }
+        if let Some(path) = self
+            .path
+            .as_ref()
+            .filter(|path| path.score < LEAST_LIKENESS)
+        {
+            self.doubts.push(format!(
+                "the real images that activate it most take another path through the layers: one of them is \
+                 more like the picture than another image is with a chance of {:.2} at most",
+                path.score
+            ));
+        }
+        if let Some(judge) = self.recognition.as_ref()
+            && judge.chance < LEAST_LIKENESS
+        {
+            self.doubts.push(format!(
+                "'{}' does not recognise in it the real images that activate it most: they are more like \
+                 it than others are with a chance of {:.2}",
+                judge.judge, judge.chance
+            ));
+        }
+        if let Some(percentile) = self.percentile.filter(|it| *it < LEAST_PERCENTILE) {
+            self.doubts.push(format!(
+                "of {images} real images, {:.0} % activate it more than the picture does",
+                100.0 - percentile
+            ));
+        }
+        self.verdict = match (self.doubts.is_empty(), self.path.is_some()) {
+            (false, _) => Verdict::Doubtful,
+            (true, true) => Verdict::Trusted,
+            (true, false) => Verdict::NotChecked,
+        };
+        self
+    }
+}
+
+/// The verdict with its reason: `doubtful: of 128 real images, 12 % activate it more than the picture does`.
+impl fmt::Display for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.verdict.fmt(f)?;
+        match (self.verdict, &self.path) {
+            (Verdict::Trusted, Some(path)) => write!(
+                f,
+                ": among {} real images, those that activate it most are those most like it, with a chance \
+                 of {:.2}",
+                self.real_images, path.score
+            ),
+            (Verdict::NotChecked, _) => {
+                f.write_str(": there are no real images to compare it with")
+            }
+            _ => write!(f, ": {}", self.doubts.join("; ")),
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Trusted => "trusted",
+            Self::Doubtful => "doubtful",
+            Self::Nothing => "shows nothing",
+            Self::NotChecked => "not checked",
+        })
+    }
+}

@@ -1,0 +1,341 @@
+//! Real images that pictures are compared with.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use burn::tensor::{Tensor, TensorData};
+use ndarray::{Array2, Array3, ArrayView1, ArrayView3, Axis, concatenate};
+use neuroinspect_core::{LayerKind, LayerValues, Unit, UnitKind, read_back};
+
+use super::{LayerLikeness, PathLikeness, Recognition, Trust, layer::Layer};
+use crate::{
+    Error, Illusion, PreparedClassifier, Result,
+    adapter::InputAdapter,
+    likeness::{chance_of_higher, ranks},
+    select::highest,
+};
+
+/// Images looked at in one go.
+const BATCH: usize = 16;
+/// Layers of a path, at most.
+const PATH_LAYERS: usize = 6;
+/// The last of them decide: earlier ones are alike in pictures of units that have little in common.
+const LAST_LAYERS: usize = 2;
+/// Layers of fewer channels have too few to correlate over.
+const LEAST_CHANNELS: usize = 8;
+/// Of the real images, one in so many is among those that activate a unit most.
+const STRONGEST_PART: usize = 20;
+/// As many are, at least.
+const LEAST_STRONGEST: usize = 8;
+
+/// What a classifier, and a second network as a judge, make of real images, so that pictures can be
+/// [compared](Self::trust) with them.
+///
+/// Of each image there are as many numbers as the layers compared have channels: a few hundred images say
+/// enough, and are looked at once for all pictures.
+#[derive(Debug)]
+pub struct RealImages {
+    /// Those of paths, by name.
+    layers: BTreeMap<String, Layer>,
+    /// Names of the layers of the path to a layer.
+    paths: BTreeMap<String, Vec<String>>,
+    /// The units that are pictured in place of neurons, and each unit's activation: `[N, U]`.
+    units: Vec<Unit>,
+    activations: Array2<f32>,
+    /// `[N, K]`.
+    logits: Array2<f32>,
+    judge: Option<Layer>,
+}
+
+/// What a classifier makes of images.
+struct Looked {
+    /// `[N, D]`.
+    features: Array2<f32>,
+    /// Of each layer asked for `[N, C]`.
+    layers: Vec<Array2<f32>>,
+    /// Of each unit: `[N, U]`.
+    units: Array2<f32>,
+}
+
+impl RealImages {
+    /// As many images say enough: a picture's cost beside them is small.
+    pub const ENOUGH: usize = 128;
+
+    /// Looks at images, each as the classifier sees it: `[3, S, S]` in `[0, 1]`, `S` its input's side. `units`
+    /// are those that are pictured; where there are none, neurons are. The judge sees the same, resized to its
+    /// own input.
+    ///
+    /// `None` where there are too few images: fewer than twice the 8 that are compared with the others.
+    ///
+    /// # Errors
+    ///
+    /// When an image has another shape, the classifier does not have the units, or a device fails.
+    pub fn new(
+        classifier: &PreparedClassifier,
+        judge: Option<&PreparedClassifier>,
+        units: &[Unit],
+        images: &mut dyn Iterator<Item = Array3<f32>>,
+    ) -> Result<Option<Self>> {
+        let paths = paths(classifier, units)?;
+        let layers: BTreeSet<&str> = paths.values().flatten().map(String::as_str).collect();
+        let names: Vec<&str> = layers.into_iter().collect();
+        let mut looked: Option<Looked> = None;
+        let mut judged: Option<Array2<f32>> = None;
+        loop {
+            let batch: Vec<Array3<f32>> = (&mut *images).take(BATCH).collect();
+            if batch.is_empty() {
+                break;
+            }
+            let views: Vec<_> = batch.iter().map(|image| image.view()).collect();
+            let of_batch = look(classifier, &views, &names, units)?;
+            looked = Some(match looked {
+                Some(before) => before.and(of_batch)?,
+                None => of_batch,
+            });
+            if let Some(judge) = judge {
+                let of_batch = judge.features_of(&views)?;
+                judged = Some(match judged {
+                    Some(before) => joined(&before, &of_batch)?,
+                    None => of_batch,
+                });
+            }
+        }
+        let Some(looked) = looked.filter(|it| it.features.nrows() >= 2 * LEAST_STRONGEST) else {
+            return Ok(None);
+        };
+        let logits = classifier.decision_layer().logits(looked.features.view())?;
+        let activations = match units.is_empty() {
+            true => looked.features,
+            false => looked.units,
+        };
+        let layers = names.iter().map(|&name| name.to_owned());
+        let layers = layers
+            .zip(looked.layers.into_iter().map(Layer::new))
+            .collect();
+        Ok(Some(Self {
+            layers,
+            paths,
+            units: units.to_vec(),
+            activations,
+            logits,
+            judge: judged.map(Layer::new),
+        }))
+    }
+
+    /// How far pictures can be trusted, each of a neuron or of one of the units given before. One forward
+    /// pass of either network.
+    ///
+    /// # Errors
+    ///
+    /// When the networks are others than before, a picture is not square, or a device fails.
+    pub fn trust(
+        &self,
+        classifier: &PreparedClassifier,
+        judge: Option<&PreparedClassifier>,
+        illusions: &[Illusion],
+    ) -> Result<Vec<Trust>> {
+        let names: Vec<&str> = self.layers.keys().map(String::as_str).collect();
+        let mut all = Vec::with_capacity(illusions.len());
+        for batch in illusions.chunks(BATCH) {
+            let views: Vec<_> = batch.iter().map(|one| one.image.view()).collect();
+            let looked = look(classifier, &views, &names, &[])?;
+            let judged = judge.map(|judge| judge.features_of(&views)).transpose()?;
+            for (row, illusion) in batch.iter().enumerate() {
+                let values = looked.layers.iter().map(|layer| layer.row(row).to_vec());
+                let values: BTreeMap<&str, Vec<f32>> = names.iter().copied().zip(values).collect();
+                let judged = judge.zip(judged.as_ref());
+                let judged = judged.map(|(judge, features)| (judge, features.row(row)));
+                all.push(self.of_picture(classifier, illusion, &values, judged)?);
+            }
+        }
+        Ok(all)
+    }
+
+    fn of_picture(
+        &self,
+        classifier: &PreparedClassifier,
+        illusion: &Illusion,
+        values: &BTreeMap<&str, Vec<f32>>,
+        judged: Option<(&PreparedClassifier, ArrayView1<'_, f32>)>,
+    ) -> Result<Trust> {
+        let mut trust = Trust::without_real(illusion);
+        let column = match &illusion.unit {
+            None => Some(illusion.pair.neuron.0),
+            Some(unit) => self.units.iter().position(|other| other == unit),
+        };
+        let (Some(column), true) = (column, self.units.is_empty() == illusion.unit.is_none())
+        else {
+            let what = "units that real images were looked at for";
+            return Err(Error::shape(what, self.units.len(), "another unit"));
+        };
+        let own = match &illusion.unit {
+            Some(unit) => &*unit.layer,
+            None => classifier.penultimate(),
+        };
+        let but = match illusion.unit.as_ref().map(|unit| &unit.kind) {
+            Some(UnitKind::Direction(_)) => None,
+            Some(kind) => Some(kind.channel()),
+            None => Some(illusion.pair.neuron.0),
+        };
+        let real = self.activations.column(column);
+        let count = (real.len() / STRONGEST_PART).max(LEAST_STRONGEST);
+        let strongest = highest(real.iter().copied(), count);
+        trust.real_images = real.len();
+        trust.percentile = Some(percentile(real, illusion.activation));
+        let of_class = self.logits.column(illusion.pair.class.0);
+        trust.logit_percentile = Some(percentile(of_class, illusion.logit));
+        // Where they do not move it either, there are none that activate it most.
+        let moved = real.iter().any(|other| *other != real[0]);
+        let path = self.paths.get(own).filter(|_| moved);
+        trust.path = path.map(|path| {
+            let compare = |name: &String| {
+                let (layer, values) = (self.layers.get(name)?, values.get(&**name)?);
+                let but = but.filter(|_| name == own);
+                Some(layer.compare(name, values, &strongest, but))
+            };
+            let layers: Vec<LayerLikeness> = path.iter().filter_map(compare).collect();
+            PathLikeness {
+                score: layers[layers.len().saturating_sub(LAST_LAYERS)..]
+                    .iter()
+                    .map(|it| it.chance)
+                    .fold(0.0, f32::max),
+                strongest: strongest.len(),
+                layers,
+            }
+        });
+        if let (Some(layer), Some(values), Some(agreement)) =
+            (self.layers.get(own), values.get(own), illusion.agreement)
+        {
+            let real = layer.plain_ranks.dot(&ArrayView1::from(&ranks(values)));
+            trust.agreement_percentile = Some(percentile(real.view(), agreement.similarity));
+        }
+        if let (Some(layer), Some((judge, features)), true) = (&self.judge, judged, moved) {
+            let likenesses = layer.likenesses(&features.to_vec(), None);
+            let same = judge.decision_layer().classes() == classifier.decision_layer().classes();
+            let class = illusion.pair.class.0;
+            let probability = same.then(|| -> Result<f32> {
+                let logits = judge
+                    .decision_layer()
+                    .logits(features.insert_axis(Axis(0)))?;
+                let shares = logits
+                    .row(0)
+                    .mapv(|other| (other - logits[[0, class]]).exp());
+                Ok(shares.sum().recip())
+            });
+            trust.recognition = Some(Recognition {
+                judge: judge.name().to_owned(),
+                chance: chance_of_higher(&likenesses, &strongest),
+                probability: probability.transpose()?,
+            });
+        }
+        Ok(trust.judged(illusion))
+    }
+}
+
+impl Looked {
+    fn and(self, other: Self) -> Result<Self> {
+        let layers = self.layers.iter().zip(&other.layers);
+        Ok(Self {
+            features: joined(&self.features, &other.features)?,
+            layers: layers
+                .map(|(one, other)| joined(one, other))
+                .collect::<Result<_>>()?,
+            units: joined(&self.units, &other.units)?,
+        })
+    }
+}
+
+fn joined(one: &Array2<f32>, other: &Array2<f32>) -> Result<Array2<f32>> {
+    concatenate(Axis(0), &[one.view(), other.view()])
+        .map_err(|_| Error::shape("values of images", one.shape(), other.shape()))
+}
+
+/// Percentage of numbers that are as high or lower.
+fn percentile(numbers: ArrayView1<'_, f32>, number: f32) -> f32 {
+    let count = numbers.iter().filter(|&&other| other <= number).count();
+    (100.0 * count as f64 / numbers.len().max(1) as f64) as f32
+}
+
+/// For each layer that is pictured, the layers on the way to it, itself the last: at most [`PATH_LAYERS`],
+/// spread evenly.
+fn paths(classifier: &PreparedClassifier, units: &[Unit]) -> Result<BTreeMap<String, Vec<String>>> {
+    let mut pictured: BTreeSet<&str> = units.iter().map(|unit| &*unit.layer).collect();
+    if pictured.is_empty() {
+        pictured.insert(classifier.penultimate());
+    }
+    let all = classifier.layers()?;
+    let path = |own: &str| {
+        let before = all.iter().take_while(|layer| layer.name != own);
+        let maps = before
+            .filter(|layer| layer.channels >= LEAST_CHANNELS && layer.kind != LayerKind::Features);
+        let maps: Vec<&str> = maps.map(|layer| layer.name.as_str()).collect();
+        let count = maps.len().min(PATH_LAYERS - 1);
+        let spread = (1..=count).map(|place| maps[place * maps.len() / count - 1].to_owned());
+        spread.chain([own.to_owned()]).collect()
+    };
+    Ok(pictured
+        .into_iter()
+        .map(|own| (own.to_owned(), path(own)))
+        .collect())
+}
+
+/// What a classifier makes of images of one size, in one pass.
+fn look(
+    classifier: &PreparedClassifier,
+    images: &[ArrayView3<'_, f32>],
+    layers: &[&str],
+    units: &[Unit],
+) -> Result<Looked> {
+    let (n, side) = (
+        images.len(),
+        images.first().map_or(0, |image| image.dim().1),
+    );
+    if let Some(odd) = images
+        .iter()
+        .find(|it| it.dim() != (3, side, side) || side == 0)
+    {
+        let expected = [3, side, side];
+        return Err(Error::shape(
+            "an image to compare with",
+            expected,
+            odd.shape(),
+        ));
+    }
+    let pixels: Vec<f32> = images.iter().flatten().copied().collect();
+    let pixels = Tensor::from_data(
+        TensorData::new(pixels, [n, 3, side, side]),
+        classifier.device(),
+    );
+    let input = InputAdapter::new(classifier.input(), side, classifier.device());
+    let (features, values) = classifier.features_and_layers(input.apply(pixels), layers)?;
+    let rows = |values: Tensor<2>| -> Result<Array2<f32>> {
+        let shape = values.dims();
+        let values = read_back(values, "the values of a layer")?;
+        let found = values.len();
+        Array2::from_shape_vec(shape, values)
+            .map_err(|_| Error::shape("values read back", shape, found))
+    };
+    let pooled = values.iter().map(LayerValues::pooled).map(rows);
+    let pooled: Vec<Array2<f32>> = pooled.collect::<Result<_>>()?;
+    let mut of_units = Array2::zeros((n, units.len()));
+    for (unit, mut column) in units.iter().zip(of_units.columns_mut()) {
+        let place = layers.iter().position(|layer| *layer == unit.layer);
+        let own = place.and_then(|place| Some((values.get(place)?, pooled.get(place)?)));
+        let missing = || Error::shape("layers that are pictured", "one", &unit.layer);
+        let (values, pooled) = own.ok_or_else(missing)?;
+        match &unit.kind {
+            UnitKind::Position { .. } => {
+                let values = read_back(unit.activation(values)?, "the activations")?;
+                column.assign(&ArrayView1::from(&values));
+            }
+            UnitKind::Direction(direction) => {
+                column.assign(&pooled.dot(&ArrayView1::from(&direction.values)));
+            }
+            kind => column.assign(&pooled.column(kind.channel())),
+        }
+    }
+    Ok(Looked {
+        features: rows(features)?,
+        layers: pooled,
+        units: of_units,
+    })
+}
