@@ -271,13 +271,13 @@ impl<'a> Setup<'a> {
 
     /// Folders in another order than the model's classes make nearly every image of some a mistake.
     fn warn_of_order(&self, table: &FeatureTable) -> Result<()> {
+        if table.len() < 10 * table.classes() {
+            return Ok(());
+        }
         let layer = self.loaded.model.decision_layer()?;
         let predicted = table.predicted_by(&layer)?;
         let accuracy = predicted.metrics()?.accuracy;
         let chance = 1.0 / table.classes() as f64;
-        if table.len() < 10 * table.classes() {
-            return Ok(());
-        }
         let question = "are the folders, by name, in the order of the model's classes? --classes FILE \
                         gives it";
         if accuracy < chance {

@@ -2,7 +2,7 @@
 //! and edits its decision layer.
 //!
 //! Exit codes: 0 when all went well; 1 when the input or the machine was not as needed, with a
-//! message on standard error; 2 when the command line was not understood; 3 when `check` found
+//! message on standard error, or of `data` in what it prints; 2 when the command line was not understood; 3 when `check` found
 //! something that is not as it is to be; 130 when the work was
 //! stopped by Ctrl-C, what was finished by then being on disk.
 

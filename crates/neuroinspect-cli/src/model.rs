@@ -186,9 +186,6 @@ impl TextGuide {
         args: &ClipArgs,
         data: Option<&Path>,
     ) -> Result<Option<Self>> {
-        if !args.is_named() {
-            return Ok(None);
-        }
         // Before anything is downloaded.
         let domain = data.map(images::domain).transpose()?.flatten();
         let prompts = setup.options.prompts(args, domain)?;

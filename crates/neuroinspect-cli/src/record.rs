@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use std::{ffi::OsStr, path::Path};
 
 use anyhow::Result;
-#[cfg(feature = "studio")]
-use neuroinspect::datasets::OnCorrupt;
 pub(crate) use neuroinspect::quoted;
 use neuroinspect::{datasets::LoaderConfig, report::Run};
 use serde::Serialize;
@@ -102,8 +100,7 @@ pub(crate) fn source_arguments(
         images_per_class.map(|it| it.to_string()),
     );
     add("batch-size", batch_size.map(|it| it.to_string()));
-    let on_corrupt = on_corrupt.filter(|it| *it == OnCorrupt::Skip);
-    add("on-corrupt", on_corrupt.map(|_| "skip".to_owned()));
+    add("on-corrupt", on_corrupt.map(|it| as_option(&json!(it))));
     let precision = model.loading.format.precision;
     add("precision", precision.map(|it| it.to_string()));
     add("config", common.config.as_ref().map(path));
@@ -158,4 +155,29 @@ pub(crate) fn command_line() -> String {
         .chain(words)
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+#[cfg(all(test, feature = "studio"))]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    /// What comes before a configuration's options does so again, though it is what holds without one.
+    #[test]
+    fn model_and_images_are_named_as_they_were_typed() {
+        let typed = "--model a --weights w --data d --train t --images-per-class 2 --batch-size 64 --on-corrupt fail \
+                     --precision f32 --config c";
+        let words = format!("neuroinspect debug --class x {typed}");
+        let cli = Cli::try_parse_from(words.split(' ')).unwrap();
+        let Command::Debug(args) = &cli.command else {
+            panic!("{words} is no debug");
+        };
+        let train = args.train.as_deref();
+        assert_eq!(
+            source_arguments(&cli.common, &args.model, &args.data, train),
+            typed
+        );
+    }
 }

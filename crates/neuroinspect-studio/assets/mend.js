@@ -129,8 +129,11 @@ async function ask() {
   } catch (error) {
     if (error.name === 'AbortError') return;
     failed = true;
+    now = null;
     status.textContent = '';
     complain(editResult, error);
+    moreResult.replaceChildren();
+    showKept();
   } finally {
     if (!signal.aborted) editResult.removeAttribute('aria-busy');
   }

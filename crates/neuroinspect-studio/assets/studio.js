@@ -61,7 +61,6 @@ export function keys(more) {
 const actions = new Map();
 
 const dialog = document.querySelector('#keys');
-const places = { o: '/', i: '/images', c: '/class', n: '/neuron', m: '/mend', l: '/lab' };
 let before = '';
 
 function toggleKeys() {
@@ -75,11 +74,12 @@ document.addEventListener('keydown', (event) => {
   const { key } = event;
   const follows = before;
   before = key;
+  const place = follows === 'g' && document.querySelector(`[data-go="${CSS.escape(key)}"]`);
   if (key === '?') {
     event.preventDefault();
     toggleKeys();
-  } else if (follows === 'g' && places[key]) {
-    location.assign(places[key]);
+  } else if (place) {
+    place.click();
   } else if (!dialog.open && follows !== 'g') {
     const action = actions.get(key);
     if (action) {
@@ -90,5 +90,5 @@ document.addEventListener('keydown', (event) => {
 });
 document.querySelector('#keys-button').addEventListener('click', toggleKeys);
 
-// Parts of a page that take a moment are asked for once it is there.
-for (const part of document.querySelectorAll('[data-fragment]')) fragment(part.dataset.fragment, part);
+// Parts of a page that take a moment are asked for once it is there; those of a page's work come with it.
+for (const part of document.querySelectorAll('[data-fragment]:not([data-page])')) fragment(part.dataset.fragment, part);

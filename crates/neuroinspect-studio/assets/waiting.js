@@ -8,7 +8,8 @@ const isOfFeatures = (job) => job.of_features;
 
 /** The server says what there is: the page, that it is to be waited for, or why it is not. */
 function look(job) {
-  if (job && isOfFeatures(job) && ENDED.includes(job.state) !== Boolean(again)) location.reload();
+  if (!job || !isOfFeatures(job)) return;
+  if (job.state === 'finished' || ENDED.includes(job.state) !== Boolean(again)) location.reload();
 }
 
 document.addEventListener('job', ({ detail: job }) => look(job));

@@ -1,7 +1,6 @@
 //! Words for neurons, made on demand out of a list of words.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -13,7 +12,7 @@ use neuroinspect::{
     datasets::OnCorrupt,
     embed_images,
     models::{clip::Clip, prompts::PromptTemplates},
-    report::{Schema, write_json},
+    report::{Schema, read_json, write_json},
 };
 use serde::{Deserialize, Serialize};
 
@@ -57,11 +56,10 @@ impl LabelStore {
     /// Those in a studio's folder.
     pub(crate) fn open(folder: &Path) -> Self {
         let path = folder.join(FILE);
-        let json = fs::read(&path).ok();
-        let labels = json.and_then(|json| serde_json::from_slice::<Labels>(&json).ok());
+        let labels = read_json(&path, SCHEMA).ok().map(Arc::new);
         Self {
             path,
-            labels: Mutex::new(labels.map(Arc::new)),
+            labels: Mutex::new(labels),
         }
     }
 

@@ -14,25 +14,19 @@ pub(crate) struct Page<'a> {
     pub(crate) scripts: &'a [&'a str],
 }
 
-/// The pages that the navigation leads to.
-const PLACES: &[(&str, &str)] = &[
-    ("/", "Overview"),
-    ("/images", "Images"),
-    ("/class", "Classes"),
-    ("/neuron", "Neurons"),
-    ("/mend", "Mend"),
-    ("/lab", "Picture lab"),
+/// The pages that the navigation leads to, and the key that does so after `g`.
+const PLACES: &[(&str, &str, &str)] = &[
+    ("/", "Overview", "o"),
+    ("/images", "Images", "i"),
+    ("/class", "Classes", "c"),
+    ("/neuron", "Neurons", "n"),
+    ("/mend", "Mend", "m"),
+    ("/lab", "Picture lab", "l"),
 ];
 
 /// What is done by a key, on every page; a page of its own adds to these in its script.
 const KEYS: &[(&str, &str)] = &[
     ("?", "show or hide this list"),
-    ("g o", "overview"),
-    ("g i", "images"),
-    ("g c", "classes"),
-    ("g n", "neurons"),
-    ("g m", "mend"),
-    ("g l", "picture lab"),
     ("arrows", "move through a grid of images"),
     ("Enter", "open what is focused"),
     ("Escape", "close what is open"),
@@ -74,9 +68,9 @@ pub(crate) fn around(overline: Option<&str>, page: &Page<'_>, content: &Markup) 
                     @if let Some(overline) = overline { p class="overline" { (overline) } }
                     nav aria-label="Pages" {
                         ul {
-                            @for (place, name) in PLACES {
+                            @for (place, name, key) in PLACES {
                                 li {
-                                    a href=(place) aria-current=[is_at(place).then_some("page")] { (name) }
+                                    a href=(place) data-go=(key) aria-current=[is_at(place).then_some("page")] { (name) }
                                 }
                             }
                         }
@@ -91,6 +85,7 @@ pub(crate) fn around(overline: Option<&str>, page: &Page<'_>, content: &Markup) 
                 dialog id="keys" aria-labelledby="keys-title" {
                     h2 id="keys-title" { "Keys" }
                     dl {
+                        @for (_, name, key) in PLACES { dt { kbd { "g " (key) } } dd { (name) } }
                         @for (key, what) in KEYS { dt { kbd { (key) } } dd { (what) } }
                     }
                     form method="dialog" { button { "Close" } }

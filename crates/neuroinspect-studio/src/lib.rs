@@ -44,12 +44,12 @@ mod opened;
 mod pages;
 mod pictures;
 mod places;
+mod recent;
 mod refusal;
 mod secret;
 mod server;
 mod session;
 mod studio;
-mod thumbnails;
 mod trials;
 mod work;
 

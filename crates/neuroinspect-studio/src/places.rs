@@ -1,9 +1,6 @@
 //! Where in real images neurons are active.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::body::Bytes;
 use ndarray::{Array2, Array3};
@@ -16,10 +13,7 @@ use neuroinspect::{
     report::to_rgb_image,
 };
 
-use crate::{Opened, pages::images::encoded, refusal::Refusal, session::Session};
-
-/// Images looked at that are remembered, at most.
-const REMEMBERED: usize = 2000;
+use crate::{Opened, pages::images::encoded, recent::Recent, refusal::Refusal, session::Session};
 
 /// Where in real images neurons are active, looked up as it is asked for.
 #[derive(Default)]
@@ -29,10 +23,11 @@ pub(crate) struct Places {
     /// Whether it says where its neurons are active.
     told: OnceLock<bool>,
     /// By row of the table and neuron.
-    seen: Mutex<BTreeMap<(usize, NeuronId), Arc<Place>>>,
+    seen: Recent<(usize, NeuronId), Place>,
 }
 
 /// Where in an image a neuron is active, as files.
+#[derive(Clone)]
 pub(crate) struct Place {
     /// The image as the classifier sees it, dimmed where the neuron is not active.
     pub(crate) whole: Bytes,
@@ -58,10 +53,8 @@ impl Places {
         opened: &Opened,
         session: &Session,
         (row, neuron): (usize, NeuronId),
-    ) -> Result<Arc<Place>, Refusal> {
-        let seen = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = || seen().get(&(row, neuron)).cloned();
-        if let Some(place) = known() {
+    ) -> Result<Place, Refusal> {
+        if let Some(place) = self.seen.get((row, neuron)) {
             return Ok(place);
         }
         let index = session.indices.get(row);
@@ -70,7 +63,7 @@ impl Places {
         let pixels = preprocess(&opened.dataset.image(index)?, spec)?;
         let copy = self.copy(opened)?;
         // The whole and its part are asked for at once: the second finds what the first has looked up.
-        if let Some(place) = known() {
+        if let Some(place) = self.seen.get((row, neuron)) {
             return Ok(place);
         }
         let Some(map) = map(copy.as_ref(), &pixels, neuron)? else {
@@ -82,15 +75,12 @@ impl Places {
         let mask = activation_mask(map.view(), spec.size, threshold, reduction);
         let part = around_peak(&map, &mask).and_then(|crop| crop.of(pixels.view()));
         let part = part.map(to_rgb_image).transpose()?;
-        let place = Arc::new(Place {
+        let place = Place {
             whole: encoded(&to_rgb_image((&pixels * &mask).view())?)?,
             part: part.map(|part| encoded(&part)).transpose()?,
-        });
-        let mut seen = seen();
-        if seen.len() >= REMEMBERED {
-            seen.clear();
-        }
-        seen.insert((row, neuron), Arc::clone(&place));
+        };
+        let bytes = place.whole.len() + place.part.as_ref().map_or(0, Bytes::len);
+        self.seen.keep((row, neuron), place.clone(), bytes);
         Ok(place)
     }
 

@@ -6,6 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use axum::body::Bytes;
 use neuroinspect::{
     DebugInputs, Extracted, Findings, chosen_from,
     core::{
@@ -24,7 +25,7 @@ use crate::{
     Opened,
     charts::Confusions,
     opened::{FEATURES, TRAIN_FEATURES},
-    thumbnails::Thumbnails,
+    recent::Recent,
 };
 
 /// The samples as the classifier sees them.
@@ -46,8 +47,8 @@ pub(crate) struct Session {
     pub(crate) confusions: Confusions,
     /// Tells this data from other data in addresses that a browser keeps the answers of.
     pub(crate) key: String,
-    /// Small images that were shown.
-    pub(crate) thumbnails: Thumbnails,
+    /// Small images that were shown, by row.
+    pub(crate) thumbnails: Recent<usize, Bytes>,
     /// To try edits; why there is none, where there is none.
     pub(crate) edits: Result<EditSession, String>,
     /// The samples whose mistakes are explained, where these are not all.
@@ -103,7 +104,7 @@ impl Session {
             data: sha256_of_bytes(data.to_string().as_bytes()),
             confusions: Confusions::new(table.labels(), &predictions, table.classes()),
             key: key.unwrap_or_else(process_key),
-            thumbnails: Thumbnails::default(),
+            thumbnails: Recent::default(),
             table,
             indices: seen.indices,
             layer,

@@ -43,6 +43,8 @@ impl Work {
 }
 
 /// Queues what a studio begins with: its features, and pictures that are in its folder already.
+///
+/// Features are begun again even where they failed the last time: a page has nothing without them.
 pub(crate) fn at_start(studio: &Studio) -> neuroinspect::Result<()> {
     queue_features(studio)?;
     if pictures::any_kept(studio) {

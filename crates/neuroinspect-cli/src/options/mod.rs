@@ -304,11 +304,9 @@ impl Options {
     }
 
     fn recipe(&self, base: Recipe, precision: Precision) -> Result<Recipe> {
-        let base = base.with_seed(self.seed).with_precision(precision);
-        let recipe = self
-            .config
-            .section("recipe", base)?
-            .with_precision(precision);
+        let base = base.with_seed(self.seed);
+        let recipe = self.config.section("recipe", base)?;
+        let recipe = recipe.with_precision(precision);
         Ok(match self.given_seed {
             Some(seed) => recipe.with_seed(seed),
             None => recipe,

@@ -103,6 +103,25 @@ fn alone(fixture: &Fixture) -> BTreeMap<String, Vec<u8>> {
     files(&fixture.path("alone"))
 }
 
+/// Where pictures are missing for good, the exit code says so, as that of `visualize` does.
+#[test]
+fn an_atlas_without_some_pictures_is_not_all_well() {
+    let fixture = fixture();
+    let mut diverging = atlas(
+        &fixture,
+        "diverging",
+        &["--objective", "(1e30 * neuron) * (1e30 * neuron)"],
+    );
+    // Also when they are not made again.
+    for _ in 0..2 {
+        let output = diverging.output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert!(printed.contains("page: "), "{printed}");
+    }
+}
+
 /// Two workers, each killed at random moments and started again, make the atlas of one process byte for
 /// byte. The campaign of a hundred kills is `tools/atlas_kills.sh`.
 #[test]

@@ -22,6 +22,8 @@ mod inputs;
 #[cfg(unix)]
 mod interrupts;
 mod layers;
+mod leaderboard;
+mod mend;
 mod models_page;
 mod onnx;
 mod options;

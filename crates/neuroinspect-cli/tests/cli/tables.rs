@@ -3,25 +3,24 @@
 use std::collections::HashMap;
 
 use assert_cmd::Command;
-use ndarray::array;
 use neuroinspect::{
     concepts::{ConceptBank, ConceptVector, Margins},
-    core::{ActivationTable, DecisionLayer, FeatureTable, io::sha256_of_file},
+    core::{DecisionLayer, FeatureTable},
 };
 use neuroinspect_testing::tables::random_layer;
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::{Value, json};
 
-use crate::fixture::{CLASSES, Fixture, fails};
+use crate::fixture::{Fixture, fails};
 
 /// Neuron 0 sees the bird, neuron 1 the water, and the layer says "waterbird" for water.
 const WEIGHT: [f32; 4] = [0.2, 2.0, 0.0, 0.0];
 const BIAS: [f32; 2] = [-1.0, 0.0];
-const PARTS: [&str; 3] = ["train", "validation", "test"];
+pub(crate) const PARTS: [&str; 3] = ["train", "validation", "test"];
 
 /// Writes a table as a Python program does: 40 samples of each part named, water with every
 /// waterbird and nothing else in training and validation, and by turns in the test.
-fn write(fixture: &Fixture, name: &str, parts: &[&str], with_layer: bool) {
+pub(crate) fn write(fixture: &Fixture, name: &str, parts: &[&str], with_layer: bool) {
     let (mut features, mut labels, mut groups, mut split) = (vec![], vec![], vec![], vec![]);
     for (number, part) in parts.iter().enumerate() {
         for sample in 0..40_i64 {
@@ -76,13 +75,13 @@ fn write(fixture: &Fixture, name: &str, parts: &[&str], with_layer: bool) {
     fixture.write(name, bytes);
 }
 
-fn command(fixture: &Fixture, name: &str, table: &str) -> Command {
+pub(crate) fn command(fixture: &Fixture, name: &str, table: &str) -> Command {
     let mut command = fixture.bare(name);
     command.arg("--table").arg(fixture.path(table));
     command
 }
 
-fn printed(command: &mut Command) -> String {
+pub(crate) fn printed(command: &mut Command) -> String {
     let output = command.arg("--quiet").output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{message}");
@@ -356,275 +355,4 @@ fn methods_are_listed() {
     assert!(method("jtt")["default_options"]["factor"].is_f64());
     let text = printed(&mut fixture.bare("methods"));
     assert!(text.contains("https://arxiv.org/abs/2310.07184"), "{text}");
-}
-
-#[test]
-fn a_mend_is_chosen_and_measured_once() {
-    let fixture = Fixture::new();
-    write(&fixture, "test", &["test"], true);
-    let text = printed(&mut command(&fixture, "mend", "test"));
-    let mended = fixture.json("out/mend.json");
-    assert_eq!(mended["mend"]["samples"], json!([14, 12]));
-    assert_eq!(mended["edit"]["comparison"]["before"]["samples"], 14);
-    // Water says nothing here, and the bird everything.
-    assert!(mended["mend"]["recommended"].is_object(), "{mended}");
-    let accuracy = &mended["edit"]["comparison"]["after"]["accuracy"];
-    assert!(accuracy.as_f64().unwrap() > 0.9, "{mended}");
-    assert!(text.contains("worst group"), "{text}");
-    assert!(
-        text.contains("measured on 14 samples not trained on"),
-        "{text}"
-    );
-    assert!(text.contains("mean class accuracy +"), "{text}");
-    assert!(text.contains("12 to choose on)"), "{text}");
-    assert!(
-        text.contains("(control: plain retraining on the same samples)"),
-        "{text}"
-    );
-
-    let written = fixture.path("out/mended-layer.safetensors");
-    let mut evaluate = command(&fixture, "evaluate", "test");
-    printed(evaluate.arg("--layer-file").arg(&written));
-    let mut show = fixture.bare("apply");
-    show.arg("--edit").arg(fixture.path("out/mend.safetensors"));
-    let shown: Value = serde_json::from_str(&printed(show.arg("--json"))).unwrap();
-    let layer = DecisionLayer::load(&written).unwrap();
-    assert_eq!(shown["sha256_after"], layer.sha256());
-
-    // Of parts, and of a table to train on.
-    write(&fixture, "parts", &PARTS, true);
-    let mut mend = command(&fixture, "mend", "parts");
-    printed(mend.args(["--class", "waterbird", "--method", "auto"]));
-    let mended = fixture.json("out/mend.json");
-    assert_eq!(mended["mend"]["class"], 0);
-    let page = String::from_utf8(fixture.read("out/mend.html")).unwrap();
-    assert!(page.contains("<svg class=\"frontier\""), "{page}");
-    assert_eq!(mended["mend"]["samples"], json!([40, 40]));
-    write(&fixture, "train", &["train"], true);
-    let mut mend = command(&fixture, "mend", "test");
-    mend.arg("--train").arg(fixture.path("train"));
-    printed(mend.args(["--by", "data"]));
-    assert_eq!(
-        fixture.json("out/mend.json")["mend"]["samples"],
-        json!([40, 20])
-    );
-    let mut mend = command(&fixture, "mend", "parts");
-    mend.arg("--train").arg(fixture.path("train"));
-    fails(&mut mend, &["--train", "neither table may be split"]);
-}
-
-/// A table of views of the training samples is learnt from as well.
-#[test]
-fn views_are_learnt_from() {
-    let fixture = Fixture::new();
-    write(&fixture, "test", &["test"], true);
-    write(&fixture, "train", &["train"], false);
-    let train = FeatureTable::load(fixture.path("train")).unwrap();
-    let ids = train.sample_ids().iter().map(|id| format!("{id}#1"));
-    let (features, provenance) = (train.features().to_owned(), train.provenance().clone());
-    let features = ActivationTable::of_samples(ids.collect(), features, provenance).unwrap();
-    let (labels, names) = (train.labels().to_vec(), train.class_names().to_vec());
-    let views = FeatureTable::new(features, labels, names).unwrap();
-    views.save(fixture.path("views")).unwrap();
-    let with = |views: &str| {
-        let mut mend = command(&fixture, "mend", "test");
-        mend.arg("--train").arg(fixture.path("train"));
-        mend.arg("--views").arg(fixture.path(views));
-        mend
-    };
-    printed(&mut with("views"));
-    let mended = fixture.json("out/mend.json");
-    assert_eq!(mended["mend"]["samples"], json!([80, 20]));
-    let configs = mended["run"]["configs"]["views"].as_str().unwrap();
-    assert!(configs.ends_with("views"), "{configs}");
-    fails(&mut with("train"), &["none of the 40 views", "cat/7.png#2"]);
-}
-
-/// A layer that is right everywhere needs no mend, and no file passes for one.
-#[test]
-fn where_nothing_helps_no_edit_is_written() {
-    let fixture = Fixture::new();
-    write(&fixture, "parts", &PARTS, true);
-    printed(&mut command(&fixture, "mend", "parts"));
-    let files = ["out/mend.safetensors", "out/mended-layer.safetensors"];
-    let files = files.map(|name| fixture.path(name));
-    let helped = fixture.json("out/mend.json")["mend"]["recommended"].is_object();
-    assert_eq!(files.each_ref().map(|file| file.exists()), [helped; 2]);
-    for file in &files {
-        std::fs::write(file, "of an earlier run").unwrap();
-    }
-
-    let layer = DecisionLayer::new(array![[4.0, 0.0], [-4.0, 0.0]], array![-2.0, 2.0]);
-    layer.unwrap().save(fixture.path("right")).unwrap();
-    // Chosen by `edit` as well, it is compared with the same.
-    let text = printed(command(&fixture, "edit", "parts").args(["--method", "auto"]));
-    let control = "(control: plain retraining on the same samples)";
-    assert!(text.contains(control), "{text}");
-
-    let mut mend = command(&fixture, "mend", "parts");
-    let text = printed(mend.arg("--layer-file").arg(fixture.path("right")));
-    let lead = "The layer is left as it is: no mend is sure to help; the best tried is to ";
-    assert!(text.starts_with(lead), "{text}");
-    assert!(
-        text.contains("no edit file is written, as nothing changes"),
-        "{text}"
-    );
-    assert!(!text.contains("   after"), "{text}");
-    for file in &files {
-        assert!(!file.exists(), "{}", file.display());
-    }
-    let mended = fixture.json("out/mend.json");
-    assert_eq!(mended.get("file"), None);
-    assert_eq!(mended["edit"]["comparison"]["before"]["accuracy"], 1.0);
-    let page = String::from_utf8(fixture.read("out/mend.html")).unwrap();
-    assert!(
-        page.contains("No recommendation: no mend is sure to help"),
-        "{page}"
-    );
-}
-
-#[test]
-fn methods_are_compared_over_seeds() {
-    let fixture = Fixture::new();
-    write(&fixture, "birds-1", &PARTS, true);
-    write(&fixture, "birds-2", &PARTS, true);
-    let mut compare = fixture.bare("leaderboard");
-    let files = ["birds-1", "birds-2"].map(|name| fixture.path(name).display().to_string());
-    compare.args(["--table", &files.join(","), "--seeds", "2", "--seed", "7"]);
-    let text = printed(compare.args(["--methods", "class_bias,dfr", "--class", "waterbird"]));
-    let page = String::from_utf8(fixture.read("out/leaderboard.md")).unwrap();
-    assert!(text.starts_with(&page), "{text}");
-    assert!(page.contains("\n## birds\n"), "{page}");
-    assert!(
-        page.contains("to be helped: waterbird; seeds 7, 8."),
-        "{page}"
-    );
-    let board = &fixture.json("out/leaderboard.json")["settings"][0];
-    assert_eq!(board["samples"], json!([40, 40, 40]));
-    assert_eq!(
-        board["before"]["average"],
-        json!({"mean": 0.5, "margin": 0.0})
-    );
-    let bias = &board["rows"][0];
-    assert_eq!(bias["method"], "class_bias");
-    assert!(bias["scores"]["class"]["margin"].is_f64(), "{bias}");
-    assert!(bias["options"][1]["strength"].is_f64(), "{bias}");
-    assert!(page.contains("\n- `class_bias`: strength "), "{page}");
-    let dfr = &board["rows"][1];
-    assert_eq!(dfr["labels"], "groups_of_validation");
-
-    for (files, seeds, expected) in [
-        (files.join(","), "3", "give --seeds 2"),
-        (files.join(","), "1", "give --seeds 2"),
-        (files[0].clone(), "2", "give --seeds 1"),
-    ] {
-        let mut compare = fixture.bare("leaderboard");
-        compare.args(["--table", &files, "--seeds", seeds]);
-        fails(&mut compare, &["birds-1", expected]);
-    }
-
-    // What has been compared is not compared again; with another option it is.
-    let compare = |fixture: &Fixture, count: &str| {
-        let mut compare = fixture.bare("leaderboard");
-        compare.args(["--table", &files.join(","), "--seeds", "2", "--seed", "7"]);
-        compare.args([
-            "--methods",
-            "class_bias,dfr",
-            "--class",
-            "waterbird",
-            "--count",
-            count,
-        ]);
-        let output = compare.output().unwrap();
-        let message = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success(), "{message}");
-        message
-    };
-    let board = fixture.json("out/leaderboard.json")["settings"][0].clone();
-    assert!(compare(&fixture, "5").contains("birds: taken from an earlier run"));
-    assert_eq!(fixture.json("out/leaderboard.json")["settings"][0], board);
-    assert!(!compare(&fixture, "4").contains("taken from"));
-
-    // What another command compared in this folder stays.
-    let mut other = fixture.bare("leaderboard");
-    other.arg("--table").arg(fixture.path("birds-1"));
-    printed(other.args(["--seeds", "1", "--methods", "dfr,auto", "--each-class"]));
-    let settings = &fixture.json("out/leaderboard.json")["settings"];
-    let of_class = &settings[0]["each_class"][1];
-    assert_eq!(of_class["class"], "landbird", "{of_class}");
-    assert!(of_class["difference"]["margin"].is_f64(), "{of_class}");
-    assert_eq!(settings[1]["each_class"], json!([]));
-    let names = [&settings[0]["setting"], &settings[1]["setting"]];
-    assert_eq!(names, ["birds-1", "birds"]);
-    // And is told with its own command and options.
-    let [first, kept] = [0, 1].map(|index| settings[index]["command"].as_str().unwrap());
-    assert!(
-        kept.contains("--count 4") && !first.contains("--count"),
-        "{kept}"
-    );
-    assert_eq!(settings[1]["config"]["neurons"], 4);
-    let page = String::from_utf8(fixture.read("out/leaderboard.md")).unwrap();
-    assert!(page.contains(first) && page.contains(kept), "{page}");
-
-    // Results go by names: another table takes none that is there, nor do two of one command share one.
-    for (tables, called) in [
-        (&["other/birds-1"][..], "both be called 'birds-1'"),
-        (&["bats", "other/bats"], "both be called 'bats'"),
-    ] {
-        let mut compare = fixture.bare("leaderboard");
-        for table in tables {
-            write(&fixture, table, &PARTS, true);
-            compare.arg("--table").arg(fixture.path(table));
-        }
-        compare.args(["--seeds", "1", "--methods", "dfr"]);
-        fails(&mut compare, &["other/", called, "--out"]);
-    }
-    assert_eq!(fixture.json("out/leaderboard.json")["settings"], *settings);
-
-    write(&fixture, "bare", &PARTS, false);
-    let mut compare = fixture.bare("leaderboard");
-    compare.arg("--table").arg(fixture.path("bare"));
-    fails(&mut compare, &["bare", "it has no tensor 'weight'"]);
-}
-
-/// Of the same images, as they are and corrupted: other settings, on the same network.
-#[test]
-fn methods_are_compared_on_networks_of_images() {
-    let fixture = Fixture::new();
-    fixture.images("cifar/train", &CLASSES);
-    fixture.images("cifar/test", &CLASSES);
-    let weights = fixture.path("model.safetensors").display().to_string();
-    let mut compare = fixture.bare("leaderboard");
-    compare.arg("--cifar").arg(fixture.path("cifar"));
-    for share in ["", ",0.25"] {
-        let network = format!("cifar_resnet20={weights}{share}");
-        compare.args(["--network", &network]);
-    }
-    let text = printed(compare.args(["--seeds", "2", "--methods", "logit_adjustment"]));
-    for title in [
-        "## CIFAR-10: model",
-        "## Corrupted CIFAR-10, 25 % conflicting: model",
-    ] {
-        assert!(text.contains(title), "{text}");
-    }
-    assert!(text.contains("## Published figures"), "{text}");
-    let record = fixture.json("out/leaderboard.json");
-    let [plain, corrupted] = [0, 1].map(|index| &record["settings"][index]);
-    for board in [plain, corrupted] {
-        assert_eq!(board["samples"], json!([24, 12, 12]));
-    }
-    assert_eq!(plain["before"]["worst_group"], json!(null));
-    assert_eq!(corrupted["before"]["worst_group"]["mean"], 0.0);
-    // Named by the network's weights, which are the same.
-    let network = sha256_of_file(fixture.path("model.safetensors")).unwrap();
-    for part in [
-        "train",
-        "test",
-        "train-0.25",
-        "validation-0.25",
-        "test-0.25",
-    ] {
-        let file = format!("out/features-{}-{part}.safetensors", &network[..8]);
-        assert!(fixture.path(&file).exists(), "{file}");
-    }
 }

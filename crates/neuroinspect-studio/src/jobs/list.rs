@@ -1,15 +1,11 @@
 //! The file of the list of jobs.
 
-use std::{
-    fs,
-    io::ErrorKind,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use neuroinspect::{
     Result,
-    core::Error as CoreError,
-    report::{Schema, write_json},
+    core::{Error as CoreError, with_causes},
+    report::{Schema, read_json, write_json},
 };
 use serde::{Deserialize, Serialize};
 
@@ -67,12 +63,6 @@ impl List {
     }
 }
 
-/// Of a file.
-#[derive(Deserialize)]
-struct Version {
-    schema_version: u32,
-}
-
 impl ListFile {
     pub(super) fn of(folder: &Path) -> Self {
         Self(folder.join(FILE))
@@ -82,32 +72,17 @@ impl ListFile {
     /// often, and what was asked to stop has stopped.
     pub(super) fn read(&self) -> Result<List> {
         let Self(path) = self;
-        let json = match fs::read(path) {
-            Ok(json) => json,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(List {
-                    jobs: Vec::new(),
-                    next: 1,
-                });
-            }
-            Err(source) => {
-                let path = path.clone();
-                return Err(CoreError::Read { path, source }.into());
-            }
-        };
-        let refuse = |reason: String| CoreError::Format {
+        if !path.exists() {
+            return Ok(List {
+                jobs: Vec::new(),
+                next: 1,
+            });
+        }
+        let mut list: List = read_json(path, SCHEMA).map_err(|error| CoreError::Format {
             path: path.clone(),
             expected: "a list of the studio's jobs; remove it to begin with an empty one",
-            reason,
-        };
-        let version: Version =
-            serde_json::from_slice(&json).map_err(|error| refuse(error.to_string()))?;
-        if version.schema_version != SCHEMA.version {
-            let reason = format!("it is of version {}", version.schema_version);
-            return Err(refuse(reason).into());
-        }
-        let mut list: List =
-            serde_json::from_slice(&json).map_err(|error| refuse(error.to_string()))?;
+            reason: with_causes(&error),
+        })?;
         for job in &mut list.jobs {
             job.state = match job.state {
                 JobState::Running if job.starts >= MOST_STARTS => {

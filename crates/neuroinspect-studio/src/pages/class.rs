@@ -24,7 +24,7 @@ use crate::{
 /// Neurons of each list that are shown.
 const LISTED: usize = 20;
 /// Neurons that a mend begins with, as `debug` takes them.
-const TICKED: usize = 5;
+pub(super) const TICKED: usize = 5;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

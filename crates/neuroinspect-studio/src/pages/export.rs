@@ -15,7 +15,7 @@ use neuroinspect::{
 
 use serde_json::json;
 
-use super::mend::measured_result;
+use super::{class::TICKED, mend::measured_result};
 use crate::{
     refusal::Refusal,
     studio::{App, Studio, apart},
@@ -88,7 +88,7 @@ fn page(studio: &Studio, trial: &Trial) -> Result<String, Refusal> {
     let neurons = trial.asked.neurons();
     let config = DebugConfig {
         neurons: match neurons.is_empty() {
-            true => NeuronChoice::Auto { count: 5 },
+            true => NeuronChoice::Auto { count: TICKED },
             false => NeuronChoice::Given(neurons),
         },
         ..opened.config.clone()
@@ -102,6 +102,7 @@ fn page(studio: &Studio, trial: &Trial) -> Result<String, Refusal> {
         .with_images(&*opened.dataset, &indices)
         .with_run(run);
     let mut findings = explain(&inputs, class, &config, &mut Silent)?;
+    // The stages that it stopped before come from elsewhere.
     findings.interrupted = false;
     findings.edit = Some(measured_result(studio, trial)?);
     findings.edit_file = Some(EditFile {

@@ -152,8 +152,7 @@ async fn samples(State(studio): State<App>) -> Result<Response, Refusal> {
 }
 
 async fn small(State(studio): State<App>, Path(row): Path<usize>) -> Result<Response, Refusal> {
-    let known = studio.session()?.thumbnails.get(row);
-    let bytes = match known {
+    let bytes = match studio.session()?.thumbnails.get(row) {
         Some(bytes) => bytes,
         None => {
             let bytes = apart(&studio, move |studio| {
@@ -164,7 +163,10 @@ async fn small(State(studio): State<App>, Path(row): Path<usize>) -> Result<Resp
                 })
             })
             .await?;
-            studio.session()?.thumbnails.keep(row, &bytes);
+            studio
+                .session()?
+                .thumbnails
+                .keep(row, bytes.clone(), bytes.len());
             bytes
         }
     };

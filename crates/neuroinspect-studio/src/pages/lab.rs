@@ -178,21 +178,27 @@ struct Row<'a> {
 fn shown(studio: &Studio) -> Result<Markup, Refusal> {
     let shown = Shown::of(studio, |_| true)?;
     let mut rows: Vec<Row<'_>> = Vec::new();
+    let mut more = 0;
     // What is to come stands first, then the newest.
     for ordered in &shown.ordered {
-        row_of(&mut rows, &ordered.picture).ordered.push(ordered);
+        match row_of(&mut rows, &ordered.picture) {
+            Some(row) => row.ordered.push(ordered),
+            None => more += 1,
+        }
     }
     for kept in shown.there.iter().rev() {
-        row_of(&mut rows, &kept.picture).there.push(kept);
+        match row_of(&mut rows, &kept.picture) {
+            Some(row) => row.there.push(kept),
+            None => more += 1,
+        }
     }
     for row in &mut rows {
         row.there.sort_by_key(|kept| kept.picture.recipe.seed.0);
     }
-    let more = rows.len().saturating_sub(ROWS_SHOWN);
     Ok(html! {
         (pictures::under_way(&shown))
         @if rows.is_empty() { p class="soft" { "There are none yet." } }
-        @for row in rows.iter().take(ROWS_SHOWN) {
+        @for row in &rows {
             @let Picture { subject, class, recipe } = row.picture;
             section class="row" {
                 h3 {
@@ -212,7 +218,7 @@ fn shown(studio: &Studio) -> Result<Markup, Refusal> {
                 }
             }
         }
-        @if more > 0 { p class="soft" { (more) " older rows are not shown." } }
+        @if more > 0 { p class="soft" { (more) " more pictures are not shown." } }
     })
 }
 
@@ -225,7 +231,7 @@ fn command(studio: &Studio, picture: &Picture) -> Option<String> {
         Subject::Unit(unit) => format!("--unit {}", quoted(unit_argument(unit)?)),
     };
     let class = picture.class.map_or_else(String::new, |class| {
-        format!(" --class {}", quoted(studio.class_name(class)))
+        format!(" --class={}", quoted(studio.class_name(class)))
     });
     let recipe = &picture.recipe;
     let size = recipe.size;
@@ -253,22 +259,22 @@ fn unit_argument(unit: &Unit) -> Option<String> {
     Some(format!("{}/{kind}", unit.layer))
 }
 
-fn row_of<'a, 'r>(rows: &'r mut Vec<Row<'a>>, picture: &'a Picture) -> &'r mut Row<'a> {
+/// The row that a picture stands in; `None` where it would be one too many.
+fn row_of<'a, 'r>(rows: &'r mut Vec<Row<'a>>, picture: &'a Picture) -> Option<&'r mut Row<'a>> {
     let same = |row: &Row<'_>| {
-        let recipe = row.picture.recipe.clone().with_seed(picture.recipe.seed);
         row.picture.subject == picture.subject
             && row.picture.class == picture.class
-            && recipe == picture.recipe
+            && row.picture.recipe.clone().with_seed(picture.recipe.seed) == picture.recipe
     };
-    let place = rows.iter().position(same).unwrap_or_else(|| {
+    let place = rows.iter().position(same).unwrap_or(rows.len());
+    if place == rows.len() && place < ROWS_SHOWN {
         rows.push(Row {
             picture,
             there: Vec::new(),
             ordered: Vec::new(),
         });
-        rows.len() - 1
-    });
-    &mut rows[place]
+    }
+    rows.get_mut(place)
 }
 
 /// What pictures are ordered by.
@@ -378,7 +384,27 @@ fn seeds(text: &str) -> Result<Vec<Seed>, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use neuroinspect::illusion::Recipe;
+
     use super::*;
+
+    #[test]
+    fn a_row_is_of_one_picture_and_rows_are_no_more_than_are_shown() {
+        let picture = |neuron, seed| Picture {
+            subject: Subject::Neuron(NeuronId(neuron)),
+            class: None,
+            recipe: Recipe::default().with_seed(Seed(seed)),
+        };
+        let pictures: Vec<_> = (0..ROWS_SHOWN + 1)
+            .map(|neuron| picture(neuron, 0))
+            .collect();
+        let again = picture(3, 7);
+        let mut rows = Vec::new();
+        let placed = pictures.iter().filter(|it| row_of(&mut rows, it).is_some());
+        assert_eq!(placed.count(), ROWS_SHOWN);
+        let row = row_of(&mut rows, &again).unwrap();
+        assert_eq!(row.picture, &pictures[3]);
+    }
 
     #[test]
     fn seeds_are_numbers_with_commas_or_spaces() {

@@ -58,7 +58,7 @@ fn content(studio: &Studio, session: &Session) -> Markup {
             }
             (shares("class", names.iter().enumerate().map(|(class, name)| Share {
                 name,
-                address: Some(format!("/class/{class}")),
+                address: format!("/class/{class}"),
                 right: confusions.of(class, class),
                 samples: confusions.samples(class),
             })))
@@ -69,7 +69,7 @@ fn content(studio: &Studio, session: &Session) -> Markup {
                 h2 { "By group" }
                 (shares("group", groups.names().iter().zip(&counts).enumerate().map(|(group, (name, count))| Share {
                     name,
-                    address: Some(format!("/images?group={group}")),
+                    address: format!("/images?group={group}"),
                     right: count[0],
                     samples: count[1],
                 })))
@@ -126,7 +126,7 @@ fn group_counts(session: &Session) -> Vec<[usize; 2]> {
 /// What of some samples is right.
 struct Share<'a> {
     name: &'a str,
-    address: Option<String>,
+    address: String,
     right: usize,
     samples: usize,
 }
@@ -147,12 +147,7 @@ fn shares<'a>(of: &str, rows: impl Iterator<Item = Share<'a>>) -> Markup {
                 @for row in rows {
                     @let share = row.right as f64 / row.samples.max(1) as f64;
                     tr {
-                        th scope="row" {
-                            @match &row.address {
-                                Some(address) => a href=(address) { (row.name) },
-                                None => (row.name),
-                            }
-                        }
+                        th scope="row" { a href=(row.address) { (row.name) } }
                         td class="plot" {
                             @if row.samples > 0 {
                                 (bar(share, share_interval(row.right, row.samples), "accuracy"))

@@ -1,11 +1,9 @@
 //! Pictures that other commands have kept in the folder of the run.
 
-use std::fs;
-
 use neuroinspect::{
     DebugConfig, GuideSource,
     illusion::{Networks, Pair, Request},
-    report::Findings,
+    report::{Findings, Schema, read_json},
 };
 
 use super::{Picture, Subject};
@@ -71,8 +69,8 @@ pub(crate) fn take_kept(studio: &Studio, running: &mut Running<'_>) -> Result<()
 /// The findings in the folder, where they are of the same weights.
 fn findings(studio: &Studio) -> Option<Findings> {
     let opened = &studio.opened;
-    let json = fs::read(opened.folder.join(Findings::JSON_FILE)).ok()?;
-    let findings: Findings = serde_json::from_slice(&json).ok()?;
+    let path = opened.folder.join(Findings::JSON_FILE);
+    let findings: Findings = read_json(path, Schema::FINDINGS).ok()?;
     let weights = findings.run.weights_sha256.as_deref();
     (weights == Some(&*opened.origin.classifier_sha256)).then_some(findings)
 }

@@ -11,7 +11,7 @@ use std::{
 use neuroinspect::{
     Result,
     illusion::Illusion,
-    report::{Schema, save_png, to_rgb_image, write_json},
+    report::{Schema, read_json, save_png, to_rgb_image, write_json},
 };
 use serde::{Deserialize, Serialize};
 
@@ -63,8 +63,7 @@ impl PictureStore {
             if path.extension().is_none_or(|it| it != "json") {
                 continue;
             }
-            let record = fs::read(&path).ok();
-            let kept = record.and_then(|json| serde_json::from_slice::<KeptPicture>(&json).ok());
+            let kept: Option<KeptPicture> = read_json(&path, SCHEMA).ok();
             // A file that was renamed would lead elsewhere.
             let own = kept.filter(|kept| path.file_stem().is_some_and(|stem| *stem == *kept.key));
             if let Some(kept) = own {
@@ -190,9 +189,16 @@ mod tests {
         let pictures = folder.path().join("pictures");
         fs::write(pictures.join("cc.json"), "{").unwrap();
         fs::copy(pictures.join("aa.json"), pictures.join("dd.json")).unwrap();
+        // Nor what another version wrote.
+        let record = fs::read_to_string(pictures.join("bb.json")).unwrap();
+        let later = record.replace("\"schema_version\": 1", "\"schema_version\": 2");
+        fs::write(pictures.join("ee.json"), later.replace("\"bb\"", "\"ee\"")).unwrap();
         let again = PictureStore::open(folder.path()).unwrap();
         assert_eq!(again.get("aa"), Some(kept));
-        assert_eq!((again.get("cc"), again.get("dd")), (None, None));
+        assert_eq!(
+            ["cc", "dd", "ee"].map(|key| again.get(key)),
+            [None, None, None]
+        );
         let of_four = again.all(|picture| picture.subject == Subject::Neuron(NeuronId(4)));
         assert_eq!(of_four, [other]);
     }

@@ -84,15 +84,23 @@ impl Asked {
 
     /// What decides the edit: of options that the method does not have, those of `base`.
     pub(crate) fn settled(self, base: &EditConfig) -> Self {
+        if self.is_by_ratio() {
+            return self;
+        }
         let usual = Self::of_config(base);
-        match self.is_by_ratio() {
-            true => self,
-            false => Self {
-                lambda: usual.lambda,
-                target: usual.target,
-                form: usual.form,
-                ..self
+        let asked = Self {
+            lambda: usual.lambda,
+            target: usual.target,
+            form: usual.form,
+            ..self
+        };
+        match asked.method(base) {
+            Ok(method) if method.training().is_none() => Self {
+                epochs: usual.epochs,
+                rate: usual.rate,
+                ..asked
             },
+            _ => asked,
         }
     }
 
@@ -151,7 +159,7 @@ impl Asked {
     pub(crate) fn command(&self, opened: &Opened) -> String {
         let mut words = vec![format!("neuroinspect edit {}", opened.source_arguments)];
         if let Some(name) = self.class.and_then(|class| opened.class_names().get(class)) {
-            words.push(format!("--class {}", quoted(name)));
+            words.push(format!("--class={}", quoted(name)));
         }
         if !self.neurons.is_empty() {
             let neurons: Vec<_> = self.neurons.iter().map(ToString::to_string).collect();
@@ -236,6 +244,8 @@ mod tests {
 
     #[test]
     fn a_method_is_what_was_asked_for() {
+        let base = EditConfig::default();
+        let mut untrained = 0;
         for name in offered() {
             let asked = Asked {
                 class: Some(0),
@@ -243,8 +253,19 @@ mod tests {
                 method: name.to_owned(),
                 ..Asked::default()
             };
-            assert_eq!(asked.method(&EditConfig::default()).unwrap().name(), name);
+            let method = asked.method(&base).unwrap();
+            assert_eq!(method.name(), name);
+            // What does not train has no epochs and no rate, whatever is asked.
+            let other = Asked {
+                epochs: 3,
+                rate: f64::NAN,
+                ..asked.clone()
+            };
+            let is_same = other.settled(&base) == asked.settled(&base);
+            assert_eq!(is_same, method.training().is_none(), "{name}");
+            untrained += usize::from(is_same);
         }
+        assert!(untrained > 0);
         for name in [Mend::NAME, Disc::NAME, "none"] {
             let method = name.to_owned();
             assert!(

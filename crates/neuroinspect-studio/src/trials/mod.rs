@@ -178,6 +178,8 @@ impl Trials {
     /// Keeps one, so that it is there after a restart, or no longer.
     pub(crate) fn keep(&self, session: &Session, name: &str, keep: bool) -> Result<(), Refusal> {
         let trial = self.get(session, name)?;
+        // One after the other, so that file and flag say the same.
+        let _all = self.all();
         match keep {
             true => store::save(&self.folder, &trial)?,
             false => {

@@ -9,13 +9,15 @@ use std::{
 };
 
 use neuroinspect::{
-    core::io::write_atomically,
     editing::{EditResult, LayerPatch},
+    report::{Schema, read_json, write_json},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{Asked, Trial, name_of};
 use crate::{Error, Result, refusal::Refusal};
+
+const SCHEMA: Schema = Schema::new("neuroinspect.studio-edit", 1);
 
 /// What stands beside an edit file.
 #[derive(Serialize, Deserialize)]
@@ -38,8 +40,7 @@ pub(super) fn save(folder: &Path, trial: &Trial) -> Result<(), Refusal> {
         asked: Cow::Borrowed(&trial.asked),
         result: Cow::Borrowed(&trial.result),
     };
-    let json = serde_json::to_vec_pretty(&content).map_err(|error| Refusal::failed(&error))?;
-    Ok(write_atomically(record, |out| out.write_all(&json))?)
+    Ok(write_json(record, SCHEMA, &content)?)
 }
 
 pub(super) fn remove(folder: &Path, name: &str) -> Result<()> {
@@ -63,7 +64,7 @@ pub(super) fn load(folder: &Path) -> Vec<Arc<Trial>> {
         let name = name.strip_prefix("edit-")?.strip_suffix(".json")?;
         let [record, edit] = paths(folder, name);
         let changed = file.metadata().ok()?.modified().ok()?;
-        let record: Record<'_> = serde_json::from_slice(&fs::read(record).ok()?).ok()?;
+        let record: Record<'static> = read_json(record, SCHEMA).ok()?;
         let patch = LayerPatch::load(edit).ok()?;
         let alike = name_of(&record.data, &record.asked) == name
             && record.result.layer_sha256 == patch.sha256_after();

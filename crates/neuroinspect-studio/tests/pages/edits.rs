@@ -304,4 +304,10 @@ fn neurons_are_ticked_and_undone_by_keys() {
         "{}",
         browser.address()
     );
+    // Of an edit that there is not, nothing can be taken along.
+    browser.fill("input[name=others]", "3");
+    browser.until("document.querySelector('#more-result .exports')");
+    browser.fill("input[name=others]", "99");
+    browser.until("document.querySelector('#edit-result .failure')");
+    browser.until("!document.querySelector('#more-result .exports, #kept .now')");
 }

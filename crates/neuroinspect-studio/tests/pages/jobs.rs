@@ -431,6 +431,25 @@ fn a_page_that_the_server_does_not_know_says_so() {
     browser.until("document.querySelector('#connection').textContent.includes('printed')");
 }
 
+/// The pictures that a page comes with are not worked out a second time.
+#[test]
+#[ignore = "wants Debian's chromium and chromium-driver"]
+fn what_a_page_comes_with_is_not_asked_for_again() {
+    let made = Made::start(SMALL);
+    ready(&made);
+    let browser = Browser::open();
+    browser.go(made.server.address());
+    browser.go(&format!("http://{}/neuron/3", made.host()));
+    browser.until("!document.querySelector('#jobs').hidden");
+    let asked = "performance.getEntriesByType('resource').map(it => new URL(it.name).pathname)";
+    let asked = browser.value(asked).to_string();
+    assert!(asked.contains("/jobs/events"), "{asked}");
+    assert!(!asked.contains("/neuron/3/"), "{asked}");
+    browser.press("g");
+    browser.press("l");
+    browser.until("location.pathname === '/lab'");
+}
+
 /// Seeds of one order are rows of one picture.
 #[test]
 fn the_lab_shows_seeds_side_by_side() {

@@ -254,8 +254,9 @@ impl Observer for Watch<'_> {
         }
         self.last = Instant::now();
         let left = progress.total.saturating_sub(progress.done);
-        let each = self.stage.1.elapsed() / progress.done.max(1) as u32;
-        self.too_long = each.saturating_mul(left as u32) > AT_ONCE;
+        let [done, left] =
+            [progress.done.max(1), left].map(|it| u32::try_from(it).unwrap_or(u32::MAX));
+        self.too_long = (self.stage.1.elapsed() / done).saturating_mul(left) > AT_ONCE;
         match self.too_long || self.given_up.load(Ordering::SeqCst) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),

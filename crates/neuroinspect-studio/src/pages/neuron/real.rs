@@ -133,8 +133,8 @@ pub(super) async fn place(
             .places
             .look(&studio.opened, studio.session()?, (row, neuron))?;
         let found = match part {
-            true => place.part.clone(),
-            false => Some(place.whole.clone()),
+            true => place.part,
+            false => Some(place.whole),
         };
         let missing = "no place of this image stands out for the neuron";
         found.ok_or_else(|| Refusal::NotFound(missing.to_owned()))
