@@ -1,7 +1,7 @@
 //! How much of an activation comes from inside a mask.
 
 use burn::tensor::{Device, Tensor, activation::relu};
-use ndarray::{Array3, s};
+use ndarray::{Array3, Axis, Slice};
 use neuroinspect_core::{
     Activations, Classifier, CopyClassifier, DecisionLayer, InputSpec, NeuronId, Precision, Result,
 };
@@ -53,10 +53,14 @@ fn prepared(mapped: bool) -> PreparedClassifier {
 
 /// Half grey; a quarter has all red and green, the quarter across the corner 0.9 of green.
 fn image() -> Array3<f32> {
-    let (mut image, half) = (Array3::from_elem((3, SIZE, SIZE), 0.5), SIZE / 2);
-    image.slice_mut(s![..2, ..half, ..half]).fill(1.0);
-    image.slice_mut(s![1, half.., half..]).fill(0.9);
-    image
+    let half = SIZE / 2;
+    Array3::from_shape_fn((3, SIZE, SIZE), |(channel, y, x)| {
+        match (channel, y < half, x < half) {
+            (0 | 1, true, true) => 1.0,
+            (1, false, false) => 0.9,
+            _ => 0.5,
+        }
+    })
 }
 
 /// Red: the mean is 0.625, which does not activate it, and all of `0.3 / 4` comes from the quarter. Green:
@@ -102,7 +106,7 @@ fn where_nothing_activates_a_neuron_there_is_no_share() {
     let mapless = prepared(false).occlusions(image.view(), NeuronId(0), &[0.5]);
     assert_eq!(mapless.unwrap(), None);
     assert!(net.occlusions(image.view(), NeuronId(3), &[]).is_err());
-    let narrow = image.slice(s![.., .., ..4]);
+    let narrow = image.slice_axis(Axis(2), Slice::from(..4));
     let error = net.occlusions(narrow, NeuronId(0), &[]).unwrap_err();
     assert!(
         matches!(error, Error::Core(_)) && error.to_string().contains("occlude"),

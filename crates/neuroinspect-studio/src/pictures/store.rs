@@ -159,6 +159,8 @@ mod tests {
             logit: 1.5,
             probability: 0.25,
             clip_similarity: None,
+            unmoved: None,
+            agreement: None,
             steps: 450,
             trace: Vec::new(),
         }
