@@ -340,7 +340,7 @@ def short_of_memory(program, command, count):
     most = 4 << 30
     draw = program.random(part, command.name)
     for index in range(count):
-        limit = int(most * 0.82 ** (20 * index / max(count - 1, 1)) * draw.uniform(0.95, 1.05))
+        limit = int(most * 0.82 ** (20 * (index + 1) / count) * draw.uniform(0.95, 1.05))
         fresh(program.out)
         code, messages = program.run(command.line(), memory=limit)
         if code == 0:
