@@ -258,7 +258,7 @@ mod tests {
             // What does not train has no epochs and no rate, whatever is asked.
             let other = Asked {
                 epochs: 3,
-                rate: f64::NAN,
+                rate: 0.5,
                 ..asked.clone()
             };
             let is_same = other.settled(&base) == asked.settled(&base);
