@@ -129,9 +129,9 @@ impl ImageDataset for Counting {
     }
 }
 
-/// However often what has been found is written.
+/// Once to compare pictures with, and once to be shown, however often what has been found is written.
 #[test]
-fn a_run_decodes_a_real_image_once() {
+fn a_run_decodes_a_real_image_twice_at_most() {
     let root = tempfile::tempdir().unwrap();
     let counting = Counting {
         images: images(&root.path().join("images")),
@@ -150,13 +150,9 @@ fn a_run_decodes_a_real_image_once() {
     let folder = RunFolder::open(root.path().join("out"), None).unwrap();
     folder.debug(&inputs, class, &config, &mut Silent).unwrap();
     let mut decoded = counting.decoded.into_inner().unwrap();
-    let times = decoded.len();
     decoded.sort_unstable();
-    decoded.dedup();
-    assert!(
-        times > 0 && times == decoded.len(),
-        "{times} of {decoded:?}"
-    );
+    let times = decoded.chunk_by(|a, b| a == b).map(<[usize]>::len);
+    assert_eq!(times.max(), Some(2), "{decoded:?}");
 }
 
 #[test]
@@ -173,9 +169,11 @@ fn a_run_that_was_stopped_comes_out_as_one_left_alone() {
     ] {
         assert!(expected.contains_key(Path::new(name)), "{name}");
     }
-    for step in [1, STEPS, 2 * STEPS + 1] {
+    // Another seed makes a step, too.
+    let of_batch = STEPS + 1;
+    for step in [1, STEPS, of_batch, 2 * of_batch + 1] {
         let (files, findings) = debugged(Some(step));
-        assert_eq!(findings.pictures_reused, 2 * (step / STEPS));
+        assert_eq!(findings.pictures_reused, 2 * (step / of_batch));
         assert!(files.keys().eq(expected.keys()), "{:?}", files.keys());
         for (name, bytes) in files {
             assert!(bytes == expected[&name], "{}", name.display());
