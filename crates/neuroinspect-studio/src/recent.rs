@@ -63,7 +63,7 @@ mod tests {
     fn the_oldest_give_way() {
         let recent = Recent::default();
         for key in 0..3 {
-            recent.keep(key, "a", MOST);
+            recent.keep(key, "a", MOST / 2);
             recent.keep(key, "b", MOST / 2);
         }
         assert_eq!(

@@ -195,7 +195,7 @@ fn the_demos_scenes_are_written_to_be_used() {
         fs::read(asset("scenes_clip.safetensors")).unwrap()
     );
     // What is there stays as it is.
-    fails(&mut save(), &["train", "exists"]);
+    fails(&mut save(), &["train", "something is there"]);
 }
 
 #[test]

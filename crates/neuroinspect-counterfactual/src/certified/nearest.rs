@@ -152,52 +152,40 @@ impl Nearest<'_> {
             if settled || 2.0 * point.value > self.longest.powi(2) {
                 break;
             }
-            let direction = self.newton(rows, &free, &gradient, &point.shift);
-            let Some(next) = self.step(rows, &point, &gradient, &direction) else {
-                break;
-            };
+            let direction = self.newton(rows, free, &gradient, &point);
+            let next = self.step(rows, &point, &gradient, &direction);
+            // Rounding may leave nothing of a direction where rows depend on each other; the gradient climbs.
+            let next = next.or_else(|| self.step(rows, &point, &gradient, &gradient));
+            let Some(next) = next else { break };
             point = next;
         }
         point
     }
 
-    /// The Newton direction of the free rows; 0 for the others.
+    /// The Newton direction of the free rows; 0 for the others, and for those that it would take below 0: were
+    /// they kept at 0 afterwards, the rest of the direction need not climb.
     fn newton(
         &self,
         rows: &[Row],
-        free: &[usize],
+        mut free: Vec<usize>,
         gradient: &[f64],
-        shift: &Array1<f64>,
+        from: &Point,
     ) -> Vec<f64> {
         // Neurons at their floor do not answer to a multiplier.
-        let moving = Zip::from(shift)
+        let moving = Zip::from(&from.shift)
             .and(&self.least)
             .map_collect(|shift, least| f64::from(u8::from(shift > least)));
-        let count = free.len();
-        let mut hessian = vec![vec![0.0; count]; count];
-        for (i, &row) in free.iter().enumerate() {
-            let masked = &rows[row].difference * &moving;
-            for (j, &other) in free.iter().enumerate().take(i + 1) {
-                hessian[i][j] = masked.dot(&rows[other].difference);
+        loop {
+            let mut direction = vec![0.0; rows.len()];
+            for (&row, value) in free.iter().zip(solved(rows, &free, gradient, &moving)) {
+                direction[row] = value;
             }
+            let stays = |row: &usize| from.multipliers[*row] > 0.0 || direction[*row] > 0.0;
+            if free.iter().all(stays) {
+                return direction;
+            }
+            free.retain(stays);
         }
-        // Rows may depend on each other, or have no neuron that moves: then the direction is the
-        // gradient's, and long.
-        let trace: f64 = free
-            .iter()
-            .map(|&row| rows[row].difference.dot(&rows[row].difference))
-            .sum();
-        let ridge = 1e-12 * trace / count as f64 + 1e-30;
-        for (i, row) in hessian.iter_mut().enumerate() {
-            row[i] += ridge;
-        }
-        let mut solution: Vec<f64> = free.iter().map(|&row| gradient[row]).collect();
-        solve(&mut hessian, &mut solution, ridge);
-        let mut direction = vec![0.0; rows.len()];
-        for (&row, value) in free.iter().zip(solution) {
-            direction[row] = value;
-        }
-        direction
     }
 
     /// The first of ever shorter steps along a direction, multipliers kept at or above 0, that raises the
@@ -221,6 +209,31 @@ impl Nearest<'_> {
             (promised > 0.0 && next.value > from.value + 1e-4 * promised).then_some(next)
         })
     }
+}
+
+/// The Newton direction of free rows, in their order.
+fn solved(rows: &[Row], free: &[usize], gradient: &[f64], moving: &Array1<f64>) -> Vec<f64> {
+    let count = free.len();
+    let mut hessian = vec![vec![0.0; count]; count];
+    for (i, &row) in free.iter().enumerate() {
+        let masked = &rows[row].difference * moving;
+        for (j, &other) in free.iter().enumerate().take(i + 1) {
+            hessian[i][j] = masked.dot(&rows[other].difference);
+        }
+    }
+    // Rows may depend on each other, or have no neuron that moves: then the direction is the
+    // gradient's, and long.
+    let trace: f64 = free
+        .iter()
+        .map(|&row| rows[row].difference.dot(&rows[row].difference))
+        .sum();
+    let ridge = 1e-12 * trace / count as f64 + 1e-30;
+    for (i, row) in hessian.iter_mut().enumerate() {
+        row[i] += ridge;
+    }
+    let mut solution: Vec<f64> = free.iter().map(|&row| gradient[row]).collect();
+    solve(&mut hessian, &mut solution, ridge);
+    solution
 }
 
 /// Solves a positive definite system by Cholesky's factors, in place; of the matrix the lower triangle is

@@ -16,7 +16,7 @@ fn map(values: &LayerValues) -> Tensor<4> {
 #[test]
 fn a_relu_of_it_is_the_layer() {
     for (name, layers) in [
-        ("cifar_resnet8", ["layer1.0", "features"]),
+        ("cifar_resnet20", ["layer1.0", "features"]),
         ("resnet18", ["layer4.1", "global_pool"]),
         ("vgg11", ["features.1", "features.4"]),
     ] {
@@ -57,7 +57,7 @@ fn a_relu_of_it_is_the_layer() {
 
 #[test]
 fn where_no_activation_function_is_the_last_there_is_none() {
-    let model = init_classifier("cifar_resnet8", 4, &Device::flex()).unwrap();
+    let model = init_classifier("cifar_resnet20", 4, &Device::flex()).unwrap();
     for layer in ["conv1", "layer1.0.bn2", "linear", "no such layer"] {
         assert_eq!(model.before_activation(layer), None, "{layer}");
     }
