@@ -398,7 +398,7 @@ fn schemas_have_the_versions_of_the_page() {
         let mut cells = row.trim_matches('|').split('|').map(str::trim);
         let name = cells.next().unwrap().trim_matches('`');
         let version: u32 = cells.next().unwrap().parse().ok()?;
-        Some(format!("Schema::new(\"{name}\", {version})"))
+        Some(format!("::new(\"{name}\", {version})"))
     });
     let promised: Vec<_> = promised.collect();
     assert!(promised.len() >= 15, "{promised:?}");
