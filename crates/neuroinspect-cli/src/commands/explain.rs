@@ -154,7 +154,7 @@ fn text(explained: &Explained<'_>) -> String {
          prec@{top}: share of the mistakes in which it is among the {top} that would have to rise, or to fall, most\n\
          importance: probability of '{class}' at mean activations, over the same with the neuron at 0\n\
          drawn again: prec@{top} in 95 % of {} draws of the mistakes, with replacement\n\
-         smallest: prec@{top} by the smallest changes{}; {} of {} are proven to be the smallest",
+         smallest: prec@{top} by the smallest changes{}; {} of {} are proven to be the smallest{}",
         stability.resamples,
         match explanation.rival {
             Some(_) => " that outdo the rival alone",
@@ -162,9 +162,15 @@ fn text(explained: &Explained<'_>) -> String {
         },
         explanation.count(Outcome::Certified),
         explanation.certificates.len(),
+        match explanation.non_negative {
+            true => " with activations at or above 0",
+            false => "",
+        },
     );
     if let Some(times) = times_as_long {
-        text += &format!(", the others are {times:.2} times as long in the median");
+        text += &format!(
+            "; those of the lists, found by descent, are {times:.2} times as long in the median"
+        );
     }
     text += "\n";
     let first = ranking.first(NEURON_COUNT);
