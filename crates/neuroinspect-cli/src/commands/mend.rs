@@ -71,14 +71,16 @@ pub(crate) fn run(common: &Common, options: &Options, args: &MendArgs) -> Result
     let validation = session.data().validation();
     let looked = source.look_outside_objects(&seen, validation, &mut chosen, &mut console);
     console.clear();
-    match looked {
-        Err(error) if is_cancellation(error.as_ref()) => return Err(error),
-        // The mend stands without that reason.
-        Err(error) => warn(format_args!(
-            "warning: what lies outside of objects is not known: {error:#}"
-        )),
-        Ok(()) => {}
-    }
+    // The mend stands without that reason, after Ctrl-C as well.
+    let is_stopped = match looked {
+        Err(error) => {
+            warn(format_args!(
+                "warning: what lies outside of objects is not known: {error:#}"
+            ));
+            is_cancellation(error.as_ref())
+        }
+        Ok(()) => false,
+    };
     let folder = source.folder();
     FILES.remove(folder)?;
     folder.remove(&[PAGE_FILE, DRAWING_FILE])?;
@@ -110,7 +112,8 @@ pub(crate) fn run(common: &Common, options: &Options, args: &MendArgs) -> Result
         let page = folder.join(PAGE_FILE);
         text(record) + &files + &format!("all that was tried: {}\n", page.display())
     })?;
-    Ok(Exit::of_control(record.edit.control.as_ref()))
+    let exit = Exit::of_control(record.edit.control.as_ref());
+    Ok(if is_stopped { Exit::Stopped } else { exit })
 }
 
 fn text(record: &Record<'_>) -> String {

@@ -72,7 +72,8 @@ impl ListFile {
     /// often, and what was asked to stop has stopped.
     pub(super) fn read(&self) -> Result<List> {
         let Self(path) = self;
-        if !path.exists() {
+        // A file that cannot be looked at is an error: the next job would be written over those in it.
+        if matches!(path.try_exists(), Ok(false)) {
             return Ok(List {
                 jobs: Vec::new(),
                 next: 1,

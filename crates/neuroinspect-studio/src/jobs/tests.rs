@@ -366,6 +366,16 @@ fn a_list_that_cannot_be_read_is_refused_by_name() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn a_list_that_cannot_be_looked_at_is_not_taken_for_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let to_itself = folder.path().join("jobs.json");
+    std::os::unix::fs::symlink(&to_itself, &to_itself).unwrap();
+    let error = Jobs::open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("jobs.json"), "{error}");
+}
+
 #[test]
 fn what_cannot_be_written_is_not_queued() {
     let folder = tempfile::tempdir().unwrap();

@@ -36,14 +36,14 @@ struct Verdict {
 }
 
 /// Writes the page of the experiments whose results in several modes are in the folder, but for their mode run
-/// alike; none where there is no such experiment.
+/// alike; where there is no such experiment, removes the page of an earlier run.
 pub(super) fn write(experiments: &[&Experiment], folder: &RunFolder) -> Result<()> {
     let sections: String = experiments
         .iter()
         .filter_map(|experiment| section(experiment, folder))
         .collect();
     if sections.is_empty() {
-        return Ok(());
+        return folder.remove(&[FILE]);
     }
     let page = format!(
         "# The paper, its code, and mended\n\nWritten by `neuroinspect repro`, of the results in the modes `paper`, \
@@ -121,13 +121,16 @@ fn lines(table: &ResultTable, modes: &[(Mode, OfMode)]) -> String {
 }
 
 impl OfMode {
-    /// The result that is in the folder, but for the mode in its options; `None` where there is none.
+    /// The result that is in the folder, but for the mode in its options; `None` where there is none with all of its
+    /// repetitions.
     fn read(experiment: &Experiment, mode: Mode, folder: &RunFolder) -> Option<Self> {
         let file = format!("{}.json", experiment.file_stem(mode));
         let text = fs::read(folder.join(file)).ok()?;
         let mut found: Self = serde_json::from_slice(&text).ok()?;
         found.config.remove("mode");
-        Some(found)
+        // A run that was stopped has left fewer.
+        let is_complete = *found.config.get("seeds")? == found.seeds.len();
+        is_complete.then_some(found)
     }
 
     /// The number in a place, as it is shown.

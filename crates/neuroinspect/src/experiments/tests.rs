@@ -410,7 +410,15 @@ fn modes_are_compared_on_one_page() {
     assert_eq!(page(), None);
     run_toys(&folder, &config(2).with_mode(Mode::Paper)).unwrap();
     assert_eq!(page(), None, "of other repetitions");
-    run_toys(&folder, &config(3).with_mode(Mode::Code)).unwrap();
+    let code = config(3).with_mode(Mode::Code);
+    let mut stop_at_2 = |progress: Progress<'_>| match (progress.stage, progress.done) {
+        ("playing", 2) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    TOYS.run(&code, &folder, None, &mut stop_at_2).unwrap_err();
+    assert!(folder.join("toys-code.json").exists());
+    assert_eq!(page(), None, "stopped after two of three");
+    run_toys(&folder, &code).unwrap();
     let of_two = page().unwrap();
     run_toys(&folder, &config(3).with_mode(Mode::Paper)).unwrap();
     let of_three = page().unwrap();
@@ -438,6 +446,9 @@ fn modes_are_compared_on_one_page() {
         // The same in all modes.
         assert!(!page.contains("| before |"), "{page}");
     }
+    // The page that compared what is there no more.
+    run_toys(&folder, &config(2)).unwrap();
+    assert_eq!(page(), None);
 }
 
 #[test]
