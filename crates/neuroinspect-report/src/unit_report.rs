@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use image::RgbImage;
+use ndarray::Array3;
 use neuroinspect_core::io::write_atomically;
 use serde::Serialize;
 
@@ -98,10 +99,20 @@ fn add(
     unit.validate(classes)?;
     unit.save_pictures(folder)?;
     if units.len() >= UnitReport::SHOWN {
-        unit.forget_pixels();
+        forget_pixels(&mut unit);
     }
     units.push(unit);
     Ok(())
+}
+
+/// Forgets the pixels, which JSON does not hold either.
+fn forget_pixels(unit: &mut UnitFindings) {
+    if let Some(picture) = &mut unit.picture {
+        (picture.image, picture.mask) = (Array3::default((0, 0, 0)), None);
+    }
+    for image in unit.real.iter_mut().flat_map(|real| &mut real.top) {
+        (image.image, image.mask) = (Array3::default((0, 0, 0)), None);
+    }
 }
 
 /// One row per unit that has pixels: its picture, the same masked, the real images that activate it most,

@@ -183,16 +183,6 @@ fn file_name(unit: &Unit, place: usize) -> String {
 }
 
 impl UnitFindings {
-    /// Forgets the pixels, which JSON does not hold either.
-    pub(crate) fn forget_pixels(&mut self) {
-        if let Some(picture) = &mut self.picture {
-            (picture.image, picture.mask) = (Array3::default((0, 0, 0)), None);
-        }
-        for image in self.real.iter_mut().flat_map(|real| &mut real.top) {
-            (image.image, image.mask) = (Array3::default((0, 0, 0)), None);
-        }
-    }
-
     /// Checks that classes are among `classes` and that numbers are finite.
     pub(crate) fn validate(&self, classes: usize) -> Result<()> {
         let labels = self.real.iter().flat_map(|real| &real.top);

@@ -150,6 +150,7 @@ impl RunFolder {
     /// Removes the findings that an earlier run left: page, JSON, pictures of neurons, and the edit
     /// under its [usual name](Self::EDIT_FILE). Features and kept pictures stay, to be taken up
     /// again.
+    #[cfg(feature = "report")]
     fn clear_findings(&self) -> Result<()> {
         let of_units = self.unit_pictures(Findings::JSON_FILE, Findings::UNITS_FOLDER);
         self.remove(&[
@@ -247,6 +248,7 @@ mod tests {
 
     use super::*;
 
+    #[cfg(feature = "report")]
     #[test]
     fn findings_are_cleared_and_nothing_else() {
         let root = tempfile::tempdir().unwrap();
