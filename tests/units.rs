@@ -170,7 +170,7 @@ fn units_are_seen_in_their_pictures_and_in_real_images() {
     let inputs = UnitInputs {
         classifier: &model,
         guide: None,
-        judge: None,
+        judge: Some(&model),
         real: Some((&extraction, &top)),
         pictures: None,
         folder: "units",
@@ -179,10 +179,19 @@ fn units_are_seen_in_their_pictures_and_in_real_images() {
     let seen = look_at_units(&inputs, &config, &mut Silent, &mut |unit| found.push(unit)).unwrap();
     assert!(!seen.interrupted && seen.failures.is_empty());
     assert!(found.iter().map(|it| &it.unit).eq(&units));
+    let mut judged = 0;
     for (unit, expected) in found.iter().zip(&top) {
         let picture = unit.picture.as_ref().unwrap();
         let located = unit.unit.layer == "layer2";
         assert_eq!(picture.mask.is_some(), located);
+        // No class was asked for, and nothing is said of one.
+        let trust = picture.trust.as_ref().unwrap();
+        assert!(trust.percentile.is_some());
+        assert_eq!((picture.logit, trust.logit_percentile), (None, None));
+        if let Some(recognition) = &trust.recognition {
+            judged += 1;
+            assert_eq!(recognition.probability, None);
+        }
         let real = unit.real.as_ref().unwrap();
         for (image, expected) in real.top.iter().zip(&expected.top) {
             assert_eq!(image.activation, expected.activation);
@@ -193,6 +202,7 @@ fn units_are_seen_in_their_pictures_and_in_real_images() {
             );
         }
     }
+    assert!(judged > 0);
     // The mask of the first unit's first image, by the layer's map.
     let first = &found[0].real.as_ref().unwrap().top[0];
     let input = Classifier::input(&model);

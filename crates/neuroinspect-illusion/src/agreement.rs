@@ -1,18 +1,15 @@
 //! Whether pictures of other seeds agree with a picture.
 
-use std::ops::ControlFlow;
-
 use burn::tensor::{Tensor, TensorData};
 use ndarray::Array3;
-use neuroinspect_core::{Progress, Seed, read_back};
+use neuroinspect_core::{Seed, read_back};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Illusion, Initial, Request, Result,
     batch::{Batch, OfPair, Subjects, values_of},
-    context::Context,
     likeness::spearman,
-    visualize::{HandOver, StepCount},
+    visualize::{StepCount, optimize_beside},
 };
 
 /// How far pictures of other seeds, made with fewer steps, agree with a picture.
@@ -59,30 +56,23 @@ impl Batch<'_> {
         let of_request: Vec<usize> = places.iter().map(|place| first + place).collect();
         let mut request = self.context.request.rows(&of_request)?;
         request.recipe.steps = recipe.steps.div_ceil(execution.other_seed_part);
+        let mut own = Vec::with_capacity(places.len());
+        for &place in &places {
+            if let Ok(illusion) = &made[place] {
+                own.push(self.layer_of(place, &illusion.image)?);
+            }
+        }
         let mut similarities = vec![Vec::new(); places.len()];
         for other in 1..=execution.other_seeds as u64 {
             request.recipe.seed = Seed(recipe.seed.0.wrapping_add(other));
-            let context = Context::new(self.context.networks, &request)?;
-            let parameter = context.initial_parameter(0, &request.pairs);
-            let units = request.units.iter().collect();
-            let batch = Batch::new(&context, &request.pairs, units)?;
-            // The observer hears that the work goes on: these steps are none of those that are counted.
-            let mut watched = |_: Progress<'_>| match progress.repeat() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            };
-            let mut steps = StepCount::new(&mut watched, request.recipe.steps);
-            let others = batch.optimize(parameter, &mut steps, &mut HandOver(&mut |_| {}))?;
+            let others = optimize_beside(self.context.networks, &request, progress)?;
             if others.interrupted {
                 return Ok(true);
             }
-            for ((&place, others), similarities) in
-                places.iter().zip(others.of_pairs).zip(&mut similarities)
-            {
-                if let (Ok(illusion), Ok(other)) = (&made[place], others) {
-                    let one = self.layer_of(place, &illusion.image)?;
-                    let other = self.layer_of(place, &other.image)?;
-                    similarities.push(spearman(&one, &other));
+            for (index, other) in others.of_pairs.into_iter().enumerate() {
+                if let Ok(other) = other {
+                    let other = self.layer_of(places[index], &other.image)?;
+                    similarities[index].push(spearman(&own[index], &other));
                 }
             }
         }

@@ -61,7 +61,7 @@ pub(crate) fn chance_of_higher(numbers: &[f32], chosen: &[usize]) -> f32 {
 mod tests {
     use super::*;
 
-    /// By hand: 1 - 6 (1 + 1 + 4 + 4) / (4 * 15) = 0; with a tie, Pearson's correlation of ranks
+    /// By hand: 1 - 6 (1 + 1) / (4 * 15) = 0.8; with a tie, Pearson's correlation of ranks
     /// (1.5, 1.5, 3) and (1, 2, 3): 1.5 / sqrt(1.5 * 2).
     #[test]
     fn rank_correlations_by_hand() {

@@ -50,7 +50,7 @@ pub struct Trust {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recognition: Option<Recognition>,
     /// Percentage of the real images that have as high a logit of the picture's class or a lower one; that
-    /// on the picture is the [picture's](Illusion::logit).
+    /// on the picture is the [picture's](Illusion::logit). `None` of a unit that is pictured by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logit_percentile: Option<f32>,
 }
@@ -77,9 +77,10 @@ pub enum Verdict {
 /// images are alike in the channels that are always large.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PathLikeness {
-    /// The higher [`chance`](LayerLikeness::chance) of the last two layers: 1 where the real images that
-    /// activate the unit most are those that are most like the picture, 0.5 where they are as like it as any.
-    /// Early layers say little: an optimised picture is unlike all real images there.
+    /// The higher [`chance`](LayerLikeness::chance) of the last two layers, of which the one before the
+    /// unit's own may have the same values, the unit's among them: 1 where the real images that activate the
+    /// unit most are those that are most like the picture, 0.5 where they are as like it as any. Early layers
+    /// say little: an optimised picture is unlike all real images there.
     pub score: f32,
     /// How many real images they are.
     pub strongest: usize,
@@ -108,7 +109,7 @@ pub struct Recognition {
     /// The chance that a real image that activates the unit much is more like the picture than another
     /// real image, to the second network, in the layer before its decision layer.
     pub chance: f32,
-    /// The probability that it gives the picture's class, where it has as many classes.
+    /// The probability that it gives the picture's class, where there is one and it has as many classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probability: Option<f32>,
 }
@@ -128,6 +129,15 @@ impl Trust {
             logit_percentile: None,
         }
         .judged(illusion)
+    }
+
+    /// Without what was measured of the class, of a unit that is pictured by itself.
+    pub fn without_class(mut self) -> Self {
+        self.logit_percentile = None;
+        if let Some(recognition) = &mut self.recognition {
+            recognition.probability = None;
+        }
+        self
     }
 
     /// With its doubts and its verdict, by the numbers that it has.
@@ -185,8 +195,13 @@ impl fmt::Display for Trust {
                  of {:.2}",
                 self.real_images, path.score
             ),
+            (Verdict::NotChecked, _) if self.real_images > 0 => write!(
+                f,
+                ": its activation is the same on all {} real images",
+                self.real_images
+            ),
             (Verdict::NotChecked, _) => {
-                f.write_str(": there are no real images to compare it with")
+                f.write_str(": there are too few real images to compare it with, or none")
             }
             _ => write!(f, ": {}", self.doubts.join("; ")),
         }

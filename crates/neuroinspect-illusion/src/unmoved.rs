@@ -1,16 +1,15 @@
 //! Units that no step of an optimisation moves: why, and starting again before their activation function.
 
-use std::{fmt, ops::ControlFlow};
+use std::fmt;
 
 use burn::tensor::{Tensor, TensorData};
-use neuroinspect_core::{FeatureTable, Progress, Unit, UnitKind};
+use neuroinspect_core::{FeatureTable, Unit, UnitKind};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Coupling, Illusion, Pair, Request, Result, TracePoint,
     batch::{Batch, OfPair, Subjects},
-    context::Context,
-    visualize::{HandOver, StepCount},
+    visualize::{StepCount, optimize_beside},
 };
 
 /// Activations that differ by no larger share of their size are taken for the same.
@@ -169,16 +168,7 @@ impl Batch<'_> {
             units,
             ..request.rows(&of_request)?
         };
-        let context = Context::new(self.context.networks, &request)?;
-        let parameter = context.initial_parameter(0, &request.pairs);
-        let batch = Batch::new(&context, &request.pairs, request.units.iter().collect())?;
-        // The observer hears that the work goes on: these steps are none of those that are counted.
-        let mut watched = |_: Progress<'_>| match progress.repeat() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        };
-        let mut steps = StepCount::new(&mut watched, request.recipe.steps);
-        let again = batch.optimize(parameter, &mut steps, &mut HandOver(&mut |_| {}))?;
+        let again = optimize_beside(self.context.networks, &request, progress)?;
         if again.interrupted {
             return Ok(true);
         }

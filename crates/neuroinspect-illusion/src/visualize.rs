@@ -1,6 +1,6 @@
 //! The request for pictures, and the loop over its batches.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use derive_setters::Setters;
 use ndarray::{Array4, Axis};
@@ -10,7 +10,9 @@ use neuroinspect_core::{
 
 use crate::{
     BatchKeeper, Execution, Illusion, Illusions, Networks, OptimizationState, Pair, Recipe, Result,
-    Shortfall, batch::Batch, context::Context,
+    Shortfall,
+    batch::{Batch, Optimized},
+    context::Context,
 };
 
 const STAGE: &str = "visualizing";
@@ -205,7 +207,7 @@ pub fn visualize_each(
 }
 
 /// Hands pictures over and keeps nothing.
-pub(crate) struct HandOver<'a>(pub(crate) &'a mut dyn FnMut(Vec<Illusion>));
+struct HandOver<'a>(&'a mut dyn FnMut(Vec<Illusion>));
 
 impl BatchKeeper for HandOver<'_> {
     fn go_on(&mut self, _: &[Pair]) -> Option<OptimizationState> {
@@ -268,6 +270,24 @@ pub fn visualize_batches(
         diverged,
         interrupted: broken_off || progress.interrupted(),
     })
+}
+
+/// Makes more pictures of a batch beside those that were asked for, all in one batch. The observer hears that
+/// the work goes on: these steps are none of those that are counted.
+pub(crate) fn optimize_beside(
+    networks: &Networks,
+    request: &Request,
+    progress: &mut StepCount<'_>,
+) -> Result<Optimized> {
+    let context = Context::new(networks, request)?;
+    let parameter = context.initial_parameter(0, &request.pairs);
+    let batch = Batch::new(&context, &request.pairs, request.units.iter().collect())?;
+    let mut watched = |_: Progress<'_>| match progress.repeat() {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    };
+    let mut steps = StepCount::new(&mut watched, request.recipe.steps);
+    batch.optimize(parameter, &mut steps, &mut HandOver(&mut |_| {}))
 }
 
 /// Counts steps over all batches for the observer.

@@ -297,8 +297,8 @@ pub(crate) struct IllusionArgs {
     #[arg(long, value_name = "N", value_parser = at_least_1)]
     pub(crate) picture_batch: Option<usize>,
     /// A second classifier that has no part in the pictures, by name, ONNX file or model of the hub as
-    /// --model: it says of each picture whether it recognises in it what the unit answers to
-    #[arg(long, value_name = "NAME_OR_FILE")]
+    /// --model: it says of each picture whether it recognises in it what the unit answers to in --data
+    #[arg(long, value_name = "NAME_OR_FILE", requires = "data")]
     pub(crate) judge: Option<String>,
     /// The judge's checkpoint
     #[arg(long, value_name = "FILE", requires = "judge")]

@@ -63,6 +63,11 @@ fn every_picture_says_how_far_it_can_be_trusted() {
     let mut unweighed = visualize(&fixture);
     unweighed.args(["--judge", "cifar_resnet20"]);
     assert!(failure(unweighed).contains("--judge-weights"));
+
+    // It judges beside real images alone.
+    let mut without_images = fixture.bare("visualize");
+    without_images.args(["--model", "cifar_resnet20", "--judge", "cifar_resnet20"]);
+    assert!(failure(without_images).contains("--data"));
 }
 
 /// A row for each picture: whole, masked, and parts of four real images of its class.
@@ -141,6 +146,11 @@ fn pictures_have_the_magnitudes_of_a_folder_of_images() {
     pixels.args(["--parameter", "pixels", "--magnitudes"]);
     pixels.arg(fixture.path("out/magnitudes.json"));
     assert!(failure(pixels).contains("--magnitudes is for --parameter maco"));
+
+    let mut skipping = fixture.bare("magnitudes");
+    skipping.arg("--data").arg(fixture.path("images"));
+    skipping.args(["--on-corrupt", "skip"]);
+    assert!(failure(skipping).contains("remove the image"));
 }
 
 #[test]

@@ -4,7 +4,9 @@ use ndarray::Array3;
 use neuroinspect_core::{ClassId, Direction, Silent, Unit, UnitKind};
 use neuroinspect_testing::fill;
 
-use super::{NEURONS, SIZE, pairs, plain_networks, plain_recipe, preparing::Watched, request};
+use super::{
+    CLASSES, NEURONS, SIZE, pairs, plain_networks, plain_recipe, preparing::Watched, request,
+};
 use crate::{
     Execution, Illusion, Networks, RealImages, Restart, Trust, Unmoved, UnmovedCause, Verdict,
     visualize,
@@ -143,6 +145,33 @@ fn units_are_compared_as_neurons_are() {
 }
 
 #[test]
+fn what_the_networks_do_not_have_is_refused() {
+    let networks = Networks::of(&Watched::new(SIZE), None).unwrap();
+    let classifier = &networks.classifier;
+    let long = Direction::new("long", &[0.5; NEURONS + 1]);
+    for kind in [UnitKind::Channel(NEURONS), UnitKind::Direction(long)] {
+        let units = [Unit::new("conv", kind)];
+        let mut images = noise(16).into_iter();
+        let error = RealImages::new(classifier, None, &units, &mut images).unwrap_err();
+        let named = "cannot be read from layer 'conv'";
+        assert!(error.to_string().contains(named), "{error}");
+    }
+    let (neurons, made) = (real(&networks, &[], 16).unwrap(), illusion());
+    for (pair, named) in [
+        ((NEURONS, 0), "neuron 6 is out of range"),
+        ((0, CLASSES), "class 4 is out of range"),
+    ] {
+        let [pair] = pairs([pair]);
+        let picture = Illusion {
+            pair,
+            ..made.clone()
+        };
+        let error = neurons.trust(classifier, None, &[picture]).unwrap_err();
+        assert!(error.to_string().contains(named), "{error}");
+    }
+}
+
+#[test]
 fn without_enough_real_images_there_is_no_verdict() {
     let networks = plain_networks();
     assert!(real(&networks, &[], 15).is_none());
@@ -153,7 +182,18 @@ fn without_enough_real_images_there_is_no_verdict() {
         (trust.verdict, trust.agreement),
         (Verdict::NotChecked, illusion.agreement)
     );
-    assert!(trust.to_string().starts_with("not checked: "));
+    assert_eq!(
+        trust.to_string(),
+        "not checked: there are too few real images to compare it with, or none"
+    );
+    let by_dead_unit = Trust {
+        real_images: 16,
+        ..trust
+    };
+    assert_eq!(
+        by_dead_unit.to_string(),
+        "not checked: its activation is the same on all 16 real images"
+    );
     let mut unmoved = Unmoved {
         activation: 0.0,
         cause: UnmovedCause::BeyondRelu,

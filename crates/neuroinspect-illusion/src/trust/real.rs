@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::{Tensor, TensorData};
 use ndarray::{Array2, Array3, ArrayView1, ArrayView3, Axis, concatenate};
-use neuroinspect_core::{LayerKind, LayerValues, Unit, UnitKind, read_back};
+use neuroinspect_core::{LayerKind, LayerValues, NeuronId, Unit, UnitKind, read_back};
 
 use super::{LayerLikeness, PathLikeness, Recognition, Trust, layer::Layer};
 use crate::{
@@ -57,7 +57,7 @@ struct Looked {
 }
 
 impl RealImages {
-    /// As many images say enough: a picture's cost beside them is small.
+    /// As many images say enough, and cost little beside a picture.
     pub const ENOUGH: usize = 128;
 
     /// Looks at images, each as the classifier sees it: `[3, S, S]` in `[0, 1]`, `S` its input's side. `units`
@@ -126,7 +126,8 @@ impl RealImages {
     ///
     /// # Errors
     ///
-    /// When the networks are others than before, a picture is not square, or a device fails.
+    /// When the networks are others than before, a picture is of a neuron, a unit or a class that they do not
+    /// have or is not square, or a device fails.
     pub fn trust(
         &self,
         classifier: &PreparedClassifier,
@@ -167,6 +168,8 @@ impl RealImages {
             let what = "units that real images were looked at for";
             return Err(Error::shape(what, self.units.len(), "another unit"));
         };
+        let judged_features = judged.as_ref().map(|(_, features)| features.len());
+        self.check(illusion, values, judged_features)?;
         let own = match &illusion.unit {
             Some(unit) => &*unit.layer,
             None => classifier.penultimate(),
@@ -210,7 +213,7 @@ impl RealImages {
         }
         if let (Some(layer), Some((judge, features)), true) = (&self.judge, judged, moved) {
             let likenesses = layer.likenesses(&features.to_vec(), None);
-            let same = judge.decision_layer().classes() == classifier.decision_layer().classes();
+            let same = judge.decision_layer().classes() == self.logits.ncols();
             let class = illusion.pair.class.0;
             let probability = same.then(|| -> Result<f32> {
                 let logits = judge
@@ -228,6 +231,38 @@ impl RealImages {
             });
         }
         Ok(trust.judged(illusion))
+    }
+
+    /// Whether a picture, its values of layers by name, and the number of the judge's features are of the
+    /// networks that looked at the real images.
+    fn check(
+        &self,
+        illusion: &Illusion,
+        values: &BTreeMap<&str, Vec<f32>>,
+        judged_features: Option<usize>,
+    ) -> Result<()> {
+        if self.units.is_empty() {
+            illusion.pair.neuron.check(self.activations.ncols())?;
+        }
+        illusion.pair.class.check(self.logits.ncols())?;
+        for (name, layer) in &self.layers {
+            let known = layer.plain_ranks.ncols();
+            let found = values.get(&**name).map_or(0, Vec::len);
+            if known != found {
+                return Err(Error::shape(
+                    format!("channels of layer '{name}'"),
+                    known,
+                    found,
+                ));
+            }
+        }
+        if let (Some(layer), Some(found)) = (&self.judge, judged_features)
+            && layer.plain_ranks.ncols() != found
+        {
+            let known = layer.plain_ranks.ncols();
+            return Err(Error::shape("features of the judge", known, found));
+        }
+        Ok(())
     }
 }
 
@@ -323,14 +358,19 @@ fn look(
         let missing = || Error::shape("layers that are pictured", "one", &unit.layer);
         let (values, pooled) = own.ok_or_else(missing)?;
         match &unit.kind {
-            UnitKind::Position { .. } => {
+            UnitKind::Direction(direction) if direction.values.len() == pooled.ncols() => {
+                column.assign(&pooled.dot(&ArrayView1::from(&direction.values)));
+            }
+            UnitKind::Channel(channel) | UnitKind::Feature(NeuronId(channel))
+                if *channel < pooled.ncols() =>
+            {
+                column.assign(&pooled.column(*channel));
+            }
+            // One position; and what the layer does not have, which this refuses.
+            _ => {
                 let values = read_back(unit.activation(values)?, "the activations")?;
                 column.assign(&ArrayView1::from(&values));
             }
-            UnitKind::Direction(direction) => {
-                column.assign(&pooled.dot(&ArrayView1::from(&direction.values)));
-            }
-            kind => column.assign(&pooled.column(kind.channel())),
         }
     }
     Ok(Looked {

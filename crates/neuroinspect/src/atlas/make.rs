@@ -222,7 +222,10 @@ impl Atlas {
                 UnitPicture {
                     logit: scores.map(|(logit, _)| logit),
                     probability: scores.map(|(_, probability)| probability),
-                    trust: Some(trust),
+                    trust: Some(match class {
+                        Some(_) => trust,
+                        None => trust.without_class(),
+                    }),
                     ..UnitPicture::new(illusion, unit, batch.first + index, Self::PICTURES)
                 }
             });

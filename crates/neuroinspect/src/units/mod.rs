@@ -165,7 +165,10 @@ fn pictures(
             UnitPicture {
                 logit: scores.map(|(logit, _)| logit),
                 probability: scores.map(|(_, probability)| probability),
-                trust: Some(trust),
+                trust: Some(match class {
+                    Some(_) => trust,
+                    None => trust.without_class(),
+                }),
                 ..UnitPicture::new(illusion, unit, place, inputs.folder)
             }
         });
