@@ -14,8 +14,8 @@ use ndarray::{Array1, ArrayView2, Zip};
 
 /// Rivals that are taken up at a time.
 const TAKEN_UP: usize = 4;
-/// Newton steps for one set of rows; a handful is what it takes.
-const STEPS: usize = 100;
+/// Newton steps for one set of rows; a handful is what it takes, but for rows that depend on each other.
+const STEPS: usize = 1000;
 /// Halvings of a step.
 const HALVINGS: usize = 50;
 
