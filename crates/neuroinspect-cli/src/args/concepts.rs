@@ -28,6 +28,9 @@ pub(crate) struct LabelArgs {
     /// How a word's images are compared with a unit's; soft-wpmi unless given
     #[arg(long, value_enum)]
     pub(crate) similarity: Option<SimilarityName>,
+    /// How many of the images that activate a unit most wpmi and soft-wpmi look at; 28 and 100 unless given
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    pub(crate) top_images: Option<usize>,
     /// Words a unit is given; 5 unless given
     #[arg(long, value_name = "N", value_parser = at_least_1)]
     pub(crate) labels: Option<usize>,

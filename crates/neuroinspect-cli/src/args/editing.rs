@@ -10,16 +10,23 @@ use super::{
     values::{at_least_1, one_of},
 };
 
+/// What is learnt from beside the images themselves.
+#[derive(Args, Debug)]
+pub(crate) struct ViewsArgs {
+    /// Augmented views to learn from, too, made of the images that are learnt from: so many of each, mirrored at
+    /// random and shifted by up to an eighth of their sides; or, with --table, a table of views
+    #[arg(long, value_name = "N|FILE")]
+    pub(crate) views: Option<PathBuf>,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct EditArgs {
     /// Images to edit on, or, with --table, a table; without it, half of the data edits and the other
     /// half measures, unless the table is split into parts named train, validation and test
     #[arg(long, value_name = "DIR|FILE")]
     pub(crate) train: Option<PathBuf>,
-    /// Augmented views to learn from, too, made of the images that are learnt from: so many of each, mirrored at
-    /// random and shifted by up to an eighth of their sides; or, with --table, a table of views
-    #[arg(long, value_name = "N|FILE")]
-    pub(crate) views: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) views: ViewsArgs,
     /// Class to be helped, whose probability the neurons are to influence less: name or index; without
     /// it, the mean of all classes' ratios is brought to the target
     #[arg(long, value_name = "NAME_OR_INDEX")]
@@ -58,10 +65,8 @@ pub(crate) struct MendArgs {
     /// train, validation and test
     #[arg(long, value_name = "DIR|FILE")]
     pub(crate) train: Option<PathBuf>,
-    /// Augmented views to learn from, too, made of the images that are learnt from: so many of each, mirrored at
-    /// random and shifted by up to an eighth of their sides; or, with --table, a table of views
-    #[arg(long, value_name = "N|FILE")]
-    pub(crate) views: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) views: ViewsArgs,
     /// Class to be helped: name or index; without it, all classes alike
     #[arg(long, value_name = "NAME_OR_INDEX")]
     pub(crate) class: Option<String>,

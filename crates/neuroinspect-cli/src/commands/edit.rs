@@ -61,7 +61,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &EditArgs) -> Result
     source.check_parts()?;
 
     let mut console = Console::start(common.quiet)?;
-    let seen = source.see_with(args.views.as_deref(), &mut console)?;
+    let seen = source.see_with(args.views.views.as_deref(), &mut console)?;
     let data = source.edit_data(&seen)?;
     let mut run = seen.run;
     match method.name() {

@@ -53,6 +53,15 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LabelArgs) -> Resul
     let Some(guide) = TextGuide::load(&setup, &args.clip, None)? else {
         bail!("label needs an image-text encoder: give --clip-weights FILE");
     };
+    let images = dataset.samples().len();
+    if let Some(top) = config.similarity.top_images()
+        && top > images
+    {
+        bail!(
+            "the similarity looks at the {top} images that activate a unit most, but there are {images}: \
+             give more images, or --top-images {images} or less"
+        );
+    }
     let mut console = Console::start(common.quiet)?;
     let layer = args.layer.as_deref();
     let (seen, skipped) = setup.activations(&*dataset, layer, &mut console)?;

@@ -64,7 +64,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &MendArgs) -> Result
     source.check_parts()?;
 
     let mut console = Console::start(common.quiet)?;
-    let seen = source.see_with(args.views.as_deref(), &mut console)?;
+    let seen = source.see_with(args.views.views.as_deref(), &mut console)?;
     let data = source.mend_data(&seen)?;
     let session = EditSession::new(data, &source.layer, source.device())?;
     let (edited, mut chosen) = session.mend(&mend, &mut console)?;

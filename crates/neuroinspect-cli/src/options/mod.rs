@@ -1,6 +1,7 @@
 //! The options of the stages: those a command has by itself, those that `--config` gives, and those
 //! of the command line; the later ones come before the earlier.
 
+mod concepts;
 mod method;
 mod neurons;
 
@@ -9,7 +10,6 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use neuroinspect::{
     DebugConfig,
-    concepts::{ConceptCounterfactualConfig, LabelConfig, LearningConfig, Similarity, TcavConfig},
     core::{ClassId, Classifier, InputSpec, Precision, Seed, io::read_text},
     counterfactual::{CertifiedConfig, CounterfactualConfig, RankingConfig},
     datasets::{LoaderConfig, corrupted::CorruptedConfig},
@@ -27,9 +27,8 @@ pub(crate) use self::{
 
 use crate::{
     args::{
-        ClipArgs, Common, CorruptArgs, EditingArgs, FormatArgs, IllusionArgs, LabelArgs, LackArgs,
-        LearnArgs, MakeArgs, ObjectiveName, OptimizerName, ParameterName, ReadingArgs, TrainArgs,
-        UnitArgs,
+        ClipArgs, Common, CorruptArgs, EditingArgs, FormatArgs, IllusionArgs, MakeArgs,
+        ObjectiveName, OptimizerName, ParameterName, ReadingArgs, TrainArgs, UnitArgs,
     },
     commands::{magnitudes, units},
     config::{AtlasChoice, Config, Prompts, UnitChoice},
@@ -407,73 +406,6 @@ impl Options {
         if let Some(groups) = args.groups {
             config.groups = groups;
         }
-        Ok(config)
-    }
-
-    /// How units are labelled.
-    pub(crate) fn labels(&self, args: Option<&LabelArgs>) -> Result<LabelConfig> {
-        let mut config = self.config.section("labels", LabelConfig::default())?;
-        let Some(args) = args else {
-            return Ok(config);
-        };
-        if let Some(name) = args.similarity {
-            let same = std::mem::discriminant(&config.similarity);
-            let named: Similarity = name.into();
-            // The configuration's options of it hold.
-            if std::mem::discriminant(&named) != same {
-                config.similarity = named;
-            }
-        }
-        if let Some(labels) = args.labels {
-            config.labels = labels;
-        }
-        config.validate()?;
-        Ok(config)
-    }
-
-    /// How concepts are learned.
-    pub(crate) fn learning(&self, args: &LearnArgs) -> Result<LearningConfig> {
-        let base = LearningConfig::default().with_seed(self.seed);
-        let mut config = self.config.section("concept_learning", base)?;
-        config.seed = self.given_seed.unwrap_or(config.seed);
-        if let Some(samples) = args.samples {
-            config.samples = samples;
-        }
-        if let Some(regularization) = args.regularization {
-            config.regularization = regularization;
-        }
-        config.validate()?;
-        Ok(config)
-    }
-
-    /// How mistakes are explained by concepts.
-    pub(crate) fn lack(&self, args: &LackArgs) -> Result<ConceptCounterfactualConfig> {
-        let section = "concept_counterfactual";
-        if args.original && self.config.has(section) {
-            bail!(
-                "--original takes the original's options, but --config gives '{section}': leave one of \
-                 them out"
-            );
-        }
-        let base = match args.original {
-            true => ConceptCounterfactualConfig::original(),
-            false => ConceptCounterfactualConfig::default(),
-        };
-        let mut config = self.config.section(section, base)?;
-        if let Some(validity) = args.validity {
-            config.validity = validity;
-        }
-        Ok(config)
-    }
-
-    /// How concepts are tested.
-    pub(crate) fn tcav(&self, runs: Option<usize>) -> Result<TcavConfig> {
-        let learning = LearningConfig::default().with_seed(self.seed);
-        let base = TcavConfig::default().with_learning(learning);
-        let mut config = self.config.section("tcav", base)?;
-        config.learning.seed = self.given_seed.unwrap_or(config.learning.seed);
-        config.runs = runs.unwrap_or(config.runs);
-        config.validate()?;
         Ok(config)
     }
 

@@ -381,7 +381,13 @@ fn what_concepts_need_is_said() {
     ]);
     fails(
         label.arg(fixture.path("words")),
-        &["top_images = 100", "at most as many as there are images"],
+        &["looks at the 100 images", "--top-images"],
+    );
+    let mut label = fixture.command("label");
+    label.args(["--similarity", "rank-reorder", "--top-images", "2"]);
+    fails(
+        label.arg("--words").arg(fixture.path("words")),
+        &["top_images = 2", "looks at all images or at a share"],
     );
     // In `debug` the other stages go on.
     let mut debug = fixture.command("debug");

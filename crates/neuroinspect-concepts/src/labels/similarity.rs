@@ -118,6 +118,33 @@ impl Default for SoftWpmi {
 }
 
 impl Similarity {
+    /// How many of the images that activate a unit most are looked at, where it is a number.
+    pub fn top_images(&self) -> Option<usize> {
+        match self {
+            Self::Wpmi(options) => Some(options.top_images),
+            Self::SoftWpmi(options) => Some(options.top_images),
+            Self::CosSimilarity | Self::CosSimilarityCubed | Self::RankReorder(_) => None,
+        }
+    }
+
+    /// The same, looking at another number of images.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOption`](neuroinspect_core::Error::InvalidOption) for a similarity that does not look at a number
+    /// of images.
+    pub fn with_top_images(mut self, count: usize) -> Result<Self> {
+        let expected = "nothing, as the similarity looks at all images or at a share of them";
+        match &mut self {
+            Self::Wpmi(options) => options.top_images = count,
+            Self::SoftWpmi(options) => options.top_images = count,
+            Self::CosSimilarity | Self::CosSimilarityCubed | Self::RankReorder(_) => {
+                check_option("top_images", count, false, expected)?;
+            }
+        }
+        Ok(self)
+    }
+
     /// Checks every option.
     ///
     /// # Errors
