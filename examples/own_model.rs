@@ -297,6 +297,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Any layer: which channel of the stem answers most to blue, on average?
     let stem = extract_activations(&Extraction::new(&net, &test), "stem", &mut Silent)?.table;
+    let values = stem.values()?;
     let blue = |sample: usize| {
         test.samples()[sample]
             .group
@@ -304,7 +305,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mean = |channel: usize, on_blue: bool| {
         let samples: Vec<_> = (0..stem.len()).filter(|&it| blue(it) == on_blue).collect();
-        let values = samples.iter().map(|&it| stem.values()[[it, channel]]);
+        let values = samples.iter().map(|&it| values[[it, channel]]);
         values.sum::<f32>() / samples.len() as f32
     };
     let answer = |channel: &usize| mean(*channel, true) - mean(*channel, false);

@@ -190,7 +190,7 @@ fn train_decision_layer(backbone: &GraphClassifier, scenes: &Scenes) -> Result<D
     let table = extract_features(&Extraction::new(backbone, scenes), &mut Silent)?.table;
     let device = backbone.device().autodiff();
     let shape = [table.len(), table.neurons()];
-    let features = TensorData::new(table.features().iter().copied().collect(), shape);
+    let features = TensorData::new(table.features()?.iter().copied().collect(), shape);
     let features = Tensor::<2>::from_data(features, &device);
     let labels = indices(table.labels().iter().map(|label| label.0), &device);
 

@@ -73,7 +73,10 @@ fn a_model_in_training_is_debugged_as_it_is_in_evaluation_and_stays_as_it_was() 
             &Extraction::new(&net.clone().valid(), &colours),
             &mut Silent,
         );
-        assert_eq!(of_copy.unwrap().table.features(), table.features());
+        assert_eq!(
+            of_copy.unwrap().table.features().unwrap(),
+            table.features().unwrap()
+        );
 
         let layer = net.decision_layer().unwrap();
         let predicted = table.predicted_by(&layer).unwrap();

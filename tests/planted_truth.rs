@@ -51,7 +51,7 @@ fn of_reasons(demo: &Demo, findings: &Findings) -> [(f64, f64); 5] {
     let extraction = Extraction::new(demo.classifier.as_ref(), &demo.test);
     let table = extract_features(&extraction, &mut Silent).unwrap().table;
     let of_class = table.samples_of(findings.class).unwrap();
-    let table = DeviceTable::new(table, &demo.classifier.device(), Storage::Device);
+    let table = DeviceTable::new(table, &demo.classifier.device(), Storage::Device).unwrap();
     let layer = demo.classifier.decision_layer().unwrap();
     let input = MethodInput::new(&table, &table, &layer).unwrap();
     let mut all = suspects(&input, Some(findings.class)).unwrap();

@@ -98,11 +98,11 @@ fn features_in_half_precision_are_those_in_full_within_a_bound() {
         extract_features(&extraction, &mut Silent).unwrap().table
     };
     let exact = features(Precision::F32);
-    let exact = exact.features();
+    let exact = exact.features().unwrap();
     let largest = exact.iter().fold(0.0_f32, |most, it| most.max(it.abs()));
     for precision in formats(&device) {
         let found = features(precision);
-        let apart = (&found.features() - &exact).mapv(f32::abs);
+        let apart = (&found.features().unwrap() - &exact).mapv(f32::abs);
         let most = apart.iter().fold(0.0_f32, |most, it| most.max(*it)) / largest;
         let bound = match precision {
             Precision::Bf16 => 0.02,

@@ -300,7 +300,8 @@ fn tables_of_different_origin_are_not_mixed() {
     let labels = [1, 2].repeat(4);
     let known = table(&model, &labels, 1);
     let like = |names: [&str; 3], provenance: Provenance| {
-        let activations = ActivationTable::new(known.features().to_owned(), provenance).unwrap();
+        let activations =
+            ActivationTable::new(known.features().unwrap().into_owned(), provenance).unwrap();
         let names = names.map(String::from).to_vec();
         FeatureTable::new(activations, known.labels().to_vec(), names).unwrap()
     };

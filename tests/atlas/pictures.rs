@@ -188,7 +188,7 @@ fn channels_are_pictured_within_the_classes_whose_images_activate_them() {
         .iter()
         .map(|&index| images.samples()[index].label.0);
     let labels: Vec<usize> = labels.collect();
-    let activations = seen.table.values();
+    let activations = seen.table.values().unwrap();
     let mut place = 0;
     for channel in 0..16 {
         let mean = |class: usize| {

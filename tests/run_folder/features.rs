@@ -9,7 +9,7 @@ use std::{
 
 use neuroinspect::{
     Extraction, FeatureRequest, FolderFeatures, RunFolder,
-    core::Silent,
+    core::{MemoryLimit, Silent},
     datasets::{ImageFolder, ImageFolderConfig, LoaderConfig, OnCorrupt},
     extract_features,
 };
@@ -158,4 +158,22 @@ fn what_cannot_be_told_from_others_is_computed_again() {
     fs::write(bench.images.join("class-1/2.png"), "no image").unwrap();
     assert!(!bench.reused(&file, same));
     assert!(!bench.reused(&file, same));
+}
+
+#[test]
+fn features_that_memory_does_not_hold_are_written_as_they_come() {
+    let bench = Features::new();
+    let (one, two) = (request("one.safetensors"), request("two.safetensors"));
+    let in_memory = bench.features(&one, same);
+    for reused in [false, true] {
+        let in_file = bench.features(&two, |it| it.with_memory(MemoryLimit::of_bytes(0)));
+        assert_eq!(in_file.reused, reused);
+        assert_eq!(in_file.extracted, in_memory.extracted);
+        let limit = in_file.extracted.table.activations().memory_limit();
+        assert_eq!(limit, Some(MemoryLimit::of_bytes(0)));
+        // How much may be in memory is no reason to compute them again.
+        assert!(bench.reused(&two, same));
+    }
+    let read = |request: &FeatureRequest| fs::read(bench.folder.join(&request.file)).unwrap();
+    assert_eq!(read(&one), read(&two));
 }

@@ -136,6 +136,7 @@ impl<'a> ModelSetup<'a> {
         Extraction::new(self.loaded.model.as_ref(), dataset)
             .with_weights_sha256(&self.loaded.weights_sha256)
             .with_precision(self.precision)
+            .with_memory(self.common.memory())
             .with_loader(self.loader.clone())
     }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use neuroinspect::{
     ImageSource, RunFolder,
     burn::tensor::Device,
-    core::{ActivationTable, ClassId, DecisionLayer, FeatureTable, Split},
+    core::{ActivationTable, ClassId, DecisionLayer, FeatureTable, MemoryLimit, Split},
     datasets::{ImageDataset, ImageFolder, ImageFolderConfig},
     edit_data,
     editing::{EditData, MendResult, Samples},
@@ -37,6 +37,7 @@ enum SamplesFrom<'a> {
 /// Features made elsewhere.
 struct Tables {
     folder: RunFolder,
+    memory: MemoryLimit,
     device: Device,
     table: Arc<FeatureTable>,
     training: Option<Arc<FeatureTable>>,
@@ -88,8 +89,8 @@ impl Others {
         })
     }
 
-    pub(crate) fn of_table(path: &Path) -> Result<Self> {
-        let table = FeatureTable::load(path)?;
+    pub(crate) fn of_table(path: &Path, memory: MemoryLimit) -> Result<Self> {
+        let table = FeatureTable::load_within(path, memory)?;
         Ok(Self {
             labels: table.labels().to_vec(),
             names: table.class_names().to_vec(),
@@ -136,7 +137,8 @@ impl<'a> Source<'a> {
         let Some(path) = &args.table else {
             bail!("there is neither a model with images nor a --table");
         };
-        let table = FeatureTable::load(path)?;
+        let memory = common.memory();
+        let table = FeatureTable::load_within(path, memory)?;
         let layer_path = args.layer_file.as_ref().unwrap_or(path);
         let layer = DecisionLayer::load(layer_path).with_context(
             || "the decision layer is read from the table's file unless --layer-file names another",
@@ -147,7 +149,7 @@ impl<'a> Source<'a> {
             .with_context(|| of_file(layer_path))?;
         let training = match train {
             Some(path) => {
-                let training = FeatureTable::load(path)?;
+                let training = FeatureTable::load_within(path, memory)?;
                 training
                     .check_alike(&table)
                     .with_context(|| of_file(path))?;
@@ -172,6 +174,7 @@ impl<'a> Source<'a> {
             samples: SamplesFrom::Tables(Box::new(Tables {
                 run: record::run(common, options, model, &path.to_string_lossy()),
                 folder: output::open_folder(common)?,
+                memory,
                 device: common.device().open()?,
                 table: Arc::new(table),
                 training,
@@ -291,7 +294,7 @@ impl<'a> Source<'a> {
                 inputs.views(count.with_context(given)?, console)?
             }
             SamplesFrom::Tables(tables) => {
-                let table = FeatureTable::load(views)?;
+                let table = FeatureTable::load_within(views, tables.memory)?;
                 let in_file = || format!("--views '{}'", views.display());
                 tables.table.check_alike(&table).with_context(in_file)?;
                 Arc::new(table)
@@ -312,7 +315,7 @@ impl<'a> Source<'a> {
                 Others::of_images(&inputs.setup, &folder, console)
             }
             SamplesFrom::Tables(tables) => {
-                let others = Others::of_table(path)?;
+                let others = Others::of_table(path, tables.memory)?;
                 (others.activations)
                     .check_alike(tables.table.activations())
                     .with_context(|| format!("'{}'", path.display()))?;

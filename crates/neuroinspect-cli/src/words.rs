@@ -48,9 +48,10 @@ pub(crate) fn label(
     let embedded = setup.embeddings(encoder, labelling.images, console)?;
     let templates = word_templates(guide)?;
     let words = embed_words(encoder, &templates, labelling.words.clone(), console)?;
+    let images = embedded.values()?;
     let request = LabelRequest {
         activations: labelling.activations,
-        images: embedded.values(),
+        images: images.view(),
         words: &words,
         queries: labelling.queries,
     };

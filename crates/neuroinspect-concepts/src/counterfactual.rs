@@ -233,7 +233,7 @@ impl<'a> ConceptExplainer<'a> {
             let name = table.class_names()[class.0].clone();
             return Err(Error::NoMistakes { class, name });
         }
-        let features = table.features().select(Axis(0), &samples);
+        let features = table.activations().rows(&samples)?;
         let mut explanation =
             self.explain_features(features.view(), predicted.layer(), class, observer)?;
         for (counterfactual, sample) in explanation.counterfactuals.iter_mut().zip(samples) {

@@ -30,6 +30,9 @@ impl DecisionLayer {
     /// Logits that [`predict`](Self::predict) holds at a time.
     const LOGITS_AT_ONCE: usize = 1 << 20;
 
+    /// Activations that they are made of at a time, where a table is read from its file.
+    const FEATURES_AT_ONCE: usize = 1 << 22;
+
     /// The tensors of a layer in a file.
     const WEIGHT: &'static str = "weight";
     const BIAS: &'static str = "bias";
@@ -242,8 +245,7 @@ impl DecisionLayer {
     ///
     /// As [`logits`](Self::logits).
     pub fn predict(&self, features: ArrayView2<'_, f32>) -> Result<Vec<ClassId>> {
-        // Logits of all samples at once would be `4 N K` bytes.
-        let rows = (Self::LOGITS_AT_ONCE / self.classes()).max(64);
+        let rows = self.rows_at_once();
         let mut classes = Vec::with_capacity(features.nrows());
         self.check_width(features)?;
         for chunk in features.axis_chunks_iter(Axis(0), rows) {
@@ -251,6 +253,14 @@ impl DecisionLayer {
             classes.extend(logits.rows().into_iter().map(|row| ClassId(largest(row))));
         }
         Ok(classes)
+    }
+
+    /// Samples that logits are computed of at a time: of all at once they would be `4 N K` bytes. What is said of a
+    /// sample may depend, in the last bits, on those beside it: by tables in memory and in files the same are.
+    pub(crate) fn rows_at_once(&self) -> usize {
+        let by_logits = Self::LOGITS_AT_ONCE / self.classes().max(1);
+        let by_features = Self::FEATURES_AT_ONCE / self.neurons().max(1);
+        by_logits.min(by_features).max(64)
     }
 
     /// Checks that a class exists.

@@ -253,6 +253,29 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file that is read from time to time was written to.
+    #[error(
+        "'{}' has changed since it was opened, and what was read of it before does not go with what is there now; run \
+         it again, and leave the file alone meanwhile",
+        path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// More of a table that stays in its file than may be in memory at once.
+    #[error(
+        "{what} take {size}, more than the {limit} of a table that may be in memory, and all of them are needed at \
+         once; allow more (`--memory`), or take fewer samples"
+    )]
+    LargerThanMemory {
+        /// What is too large.
+        what: String,
+        /// What it takes.
+        size: crate::MemoryLimit,
+        /// What is allowed.
+        limit: crate::MemoryLimit,
+    },
     /// A text that names no device.
     #[error("'{text}' names no device; expected one of {expected}")]
     UnknownDevice {

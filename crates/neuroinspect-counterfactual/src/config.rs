@@ -1,8 +1,8 @@
 //! Options of explanation and ranking.
 
 use derive_setters::Setters;
-use ndarray::ArrayView2;
-use neuroinspect_core::{ClassId, NeuronId, Seed, check_option};
+use ndarray::{ArrayView1, ArrayView2};
+use neuroinspect_core::{ClassId, FeatureTable, NeuronId, Seed, check_option};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -220,10 +220,10 @@ impl Floor {
         if self == Self::None {
             return Ok(false);
         }
-        let below = features.indexed_iter().find(|&(_, &value)| value < 0.0);
+        let below = below(features);
         match below {
             None => Ok(true),
-            Some(((row, neuron), &value)) if self == Self::Zero => Err(Error::BelowFloor {
+            Some(((row, neuron), value)) if self == Self::Zero => Err(Error::BelowFloor {
                 sample: id(row),
                 neuron: NeuronId(neuron),
                 value,
@@ -231,6 +231,35 @@ impl Floor {
             Some(_) => Ok(false),
         }
     }
+
+    /// The same by all features of a table, which is looked at as far as the first that is below 0.
+    pub(crate) fn holds_of(self, table: &FeatureTable) -> Result<bool> {
+        if self == Self::None {
+            return Ok(false);
+        }
+        let mut first = 0;
+        for chunk in table.activations().chunks() {
+            let chunk = chunk?;
+            let id = |row: usize| table.sample_ids()[first + row].clone();
+            if !self.holds(chunk.view(), id)? {
+                return Ok(false);
+            }
+            first += chunk.nrows();
+        }
+        Ok(true)
+    }
+}
+
+/// The first activation below 0, with its row and neuron.
+fn below(features: ArrayView2<'_, f32>) -> Option<((usize, usize), f32)> {
+    // The test of all values at once is quick; the search for the first need not be.
+    let is_above = |row: ArrayView1<'_, f32>| row.fold(true, |all, &value| all & (value >= 0.0));
+    if features.rows().into_iter().all(is_above) {
+        return None;
+    }
+    let mut values = features.indexed_iter();
+    let found = values.find(|&(_, &value)| value < 0.0);
+    found.map(|(place, &value)| (place, value))
 }
 
 impl Default for CertifiedConfig {

@@ -130,15 +130,12 @@ impl Explainer {
             let name = table.class_names()[class.0].clone();
             return Err(Error::NoMistakes { class, name });
         }
-        let features = table.features().select(Axis(0), &samples);
+        let features = table.activations().rows(&samples)?;
         let rows = Rows {
             features: features.view(),
             id: &|row| table.sample_ids()[samples[row]].clone(),
         };
-        let explainer = self.decided(Rows {
-            features: table.features(),
-            id: &|row| table.sample_ids()[row].clone(),
-        })?;
+        let explainer = self.with_floor(self.config.floor.holds_of(table)?);
         let mut explanation = explainer.explain_rows(rows, predicted.layer(), class, observer)?;
         for (counterfactual, &sample) in explanation.counterfactuals.iter_mut().zip(&samples) {
             counterfactual.sample = sample;
@@ -196,12 +193,16 @@ impl Explainer {
 
     /// The same, whether activations stay at or above 0 decided by these features.
     fn decided(&self, Rows { features, id }: Rows<'_>) -> Result<Self> {
-        let floor = match self.config.floor.holds(features, id)? {
+        Ok(self.with_floor(self.config.floor.holds(features, id)?))
+    }
+
+    fn with_floor(&self, holds: bool) -> Self {
+        let floor = match holds {
             true => Floor::Zero,
             false => Floor::None,
         };
         let config = self.config.clone().with_floor(floor);
-        Ok(self.clone().with_config(config))
+        self.clone().with_config(config)
     }
 
     /// Finds the shifts of the samples that have not flipped.

@@ -25,7 +25,7 @@ use crate::{
 /// # let table = FeatureTable::new(activations, vec![ClassId(0), ClassId(1)], vec!["a".into(), "b".into()])?;
 /// let held_out = HeldOut::new(table.clone());
 /// let device = Device::flex();
-/// let table = DeviceTable::new(table, &device, Storage::Device);
+/// let table = DeviceTable::new(table, &device, Storage::Device)?;
 /// let input = MethodInput::new(&table, &table, &layer)?;
 /// let chosen = Chosen::by(&Retrain::default(), &input, &mut Silent)?;
 /// let measured = held_out.measure(&[chosen], &device)?;
@@ -64,7 +64,7 @@ impl HeldOut {
     /// When a layer does not fit the samples, there are none, or the device fails.
     pub fn measure(self, chosen: &[Chosen], device: &Device) -> Result<Vec<Measurement>> {
         let storage = Storage::of(&self.0);
-        let table = DeviceTable::new(self.0, device, storage);
+        let table = DeviceTable::new(self.0, device, storage)?;
         let measurement = |chosen: &Chosen| {
             table.samples().table().check_layer(chosen.layer())?;
             let predictions = table.predicted(chosen.layer())?;

@@ -59,8 +59,8 @@ pub(crate) fn suspects_among(
         layer.check_class(class)?;
     }
     let predictions = table.predicted(layer)?;
-    let deviation = table.samples().deviations()?;
-    let feature = |sample: usize| table.samples().feature(sample).mapv(f64::from);
+    let samples = table.samples();
+    let deviation = samples.deviations()?;
     let weight = layer.weight().mapv(f64::from);
     let mut deficit = Array1::<f64>::zeros(layer.neurons());
     let (mut contrast, mut mistakes) = (deficit.clone(), 0_usize);
@@ -73,16 +73,15 @@ pub(crate) fn suspects_among(
         if right.len() < 2 || wrong.is_empty() {
             continue;
         }
-        let zero = Array1::<f64>::zeros(layer.neurons());
-        let mean = right
-            .iter()
-            .fold(zero, |sum, &(sample, _)| sum + feature(sample));
-        let mean = mean / right.len() as f64;
-        for &(sample, predicted) in &wrong {
-            let lacking = &mean - &feature(sample);
-            deficit += &((&weight.row(label) - &weight.row(predicted)) * &lacking);
+        let mut mean = Array1::<f64>::zeros(layer.neurons());
+        let of_right = right.iter().map(|&(sample, _)| sample);
+        samples.visit(of_right, |_, row| mean += &row.mapv(f64::from))?;
+        mean /= right.len() as f64;
+        samples.visit(wrong.iter().map(|&(sample, _)| sample), |sample, row| {
+            let lacking = &mean - &row.mapv(f64::from);
+            deficit += &((&weight.row(label) - &weight.row(predictions[sample])) * &lacking);
             contrast += &(lacking / &deviation);
-        }
+        })?;
         mistakes += wrong.len();
     }
     if mistakes == 0 {

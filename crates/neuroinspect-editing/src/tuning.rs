@@ -28,7 +28,7 @@ use crate::{
 /// # let activations = ActivationTable::new(array![[1.0], [-1.0], [2.0], [-2.0]], Provenance::new("toy", InputSpec::new(8)))?;
 /// # let labels = [0, 1, 0, 1].map(ClassId).to_vec();
 /// # let table = FeatureTable::new(activations, labels, vec!["a".into(), "b".into()])?;
-/// let table = DeviceTable::new(table, &Device::flex(), Storage::Device);
+/// let table = DeviceTable::new(table, &Device::flex(), Storage::Device)?;
 /// let input = MethodInput::new(&table, &table, &layer)?;
 /// let arguments = MethodArguments::default();
 /// let tuned = Tuner::new(&input, Seed(0))?.choose("logit_adjustment", &arguments, &mut Silent)?;
@@ -80,7 +80,7 @@ impl<'a> Tuner<'a> {
             let rows = samples.iter().map(|&sample| all.row(sample)).collect();
             let half = Samples::of_rows(all.table(), rows)?;
             let storage = Storage::of(&half);
-            Ok(DeviceTable::new(half, input.device(), storage))
+            DeviceTable::new(half, input.device(), storage)
         };
         let halves = [half(&samples[0])?, half(&samples[1])?];
         for half in &halves {

@@ -70,15 +70,20 @@ impl Unmoved {
 
 impl Illusion {
     /// Compares a neuron that no step moved with what real images make of it: [`Unmoved::on_real`].
-    pub fn compare_unmoved(&mut self, real: &FeatureTable) {
-        let features = real.features();
-        let neuron = features.columns().into_iter().nth(self.pair.neuron.0);
-        if let (Some(unmoved), Some(neuron)) = (&mut self.unmoved, neuron)
-            && let (Some(highest), Some(mean)) =
-                (neuron.iter().copied().reduce(f32::max), neuron.mean())
-        {
+    ///
+    /// # Errors
+    ///
+    /// When the table does not have the neuron, or its file cannot be read.
+    pub fn compare_unmoved(&mut self, real: &FeatureTable) -> Result<()> {
+        let Some(unmoved) = &mut self.unmoved else {
+            return Ok(());
+        };
+        let neuron = real.activations().column(self.pair.neuron)?;
+        let highest = neuron.iter().copied().reduce(f32::max);
+        if let (Some(highest), Some(mean)) = (highest, neuron.mean()) {
             unmoved.on_real(highest, mean, neuron.len());
         }
+        Ok(())
     }
 }
 

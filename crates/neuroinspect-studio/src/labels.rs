@@ -137,9 +137,10 @@ pub(crate) fn make(
     let embedded = embeddings(studio, session, &encoder.clip, running)?;
     let templates = PromptTemplates::new(["{}"])?;
     let embedded_words = embed_words(&encoder.clip, &templates, words.to_vec(), running)?;
+    let images = embedded.values()?;
     let request = LabelRequest {
         activations: session.table.activations(),
-        images: embedded.values(),
+        images: images.view(),
         words: &embedded_words,
         queries: &[],
     };

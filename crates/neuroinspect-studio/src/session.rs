@@ -153,9 +153,9 @@ impl Session {
         opened: &Opened,
         class: Option<ClassId>,
         neurons: &[NeuronId],
-    ) -> usize {
+    ) -> neuroinspect::Result<usize> {
         let (Some(class), Ok(edits)) = (class, &self.edits) else {
-            return 0;
+            return Ok(0);
         };
         let listed = |findings: &Findings| {
             let listed = findings.ranking.first(usize::MAX);
@@ -164,7 +164,7 @@ impl Session {
         let ranked = self.ranked(opened, class);
         match ranked.ok().filter(|findings| listed(findings)) {
             Some(findings) => chosen_from(self.explained(), &findings.explanation, edits.data()),
-            None => 0,
+            None => Ok(0),
         }
     }
 

@@ -73,6 +73,6 @@ mod tests {
             .sum();
         assert!((1..60).contains(&mistakes), "{mistakes}");
         let other = random_table("b", 60, &layer);
-        assert_ne!(table.features(), other.features());
+        assert_ne!(table.features().unwrap(), other.features().unwrap());
     }
 }

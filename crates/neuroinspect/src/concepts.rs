@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 use neuroinspect_core::{
     ActivationTable, ClassId, Error as CoreError, ImageTextEncoder, Observer, Progress, read_back,
 };
@@ -87,8 +87,10 @@ pub fn learn_bank(
     };
     let mut learned = Vec::with_capacity(concepts.len());
     for samples in concepts {
-        let [positives, negatives] = [&samples.positives, &samples.negatives]
-            .map(|rows| table.values().select(Axis(0), rows));
+        let [positives, negatives] = [
+            table.rows(&samples.positives)?,
+            table.rows(&samples.negatives)?,
+        ];
         let request = ConceptRequest {
             name: &samples.name,
             positives: positives.view(),

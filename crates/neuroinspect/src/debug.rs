@@ -230,8 +230,10 @@ fn edit(
             patch, mut result, ..
         }) => {
             if !matches!(config.neurons, NeuronChoice::Given(_)) {
-                result.chosen_from =
-                    chosen_from(inputs.table, &findings.explanation, session.data());
+                match chosen_from(inputs.table, &findings.explanation, session.data()) {
+                    Ok(count) => result.chosen_from = count,
+                    Err(error) => findings.fail_with("editing", &error),
+                }
             }
             let stopped = matches!(result.control, Some(Control::Stopped));
             if let Some(Control::Failed(reason)) = &result.control {
@@ -261,9 +263,16 @@ fn recommend(
     if !config.recommendation {
         return false;
     }
-    findings.recommendation_left_out = left_out(session);
-    if findings.recommendation_left_out.is_some() {
-        return false;
+    match left_out(session) {
+        Ok(None) => {}
+        Ok(reason) => {
+            findings.recommendation_left_out = reason;
+            return false;
+        }
+        Err(error) => {
+            findings.fail_with(STAGE, &error);
+            return false;
+        }
     }
     let start = Instant::now();
     let mend = Mend::new(Some(findings.class)).with_training(config.editing.training.clone());
@@ -291,32 +300,38 @@ fn prec_at_k(ranking: &Ranking, neuron: NeuronId) -> Option<f64> {
 }
 
 /// Why no mend is recommended, where none is.
-fn left_out(session: &EditSession) -> Option<String> {
+fn left_out(session: &EditSession) -> Result<Option<String>> {
     let (data, layer) = (session.data(), session.layer());
     let (which, chosen_on) = data.chosen_on();
     let samples = data.train().len() + chosen_on.len();
     let (neurons, classes) = (layer.neurons(), layer.classes());
     if samples * neurons * classes > MOST_PRODUCTS {
-        return Some(format!(
+        return Ok(Some(format!(
             "of {samples} samples, {neurons} neurons and {classes} classes it takes long; \
              `neuroinspect mend` makes it"
-        ));
+        )));
     }
     let both = match which {
-        ChosenOn::Evaluation => data.also_trained_on(),
+        ChosenOn::Evaluation => data.also_trained_on()?,
         ChosenOn::Validation => 0,
     };
-    (both > 0).then(|| format!("{both} of the samples to choose on are trained on as well"))
+    let reason = || format!("{both} of the samples to choose on are trained on as well");
+    Ok((both > 0).then(reason))
 }
 
 /// How many of the samples an edit is measured on are mistakes that its neurons were chosen from, by the explanation of
 /// samples of `table`.
-pub fn chosen_from(table: &FeatureTable, explanation: &Explanation, data: &EditData) -> usize {
-    let mistakes = explanation.counterfactuals.iter().map(|counterfactual| {
-        let sample = counterfactual.sample;
-        (table.sample_ids()[sample].as_str(), table.feature(sample))
-    });
-    data.evaluated_among(mistakes)
+///
+/// # Errors
+///
+/// When the explanation is of samples that the table does not have, or a table's file cannot be read.
+pub fn chosen_from(
+    table: &FeatureTable,
+    explanation: &Explanation,
+    data: &EditData,
+) -> Result<usize> {
+    let mistakes = explanation.counterfactuals.iter().map(|it| it.sample);
+    Ok(data.evaluated_among(table, &mistakes.collect::<Vec<_>>())?)
 }
 
 #[cfg(test)]

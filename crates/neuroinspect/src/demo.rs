@@ -299,10 +299,11 @@ impl Demo {
         let staged = |scenes| Staged::new(self.test.class_names(), scenes, |_| 0);
         let present = self.extract(&staged(present), observer)?.table;
         let absent = self.extract(&staged(absent), observer)?.table;
+        let (present, absent) = (present.features()?, absent.features()?);
         let effect = |neuron: usize| {
             let (with, without) = (
-                present.features().column(neuron).to_owned(),
-                absent.features().column(neuron).to_owned(),
+                present.column(neuron).to_owned(),
+                absent.column(neuron).to_owned(),
             );
             let (present, absent) = (with.mean().unwrap_or(0.0), without.mean().unwrap_or(0.0));
             let both = ndarray::concatenate![Axis(0), with, without];
@@ -320,7 +321,7 @@ impl Demo {
                 effect,
             }
         };
-        Ok((0..present.neurons()).map(effect).collect())
+        Ok((0..present.ncols()).map(effect).collect())
     }
 
     /// Writes scenes and networks as files, to try other commands on: folders of images `train`, `test` (by

@@ -1,13 +1,13 @@
 //! From images to tables of activations.
 
-use std::fmt;
+use std::{env, fmt, path::Path};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use derive_setters::Setters;
-use ndarray::{Array2, Array3, Array4};
+use ndarray::{Array3, Array4};
 use neuroinspect_core::{
-    ActivationTable, Classifier, Error as CoreError, FeatureTable, ImageTextEncoder, InputSpec,
-    Observer, Precision, Progress, Provenance, read_back,
+    ActivationTable, Classifier, CollectedRows, Error as CoreError, FeatureTable, ImageTextEncoder,
+    InputSpec, MemoryLimit, Observer, Precision, Progress, Provenance, read_back,
 };
 use neuroinspect_datasets::{ImageDataset, LoaderConfig, Skipped, batches};
 
@@ -31,6 +31,12 @@ pub struct Extraction<'a> {
     pub weights_sha256: Option<&'a str>,
     /// The number format computed in; 32-bit floats by default.
     pub precision: Precision,
+    /// How many bytes of activations may be in memory; more are written to a file as they are computed, and the table
+    /// stays there.
+    pub memory: MemoryLimit,
+    /// The folder of that file, which has no name and is gone with the table; by default the system's for temporary
+    /// files, which may be in memory.
+    pub spill_folder: Option<&'a Path>,
     /// How images are loaded. They are decoded and preprocessed by the loader's threads while the
     /// classifier is at work, and at most a few batches are in memory at any time.
     pub loader: LoaderConfig,
@@ -66,6 +72,8 @@ impl<'a> Extraction<'a> {
             indices: None,
             weights_sha256: None,
             precision: Precision::F32,
+            memory: MemoryLimit::default(),
+            spill_folder: None,
             loader: LoaderConfig::default(),
         }
     }
@@ -141,6 +149,8 @@ impl<'a> Extraction<'a> {
             loader: &self.loader,
             input: copy.input(),
             precision: self.precision,
+            memory: self.memory,
+            spill_folder: self.spill_folder,
             device: &device,
             provenance,
         };
@@ -159,6 +169,8 @@ struct Pass<'a> {
     /// How the network sees images.
     input: &'a InputSpec,
     precision: Precision,
+    memory: MemoryLimit,
+    spill_folder: Option<&'a Path>,
     device: &'a Device,
     provenance: Provenance,
 }
@@ -171,25 +183,25 @@ impl Pass<'_> {
         read: &dyn Fn(Tensor<4>) -> Result<Tensor<2>>,
         observer: &mut dyn Observer,
     ) -> Result<Extracted<ActivationTable>> {
-        let (mut values, mut rows) = (Vec::new(), Vec::new());
+        let folder = self.spill_folder.map_or_else(env::temp_dir, Path::to_owned);
+        let (mut values, mut rows) = (None, Vec::new());
         let mut take = |indices: &[usize], of_batch: &[f32]| {
             rows.extend_from_slice(indices);
-            values.extend_from_slice(of_batch);
-            Ok(())
+            let width = of_batch.len() / indices.len().max(1);
+            let values = values
+                .get_or_insert_with(|| CollectedRows::new(width, folder.clone(), self.memory));
+            Ok(values.push(of_batch)?)
         };
         let skipped = self.stream(stage, read, &mut take, observer)?;
         let dataset = self.dataset;
-        if rows.is_empty() {
+        let Some(values) = values else {
             return Err(Error::NoImages {
                 dataset: dataset.name().to_owned(),
             });
-        }
-        let (found, width) = (values.len(), values.len() / rows.len());
-        let values = Array2::from_shape_vec((rows.len(), width), values)
-            .map_err(|_| CoreError::length("activations", rows.len() * width, found))?;
+        };
         let ids = rows.iter().map(|&row| dataset.samples()[row].id.clone());
         Ok(Extracted {
-            table: ActivationTable::of_samples(ids.collect(), values, self.provenance)?,
+            table: values.into_table(ids.collect(), self.provenance)?,
             indices: rows,
             skipped,
         })
@@ -257,6 +269,8 @@ pub fn embed_images(
         loader,
         input: copy.input(),
         precision: Precision::F32,
+        memory: MemoryLimit::default(),
+        spill_folder: None,
         device: &device,
         provenance: Provenance::new(encoder.name(), encoder.input().clone())
             .with_layer("image embedding")

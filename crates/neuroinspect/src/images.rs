@@ -182,15 +182,16 @@ impl Reader<'_> {
     /// The samples of these rows whose images can be read.
     fn samples(&mut self, rows: &[usize], neuron: Option<NeuronId>) -> Result<Vec<RealImage>> {
         let table = self.inputs.table;
-        let predictions = self.layer.predict(table.select(rows)?.features())?;
+        let features = table.activations().rows(rows)?;
+        let predictions = self.layer.predict(features.view())?;
         let mut samples = Vec::with_capacity(rows.len());
-        for (&row, prediction) in rows.iter().zip(predictions) {
+        for (place, (&row, prediction)) in rows.iter().zip(predictions).enumerate() {
             if let Some(image) = self.image(row) {
                 samples.push(RealImage {
                     id: table.sample_ids()[row].clone(),
                     label: table.labels()[row],
                     prediction,
-                    activation: neuron.map(|neuron| table.features()[[row, neuron.0]]),
+                    activation: neuron.map(|neuron| features[[place, neuron.0]]),
                     crop: neuron.and_then(|neuron| self.crop(row, neuron)),
                     image,
                 });

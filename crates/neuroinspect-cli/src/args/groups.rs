@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use neuroinspect::{
-    core::{DeviceName, Precision},
+    core::{DeviceName, MemoryLimit, Precision},
     datasets::OnCorrupt,
     editing::{Keep, RatioForm},
     illusion::Recipe,
@@ -40,6 +40,10 @@ pub(crate) struct Common {
         default_value = "neuroinspect-out"
     )]
     pub(crate) out: PathBuf,
+    /// How much of a table of features may be in memory, as 512MiB or 4G: a larger one stays in its file, and what is
+    /// computed from it is the same; 2GiB unless given
+    #[arg(long, global = true, value_name = "SIZE")]
+    pub(crate) memory: Option<MemoryLimit>,
     /// Options by stage, in JSON or (FILE.toml) TOML: an output file of an earlier run, or what one
     /// has under run.configs. Options of the command line come before it
     #[arg(long, global = true, value_name = "FILE")]
@@ -61,6 +65,11 @@ impl Common {
     /// Where to compute, of a command on one device: the first.
     pub(crate) fn device(&self) -> DeviceName {
         self.devices.first().copied().unwrap_or_default()
+    }
+
+    /// How much of a table may be in memory.
+    pub(crate) fn memory(&self) -> MemoryLimit {
+        self.memory.unwrap_or_default()
     }
 }
 

@@ -9,7 +9,7 @@ use neuroinspect::{
     RunFolder,
     burn::tensor::Device,
     core::{
-        DecisionLayer, FeatureTable, Seed, class_by_name_or_index,
+        DecisionLayer, FeatureTable, MemoryLimit, Seed, class_by_name_or_index,
         io::{read_text, write_atomically},
     },
     datasets::scenes::Planted,
@@ -106,7 +106,10 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LeaderboardArgs) ->
         config.methods.clone_from(&args.methods);
     }
     // Every file that is not as it should be is known before the work.
-    let tables = args.table.iter().map(|files| of_tables(files, &seeds));
+    let tables = args
+        .table
+        .iter()
+        .map(|files| of_tables(files, &seeds, common.memory()));
     let tables = tables.collect::<Result<Vec<_>>>()?;
     let mut networks = Vec::new();
     if let Some(root) = &args.cifar {
@@ -282,11 +285,16 @@ impl Comparison<'_> {
 }
 
 /// A setting of files that are its repetitions in turn.
-fn of_tables(names: &str, seeds: &[Seed]) -> Result<(Setting, Vec<Repetition>)> {
+fn of_tables(
+    names: &str,
+    seeds: &[Seed],
+    memory: MemoryLimit,
+) -> Result<(Setting, Vec<Repetition>)> {
     let files: Vec<PathBuf> = names.split(',').map(PathBuf::from).collect();
     let mut tables: Vec<(Arc<FeatureTable>, DecisionLayer)> = Vec::new();
     for path in &files {
-        let (table, layer) = (FeatureTable::load(path)?, DecisionLayer::load(path)?);
+        let table = FeatureTable::load_within(path, memory)?;
+        let layer = DecisionLayer::load(path)?;
         let in_file = || format!("'{}'", path.display());
         table.check_layer(&layer).with_context(in_file)?;
         tables.push((Arc::new(table), layer));

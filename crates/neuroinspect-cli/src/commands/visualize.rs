@@ -140,13 +140,15 @@ fn of_neurons(
     let mut unwritten = Ok(());
     let mut keep = |mut batch: Vec<Illusion>| {
         if unwritten.is_ok() {
-            if let Some(features) = &features {
-                for illusion in &mut batch {
-                    illusion.compare_unmoved(&features.table);
+            let mut compare = || -> Result<_> {
+                if let Some(features) = &features {
+                    for illusion in &mut batch {
+                        illusion.compare_unmoved(&features.table)?;
+                    }
                 }
-            }
-            let trusted = comparison.trust(&networks, &batch).map_err(Into::into);
-            unwritten = trusted.and_then(|trusts| album.add(&batch, trusts));
+                Ok(comparison.trust(&networks, &batch)?)
+            };
+            unwritten = compare().and_then(|trusts| album.add(&batch, trusts));
         }
         // There is no sense in pictures that cannot be kept.
         if unwritten.is_err() {

@@ -337,9 +337,13 @@ fn a_number_format_is_followed() {
     assert_eq!(rounded.provenance().precision, Precision::Bf16);
     let largest = exact
         .features()
+        .unwrap()
         .iter()
         .fold(0.0, |a: f32, b| a.max(b.abs()));
-    let difference = largest_difference(exact.features(), rounded.features());
+    let difference = largest_difference(
+        exact.features().unwrap().view(),
+        rounded.features().unwrap().view(),
+    );
     // Eight significant bits, through twenty layers.
     assert!(
         difference > 0.0 && difference < 0.1 * f64::from(largest),

@@ -72,7 +72,10 @@ fn views_are_learnt_from() {
     write(&fixture, "train", &["train"], false);
     let train = FeatureTable::load(fixture.path("train")).unwrap();
     let ids = train.sample_ids().iter().map(|id| format!("{id}#1"));
-    let (features, provenance) = (train.features().to_owned(), train.provenance().clone());
+    let (features, provenance) = (
+        train.features().unwrap().into_owned(),
+        train.provenance().clone(),
+    );
     let features = ActivationTable::of_samples(ids.collect(), features, provenance).unwrap();
     let (labels, names) = (train.labels().to_vec(), train.class_names().to_vec());
     let views = FeatureTable::new(features, labels, names).unwrap();

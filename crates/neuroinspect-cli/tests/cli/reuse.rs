@@ -87,7 +87,10 @@ fn features_to_edit_on_are_taken_up_again_too() {
         views.sample_ids()[0],
         format!("{}#1", train.sample_ids()[0])
     );
-    assert_ne!(views.features().row(0), views.features().row(train.len()));
+    assert_ne!(
+        views.features().unwrap().row(0),
+        views.features().unwrap().row(train.len())
+    );
     let mut edit = fixture.command("edit");
     edit.args(["--class", "owl", "--neurons", "3", "--views", "two"]);
     crate::fixture::fails(&mut edit, &["--views 'two'", "how many of each"]);

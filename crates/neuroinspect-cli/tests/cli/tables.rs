@@ -188,6 +188,40 @@ fn a_table_is_measured_explained_and_edited() {
     assert_eq!(layer.sha256(), result["layer_sha256"].as_str().unwrap());
 }
 
+/// A result without what is of the one run.
+fn result(fixture: &Fixture, file: &str) -> Value {
+    let mut result = fixture.json(&format!("out/{file}"));
+    let fields = result.as_object_mut().unwrap();
+    fields.remove("run");
+    result
+}
+
+#[test]
+fn a_table_that_stays_in_its_file_comes_to_the_same() {
+    let fixture = Fixture::new();
+    write(&fixture, "table", &PARTS, true);
+    for (name, file, options) in [
+        ("evaluate", "evaluation.json", &[][..]),
+        ("evaluate", "evaluation.json", &["--part", "test"]),
+        ("explain", "explanation.json", &["--class", "waterbird"]),
+        ("edit", "edit.json", &["--neurons", "1", "--epochs", "2"]),
+        ("mend", "mend.json", &["--class", "waterbird"]),
+    ] {
+        let came_to = |memory: &str| {
+            let mut command = command(&fixture, name, "table");
+            let text = printed(command.args(options).args(["--memory", memory]));
+            (text, result(&fixture, file))
+        };
+        let (in_memory, in_file) = (came_to("1MiB"), came_to("64"));
+        assert_eq!(in_memory.1, in_file.1, "{name}");
+        assert_eq!(in_memory.0, in_file.0, "{name}");
+    }
+    let mut evaluate = command(&fixture, "evaluate", "table");
+    let output = evaluate.args(["--memory", "much"]).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("as in 512MiB or 4G"), "{message}");
+}
+
 #[test]
 fn tables_of_training_and_test_go_together() {
     let fixture = Fixture::new();

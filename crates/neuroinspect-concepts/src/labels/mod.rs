@@ -207,7 +207,8 @@ pub fn label_units(
     let asked: Vec<usize> = asked.collect::<Result<_>>()?;
 
     let units = activations.width();
-    let scorer = Scorer::new(&config.similarity, activations.values(), images, words)?;
+    let values = activations.values()?;
+    let scorer = Scorer::new(&config.similarity, values.view(), images, words)?;
     let of_queries = scorer.scores(&asked);
     let mut words_above = Array2::<usize>::zeros(of_queries.dim());
     let mut best: Vec<Vec<(f32, usize)>> = vec![Vec::new(); units];
@@ -255,7 +256,7 @@ pub fn label_units(
                 score,
             })
             .collect(),
-        top_images: strongest(activations.values().column(unit), config.images)
+        top_images: strongest(values.column(unit), config.images)
             .into_iter()
             .map(|sample| activations.sample_ids()[sample].clone())
             .collect(),

@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use safetensors::{Dtype, tensor::Metadata};
@@ -14,7 +14,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::open_regular;
-use crate::{Error, Result};
+use crate::{
+    Error, MemoryLimit, Result,
+    table::{RowFile, Stamp},
+};
 
 /// Longest header that readers of safetensors accept, in bytes.
 pub(super) const LONGEST_HEADER: usize = 100_000_000;
@@ -45,7 +48,9 @@ pub struct TensorFile {
     expected: &'static str,
     description: Map<String, Value>,
     header: Metadata,
-    file: Mutex<File>,
+    file: Arc<Mutex<File>>,
+    /// What it was when it was opened.
+    stamp: Stamp,
     /// Where the first tensor begins.
     start: u64,
 }
@@ -72,13 +77,15 @@ impl TensorFile {
             Ok(Parts {
                 header,
                 file,
+                stamp,
                 start,
             }) => Ok(Self {
                 description: description(header.metadata().as_ref()),
                 path,
                 expected,
                 header,
-                file: Mutex::new(file),
+                file: Arc::new(Mutex::new(file)),
+                stamp,
                 start,
             }),
             Err(Failure::Read(source)) => Err(Error::Read { path, source }),
@@ -149,7 +156,9 @@ impl TensorFile {
     /// What is wrong with what the file holds as what is wrong with the file.
     pub(crate) fn blame(&self, error: Error) -> Error {
         match error {
-            already @ (Error::Format { .. } | Error::Read { .. }) => already,
+            already @ (Error::Format { .. } | Error::Read { .. } | Error::Changed { .. }) => {
+                already
+            }
             error => self.refuse(error),
         }
     }
@@ -224,6 +233,44 @@ impl TensorFile {
         values.into_iter().map(index).collect()
     }
 
+    /// The rows of a tensor of 32-bit floats with two axes, which stay in the file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] when there is no such tensor, or it has another shape or number format.
+    pub(crate) fn rows(
+        &self,
+        name: &str,
+        [rows, width]: [usize; 2],
+        limit: MemoryLimit,
+    ) -> Result<RowFile> {
+        let (begin, _) = self.offsets(name, Dtype::F32, &[rows, width])?;
+        Ok(RowFile {
+            path: self.path.clone(),
+            expected: self.expected,
+            file: Arc::clone(&self.file),
+            start: self.start + begin as u64,
+            rows,
+            width,
+            stamp: self.stamp.clone(),
+            limit,
+        })
+    }
+
+    /// Where the bytes of a tensor begin and end, counted from the first tensor.
+    fn offsets(&self, name: &str, dtype: Dtype, shape: &[usize]) -> Result<(usize, usize)> {
+        let found = self.shape(name)?;
+        let info = self.header.info(name);
+        let (offsets, found_dtype) =
+            info.map_or(((0, 0), dtype), |info| (info.data_offsets, info.dtype));
+        match found_dtype == dtype && found == shape {
+            true => Ok(offsets),
+            false => Err(self.refuse(format!(
+                "'{name}' is {found_dtype:?} {found:?}, expected {dtype:?} {shape:?}"
+            ))),
+        }
+    }
+
     fn values<T, const B: usize>(
         &self,
         name: &str,
@@ -231,15 +278,7 @@ impl TensorFile {
         shape: &[usize],
         value: fn([u8; B]) -> T,
     ) -> Result<Vec<T>> {
-        let found = self.shape(name)?;
-        let info = self.header.info(name);
-        let (offsets, found_dtype) =
-            info.map_or(((0, 0), dtype), |info| (info.data_offsets, info.dtype));
-        if found_dtype != dtype || found != shape {
-            return Err(self.refuse(format!(
-                "'{name}' is {found_dtype:?} {found:?}, expected {dtype:?} {shape:?}"
-            )));
-        }
+        let offsets = self.offsets(name, dtype, shape)?;
         match self.between(offsets, value) {
             Ok(values) => Ok(values),
             Err(source) => Err(Error::Read {
@@ -276,11 +315,13 @@ impl TensorFile {
 struct Parts {
     header: Metadata,
     file: File,
+    stamp: Stamp,
     start: u64,
 }
 
 fn parts(path: &Path) -> Result<Parts, Failure> {
     let mut file = open_regular(path).map_err(Failure::Core)?;
+    let stamp = Stamp::of(&file)?;
     let mut length = Vec::new();
     (&mut file).take(8).read_to_end(&mut length)?;
     let length = <[u8; 8]>::try_from(length).map_err(|_| truncated())?;
@@ -309,6 +350,7 @@ fn parts(path: &Path) -> Result<Parts, Failure> {
         Ordering::Equal => Ok(Parts {
             header,
             file,
+            stamp,
             start,
         }),
     }

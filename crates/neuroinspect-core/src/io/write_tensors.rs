@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
-    io,
+    io::{self, Write},
     path::Path,
 };
 
@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{TensorFormat, tensor_file::LONGEST_HEADER, write_atomically};
-use crate::{Error, Result};
+use crate::{ActivationTable, Error, Result};
 
 /// The name of a header's entry that is no tensor.
 const METADATA: &str = "__metadata__";
@@ -27,8 +27,41 @@ pub struct NamedTensor<'a> {
     name: String,
     dtype: Dtype,
     shape: Vec<usize>,
-    /// Row-major, little-endian.
-    bytes: Cow<'a, [u8]>,
+    content: Content<'a>,
+}
+
+/// What a tensor holds, in row-major order.
+#[derive(Clone, Debug, PartialEq)]
+enum Content<'a> {
+    /// Little-endian.
+    Bytes(Cow<'a, [u8]>),
+    /// The values of a table, which may be larger than memory.
+    Table(&'a ActivationTable),
+}
+
+impl Content<'_> {
+    /// Number of bytes.
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Table(table) => table.len() * table.width() * size_of::<f32>(),
+        }
+    }
+
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        match self {
+            Self::Bytes(bytes) => out.write_all(bytes),
+            Self::Table(table) => table.chunks().try_for_each(|chunk| {
+                let chunk = chunk.map_err(io::Error::other)?;
+                match chunk.as_slice() {
+                    Some(values) if cfg!(target_endian = "little") => {
+                        out.write_all(bytemuck::cast_slice(values))
+                    }
+                    _ => (chunk.iter()).try_for_each(|it| out.write_all(&it.to_le_bytes())),
+                }
+            }),
+        }
+    }
 }
 
 impl<'a> NamedTensor<'a> {
@@ -73,25 +106,18 @@ impl<'a> NamedTensor<'a> {
             name,
             dtype,
             shape,
-            bytes: bytes.into(),
+            content: Content::Bytes(bytes.into()),
         })
     }
 
-    /// A tensor of 32-bit floats in row-major order, which are not copied on a little-endian machine:
-    /// a table may fill half of the memory.
-    pub(crate) fn f32_slice(
-        name: impl Into<String>,
-        shape: impl Into<Vec<usize>>,
-        values: &'a [f32],
-    ) -> Self {
-        if cfg!(target_endian = "big") {
-            return Self::f32(name, shape, values.iter().copied());
-        }
+    /// The activations `[N, D]` of a table, of which no more than a part is copied: a table may fill half of the memory,
+    /// or be larger than it.
+    pub(crate) fn table(name: impl Into<String>, table: &'a ActivationTable) -> Self {
         Self {
             name: name.into(),
             dtype: Dtype::F32,
-            shape: shape.into(),
-            bytes: bytemuck::cast_slice(values).into(),
+            shape: vec![table.len(), table.width()],
+            content: Content::Table(table),
         }
     }
 
@@ -105,7 +131,7 @@ impl<'a> NamedTensor<'a> {
             name: name.into(),
             dtype: Dtype::F32,
             shape: shape.into(),
-            bytes: values.into_iter().flat_map(f32::to_le_bytes).collect(),
+            content: Content::Bytes(values.into_iter().flat_map(f32::to_le_bytes).collect()),
         }
     }
 
@@ -117,7 +143,7 @@ impl<'a> NamedTensor<'a> {
             name: name.into(),
             dtype: Dtype::I64,
             shape: vec![bytes.len() / size_of::<i64>()],
-            bytes: bytes.into(),
+            content: Content::Bytes(bytes.into()),
         }
     }
 
@@ -196,7 +222,7 @@ pub fn write_safetensors(
         out.write_all(&header)?;
         tensors
             .iter()
-            .try_for_each(|tensor| out.write_all(&tensor.bytes))
+            .try_for_each(|tensor| tensor.content.write(out))
     })
 }
 
@@ -205,7 +231,7 @@ fn header(tensors: &[&NamedTensor<'_>], metadata: Option<(&str, &str)>) -> io::R
     let mut end = 0;
     let infos = tensors.iter().map(|tensor| {
         let start = end;
-        end += tensor.bytes.len();
+        end += tensor.content.len();
         let info = TensorInfo {
             dtype: tensor.dtype,
             shape: tensor.shape.clone(),
@@ -239,7 +265,7 @@ fn check(tensors: &[NamedTensor<'_>]) -> io::Result<()> {
         if !names.insert(&tensor.name) {
             return refuse("is there twice; name each tensor differently");
         }
-        let found = tensor.bytes.len();
+        let found = tensor.content.len();
         if tensor.length() != Some(found) {
             let (dtype, shape) = (tensor.dtype, &tensor.shape);
             return refuse(&format!(
@@ -259,7 +285,7 @@ mod tests {
 
     fn tensors() -> Vec<NamedTensor<'static>> {
         vec![
-            NamedTensor::f32_slice("b", [2, 1], &[0.5, -2.0]),
+            NamedTensor::f32("b", [2, 1], [0.5, -2.0]),
             NamedTensor::indices("a", [7, 8, 9]),
         ]
     }
@@ -291,10 +317,16 @@ mod tests {
     }
 
     #[test]
-    fn values_borrowed_and_owned_are_the_same() {
-        let values = [0.5, -0.0, f32::MIN_POSITIVE, 1e30];
-        let borrowed = NamedTensor::f32_slice("a", [2, 2], &values);
-        assert_eq!(borrowed, NamedTensor::f32("a", [2, 2], values));
+    fn tables_are_written_as_their_values_are() {
+        let values = vec![0.5, -0.0, f32::MIN_POSITIVE, 1e30];
+        let table = ndarray::Array2::from_shape_vec((2, 2), values.clone()).unwrap();
+        let table = ActivationTable::new(table, crate::Provenance::new("toy", None)).unwrap();
+        let [of_table, of_values] = [
+            NamedTensor::table("a", &table),
+            NamedTensor::f32("a", [2, 2], values),
+        ]
+        .map(|tensor| written(&[tensor], None).unwrap());
+        assert_eq!(of_table, of_values);
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Tables as safetensors files.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use ndarray::Array2;
 use serde::Serialize;
 
-use super::{ActivationTable, Provenance};
+use super::{ActivationTable, MemoryLimit, Provenance, values::Values};
 use crate::{
     ClassId, Error, FeatureTable, Groups, Result, Split,
     io::{NamedTensor, TensorFile, TensorFormat, write_tensors},
@@ -50,27 +50,29 @@ impl ActivationTable {
     ///
     /// [`Error::Write`]; what stood at `path` before is then untouched.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let tensors = [self.tensor("activations")];
+        let tensors = [NamedTensor::table("activations", self)];
         write_tensors(path, &ACTIVATIONS, &tensors, &self.origin())
     }
 
-    /// Reads a table written by [`save`](Self::save).
+    /// Reads a table written by [`save`](Self::save); one that takes more than 2 GiB stays in its file.
     ///
     /// # Errors
     ///
     /// [`Error::Read`], or [`Error::Format`] saying what is wrong with the file: truncated, not a
     /// table, a value not finite.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let file = TensorFile::read(path, &ACTIVATIONS)?;
-        Self::of_file(&file, "activations").map_err(|error: Error| file.blame(error))
+        Self::load_within(path, MemoryLimit::default())
     }
 
-    fn tensor(&self, name: &str) -> NamedTensor<'_> {
-        let shape = [self.len(), self.width()];
-        match self.values().to_slice() {
-            Some(values) => NamedTensor::f32_slice(name, shape, values),
-            None => NamedTensor::f32(name, shape, self.values().iter().copied()),
-        }
+    /// Reads a table written by [`save`](Self::save); one that takes more than `limit` stays in its file. Of such a
+    /// one it is only noticed that a value is not finite when that is read.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_within(path: impl AsRef<Path>, limit: MemoryLimit) -> Result<Self> {
+        let file = TensorFile::read(path, &ACTIVATIONS)?;
+        Self::of_file(&file, "activations", limit).map_err(|error: Error| file.blame(error))
     }
 
     fn origin(&self) -> Origin<'_> {
@@ -80,15 +82,25 @@ impl ActivationTable {
         }
     }
 
-    /// Reads the activations, out of the tensor of that name.
-    fn of_file(file: &TensorFile, name: &str) -> Result<Self> {
-        let values = matrix(file, name)?;
-        Self::of_samples(file.json("sample_ids")?, values, file.json("provenance")?)
+    /// The activations of the tensor of that name.
+    fn of_file(file: &TensorFile, name: &str, limit: MemoryLimit) -> Result<Self> {
+        let values = matrix(file, name, limit)?;
+        let ids = file.json("sample_ids")?;
+        Self::of_matrix(ids, values, file.json("provenance")?)
+    }
+
+    fn of_matrix(ids: Vec<String>, values: Values, provenance: Provenance) -> Result<Self> {
+        match values {
+            Values::Memory(values) => {
+                Self::of_samples(ids, Arc::unwrap_or_clone(values), provenance)
+            }
+            values => Self::of_values(ids, values, provenance),
+        }
     }
 }
 
-/// The tensor of that name, `[N, D]`.
-fn matrix(file: &TensorFile, name: &str) -> Result<Array2<f32>> {
+/// The tensor of that name, `[N, D]`, in memory where that may hold it.
+fn matrix(file: &TensorFile, name: &str, limit: MemoryLimit) -> Result<Values> {
     let &[samples, width] = file.shape(name)? else {
         let found = file.shape(name)?;
         let expected = "expected [samples, neurons]";
@@ -98,8 +110,12 @@ fn matrix(file: &TensorFile, name: &str) -> Result<Array2<f32>> {
         let expected = "expected at least one neuron";
         return Err(file.refuse(format!("'{name}' has shape [{samples}, 0], {expected}")));
     }
-    let values = file.f32(name, &[samples, width])?;
-    Array2::from_shape_vec((samples, width), values).map_err(|error| file.refuse(error))
+    let shape = [samples, width];
+    if !limit.holds(samples, width) {
+        return Ok(Values::File(Arc::new(file.rows(name, shape, limit)?)));
+    }
+    let values = Array2::from_shape_vec(shape, file.f32(name, &shape)?);
+    Ok(Values::of(values.map_err(|error| file.refuse(error))?))
 }
 
 impl FeatureTable {
@@ -111,7 +127,7 @@ impl FeatureTable {
     /// [`Error::Write`]; what stood at `path` before is then untouched.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let mut tensors = vec![
-            self.activations.tensor("features"),
+            NamedTensor::table("features", &self.activations),
             NamedTensor::indices("labels", self.labels.iter().map(|class| class.0)),
         ];
         for (name, of_sample) in [
@@ -131,7 +147,8 @@ impl FeatureTable {
         write_tensors(path, &FORMAT, &tensors, &description)
     }
 
-    /// Reads a table written by [`save`](Self::save), or one made elsewhere.
+    /// Reads a table written by [`save`](Self::save), or one made elsewhere; one that takes more than 2 GiB stays in
+    /// its file.
     ///
     /// A table made elsewhere is a safetensors file, as ten lines of PyTorch write one, with
     ///
@@ -150,13 +167,23 @@ impl FeatureTable {
     /// [`Error::Read`], or [`Error::Format`] saying what is wrong with the file: truncated, not a
     /// table, a tensor missing or of another shape or type, an id out of range, a value not finite.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Self::load_within(path, MemoryLimit::default())
+    }
+
+    /// [`load`](Self::load), but that a table stays in its file where its activations take more than `limit`. All that
+    /// is computed from it is the same; that a value is not finite is only noticed when it is read.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_within(path: impl AsRef<Path>, limit: MemoryLimit) -> Result<Self> {
         let mut file = TensorFile::open(path, FORMAT.expected)?;
         let activations = match file.has(TensorFormat::KEY) {
             true => {
                 file = file.of_format(&FORMAT)?;
-                ActivationTable::of_file(&file, "features")
+                ActivationTable::of_file(&file, "features", limit)
             }
-            false => foreign_activations(&file),
+            false => foreign_activations(&file, limit),
         };
         activations
             .and_then(|activations| Self::of_file(&file, activations))
@@ -180,12 +207,13 @@ impl FeatureTable {
 }
 
 /// The features of a table made elsewhere, with what it says of their origin.
-fn foreign_activations(file: &TensorFile) -> Result<ActivationTable> {
+fn foreign_activations(file: &TensorFile, limit: MemoryLimit) -> Result<ActivationTable> {
     let model = file.text("model").unwrap_or("a model without a name");
     let provenance = Provenance::new(model, None);
-    let values = matrix(file, "features")?;
-    match file.has("sample_ids") {
-        true => ActivationTable::of_samples(file.json("sample_ids")?, values, provenance),
-        false => ActivationTable::new(values, provenance),
-    }
+    let values = matrix(file, "features", limit)?;
+    let ids = match file.has("sample_ids") {
+        true => file.json("sample_ids")?,
+        false => (0..values.len()).map(|index| index.to_string()).collect(),
+    };
+    ActivationTable::of_matrix(ids, values, provenance)
 }

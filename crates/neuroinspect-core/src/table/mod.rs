@@ -2,16 +2,23 @@
 
 mod activations;
 mod alike;
+mod collected;
 mod file;
+mod memory;
 mod predicted;
 mod provenance;
 mod queries;
+mod row_file;
+mod values;
 
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::{CowArray, Ix1, Ix2};
 
+pub(crate) use self::row_file::{RowFile, Stamp};
 pub use self::{
     activations::{ActivationTable, check_finite},
     alike::check_same_classes,
+    collected::CollectedRows,
+    memory::MemoryLimit,
     predicted::Predicted,
     provenance::{Difference, Provenance},
 };
@@ -22,8 +29,8 @@ use crate::{ClassId, DecisionLayer, Error, Groups, Result, Split};
 /// Every stage but visualization works from a table alone: explaining mistakes, ranking neurons,
 /// editing and measuring never look at pixels or at the backbone again. What the classifier says of
 /// the samples follows from the table and a decision layer: [`predicted_by`](Self::predicted_by). A
-/// table lives on the host and can be [saved](Self::save) and [read](Self::load) with its
-/// [`Provenance`].
+/// table lives on the host, in memory or, where it is [larger](MemoryLimit) than is allowed there, in its file; it can
+/// be [saved](Self::save) and [read](Self::load) with its [`Provenance`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeatureTable {
     activations: ActivationTable,
@@ -138,17 +145,22 @@ impl FeatureTable {
         &self.activations
     }
 
-    /// Activations `[N, D]`, in standard layout.
-    pub fn features(&self) -> ArrayView2<'_, f32> {
+    /// All activations at once, `[N, D]`, in standard layout: [`ActivationTable::values`], which says what to ask for
+    /// where the table may be larger than memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LargerThanMemory`], or when they cannot be read.
+    pub fn features(&self) -> Result<CowArray<'_, f32, Ix2>> {
         self.activations.values()
     }
 
     /// Activations of one sample: `[D]`.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// When `sample` is not below [`len`](Self::len).
-    pub fn feature(&self, sample: usize) -> ArrayView1<'_, f32> {
+    /// As [`ActivationTable::of_sample`].
+    pub fn feature(&self, sample: usize) -> Result<CowArray<'_, f32, Ix1>> {
         self.activations.of_sample(sample)
     }
 

@@ -17,10 +17,14 @@ pub struct Predicted<'a> {
 impl<'a> Predicted<'a> {
     pub(super) fn new(table: &'a FeatureTable, layer: &'a DecisionLayer) -> Result<Self> {
         table.check_layer(layer)?;
+        let mut predictions = Vec::with_capacity(table.len());
+        for chunk in table.activations.chunks_of(layer.rows_at_once()) {
+            predictions.extend(layer.predict(chunk?.view())?);
+        }
         Ok(Self {
             table,
             layer,
-            predictions: layer.predict(table.features())?,
+            predictions,
         })
     }
 

@@ -21,7 +21,7 @@ impl FeatureTable {
     ///
     /// # Errors
     ///
-    /// When the table is empty.
+    /// When the table is empty, or cannot be read.
     pub fn mean_features(&self) -> Result<Array1<f32>> {
         self.activations.mean_of(0..self.len())
     }
@@ -30,7 +30,7 @@ impl FeatureTable {
     ///
     /// # Errors
     ///
-    /// When the class is out of range, or has no samples.
+    /// When the class is out of range, or has no samples, or the table cannot be read.
     pub fn class_mean(&self, class: ClassId) -> Result<Array1<f32>> {
         let samples = self.samples_of(class)?;
         if samples.is_empty() {
@@ -44,7 +44,7 @@ impl FeatureTable {
     ///
     /// # Errors
     ///
-    /// When the neuron or the class is out of range.
+    /// When the neuron or the class is out of range, or the table cannot be read.
     pub fn top_activating(
         &self,
         neuron: NeuronId,
@@ -56,7 +56,7 @@ impl FeatureTable {
             Some(class) => self.samples_of(class)?,
             None => (0..self.len()).collect(),
         };
-        Ok(self.activations.highest(neuron.0, samples, count))
+        self.activations.highest(neuron, &samples, count)
     }
 
     pub(super) fn empty_class(&self, class: ClassId) -> Error {

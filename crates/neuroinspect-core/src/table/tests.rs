@@ -1,5 +1,6 @@
 mod elsewhere;
 mod files;
+mod kept;
 
 use ndarray::{Array1, Array2, array};
 
@@ -226,7 +227,7 @@ fn tables_of_one_classifier_and_one_list_of_classes_are_alike() {
 #[test]
 fn a_selection_keeps_everything_in_step() {
     let selected = grouped().select(&[3, 1]).unwrap();
-    assert_eq!(selected.features(), array![[3.0, 0.5], [0.0, 1.0]]);
+    assert_eq!(selected.features().unwrap(), array![[3.0, 0.5], [0.0, 1.0]]);
     assert_eq!(selected.labels(), [ClassId(0), ClassId(1)]);
     assert_eq!(selected.sample_ids(), ["3", "1"]);
     assert_eq!(selected.groups().unwrap().of_sample(), [0, 1]);

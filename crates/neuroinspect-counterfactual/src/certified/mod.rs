@@ -146,10 +146,7 @@ pub fn certify(
             return Err(Error::NoneTakenFor { class, name, rival });
         }
     }
-    let features = table.features();
-    let non_negative = config
-        .floor
-        .holds(features, |row| table.sample_ids()[row].clone())?;
+    let non_negative = config.floor.holds_of(table)?;
     let rivals: Vec<usize> = match config.rival {
         Some(rival) => vec![rival.0],
         None => (0..layer.classes()).filter(|&k| k != class.0).collect(),
@@ -171,9 +168,10 @@ pub fn certify(
     };
     let total = samples.len();
     for some in samples.chunks(AT_A_TIME) {
-        let found: Vec<_> = some
-            .par_iter()
-            .map(|&sample| search.of(features.row(sample)))
+        let features = table.activations().rows(some)?;
+        let found: Vec<_> = (0..some.len())
+            .into_par_iter()
+            .map(|row| search.of(features.row(row)))
             .collect();
         for (&sample, (mut certificate, shift)) in some.iter().zip(found) {
             let row = explanation.certificates.len();

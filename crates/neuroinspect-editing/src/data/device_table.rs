@@ -7,7 +7,7 @@ use burn::{
     nn::Linear,
     tensor::{Device, Int, Tensor, TensorData, activation::softmax},
 };
-use ndarray::{Array1, Array2};
+use ndarray::Array1;
 use neuroinspect_core::{
     ClassId, DecisionLayer, Error as CoreError, Groups, Metrics, NeuronId, read_back,
 };
@@ -22,23 +22,27 @@ pub enum Storage {
     /// All of them on the device: `4 N D` bytes there, and a batch is gathered there.
     #[default]
     Device,
-    /// On the host, where their table is: each batch goes to the device when its turn comes. For
+    /// On the host, where their table is, or in its file: each batch goes to the device when its turn comes. For
     /// features that the device's memory does not hold; and, where the device is the CPU, for those
     /// that memory would not hold twice. The results are the same.
     Host,
 }
 
 impl Storage {
-    /// On the device, unless they take more than 2 GiB there: more is streamed from the host. So is a large part
-    /// of a table of more than 2 GiB, from 256 MiB on: where the device is the CPU, its parts together would be
-    /// the table once more.
+    /// On the device, unless they take more there than the [limit](neuroinspect_core::MemoryLimit) of a table that
+    /// stays in its file, or 2 GiB: more is streamed from the host. So is a part of such a table from an eighth of that
+    /// on: where the device is the CPU, its parts together would be the table once more.
     pub fn of(samples: &Samples) -> Self {
-        let table = samples.table();
-        let bytes = |rows: usize| rows * table.neurons() * size_of::<f32>();
-        let (all, these) = (bytes(table.len()), bytes(samples.len()));
-        match these > 2 << 30 || (all > 2 << 30 && these > 256 << 20) {
-            true => Self::Host,
-            false => Self::Device,
+        let (table, limit) = (samples.table(), samples.memory_limit());
+        let holds = |rows: usize| limit.holds(rows, table.neurons());
+        let is_part = !holds(table.len());
+        let fits = match is_part {
+            true => limit.holds_beside(samples.len(), table.neurons()),
+            false => holds(samples.len()),
+        };
+        match fits {
+            true => Self::Device,
+            false => Self::Host,
         }
     }
 }
@@ -82,12 +86,16 @@ pub struct LayerTensors {
 }
 
 impl DeviceTable {
-    /// Elements that a chunk's logits, and its features where they are kept on the host, have at
-    /// most: large enough for matrix products to be quick, small enough to stay in a cache.
+    /// Elements that a chunk's logits and its features have at most: large enough for matrix products to be quick,
+    /// small enough to stay in a cache. Sums over chunks are the same wherever features are kept.
     const CHUNK: usize = 1 << 20;
 
     /// Samples on a device.
-    pub fn new(samples: impl Into<Samples>, device: &Device, storage: Storage) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// When they are to be kept there and the table's file cannot be read.
+    pub fn new(samples: impl Into<Samples>, device: &Device, storage: Storage) -> Result<Self> {
         let samples = samples.into();
         let labels = samples.labels();
         let ids = labels.iter().map(|label| label.0 as i64).collect();
@@ -103,9 +111,9 @@ impl DeviceTable {
             samples,
         };
         if storage == Storage::Device {
-            table.features = Some(table.upload(0..table.len()));
+            table.features = Some(table.upload(0..table.len())?);
         }
-        table
+        Ok(table)
     }
 
     /// The samples.
@@ -158,44 +166,50 @@ impl DeviceTable {
 
     /// The samples given by their indices, in that order.
     ///
+    /// # Errors
+    ///
+    /// When the table stays in its file and they take more than may be in memory, or it cannot be read.
+    ///
     /// # Panics
     ///
     /// When one is not below [`len`](Self::len).
-    pub fn batch(&self, samples: &[usize]) -> SampleBatch {
+    pub fn batch(&self, samples: &[usize]) -> Result<SampleBatch> {
         let indices = samples.iter().map(|&sample| sample as i64).collect();
         let data = TensorData::new::<i64, _>(indices, [samples.len()]);
         let indices = Tensor::<1, Int>::from_data(data, &self.device);
-        SampleBatch {
+        Ok(SampleBatch {
             features: match &self.features {
                 Some(all) => all.clone().select(0, indices.clone()),
-                None => self.upload(samples.iter().copied()),
+                None => self.upload(samples.iter().copied())?,
             },
             labels: self.labels_on_device.clone().select(0, indices.clone()),
             samples: indices,
             every_class: self.every_class.clone(),
-        }
+        })
     }
 
-    /// All samples in order, in chunks that fit a cache.
-    pub fn chunks(&self) -> impl Iterator<Item = SampleBatch> {
+    /// All samples in order, in chunks that fit a cache; an error where the table's file cannot be read.
+    pub fn chunks(&self) -> impl Iterator<Item = Result<SampleBatch>> {
         self.ranges().map(|range| self.chunk(range))
     }
 
     /// Activations of some neurons for all samples: `[N, S]`.
     ///
+    /// # Errors
+    ///
+    /// When the table's file cannot be read.
+    ///
     /// # Panics
     ///
     /// When a neuron is not one of the table's.
-    pub fn columns(&self, neurons: &[NeuronId]) -> Tensor<2> {
+    pub fn columns(&self, neurons: &[NeuronId]) -> Result<Tensor<2>> {
         if let Some(all) = &self.features {
-            return all.clone().select(1, indices(neurons, &self.device));
+            return Ok(all.clone().select(1, indices(neurons, &self.device)));
         }
-        let values = (0..self.len()).flat_map(|sample| {
-            let features = self.samples.feature(sample);
-            neurons.iter().map(move |neuron| features[neuron.0])
-        });
-        let data = TensorData::new::<f32, _>(values.collect(), [self.len(), neurons.len()]);
-        Tensor::from_data(data, &self.device)
+        let all: Vec<usize> = (0..self.len()).collect();
+        let values = self.samples.columns(&all, neurons)?.into_iter().collect();
+        let data = TensorData::new::<f32, _>(values, [self.len(), neurons.len()]);
+        Ok(Tensor::from_data(data, &self.device))
     }
 
     /// Metrics of the classes of largest logit, out of the logits `[C, K]` of each
@@ -205,8 +219,12 @@ impl DeviceTable {
     /// # Errors
     ///
     /// When the device does not give them back.
-    pub(crate) fn metrics(&self, logits: impl Iterator<Item = Tensor<2>>) -> Result<Metrics> {
-        let predictions = Tensor::cat(logits.map(predictions).collect(), 0);
+    pub(crate) fn metrics(
+        &self,
+        logits: impl Iterator<Item = Result<Tensor<2>>>,
+    ) -> Result<Metrics> {
+        let classes = logits.map(|logits| Ok(predictions(logits?)));
+        let predictions = Tensor::cat(classes.collect::<Result<_>>()?, 0);
         self.metrics_of(&read_back(predictions, "predictions")?)
     }
 
@@ -238,8 +256,9 @@ impl DeviceTable {
         let layer = LayerTensors::of(layer, &self.device);
         let chunks = self
             .chunks()
-            .map(|batch| predictions(layer.logits(batch.features)));
-        let predictions = read_back(Tensor::cat(chunks.collect(), 0), "predictions")?;
+            .map(|batch| Ok(predictions(layer.logits(batch?.features))));
+        let chunks = chunks.collect::<Result<_>>()?;
+        let predictions = read_back(Tensor::cat(chunks, 0), "predictions")?;
         Ok(predictions
             .into_iter()
             .map(|class| class as usize)
@@ -253,18 +272,31 @@ impl DeviceTable {
         Ok(pairs.map(|(&class, label)| class != label.0).collect())
     }
 
-    /// The probabilities that a layer has for every class, on the host: `[N, K]`.
-    pub(crate) fn probabilities(&self, layer: &DecisionLayer) -> Result<Array2<f64>> {
-        let layer = LayerTensors::of(layer, &self.device);
-        let mut all: Vec<f64> = Vec::with_capacity(self.len() * self.classes());
-        for batch in self.chunks() {
-            let p = softmax(layer.logits(batch.features), 1);
-            all.extend(read_back(p, "probabilities")?.into_iter().map(f64::from));
+    /// Shows `see` each sample in order with the probabilities that each layer has for every class: `[L][K]`. Never
+    /// more of them are held than those of a chunk.
+    pub(crate) fn visit_probabilities<const L: usize>(
+        &self,
+        layers: [&DecisionLayer; L],
+        mut see: impl FnMut(usize, [&[f32]; L]),
+    ) -> Result<()> {
+        let layers = layers.map(|layer| LayerTensors::of(layer, &self.device));
+        for (batch, range) in self.chunks().zip(self.ranges()) {
+            let features = batch?.features;
+            let mut all: [Vec<f32>; L] = std::array::from_fn(|_| Vec::new());
+            for (layer, of_layer) in layers.iter().zip(&mut all) {
+                let p = softmax(layer.logits(features.clone()), 1);
+                *of_layer = read_back(p, "probabilities")?;
+                let (expected, found) = (range.len() * self.classes(), of_layer.len());
+                if expected != found {
+                    return Err(CoreError::length("probabilities", expected, found).into());
+                }
+            }
+            for (place, sample) in range.enumerate() {
+                let of_sample = place * self.classes()..(place + 1) * self.classes();
+                see(sample, all.each_ref().map(|p| &p[of_sample.clone()]));
+            }
         }
-        let shape = (self.len(), self.classes());
-        let found = all.len();
-        Array2::from_shape_vec(shape, all)
-            .map_err(|_| CoreError::length("probabilities", shape.0 * shape.1, found).into())
+        Ok(())
     }
 
     /// The samples of each chunk.
@@ -277,39 +309,30 @@ impl DeviceTable {
 
     /// Samples of a chunk.
     pub(crate) fn chunk_len(&self) -> usize {
-        let width = match self.features {
-            Some(_) => self.classes(),
-            None => self.classes().max(self.samples.table().neurons()),
-        };
+        let width = self.classes().max(self.samples.table().neurons());
         (Self::CHUNK / width.max(1)).max(64)
     }
 
-    fn chunk(&self, range: Range<usize>) -> SampleBatch {
+    fn chunk(&self, range: Range<usize>) -> Result<SampleBatch> {
         let indices = range.start as i64..range.end as i64;
         let labels = self.labels_on_device.clone();
-        SampleBatch {
+        Ok(SampleBatch {
             features: match &self.features {
                 Some(all) => all.clone().slice_dim(0, range.clone()),
-                None => self.upload(range.clone()),
+                None => self.upload(range.clone())?,
             },
             labels: labels.slice_dim(0, range),
             samples: Tensor::arange(indices, &self.device),
             every_class: self.every_class.clone(),
-        }
+        })
     }
 
     /// The features of samples, from the host.
-    fn upload(&self, samples: impl ExactSizeIterator<Item = usize>) -> Tensor<2> {
-        let (count, neurons) = (samples.len(), self.samples.table().neurons());
-        let mut values: Vec<f32> = Vec::with_capacity(count * neurons);
-        for sample in samples {
-            let row = self.samples.feature(sample);
-            match row.as_slice() {
-                Some(row) => values.extend_from_slice(row),
-                None => values.extend(row),
-            }
-        }
-        Tensor::from_data(TensorData::new(values, [count, neurons]), &self.device)
+    fn upload(&self, samples: impl Iterator<Item = usize>) -> Result<Tensor<2>> {
+        let values = self.samples.features(&samples.collect::<Vec<_>>())?;
+        let shape: [usize; 2] = values.dim().into();
+        let values = TensorData::new(values.into_raw_vec_and_offset().0, shape);
+        Ok(Tensor::from_data(values, &self.device))
     }
 }
 

@@ -10,6 +10,9 @@ use neuroinspect_core::{Error as CoreError, FeatureTable, Seed};
 
 use crate::{ChosenOn, Error, Result, Samples};
 
+/// Activations of namesakes that are compared at a time.
+const PAIRED: usize = 1 << 20;
+
 /// Share of the training samples that are held out for validation.
 const VALIDATION_SHARE: f64 = 0.15;
 
@@ -165,30 +168,68 @@ impl EditData {
 
     /// How many of the samples measured on are also trained or validated on: they bear the same id
     /// there and have the same features. Folders of other images may use the same ids.
-    pub fn also_trained_on(&self) -> usize {
-        let parts = [&self.train, &self.validation];
-        self.evaluated_among(parts.into_iter().flat_map(|samples| {
-            (0..samples.len()).map(|sample| (samples.id(sample), samples.feature(sample)))
-        }))
+    ///
+    /// # Errors
+    ///
+    /// When a table's file cannot be read.
+    pub fn also_trained_on(&self) -> Result<usize> {
+        let all = |samples: &Samples| (0..samples.len()).map(|it| samples.row(it)).collect();
+        let parts: [(&FeatureTable, Vec<usize>); 2] =
+            [&self.train, &self.validation].map(|it| (&**it.table(), all(it)));
+        self.among(&parts)
     }
 
-    /// How many of the samples measured on are among these, given by id and features `[D]`.
-    pub fn evaluated_among<'a>(
-        &self,
-        samples: impl IntoIterator<Item = (&'a str, ArrayView1<'a, f32>)>,
-    ) -> usize {
-        let mut namesakes: HashMap<&str, Vec<ArrayView1<'_, f32>>> = HashMap::new();
-        for (id, features) in samples {
-            namesakes.entry(id).or_default().push(features);
+    /// How many of the samples measured on are among the rows of a table: they bear the id of one and have its
+    /// features.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such row, or a table's file cannot be read.
+    pub fn evaluated_among(&self, table: &FeatureTable, rows: &[usize]) -> Result<usize> {
+        if let Some(&index) = rows.iter().find(|&&row| row >= table.len()) {
+            return Err(CoreError::sample(index, table.len()).into());
         }
-        let known = |sample: usize| {
-            let features = self.evaluation.feature(sample);
-            let namesakes = namesakes.get(self.evaluation.id(sample));
-            namesakes.is_some_and(|rows| rows.iter().any(|row| is_near(features, *row)))
-        };
-        (0..self.evaluation.len())
-            .filter(|&sample| known(sample))
-            .count()
+        self.among(&[(table, rows.to_vec())])
+    }
+
+    fn among(&self, others: &[(&FeatureTable, Vec<usize>)]) -> Result<usize> {
+        let evaluation = &self.evaluation;
+        let mut measured: HashMap<&str, Vec<usize>> = HashMap::new();
+        for sample in 0..evaluation.len() {
+            let of_id = measured.entry(evaluation.id(sample)).or_default();
+            of_id.push(sample);
+        }
+        let mut among = vec![false; evaluation.len()];
+        for (table, rows) in others {
+            // One row is the same as itself without a look at it.
+            let is_table = std::ptr::eq(&**evaluation.table(), *table);
+            let mut pairs = Vec::new();
+            for &row in rows {
+                let namesakes = measured.get(&*table.sample_ids()[row]);
+                for &sample in namesakes.into_iter().flatten() {
+                    match is_table && evaluation.row(sample) == row {
+                        true => among[sample] = true,
+                        false => pairs.push((sample, row)),
+                    }
+                }
+            }
+            let width = evaluation.table().neurons().max(1);
+            for pairs in pairs.chunks((PAIRED / width).max(1)) {
+                let [ours, theirs]: [Vec<usize>; 2] = [
+                    pairs.iter().map(|pair| pair.0).collect(),
+                    pairs.iter().map(|pair| pair.1).collect(),
+                ];
+                let (ours, theirs) = (
+                    evaluation.features(&ours)?,
+                    table.activations().rows(&theirs)?,
+                );
+                let both = ours.rows().into_iter().zip(theirs.rows());
+                for (&(sample, _), (a, b)) in pairs.iter().zip(both) {
+                    among[sample] |= is_near(a, b);
+                }
+            }
+        }
+        Ok(among.into_iter().filter(|&it| it).count())
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array1, Array2, ArrayView1};
+use ndarray::{Array1, Array2, ArrayView1, CowArray, Ix1};
 use neuroinspect_core::{
-    ActivationTable, ClassId, Error as CoreError, FeatureTable, Groups, Seed, Split,
+    ActivationTable, ClassId, Error as CoreError, FeatureTable, Groups, MemoryLimit, NeuronId,
+    Seed, Split,
 };
 
 use crate::Result;
@@ -24,7 +25,7 @@ use crate::Result;
 /// let all = Samples::from(&table);
 /// let second = Samples::of_rows(&table, vec![1])?;
 /// assert_eq!((all.len(), second.len()), (2, 1));
-/// assert_eq!(second.feature(0), table.feature(1));
+/// assert_eq!(second.feature(0)?, table.feature(1)?);
 /// # Ok::<(), neuroinspect_editing::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -90,13 +91,73 @@ impl Samples {
         &self.table.sample_ids()[self.row(sample)]
     }
 
-    /// Activations of a sample: `[D]`.
+    /// Activations of a sample: `[D]`. To look at many, [`visit`](Self::visit) them.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
     ///
     /// # Panics
     ///
-    /// When `sample` is not below [`len`](Self::len).
-    pub fn feature(&self, sample: usize) -> ArrayView1<'_, f32> {
-        self.table.feature(self.row(sample))
+    /// When there is no such sample.
+    pub fn feature(&self, sample: usize) -> Result<CowArray<'_, f32, Ix1>> {
+        Ok(self.table.feature(self.row(sample))?)
+    }
+
+    /// Activations of some samples, in that order: `[S, D]`.
+    ///
+    /// # Errors
+    ///
+    /// When the table stays in its file and they take more than may be in memory, or they cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// When one is not there.
+    pub fn features(&self, samples: &[usize]) -> Result<Array2<f32>> {
+        let rows: Vec<usize> = samples.iter().map(|&sample| self.row(sample)).collect();
+        Ok(self.table.activations().rows(&rows)?)
+    }
+
+    /// Shows `see` samples in the order given, each with its activations `[D]`; from a file some at a time.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// When one is not there.
+    pub fn visit(
+        &self,
+        samples: impl IntoIterator<Item = usize>,
+        mut see: impl FnMut(usize, ArrayView1<'_, f32>),
+    ) -> Result<()> {
+        let samples: Vec<usize> = samples.into_iter().collect();
+        let rows = samples.iter().map(|&sample| self.row(sample));
+        let mut order = samples.iter();
+        let see = |_: usize, row: ArrayView1<'_, f32>| {
+            if let Some(&sample) = order.next() {
+                see(sample, row);
+            }
+        };
+        Ok(self.table.activations().visit(rows, see)?)
+    }
+
+    /// What of them may be read into memory at once; that of a table that is in memory by default.
+    pub(crate) fn memory_limit(&self) -> MemoryLimit {
+        self.table.activations().memory_limit().unwrap_or_default()
+    }
+
+    /// Activations of some neurons for some samples: `[S, P]`.
+    pub(crate) fn columns(&self, samples: &[usize], neurons: &[NeuronId]) -> Result<Array2<f32>> {
+        let mut values = Vec::with_capacity(samples.len() * neurons.len());
+        self.visit(samples.iter().copied(), |_, row| {
+            values.extend(neurons.iter().map(|neuron| row[neuron.0]));
+        })?;
+        let shape = [samples.len(), neurons.len()];
+        let found = values.len();
+        Ok(Array2::from_shape_vec(shape, values)
+            .map_err(|_| CoreError::length("activations", shape[0] * shape[1], found))?)
     }
 
     /// The true class of each sample.
@@ -139,32 +200,24 @@ impl Samples {
     /// Standard deviation of each neuron, 1 where it does not vary: `[D]`.
     pub(crate) fn deviations(&self) -> Result<Array1<f64>> {
         let mean = self.mean_features()?;
-        let rows = (0..self.len()).map(|sample| self.feature(sample));
-        let squares = rows.fold(Array1::<f64>::zeros(mean.len()), |sum, row| {
-            sum + (&row - &mean).mapv(|it| f64::from(it).powi(2))
-        });
+        let mut squares = Array1::<f64>::zeros(mean.len());
+        self.visit(0..self.len(), |_, row| {
+            squares += &(&row - &mean).mapv(|it| f64::from(it).powi(2));
+        })?;
         let deviations = (squares / self.len() as f64).mapv(f64::sqrt);
         Ok(deviations.mapv(|it| if it > 0.0 { it } else { 1.0 }))
     }
 
-    /// These and others after them, in a table of their own; with groups, by their names, where both have them.
+    /// These and others after them, in a table of their own, for which [few](ActivationTable::select) are copied; with groups,
+    /// by their names, where both have them.
     ///
     /// # Errors
     ///
-    /// When they are of other classes, or by another classifier, than each other.
+    /// When they are of other classes, or by another classifier, than each other, or cannot be read.
     pub fn joined(&self, others: &Self) -> Result<Self> {
         let (table, parts) = (self.table(), [self, others]);
         table.check_alike(others.table())?;
-        let rows = parts.map(|part| (0..part.len()).map(|sample| part.feature(sample).to_vec()));
-        let values: Vec<f32> = rows.into_iter().flatten().flatten().collect();
-        let shape = (self.len() + others.len(), table.neurons());
-        let features = Array2::from_shape_vec(shape, values)
-            .map_err(|error| CoreError::shape("joined features", [shape.0, shape.1], error))?;
-        let ids = parts
-            .iter()
-            .flat_map(|part| (0..part.len()).map(|sample| part.id(sample).to_owned()));
-        let provenance = table.provenance().clone();
-        let activations = ActivationTable::of_samples(ids.collect(), features, provenance)?;
+        let activations = self.activations()?.joined(&others.activations()?)?;
         let labels = parts.map(Self::labels).concat();
         let joined = FeatureTable::new(activations, labels, table.class_names().to_vec())?;
         let (Some(ours), Some(theirs)) = (self.groups(), others.groups()) else {
@@ -183,6 +236,15 @@ impl Samples {
         let of_theirs = theirs.of_sample().iter().map(|&group| of_theirs[group]);
         let of_sample = ours.of_sample().iter().copied().chain(of_theirs).collect();
         Ok(joined.with_groups(Groups::new(names, of_sample)?)?.into())
+    }
+
+    /// Their activations as a table.
+    fn activations(&self) -> Result<ActivationTable> {
+        let all = self.table.activations();
+        Ok(match &self.rows {
+            None => all.clone(),
+            Some(rows) => all.select(rows)?,
+        })
     }
 
     /// Two parts, the first with `share` of each class.

@@ -1,7 +1,7 @@
 //! The one problem that all candidates are solutions of.
 
 use burn::tensor::{Tensor, activation::log_softmax};
-use ndarray::{Array1, Array2, Axis, Zip};
+use ndarray::{Array1, Array2, ArrayView1, Axis, Zip};
 use neuroinspect_core::{DecisionLayer, Error as CoreError, NeuronId, Seed, read_back};
 use rand::seq::SliceRandom;
 
@@ -51,16 +51,19 @@ impl<'a> Union<'a> {
             labels.extend(table.labels().iter().map(|label| label.0));
         }
         let neurons = input.layer().neurons();
-        let rows = || {
-            tables.into_iter().flat_map(|table| {
-                (0..table.len()).map(|sample| table.samples().feature(sample).mapv(f64::from))
-            })
-        };
         let samples = labels.len() as f64;
-        let mean = rows().fold(Array1::<f64>::zeros(neurons), |sum, row| sum + row) / samples;
-        let squares = rows().fold(Array1::<f64>::zeros(neurons), |sum, row| {
-            sum + (row - &mean).mapv(|it| it * it)
-        });
+        let mut mean = Array1::<f64>::zeros(neurons);
+        for table in tables {
+            let see = |_: usize, row: ArrayView1<'_, f32>| mean += &row.mapv(f64::from);
+            table.samples().visit(0..table.len(), see)?;
+        }
+        mean /= samples;
+        let mut squares = Array1::<f64>::zeros(neurons);
+        for table in tables {
+            table.samples().visit(0..table.len(), |_, row| {
+                squares += &(row.mapv(f64::from) - &mean).mapv(|it| it * it);
+            })?;
+        }
         // What a neuron constant but for rounding teaches is rounding: it is not to be divided by nearly 0.
         let deviation = (squares / samples).mapv(f64::sqrt);
         let deviation = Zip::from(&deviation).and(&mean).map_collect(|&it, mean| {
@@ -182,6 +185,7 @@ impl<'a> Union<'a> {
         for (table, weights) in self.tables.into_iter().zip(weights) {
             let Some(weights) = weights else { continue };
             for (batch, range) in table.chunks().zip(table.ranges()) {
+                let batch = batch?;
                 let weights = weights.clone().slice_dim(0, range);
                 let one_hot = batch.one_hot();
                 let log_p = log_softmax(layer.logits(batch.features.clone()), 1);
@@ -222,7 +226,7 @@ impl<'a> Union<'a> {
         for (table, first) in self.tables.into_iter().zip([0, self.training()]) {
             let wanted = (0..table.len()).filter(|&sample| is_wanted(first + sample));
             for samples in wanted.collect::<Vec<_>>().chunks(table.chunk_len()) {
-                let logits = layer.logits(table.batch(samples).features);
+                let logits = layer.logits(table.batch(samples)?.features);
                 let logits = read_back(logits, "logits")?;
                 for (&sample, logits) in samples.iter().zip(logits.chunks(self.classes())) {
                     let sample = first + sample;
@@ -310,7 +314,7 @@ mod tests {
                 })
                 .collect();
             let table = table(features, &labels, 3);
-            DeviceTable::new(table, &Device::flex(), Storage::Device)
+            DeviceTable::new(table, &Device::flex(), Storage::Device).unwrap()
         })
     }
 

@@ -36,7 +36,7 @@ impl Fixture {
         let features = self.values(&format!("{name}_x"));
         let features = Array2::from_shape_vec((features.len() / 12, 12), features).unwrap();
         let table = table(features, &self.indices(&format!("{name}_y")), 5);
-        DeviceTable::new(table, &Device::flex(), Storage::Device)
+        DeviceTable::new(table, &Device::flex(), Storage::Device).unwrap()
     }
 
     fn layer(&self, weight: &str, bias: &str) -> DecisionLayer {
@@ -48,7 +48,7 @@ impl Fixture {
 /// A layer's logits for the training and then the validation samples: `[N, K]`.
 fn logits(input: &MethodInput<'_>, layer: &DecisionLayer) -> Array2<f32> {
     let tables = [input.train(), input.validation()];
-    let features = tables.map(|table| table.samples().table().features().to_owned());
+    let features = tables.map(|table| table.samples().table().features().unwrap().into_owned());
     let features = ndarray::concatenate![Axis(0), features[0], features[1]];
     features.dot(&layer.weight().t()) + layer.bias()
 }
@@ -181,7 +181,12 @@ fn a_fold_is_not_judged_by_what_its_own_labels_taught() {
             *label = (*label + 1) % 5;
         }
     }
-    let features = validation.samples().table().features().to_owned();
+    let features = validation
+        .samples()
+        .table()
+        .features()
+        .unwrap()
+        .into_owned();
     let others = DeviceTable::new(
         table(features, &labels, 5),
         &Device::flex(),

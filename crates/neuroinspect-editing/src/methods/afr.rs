@@ -37,15 +37,17 @@ impl Afr {
     pub(super) fn weights(&self, input: &MethodInput<'_>) -> Result<Vec<f64>> {
         let train = input.train();
         let counts = train.class_counts();
-        let p = train.probabilities(input.layer())?;
-        let labels = || train.labels().iter().enumerate();
-        // Of the true class. Less the least, so that not all weights are 0, however large gamma is.
-        let of_label = || labels().map(|(sample, label)| p[[sample, label.0]]);
-        let least = of_label().fold(f64::INFINITY, f64::min);
-        let weight = |((_, label), p): ((usize, &ClassId), f64)| {
+        let mut of_label = Vec::with_capacity(train.len());
+        train.visit_probabilities([input.layer()], |sample, [p]| {
+            of_label.push(f64::from(p[train.labels()[sample].0]));
+        })?;
+        // Less the least, so that not all weights are 0, however large gamma is.
+        let least = of_label.iter().copied().fold(f64::INFINITY, f64::min);
+        let weight = |(label, p): (&ClassId, f64)| {
             (-self.gamma * (p - least)).exp() / counts[label.0] as f64
         };
-        let mut weights: Vec<f64> = labels().zip(of_label()).map(weight).collect();
+        let labels = train.labels().iter();
+        let mut weights: Vec<f64> = labels.zip(of_label).map(weight).collect();
         let mean = weights.iter().sum::<f64>() / weights.len() as f64;
         weights.iter_mut().for_each(|weight| *weight /= mean);
         Ok(weights)

@@ -60,7 +60,7 @@ impl Dfr {
         key: u64,
     ) -> Result<DecisionLayer> {
         let rows = subset.balanced(rows, self.seed, key);
-        let batch = subset.table.batch(&rows);
+        let batch = subset.table.batch(&rows)?;
         let x = (batch.features.clone() - subset.mean.clone()) / subset.deviation.clone();
         let penalty = 1.0 / (c * rows.len() as f64);
         let (weight, bias) = l1_logistic(x, batch.one_hot(), penalty, self.steps)?;
@@ -210,11 +210,14 @@ impl Subset<'_> {
 
     /// The accuracy of a layer of standardised features on the worst group of `rows`.
     fn worst_group(&self, layer: &DecisionLayer, rows: &[usize]) -> Result<f64> {
-        let x = self.table.batch(rows).features - self.mean.clone();
-        let x = x / self.deviation.clone();
-        let weight = layer.weight_on(self.table.device());
-        let logits = x.matmul(weight.transpose()) + layer.bias_on(self.table.device()).unsqueeze();
-        let predictions = read_back(crate::data::predictions(logits), "predictions")?;
+        let weight = layer.weight_on(self.table.device()).transpose();
+        let bias: Tensor<2> = layer.bias_on(self.table.device()).unsqueeze();
+        let mut predictions = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(self.table.chunk_len()) {
+            let x = self.table.batch(rows)?.features - self.mean.clone();
+            let logits = (x / self.deviation.clone()).matmul(weight.clone()) + bias.clone();
+            predictions.extend(read_back(crate::data::predictions(logits), "predictions")?);
+        }
         let predictions: Vec<_> = predictions
             .iter()
             .map(|&class| ClassId(class as usize))

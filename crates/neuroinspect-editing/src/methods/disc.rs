@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use burn::tensor::{Int, Tensor, TensorData};
-use ndarray::Array1;
+use ndarray::{Array1, ArrayView1, ArrayView2};
 use neuroinspect_core::{ClassId, Observer, Seed, check_option, read_back};
 use rand::{
     Rng, RngExt,
@@ -94,8 +94,8 @@ impl Disc {
         let norms = concepts.clone().square().sum_dim(1).sqrt();
         let (units, rate) = (concepts.clone() / norms, 10.0 * self.training.learning_rate);
         let mut scores = Vec::new();
-        for samples in environments(input.train(), self.clusters, self.training.seed) {
-            let gradient = CrossEntropy.evaluate(&layer, &input.train().batch(&samples));
+        for samples in environments(input.train(), self.clusters, self.training.seed)? {
+            let gradient = CrossEntropy.evaluate(&layer, &input.train().batch(&samples)?);
             let of_concepts = units.clone().matmul(gradient.weight.transpose());
             let of_concepts = (of_concepts + gradient.bias.unsqueeze()) * -rate;
             let of_concepts = burn::tensor::activation::softmax(of_concepts, 1);
@@ -243,7 +243,7 @@ fn beta_2_2(rng: &mut impl Rng) -> f32 {
 }
 
 /// The samples of each environment: cluster `i` of every class, some of them where they are many.
-fn environments(table: &DeviceTable, clusters: usize, seed: Seed) -> Vec<Vec<usize>> {
+fn environments(table: &DeviceTable, clusters: usize, seed: Seed) -> Result<Vec<Vec<usize>>> {
     let mut environments = vec![Vec::new(); clusters];
     for class in 0..table.classes() {
         let labels = table.labels().iter().enumerate();
@@ -251,50 +251,46 @@ fn environments(table: &DeviceTable, clusters: usize, seed: Seed) -> Vec<Vec<usi
         let mut samples: Vec<usize> = samples.map(|(sample, _)| sample).collect();
         samples.shuffle(&mut seed.rng("environments", &[class as u64]));
         samples.truncate(SAMPLES);
-        for (sample, cluster) in clustered(table, &samples, 0..clusters.min(samples.len())) {
+        let features = table.samples().features(&samples)?;
+        let of_samples = clustered(features.view(), 0..clusters.min(samples.len()));
+        for (sample, cluster) in samples.into_iter().zip(of_samples) {
             environments[cluster].push(sample);
         }
     }
     environments.retain(|samples| !samples.is_empty());
-    environments
+    Ok(environments)
 }
 
-/// The cluster of each sample, by twenty rounds of Lloyd's algorithm from the first samples.
-fn clustered(
-    table: &DeviceTable,
-    samples: &[usize],
-    clusters: Range<usize>,
-) -> Vec<(usize, usize)> {
-    let feature = |sample: usize| table.samples().feature(sample);
+/// The cluster of each row, by twenty rounds of Lloyd's algorithm from the first rows.
+fn clustered(rows: ArrayView2<'_, f32>, clusters: Range<usize>) -> Vec<usize> {
     let mut centres: Vec<Array1<f32>> = clusters
         .clone()
-        .map(|cluster| feature(samples[cluster]).to_owned())
+        .map(|cluster| rows.row(cluster).to_owned())
         .collect();
-    let nearest = |centres: &[Array1<f32>], sample: usize| {
-        let distance = |centre: &Array1<f32>| (&feature(sample) - centre).mapv(|it| it * it).sum();
+    let nearest = |centres: &[Array1<f32>], row: ArrayView1<'_, f32>| {
+        let distance = |centre: &Array1<f32>| (&row - centre).mapv(|it| it * it).sum();
         let distances: Vec<f32> = centres.iter().map(distance).collect();
         let nearest = clusters
             .clone()
             .min_by(|&a, &b| distances[a].total_cmp(&distances[b]));
-        (sample, nearest.unwrap_or(0))
+        nearest.unwrap_or(0)
     };
-    let assign = |centres: &[Array1<f32>]| -> Vec<(usize, usize)> {
-        samples
-            .iter()
-            .map(|&sample| nearest(centres, sample))
-            .collect()
+    let assign = |centres: &[Array1<f32>]| -> Vec<usize> {
+        let rows = rows.rows().into_iter();
+        rows.map(|row| nearest(centres, row)).collect()
     };
     for _ in 0..20 {
         let assigned = assign(&centres);
         for (cluster, centre) in centres.iter_mut().enumerate() {
-            let members = assigned.iter().filter(|(_, of)| *of == cluster);
-            let members: Vec<usize> = members.map(|&(sample, _)| sample).collect();
+            let members = assigned
+                .iter()
+                .zip(rows.rows())
+                .filter(|(of, _)| **of == cluster);
+            let members: Vec<_> = members.map(|(_, row)| row).collect();
             if !members.is_empty() {
                 let sum = members
                     .iter()
-                    .fold(Array1::zeros(centre.len()), |sum, &member| {
-                        sum + feature(member)
-                    });
+                    .fold(Array1::zeros(centre.len()), |sum, member| sum + member);
                 *centre = sum / members.len() as f32;
             }
         }

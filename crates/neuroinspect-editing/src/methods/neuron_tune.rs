@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use super::{FromArguments, MethodArguments, silence::retrain_without};
 use crate::{Citation, DecisionMethod, Fitted, MethodInput, Result, TrainingConfig, Weighted};
 
+/// Activations of a class that medians are taken of at a time.
+const COLUMNS: usize = 1 << 25;
+
 /// Finds biased neurons by themselves and retrains without them (Zheng et al. 2025).
 ///
 /// For the validation samples of each class `y`, the median activation of a neuron over those the layer
@@ -46,28 +49,34 @@ impl NeuronTune {
                 .map(|(sample, _)| sample)
                 .collect()
         };
-        let median = |samples: &[usize], neuron: usize| {
-            let features = samples
-                .iter()
-                .map(|&sample| validation.samples().feature(sample)[neuron]);
-            median(features.collect())
-        };
-        let classes: Vec<_> = (0..validation.classes())
-            .map(|class| (samples_of(class, true), samples_of(class, false)))
-            .collect();
-        let bias = |neuron: usize| {
-            let of_classes = classes
-                .iter()
-                .filter_map(|(wrong, right)| Some(median(wrong, neuron)? - median(right, neuron)?));
-            of_classes.fold(f64::NEG_INFINITY, f64::max)
-        };
-        let neurons = input.layer().neurons();
-        let mut biased: Vec<(NeuronId, f64)> = (0..neurons)
-            .map(|neuron| (NeuronId(neuron), bias(neuron)))
+        let neurons: Vec<_> = (0..input.layer().neurons()).map(NeuronId).collect();
+        let mut bias = vec![f64::NEG_INFINITY; neurons.len()];
+        for class in 0..validation.classes() {
+            let (wrong, right) = (samples_of(class, true), samples_of(class, false));
+            if wrong.is_empty() || right.is_empty() {
+                continue;
+            }
+            // Medians want all samples of the class: where these are many, of some neurons at a time.
+            let at_once = (COLUMNS / (wrong.len() + right.len())).max(1);
+            for neurons in neurons.chunks(at_once) {
+                let columns = |samples: &[usize]| validation.samples().columns(samples, neurons);
+                let (wrong, right) = (columns(&wrong)?, columns(&right)?);
+                for ((neuron, wrong), right) in
+                    neurons.iter().zip(wrong.columns()).zip(right.columns())
+                {
+                    let of_class = median(wrong.to_vec()).zip(median(right.to_vec()));
+                    let difference = of_class.map(|(wrong, right)| wrong - right);
+                    bias[neuron.0] = difference.map_or(bias[neuron.0], |it| it.max(bias[neuron.0]));
+                }
+            }
+        }
+        let mut biased: Vec<(NeuronId, f64)> = neurons
+            .iter()
+            .map(|&neuron| (neuron, bias[neuron.0]))
             .filter(|&(_, bias)| bias > self.threshold)
             .collect();
         biased.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-        biased.truncate((self.most * neurons as f64) as usize);
+        biased.truncate((self.most * neurons.len() as f64) as usize);
         Ok(biased.into_iter().map(|(neuron, _)| neuron).collect())
     }
 }

@@ -40,17 +40,19 @@ impl SelectiveFinetuning {
     ) -> Result<Vec<f64>> {
         let early = from_zero(self.early_epochs, &self.training, input, observer)?;
         let validation = input.validation();
-        let given = validation.probabilities(input.layer())?;
-        let early = validation.probabilities(&early.layer)?;
-        let divergence = |sample: usize| -> f64 {
-            let pairs = given.row(sample).into_iter().zip(early.row(sample));
+        let mut divergences = Vec::with_capacity(validation.len());
+        validation.visit_probabilities([input.layer(), &early.layer], |_, [given, early]| {
+            let pairs = given
+                .iter()
+                .zip(early)
+                .map(|(&p, &q)| (f64::from(p), f64::from(q)));
             // A probability of 0 adds nothing; below, it is not told from the least number.
-            let pairs = pairs.filter(|(given, _)| **given > 0.0);
-            pairs
+            let pairs = pairs.filter(|&(given, _)| given > 0.0);
+            let divergence: f64 = pairs
                 .map(|(p, q)| p * (p / q.max(f64::MIN_POSITIVE)).ln())
-                .sum()
-        };
-        let divergences: Vec<f64> = (0..validation.len()).map(divergence).collect();
+                .sum();
+            divergences.push(divergence);
+        })?;
         let mut order: Vec<usize> = (0..validation.len()).collect();
         order.sort_by(|&a, &b| divergences[b].total_cmp(&divergences[a]));
         order.truncate(self.samples);

@@ -90,9 +90,9 @@ impl DecisionMethod for SingleWeight {
         let validation = input.validation();
         let mut sums = Array1::<f64>::zeros(layer.neurons());
         let labels = validation.labels().iter().enumerate();
-        for (sample, _) in labels.filter(|&(_, &label)| label == self.class) {
-            sums += &validation.samples().feature(sample).mapv(f64::from);
-        }
+        let of_class = labels.filter(|&(_, &label)| label == self.class);
+        let of_class = of_class.map(|(sample, _)| sample);
+        (validation.samples()).visit(of_class, |_, row| sums += &row.mapv(f64::from))?;
         let row = layer.weight().row(self.class.0).mapv(f64::from);
         let contributions = &sums * &row;
         let candidates = (0..layer.neurons()).map(NeuronId);

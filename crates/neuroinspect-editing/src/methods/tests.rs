@@ -28,14 +28,14 @@ fn reference_batch() -> (Reference, LayerTensors, SampleBatch, Tensor<2>) {
     let layer = LayerTensors::of(&reference.decision_layer(), &device);
     let features: Array2<f32> = reference.array("counterfactual.features");
     let labels = reference.indices("editing.labels");
-    let samples = DeviceTable::new(table(features, &labels, 10), &device, Storage::Device);
+    let samples = DeviceTable::new(table(features, &labels, 10), &device, Storage::Device).unwrap();
     let weights = samples.column(
         labels
             .iter()
             .map(|&label| if label == 3 { 1.0 } else { 0.9 }),
     );
     let all: Vec<usize> = (0..samples.len()).collect();
-    (reference, layer, samples.batch(&all), weights)
+    (reference, layer, samples.batch(&all).unwrap(), weights)
 }
 
 /// The losses that have a weight for each sample.
@@ -171,7 +171,7 @@ fn group_loss(of_sample: &[usize], eta: f64) -> GroupLoss {
 fn the_weights_of_groups_follow_their_losses() {
     let device = Device::flex();
     let samples = table(array![[0.0], [0.5], [-1.0], [3.0]], &[0, 0, 1, 1], 2);
-    let samples = DeviceTable::new(samples, &device, Storage::Device);
+    let samples = DeviceTable::new(samples, &device, Storage::Device).unwrap();
     let layer = DecisionLayer::new(array![[1.0], [0.0]], array![0.0, 0.0]).unwrap();
     let layer = LayerTensors::of(&layer, &device);
     let mut loss = group_loss(&[0, 0, 0, 1], 1.0);
@@ -182,13 +182,13 @@ fn the_weights_of_groups_follow_their_losses() {
     ];
     let raw = losses.map(|loss| 0.5 * loss.exp());
     let q = raw.map(|it| it / (raw[0] + raw[1]));
-    let result = loss.evaluate(&layer, &samples.batch(&[0, 1, 2, 3]));
+    let result = loss.evaluate(&layer, &samples.batch(&[0, 1, 2, 3]).unwrap());
     let values = |it: Tensor<2>| read_back(it, "q").unwrap();
     assert_close(values(loss.q.clone()), q, 0.0, 1e-5);
     let expected = q[0] * losses[0] + q[1] * losses[1];
     assert_close(result.loss, [expected], 0.0, 1e-5);
     // A group that a batch lacks has a loss of 0.
-    loss.evaluate(&layer, &samples.batch(&[3]));
+    loss.evaluate(&layer, &samples.batch(&[3]).unwrap());
     let raw = [q[0], q[1] * losses[1].exp()];
     assert_close(
         values(loss.q),
@@ -203,7 +203,7 @@ fn the_weights_of_groups_follow_their_losses() {
 #[test]
 fn the_samples_of_self_are_those_that_are_seen_otherwise() {
     let device = Device::flex();
-    let on_device = |it| DeviceTable::new(it, &device, Storage::Device);
+    let on_device = |it| DeviceTable::new(it, &device, Storage::Device).unwrap();
     // What training shows the early layer: a positive neuron 0 is class 0. The layer given goes by
     // neuron 1, which speaks in samples 1, 4 and 5 alone.
     let train = Array2::from_shape_fn((40, 2), |(row, neuron)| match neuron {
@@ -237,7 +237,7 @@ fn the_samples_of_self_are_those_that_are_seen_otherwise() {
 fn the_weights_of_afr_are_its_authors_formula() {
     let device = Device::flex();
     let samples = table(array![[0.0], [2.0], [-1.0]], &[0, 0, 1], 2);
-    let samples = DeviceTable::new(samples, &device, Storage::Device);
+    let samples = DeviceTable::new(samples, &device, Storage::Device).unwrap();
     // p of class 0 is 1 / (1 + exp(-f)).
     let layer = DecisionLayer::new(array![[1.0], [0.0]], array![0.0, 0.0]).unwrap();
     let input = MethodInput::new(&samples, &samples, &layer).unwrap();

@@ -19,13 +19,14 @@ pub use self::result::{EditResult, Edited};
 use crate::{
     ChosenOn, Comparison, Control, ControlBy, DecisionMethod, DeviceTable, EditData, Fitted,
     LayerPatch, LayerTensors, Mend, MendResult, MethodInput, MethodRecord, Result, Retrain,
-    Samples, Storage, Subject, TrainingConfig, Verdict, methods::check_neurons,
+    SampleBatch, Samples, Storage, Subject, TrainingConfig, Verdict, data::indices,
+    methods::check_neurons,
 };
 
 /// Samples and a decision layer on a device, to try one edit after another.
 ///
-/// Features, labels and the logits of the samples measured on, `4 E K` bytes, stay on the device, so
-/// that a question costs what is new in it: [`preview`](Self::preview) one small product,
+/// Features, labels and the logits of the samples measured on, `4 E K` bytes, stay on the device unless they are
+/// [large](Storage::of), so that a question costs what is new in it: [`preview`](Self::preview) one small product,
 /// [`edit`](Self::edit) the training. The control of a training is trained once. Sessions can be
 /// shared between threads.
 pub struct EditSession {
@@ -34,8 +35,9 @@ pub struct EditSession {
     train: DeviceTable,
     validation: DeviceTable,
     evaluation: DeviceTable,
-    /// The layer's logits of each chunk of `evaluation`: `[C, K]`.
-    logits: Vec<Tensor<2>>,
+    /// The layer's logits of each chunk of `evaluation`, `[C, K]`; `None` where they would take more than may be beside
+    /// the table: then they are computed when they are asked for.
+    logits: Option<Vec<Tensor<2>>>,
     before: Metrics,
     also_trained_on: OnceLock<usize>,
     /// What controls came to, by their samples and their training.
@@ -89,13 +91,21 @@ impl EditSession {
     ) -> Result<Self> {
         data.train().table().check_layer(layer)?;
         let table = |samples: &Samples| DeviceTable::new(samples.clone(), device, storage(samples));
-        let evaluation = table(data.evaluation());
+        let evaluation = table(data.evaluation())?;
         let tensors = LayerTensors::of(layer, device);
-        let logits: Vec<_> = logits(&evaluation, &tensors).collect();
+        let limit = data.evaluation().memory_limit();
+        let (before, logits) = match limit.holds_beside(evaluation.len(), evaluation.classes()) {
+            true => {
+                let logits: Vec<_> = logits(&evaluation, &tensors).collect::<Result<_>>()?;
+                let before = evaluation.metrics(logits.iter().cloned().map(Ok))?;
+                (before, Some(logits))
+            }
+            false => (evaluation.metrics(logits(&evaluation, &tensors))?, None),
+        };
         Ok(Self {
-            before: evaluation.metrics(logits.iter().cloned())?,
-            train: table(data.train()),
-            validation: table(data.validation()),
+            before,
+            train: table(data.train())?,
+            validation: table(data.validation())?,
             layer: layer.clone(),
             evaluation,
             logits,
@@ -165,13 +175,30 @@ impl EditSession {
             .iter()
             .flat_map(|neuron| self.layer.weight().column(neuron.0).to_vec());
         let weight = Tensor::<2>::from_data(TensorData::new(weight.collect(), shape), device);
-        let columns = self.evaluation.columns(neurons);
-        let chunks = self.logits.iter().zip(self.evaluation.ranges());
-        let silenced = chunks.map(|(logits, range)| {
-            let columns = columns.clone().slice_dim(0, range);
-            logits.clone() - columns.matmul(weight.clone())
-        });
-        let after = self.evaluation.metrics(silenced)?;
+        let silenced =
+            |logits: Tensor<2>, columns: Tensor<2>| logits - columns.matmul(weight.clone());
+        let after = match &self.logits {
+            Some(logits) => {
+                let columns = self.evaluation.columns(neurons)?;
+                let chunks = logits.iter().zip(self.evaluation.ranges());
+                self.evaluation.metrics(chunks.map(|(logits, range)| {
+                    Ok(silenced(
+                        logits.clone(),
+                        columns.clone().slice_dim(0, range),
+                    ))
+                }))?
+            }
+            None => {
+                let layer = LayerTensors::of(&self.layer, device);
+                let of_neurons = indices(neurons, device);
+                self.evaluation
+                    .metrics(self.evaluation.chunks().map(|batch| {
+                        let features = batch?.features;
+                        let columns = features.clone().select(1, of_neurons.clone());
+                        Ok(silenced(layer.logits(features), columns))
+                    }))?
+            }
+        };
         Ok(Preview {
             neurons: neurons.to_vec(),
             comparison: self.compared_to(after),
@@ -257,9 +284,7 @@ impl EditSession {
             stopped_early,
             comparison,
             control,
-            also_trained_on: *self
-                .also_trained_on
-                .get_or_init(|| self.data.also_trained_on()),
+            also_trained_on: self.also_trained_on()?,
             chosen_from: 0,
             verdict,
         };
@@ -295,7 +320,7 @@ impl EditSession {
                 ControlBy::Both => {
                     let both = self.data.train().joined(self.data.validation())?;
                     let storage = Storage::of(&both);
-                    Some(DeviceTable::new(both, self.train.device(), storage))
+                    Some(DeviceTable::new(both, self.train.device(), storage)?)
                 }
                 ControlBy::Training | ControlBy::Itself => None,
             };
@@ -327,6 +352,15 @@ impl EditSession {
         new
     }
 
+    /// How many of the samples measured on are also trained on; counted once.
+    fn also_trained_on(&self) -> Result<usize> {
+        if let Some(&count) = self.also_trained_on.get() {
+            return Ok(count);
+        }
+        let count = self.data.also_trained_on()?;
+        Ok(*self.also_trained_on.get_or_init(|| count))
+    }
+
     fn compared_to(&self, after: Metrics) -> Comparison {
         let before = self.before.clone();
         Comparison { before, after }
@@ -349,8 +383,10 @@ impl fmt::Debug for EditSession {
 }
 
 /// The logits of each chunk of a table.
-fn logits(table: &DeviceTable, layer: &LayerTensors) -> impl Iterator<Item = Tensor<2>> {
-    table.chunks().map(|batch| layer.logits(batch.features))
+fn logits(table: &DeviceTable, layer: &LayerTensors) -> impl Iterator<Item = Result<Tensor<2>>> {
+    let of_chunk =
+        move |batch: Result<SampleBatch>| -> Result<_> { Ok(layer.logits(batch?.features)) };
+    table.chunks().map(of_chunk)
 }
 
 /// What a thread that panicked has left is whole: it is written in one step.

@@ -179,7 +179,7 @@ impl<'a> Run<'a> {
         let steps = batches.len();
         let mut sums = Tensor::<1>::zeros([2], self.table.device());
         for (step, samples) in batches.enumerate() {
-            let batch = self.table.batch(samples);
+            let batch = self.table.batch(samples)?;
             let result = self.loss.evaluate(&self.layer, &batch);
             let step = (epoch - 1) * steps + step;
             let rate = config
@@ -193,7 +193,7 @@ impl<'a> Run<'a> {
             };
             sums = sums + Tensor::cat(vec![result.loss, result.penalty], 0);
         }
-        let (mut all, has_penalty) = self.validate();
+        let (mut all, has_penalty) = self.validate()?;
         all.splice(0..0, [sums, self.layer.is_finite()]);
         let values = read_back(Tensor::cat(all, 0), "the results of an epoch")?;
         let (&[loss, penalty, finite], validation) = values
@@ -225,10 +225,11 @@ impl<'a> Run<'a> {
     }
 
     /// The sum that makes the penalty, where there is one, and then the predictions.
-    fn validate(&self) -> (Vec<Tensor<1>>, bool) {
+    fn validate(&self) -> Result<(Vec<Tensor<1>>, bool)> {
         let mut sum: Option<Tensor<1>> = None;
         let mut all = Vec::new();
         for batch in self.validation.chunks() {
+            let batch = batch?;
             let logits = self.layer.logits(batch.features.clone());
             let added = self.loss.penalty_sum(&self.layer, &batch, &logits);
             sum = match (sum, added) {
@@ -239,7 +240,7 @@ impl<'a> Run<'a> {
         }
         let has_penalty = sum.is_some();
         all.splice(0..0, sum);
-        (all, has_penalty)
+        Ok((all, has_penalty))
     }
 
     /// Checks the samples of an epoch.

@@ -20,7 +20,7 @@ fn by_hand(
     decay: f64,
     steps: i32,
 ) -> (Array2<f64>, Array1<f64>) {
-    let features = train.features().mapv(f64::from);
+    let features = train.features().unwrap().mapv(f64::from);
     let samples = train.len();
     // The bias is one more column of W, for a feature that is always 1.
     let features = ndarray::concatenate![Axis(1), features, Array2::ones((samples, 1))];
@@ -240,7 +240,7 @@ fn an_automatic_target_leaves_a_third_of_the_least_influence() {
     assert_eq!(target(&[0, 1], one), 1.0 + (r[0][1] - 1.0) / 3.0);
     assert_eq!(target(&[0, 2], one), 1.0, "never below 1");
     let of_class = config.clone().with_target(Target::AutoOfClass);
-    let own = importance(&layer, train.feature(0), ClassId(0)).unwrap();
+    let own = importance(&layer, train.feature(0).unwrap().view(), ClassId(0)).unwrap();
     let found = of(&run(&train, &layer, &[1], one, &of_class));
     assert_eq!(found, 1.0 + (own[1] - 1.0) / 3.0);
     assert!(found > target(&[1], one));

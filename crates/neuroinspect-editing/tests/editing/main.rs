@@ -6,6 +6,7 @@
 mod autotraits;
 mod data;
 mod epochs;
+mod kept;
 mod learning;
 mod mend;
 mod methods;
@@ -33,8 +34,9 @@ fn fit(
     layer: &DecisionLayer,
     observer: &mut dyn Observer,
 ) -> Result<Fitted> {
-    let on_device =
-        |table: &FeatureTable| DeviceTable::new(table.clone(), &Device::flex(), Storage::Device);
+    let on_device = |table: &FeatureTable| {
+        DeviceTable::new(table.clone(), &Device::flex(), Storage::Device).unwrap()
+    };
     let (train, validation) = (on_device(train), on_device(validation));
     let input = MethodInput::new(&train, &validation, layer)?;
     method.fit(&input, observer)

@@ -65,7 +65,7 @@ fn trained(train: &FeatureTable) -> DecisionLayer {
 }
 
 fn on_device(table: &FeatureTable) -> DeviceTable {
-    DeviceTable::new(table.clone(), &Device::flex(), Storage::Device)
+    DeviceTable::new(table.clone(), &Device::flex(), Storage::Device).unwrap()
 }
 
 fn mended(
@@ -126,7 +126,7 @@ fn a_shortcut_is_seen_and_mended_without_a_group_label() {
     // Not one group label is looked at, and the seed decides everything.
     let bare = |table: &FeatureTable| {
         let labels: Vec<usize> = table.labels().iter().map(|label| label.0).collect();
-        crate::table(table.features().to_owned(), &labels, CLASSES)
+        crate::table(table.features().unwrap().into_owned(), &labels, CLASSES)
     };
     let again = mended(&bare(&train), &bare(&validation), &layer, &Mend::new(None));
     assert_eq!((again.layer, again.result), (better, result));
@@ -376,7 +376,7 @@ fn a_recommendation_does_not_look_at_the_test_part() {
     let other = {
         let labels = test.labels().iter().map(|label| (label.0 + 1) % CLASSES);
         table(
-            test.features().to_owned(),
+            test.features().unwrap().into_owned(),
             &labels.collect::<Vec<_>>(),
             CLASSES,
         )

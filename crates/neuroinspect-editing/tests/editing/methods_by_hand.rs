@@ -127,7 +127,7 @@ fn biased_neurons_are_more_active_in_mistakes() {
     let samples = table(features, &[0, 0, 0, 0, 0, 1], 2);
     let layer = DecisionLayer::new(array![[0.0, 2.0, 0.0], [0.0, 0.0, 0.0]], array![-1.0, 0.0]);
     let layer = layer.unwrap();
-    let samples = DeviceTable::new(samples, &Device::flex(), Storage::Device);
+    let samples = DeviceTable::new(samples, &Device::flex(), Storage::Device).unwrap();
     let input = MethodInput::new(&samples, &samples, &layer).unwrap();
     let biased = |threshold, most| {
         let method = NeuronTune {

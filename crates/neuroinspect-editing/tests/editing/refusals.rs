@@ -82,7 +82,8 @@ fn tables_of_other_classes_or_classifiers_are_refused() {
     let (train, layer) = settled();
     let like = |names: [&str; 2], model: &str| {
         let provenance = Provenance::new(model, train.provenance().input.clone());
-        let features = ActivationTable::new(train.features().to_owned(), provenance).unwrap();
+        let features =
+            ActivationTable::new(train.features().unwrap().into_owned(), provenance).unwrap();
         let names = names.map(String::from).to_vec();
         FeatureTable::new(features, train.labels().to_vec(), names).unwrap()
     };
@@ -198,7 +199,7 @@ fn an_epoch_of_samples_that_are_not_there_is_an_error() {
     let (samples, layer) = settled();
     let device = Device::flex();
     let storage = Storage::Device;
-    let samples = DeviceTable::new(samples, &device, storage);
+    let samples = DeviceTable::new(samples, &device, storage).unwrap();
     let input = MethodInput::new(&samples, &samples, &layer).unwrap();
     let attempt = |listed| {
         let training = LayerTraining {

@@ -128,7 +128,7 @@ fn groups_to_learn_from_are_asked_of_the_training_samples() {
     let names = vec!["on land".into(), "on water".into()];
     let groups = Groups::new(names, vec![1, 0]).unwrap();
     let grouped = samples.clone().with_groups(groups.clone()).unwrap();
-    let on_device = |samples| DeviceTable::new(samples, &Device::flex(), Storage::Device);
+    let on_device = |samples| DeviceTable::new(samples, &Device::flex(), Storage::Device).unwrap();
     let (samples, grouped) = (on_device(samples), on_device(grouped));
     let input = MethodInput::new(&grouped, &samples, &layer).unwrap();
     assert_eq!(input.training_groups().unwrap(), &groups);

@@ -348,7 +348,7 @@ fn large_tables_are_measured_chunk_by_chunk() {
         }
         odds
     };
-    let features = validation.features().to_owned();
+    let features = validation.features().unwrap().into_owned();
     let mut zeroed = features.clone();
     zeroed.column_mut(0).fill(0.0);
     let ratios = probabilities(&features) / (probabilities(&zeroed) + 1e-9);

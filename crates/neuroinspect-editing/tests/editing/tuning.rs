@@ -22,8 +22,9 @@ fn tuned(
     [train, validation]: [&FeatureTable; 2],
     layer: &DecisionLayer,
 ) -> Result<Tuned> {
-    let on_device =
-        |table: &FeatureTable| DeviceTable::new(table.clone(), &Device::flex(), Storage::Device);
+    let on_device = |table: &FeatureTable| {
+        DeviceTable::new(table.clone(), &Device::flex(), Storage::Device).unwrap()
+    };
     let (train, validation) = (on_device(train), on_device(validation));
     let input = MethodInput::new(&train, &validation, layer)?;
     Tuner::new(&input, Seed(3))?.choose(name, &MethodArguments::default(), &mut Silent)
@@ -31,7 +32,7 @@ fn tuned(
 
 fn without_groups(of: &FeatureTable) -> FeatureTable {
     let labels: Vec<usize> = of.labels().iter().map(|label| label.0).collect();
-    table(of.features().to_owned(), &labels, of.classes())
+    table(of.features().unwrap().into_owned(), &labels, of.classes())
 }
 
 fn nothing(classes: usize, neurons: usize) -> DecisionLayer {
@@ -103,7 +104,7 @@ fn what_does_not_use_the_validation_samples_does_not_depend_on_them() {
     let (one, other) = (planted(100, 0.9, &mut rng), planted(100, 0.1, &mut rng));
     let tables = [train, one, other].map(|table| {
         let device = Device::flex();
-        DeviceTable::new(table, &device, Storage::Device)
+        DeviceTable::new(table, &device, Storage::Device).unwrap()
     });
     let mut arguments = MethodArguments {
         class: Some(ClassId(0)),
@@ -177,7 +178,7 @@ fn what_cannot_be_chosen_says_why() {
         "{error}"
     );
 
-    let on_device = DeviceTable::new(planted, &Device::flex(), Storage::Device);
+    let on_device = DeviceTable::new(planted, &Device::flex(), Storage::Device).unwrap();
     let input = MethodInput::new(&on_device, &on_device, &layer).unwrap();
     let tuner = Tuner::new(&input, Seed(0)).unwrap();
     let mut stop = |_: Progress<'_>| ControlFlow::Break(());

@@ -15,6 +15,7 @@ use image::{
     ExtendedColorType, ImageEncoder, RgbImage, codecs::jpeg::JpegEncoder, codecs::png::PngEncoder,
 };
 use maud::{Markup, html};
+use ndarray::Axis;
 use neuroinspect::{core::ClassId, datasets::thumbnail, editing::percent};
 use serde::Deserialize;
 
@@ -251,8 +252,8 @@ fn details(studio: &Studio, row: usize) -> Result<Markup, Refusal> {
     else {
         return Err(Refusal::NotFound(format!("there is no sample {row}")));
     };
-    let features = table.feature(row);
-    let logits = session.layer.logits(table.select(&[row])?.features())?;
+    let features = table.feature(row)?;
+    let logits = session.layer.logits(features.view().insert_axis(Axis(0)))?;
     let logits = logits.row(0).mapv(f64::from);
     let largest = logits.fold(f64::NEG_INFINITY, |most, &it| most.max(it));
     let total: f64 = logits.iter().map(|it| (it - largest).exp()).sum();

@@ -23,6 +23,9 @@ use crate::{DebugConfig, DebugInputs, Kept, Result};
 const RELEVANCE_NEIGHBOURS: usize = 20;
 
 /// What is noted where it fails.
+const COMPARING: &str = "comparing pictures with real images";
+
+/// What is noted where it fails.
 #[cfg(feature = "datasets")]
 const TRUSTING: &str = "measuring how far pictures can be trusted";
 
@@ -101,7 +104,9 @@ impl<'a> Picturing<'a> {
         };
         let mut on_batch = |mut batch: Vec<Illusion>| {
             for illusion in &mut batch {
-                illusion.compare_unmoved(inputs.table);
+                if let Err(error) = illusion.compare_unmoved(inputs.table) {
+                    self.findings.fail_with(COMPARING, &error);
+                }
             }
             #[cfg(feature = "datasets")]
             let trusts = self.trusts(comparison.as_ref(), &networks, &batch);
@@ -163,7 +168,13 @@ impl<'a> Picturing<'a> {
         };
         for ((illusion, core_relevance), trust) in batch.into_iter().zip(scores).zip(trusts) {
             let Pair { neuron, class } = illusion.pair;
-            let top_real_activation = self.top_real_activation(neuron);
+            let top_real_activation = match self.top_real_activation(neuron) {
+                Ok(activation) => activation,
+                Err(error) => {
+                    self.findings.fail_with(COMPARING, &error);
+                    None
+                }
+            };
             if class == self.findings.class
                 && let Some(recommendation) = &mut self.findings.recommendation
             {
@@ -187,9 +198,9 @@ impl<'a> Picturing<'a> {
         }
     }
 
-    fn top_real_activation(&self, neuron: NeuronId) -> Option<f32> {
-        let features = self.inputs.table.features();
-        features.column(neuron.0).iter().copied().reduce(f32::max)
+    fn top_real_activation(&self, neuron: NeuronId) -> Result<Option<f32>> {
+        let activations = self.inputs.table.activations().column(neuron)?;
+        Ok(activations.into_iter().reduce(f32::max))
     }
 }
 

@@ -135,8 +135,8 @@ impl Case {
         let chosen_on = table_of(data.validation())?;
         Ok(Self {
             key,
-            train: table(data.train()),
-            validation: table(data.validation()),
+            train: table(data.train())?,
+            validation: table(data.validation())?,
             class: match class {
                 Some(class) => class,
                 None => {
@@ -280,8 +280,8 @@ fn trained_layer(
     let table = data.train().table();
     let (classes, neurons) = (table.classes(), table.neurons());
     let zeros = DecisionLayer::new(Array2::zeros((classes, neurons)), Array1::zeros(classes))?;
-    let [train, validation] = [data.train(), data.validation()]
-        .map(|samples| DeviceTable::new(samples.clone(), device, Storage::Device));
+    let table = |samples: &Samples| DeviceTable::new(samples.clone(), device, Storage::Device);
+    let (train, validation) = (table(data.train())?, table(data.validation())?);
     let input = MethodInput::new(&train, &validation, &zeros)?;
     Ok(Retrain::new(training).fit(&input, observer)?.layer)
 }

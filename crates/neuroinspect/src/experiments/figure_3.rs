@@ -73,7 +73,7 @@ pub(super) static EXPERIMENT: Experiment = Experiment {
 /// The first neurons that fire and speak for two classes or more, each with the classes.
 fn neurons(pictured: &Pictured) -> Result<Vec<Vec<Pair>>> {
     let layer = &pictured.layer;
-    let features = pictured.real.features();
+    let features = pictured.real.features()?;
     let fires = |neuron: &NeuronId| features.column(neuron.0).iter().any(|&it| it > 0.0);
     let mut neurons = Vec::new();
     for neuron in (0..layer.neurons()).map(NeuronId).filter(fires) {
@@ -130,7 +130,7 @@ impl Protocol for Classes {
             rivals.push(of(&of_rivals, seed)?);
             let name = format!("neuron {}", pairs[0].neuron);
             self.pictured
-                .put(&mut measured, [NUMBERS, &name], &pictures);
+                .put(&mut measured, [NUMBERS, &name], &pictures)?;
             made.push(pictures);
         }
         let all: Vec<&Made> = [&made, &again, &rivals]

@@ -103,7 +103,7 @@ impl Protocol for Unknown {
             };
             let recipe = recipe.with_seed(seed);
             let made = self.pictured.make(&self.pairs, &recipe, texts, observer)?;
-            self.pictured.put(&mut measured, [TABLE, row], &made);
+            self.pictured.put(&mut measured, [TABLE, row], &made)?;
             rows.push(made);
         }
         self.pictured.put_chance(&mut measured, TABLE);

@@ -97,7 +97,7 @@ impl Protocol for Sweep {
             let recipe = Method::of_gamma(gamma).recipe(switches, &self.pictured.recipe);
             let (recipe, texts) = (recipe.with_seed(seed), Texts::of(switches));
             let made = self.pictured.make(&self.pairs, &recipe, texts, observer)?;
-            self.pictured.put(&mut measured, [TABLE, name], &made);
+            self.pictured.put(&mut measured, [TABLE, name], &made)?;
             rows.push(made);
         }
         self.pictured.put_chance(&mut measured, TABLE);

@@ -316,7 +316,7 @@ fn table_with(
     let layer = classifier.penultimate();
     if !new.is_empty() {
         let table = extract_activations(&extraction, layer, observer)?.table;
-        let rows = table.values();
+        let rows = table.values()?;
         let ids = table.sample_ids().iter().cloned();
         known.extend(ids.zip(rows.rows().into_iter().map(|row| row.to_vec())));
     }

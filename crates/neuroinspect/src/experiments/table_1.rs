@@ -143,7 +143,7 @@ impl Protocol for Ways {
             let made = self.make(method, seed, switches, observer)?;
             let others = self.make(method, next(seed), switches, observer)?;
             let place = [TABLE, method.name()];
-            self.pictured.put(&mut measured, place, &made);
+            self.pictured.put(&mut measured, place, &made)?;
             if let Some(centre) = centre(&[&made, &others]) {
                 measured.put(place, AGREEMENT, alike(&made, &others, &centre));
                 unlike.extend(alike_of_others(&made, &others, &centre));

@@ -1,7 +1,6 @@
 //! Table II: five scenarios of MetaShift, each with a class whose training images share an attribute.
 
 use burn::tensor::Device;
-use ndarray::Axis;
 use neuroinspect_core::{NeuronId, Observer, Seed};
 use neuroinspect_editing::{EditConfig, EditScope};
 
@@ -280,7 +279,7 @@ impl Table2 {
         if mistakes.is_empty() {
             return Ok(None);
         }
-        let features = table.features().select(Axis(0), &mistakes);
+        let features = table.activations().rows(&mistakes)?;
         let explanation = ConceptExplainer::new(&self.bank, &self.device).explain_features(
             features.view(),
             layer,

@@ -144,7 +144,7 @@ impl Protocol for Steps {
             let recipe = recipe.clone().with_steps(steps);
             let made = self.pictured.make(&self.pairs, &recipe, texts, observer)?;
             let place = [TABLE, row];
-            self.pictured.put(&mut measured, place, &made);
+            self.pictured.put(&mut measured, place, &made)?;
             measured.put(place, SECONDS, made.seconds);
             if let Some(activation) = mean_of(&made, |it| it.activation) {
                 let [of_fewest, seconds] = *fewest.get_or_insert([activation, made.seconds]);

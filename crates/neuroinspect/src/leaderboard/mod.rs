@@ -150,7 +150,9 @@ impl Leaderboard {
             device.to_string(),
             format!("{config:?}"),
         ];
-        parts.extend(repetitions.iter().map(Repetition::sha256));
+        for repetition in repetitions {
+            parts.push(repetition.sha256()?);
+        }
         Ok(Some(sha256_of_bytes(parts.join("\0").as_bytes())))
     }
 
@@ -204,11 +206,11 @@ impl Leaderboard {
                 DeviceTable::new(samples, device, storage)
             };
             let (train, validation) = (
-                table(data.train().clone()),
-                table(data.validation().clone()),
+                table(data.train().clone())?,
+                table(data.validation().clone())?,
             );
             let both = match runs.iter().any(|run| run.variant == Variant::BothTables) {
-                true => Some(table(data.train().joined(data.validation())?)),
+                true => Some(table(data.train().joined(data.validation())?)?),
                 false => None,
             };
             let usual = MethodInput::new(&train, &validation, layer)?;

@@ -45,7 +45,7 @@ impl Repetition {
     }
 
     /// SHA-256 over all that methods are told of, in hexadecimal.
-    pub(super) fn sha256(&self) -> String {
+    pub(super) fn sha256(&self) -> Result<String> {
         let Self { data, layer, seed } = self;
         let mut bytes = seed.0.to_le_bytes().to_vec();
         for samples in [data.train(), data.validation(), data.evaluation()] {
@@ -54,19 +54,21 @@ impl Repetition {
             for name in names.chain(groups.iter().flat_map(|groups| groups.names())) {
                 bytes.extend(sha256_of_bytes(name.as_bytes()).bytes());
             }
-            for (sample, label) in samples.labels().iter().enumerate() {
+            let labels = samples.labels();
+            // Hashed row by row: the features may be larger than memory.
+            samples.visit(0..samples.len(), |sample, values| {
                 let group = groups.map_or(0, |groups| 1 + groups.of_sample()[sample]);
-                // Hashed row by row: the features may be as large as memory.
-                let values = samples.feature(sample).to_vec();
                 let row = values.iter().flat_map(|it| it.to_le_bytes());
-                let labels = [label.0, group].into_iter().flat_map(usize::to_le_bytes);
+                let labels = [labels[sample].0, group]
+                    .into_iter()
+                    .flat_map(usize::to_le_bytes);
                 let row: Vec<u8> = labels.chain(row).collect();
                 bytes.extend(sha256_of_bytes(&row).bytes());
-            }
+            })?;
         }
         let weights = layer.weight().into_iter().chain(layer.bias());
         bytes.extend(weights.flat_map(|it| it.to_le_bytes()));
-        sha256_of_bytes(&bytes)
+        Ok(sha256_of_bytes(&bytes))
     }
 }
 

@@ -266,7 +266,11 @@ fn halves_have_no_sample_in_common() {
     let seeds = [Seed(1), Seed(2)];
     let halves =
         Repetition::of_halves(&layer, &tables[0], [&tables[0], &tables[1]], seeds).unwrap();
-    let rows = |samples: &Samples| (0..20).map(|it| samples.feature(it)[0]).collect::<Vec<_>>();
+    let rows = |samples: &Samples| {
+        (0..20)
+            .map(|it| samples.feature(it).unwrap()[0])
+            .collect::<Vec<_>>()
+    };
     let mut seen = Vec::new();
     for Repetition { data, .. } in &halves {
         assert_eq!([data.train().len(), data.validation().len()], [40, 20]);

@@ -11,7 +11,7 @@ use std::{
 };
 
 use neuroinspect_core::{
-    DeviceName, FeatureTable, Observer, Provenance,
+    DeviceName, FeatureTable, MemoryLimit, Observer, Provenance,
     io::{sha256_of_bytes, sha256_of_file},
 };
 use neuroinspect_report::{Schema, write_json};
@@ -74,7 +74,8 @@ struct Record {
 
 impl RunFolder {
     /// The features of an extraction: those that an earlier run left in the folder, if they would
-    /// come out the same, and otherwise computed and kept.
+    /// come out the same, and otherwise computed and kept. Features that take more than the extraction's
+    /// [memory](Extraction::memory) are written as they come, and stay in the file.
     ///
     /// # Errors
     ///
@@ -90,7 +91,7 @@ impl RunFolder {
         let provenance = extraction.provenance(extraction.classifier.penultimate());
         let origin = Origin::of(&provenance, extraction, request);
         let found = match &origin {
-            Some(origin) => load(&path, origin),
+            Some(origin) => load(&path, origin, extraction.memory),
             None => Err(Vec::new()),
         };
         let (reused, changed) = match &found {
@@ -107,8 +108,16 @@ impl RunFolder {
                 skipped: Vec::new(),
             },
             Err(_) => {
-                let extracted = extract_features_of(extraction, provenance, observer)?;
+                let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+                let extraction = extraction
+                    .clone()
+                    .with_spill_folder(folder.unwrap_or(Path::new(".")));
+                let mut extracted = extract_features_of(&extraction, provenance, observer)?;
                 save(&path, &extracted, origin)?;
+                // What was written as it came is now there twice.
+                if extracted.table.activations().memory_limit().is_some() {
+                    extracted.table = FeatureTable::load_within(&path, extraction.memory)?;
+                }
                 extracted
             }
         };
@@ -168,14 +177,18 @@ impl Origin {
 }
 
 /// The features at `path` if they are of that origin; else what has changed since, where that is known.
-fn load(path: &Path, origin: &Origin) -> Result<FeatureTable, Vec<&'static str>> {
+fn load(
+    path: &Path,
+    origin: &Origin,
+    memory: MemoryLimit,
+) -> Result<FeatureTable, Vec<&'static str>> {
     let record = fs::read(record_path(path)).map_err(|_| Vec::new())?;
     let record: Record = serde_json::from_slice(&record).map_err(|_| vec!["their record"])?;
     if record.origin != *origin {
         return Err(origin.changed(&record.origin));
     }
     let sha256 = sha256_of_file(path).map_err(|_| Vec::new())?;
-    let table = FeatureTable::load(path).ok();
+    let table = FeatureTable::load_within(path, memory).ok();
     table
         .filter(|table| sha256 == record.table_sha256 && table.provenance() == &origin.provenance)
         .ok_or_else(|| vec!["the file itself"])

@@ -155,11 +155,9 @@ impl Learner for OfFeatures<'_> {
         see: &mut dyn FnMut(Batch<Tensor<2>>) -> Result<()>,
     ) -> Result<()> {
         for samples in order.chunks(self.config.batch_size) {
-            let rows = samples
-                .iter()
-                .flat_map(|&it| self.train.feature(it).to_vec());
-            let shape = [samples.len(), self.train.neurons()];
-            let rows = TensorData::new(rows.collect(), shape);
+            let rows = self.train.activations().rows(samples)?;
+            let shape: [usize; 2] = rows.dim().into();
+            let rows = TensorData::new(rows.into_raw_vec_and_offset().0, shape);
             see(Batch {
                 inputs: Tensor::from_data(rows, &self.device),
                 labels: samples

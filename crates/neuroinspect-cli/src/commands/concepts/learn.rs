@@ -57,7 +57,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LearnArgs) -> Resul
                     "concepts are learned without a decision layer: leave --layer-file '{file}' out"
                 );
             }
-            let others = Others::of_table(path)?;
+            let others = Others::of_table(path, common.memory())?;
             let model = &others.activations.provenance().model;
             let run = record::run(common, options, model, &path.to_string_lossy());
             (output::open_folder(common)?, others, run)

@@ -63,14 +63,23 @@ pub(crate) fn run(common: &Common, options: &Options, args: &TcavArgs) -> Result
         .collect::<Result<Vec<_>>>()?;
     let positives: Vec<_> = positives
         .iter()
-        .map(|(name, table)| (name.clone(), table.values()))
+        .map(|(name, table)| Ok((name, table.values()?)))
+        .collect::<Result<_>>()?;
+    let positives: Vec<_> = positives
+        .iter()
+        .map(|(name, values)| ((*name).clone(), values.view()))
         .collect();
+    let samples = samples.values()?;
+    let random = match &random {
+        Some(others) => others.activations.values()?,
+        None => table.features()?,
+    };
     let request = TcavRequest {
         layer: &source.layer,
         class,
-        samples: samples.values(),
+        samples: samples.view(),
         concepts: &positives,
-        random: (random.as_ref()).map_or(table.features(), |it| it.activations.values()),
+        random: random.view(),
     };
     let found = tcav(&request, &config, &mut console)?;
     console.clear();

@@ -212,7 +212,10 @@ impl Album<'_> {
             }
             None => None,
         };
-        let top_real_activation = top.map(|(row, table)| table.features()[[row, neuron.0]]);
+        let activation = |(row, table): (usize, &FeatureTable)| -> Result<f32> {
+            Ok(table.feature(row)?[neuron.0])
+        };
+        let top_real_activation = top.map(activation).transpose()?;
         self.record.visualizations.push(Visualization {
             illusion: illusion.clone(),
             class_name: self.names.map(|names| names[class.0].clone()),

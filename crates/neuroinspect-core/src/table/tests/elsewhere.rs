@@ -92,7 +92,7 @@ fn reason<T: std::fmt::Debug>(result: Result<T>) -> String {
 fn a_table_with_its_layer_is_read() {
     let written = Written::new();
     let table = written.table().unwrap();
-    assert_eq!(table.features(), self::table().features());
+    assert_eq!(table.features().unwrap(), self::table().features().unwrap());
     assert_eq!(table.labels(), self::table().labels());
     assert_eq!(table.class_names(), ["cat", "dog", "cow"]);
     assert_eq!(table.sample_ids(), ["0", "1", "2", "3"]);

@@ -101,7 +101,7 @@ fn read(bytes: &[u8]) -> FeatureTable {
     std::fs::write(file.path(), bytes).unwrap();
     let table = FeatureTable::load(file.path()).unwrap();
     assert_eq!(
-        table.features(),
+        table.features().unwrap(),
         array![[1.0, -0.5], [0.25, 3.0], [0.0, 1e-9]]
     );
     assert_eq!(table.labels(), [0, 1, 0].map(ClassId));

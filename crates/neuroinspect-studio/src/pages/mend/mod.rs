@@ -329,7 +329,7 @@ pub(super) fn measured_result(studio: &Studio, trial: &Trial) -> Result<EditResu
     let result = trial.result.clone();
     let (class, neurons) = (trial.asked.class(), &result.neurons);
     Ok(EditResult {
-        chosen_from: session.chosen_from(&studio.opened, class, neurons),
+        chosen_from: session.chosen_from(&studio.opened, class, neurons)?,
         ..result
     })
 }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use neuroinspect::core::{ClassId, NeuronId};
 
-use crate::session::Session;
+use crate::{refusal::Refusal, session::Session};
 
 /// Bars of a histogram.
 const BARS: usize = 24;
@@ -74,14 +74,17 @@ impl Histogram {
 
 /// A histogram for each of some classes, over the range of all images, beside the weight that the decision layer
 /// gives the neuron for the class.
-pub(super) fn section(session: &Session, neuron: NeuronId, classes: &[ClassId]) -> Markup {
+pub(super) fn section(
+    session: &Session,
+    neuron: NeuronId,
+    classes: &[ClassId],
+) -> Result<Markup, Refusal> {
     let table = &session.table;
-    let features = table.features();
-    let values = features.column(neuron.0);
+    let values = table.activations().column(neuron)?;
     let low = values.iter().copied().fold(f32::INFINITY, f32::min);
     let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let weights = session.layer.weight();
-    html! {
+    Ok(html! {
         section aria-labelledby="histogram-title" {
             h2 id="histogram-title" { "How active it is, by class" }
             p class="about" {
@@ -119,7 +122,7 @@ pub(super) fn section(session: &Session, neuron: NeuronId, classes: &[ClassId]) 
                 }
             }
         }
-    }
+    })
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ fn content(studio: &Studio, asked: &Asked) -> Result<Markup, Refusal> {
     }
     let shown = found.iter().skip(asked.from).take(SHOWN);
     let shown: Vec<NeuronId> = shown.copied().collect();
-    let most_active = most_active(&session.table, &shown);
+    let most_active = most_active(&session.table, &shown)?;
     let shown: Vec<_> = (shown.into_iter().zip(most_active))
         .map(|(neuron, row)| Ok((neuron, classes(neuron)?, row)))
         .collect::<Result<_, Refusal>>()?;
@@ -118,20 +118,23 @@ fn content(studio: &Studio, asked: &Asked) -> Result<Markup, Refusal> {
 }
 
 /// For each of some neurons the row that activates it most, in one pass through the table.
-fn most_active(table: &FeatureTable, neurons: &[NeuronId]) -> Vec<Option<usize>> {
+fn most_active(
+    table: &FeatureTable,
+    neurons: &[NeuronId],
+) -> neuroinspect::core::Result<Vec<Option<usize>>> {
     let mut highest: Vec<Option<(usize, f32)>> = vec![None; neurons.len()];
-    for (row, features) in table.features().outer_iter().enumerate() {
+    table.activations().visit(0..table.len(), |row, features| {
         for (neuron, highest) in neurons.iter().zip(&mut highest) {
             let value = features[neuron.0];
             if highest.is_none_or(|(_, known)| value > known) {
                 *highest = Some((row, value));
             }
         }
-    }
-    highest
+    })?;
+    Ok(highest
         .into_iter()
         .map(|it| it.map(|(row, _)| row))
-        .collect()
+        .collect())
 }
 
 fn step(asked: &Asked, from: usize, rel: &str, name: &str) -> Markup {

@@ -103,7 +103,7 @@ fn content(studio: &Studio, neuron: NeuronId, class: Option<ClassId>) -> Result<
             }
         }
         (real::section(studio, session, neuron, shown)?)
-        (histogram::section(session, neuron, &classes_shown(session, neuron, class)))
+        (histogram::section(session, neuron, &classes_shown(session, neuron, class))?)
     })
 }
 
@@ -219,10 +219,9 @@ fn pictures_of(studio: &Studio, neuron: NeuronId) -> Result<Markup, Refusal> {
     let shown = Shown::of(studio, |picture| picture.subject == subject)?;
     let table = &studio.session()?.table;
     let real = table
-        .features()
-        .column(neuron.0)
-        .iter()
-        .copied()
+        .activations()
+        .column(neuron)?
+        .into_iter()
         .reduce(f32::max);
     Ok(html! {
         (pictures::under_way(&shown))

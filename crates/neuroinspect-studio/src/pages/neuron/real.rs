@@ -53,7 +53,7 @@ pub(super) fn section(
                 }
             }
             h3 { "Of all classes" }
-            (strip.of(&of_all))
+            (strip.of(&of_all)?)
             h3 { "Of " (studio.class_name(class)) }
             form class="inline" method="get" {
                 label for="class" { "Another class " }
@@ -64,7 +64,7 @@ pub(super) fn section(
                 }
                 " " button { "Show" }
             }
-            (strip.of(&of_class))
+            (strip.of(&of_class)?)
         }
     })
 }
@@ -80,14 +80,14 @@ struct Strip<'a> {
 }
 
 impl Strip<'_> {
-    fn of(&self, rows: &[usize]) -> Markup {
+    fn of(&self, rows: &[usize]) -> Result<Markup, Refusal> {
         let (session, neuron) = (self.session, self.neuron);
         let table = &session.table;
-        html! {
+        Ok(html! {
             @if rows.is_empty() { p class="soft" { "There are no images of it." } }
             ul class="strip real gallery" {
                 @for &row in rows {
-                    @let activation = table.features()[[row, neuron.0]];
+                    @let activation = table.feature(row)?[neuron.0];
                     @let label = self.studio.class_name(table.labels()[row]);
                     @let prediction = self.studio.class_name(session.predictions[row]);
                     @let wrong = table.labels()[row] != session.predictions[row];
@@ -104,7 +104,7 @@ impl Strip<'_> {
                     }
                 }
             }
-        }
+        })
     }
 
     fn image(&self, row: usize, alt: &str) -> Markup {

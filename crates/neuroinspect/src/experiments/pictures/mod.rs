@@ -257,7 +257,7 @@ impl Pictured {
     }
 
     /// Notes what pictures are worth, in a row.
-    pub(super) fn put(&self, measured: &mut Measured, place: [&str; 2], made: &Made) {
+    pub(super) fn put(&self, measured: &mut Measured, place: [&str; 2], made: &Made) -> Result<()> {
         let illusions = || made.illusions.iter();
         let recognised = made.judged.as_ref().and_then(|(_, classes)| {
             let pairs = illusions().zip(classes);
@@ -276,16 +276,19 @@ impl Pictured {
         measured.put(place, PROBABILITY, mean_of(made, |it| it.probability));
         measured.put(place, ACTIVATION, mean_of(made, |it| it.activation));
         let of_picture = |it: &Illusion| self.percentile(it.pair.neuron, it.activation);
-        measured.put(place, PERCENTILE, mean(illusions().filter_map(of_picture)));
+        let percentiles = illusions().map(of_picture).collect::<Result<Vec<_>>>()?;
+        measured.put(place, PERCENTILE, mean(percentiles.into_iter().flatten()));
         let similarities = illusions().filter_map(|it| it.clip_similarity);
         measured.put(place, SIMILARITY, mean(similarities.map(f64::from)));
+        Ok(())
     }
 
     /// The percentile of an activation among those of real images.
-    pub(super) fn percentile(&self, neuron: NeuronId, activation: f32) -> Option<f64> {
-        let features = self.real.features();
-        let real = features.column(neuron.0);
-        percentile(activation, real.iter().copied())
+    pub(super) fn percentile(&self, neuron: NeuronId, activation: f32) -> Result<Option<f64>> {
+        Ok(percentile(
+            activation,
+            self.real.activations().column(neuron)?,
+        ))
     }
 
     /// The share that a judge recognises that guesses.

@@ -157,7 +157,9 @@ fn the_judge_knows_the_scenes_and_is_asked_of_pictures() {
     let recipe = Method::WITHOUT_CLIP.recipe(&switches, &recipe);
     let made = pictured.make(&pairs, &recipe, texts, &mut Silent).unwrap();
     let mut measured = Measured::default();
-    pictured.put(&mut measured, ["table", "row"], &made);
+    pictured
+        .put(&mut measured, ["table", "row"], &made)
+        .unwrap();
     let value = |column: Column| {
         let found = measured.values.iter().find(|it| it.column == column.name);
         found.unwrap().value

@@ -81,7 +81,7 @@ impl Case {
         let features = self.features.mapv(|value| value as f32);
         let samples = table(features, &self.labels, self.bias.len());
         let device = Device::flex();
-        let samples = DeviceTable::new(samples, &device, Storage::Device);
+        let samples = DeviceTable::new(samples, &device, Storage::Device).unwrap();
         (LayerTensors::of(&layer, &device), samples)
     }
 
@@ -89,7 +89,7 @@ impl Case {
     fn evaluate(&self) -> LossAndGradient {
         let (layer, samples) = self.tensors();
         let all: Vec<usize> = (0..samples.len()).collect();
-        self.loss().evaluate(&layer, &samples.batch(&all))
+        self.loss().evaluate(&layer, &samples.batch(&all).unwrap())
     }
 
     /// The cross-entropy alone.
@@ -104,7 +104,7 @@ impl Case {
         let (layer, samples) = self.tensors();
         let loss = self.loss();
         let sum = |sample| {
-            let batch = samples.batch(&[sample]);
+            let batch = samples.batch(&[sample]).unwrap();
             let logits = layer.logits(batch.features.clone());
             let sum = loss.penalty_sum(&layer, &batch, &logits);
             values(sum.unwrap())[0]
