@@ -7,6 +7,8 @@
 //!
 //! Each class has neurons that its samples activate more than others', by an amount that leaves some of them mistaken.
 
+#![allow(clippy::print_stdout, reason = "an example says what it wrote")]
+
 use std::{env, error::Error, fs, path::PathBuf};
 
 use ndarray::{Array1, Array2};
