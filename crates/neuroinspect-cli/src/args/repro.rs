@@ -25,6 +25,10 @@ pub(crate) struct ReproArgs {
     /// The published data, where --list says what; without it, the stand-in
     #[arg(long, value_name = "PATH")]
     pub(crate) data: Option<PathBuf>,
+    /// Names of the classes of --data, where it is a folder of images and neurons are pictured: one a line, in the
+    /// order of the folders, or lines of a folder and its name. Without it, they are called as their folders are
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub(crate) class_names: Option<PathBuf>,
     /// A network of --data: its model name and weights. Given again, another
     #[arg(long, value_name = "MODEL=FILE", value_parser = network_file, requires = "data")]
     pub(crate) network: Vec<NetworkFile>,

@@ -30,6 +30,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ReproArgs) -> Resul
     let experiment = experiment_named(name)?;
     let config = ExperimentConfig {
         data: args.data.clone(),
+        class_names: args.class_names.clone(),
         networks: args.network.clone(),
         clip: args.clip_weights.clone(),
         concepts: args.concepts.clone(),

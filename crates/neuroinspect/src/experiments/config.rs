@@ -15,6 +15,10 @@ use crate::{Result, leaderboard::NetworkFile};
 pub struct ExperimentConfig {
     /// The published data: an archive, or a folder of what was extracted of it. `None`: the stand-in.
     pub data: Option<PathBuf>,
+    /// What the classes of folders of images are called, as
+    /// [`class_names_file`](neuroinspect_datasets::ImageFolderConfig::class_names_file) says, where the experiment
+    /// pictures neurons of the networks. `None`: as their folders are.
+    pub class_names: Option<PathBuf>,
     /// The networks to be looked at, where there are data; [`Experiment::needs`](super::Experiment::needs)
     /// says which.
     pub networks: Vec<NetworkFile>,
@@ -41,6 +45,7 @@ impl Default for ExperimentConfig {
     fn default() -> Self {
         Self {
             data: None,
+            class_names: None,
             networks: Vec::new(),
             clip: None,
             concepts: None,
@@ -74,13 +79,13 @@ impl ExperimentConfig {
         check_option("seeds", self.seeds, self.seeds > 0, "at least 1")?;
         let allowed = self.scale > 0.0 && self.scale <= 1.0;
         check_option("scale", self.scale, allowed, "a share above 0, 1 at most")?;
-        let needs_data =
-            !self.networks.is_empty() || self.concepts.is_some() || self.clip.is_some();
+        let files = [&self.class_names, &self.concepts, &self.clip];
+        let needs_data = !self.networks.is_empty() || files.into_iter().any(Option::is_some);
         if self.data.is_none() && needs_data {
             return Err(CoreError::InvalidOption {
                 option: "data",
                 value: "none".to_owned(),
-                expected: "the published data that networks, concepts or an image-text encoder are for",
+                expected: "the published data that networks, names of classes, concepts or an image-text encoder are for",
             }
             .into());
         }

@@ -163,6 +163,10 @@ impl Protocol for Ways {
         Ok(measured)
     }
 
+    fn concerns(&self, switch: Switch) -> bool {
+        self.pictured.concerns(switch)
+    }
+
     fn headline(
         &mut self,
         column: Column,

@@ -37,7 +37,7 @@ pub(super) use self::{
     open::{NEEDS, STAND_IN},
 };
 use super::{
-    Prompts, Source, Switches, Unit, mean,
+    Prompts, Source, Switch, Switches, Unit, mean,
     measured::{Column, Measured},
 };
 use crate::{ClassTexts, GuideSource, Result};
@@ -156,6 +156,12 @@ impl Pictured {
         methods
     }
 
+    /// Whether flipping a switch can change a picture: without an encoder nothing is told, and there are no
+    /// similarities that images could have in common.
+    pub(super) fn concerns(&self, switch: Switch) -> bool {
+        self.encoder.is_some() || !matches!(switch, Switch::Coupling | Switch::Prompts)
+    }
+
     /// Refuses an experiment that is about CLIP-Illusion where there is no encoder.
     pub(super) fn require_encoder(&self) -> Result<()> {
         match self.encoder {
@@ -194,9 +200,12 @@ impl Pictured {
         }
         self.tell(texts, pairs, observer)?;
         let start = Instant::now();
-        // Seeds are compared here in full.
-        let request = Request::new(pairs, recipe.clone())
-            .with_execution(Execution::default().with_other_seeds(0));
+        // Seeds are compared here in full. As the paper has it, a way's pictures are one batch, which the coupling of a
+        // whole batch is of.
+        let execution = Execution::default()
+            .with_batch_size(pairs.len().max(1))
+            .with_other_seeds(0);
+        let request = Request::new(pairs, recipe.clone()).with_execution(execution);
         let pictures = visualize(&self.networks, &request, observer)?;
         if pictures.interrupted {
             return Err(CoreError::cancelled("visualizing").into());

@@ -29,7 +29,7 @@ use crate::{
 /// What [`Experiment::needs`](crate::experiments::Experiment::needs) says of every experiment on pictures.
 pub(in super::super) const NEEDS: &str = "\
      `--data`, a folder with a folder `test` (or itself) of images by class, in the network's order and called as \
-     classes are to be called; `--network MODEL=WEIGHTS`, first the one whose neurons are pictured, then, if there \
+     classes are to be called, unless `--class-names` says how; `--network MODEL=WEIGHTS`, first the one whose neurons are pictured, then, if there \
      is one, a judge of the same classes; and `--clip-weights`, without which CLIP-Illusion is left out.";
 /// And [`Experiment::stand_in`](crate::experiments::Experiment::stand_in).
 pub(in super::super) const STAND_IN: &str = "\
@@ -116,8 +116,11 @@ impl Pictured {
         };
         let test = data.join("test");
         let root = if test.is_dir() { &test } else { data };
-        let per_class = config.scaled(IMAGES_PER_CLASS, 1);
-        let images = ImageFolderConfig::default().with_images_per_class(per_class);
+        let images = ImageFolderConfig {
+            class_names_file: config.class_names.clone(),
+            images_per_class: Some(config.scaled(IMAGES_PER_CLASS, 1)),
+            ..ImageFolderConfig::default()
+        };
         let images = ImageFolder::open(root, &images)?;
         let mut told = format!("{}, images of '{}'", pictured.model, images.name());
         let mut features = |loaded: &LoadedClassifier, file: &str| -> Result<FeatureTable> {

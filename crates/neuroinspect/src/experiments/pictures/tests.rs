@@ -233,8 +233,24 @@ fn networks_and_images_can_be_given() {
     let result = run("table-1", &config).unwrap();
     let rows: Vec<_> = result.tables[0].rows.iter().map(|row| &*row.name).collect();
     assert_eq!(rows, ["w/o CLIP", "FV"]);
+    // Nothing that only an encoder is asked for is flipped.
+    let flipped = result.ledgers.iter().flat_map(|ledger| &ledger.rows);
+    let flipped: Vec<_> = flipped.map(|row| row.switch).collect();
+    assert_eq!(flipped, ["resize", "guard", "fv_class", "fv_resize"]);
     assert!(!result.source.published);
     assert_eq!(result.source.notes.len(), 2);
+    // Classes are called as their folders are, unless a file has other names.
+    let title = |result: &ExperimentResult| result.pictures[0].title.clone();
+    assert!(title(&result).contains(" in star"), "{}", title(&result));
+    let names = place.path().join("names.tsv");
+    std::fs::write(&names, "star\tasterisk\n").unwrap();
+    let partly = run("table-1", &config.clone().with_class_names(names.clone()));
+    assert!(partly.unwrap_err().to_string().contains("names.tsv"));
+    let all = ["circle", "cross", "square", "star", "triangle"];
+    let lines = all.map(|folder| format!("{folder}\tred {folder}\n"));
+    std::fs::write(&names, lines.concat()).unwrap();
+    let named = run("table-1", &config.clone().with_class_names(names)).unwrap();
+    assert!(title(&named).contains(" in red star"), "{}", title(&named));
     // What needs a CLIP, or planted truth, says so.
     let needs_clip = run("figure-9", &config).unwrap_err().to_string();
     assert!(needs_clip.contains("clip"), "{needs_clip}");
