@@ -29,6 +29,7 @@ mod core_relevance;
 mod figure_3;
 mod figure_8;
 mod figure_9;
+mod fine_grained;
 mod markdown;
 mod measured;
 mod modes;
