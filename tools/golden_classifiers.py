@@ -8,7 +8,7 @@ Writes, under crates/neuroinspect-models/tests/golden:
   large member of a family, and what has parts of its own); the versions everything was made with;
 - modules.json: the paths of the modules of each network, a number in them written as `#`, each once
   and separated by spaces; networks that have the same are told together;
-- classifiers/NAME.safetensors: what timm's networks, and akamaster's CIFAR ResNets as defined
+- classifiers/NAME.safetensors: what timm's networks, and CIFAR and STL ResNets as defined
   below, make of formula-made weights and images, in evaluation mode. `SIZE.features`,
   `SIZE.logits`, `SIZE.map` (the map of the neurons summed over channels, where it has more than a
   pixel) and `SIZE.gradient` (that of a weighted sum of the logits with respect to the images at
@@ -43,7 +43,7 @@ import timm
 import torch
 import torch.nn.functional as F
 from golden_layers import layer_values, write_layers
-from golden_pretrained import architectures
+from golden_pretrained import architectures, is_own
 from safetensors.torch import save_file
 from torch import nn
 
@@ -103,11 +103,12 @@ class Block(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """He et al. 2016, section 4.2, shortcuts of option A, named as by akamaster."""
+    """He et al. 2016, section 4.2, shortcuts of option A, named as by akamaster; for STL-10's images the
+    first convolution has a stride."""
 
-    def __init__(self, depth):
+    def __init__(self, depth, stem_stride):
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+        self.conv1 = nn.Conv2d(3, 16, 3, stem_stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
         planes_in = 16
         for stage, planes in enumerate((16, 32, 64), start=1):
@@ -147,7 +148,7 @@ def settings(model):
             lines.add(f"{path} epsilon 1e-{round(-math.log10(module.eps))}")
         elif hasattr(module, "num_heads"):
             lines.add(f"{path} heads {module.num_heads}")
-        elif (kind := type(module).__name__) in ("ReLU", "ReLU6", "GELU", "SiLU", "Sigmoid"):
+        elif (kind := type(module).__name__) in ("ReLU", "ReLU6", "GELU", "GELUTanh", "SiLU", "Sigmoid"):
             functions[kind.lower()] += 1  # by name: timm has some of its own beside torch's
     lines |= {f"{function} {count}" for function, count in functions.items()}
     return "".join(f"{line}\n" for line in sorted(lines))
@@ -176,6 +177,10 @@ CONVNEXT_LAYERS = (
     "stem.0 stem.1 stages.0.blocks.0.conv_dw stages.0.blocks.0 stages.1.downsample.0 "
     "stages.1.downsample.1 stages.1.blocks.2 stages.2.blocks.4 stages.2 stages.3"
 )
+SMALL_CONVNEXT_LAYERS = (
+    "stem.0 stem.1 stages.0.blocks.0.conv_dw stages.0.blocks.0 stages.1.downsample.0 "
+    "stages.1.downsample.1 stages.1.blocks.1 stages.2.blocks.3 stages.2 stages.3"
+)
 VIT_LAYERS = (
     "patch_embed.proj patch_embed blocks.0.norm1 blocks.0.attn blocks.0.norm2 blocks.0.mlp.fc1 "
     "blocks.0.mlp.act blocks.0.mlp blocks.0 blocks.5.attn blocks.5 blocks.10 blocks fc_norm"
@@ -196,6 +201,7 @@ VALUES = {
     "efficientnet_lite0": ([75], EFFICIENTNET_LAYERS),
     "tf_efficientnet_b7": ([75], SQUEEZE_LAYERS),
     "tf_efficientnet_lite0": ([64, 75], EFFICIENTNET_LAYERS),
+    "test_convnext": ([64], SMALL_CONVNEXT_LAYERS),
     "convnext_tiny": ([64], CONVNEXT_LAYERS),
     "convnext_base": ([64], CONVNEXT_LAYERS),
     "vit_tiny_patch16_224": ([64], VIT_LAYERS),
@@ -208,6 +214,9 @@ VALUES = {
 }
 
 
+# The same of CIFAR and STL ResNets.
+OWN_VALUES = {"cifar_resnet20": [32], "cifar_resnet56": [32], "stl_resnet14": [75]}
+
 # timm reads the rates of stochastic depth as numbers, which those of the meta device are not.
 LINSPACE = functools.partial(torch.linspace, device="cpu")
 
@@ -215,9 +224,10 @@ LINSPACE = functools.partial(torch.linspace, device="cpu")
 def networks():
     """Name, network, image sizes, layers: for the sizes, or without parameters for none."""
     for name in architectures():
-        if name.startswith("cifar_"):
-            depth = int(name.removeprefix("cifar_resnet"))
-            yield name, CifarResNet(depth), [32] if depth in (20, 56) else [], CIFAR_LAYERS
+        if is_own(name):
+            stride = 2 if name.startswith("stl_") else 1
+            depth = int(name.partition("_resnet")[2])
+            yield name, CifarResNet(depth, stride), OWN_VALUES.get(name, []), CIFAR_LAYERS
             continue
         sizes, layers = VALUES.get(name, ([], ""))
         # Names and shapes are those of the default size; positions of a ViT depend on it.
@@ -228,7 +238,7 @@ def networks():
 
 def of_size(name, model, size):
     """The network with parameters, for images of a size."""
-    if name.startswith("cifar_"):
+    if is_own(name):
         return model
     sized = {"img_size": size} if hasattr(model, "pos_embed") else {}
     return timm.create_model(name, num_classes=CLASSES, **sized)

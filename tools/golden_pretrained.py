@@ -43,6 +43,11 @@ def architectures():
     return re.findall(r'^    "(\w+)": \w+, \|size\|', table, re.MULTILINE)
 
 
+def is_own(architecture):
+    """Whether timm does not have it."""
+    return architecture.startswith(("cifar_", "stl_"))
+
+
 def fields(cfg):
     """What decides the input, where it is not the default."""
     found = {field: getattr(cfg, field) for field in DEFAULTS}
@@ -105,7 +110,7 @@ def lines(entries, indent):
 def main():
     dumped, transforms = {}, {}
     for architecture in architectures():
-        if architecture.startswith("cifar_"):
+        if is_own(architecture):
             continue
         cfgs = {tag: timm.get_pretrained_cfg(f"{architecture}.{tag}") for tag in tags(architecture)}
         of_tags = {tag: json.dumps(fields(cfg)) for tag, cfg in cfgs.items()}

@@ -11,9 +11,9 @@
 //! | `resnet18`, `26`, `34`, `50`, `101`, `152` and their `d`, `resnet200d`; `resnext50_32x4d` (`50d`), `resnext101_32x4d`, `32x8d`, `32x16d`, `32x32d`, `64x4d`; `wide_resnet50_2`, `101_2` | 512 or 2048: `layer4` |
 //! | `vgg11`, `13`, `16`, `19` and their `_bn` | 4096: `pre_logits` |
 //! | `efficientnet_b0` to `b8`, `l2` and `lite0` to `4`, and their `tf_` | 1280 to 5504: `conv_head` |
-//! | `convnext_tiny`, `small`, `base`, `large`, `xlarge` | 768 to 2048: `stages`, normalised |
+//! | `convnext_tiny`, `small`, `base`, `large`, `xlarge`; `test_convnext` | 768 to 2048, 64: `stages`, normalised |
 //! | `vit_*_patch*_224` and `384` (tiny to huge), `vit_*_gap_*`, `flexivit_*`, `deit_*`, `deit3_*`, `vit_*_patch14_dinov2` and `reg4_dinov2` | 192 to 1280: the class token or the patches' mean |
-//! | `cifar_resnet20`, `32`, `44`, `56`: akamaster/pytorch_resnet_cifar10's | 64: `layer3` |
+//! | `cifar_resnet20`, `32`, `44`, `56`: akamaster/pytorch_resnet_cifar10's; `stl_resnet14`: the same with a stride in the first convolution, for 96 px | 64: `layer3` |
 //!
 //! Each computes what its implementation does, timm's ([`ModelInfo::source`]), and reads its checkpoints.
 //! ResNets' are torchvision's, too.

@@ -91,10 +91,16 @@ impl CifarResNetConfig {
     ///
     /// As [`validate`](Self::validate), and [`Error::Node`](crate::Error::Node) for images too small.
     pub fn graph(&self, size: usize) -> Result<Graph> {
+        self.of_stem(1, size)
+    }
+
+    /// With a stride of the first convolution.
+    fn of_stem(&self, stride: usize, size: usize) -> Result<Graph> {
         self.validate()?;
         let mut g = GraphBuilder::new();
         let x = g.input(IMAGES, [3, size, size]);
-        let x = g.layer("conv1", Conv2d::new(WIDTHS[0], 3), [x]);
+        let stem = Conv2d::new(WIDTHS[0], 3).with_stride(stride);
+        let x = g.layer("conv1", stem, [x]);
         let x = g.batch_norm("bn1", x);
         let mut x = g.step(RELU, [x]);
         for (stage, width) in (1..).zip(WIDTHS) {
@@ -114,6 +120,11 @@ impl CifarResNetConfig {
 /// The same network, as the registry has it.
 pub(crate) fn cifar_resnet(depth: usize, size: Size) -> Result<Graph> {
     CifarResNetConfig::new(depth, size.classes).graph(size.image)
+}
+
+/// The same for images of STL-10's size, 96 px: the first convolution takes a stride of 2.
+pub(crate) fn stl_resnet(depth: usize, size: Size) -> Result<Graph> {
+    CifarResNetConfig::new(depth, size.classes).of_stem(2, size.image)
 }
 
 /// Two 3 x 3 convolutions beside a shortcut.

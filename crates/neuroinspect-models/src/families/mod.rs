@@ -13,8 +13,8 @@ mod vgg;
 mod vit;
 
 pub use cifar_resnet::CifarResNetConfig;
-pub(crate) use cifar_resnet::cifar_resnet;
-pub(crate) use convnext::convnext;
+pub(crate) use cifar_resnet::{cifar_resnet, stl_resnet};
+pub(crate) use convnext::ConvNextConfig;
 pub(crate) use efficientnet::EfficientNetConfig;
 #[cfg(feature = "hub")]
 pub(crate) use pretrained::Pretrained;

@@ -4,7 +4,8 @@ use crate::{
     Result,
     families::{
         BlockKind::{Basic, Bottleneck},
-        EfficientNetConfig, Pool, ResNetConfig, Size, VitConfig, cifar_resnet, convnext, vgg,
+        ConvNextConfig, EfficientNetConfig, Pool, ResNetConfig, Size, VitConfig, cifar_resnet,
+        stl_resnet, vgg,
     },
     graph::Graph,
 };
@@ -34,6 +35,11 @@ const CIFAR: Family = Family {
     name: "CIFAR ResNet",
     source: "akamaster/pytorch_resnet_cifar10",
     own: Some((32, 10)),
+};
+const STL: Family = Family {
+    name: "STL ResNet",
+    source: "neuroinspect",
+    own: Some((96, 10)),
 };
 const RESNET: Family = Family {
     name: "ResNet",
@@ -86,6 +92,7 @@ pub(super) const ROWS: &[Row] = rows! {
     "cifar_resnet32": CIFAR, |size| cifar_resnet(32, size);
     "cifar_resnet44": CIFAR, |size| cifar_resnet(44, size);
     "cifar_resnet56": CIFAR, |size| cifar_resnet(56, size);
+    "stl_resnet14": STL, |size| stl_resnet(14, size);
     "resnet18": RESNET, |size| ResNetConfig::new(Basic, [2, 2, 2, 2]).graph(size);
     "resnet18d": RESNET, |size| ResNetConfig::new(Basic, [2, 2, 2, 2]).d().graph(size);
     "resnet26": RESNET, |size| ResNetConfig::new(Bottleneck, [2, 2, 2, 2]).graph(size);
@@ -146,11 +153,12 @@ pub(super) const ROWS: &[Row] = rows! {
     "tf_efficientnet_lite2": EFFICIENTNET, |size| EfficientNetConfig::new(1.1, 1.2).lite().tensorflow().graph(size);
     "tf_efficientnet_lite3": EFFICIENTNET, |size| EfficientNetConfig::new(1.2, 1.4).lite().tensorflow().graph(size);
     "tf_efficientnet_lite4": EFFICIENTNET, |size| EfficientNetConfig::new(1.4, 1.8).lite().tensorflow().graph(size);
-    "convnext_tiny": CONVNEXT, |size| convnext([3, 3, 9, 3], [96, 192, 384, 768], size);
-    "convnext_small": CONVNEXT, |size| convnext([3, 3, 27, 3], [96, 192, 384, 768], size);
-    "convnext_base": CONVNEXT, |size| convnext([3, 3, 27, 3], [128, 256, 512, 1024], size);
-    "convnext_large": CONVNEXT, |size| convnext([3, 3, 27, 3], [192, 384, 768, 1536], size);
-    "convnext_xlarge": CONVNEXT, |size| convnext([3, 3, 27, 3], [256, 512, 1024, 2048], size);
+    "test_convnext": CONVNEXT, |size| ConvNextConfig::new([1, 2, 4, 2], [24, 32, 48, 64]).test().graph(size);
+    "convnext_tiny": CONVNEXT, |size| ConvNextConfig::new([3, 3, 9, 3], [96, 192, 384, 768]).graph(size);
+    "convnext_small": CONVNEXT, |size| ConvNextConfig::new([3, 3, 27, 3], [96, 192, 384, 768]).graph(size);
+    "convnext_base": CONVNEXT, |size| ConvNextConfig::new([3, 3, 27, 3], [128, 256, 512, 1024]).graph(size);
+    "convnext_large": CONVNEXT, |size| ConvNextConfig::new([3, 3, 27, 3], [192, 384, 768, 1536]).graph(size);
+    "convnext_xlarge": CONVNEXT, |size| ConvNextConfig::new([3, 3, 27, 3], [256, 512, 1024, 2048]).graph(size);
     "vit_tiny_patch16_224": VIT, |size| VitConfig::tiny(16).graph(size);
     "vit_tiny_patch16_384": VIT, |size| VitConfig::tiny(16).graph(size);
     "vit_small_patch8_224": VIT, |size| VitConfig::small(8).graph(size);

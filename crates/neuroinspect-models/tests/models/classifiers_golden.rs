@@ -241,7 +241,7 @@ fn features_logits_map_gradient_and_layers_are_pytorchs() {
         }
         families.insert(family[&name[..]]);
     }
-    assert_eq!(families.len(), 6, "{families:?}");
+    assert_eq!(families.len(), 7, "{families:?}");
 }
 
 /// On the device that `NEUROINSPECT_DEVICE` names (default `flex`), whose backend must be built in. Libraries
@@ -326,6 +326,9 @@ fn parameters_are_named_and_shaped_as_in_pytorch() {
 /// What no shape shows, a line each, as `settings` of `tools/golden_classifiers.py` has it.
 fn settings(model: &GraphClassifier) -> String {
     let (mut lines, mut functions) = (BTreeSet::new(), BTreeMap::new());
+    let is_own = ["cifar_", "stl_"]
+        .iter()
+        .any(|own| model.name().starts_with(own));
     for node in model.network().graph().nodes() {
         let path = |ending: &str| {
             let parameter = node.parameters[0].as_str();
@@ -349,8 +352,8 @@ fn settings(model: &GraphClassifier) -> String {
                 let path = path(".qkv.weight");
                 lines.insert(format!("{path} heads {}", attention.heads));
             }
-            // Those of akamaster's are no modules.
-            Op::Activation(activation) if !model.name().starts_with("cifar_") => {
+            // Those of CIFAR ResNets, and of STL ones, are no modules.
+            Op::Activation(activation) if !is_own => {
                 let function = format!("{:?}", activation.function).to_lowercase();
                 *functions.entry(function).or_insert(0) += 1;
             }
