@@ -14,26 +14,28 @@
 //! cargo run --release -p neuroinspect --example train_demo -- [folder] [classifier|clip|judge]
 //! ```
 //!
-//! Without a folder it writes where the crate embeds from. The same machine and backend give the
+//! Without a folder it writes where the crate embeds from. It trains on the device that `NEUROINSPECT_DEVICE`
+//! names (as `tch:cuda:0`), by default the first that the build has. The same machine and backend of a CPU give the
 //! same bytes: everything is drawn from one seed.
 
 #![allow(clippy::print_stdout)]
 
-use std::{env, error::Error, f64::consts::PI, fs, path::PathBuf, thread, time::Instant};
+mod report;
+mod schedule;
+
+use std::{env, error::Error, fs, path::PathBuf};
 
 use burn::{
     module::Module,
     nn::{Initializer, LinearConfig, loss::CrossEntropyLossConfig},
     tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
 };
-use burn_optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn_optim::{AdamConfig, GradientsParams};
 use neuroinspect::{
     Extraction,
-    core::{
-        Classifier, DecisionLayer, DeviceName, ImageTextEncoder, InputSpec, Precision, Seed, Silent,
-    },
+    core::{Classifier, DecisionLayer, DeviceName, ImageTextEncoder, Precision, Seed, Silent},
     datasets::{
-        Batch, ImageDataset, LoaderConfig, batches, preprocess,
+        ImageDataset,
         scenes::{Context, Scene, Scenes, ScenesConfig},
     },
     demo::Demo,
@@ -41,25 +43,16 @@ use neuroinspect::{
     models::{
         Checkpoint, CifarResNetConfig, GraphClassifier, PretrainedClassifier, Strictness,
         clip::{Clip, ClipBlocks, ClipConfig, ClipTextConfig, ClipVisionConfig, Gelu},
-        prompts::{ClassEmbeddingConfig, PromptTemplates, class_embeddings, zero_shot},
+        prompts::PromptTemplates,
     },
 };
-use rand::{Rng, RngExt, seq::SliceRandom};
+use rand::RngExt;
+use report::{report_classifier, report_clip};
+use schedule::Schedule;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 const SEED: Seed = Seed(0);
-
-/// How one network is trained: AdamW, its rate rising over the first tenth of all steps and falling
-/// along a cosine.
-struct Schedule {
-    network: &'static str,
-    epochs: usize,
-    batch: usize,
-    learning_rate: f64,
-    weight_decay: f32,
-    epsilon: f32,
-}
 
 const CLASSIFIER: Schedule = Schedule {
     network: "classifier",
@@ -101,7 +94,11 @@ fn main() -> Result<()> {
     let which = arguments.next();
     let wanted = |schedule: &Schedule| which.as_deref().is_none_or(|it| it == schedule.network);
     fs::create_dir_all(&folder)?;
-    let device = DeviceName::default().open()?;
+    let device = match env::var("NEUROINSPECT_DEVICE") {
+        Ok(name) => name.parse()?,
+        Err(_) => DeviceName::default(),
+    };
+    let device = device.open()?;
     if wanted(&CLASSIFIER) {
         let classifier = train_classifier(&device)?;
         classifier.save(&folder.join("scenes_classifier.safetensors"))?;
@@ -282,65 +279,6 @@ fn train_clip(device: &Device) -> Result<Clip> {
     Ok(model.valid())
 }
 
-impl Schedule {
-    fn optimizer(&self) -> ModuleOptimizer {
-        AdamWConfig::new()
-            .with_weight_decay(self.weight_decay)
-            .with_epsilon(self.epsilon)
-            .init()
-    }
-
-    /// Calls `step` with normalised images, some of them mirrored, the scenes they show, the
-    /// learning rate and a generator; `step` returns its loss.
-    fn run(
-        &self,
-        scenes: &Scenes,
-        input: &InputSpec,
-        device: &Device,
-        mut step: impl FnMut(Tensor<4>, &[usize], f64, &mut dyn Rng) -> Result<Tensor<1>>,
-    ) -> Result<()> {
-        let start = Instant::now();
-        let samples = scenes.samples().len();
-        let steps = self.epochs * (samples / self.batch);
-        let reports = steps.div_ceil(20);
-        let mut rng = SEED.rng(self.network, &[]);
-        let (mut done, mut sum) = (0, 0.0);
-        for _ in 0..self.epochs {
-            let mut order: Vec<_> = (0..samples).collect();
-            order.shuffle(&mut rng);
-            // Batches are full: what is left of the order when it ends is too little for one.
-            order.truncate(samples / self.batch * self.batch);
-            let loader = LoaderConfig::default().with_batch_size(self.batch);
-            thread::scope(|scope| {
-                for batch in batches(scope, scenes, Some(&order), input, &loader)? {
-                    let Batch { indices, images } = batch?;
-                    let shape: [usize; 4] = images.dim().into();
-                    let images = TensorData::new(images.into_raw_vec_and_offset().0, shape);
-                    let images = input.normalize(Tensor::from_data(images, device));
-                    let mirror = rng.random();
-                    let images = if mirror { images.flip([3]) } else { images };
-                    let loss = step(images, &indices, self.rate(done, steps), &mut rng)?;
-                    sum += loss.try_into_scalar::<f32>()?;
-                    done += 1;
-                    if done % reports == 0 {
-                        let (loss, seconds) = (sum / reports as f32, start.elapsed().as_secs());
-                        println!("{}: step {done}: loss {loss:.4}, {seconds} s", self.network);
-                        sum = 0.0;
-                    }
-                }
-                Ok::<(), Box<dyn Error>>(())
-            })?;
-        }
-        Ok(())
-    }
-
-    fn rate(&self, step: usize, steps: usize) -> f64 {
-        let progress = (step as f64 + 0.5) / steps as f64;
-        let fall = 0.5 + 0.5 * (PI * progress).cos();
-        self.learning_rate * fall * (10.0 * progress).min(1.0)
-    }
-}
-
 /// The templates of ordinary photographs and of parts, and the bare words.
 fn templates() -> Vec<String> {
     let bare = ["{}", "a {}", "a photo of a {}."].map(str::to_owned);
@@ -362,72 +300,4 @@ fn indices(values: impl Iterator<Item = usize>, device: &Device) -> Tensor<1, In
 fn unit(x: Tensor<2>) -> Tensor<2> {
     let norm = x.clone().square().sum_dim(1).sqrt();
     x / norm
-}
-
-/// All images of a data set, normalised for a model: `[N, 3, S, S]`.
-fn pixels(scenes: &Scenes, input: &InputSpec, device: &Device) -> Result<Tensor<4>> {
-    let mut values = Vec::new();
-    for index in 0..scenes.samples().len() {
-        values.extend(preprocess(&scenes.image(index)?, input)?);
-    }
-    let shape = [scenes.samples().len(), 3, input.size, input.size];
-    let images = Tensor::from_data(TensorData::new(values, shape), device);
-    Ok(input.normalize(images))
-}
-
-fn report_classifier(classifier: &GraphClassifier) -> Result<()> {
-    let layer = classifier.decision_layer()?;
-    for config in [
-        ScenesConfig::captioned(),
-        Demo::training_scenes(),
-        ScenesConfig::test(),
-    ] {
-        let scenes = Scenes::new(config)?;
-        let seen = extract_features(&Extraction::new(classifier, &scenes), &mut Silent)?;
-        let metrics = seen.table.predicted_by(&layer)?.metrics()?;
-        println!("{}: accuracy {:.3}", scenes.name(), metrics.accuracy);
-        for (name, accuracy) in scenes
-            .group_names()
-            .iter()
-            .zip(metrics.group_accuracy.iter().flatten())
-        {
-            println!("  {name}: {:.3}", accuracy.unwrap_or(f64::NAN));
-        }
-    }
-    Ok(())
-}
-
-/// How many test scenes' object and context the nearest text names right.
-fn report_clip(clip: &Clip) -> Result<()> {
-    let dataset = Scenes::new(ScenesConfig::test())?;
-    let images = clip.encode_images(pixels(&dataset, clip.input(), &clip.device())?);
-    let scenes = (0..dataset.samples().len())
-        .map(|index| dataset.scene(index))
-        .collect::<Result<Vec<_>, _>>()?;
-    let objects = dataset.class_names().to_vec();
-    let contexts: Vec<_> = Context::ALL.iter().map(ToString::to_string).collect();
-    let is = |names: &[String],
-              truth: &dyn Fn(&Scene) -> String,
-              templates: &PromptTemplates|
-     -> Result<f64> {
-        let texts = class_embeddings(clip, templates, names, &ClassEmbeddingConfig::default())?;
-        let said = zero_shot(images.clone(), texts)?;
-        let right = said
-            .iter()
-            .zip(&scenes)
-            .filter(|(said, scene)| names[said.0] == truth(scene));
-        Ok(right.count() as f64 / scenes.len() as f64)
-    };
-    for (name, templates) in [
-        (
-            "a photo of a {}.",
-            PromptTemplates::new(["a photo of a {}."])?,
-        ),
-        ("parts32", PromptTemplates::parts32()),
-    ] {
-        let object = is(&objects, &|scene| scene.object.to_string(), &templates)?;
-        let context = is(&contexts, &|scene| scene.context.to_string(), &templates)?;
-        println!("clip, '{name}': object {object:.3}, context {context:.3}");
-    }
-    Ok(())
 }
