@@ -186,11 +186,9 @@ impl<'a> Run<'a> {
                 .schedule
                 .rate(config.learning_rate, step, steps, config.epochs);
             let decay = config.weight_decay;
-            let LayerTensors { weight, bias } = self.layer.clone();
-            self.layer = LayerTensors {
-                weight: self.weight.step(weight, result.weight, rate, decay),
-                bias: self.bias.step(bias, result.bias, rate, decay),
-            };
+            let LayerTensors { weight, bias } = &mut self.layer;
+            self.weight.step(weight, result.weight, rate, decay)?;
+            self.bias.step(bias, result.bias, rate, decay)?;
             sums = sums + Tensor::cat(vec![result.loss, result.penalty], 0);
         }
         let (mut all, has_penalty) = self.validate()?;

@@ -1,8 +1,13 @@
 //! Adam, and its learning rate over time.
 
-use burn::tensor::Tensor;
+mod host;
 
+use burn::tensor::Tensor;
+use neuroinspect_core::is_flex;
+
+use self::host::HostMoments;
 use super::Schedule;
+use crate::Result;
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
@@ -18,9 +23,22 @@ pub(crate) struct Adam<const R: usize> {
 }
 
 /// The means of gradient and squared gradient.
-struct Moments<const R: usize> {
-    mean: Tensor<R>,
-    square: Tensor<R>,
+enum Moments<const R: usize> {
+    /// Where the parameter is.
+    Device { mean: Tensor<R>, square: Tensor<R> },
+    /// In one pass over memory, where the device is the CPU: as tensors, which are read and written anew for each
+    /// operation, a step over a large layer takes longer than its matrix products.
+    Host(HostMoments),
+}
+
+/// What a step is taken with.
+#[derive(Clone, Copy)]
+struct Step {
+    /// The learning rate over `1 - BETA1^t`.
+    rate: f64,
+    /// The root of `1 - BETA2^t`.
+    correction: f64,
+    weight_decay: f64,
 }
 
 impl<const R: usize> Adam<R> {
@@ -31,38 +49,59 @@ impl<const R: usize> Adam<R> {
         }
     }
 
-    /// The parameter after a step along its gradient.
+    /// Takes the parameter a step along its gradient. One that nobody else holds is overwritten where it lies, on the CPU.
     ///
-    /// Moments that nobody else holds are overwritten where they lie: they are taken out for that,
-    /// and clones come last. The parameter, which the layer still holds, is not.
+    /// # Errors
+    ///
+    /// When the device does not give the values back.
     pub(crate) fn step(
         &mut self,
-        parameter: Tensor<R>,
+        parameter: &mut Tensor<R>,
         gradient: Tensor<R>,
         rate: f64,
         weight_decay: f64,
-    ) -> Tensor<R> {
-        let gradient = match weight_decay {
+    ) -> Result<()> {
+        self.steps += 1;
+        let step = Step {
+            rate: rate / (1.0 - BETA1.powi(self.steps)),
+            correction: (1.0 - BETA2.powi(self.steps)).sqrt(),
+            weight_decay,
+        };
+        if is_flex(&parameter.device()) {
+            let mut moments = match self.moments.take() {
+                Some(Moments::Host(moments)) => moments,
+                _ => HostMoments::zeros(parameter.shape().num_elements()),
+            };
+            moments.step(parameter, gradient, step)?;
+            self.moments = Some(Moments::Host(moments));
+        } else {
+            self.on_device(parameter, gradient, step);
+        }
+        Ok(())
+    }
+
+    /// A step by operations on tensors.
+    ///
+    /// Moments that nobody else holds are overwritten where they lie: they are taken out for that,
+    /// and clones come last.
+    fn on_device(&mut self, parameter: &mut Tensor<R>, gradient: Tensor<R>, step: Step) {
+        let gradient = match step.weight_decay {
             0.0 => gradient,
             decay => gradient + parameter.clone() * decay,
         };
         let mean = gradient.clone() * (1.0 - BETA1);
         let square = gradient.square() * (1.0 - BETA2);
         // From moments of 0 the first come out as they are.
-        let moments = match self.moments.take() {
-            None => Moments { mean, square },
-            Some(moments) => Moments {
-                mean: moments.mean * BETA1 + mean,
-                square: moments.square * BETA2 + square,
-            },
+        let (mean, square) = match self.moments.take() {
+            Some(Moments::Device {
+                mean: earlier,
+                square: earlier_square,
+            }) => (earlier * BETA1 + mean, earlier_square * BETA2 + square),
+            _ => (mean, square),
         };
-        self.steps += 1;
-        let rate = rate / (1.0 - BETA1.powi(self.steps));
-        let correction = (1.0 - BETA2.powi(self.steps)).sqrt();
-        let divisor = moments.square.clone().sqrt() / correction + EPSILON;
-        let step = moments.mean.clone() / divisor * rate;
-        self.moments = Some(moments);
-        parameter - step
+        let divisor = square.clone().sqrt() / step.correction + EPSILON;
+        *parameter = parameter.clone() - mean.clone() / divisor * step.rate;
+        self.moments = Some(Moments::Device { mean, square });
     }
 }
 

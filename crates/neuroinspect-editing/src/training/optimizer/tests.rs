@@ -1,5 +1,6 @@
-use burn::tensor::{Device, Tensor};
-use neuroinspect_testing::{assert_close, reference::original};
+use burn::tensor::{Device, Tensor, TensorData};
+use neuroinspect_core::read_back;
+use neuroinspect_testing::{assert_close, fill, reference::original};
 
 use super::*;
 
@@ -15,9 +16,56 @@ fn adam_is_that_of_pytorch() {
         ([0.2, 0.3, -1e-3], [0.3195246, -0.8787013, 1.8004124]),
         ([-2.0, 0.1, 4.0], [0.3479645, -0.8722469, 1.7360173_f32]),
     ] {
-        parameter = adam.step(parameter, tensor(gradient), 0.1, 0.01);
+        adam.step(&mut parameter, tensor(gradient), 0.1, 0.01)
+            .unwrap();
         // A few roundings in single precision of values near 1.
         assert_close(&parameter, expected, 0.0, 5e-7);
+    }
+}
+
+/// One pass over memory takes the very steps of the operations on tensors, whatever the number of threads.
+#[test]
+fn a_step_on_the_cpu_is_that_of_tensors_to_the_bit() {
+    let device = Device::flex();
+    // More than two pieces, the last one not whole.
+    let shape = [7, 5_003];
+    let values = |name: &str| {
+        let values = fill::normal(name, shape[0] * shape[1]);
+        Tensor::<2>::from_data(TensorData::new(values, shape), &device)
+    };
+    for decay in [0.0, 0.01] {
+        let start = values("parameter");
+        let gradients: Vec<_> = ["first", "second", "third"].map(values).into();
+        let mut by_tensors = Adam::new();
+        let mut expected = start.clone();
+        for (step, gradient) in (1..).zip(&gradients) {
+            let step = Step {
+                rate: 0.01 / (1.0 - BETA1.powi(step)),
+                correction: (1.0 - BETA2.powi(step)).sqrt(),
+                weight_decay: decay,
+            };
+            by_tensors.on_device(&mut expected, gradient.clone(), step);
+        }
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let found = pool.build().unwrap().install(|| {
+                let mut adam = Adam::new();
+                let mut parameter = start.clone();
+                for gradient in &gradients {
+                    adam.step(&mut parameter, gradient.clone(), 0.01, decay)
+                        .unwrap();
+                }
+                parameter
+            });
+            let [found, expected] =
+                [found, expected.clone()].map(|it| read_back(it, "a layer").unwrap());
+            assert_eq!(found, expected, "{threads} threads, decay {decay}");
+        }
+        // What others hold stays as it is.
+        assert_eq!(
+            read_back(start, "a layer").unwrap(),
+            fill::normal("parameter", shape[0] * shape[1])
+        );
     }
 }
 
