@@ -6,7 +6,7 @@ use std::{
 };
 
 use ndarray::ArrayView1;
-use neuroinspect_core::{Error as CoreError, FeatureTable, Seed};
+use neuroinspect_core::{Error as CoreError, FeatureTable, Seed, check_option};
 
 use crate::{ChosenOn, Error, Result, Samples};
 
@@ -138,6 +138,22 @@ impl EditData {
         Ok(Self {
             train: self.train.joined(&views)?,
             ..self
+        })
+    }
+
+    /// The same, but that there is a share of the samples to learn from and of those to validate on: of each class and
+    /// each group in it that share, rounded, and one at least. Measured is on the same samples.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOption`](CoreError::InvalidOption) when the share is not above 0 or above 1.
+    pub fn part(&self, share: f64, seed: Seed) -> Result<Self> {
+        let allowed = share > 0.0 && share <= 1.0;
+        check_option("share of the samples", share, allowed, "above 0, at most 1")?;
+        Ok(Self {
+            train: self.train.part(share, seed)?,
+            validation: self.validation.part(share, seed)?,
+            ..self.clone()
         })
     }
 

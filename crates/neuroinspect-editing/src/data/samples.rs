@@ -1,12 +1,13 @@
 //! Samples of a table that several parties share.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ndarray::{Array1, Array2, ArrayView1, CowArray, Ix1};
 use neuroinspect_core::{
     ActivationTable, ClassId, Error as CoreError, FeatureTable, Groups, MemoryLimit, NeuronId,
     Seed, Split,
 };
+use rand::seq::SliceRandom;
 
 use crate::Result;
 
@@ -245,6 +246,27 @@ impl Samples {
             None => all.clone(),
             Some(rows) => all.select(rows)?,
         })
+    }
+
+    /// A part of them, in their order: `share` of each class, and of each group in it, rounded; of each one at least.
+    pub(crate) fn part(&self, share: f64, seed: Seed) -> Result<Self> {
+        let labels = self.table.labels();
+        let groups = self.groups().map(Groups::of_sample);
+        let mut strata = BTreeMap::<[usize; 2], Vec<usize>>::new();
+        for sample in 0..self.len() {
+            let group = groups.map_or(0, |groups| groups[sample]);
+            let stratum = [labels[self.row(sample)].0, group];
+            strata.entry(stratum).or_default().push(sample);
+        }
+        let mut part: Vec<usize> = Vec::new();
+        for ([class, group], mut samples) in strata {
+            samples.shuffle(&mut seed.rng("part", &[class as u64, group as u64]));
+            let count = (samples.len() as f64 * share).round() as usize;
+            part.extend(samples.iter().take(count.max(1)));
+        }
+        part.sort_unstable();
+        let rows = part.into_iter().map(|sample| self.row(sample));
+        Self::of_rows(&self.table, rows.collect())
     }
 
     /// Two parts, the first with `share` of each class.

@@ -27,7 +27,8 @@ impl Retrain {
     /// The name it is recorded under.
     pub const NAME: &'static str = "retrain";
 
-    const STAGE: &'static str = "retraining";
+    /// What observers are told is going on.
+    pub(crate) const STAGE: &'static str = "retraining";
 
     /// Trained so.
     pub fn new(training: TrainingConfig) -> Self {

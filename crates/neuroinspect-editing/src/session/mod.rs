@@ -1,5 +1,6 @@
 //! Editing over and over on the same samples.
 
+mod beside;
 mod result;
 
 use std::{
@@ -10,12 +11,14 @@ use std::{
 
 use burn::tensor::{Device, Tensor, TensorData};
 use neuroinspect_core::{
-    ClassId, DecisionLayer, Metrics, NeuronId, Observer, is_cancellation, with_causes,
+    ClassId, DecisionLayer, Metrics, NeuronId, Observer, Seed, is_cancellation, is_flex,
+    with_causes,
 };
 use serde::{Deserialize, Serialize};
 
 pub use self::result::{EditResult, Edited};
 
+use self::beside::beside;
 use crate::{
     ChosenOn, Comparison, Control, ControlBy, DecisionMethod, DeviceTable, EditData, Fitted,
     LayerPatch, LayerTensors, Mend, MendResult, MethodInput, MethodRecord, Result, Retrain,
@@ -34,7 +37,7 @@ pub struct EditSession {
     layer: DecisionLayer,
     train: DeviceTable,
     validation: DeviceTable,
-    evaluation: DeviceTable,
+    evaluation: Arc<DeviceTable>,
     /// The layer's logits of each chunk of `evaluation`, `[C, K]`; `None` where they would take more than may be beside
     /// the table: then they are computed when they are asked for.
     logits: Option<Vec<Tensor<2>>>,
@@ -107,8 +110,33 @@ impl EditSession {
             train: table(data.train())?,
             validation: table(data.validation())?,
             layer: layer.clone(),
-            evaluation,
+            evaluation: Arc::new(evaluation),
             logits,
+            also_trained_on: OnceLock::new(),
+            controls: Mutex::default(),
+            data,
+        })
+    }
+
+    /// A session that learns from a part of the samples and validates on a part, as [`EditData::part`] has them, and measures
+    /// on the same as this one, which it shares: for a first answer where training on all takes long. Its controls
+    /// learn from the part, too.
+    ///
+    /// # Errors
+    ///
+    /// As [`EditData::part`].
+    pub fn part(&self, share: f64, seed: Seed) -> Result<Self> {
+        let data = self.data.part(share, seed)?;
+        let table = |samples: &Samples| {
+            DeviceTable::new(samples.clone(), self.train.device(), Storage::of(samples))
+        };
+        Ok(Self {
+            layer: self.layer.clone(),
+            train: table(data.train()),
+            validation: table(data.validation()),
+            evaluation: Arc::clone(&self.evaluation),
+            logits: self.logits.clone(),
+            before: self.before.clone(),
             also_trained_on: OnceLock::new(),
             controls: Mutex::default(),
             data,
@@ -215,8 +243,8 @@ impl EditSession {
     ///
     /// As [`DecisionMethod::fit`], also when the observer asks to stop before the edit is done.
     pub fn edit(&self, method: &dyn DecisionMethod, observer: &mut dyn Observer) -> Result<Edited> {
-        let fitted = method.fit(&self.input()?, observer)?;
-        self.edited(method, fitted, observer)
+        let (fitted, control) = self.fit(method, observer)?;
+        self.edited(method, fitted, control, observer)
     }
 
     /// Chooses a mend and makes it, measures it, and says what it was chosen among. Its control, plain
@@ -228,7 +256,7 @@ impl EditSession {
     pub fn mend(&self, mend: &Mend, observer: &mut dyn Observer) -> Result<(Edited, MendResult)> {
         let mended = mend.mend(&self.input()?, observer)?;
         let result = mended.result.clone();
-        let edited = self.edited(mend, mended.into_fitted(), observer)?;
+        let edited = self.edited(mend, mended.into_fitted(), None, observer)?;
         Ok((edited, result))
     }
 
@@ -253,20 +281,48 @@ impl EditSession {
         })
     }
 
-    /// What a method has made, measured.
+    /// The layer of a method, and its control where that was trained beside it: on the CPU, where neither of them alone
+    /// keeps all cores at work.
+    fn fit(
+        &self,
+        method: &dyn DecisionMethod,
+        observer: &mut dyn Observer,
+    ) -> Result<(Fitted, Option<Control>)> {
+        let input = self.input()?;
+        let training = method.training().filter(|training| {
+            let beside = method.control() == ControlBy::Training && is_flex(self.train.device());
+            // One that is known is not trained again, and one that another thread trains is waited for later.
+            let known = self.control_of(ControlBy::Training, training);
+            beside && known.try_lock().is_ok_and(|known| known.is_none())
+        });
+        match training {
+            Some(training) => {
+                let control = |observer: &mut dyn Observer| self.control(training, observer);
+                let edit = |observer: &mut dyn Observer| method.fit(&input, observer);
+                let (fitted, control) = beside(edit, control, observer)?;
+                Ok((fitted, Some(control)))
+            }
+            None => Ok((method.fit(&input, observer)?, None)),
+        }
+    }
+
+    /// What a method has made, measured; its control trained, unless it was beside it.
     fn edited(
         &self,
         method: &dyn DecisionMethod,
         fitted: Fitted,
+        control: Option<Control>,
         observer: &mut dyn Observer,
     ) -> Result<Edited> {
         let comparison = self.compared_to(self.measure(&fitted.layer)?);
         let record = MethodRecord::new(method, &fitted)?;
         let layers = [&self.layer, &fitted.layer];
         let patch = LayerPatch::between(self.model(), layers, record.clone())?;
-        let control = method.training().map(|training| match method.control() {
-            ControlBy::Itself => Control::Measured(comparison.after.clone()),
-            by => self.retrained(by, training, observer),
+        let control = control.or_else(|| {
+            Some(match (method.training()?, method.control()) {
+                (_, ControlBy::Itself) => Control::Measured(comparison.after.clone()),
+                (training, by) => self.retrained(by, training, observer),
+            })
         });
         let Fitted {
             layer,

@@ -1,6 +1,7 @@
 //! Editing over and over on the same samples.
 
 use std::{
+    collections::BTreeMap,
     ops::ControlFlow,
     sync::{
         Arc, Barrier,
@@ -12,13 +13,13 @@ use std::{
 use burn::tensor::Device;
 use ndarray::{Array1, Array2};
 use neuroinspect_core::{
-    ClassId, DecisionLayer, Error as CoreError, FeatureTable, Metrics, NeuronId, Observer,
-    Progress, Seed, Silent,
+    ClassId, DecisionLayer, Error as CoreError, FeatureTable, Groups, Metrics, NeuronId, Observer,
+    Progress, Seed, Silent, is_cancellation,
 };
 use neuroinspect_editing::{
     Citation, Comparison, Control, ControlBy, DecisionMethod, EditData, EditResult, EditScope,
     EditSession, Error, Fitted, Keep, Mend, MethodInput, Preview, RatioEdit, Result, Retrain,
-    Storage, Subject, TrainingConfig, Verdict,
+    Samples, Storage, Subject, TrainingConfig, Verdict,
 };
 use neuroinspect_testing::tables::{random_layer, random_table};
 use serde::Serialize;
@@ -290,6 +291,88 @@ fn an_edit_stands_whatever_becomes_of_its_control() {
         panic!("the samples have no groups")
     };
     assert!(reason.contains("groups"), "{reason}");
+}
+
+#[test]
+fn an_edit_that_fails_or_is_stopped_does_not_wait_for_its_control() {
+    let session = session();
+    let config = training(|it| it.with_epochs(1_000_000, None));
+    let of = |neuron| ratio_edit(&[neuron], EditScope::Class(ClassId(1)), &config);
+    let refused = session.edit(&of(NEURONS), &mut Silent);
+    assert!(matches!(
+        refused,
+        Err(Error::Core(CoreError::NeuronOutOfRange { .. }))
+    ));
+    let mut stages = Vec::new();
+    let mut stop = |progress: Progress<'_>| {
+        stages.push(progress.stage.to_owned());
+        ControlFlow::Break(())
+    };
+    let stopped = session.edit(&of(0), &mut stop);
+    assert!(is_cancellation(&stopped.unwrap_err()));
+    assert_eq!(stages, ["editing"]);
+}
+
+/// For each class and group, how many samples there are.
+fn strata(samples: &Samples) -> BTreeMap<[usize; 2], usize> {
+    let groups = samples.groups().unwrap().of_sample();
+    let mut counts = BTreeMap::new();
+    for (label, group) in samples.labels().iter().zip(groups) {
+        *counts.entry([label.0, *group]).or_insert(0) += 1;
+    }
+    counts
+}
+
+#[test]
+fn a_part_of_a_session_learns_from_less_and_measures_on_the_same() {
+    let layer = random_layer(CLASSES, NEURONS);
+    let grouped = |name, samples| {
+        let table = random_table(name, samples, &layer);
+        // One sample in fifty is of a group of its own.
+        let of_sample = (0..samples).map(|sample| usize::from(sample % 50 == 7));
+        let names = ["usual", "rare"].map(str::to_owned).to_vec();
+        let groups = Groups::new(names, of_sample.collect()).unwrap();
+        Arc::new(table.with_groups(groups).unwrap())
+    };
+    let data = EditData::new(grouped("train", 800), grouped("evaluation", 50), Seed(2)).unwrap();
+    let whole = EditSession::new(data, &layer, &Device::flex()).unwrap();
+    let part = whole.part(0.25, Seed(3)).unwrap();
+    for of in [EditData::train, EditData::validation] {
+        let [all, some] = [&whole, &part].map(|session| strata(of(session.data())));
+        for (stratum, count) in all {
+            let expected = (count as f64 * 0.25).round().max(1.0) as usize;
+            assert_eq!(
+                some.get(&stratum),
+                Some(&expected),
+                "{stratum:?} of {count}"
+            );
+        }
+    }
+    assert_eq!(part.data().evaluation().len(), 50);
+    assert_eq!(part.before(), whole.before());
+    let edited = part.edit(&edit(&[0]), &mut Silent).unwrap();
+    assert_eq!(
+        edited.result.comparison.after,
+        on_host(&whole, &edited.layer)
+    );
+    // The control is the part's own.
+    let control = part.control(&edit(&[0]).config.training, &mut Silent);
+    assert_eq!(edited.result.control, Some(control));
+    // As much as there is by the same seed is the same, and all of it is all.
+    let again = whole.part(0.25, Seed(3)).unwrap();
+    assert_eq!(
+        again.edit(&edit(&[0]), &mut Silent).unwrap().layer,
+        edited.layer
+    );
+    let all = whole.part(1.0, Seed(3)).unwrap();
+    assert_eq!(
+        all.edit(&edit(&[0]), &mut Silent).unwrap().layer,
+        whole.edit(&edit(&[0]), &mut Silent).unwrap().layer
+    );
+    for share in [0.0, -1.0, 1.5, f64::NAN] {
+        let refused = whole.part(share, Seed(0)).unwrap_err();
+        assert!(refused.to_string().contains("share"), "{refused}");
+    }
 }
 
 #[test]

@@ -1,0 +1,77 @@
+//! An edit and its control, trained side by side.
+
+use std::{
+    ops::ControlFlow,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Sender, channel},
+    },
+    thread,
+};
+
+use neuroinspect_core::{Observer, Progress};
+
+use crate::{Control, Fitted, Result, Retrain};
+
+/// Trains a control on a thread of its own while an edit is made on this one. The observer hears of the edit, and then of
+/// every epoch of the control, as if that came after it; an edit that fails or is stopped stops the control, too.
+pub(super) fn beside(
+    edit: impl FnOnce(&mut dyn Observer) -> Result<Fitted>,
+    control: impl FnOnce(&mut dyn Observer) -> Control + Send,
+    observer: &mut dyn Observer,
+) -> Result<(Fitted, Control)> {
+    let stop = AtomicBool::new(false);
+    let (epochs, heard) = channel();
+    thread::scope(|scope| {
+        let mut far = Far {
+            stop: &stop,
+            epochs,
+        };
+        let control = scope.spawn(move || control(&mut far));
+        // Whatever ends this thread's part ends the other, too: a refusal, a panic.
+        let stopping = StopOnDrop(&stop);
+        let fitted = edit(&mut *observer)?;
+        let mut stopped = false;
+        // Until the other thread has ended.
+        for (done, total) in heard {
+            let progress = Progress {
+                stage: Retrain::STAGE,
+                done,
+                total,
+            };
+            if observer.update(progress).is_break() {
+                stopped = true;
+                break;
+            }
+        }
+        drop(stopping);
+        let control = control.join();
+        let control = control.unwrap_or_else(|_| Control::Failed("it panicked".to_owned()));
+        Ok((fitted, if stopped { Control::Stopped } else { control }))
+    })
+}
+
+/// The control's observer.
+struct Far<'a> {
+    stop: &'a AtomicBool,
+    /// Epochs done, of how many.
+    epochs: Sender<(usize, usize)>,
+}
+
+impl Observer for Far<'_> {
+    fn update(&mut self, progress: Progress<'_>) -> ControlFlow<()> {
+        let heard = self.epochs.send((progress.done, progress.total));
+        match heard.is_err() || self.stop.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+}
+
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
