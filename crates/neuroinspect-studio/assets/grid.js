@@ -52,7 +52,7 @@ function filter() {
   rows = found.subarray(0, length);
   focused = 0;
   shown.textContent = `${length} of ${count} images`;
-  cells.forEach((cell, place) => drop(place, cell));
+  cells.forEach((cell, place) => release(place, cell));
   grid.scrollTop = 0;
   layout();
   performance.measure('grid-filter', { start, end: performance.now() });
@@ -63,7 +63,7 @@ function layout() {
   const wide = Math.max(1, Math.floor(grid.clientWidth / CELL));
   if (wide !== columns) {
     columns = wide;
-    cells.forEach((cell, place) => drop(place, cell));
+    cells.forEach((cell, place) => release(place, cell));
   }
   const lines = Math.ceil(rows.length / columns);
   sheet.style.height = `${lines * HEIGHT}px`;
@@ -73,17 +73,25 @@ function layout() {
 function draw() {
   const first = Math.max(0, Math.floor(grid.scrollTop / HEIGHT) - 2) * columns;
   const last = Math.min(rows.length, (Math.ceil((grid.scrollTop + grid.clientHeight) / HEIGHT) + 2) * columns);
-  for (const [place, cell] of cells) if (place < first || place >= last) drop(place, cell);
-  let after = null;
-  for (let place = last - 1; place >= first; place -= 1) {
-    let cell = cells.get(place);
-    if (!cell) {
-      cell = make(place);
-      cells.set(place, cell);
-      // In the order in which they are read.
-      sheet.insertBefore(cell, after);
+  const free = [];
+  for (const [place, cell] of cells) if (place < first || place >= last) free.push(release(place, cell));
+  if (cells.size === 0) {
+    // None stays: all are filled anew where they lie, which is half the work of making them.
+    const lying = [...sheet.querySelectorAll('.cell')];
+    for (let place = first; place < last; place += 1) fill(lying[place - first] ?? sheet.appendChild(make()), place);
+    for (const cell of lying.slice(Math.max(0, last - first))) cell.remove();
+  } else {
+    let after = null;
+    for (let place = last - 1; place >= first; place -= 1) {
+      let cell = cells.get(place);
+      if (!cell) {
+        cell = fill(free.pop() ?? make(), place);
+        // In the order in which they are read.
+        sheet.insertBefore(cell, after);
+      }
+      after = cell;
     }
-    after = cell;
+    for (const cell of free) cell.remove();
   }
   clearTimeout(loading);
   loading = setTimeout(load, REST);
@@ -99,39 +107,50 @@ function load() {
   }
 }
 
-function drop(place, cell) {
+/** Takes a cell from its place, to be filled anew. */
+function release(place, cell) {
   // Without it the focus, and with it the arrows, would be lost.
   if (cell === document.activeElement) grid.focus({ preventScroll: true });
   // What is not seen is not waited for.
-  cell.querySelector('img').removeAttribute('src');
-  cell.remove();
+  cell.firstChild.removeAttribute('src');
   cells.delete(place);
+  return cell;
 }
 
-function make(place) {
-  const row = rows[place];
-  const [is, taken] = [names.classes[label(row)], names.classes[prediction(row)]];
+/** An empty cell: an image and its caption. */
+function make() {
   const cell = document.createElement('a');
-  cell.href = `/image/${row}`;
-  cell.className = label(row) === prediction(row) ? 'cell right' : 'cell wrong';
-  cell.tabIndex = -1;
-  cell.dataset.place = place;
-  cell.style.transform = `translate(${(place % columns) * CELL}px, ${Math.floor(place / columns) * HEIGHT}px)`;
   const image = document.createElement('img');
   image.width = 96;
   image.height = 96;
   image.decoding = 'async';
+  cell.append(image, document.createElement('span'));
+  return cell;
+}
+
+/** Puts an image into a cell. */
+function fill(cell, place) {
+  const row = rows[place];
+  const [is, taken] = [names.classes[label(row)], names.classes[prediction(row)]];
+  cell.href = `/image/${row}`;
+  cell.className = label(row) === prediction(row) ? 'cell right' : 'cell wrong';
+  cell.tabIndex = place === focused ? 0 : -1;
+  cell.dataset.place = place;
+  cell.style.transform = `translate(${(place % columns) * CELL}px, ${Math.floor(place / columns) * HEIGHT}px)`;
+  const [image, caption] = cell.children;
   image.dataset.src = `/thumbnail/${row}?${grid.dataset.key}`;
   const of = group(row) === NO_GROUP ? '' : `, group ${names.groups[group(row)]}`;
   image.alt = is === taken ? `Image ${row}, of ${is}, taken for it${of}` : `Image ${row}, of ${is}, taken for ${taken}${of}`;
-  const caption = document.createElement('span');
   caption.textContent = fixed === undefined && is !== taken ? `${is} → ${taken}` : taken;
-  cell.append(image, caption);
+  cells.set(place, cell);
   return cell;
 }
 
 function mark() {
-  for (const [place, cell] of cells) cell.tabIndex = place === focused ? 0 : -1;
+  for (const [place, cell] of cells) {
+    const tabIndex = place === focused ? 0 : -1;
+    if (cell.tabIndex !== tabIndex) cell.tabIndex = tabIndex;
+  }
 }
 
 function go(place) {
