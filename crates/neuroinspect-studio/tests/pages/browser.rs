@@ -1,12 +1,12 @@
 //! A browser of its own for each test: Debian's `chromium`, asked through its `chromedriver` by W3C WebDriver, JSON over
-//! HTTP on this machine.
+//! HTTP on this machine; `NEUROINSPECT_BROWSER=firefox` has Firefox and `geckodriver` do it.
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -26,7 +26,6 @@ pub(crate) struct Browser {
     /// Where it puts what is downloaded.
     pub(crate) downloads: TempDir,
     driver: Child,
-    _out: BufReader<ChildStdout>,
     port: u16,
     /// `/session/ID`.
     session: String,
@@ -40,45 +39,112 @@ pub(crate) fn screenshots() -> PathBuf {
     folder
 }
 
-impl Browser {
-    pub(crate) fn open() -> Self {
-        Self::open_with(&[])
+/// What pages are to look like by the settings of whoever looks at them.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Scheme {
+    Light,
+    Dark,
+}
+
+/// Whose browser it is.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Chromium,
+    Firefox,
+}
+
+impl Kind {
+    /// The one that is asked for.
+    fn asked() -> Self {
+        match std::env::var("NEUROINSPECT_BROWSER").as_deref() {
+            Err(_) | Ok("" | "chromium") => Self::Chromium,
+            Ok("firefox") => Self::Firefox,
+            Ok(other) => panic!("NEUROINSPECT_BROWSER is {other}, not chromium or firefox"),
+        }
     }
 
-    /// With options of its own.
-    pub(crate) fn open_with(options: &[&str]) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
+    /// A driver of its own, and the port that it listens on.
+    fn driver(self) -> (Child, u16) {
+        // Firefox's takes the port that it is told for that of `Host`, 0, too.
+        let free = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let free = free.local_addr().unwrap().port();
+        let (program, port, before, missing) = match self {
+            Self::Chromium => (
+                "chromedriver",
+                0,
+                "successfully on port ",
+                "apt-get install chromium chromium-driver",
+            ),
+            Self::Firefox => (
+                "geckodriver",
+                free,
+                "Listening on 127.0.0.1:",
+                "Firefox and geckodriver",
+            ),
+        };
+        let mut driver = Command::new(program)
+            .arg(format!("--port={port}"))
             .stdout(Stdio::piped())
             .spawn()
-            .expect("the studio's tests need a browser: apt-get install chromium chromium-driver");
+            .unwrap_or_else(|error| {
+                panic!("the studio's tests need a browser: {missing} ({program}: {error})")
+            });
         let mut out = BufReader::new(driver.stdout.take().unwrap());
-        let port = loop {
+        loop {
             let mut line = String::new();
-            assert_ne!(out.read_line(&mut line).unwrap(), 0, "chromedriver ended");
-            if let Some((_, port)) = line.split_once("successfully on port ") {
-                break port.trim().trim_end_matches('.').parse().unwrap();
+            assert_ne!(out.read_line(&mut line).unwrap(), 0, "{program} ended");
+            if let Some((_, port)) = line.split_once(before) {
+                // What it says later is read, too, so that it never waits for a reader.
+                thread::spawn(move || io::copy(&mut out, &mut io::sink()));
+                return (driver, port.trim().trim_end_matches('.').parse().unwrap());
             }
-        };
+        }
+    }
+
+    /// What a session is to be: without a window, and downloads in a folder of their own.
+    fn capabilities(self, downloads: &Path, scheme: Scheme) -> Value {
+        let is_light = i32::from(scheme == Scheme::Light);
+        match self {
+            Self::Chromium => json!({ "goog:chromeOptions": {
+                "args": [
+                    "--headless=new",
+                    "--no-sandbox",
+                    "--disable-dev-shm-usage",
+                    "--disable-gpu",
+                    "--window-size=1280,900",
+                    format!("--blink-settings=preferredColorScheme={is_light}"),
+                ],
+                "prefs": { "download.default_directory": downloads },
+            }}),
+            Self::Firefox => json!({ "moz:firefoxOptions": {
+                "args": ["-headless", "--width=1280", "--height=900"],
+                "prefs": {
+                    "browser.download.folderList": 2,
+                    "browser.download.dir": downloads,
+                    "layout.css.prefers-color-scheme.content-override": is_light,
+                },
+            }}),
+        }
+    }
+}
+
+impl Browser {
+    pub(crate) fn open() -> Self {
+        Self::open_in(Scheme::Light)
+    }
+
+    /// For somebody who likes it light, or dark.
+    pub(crate) fn open_in(scheme: Scheme) -> Self {
+        let kind = Kind::asked();
+        let (driver, port) = kind.driver();
         let mut browser = Self {
             downloads: tempfile::tempdir().unwrap(),
             driver,
-            _out: out,
             port,
             session: String::new(),
         };
-        let usual = [
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-dev-shm-usage",
-            "--disable-gpu",
-            "--window-size=1280,900",
-        ];
-        let chrome = json!({
-            "args": usual.iter().chain(options).collect::<Vec<_>>(),
-            "prefs": { "download.default_directory": browser.downloads.path() },
-        });
-        let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": chrome } } });
+        let capabilities = kind.capabilities(browser.downloads.path(), scheme);
+        let wanted = json!({ "capabilities": { "alwaysMatch": capabilities } });
         let session = browser.send("POST", "/session", &wanted);
         browser.session = format!("/session/{}", session["sessionId"].as_str().unwrap());
         browser.ask(

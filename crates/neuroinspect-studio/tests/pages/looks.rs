@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    browser::Browser,
+    browser::{Browser, Scheme},
     http::ready,
     made::{Made, SMALL},
 };
@@ -161,9 +161,8 @@ fn difference(colours: [[f64; 3]; 2], seen: &[[f64; 3]; 3]) -> f64 {
 fn colours_can_be_read_and_told_apart_in_the_light_and_in_the_dark() {
     let made = Made::start(SMALL);
     ready(&made);
-    let backgrounds = [1_usize, 0].map(|scheme| {
-        let option = format!("--blink-settings=preferredColorScheme={scheme}");
-        let browser = Browser::open_with(&[&option]);
+    let backgrounds = [(Scheme::Light, "light"), (Scheme::Dark, "dark")].map(|(scheme, called)| {
+        let browser = Browser::open_in(scheme);
         browser.go(made.server.address());
         browser.until("document.querySelector('.confusions')");
         let background = browser.value("getComputedStyle(document.body).backgroundColor");
@@ -189,8 +188,8 @@ fn colours_can_be_read_and_told_apart_in_the_light_and_in_the_dark() {
             browser.until(ready);
             let name = page.split(['?', '/']).next().unwrap_or_default();
             let name = if name.is_empty() { "overview" } else { name };
-            browser.keep(&format!("{name}-{}", ["dark", "light"][scheme]));
-            assert_eq!(browser.value(FAINT), json!([]), "/{page}, scheme {scheme}");
+            browser.keep(&format!("{name}-{called}"));
+            assert_eq!(browser.value(FAINT), json!([]), "/{page}, {called}");
         }
         background
     });
