@@ -73,11 +73,13 @@ async function offer() {
 }
 
 /** The name of the edit that is asked for. A long training is a job, whose end is waited for. */
-async function trained(params, signal) {
+async function trained(params, signal, hasFirst = false) {
   for (;;) {
     const answer = await post(`/mend/try?${params}`, {}, signal);
     if (answer.id !== undefined) return answer.id;
-    status.textContent = 'This training takes longer: it goes on as work in the background, whether this page is open or not.';
+    const long = 'goes on as work in the background, whether this page is open or not.';
+    if (hasFirst) status.append(` The training on all samples ${long}`);
+    else status.textContent = `This training takes longer: it ${long}`;
     await ended(answer.job, signal);
   }
 }
@@ -107,7 +109,7 @@ async function ask() {
   showOptions();
   const params = query();
   const start = performance.now();
-  const previewed = fragment(`/mend/preview?${params}`, previewResult).then(() => {
+  fragment(`/mend/preview?${params}`, previewResult).then(() => {
     performance.measure('mend-preview', { start, end: performance.now() });
   });
   training.abort();
@@ -116,16 +118,23 @@ async function ask() {
   status.textContent = 'Training …';
   failed = false;
   editResult.setAttribute('aria-busy', 'true');
-  try {
-    const id = await trained(params, signal);
+  const show = async (id, name, answered) => {
     await fragment(`/mend/edit/${id}`, editResult);
     if (signal.aborted) return;
     now = id;
     const took = performance.now() - start;
-    performance.measure('mend-edit', { start, end: start + took });
+    performance.measure(name, { start, end: start + took });
     const headline = element('#headline')?.textContent ?? '';
-    status.textContent = `${headline}. Answered in ${took < 1000 ? `${Math.round(took)} ms` : `${(took / 1000).toFixed(1)} s`}.`;
-    await Promise.all([previewed, showParts(), showKept()]);
+    status.textContent = `${headline}. ${answered} ${took < 1000 ? `${Math.round(took)} ms` : `${(took / 1000).toFixed(1)} s`}.`;
+    showParts();
+    showKept();
+  };
+  try {
+    // What takes long on all samples is shown on a part of them first.
+    const { id: first } = await post(`/mend/first?${params}`, {}, signal);
+    if (first !== undefined) await show(first, 'mend-first', 'A first answer after');
+    const id = await trained(params, signal, first !== undefined);
+    await show(id, 'mend-edit', 'Answered in');
   } catch (error) {
     if (error.name === 'AbortError') return;
     failed = true;

@@ -26,6 +26,7 @@ use crate::{
     charts::Confusions,
     opened::{FEATURES, TRAIN_FEATURES},
     recent::Recent,
+    trials::Parts,
 };
 
 /// The samples as the classifier sees them.
@@ -51,6 +52,8 @@ pub(crate) struct Session {
     pub(crate) thumbnails: Recent<usize, Bytes>,
     /// To try edits; why there is none, where there is none.
     pub(crate) edits: Result<EditSession, String>,
+    /// To try them on a part of the samples first.
+    pub(crate) parts: Parts,
     /// The samples whose mistakes are explained, where these are not all.
     explained: Option<(Vec<usize>, FeatureTable)>,
     /// What is known of classes' mistakes.
@@ -111,6 +114,7 @@ impl Session {
             predictions,
             metrics,
             edits,
+            parts: Parts::default(),
             explained,
             rankings: Mutex::default(),
         })

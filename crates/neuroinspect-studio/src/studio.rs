@@ -112,6 +112,16 @@ impl Studio {
         self.trials.attempt(self.session()?, asked, base, observer)
     }
 
+    /// A first answer to what is asked, where the edit itself takes longer.
+    pub(crate) fn first(
+        &self,
+        asked: Asked,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Arc<Trial>>, Refusal> {
+        let base = &self.opened.config.editing;
+        self.trials.first(self.session()?, asked, base, observer)
+    }
+
     /// A class out of an address.
     pub(crate) fn class(&self, class: usize) -> Result<(ClassId, &str), Refusal> {
         let name = self.opened.class_names().get(class);

@@ -45,6 +45,7 @@ pub(crate) fn apply_command(studio: &Studio, id: &str) -> String {
 async fn edit(State(studio): State<App>, Path(id): Path<String>) -> Result<Response, Refusal> {
     let trial = studio.trials.get(studio.session()?, &id)?;
     let bytes = apart(&studio, move |_| {
+        trial.whole()?;
         let failed = |error: std::io::Error| Refusal::failed(&error);
         let folder = tempfile::tempdir().map_err(failed)?;
         let path = folder.path().join("edit");
@@ -79,6 +80,7 @@ fn file(name: &str, kind: &'static str, content: Vec<u8>) -> Response {
 
 /// The report of `debug`, of this edit.
 fn page(studio: &Studio, trial: &Trial) -> Result<String, Refusal> {
+    trial.whole()?;
     let (opened, session) = (&studio.opened, studio.session()?);
     let Some(class) = trial.asked.class() else {
         return Err(Refusal::Bad(

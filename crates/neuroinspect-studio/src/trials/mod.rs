@@ -3,8 +3,12 @@
 //! The last ones are remembered, so that to go back to one is to be answered at once; those that are kept stand in
 //! the studio's folder and are there again after a restart. An edit is named by all that decides it, so that a page that is
 //! open speaks of the same one after a restart, too, and edits of other data are not taken for those of this.
+//!
+//! Where training on all samples takes long there is a first answer, trained on a part of them: to be looked at until the
+//! edit itself is there, and never kept or taken along.
 
 mod asked;
+mod first;
 mod store;
 
 use std::{
@@ -18,10 +22,13 @@ use std::{
 
 use neuroinspect::{
     core::{DecisionLayer, Error as CoreError, Metrics, Observer, io::sha256_of_bytes},
-    editing::{Control, EditConfig, EditResult, EditSession, LayerPatch},
+    editing::{Control, EditConfig, EditResult, EditSession, Edited, LayerPatch},
 };
 
-pub(crate) use self::asked::{Asked, choice_name, offered};
+pub(crate) use self::{
+    asked::{Asked, choice_name, offered},
+    first::{Part, Parts},
+};
 use crate::{Result, refusal::Refusal, session::Session};
 
 /// Edits that are remembered beside those kept: so many, or of large layers as many as take so many bytes, but enough
@@ -41,6 +48,8 @@ pub(crate) struct Trial {
     pub(crate) asked: Asked,
     pub(crate) patch: LayerPatch,
     pub(crate) result: EditResult,
+    /// What of the samples it learnt from, where that were not all.
+    pub(crate) part: Option<Part>,
     kept: AtomicBool,
 }
 
@@ -63,7 +72,51 @@ fn name_of(data: &str, asked: &Asked) -> String {
     sha256
 }
 
+/// Without its control an edit is judged otherwise: whoever asks again is to get both.
+fn whole(edited: Edited) -> Result<Edited, Refusal> {
+    match &edited.result.control {
+        Some(Control::Stopped) => Err(CoreError::cancelled("retraining, for the control").into()),
+        Some(Control::Failed(reason)) => {
+            Err(Refusal::Failed(format!("the control failed: {reason}")))
+        }
+        Some(Control::Measured(_)) | None => Ok(edited),
+    }
+}
+
 impl Trial {
+    fn new(
+        session: &Session,
+        name: String,
+        asked: Asked,
+        edited: Edited,
+        part: Option<Part>,
+    ) -> Self {
+        Self {
+            name,
+            data: session.data.clone(),
+            asked,
+            patch: edited.patch,
+            result: edited.result,
+            part,
+            kept: AtomicBool::new(false),
+        }
+    }
+
+    /// Itself, unless it is a first answer.
+    ///
+    /// # Errors
+    ///
+    /// That what is taken along or kept is trained on all samples.
+    pub(crate) fn whole(&self) -> Result<&Self, Refusal> {
+        match self.part {
+            None => Ok(self),
+            Some(part) => Err(Refusal::Bad(format!(
+                "this is a first answer, trained on {part} samples: the edit itself, trained on all of them, can be \
+                 kept and taken along"
+            ))),
+        }
+    }
+
     /// Whether it stands in the folder.
     pub(crate) fn is_kept(&self) -> bool {
         self.kept.load(Ordering::SeqCst)
@@ -111,28 +164,44 @@ impl Trials {
             return Ok(known);
         }
         let method = asked.method(base)?;
-        let edited = edits(session)?.edit(method.as_ref(), observer)?;
-        // Without its control an edit is judged otherwise: whoever asks again is to get both.
-        match &edited.result.control {
-            Some(Control::Stopped) => {
-                return Err(CoreError::cancelled("retraining, for the control").into());
-            }
-            Some(Control::Failed(reason)) => {
-                return Err(Refusal::Failed(format!("the control failed: {reason}")));
-            }
-            Some(Control::Measured(_)) | None => {}
+        let edited = whole(edits(session)?.edit(method.as_ref(), observer)?)?;
+        Ok(self.add(session, Trial::new(session, name, asked, edited, None)))
+    }
+
+    /// A first answer to what is asked, out of a part of the samples; `None` where the edit itself is remembered, or is
+    /// made about as soon.
+    pub(crate) fn first(
+        &self,
+        session: &Session,
+        asked: Asked,
+        base: &EditConfig,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Arc<Trial>>, Refusal> {
+        if self.get(session, &name_of(&session.data, &asked)).is_ok() {
+            return Ok(None);
         }
-        let trial = Arc::new(Trial {
-            name,
-            data: session.data.clone(),
-            asked,
-            patch: edited.patch,
-            result: edited.result,
-            kept: AtomicBool::new(false),
-        });
+        let method = asked.method(base)?;
+        let edits = edits(session)?;
+        let Some(part) = method.training().and_then(|it| Part::of(edits.data(), it)) else {
+            return Ok(None);
+        };
+        let name = format!("{}-part", name_of(&session.data, &asked));
+        if let Ok(known) = self.get(session, &name) {
+            return Ok(Some(known));
+        }
+        let session_of_part = session.parts.session(edits, part, base.training.seed)?;
+        let edited = whole(session_of_part.edit(method.as_ref(), observer)?)?;
+        let trial = Trial::new(session, name, asked, edited, Some(part));
+        Ok(Some(self.add(session, trial)))
+    }
+
+    /// Remembers an edit, and forgets the oldest where there are too many.
+    fn add(&self, session: &Session, trial: Trial) -> Arc<Trial> {
+        let trial = Arc::new(trial);
         let mut all = self.all();
-        all.looked_at
-            .insert((trial.data.clone(), trial.name.clone()));
+        // A first answer and the edit itself are one that was looked at.
+        let name = name_of(&trial.data, &trial.asked);
+        all.looked_at.insert((trial.data.clone(), name));
         all.trials.push(Arc::clone(&trial));
         let passing = all.trials.iter().filter(|trial| !trial.is_kept()).count();
         // The layer before and the one after it.
@@ -145,7 +214,7 @@ impl Trials {
             too_many -= usize::from(goes);
             !goes
         });
-        Ok(trial)
+        trial
     }
 
     /// One of them, tried on this data.
@@ -178,6 +247,7 @@ impl Trials {
     /// Keeps one, so that it is there after a restart, or no longer.
     pub(crate) fn keep(&self, session: &Session, name: &str, keep: bool) -> Result<(), Refusal> {
         let trial = self.get(session, name)?;
+        trial.whole()?;
         // One after the other, so that file and flag say the same.
         let _all = self.all();
         match keep {

@@ -74,6 +74,7 @@ pub(super) fn load(folder: &Path) -> Vec<Arc<Trial>> {
             asked: record.asked.into_owned(),
             patch,
             result: record.result.into_owned(),
+            part: None,
             kept: AtomicBool::new(true),
         };
         alike.then(|| (changed, Arc::new(trial)))

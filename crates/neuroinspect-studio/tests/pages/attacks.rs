@@ -89,8 +89,10 @@ fn another_page_changes_nothing() {
     let start = "POST /mend/try?class=0&neurons=1";
     for origin in ["http://evil.example", "null", "https://127.0.0.1", ""] {
         let origin = format!("Origin: {origin}");
-        let refused = request(&made, start, &[&host, &cookie, &origin], "{}");
-        assert_eq!(refused.status, 403, "{origin}");
+        for start in [start, "POST /mend/first?class=0&neurons=1"] {
+            let refused = request(&made, start, &[&host, &cookie, &origin], "{}");
+            assert_eq!(refused.status, 403, "{origin}, {start}");
+        }
     }
     assert_eq!(
         request(&made, start, &[&host, &cookie], "{}").status,
@@ -261,6 +263,8 @@ fn what_cannot_be_asked_is_refused_with_a_reason() {
         ("GET /mend/edit/77", 404, "not remembered"),
         ("POST /mend/try?neurons=1&method=magic", 400, "magic"),
         ("POST /mend/try?neurons=1&class=77", 404, "77"),
+        ("POST /mend/first?neurons=1&class=77", 404, "77"),
+        ("POST /mend/first?neurons=1&method=magic", 400, "magic"),
         ("POST /mend/try?neurons=1&rate=-1", 400, "learning_rate"),
         ("POST /mend/try?neurons=1&epochs=0", 400, "epochs"),
         ("POST /mend/try?neurons=1&lambda=NaN", 400, "lambda"),

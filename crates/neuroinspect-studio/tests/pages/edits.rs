@@ -3,7 +3,7 @@
 use std::{fs, io::Write, net::TcpStream, thread, time::Duration};
 
 use neuroinspect_studio::StudioConfig;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     browser::Browser,
@@ -211,6 +211,95 @@ fn a_long_training_is_work_of_the_queue() {
     let job = tried(&made)["job"].as_u64().unwrap();
     ours(&made, &format!("POST /jobs/{job}/cancel"), "");
     listener.until(job, "cancelled");
+}
+
+/// Samples and epochs enough for a training to be answered on a part first.
+const LONG: (Size, &str) = (
+    Size {
+        samples: 2_000,
+        ..SMALL
+    },
+    "class=0&neurons=1,2&epochs=1000",
+);
+
+/// What takes long on all samples is shown on a part of them, said to be so, and is never taken for the edit itself.
+#[test]
+fn a_first_answer_is_of_a_part_and_is_neither_kept_nor_taken_along() {
+    let (size, query) = LONG;
+    let made = Made::start(size);
+    ready(&made);
+    let first = |query: &str| -> Value {
+        let first = ours(&made, &format!("POST /mend/first?{query}"), "{}");
+        assert_eq!(first.status, 200, "{}", first.body);
+        serde_json::from_str(&first.body).unwrap()
+    };
+    // What is answered soon has none.
+    assert_eq!(first("class=0&neurons=1,2"), json!({}));
+    let of_part = first(query)["id"].as_str().unwrap().to_owned();
+    assert_eq!(first(query)["id"], json!(of_part), "it is remembered");
+    let page = ours(&made, &format!("GET /mend/edit/{of_part}"), "").body;
+    let said = page.split("A first answer, trained on ").nth(1).unwrap();
+    let numbers: Vec<usize> = said
+        .split(' ')
+        .filter_map(|word| word.parse().ok())
+        .take(2)
+        .collect();
+    assert!(
+        numbers[0] * 2 <= numbers[1] && (800..900).contains(&numbers[1]),
+        "{numbers:?}"
+    );
+    assert!(page.contains("Measured on 1000 samples"), "{page}");
+    assert!(page.contains("number control") && !page.contains("id=\"keep\""));
+    let more = ours(&made, &format!("GET /mend/edit/{of_part}/more"), "").body;
+    assert!(!more.contains("/export/"), "{more}");
+    for start in [
+        "GET /export/ID/edit",
+        "GET /export/ID/report",
+        "POST /mend/edit/ID/keep",
+    ] {
+        let refused = ours(&made, &start.replace("ID", &of_part), "{\"keep\":true}");
+        assert_eq!(refused.status, 400, "{start}: {}", refused.body);
+        assert!(refused.body.contains("a first answer"), "{}", refused.body);
+    }
+
+    let name = attempt(&made, query);
+    assert_ne!(name, of_part);
+    let page = ours(&made, &format!("GET /mend/edit/{name}"), "").body;
+    assert!(page.contains("id=\"keep\"") && !page.contains("first answer"));
+    assert_eq!(first(query), json!({}), "the edit itself is there");
+    keep(&made, &name, true);
+    // Both are one that was looked at.
+    let measured = ours(&made, &format!("GET /mend/edit/{name}/measured"), "").body;
+    assert!(!measured.contains("one of"), "{measured}");
+}
+
+/// A page shows the first answer, and then the edit itself.
+#[test]
+#[ignore = "wants Debian's chromium and chromium-driver"]
+fn a_page_shows_a_first_answer_until_the_edit_is_there() {
+    let (size, query) = LONG;
+    let made = Made::start(size);
+    ready(&made);
+    let browser = Browser::open();
+    browser.go(made.server.address());
+    // So long that the first answer is seen for sure; then one that ends.
+    let long = query.replace("1000", "2500");
+    browser.go(&format!("http://{}/mend?{long}", made.host()));
+    browser.until("document.querySelector('#edit-result .part')");
+    browser.until("document.querySelector('#flips .thumbnails')");
+    browser.until("document.querySelector('#edit-status').textContent.includes('A first answer')");
+    assert_eq!(
+        browser.value("document.querySelectorAll('#keep, .exports').length"),
+        json!(0)
+    );
+    browser.keep("mend-first");
+    browser.until("document.querySelector('#keep') && document.querySelector('.exports')");
+    assert_eq!(
+        browser.value("document.querySelectorAll('#edit-result .part').length"),
+        json!(0)
+    );
+    let status = browser.text("#edit-status");
+    assert!(status.contains("Answered in"), "{status}");
 }
 
 /// What turns over is counted on the very samples that the accuracies are of, however they are divided.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::{
     browser::{Browser, screenshots},
     http::ready,
@@ -29,7 +31,7 @@ fn a_hundred_thousand_images_scroll_and_filter_without_a_stall() {
             const next = () => { const now = performance.now(); frames.push(now - last); last = now; \
                 most = Math.max(most, document.querySelectorAll('.grid .cell').length); \
                 if (step > 200) { frames.sort((a, b) => a - b); \
-                    done({ longest: frames.at(-1), median: frames[100], most, end }); } \
+                    done({ longest: frames.at(-1), nearly: frames[Math.floor(frames.length * .95)], median: frames[100], most, end }); } \
                 else { grid.scrollTop = end * step / 200; step += 1; requestAnimationFrame(next); } }; \
             requestAnimationFrame(next);";
     let scrolled = browser.later(script);
@@ -42,8 +44,10 @@ fn a_hundred_thousand_images_scroll_and_filter_without_a_stall() {
     browser.fill("select[name=only]", "mistakes");
     let filtered = browser.measured("grid-filter");
     let line = format!(
-        "100,000 samples: frames of a scroll {:.0} ms (median), {:.0} ms (longest); a filter {filtered:.1} ms",
+        "100,000 samples: frames of a scroll {:.0} ms (median), {:.0} ms (95 of 100 are shorter), {:.0} ms (longest); \
+         a filter {filtered:.1} ms",
         number("median"),
+        number("nearly"),
         number("longest"),
     );
     println!("{line}");
@@ -128,28 +132,39 @@ fn answers(name: &str, size: Size) -> [f64; 2] {
     ));
     // The first has its control trained, too.
     browser.until_within("document.querySelector('#keep')", Duration::from_secs(600));
-    let [mut previews, mut edits] = [Vec::new(), Vec::new()];
+    // What takes long has a first answer, on a part of the samples.
+    let of = |name: &str| format!("performance.getEntriesByName({name:?}).length");
+    let has_first = browser.value(&of("mend-first")) != json!(0);
+    let [mut previews, mut firsts, mut edits] = [Vec::new(), Vec::new(), Vec::new()];
     for others in ["4", "4, 5", "4, 5, 6", "5, 6", "6, 7"] {
         browser.value("performance.clearMeasures()");
         browser.fill("input[name=others]", others);
         previews.push(browser.measured("mend-preview"));
-        let answered = "performance.getEntriesByName('mend-edit').length";
-        browser.until_within(answered, Duration::from_secs(600));
+        if has_first {
+            browser.until_within(&of("mend-first"), Duration::from_secs(600));
+            firsts.push(browser.measured("mend-first"));
+        }
+        browser.until_within(&of("mend-edit"), Duration::from_secs(600));
         edits.push(browser.measured("mend-edit"));
     }
-    let medians = [previews, edits].map(|mut times| {
+    let median = |mut times: Vec<f64>| {
         times.sort_by(f64::total_cmp);
-        times[times.len() / 2]
-    });
+        times.get(times.len() / 2).copied()
+    };
+    let [preview, first, edit] = [previews, firsts, edits].map(median);
     let training = match size.division {
         Division::Training(samples) => samples,
         _ => size.samples / 2,
     };
+    let first = first.map_or_else(String::new, |first| {
+        format!(", first answer on a part {first:.0} ms")
+    });
+    let [preview, edit] = [preview, edit].map(Option::unwrap);
     let line = format!(
-        "{training} x {} x {} to train: preview {:.0} ms, trained edit {:.0} ms (medians of 5)",
-        size.neurons, size.classes, medians[0], medians[1]
+        "{training} x {} x {} to train: preview {preview:.0} ms{first}, trained edit {edit:.0} ms (medians of 5)",
+        size.neurons, size.classes
     );
     println!("{line}");
     std::fs::write(screenshots().join(format!("{name}.txt")), line).unwrap();
-    medians
+    [preview, edit]
 }

@@ -81,7 +81,11 @@ pub(super) async fn kept(
         if let Some(control) = trial.result.control_metrics() {
             points.push(point(control, "control".to_owned(), "control"));
         }
-        points.push(point(trial.after(), "this edit".to_owned(), "now"));
+        let name = match trial.part {
+            Some(part) => format!("this edit, on {part} samples"),
+            None => "this edit".to_owned(),
+        };
+        points.push(point(trial.after(), name, "now"));
     }
     let upright = match before.worst_group_accuracy {
         Some(_) => "accuracy of the worst group",

@@ -47,6 +47,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/mend", get(mend))
         .route("/mend/neurons", get(form::neurons))
         .route("/mend/preview", get(preview))
+        .route("/mend/first", post(first))
         .route("/mend/try", post(attempt))
         .route("/mend/edit/{id}", get(edit))
         .route("/mend/edit/{id}/more", get(more::more))
@@ -191,6 +192,33 @@ impl Drop for StopOnDrop {
     }
 }
 
+/// What a script is told of a first answer: its name, where there is one.
+#[derive(Serialize)]
+struct First {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+}
+
+/// Trains on a part of the samples what takes longer on all of them: a page shows it until the edit itself is there.
+async fn first(
+    State(studio): State<App>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<First>, Refusal> {
+    let asked = settled(&studio, asked)?;
+    let given_up = Arc::new(AtomicBool::new(false));
+    let _stop = StopOnDrop(Arc::clone(&given_up));
+    apart(&studio, move |studio| {
+        let mut go_on = |_: Progress<'_>| match given_up.load(Ordering::SeqCst) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        };
+        let id = studio.first(asked, &mut go_on)?;
+        let id = id.map(|trial| trial.name.clone());
+        Ok(Json(First { id }))
+    })
+    .await
+}
+
 /// Trains at once what is soon trained, and has a job do what is not.
 async fn attempt(
     State(studio): State<App>,
@@ -283,11 +311,18 @@ async fn edit(State(studio): State<App>, Path(id): Path<String>) -> Result<Html<
         div id="measured" data-fragment={ "/mend/edit/" (id) "/measured" } {
             p class="soft" { "Measured on " (result.comparison.before.samples) " samples." }
         }
-        p class="buttons" {
-            button type="button" id="keep" data-id=(id) aria-pressed=(trial.is_kept()) {
-                @if trial.is_kept() { "Kept" } @else { "Keep to compare" }
+        @if let Some(part) = trial.part {
+            p class="part" role="note" {
+                strong { "A first answer, trained on " (part) " samples" } ", and so is its control. The edit itself, trained on \
+                 all of them, takes its place when it is there, and can then be kept and taken along."
             }
-            a class="button" href="#export" { "Take it along" }
+        } @else {
+            p class="buttons" {
+                button type="button" id="keep" data-id=(id) aria-pressed=(trial.is_kept()) {
+                    @if trial.is_kept() { "Kept" } @else { "Keep to compare" }
+                }
+                a class="button" href="#export" { "Take it along" }
+            }
         }
         (tables(&studio, session, &trial))
     };

@@ -32,18 +32,22 @@ pub(super) async fn more(
         }
         section id="export" aria-labelledby="export-title" {
             h2 id="export-title" { "Take it along" }
-            ul class="exports" {
-                li { a href={ "/export/" (id) "/edit" } download { "Edit file" } ", for " code { "neuroinspect apply" } }
-                @if trial.asked.class.is_some() {
-                    li { a href={ "/export/" (id) "/report" } download { "Report" } ", one page that loads nothing" }
-                } @else {
-                    li class="soft" { "A report is about a class: choose one above." }
+            @if trial.part.is_some() {
+                p class="soft" { "As soon as the edit is trained on all samples." }
+            } @else {
+                ul class="exports" {
+                    li { a href={ "/export/" (id) "/edit" } download { "Edit file" } ", for " code { "neuroinspect apply" } }
+                    @if trial.asked.class.is_some() {
+                        li { a href={ "/export/" (id) "/report" } download { "Report" } ", one page that loads nothing" }
+                    } @else {
+                        li class="soft" { "A report is about a class: choose one above." }
+                    }
                 }
+                p { "The same by command line:" }
+                pre tabindex="0" { code { (trial.asked.command(&studio.opened)) } }
+                p { "Applied to the weights:" }
+                pre tabindex="0" { code { (apply_command(&studio, &id)) } }
             }
-            p { "The same by command line:" }
-            pre tabindex="0" { code { (trial.asked.command(&studio.opened)) } }
-            p { "Applied to the weights:" }
-            pre tabindex="0" { code { (apply_command(&studio, &id)) } }
         }
     };
     Ok(Html(content.into_string()))
