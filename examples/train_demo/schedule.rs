@@ -1,6 +1,6 @@
 //! How a network is trained.
 
-use std::{f64::consts::PI, thread, time::Instant};
+use std::{error::Error, f64::consts::PI, thread, time::Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_optim::{AdamWConfig, ModuleOptimizer};
