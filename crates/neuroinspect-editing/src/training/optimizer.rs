@@ -23,6 +23,10 @@ pub(crate) struct Adam<const R: usize> {
 }
 
 /// The means of gradient and squared gradient.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each parameter, of which a training has two"
+)]
 enum Moments<const R: usize> {
     /// Where the parameter is.
     Device { mean: Tensor<R>, square: Tensor<R> },
