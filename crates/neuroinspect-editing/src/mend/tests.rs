@@ -191,7 +191,8 @@ fn a_fold_is_not_judged_by_what_its_own_labels_taught() {
         table(features, &labels, 5),
         &Device::flex(),
         Storage::Device,
-    );
+    )
+    .unwrap();
     let of = |validation: &DeviceTable| {
         let input = MethodInput::new(&train, validation, &layer).unwrap();
         let mut union = Union::new(&input, Seed(0)).unwrap();

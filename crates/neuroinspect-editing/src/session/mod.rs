@@ -132,8 +132,8 @@ impl EditSession {
         };
         Ok(Self {
             layer: self.layer.clone(),
-            train: table(data.train()),
-            validation: table(data.validation()),
+            train: table(data.train())?,
+            validation: table(data.validation())?,
             evaluation: Arc::clone(&self.evaluation),
             logits: self.logits.clone(),
             before: self.before.clone(),
