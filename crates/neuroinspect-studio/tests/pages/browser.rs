@@ -90,15 +90,16 @@ impl Kind {
                 panic!("the studio's tests need a browser: {missing} ({program}: {error})")
             });
         let mut out = BufReader::new(driver.stdout.take().unwrap());
-        loop {
-            let mut line = String::new();
-            assert_ne!(out.read_line(&mut line).unwrap(), 0, "{program} ended");
-            if let Some((_, port)) = line.split_once(before) {
-                // What it says later is read, too, so that it never waits for a reader.
-                thread::spawn(move || io::copy(&mut out, &mut io::sink()));
-                return (driver, port.trim().trim_end_matches('.').parse().unwrap());
-            }
-        }
+        let mut lines = out.by_ref().lines().map(Result::unwrap);
+        let port = lines.find_map(|line| Some(line.split_once(before)?.1.to_owned()));
+        let Some(port) = port else {
+            driver.wait().unwrap();
+            panic!("{program} ended");
+        };
+        // What it says later is read, too, so that it never waits for a reader.
+        thread::spawn(move || io::copy(&mut out, &mut io::sink()));
+        let port = port.trim().trim_end_matches('.');
+        (driver, port.parse().unwrap())
     }
 
     /// What a session is to be: without a window, and downloads in a folder of their own.
