@@ -127,10 +127,11 @@ fn layers_go_by_timms_names() {
     }
 }
 
-/// Names that the originals have no module for: akamaster's CIFAR networks take the mean and the
-/// shortcuts of the first blocks of a stage by functions.
+/// Names that the originals have no module for: akamaster's CIFAR networks, and those for STL-10 like them, take the
+/// mean and the shortcuts by functions.
 fn is_own_name(model: &str, layer: &str) -> bool {
-    model.starts_with("cifar_") && (layer == "features" || layer.ends_with(".shortcut"))
+    let is_own = model.starts_with("cifar_") || model.starts_with("stl_");
+    is_own && (layer == "features" || layer.ends_with(".shortcut"))
 }
 
 /// A part of a path with `#` for a number, which is at its end.
@@ -172,8 +173,8 @@ fn every_layer_is_a_module_of_the_original() {
             );
         }
     }
-    // Of depth 20, 32, 44 and 56: the mean, and a shortcut in each block.
-    assert_eq!(own, 4 + 9 + 15 + 21 + 27);
+    // Of depth 20, 32, 44 and 56, and 14: the mean, and a shortcut in each block.
+    assert_eq!(own, 5 + 9 + 15 + 21 + 27 + 6);
 }
 
 /// What is listed can be read, all of it in one pass, with the kind and channels it is listed with.
