@@ -20,7 +20,7 @@ use neuroinspect::{
 };
 
 use crate::{
-    args::{ClipArgs, Common, HeadArgs, IllusionArgs, LoadingArgs},
+    args::{ClipArgs, Common, HeadArgs, JudgeArgs, LoadingArgs},
     config::Prompts,
     console::warn,
     hub, images,
@@ -129,7 +129,7 @@ pub(crate) fn classifier(
 /// Loads the classifier that judges pictures, where one is named.
 pub(crate) fn judge(
     common: &Common,
-    args: &IllusionArgs,
+    args: &JudgeArgs,
     device: &Device,
 ) -> Result<Option<LoadedClassifier>> {
     let Some(judge) = &args.judge else {

@@ -165,6 +165,7 @@
 
 mod adapter;
 mod agreement;
+mod appearance;
 mod augment;
 mod batch;
 mod context;
@@ -172,6 +173,7 @@ mod error;
 mod execution;
 mod features;
 mod finish;
+mod given;
 mod illusion;
 mod likeness;
 mod mask;
@@ -193,6 +195,7 @@ mod visualize;
 mod warp;
 
 pub use agreement::SeedAgreement;
+pub use appearance::{AppearanceDistance, RealAppearance};
 pub use augment::Augmentation;
 pub use error::{Error, Result};
 pub use execution::Execution;

@@ -112,6 +112,9 @@ pub struct Recognition {
     /// The probability that it gives the picture's class, where there is one and it has as many classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probability: Option<f32>,
+    /// Whether it takes the picture for its class before all others, where it gives a probability.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recognised: Option<bool>,
 }
 
 impl Trust {
@@ -136,6 +139,7 @@ impl Trust {
         self.logit_percentile = None;
         if let Some(recognition) = &mut self.recognition {
             recognition.probability = None;
+            recognition.recognised = None;
         }
         self
     }

@@ -66,6 +66,26 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A folder whose pictures cannot be read.
+    #[cfg(feature = "datasets")]
+    #[error("the pictures in '{}' cannot be read", path.display())]
+    ReadPictures {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A folder without pictures of neurons.
+    #[cfg(feature = "datasets")]
+    #[error(
+        "'{}' has no picture called as neuron-3-class-7.png or neuron-3-class-7-seed-1.png, nor has a folder \
+         in it",
+        path.display()
+    )]
+    NoPictures {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A limit of a check that cannot be looked at.
     #[cfg(feature = "report")]
     #[error("'{limit}' cannot be checked: {reason}")]

@@ -111,6 +111,8 @@ mod error;
 pub mod experiments;
 #[cfg(feature = "datasets")]
 mod extract;
+#[cfg(feature = "datasets")]
+mod given;
 mod guide;
 #[cfg(feature = "report")]
 mod images;
@@ -133,6 +135,11 @@ pub use debug::{chosen_from, debug, debug_each, explain};
 pub use error::{Error, Result};
 #[cfg(feature = "datasets")]
 pub use extract::{Extracted, Extraction, embed_images, extract_activations, extract_features};
+#[cfg(feature = "datasets")]
+pub use given::{
+    GivenComparison, GivenPicture, GivenPictures, GivenPicturesTrust, GivenTrust, MeanTrust,
+    RealTrust, read_given,
+};
 pub use guide::{ClassTexts, GuideSource};
 #[cfg(feature = "report")]
 pub use images::ActiveParts;

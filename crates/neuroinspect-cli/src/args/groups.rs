@@ -305,6 +305,17 @@ pub(crate) struct IllusionArgs {
     /// Pictures optimised at once; 8 unless given
     #[arg(long, value_name = "N", value_parser = at_least_1)]
     pub(crate) picture_batch: Option<usize>,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+    /// How many other seeds make a picture of each unit as well, with an eighth of the steps, to see whether
+    /// they agree; 1 unless given, 0 saves the time
+    #[arg(long, value_name = "N")]
+    pub(crate) other_seeds: Option<usize>,
+}
+
+/// Which network judges pictures.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct JudgeArgs {
     /// A second classifier that has no part in the pictures, by name, ONNX file or model of the hub as
     /// --model: it says of each picture whether it recognises in it what the unit answers to in --data
     #[arg(long, value_name = "NAME_OR_FILE", requires = "data")]
@@ -312,10 +323,6 @@ pub(crate) struct IllusionArgs {
     /// The judge's checkpoint
     #[arg(long, value_name = "FILE", requires = "judge")]
     pub(crate) judge_weights: Option<PathBuf>,
-    /// How many other seeds make a picture of each unit as well, with an eighth of the steps, to see whether
-    /// they agree; 1 unless given, 0 saves the time
-    #[arg(long, value_name = "N")]
-    pub(crate) other_seeds: Option<usize>,
 }
 
 impl IllusionArgs {

@@ -25,8 +25,8 @@ pub(crate) use concepts::{ConceptsCommand, LabelArgs, LackArgs, LearnArgs, TcavA
 pub(crate) use data::{CheckArgs, DataCommand, GetArgs};
 pub(crate) use editing::{ApplyArgs, EditArgs, LeaderboardArgs, MendArgs};
 pub(crate) use groups::{
-    ClipArgs, Common, DataArgs, EditingArgs, FormatArgs, HeadArgs, IllusionArgs, LoadingArgs,
-    ModelArgs, ParameterName, ReadingArgs, SourceArgs, UnitArgs,
+    ClipArgs, Common, DataArgs, EditingArgs, FormatArgs, HeadArgs, IllusionArgs, JudgeArgs,
+    LoadingArgs, ModelArgs, ParameterName, ReadingArgs, SourceArgs, UnitArgs,
 };
 pub(crate) use repro::ReproArgs;
 #[cfg(feature = "studio")]
@@ -107,6 +107,16 @@ pub(crate) enum Command {
                             that activate each most are found, too, and where in them it is active."
     )]
     Visualize(VisualizeArgs),
+    /// Measure pictures of neurons that any program made: how far they can be trusted
+    #[command(
+        after_help = "Example: neuroinspect trust --model resnet50 --weights resnet50.pth --data photos/val \
+                            --judge resnet101 --judge-weights resnet101.pth --pictures made-elsewhere\n\
+                            Pictures are called neuron-3-class-7.png, with the class's index, or \
+                            neuron-3-class-7-seed-1.png where there are several of a neuron and a class; in \
+                            folders of --pictures those of one way each, which are compared. The judge is to have \
+                            had no part in them, as a guide neither."
+    )]
+    Trust(TrustArgs),
     /// Visualize every unit of a layer within its top classes, on several devices and machines
     #[command(
         after_help = "Example: neuroinspect atlas --model resnet50 --weights resnet50.pth \
@@ -346,6 +356,20 @@ pub(crate) struct VisualizeArgs {
     pub(crate) clip: ClipArgs,
     #[command(flatten)]
     pub(crate) illusion: IllusionArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TrustArgs {
+    /// Folder of pictures, or of folders of them, one for each way they were made in: square PNG files of any
+    /// size, called neuron-N-class-C.png or neuron-N-class-C-seed-S.png
+    #[arg(long, value_name = "DIR")]
+    pub(crate) pictures: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
 }
 
 #[derive(Args, Debug)]

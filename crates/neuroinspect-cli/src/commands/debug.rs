@@ -49,7 +49,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
     inputs.check_parts()?;
     let guide = TextGuide::load(setup, &args.clip, Some(&args.data.data))?;
     config.check(model)?;
-    let judge = judge(common, &args.illusion, &setup.device)?;
+    let judge = judge(common, &args.illusion.judge, &setup.device)?;
     let judge = judge
         .as_ref()
         .map(|judge| judge.model.as_ref() as &dyn Classifier);

@@ -31,6 +31,7 @@ mod shell;
 #[cfg(feature = "studio")]
 mod studio;
 mod train;
+mod trust;
 pub(crate) mod units;
 mod visualize;
 
@@ -49,6 +50,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
         Command::Check(args) => check::run(common, &options, args),
         Command::Explain(args) => explain::run(common, &options, args),
         Command::Visualize(args) => visualize::run(common, &options, args),
+        Command::Trust(args) => trust::run(common, &options, args),
         Command::Label(args) => label::run(common, &options, args),
         Command::Concepts(command) => concepts::run(common, &options, command),
         Command::Edit(args) => edit::run(common, &options, args),

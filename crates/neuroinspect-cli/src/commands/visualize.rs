@@ -83,7 +83,7 @@ fn of_neurons(
         None => None,
     };
 
-    let judge = judge(common, &args.illusion, &setup.device)?;
+    let judge = judge(common, &args.illusion.judge, &setup.device)?;
     let mut console = Console::start(common.quiet)?;
     let features = dataset
         .as_ref()

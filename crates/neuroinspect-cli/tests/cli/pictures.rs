@@ -199,3 +199,84 @@ fn an_animation_shows_the_optimisation() {
     assert_ne!(frame(0), frame(8));
     assert_ne!(frame(8), frame(15));
 }
+
+/// Pictures that the program made itself, as if another had: what is said of them is what it said.
+#[test]
+fn pictures_made_elsewhere_are_measured_as_its_own() {
+    let fixture = Fixture::new();
+    let mut judged = visualize(&fixture);
+    judged.args(["--judge", "cifar_resnet20", "--judge-weights"]);
+    judged.arg(fixture.path("model.safetensors"));
+    judged.assert().success();
+    let own = fixture.json("out/visualizations.json");
+    for (neuron, seed) in [(3, 0), (3, 1), (5, 0)] {
+        let made = fixture.read(&format!("out/neuron-{neuron}-class-2.png"));
+        fixture.write(
+            &format!("made/one/neuron-{neuron}-class-2-seed-{seed}.png"),
+            made,
+        );
+    }
+    let grey = image::RgbImage::from_pixel(48, 48, image::Rgb([128; 3]));
+    fixture.picture("made/grey/neuron-3-class-2.png", &grey);
+    fixture.write("made/grey/notes.txt", "passed over");
+    let trust = |pictures: &str| {
+        let mut trust = fixture.command("trust");
+        trust.arg("--pictures").arg(fixture.path(pictures));
+        trust.args(["--judge", "cifar_resnet20", "--judge-weights"]);
+        trust.arg(fixture.path("model.safetensors"));
+        trust
+    };
+    let output = trust("made").assert().success().get_output().clone();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.contains("\none ") && said.contains("\nreal images"),
+        "{said}"
+    );
+    let found = fixture.json("out/trust.json");
+    let (grey, one) = (&found["ways"][0], &found["ways"][1]);
+    assert_eq!(
+        (&grey["name"], &one["name"]),
+        (&"grey".into(), &"one".into())
+    );
+    assert_eq!(
+        (&grey["mean"]["pictures"], &one["mean"]["pictures"]),
+        (&1.into(), &3.into())
+    );
+    let number = |value: &Value| value.as_f64().unwrap();
+    // In order of their names: neuron 3 twice, then neuron 5. Files have 8 bits.
+    for (given, made) in [(0, 0), (1, 0), (2, 1)] {
+        let (given, made) = (&one["pictures"][given], &own["visualizations"][made]);
+        for key in ["activation", "logit", "probability"] {
+            let (given, made) = (number(&given[key]), number(&made[key]));
+            assert!(
+                (given - made).abs() < 0.02 * made.abs().max(1.0),
+                "{key}: {given} {made}"
+            );
+        }
+        let paths = [given, made].map(|it| number(&it["trust"]["path"]["score"]));
+        assert!((paths[0] - paths[1]).abs() < 0.1, "{paths:?}");
+        assert_eq!(given["trust"]["verdict"], made["trust"]["verdict"]);
+        // The classifier says cat whatever it sees.
+        assert_eq!(given["trust"]["recognition"]["recognised"], false);
+    }
+    // The same picture twice.
+    assert!(number(&one["pictures"][0]["agreement"]) > 0.999);
+    assert!(one["pictures"][2]["agreement"].is_null());
+    assert!(number(&one["mean"]["agreement_by_chance"]) < 0.999);
+    assert!(grey["mean"]["agreement"].is_null());
+    // A picture of one colour has no spectrum.
+    assert!(number(&grey["mean"]["spectrum"]) > 2.0 * number(&one["mean"]["spectrum"]));
+    let real = &found["real"];
+    assert_eq!((&real["images"], &real["judged"]), (&24.into(), &24.into()));
+    assert_eq!(real["recognised"], serde_json::json!([1.0, 0.0, 0.0]));
+    // Nothing of owls is recognised, in real images neither: there is nothing to divide by.
+    assert!(one["mean"]["recognised_over_real"].is_null());
+
+    assert!(failure(trust("images")).contains("neuron-3-class-7.png"));
+    let square = image::RgbImage::new(32, 24);
+    fixture.picture("flat/neuron-3-class-2.png", &square);
+    assert!(failure(trust("flat")).contains("flat/neuron-3-class-2.png"));
+    let unknown = image::RgbImage::new(32, 32);
+    fixture.picture("far/neuron-64-class-2.png", &unknown);
+    assert!(failure(trust("far")).contains("64"));
+}

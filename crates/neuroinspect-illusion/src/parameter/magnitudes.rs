@@ -109,8 +109,8 @@ fn place(frequency: f64) -> f64 {
     (FREQUENCIES - 1) as f64 + 4.0 * (frequency.log2() - HIGHEST)
 }
 
-/// Adds the magnitudes of a plane's spectrum, and their number, to those of the nearest frequencies.
-fn add(plane: &Array2<f64>, sums: &mut [(f64, f64); FREQUENCIES]) {
+/// Magnitudes of a square plane's spectrum, under orthonormal scaling.
+pub(crate) fn spectrum_magnitudes(plane: &Array2<f64>) -> Array2<f64> {
     let size = plane.nrows();
     let angle = |(one, other): (usize, usize)| TAU * (one * other % size) as f64 / size as f64;
     let cos = Array2::from_shape_fn((size, size), |at| angle(at).cos());
@@ -118,14 +118,22 @@ fn add(plane: &Array2<f64>, sums: &mut [(f64, f64); FREQUENCIES]) {
     let (rows_cos, rows_sin) = (cos.dot(plane), sin.dot(plane));
     let real = rows_cos.dot(&cos) - rows_sin.dot(&sin);
     let imaginary = rows_sin.dot(&cos) + rows_cos.dot(&sin);
-    for ((row, column), real) in real.indexed_iter() {
+    Array2::from_shape_fn((size, size), |at| {
+        real[at].hypot(imaginary[at]) / size as f64
+    })
+}
+
+/// Adds the magnitudes of a plane's spectrum, and their number, to those of the nearest frequencies.
+fn add(plane: &Array2<f64>, sums: &mut [(f64, f64); FREQUENCIES]) {
+    let size = plane.nrows();
+    for ((row, column), magnitude) in spectrum_magnitudes(plane).indexed_iter() {
         let away = |index: usize| index.min(size - index) as f64 / size as f64;
         let frequency = away(row).hypot(away(column));
         if frequency > 0.0 {
             let place = place(frequency)
                 .round()
                 .clamp(0.0, (FREQUENCIES - 1) as f64) as usize;
-            sums[place].0 += real.hypot(imaginary[[row, column]]) / size as f64;
+            sums[place].0 += magnitude;
             sums[place].1 += 1.0;
         }
     }

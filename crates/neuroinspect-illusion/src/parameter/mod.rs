@@ -16,7 +16,7 @@ pub use self::{
     magnitudes::Magnitudes,
     spectrum::{COLOR_CORRELATION, COLOR_CORRELATION_NORM},
 };
-pub(crate) use self::{pixels::Pixels, spectrum::Spectrum};
+pub(crate) use self::{magnitudes::spectrum_magnitudes, pixels::Pixels, spectrum::Spectrum};
 use crate::{ImaginaryPart, Initial, Recipe, Result};
 
 /// The longest side of a picture; the two matrices of the spectrum's transform then take 256 MiB.

@@ -1,11 +1,11 @@
 //! The crate's types can be sent to and shared with other threads.
 
 use crate::{
-    Augmentation, CoreRelevance, Coupling, Diverged, Error, Execution, Guide, Illusion, Illusions,
-    ImageParameter, ImaginaryPart, Initial, Magnitudes, Networks, Objective, Occlusion,
-    OptimizationState, Pair, PreparedClassifier, PreparedGuide, RealImages, Recipe, Request,
-    Restart, SeedAgreement, Shortfall, TracePoint, TransformDraw, Trust, Unmoved, UnmovedCause,
-    Work,
+    AppearanceDistance, Augmentation, CoreRelevance, Coupling, Diverged, Error, Execution, Guide,
+    Illusion, Illusions, ImageParameter, ImaginaryPart, Initial, Magnitudes, Networks, Objective,
+    Occlusion, OptimizationState, Pair, PreparedClassifier, PreparedGuide, RealAppearance,
+    RealImages, Recipe, Request, Restart, SeedAgreement, Shortfall, TracePoint, TransformDraw,
+    Trust, Unmoved, UnmovedCause, Work,
 };
 
 fn is_shareable<T: Send + Sync + 'static>() {}
@@ -13,6 +13,7 @@ fn is_shareable<T: Send + Sync + 'static>() {}
 /// A type that cannot does not compile here.
 #[test]
 fn public_types_are_send_and_sync() {
+    is_shareable::<AppearanceDistance>();
     is_shareable::<Augmentation>();
     is_shareable::<CoreRelevance>();
     is_shareable::<Coupling>();
@@ -39,6 +40,7 @@ fn public_types_are_send_and_sync() {
     is_shareable::<Shortfall>();
     is_shareable::<TracePoint>();
     is_shareable::<TransformDraw>();
+    is_shareable::<RealAppearance>();
     is_shareable::<RealImages>();
     is_shareable::<SeedAgreement>();
     is_shareable::<Trust>();

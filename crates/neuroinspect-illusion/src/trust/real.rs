@@ -215,19 +215,25 @@ impl RealImages {
             let likenesses = layer.likenesses(&features.to_vec(), None);
             let same = judge.decision_layer().classes() == self.logits.ncols();
             let class = illusion.pair.class.0;
-            let probability = same.then(|| -> Result<f32> {
+            let judged = same.then(|| -> Result<_> {
                 let logits = judge
                     .decision_layer()
                     .logits(features.insert_axis(Axis(0)))?;
-                let shares = logits
-                    .row(0)
-                    .mapv(|other| (other - logits[[0, class]]).exp());
-                Ok(shares.sum().recip())
+                let own = logits[[0, class]];
+                let shares = logits.row(0).mapv(|other| (other - own).exp());
+                let others = logits
+                    .iter()
+                    .enumerate()
+                    .filter(|(other, _)| *other != class);
+                let first = others.map(|(_, &logit)| logit).all(|other| other < own);
+                Ok((shares.sum().recip(), first))
             });
+            let judged = judged.transpose()?;
             trust.recognition = Some(Recognition {
                 judge: judge.name().to_owned(),
                 chance: chance_of_higher(&likenesses, &strongest),
-                probability: probability.transpose()?,
+                probability: judged.map(|(probability, _)| probability),
+                recognised: judged.map(|(_, recognised)| recognised),
             });
         }
         Ok(trust.judged(illusion))

@@ -92,7 +92,7 @@ pub(super) fn run(common: &Common, options: &Options, args: &MakeArgs) -> Result
     check_recipe(&config.recipe, classifier)?;
     let devices = devices(common, setup)?;
 
-    let judge = judge(common, &args.illusion, &setup.device)?;
+    let judge = judge(common, &args.illusion.judge, &setup.device)?;
     let mut console = Console::start(common.quiet)?;
     let texts = opened.texts();
     let extraction = opened.dataset.as_ref();

@@ -43,7 +43,7 @@ pub(super) fn run(
         bail!("--top needs real images: give --data DIR");
     }
     let config = config(options, args, opened, choice)?;
-    let judge = judge(common, &args.illusion, &setup.device)?;
+    let judge = judge(common, &args.illusion.judge, &setup.device)?;
     let mut console = Console::start(common.quiet)?;
     let mut run = setup.run(opened.data(), None)?;
     record::add(&mut run, "units", &units::choice(&config))?;

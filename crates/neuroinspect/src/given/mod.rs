@@ -1,0 +1,120 @@
+//! Pictures that other programs made, measured as those made here are.
+
+mod compare;
+mod read;
+
+use std::path::PathBuf;
+
+use image::RgbImage;
+use neuroinspect_illusion::{AppearanceDistance, Pair, Trust};
+use serde::{Deserialize, Serialize};
+
+pub use self::{compare::GivenComparison, read::read_given};
+
+/// A picture of a neuron within a class, whoever made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenPicture {
+    /// Its file.
+    pub file: PathBuf,
+    /// The neuron and the class.
+    pub pair: Pair,
+    /// Which of several pictures of the pair it is.
+    pub seed: u64,
+    /// The picture, of any sides that are equal.
+    pub image: RgbImage,
+}
+
+/// Pictures made in one way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenPictures {
+    /// What the way is called.
+    pub name: String,
+    /// Its pictures.
+    pub pictures: Vec<GivenPicture>,
+}
+
+/// What was measured of a picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GivenTrust {
+    /// Its file.
+    pub file: PathBuf,
+    /// The neuron and the class.
+    pub pair: Pair,
+    /// Which of several pictures of the pair it is.
+    pub seed: u64,
+    /// Activation of the neuron.
+    pub activation: f32,
+    /// Logit of the class, and its probability.
+    pub logit: f32,
+    /// In `[0, 1]`.
+    pub probability: f32,
+    /// How far its colours and spectrum are from real images'.
+    pub appearance: AppearanceDistance,
+    /// How like pictures of the pair with other seeds are to it, to the classifier
+    /// ([`similarities`](neuroinspect_illusion::PreparedClassifier::similarities)), on average; `None` where
+    /// there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<f32>,
+    /// How far it can be trusted.
+    pub trust: Trust,
+}
+
+/// What was measured of pictures made in one way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GivenPicturesTrust {
+    /// What the way is called.
+    pub name: String,
+    /// Of all its pictures.
+    pub mean: MeanTrust,
+    /// Of each.
+    pub pictures: Vec<GivenTrust>,
+}
+
+/// Means over pictures made in one way, of those that have the number.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MeanTrust {
+    /// How many they are.
+    pub pictures: usize,
+    /// Share that the judge takes for their class, in `[0, 1]`.
+    pub recognised: Option<f64>,
+    /// That share, over the share of real images that the judge takes for theirs, each class weighing as
+    /// much as it does among the pictures; `None` where it takes none for theirs.
+    pub recognised_over_real: Option<f64>,
+    /// [Chance](neuroinspect_illusion::Recognition::chance) that a real image that activates the neuron much
+    /// is more like the picture than another, to the judge.
+    pub judge_chance: Option<f64>,
+    /// [Score](neuroinspect_illusion::PathLikeness::score) of the path.
+    pub path: Option<f64>,
+    /// [Likeness of the path](neuroinspect_illusion::LayerLikeness::normalised) on the paper's scale, over
+    /// all its layers.
+    pub path_normalised: Option<f64>,
+    /// Percentile of the activation among real images'.
+    pub percentile: Option<f64>,
+    /// Activation of the neuron.
+    pub activation: f64,
+    /// Logit of the class.
+    pub logit: f64,
+    /// Agreement of seeds.
+    pub agreement: Option<f64>,
+    /// The same of pictures of other pairs: what it is by chance.
+    pub agreement_by_chance: Option<f64>,
+    /// Distance of colours from real images'.
+    pub colour: f64,
+    /// Distance of the spectrum from real images'.
+    pub spectrum: f64,
+    /// Share that nothing speaks against, in `[0, 1]`.
+    pub trusted: f64,
+}
+
+/// What was measured of real images, which pictures are measured by.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RealTrust {
+    /// How many of them paths, colours and spectra were compared with.
+    pub images: usize,
+    /// Mean distance of one of them from all.
+    pub appearance: AppearanceDistance,
+    /// How many the judge was asked about.
+    pub judged: usize,
+    /// Share of each class that it takes for theirs; `None` where there is no image of the class.
+    pub recognised: Vec<Option<f64>>,
+}
