@@ -2,7 +2,7 @@
 
 use rand::{Rng, RngExt};
 
-use crate::Input;
+use crate::seeds::Input;
 
 /// Numbers that lengths, offsets and counts go wrong at.
 const NUMBERS: [u64; 12] = [

@@ -5,7 +5,7 @@
 //! make it again. A run tries [`CASES`] of each reader; a campaign sets `NEUROINSPECT_MUTATIONS` to
 //! more, and `NEUROINSPECT_MUTATION_SEED` to another number than 0. What is found is written into
 //! `neuroinspect-mutations` in the folder for temporary files. A file in `tests/mutated/found/READER` is one
-//! that was found so, and is tried as it is in every run.
+//! that was found so, or by fuzzing,, and is tried as it is in every run.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ mod seeds;
 use std::{
     env, fs,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{RecvTimeoutError, channel},
@@ -32,8 +32,13 @@ use std::{
 };
 
 use neuroinspect::core::Seed;
-use neuroinspect_testing::files::Folder;
+use neuroinspect_testing::{files::Folder, pages::root};
 use peak_alloc::PeakAlloc;
+
+use crate::{
+    readers::{Reader, for_each_reader},
+    seeds::Input,
+};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -47,36 +52,22 @@ const MIB: usize = 1 << 20;
 /// Memory is counted for the whole program: one reader at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// A valid input, by the name of its file.
-struct Input {
-    name: String,
-    bytes: Vec<u8>,
-}
-
-/// Something that reads what others wrote.
-struct Reader {
-    /// What it is called here.
-    name: &'static str,
-    /// Reads a file; whether it is valid.
-    read: fn(&Path) -> bool,
-    /// The memory that it may ask for, in MiB.
-    most_mib: usize,
-}
-
 /// Tries a reader with its valid inputs, with those that were found before, and with changed ones.
-fn try_out(reader: Reader, seeds: Vec<Input>, beside: &[Input]) {
+fn try_out(reader: fn() -> Reader) {
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let reader = reader();
     let number = |name: &str, default| {
         env::var(name).map_or(default, |value| value.parse().expect("a number"))
     };
     let cases = number("NEUROINSPECT_MUTATIONS", CASES);
     let seed = number("NEUROINSPECT_MUTATION_SEED", 0);
     let folder = Folder::new();
-    for file in beside {
+    for file in &reader.beside {
         folder.write(&file.name, &file.bytes);
     }
     let attempt = Attempt::new(reader, folder);
-    for input in &seeds {
+    let seeds = &attempt.reader.seeds;
+    for input in seeds {
         assert!(
             attempt.with(input),
             "{}: {} is valid",
@@ -90,7 +81,7 @@ fn try_out(reader: Reader, seeds: Vec<Input>, beside: &[Input]) {
     let mut accepted = 0;
     for case in 0..cases {
         let mut rng = Seed(seed).rng(attempt.reader.name, &[case]);
-        let changed = change::changed(&seeds, &mut rng);
+        let changed = change::changed(seeds, &mut rng);
         accepted += u64::from(attempt.with(&changed));
     }
     println!(
@@ -104,11 +95,21 @@ fn try_out(reader: Reader, seeds: Vec<Input>, beside: &[Input]) {
     );
 }
 
+macro_rules! tests {
+    ($($name:ident),*) => {
+        $(
+            #[test]
+            fn $name() {
+                try_out(readers::$name);
+            }
+        )*
+    };
+}
+for_each_reader!(tests);
+
 /// Inputs that a campaign found.
 fn found(reader: &str) -> Vec<Input> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/mutated/found")
-        .join(reader);
+    let folder = root().join("tests/mutated/found").join(reader);
     let files = fs::read_dir(folder).into_iter().flatten();
     let inputs = files.map(|file| {
         let path = file.unwrap().path();

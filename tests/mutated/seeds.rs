@@ -1,6 +1,6 @@
 //! Valid inputs, most of them written by the library itself.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::OnceLock};
 
 use ndarray::array;
 use neuroinspect::{
@@ -13,16 +13,22 @@ use neuroinspect::{
 };
 use neuroinspect_testing::{
     files::{Folder, gradient},
+    pages::root,
     tables::{random_layer, random_table},
 };
 
-use crate::Input;
+use crate::readers::run;
+
+/// A valid input, by the name of its file.
+#[derive(Clone)]
+pub(crate) struct Input {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
+}
 
 /// Files of the tests of a crate.
 pub(crate) fn of_tests(folder: &str, names: &[&str]) -> Vec<Input> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
-        .join(folder);
+    let folder = root().join("crates").join(folder);
     let inputs = names.iter().map(|name| Input {
         name: (*name).to_owned(),
         bytes: fs::read(folder.join(name)).unwrap(),
@@ -147,4 +153,18 @@ pub(crate) fn configs() -> Vec<Input> {
             "pictures = 3\n[ranking]\ntop = 3\n[editing]\nlambda3 = 1.0\n[editing.training]\nepochs = 20\n",
         ),
     ]
+}
+
+/// Features of a run, and the record of what they are of.
+pub(crate) fn features() -> &'static [Input] {
+    static FEATURES: OnceLock<Vec<Input>> = OnceLock::new();
+    FEATURES.get_or_init(|| {
+        let run = run();
+        assert!(!run.reused(), "the folder is new");
+        let written = ["features.safetensors", "features.origin.json"].map(|name| Input {
+            name: name.to_owned(),
+            bytes: fs::read(run.folder.join(name)).unwrap(),
+        });
+        written.into()
+    })
 }
