@@ -90,6 +90,49 @@ fn what_is_published_has_readme_licence_and_documentation() {
     }
 }
 
+/// One version and one tag for all: a crate that `release-plz` is not told of would have its own.
+#[test]
+fn releases_are_of_all_crates_together() {
+    let config = manifest(root().join("release-plz.toml"));
+    let mut told = BTreeSet::new();
+    for package in config["package"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        if package.get("release") != Some(&Value::Boolean(false)) {
+            assert_eq!(
+                package["version_group"].as_str(),
+                Some("neuroinspect"),
+                "{name}"
+            );
+            told.insert(name.to_owned());
+        }
+        let tag = package.get("git_tag_enable") == Some(&Value::Boolean(true));
+        assert_eq!(tag, name == "neuroinspect", "{name}");
+    }
+    let published = crates().into_iter().filter_map(|(name, manifest)| {
+        let publish = manifest["package"].get("publish");
+        (publish != Some(&Value::Boolean(false))).then_some(name)
+    });
+    assert_eq!(told, published.collect());
+}
+
+/// A wheel of the program, with the version and the Python that `Cargo.toml` and nothing else decides.
+#[test]
+fn the_wheel_is_of_the_program() {
+    let project = manifest(root().join("pyproject.toml"));
+    assert_eq!(
+        project["project"]["dynamic"],
+        Value::Array(vec!["version".into()])
+    );
+    let maturin = &project["tool"]["maturin"];
+    assert_eq!(maturin["bindings"].as_str(), Some("bin"));
+    let program = manifest(root().join(maturin["manifest-path"].as_str().unwrap()));
+    assert_eq!(
+        program["package"]["name"].as_str(),
+        Some("neuroinspect-cli")
+    );
+    assert_eq!(project["project"]["license"].as_str(), Some("MIT"));
+}
+
 /// Each dependency has a line in the architecture that says what it is for.
 #[test]
 fn dependencies_have_a_reason() {
