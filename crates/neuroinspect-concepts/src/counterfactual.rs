@@ -143,6 +143,7 @@ pub struct ConceptExplanation {
 
 /// What adding concepts made of one sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConceptCounterfactual {
     /// Row of the sample in the table it came from.
     pub sample: usize,

@@ -58,6 +58,10 @@
 //! # }
 //! ```
 //!
+//! # Feature flags
+//!
+//! - `schema`: results implement `schemars::JsonSchema`.
+//!
 //! # References
 //!
 //! 1. A. Abid, M. Yuksekgonul, J. Zou, *Meaningfully Debugging Model Mistakes using Conceptual Counterfactual

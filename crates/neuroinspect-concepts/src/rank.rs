@@ -9,6 +9,7 @@ use crate::{ConceptExplanation, Result};
 
 /// The concepts that a class's mistakes lack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConceptRanking {
     /// The class.
     pub class: ClassId,
@@ -24,6 +25,7 @@ pub struct ConceptRanking {
 
 /// One line of a ranking.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RankedConcept {
     /// The concept.
     pub name: String,

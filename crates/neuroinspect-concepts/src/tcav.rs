@@ -74,6 +74,7 @@ impl TcavConfig {
 
 /// What of some concepts sways a class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tcav {
     /// The class.
     pub class: ClassId,
@@ -90,6 +91,7 @@ pub struct Tcav {
 
 /// How a concept sways a class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConceptInfluence {
     /// The concept.
     pub name: String,

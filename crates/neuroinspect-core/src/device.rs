@@ -134,6 +134,7 @@ enum Place {
 /// # Ok::<(), neuroinspect_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Display)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 #[display("{backend}{place}")]
 pub struct DeviceName {

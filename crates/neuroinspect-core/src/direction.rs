@@ -27,6 +27,7 @@ const ROUNDING: f32 = 1e-3;
 /// assert_eq!(unit.to_string(), "direction stripes of layer layer3");
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Display)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[display("direction {name}")]
 pub struct Direction {
     /// What it is called.

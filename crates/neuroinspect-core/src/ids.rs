@@ -9,6 +9,7 @@ use crate::{Error, Result};
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 #[derive(Display)]
 pub struct NeuronId(pub usize);
@@ -17,6 +18,7 @@ pub struct NeuronId(pub usize);
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 #[derive(Display)]
 pub struct ClassId(pub usize);

@@ -51,7 +51,7 @@
 //! # Feature flags
 //!
 //! Backends, passed through to Burn: `flex` (default), `tch`, `wgpu`, `vulkan`, `metal`, `cuda`,
-//! `rocm`.
+//! `rocm`. And `schema`: results implement `schemars::JsonSchema`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -9,6 +9,7 @@ use crate::{ClassId, Error, Groups, Result};
 /// The average is the plain mean over samples. A class or group without samples has no accuracy
 /// and takes no part in the worst.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Metrics {
     /// Share of samples predicted right.

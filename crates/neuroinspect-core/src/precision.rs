@@ -13,6 +13,7 @@ use crate::{Error, Result};
 ///
 /// Images, optimiser state and what is read back are 32-bit floats in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Display)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 #[display(rename_all = "lowercase")]

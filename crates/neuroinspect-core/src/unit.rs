@@ -9,6 +9,7 @@ use crate::{Direction, Error, LayerValues, NeuronId, Result};
 /// Something within a named layer that has an activation: a channel, one position of it, a feature,
 /// or a direction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Display)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[display("{kind} of layer {layer}")]
 pub struct Unit {
     /// Name of the layer.
@@ -19,6 +20,7 @@ pub struct Unit {
 
 /// What of a layer a [`Unit`] is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Display)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UnitKind {

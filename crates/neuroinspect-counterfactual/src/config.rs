@@ -38,6 +38,7 @@ pub struct CounterfactualConfig {
 
 /// What the two norms of Eq. 1 are multiplied by, beside their weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PenaltyScale {
     /// `1 / D`, as the original program has it: penalties mean the same at any width.
@@ -113,6 +114,7 @@ pub struct RankingConfig {
 
 /// What happens to a neuron that stands in both lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Overlap {
     /// It stays in both: too weak on some samples and too strong on others is a finding.
@@ -126,6 +128,7 @@ pub enum Overlap {
 
 /// Which shifts vote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Votes {
@@ -198,6 +201,7 @@ pub struct CertifiedConfig {
 
 /// Whether changed activations stay at or above 0, as those after a rectifier do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Floor {
     /// Where no activation of the table, or of the features given, is below 0.

@@ -14,6 +14,7 @@ const STAGE: &str = "explaining";
 
 /// For each mistake of a class, the shift of its features that makes it right.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Explanation {
     /// The class the samples belong to, and that the shifts lead to.
     pub class: ClassId,
@@ -28,6 +29,7 @@ pub struct Explanation {
 
 /// The counterfactual of one sample, but for its shift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counterfactual {
     /// Row of the sample in the table it came from.
     pub sample: usize,

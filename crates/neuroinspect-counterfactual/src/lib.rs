@@ -103,6 +103,10 @@
 //! # }
 //! ```
 //!
+//! # Feature flags
+//!
+//! - `schema`: results implement `schemars::JsonSchema`.
+//!
 //! # References
 //!
 //! 1. Y. Ju et al., *NeuroInspect: Interpretable Neuron-based Debugging Framework through

@@ -8,6 +8,7 @@ use crate::{Error, Explanation, Overlap, RankingConfig, Result, Votes, importanc
 
 /// The neurons to blame for a class's mistakes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ranking {
     /// The class.
     pub class: ClassId,
@@ -25,6 +26,7 @@ pub struct Ranking {
 
 /// One line of a ranking.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RankedNeuron {
     /// The neuron.
     pub neuron: NeuronId,

@@ -11,6 +11,7 @@ use crate::{
 
 /// What becomes of a [`Ranking`](crate::Ranking) where the mistakes are drawn again from themselves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Stability {
     /// How often they were drawn.
     pub resamples: usize,
@@ -26,6 +27,7 @@ pub struct Stability {
 
 /// What becomes of a ranked neuron.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NeuronStability {
     /// The neuron.
     pub neuron: NeuronId,

@@ -7,6 +7,7 @@ use crate::Result;
 
 /// What two decision layers are worth on the same features.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Comparison {
     /// Metrics of the layer before the edit.
     pub before: Metrics,
@@ -17,6 +18,7 @@ pub struct Comparison {
 /// What became of a control: plain retraining with the same options, of a [`Mend`](crate::Mend) on the validation
 /// samples, too. What it gains as well, the method cannot claim.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Control {
     /// Metrics after it.

@@ -131,6 +131,7 @@ impl<M: Serialize> MethodOptions for M {
 
 /// Which labels a method learns from, from the least to the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LabelsUsed {
     /// None.
@@ -156,6 +157,7 @@ pub enum ControlBy {
 
 /// Where a method was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Citation {
     /// Authors, title, venue and year.
     pub text: &'static str,

@@ -9,6 +9,7 @@ use crate::{MethodInput, Result};
 
 /// A neuron that mistakes are blamed on, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Suspect {
     /// The neuron.
     pub neuron: NeuronId,

@@ -14,6 +14,7 @@ use crate::{
 
 /// How far pictures of other seeds, made with fewer steps, agree with a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SeedAgreement {
     /// How many other seeds.
     pub seeds: usize,

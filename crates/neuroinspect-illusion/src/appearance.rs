@@ -28,6 +28,7 @@ pub struct RealAppearance {
 
 /// How far a picture's colours and spectrum are from those of real images; 0 is the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AppearanceDistance {
     /// Wasserstein's distance of the picture's pixels from those of all real images, in brightness, in red
     /// against green and in yellow against blue, the mean of the three; values of pixels are in `[0, 1]`.

@@ -12,6 +12,7 @@ use crate::Result;
 /// and zero fill; bilinear resize, height and width by independent factors; centre crop or zero
 /// pad back to the picture's size.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Augmentation {
     /// Largest rotation either way, in degrees. Default 15.

@@ -13,6 +13,7 @@ use crate::{Result, SeedAgreement, Unmoved};
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Pair {
     /// The neuron whose activation is raised.
     pub neuron: NeuronId,
@@ -62,6 +63,7 @@ impl Shortfall {
 
 /// A pair whose optimisation left the finite numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[error(
     "the picture of neuron {} for class {} is not finite at step {step}; \
      lower the learning rate or check the networks' weights",
@@ -80,6 +82,7 @@ pub struct Diverged {
 ///
 /// As JSON it holds no pixels, which are tensors and kept as such.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Illusion {
     /// The neuron and the class.
     pub pair: Pair,
@@ -128,6 +131,7 @@ impl Illusion {
 
 /// One step of the optimisation, seen through that step's augmentation and before its update.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TracePoint {
     /// The step, from 0.
     pub step: usize,

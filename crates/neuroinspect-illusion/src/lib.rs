@@ -146,6 +146,10 @@
 //! code's to rounding, up to where rounding decides on which side of a ReLU an activation falls:
 //! see `tests/full_loop.rs` of the repository.
 //!
+//! # Feature flags
+//!
+//! - `schema`: results implement `schemars::JsonSchema`.
+//!
 //! # References
 //!
 //! - NeuroInspect: Interpretable Neuron-based Debugging Framework through Class-conditional

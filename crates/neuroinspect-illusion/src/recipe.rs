@@ -23,6 +23,7 @@ use crate::{Augmentation, ImageParameter, Magnitudes, Objective, Pair, Result};
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[setters(prefix = "with_", strip_option)]
 pub struct Recipe {
@@ -78,6 +79,7 @@ const VERSION: u32 = 2;
 
 /// How the losses of a batch are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Coupling {
@@ -92,6 +94,7 @@ pub enum Coupling {
 
 /// How often the random geometry is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TransformDraw {
@@ -104,6 +107,7 @@ pub enum TransformDraw {
 /// What becomes of the imaginary part of the spectrum of a given image
 /// ([`Initial::Images`](crate::Initial::Images)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ImaginaryPart {
     /// It is kept: the optimisation starts from the image.

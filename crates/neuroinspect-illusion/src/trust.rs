@@ -24,6 +24,7 @@ const LEAST_PERCENTILE: f32 = 90.0;
 /// nothing of what the unit answers to in real images (Geirhos, Zimmermann, Bilodeau, Brendel and Kim, "Don't
 /// trust your eyes: on the (un)reliability of feature visualizations", arXiv 2306.04719).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Trust {
     /// All of it in a word.
     pub verdict: Verdict,
@@ -57,6 +58,11 @@ pub struct Trust {
 
 /// Whether a picture can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "TrustVerdict")
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Verdict {
@@ -76,6 +82,7 @@ pub enum Verdict {
 /// positions, less its mean over the real images and over their standard deviation: without that, all
 /// images are alike in the channels that are always large.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PathLikeness {
     /// The higher [`chance`](LayerLikeness::chance) of the last two layers, of which the one before the
     /// unit's own may have the same values, the unit's among them: 1 where the real images that activate the
@@ -90,6 +97,7 @@ pub struct PathLikeness {
 
 /// How like the real images that activate a unit most a picture is in a layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LayerLikeness {
     /// Name of the layer.
     pub layer: String,
@@ -103,6 +111,7 @@ pub struct LayerLikeness {
 
 /// What a second network, which had no part in it, makes of a picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Recognition {
     /// Name of the network.
     pub judge: String,

@@ -18,6 +18,7 @@ const ROUNDING: f32 = 1e-6;
 /// A unit that no step of its optimisation moved: its activation was the same throughout, and its picture
 /// shows what else the objective asks for, or nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unmoved {
     /// The activation that it stayed at.
     pub activation: f32,
@@ -29,6 +30,7 @@ pub struct Unmoved {
 
 /// Why no step moves a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UnmovedCause {
@@ -46,6 +48,7 @@ pub enum UnmovedCause {
 /// What came of an optimisation that raises, in the place of a unit that no step moved, what its
 /// [activation function reads](neuroinspect_core::Classifier::before_activation).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Restart {

@@ -9,6 +9,7 @@ use crate::{Result, Run, Schema, UnitFindings, html, write_json};
 
 /// What an atlas holds: every unit of a layer within each of its classes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AtlasIndex {
     /// The layer.
     pub layer: String,
@@ -22,6 +23,7 @@ pub struct AtlasIndex {
 
 /// A unit within a class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AtlasEntry {
     /// The unit, the class and the picture, whose files are relative to the atlas's folder.
     #[serde(flatten)]

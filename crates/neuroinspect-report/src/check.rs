@@ -10,6 +10,7 @@ use crate::{Result, Run, Schema, html, write_json};
 
 /// What a classifier was checked for, and what came out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckReport {
     /// Each thing looked at, in order.
     pub checks: Vec<Check>,
@@ -32,6 +33,7 @@ pub struct CheckReport {
 
 /// One thing looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Check {
     /// What is asked for, such as `worst_group at least 80.0%`.
     pub name: String,
@@ -43,6 +45,7 @@ pub struct Check {
 
 /// What a class's mistakes and probability rest on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClassCheck {
     /// The class.
     pub class: ClassId,
@@ -56,6 +59,7 @@ pub struct ClassCheck {
 
 /// How much of a class's probability rests on a neuron.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Reliance {
     /// The neuron.
     pub neuron: NeuronId,
@@ -66,6 +70,7 @@ pub struct Reliance {
 
 /// A neuron that is otherwise than in the earlier check.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NeuronChange {
     /// For which class.
     pub class: ClassId,
@@ -83,6 +88,7 @@ pub struct NeuronChange {
 
 /// What of a neuron is otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeOf {
     /// Its prec@K as insufficient.

@@ -9,6 +9,7 @@ use crate::{Result, Run, Schema, write_json};
 
 /// What a classifier is worth on a data set; as JSON, the [`Metrics`] stand at the top level.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Evaluation {
     /// Accuracy on average, per class, and per group where the samples have groups.
     #[serde(flatten)]

@@ -15,6 +15,7 @@ use crate::{Run, StageFailure, UnitFindings};
 ///
 /// As JSON it holds everything but arrays: neither the counterfactual shifts nor pixels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Findings {
     /// The class debugged.
     pub class: ClassId,
@@ -91,6 +92,7 @@ pub struct Findings {
 
 /// The picture of a neuron within a class, and what it is worth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NeuronPicture {
     /// The picture and what the networks see in it.
     #[serde(flatten)]
@@ -114,6 +116,7 @@ pub struct NeuronPicture {
 
 /// Where an edit file is and how it is applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EditFile {
     /// Its path, relative to the JSON.
     pub path: String,
@@ -124,6 +127,7 @@ pub struct EditFile {
 
 /// How a neuron answers when a context is put behind the same scenes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ContextEffect {
     /// What the context is: "water".
     pub context: String,

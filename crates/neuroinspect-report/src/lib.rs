@@ -27,6 +27,7 @@
 //!
 //! - `html` (default): pages and pictures. Without it there is the data and its JSON.
 //! - `parquet`: the index of an atlas as a table, too; brings `html` with it.
+//! - `schema`: JSON Schemas of what is written as JSON (`json_schema`); results implement `schemars::JsonSchema`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -40,6 +41,8 @@ mod findings;
 #[cfg(feature = "html")]
 mod html;
 mod json;
+#[cfg(feature = "schema")]
+mod json_schema;
 #[cfg(feature = "parquet")]
 mod parquet;
 #[cfg(feature = "html")]
@@ -62,6 +65,8 @@ pub use findings::{ContextEffect, EditFile, Findings, NeuronPicture};
 #[cfg(feature = "html")]
 pub use html::{Accuracies, IntervalChart, IntervalRow, STYLE};
 pub use json::{Schema, read_json, to_json, write_json};
+#[cfg(feature = "schema")]
+pub use json_schema::json_schema;
 #[cfg(feature = "html")]
 pub use picture::{contact_sheet, save_animation, save_png, to_rgb_image};
 #[cfg(feature = "html")]

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 /// How a result was made: what is needed to make it again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Run {
     /// Version of neuroinspect.
     pub version: String,
@@ -38,6 +39,7 @@ pub struct Run {
 
 /// How long a stage took.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Timing {
     /// The stage.
     pub stage: String,
@@ -47,6 +49,7 @@ pub struct Timing {
 
 /// An image left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SkippedImage {
     /// Its path.
     pub path: String,
@@ -56,6 +59,7 @@ pub struct SkippedImage {
 
 /// A stage that failed, while others did not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StageFailure {
     /// The stage.
     pub stage: String,

@@ -17,6 +17,7 @@ use crate::{
 /// Pages and sheets show the first [`SHOWN`](Self::SHOWN); of the others there are the files of their
 /// pictures and what the JSON says.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UnitReport {
     /// The units.
     pub units: Vec<UnitFindings>,

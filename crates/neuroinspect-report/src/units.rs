@@ -17,6 +17,7 @@ const LONGEST_NAME: usize = 120;
 ///
 /// As JSON it holds no pixels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UnitFindings {
     /// The unit.
     pub unit: Unit,
@@ -32,6 +33,7 @@ pub struct UnitFindings {
 
 /// The picture of a unit, and what the networks see in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UnitPicture {
     /// The picture: `[3, S, S]`, red, green, blue in `[0, 1]`; empty where it was not kept.
     #[serde(skip)]
@@ -68,6 +70,7 @@ pub struct UnitPicture {
 
 /// The real images that activate a unit most, among all that were looked at.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TopImages {
     /// How many images were looked at.
     pub images: usize,
@@ -79,6 +82,7 @@ pub struct TopImages {
 
 /// A real image, and how it activates a unit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TopImage {
     /// Index in the data set.
     pub index: usize,
@@ -103,6 +107,7 @@ pub struct TopImage {
 
 /// A part of an image as the classifier sees it, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Crop {
     /// Its first column.
     pub left: usize,

@@ -9,6 +9,7 @@
 //! - [`published`]: files in the formats of published data sets.
 //! - [`hub`]: a hub of models on this machine, and what can go wrong with it.
 //! - [`pages`]: the pages of the documentation, and the commands in them.
+//! - [`schema`]: JSON held to the schemas in `docs/schemas`.
 //! - [`real_data`]: where the real weights and images are that the repository does not hold.
 //!
 //! A helper that fails panics and names what it was asked for: a test has nothing better to do.
@@ -33,6 +34,7 @@ pub mod pages;
 pub mod published;
 pub mod real_data;
 pub mod reference;
+pub mod schema;
 pub mod tables;
 
 pub use close::{Values, assert_close, compare, largest_difference};

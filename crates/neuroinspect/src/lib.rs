@@ -87,6 +87,8 @@
 //! - `hub`: classifiers and CLIPs by their names on the Hugging Face hub (`models::hub`).
 //! - `siglip`: the tokens of SigLIP's texts, so that it guides pictures and labels units as CLIP does.
 //! - `parquet`: the index of an atlas as a table in Parquet, too; brings `report` with it.
+//! - `schema`: JSON Schemas of what is written as JSON (`report::json_schema`); results implement
+//!   `schemars::JsonSchema`.
 //! - `turbojpeg`: JPEG files decoded by libjpeg-turbo, bit for bit as Pillow does; brings `datasets` with
 //!   it, and needs CMake and a C compiler to build.
 //!

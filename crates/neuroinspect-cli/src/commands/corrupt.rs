@@ -17,15 +17,18 @@ use crate::{
     record,
 };
 
-const SCHEMA: Schema = Schema::new("neuroinspect.corruption", 1);
+pub(super) const SCHEMA: Schema = Schema::new("neuroinspect.corruption", 1);
 const RECORD_FILE: &str = "corruption.json";
 /// The folder of images.
 const IMAGES: &str = "images";
 
 /// `corruption.json`.
 #[derive(Serialize)]
-struct Record<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Record<'a> {
+    /// How many images were written.
     images: usize,
+    /// Names of the `K` classes.
     class_names: &'a [String],
     /// Each group, and how many images are in it.
     groups: Vec<(&'a str, usize)>,

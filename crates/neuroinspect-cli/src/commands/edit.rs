@@ -20,7 +20,7 @@ use crate::{
     source::Source,
 };
 
-const SCHEMA: Schema = Schema::new("neuroinspect.edit", 2);
+pub(super) const SCHEMA: Schema = Schema::new("neuroinspect.edit", 2);
 const FILES: LayerFiles = LayerFiles {
     record: "edit.json",
     edit: "edit.safetensors",
@@ -29,10 +29,15 @@ const FILES: LayerFiles = LayerFiles {
 
 /// `edit.json`.
 #[derive(Serialize)]
-struct Record<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Record<'a> {
+    /// The class that it is for, or all.
     scope: EditScope,
+    /// Names of the `K` classes.
     class_names: &'a [String],
+    /// What was done, and what it came to.
     edit: EditResult,
+    /// The edit, which `apply` takes.
     file: &'static str,
     /// The edited layer: `weight` `[K, D]` and `bias` `[K]`.
     decision_layer_file: &'static str,

@@ -22,18 +22,24 @@ use crate::{
     source::{Seen, Source},
 };
 
-const SCHEMA: Schema = Schema::new("neuroinspect.explanation", 2);
+pub(super) const SCHEMA: Schema = Schema::new("neuroinspect.explanation", 2);
 const RECORD_FILE: &str = "explanation.json";
 /// Neurons printed of each list.
 const SHOWN: usize = 10;
 
 /// `explanation.json`.
 #[derive(Serialize)]
-struct Explained<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Explained<'a> {
+    /// The class whose mistakes are explained.
     class: usize,
+    /// The class's name.
     class_name: &'a str,
+    /// Images of the class.
     samples: usize,
+    /// The neurons that recur in the counterfactuals.
     ranking: Ranking,
+    /// What the smallest changes say, and how stable the ranking is.
     certified: Certified,
     /// How each mistake fared.
     counterfactuals: Vec<OfImage<'a>>,
@@ -42,8 +48,11 @@ struct Explained<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct OfImage<'a> {
+    /// The image's path below the data's folder.
     id: &'a str,
+    /// The class that it is taken for.
     predicted_name: &'a str,
     #[serde(flatten)]
     counterfactual: &'a Counterfactual,

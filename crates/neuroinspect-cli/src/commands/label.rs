@@ -22,16 +22,20 @@ use crate::{
     words::{self, Labelling},
 };
 
-const SCHEMA: Schema = Schema::new("neuroinspect.labels", 1);
+pub(super) const SCHEMA: Schema = Schema::new("neuroinspect.labels", 1);
 const RECORD_FILE: &str = "labels.json";
 /// Units printed unless they are named.
 const SHOWN: usize = 20;
 
 /// `labels.json`.
 #[derive(Serialize)]
-struct Record<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Record<'a> {
+    /// The layer whose units are labelled.
     layer: &'a str,
+    /// How many images were looked at.
     images: usize,
+    /// How many words there were to choose from.
     words: usize,
     #[serde(flatten)]
     labels: UnitLabels,

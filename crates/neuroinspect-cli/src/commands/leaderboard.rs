@@ -31,7 +31,7 @@ use crate::{
     record,
 };
 
-const SCHEMA: Schema = Schema::new("neuroinspect.leaderboard", 2);
+pub(super) const SCHEMA: Schema = Schema::new("neuroinspect.leaderboard", 2);
 const RECORD_FILE: &str = "leaderboard.json";
 const PAGE_FILE: &str = "leaderboard.md";
 
@@ -44,7 +44,8 @@ const CONCEPT_SCENES: usize = 3000;
 
 /// `leaderboard.json`.
 #[derive(Serialize)]
-struct Record<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Record<'a> {
     /// Those of this run, and behind them those of an earlier one that are not made again.
     settings: Vec<&'a Compared>,
     /// How it was made.
@@ -53,13 +54,16 @@ struct Record<'a> {
 
 /// A setting's results, as they are kept.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Compared {
     /// A [`Leaderboard`].
     #[serde(flatten)]
+    #[cfg_attr(test, schemars(with = "Leaderboard"))]
     board: Value,
     /// Its section of the page.
     page: String,
-    /// What it goes by.
+    /// What it goes by: a `LeaderboardConfig`.
+    #[cfg_attr(test, schemars(with = "LeaderboardConfig"))]
     config: Value,
     /// The command that made it.
     command: String,

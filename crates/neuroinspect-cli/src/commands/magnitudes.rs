@@ -21,18 +21,20 @@ use crate::{
     record,
 };
 
-const SCHEMA: Schema = Schema::new("neuroinspect.magnitudes", 1);
+pub(super) const SCHEMA: Schema = Schema::new("neuroinspect.magnitudes", 1);
 const RECORD_FILE: &str = "magnitudes.json";
 /// Side that images are measured at.
 const SIZE: usize = 128;
 
 /// `magnitudes.json`.
 #[derive(Serialize, Deserialize)]
-struct Record {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Record {
     /// How many images were measured.
     images: usize,
     /// At which side, in pixels.
     size: usize,
+    /// What was measured.
     magnitudes: Magnitudes,
     /// How it was made.
     run: Run,

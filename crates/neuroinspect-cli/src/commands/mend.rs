@@ -18,7 +18,7 @@ use crate::{
     source::Source,
 };
 
-const SCHEMA: Schema = Schema::new("neuroinspect.mend", 2);
+pub(super) const SCHEMA: Schema = Schema::new("neuroinspect.mend", 2);
 const FILES: LayerFiles = LayerFiles {
     record: "mend.json",
     edit: "mend.safetensors",
@@ -33,8 +33,11 @@ const SHOWN: usize = 10;
 
 /// `mend.json`.
 #[derive(Serialize)]
-struct Record<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Record<'a> {
+    /// Names of the `K` classes.
     class_names: &'a [String],
+    /// What was tried, and what is recommended.
     mend: MendResult,
     /// What it came to, on samples that nothing was learnt from or chosen on, looked at once.
     edit: EditResult,

@@ -27,6 +27,8 @@ mod mend;
 mod methods;
 mod models;
 mod repro;
+#[cfg(test)]
+mod schemas;
 mod shell;
 #[cfg(feature = "studio")]
 mod studio;

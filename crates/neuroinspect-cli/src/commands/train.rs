@@ -29,7 +29,7 @@ use crate::{
     record,
 };
 
-const SCHEMA: Schema = Schema::new("neuroinspect.training", 1);
+pub(super) const SCHEMA: Schema = Schema::new("neuroinspect.training", 1);
 const RECORD_FILE: &str = "training.json";
 const WEIGHTS_FILE: &str = "model.safetensors";
 /// Parts of a data set that is split.
@@ -40,12 +40,16 @@ const HELD_OUT: f64 = 0.1;
 
 /// `training.json`.
 #[derive(Serialize)]
-struct Record<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Record<'a> {
+    /// Names of the `K` classes.
     class_names: &'a [String],
     /// Names of the groups, where validation images have groups.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     group_names: &'a [String],
+    /// How many images were learnt from.
     training_images: usize,
+    /// How many images the epoch was chosen by.
     validation_images: usize,
     /// What each epoch came to.
     epochs: &'a [Epoch],

@@ -23,14 +23,16 @@ use crate::{
     record,
 };
 
-const SCHEMA: Schema = Schema::new("neuroinspect.trust", 1);
+pub(super) const SCHEMA: Schema = Schema::new("neuroinspect.trust", 1);
 const RECORD_FILE: &str = "trust.json";
 
 /// `trust.json`.
 #[derive(Serialize)]
-struct Record {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Record {
     /// By the folders' names.
     ways: Vec<GivenPicturesTrust>,
+    /// What is compared with.
     real: RealTrust,
     /// How it was measured.
     run: Run,

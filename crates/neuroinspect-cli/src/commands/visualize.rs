@@ -1,6 +1,6 @@
 //! `visualize`: what neurons mean within classes.
 
-mod album;
+pub(super) mod album;
 mod animation;
 mod of_layers;
 mod pairs;
@@ -29,7 +29,7 @@ use crate::{
 use album::Album;
 use animation::{FRAMES, FrameKeeper, Frames};
 
-const SCHEMA: Schema = Schema::new("neuroinspect.visualizations", 1);
+pub(super) const SCHEMA: Schema = Schema::new("neuroinspect.visualizations", 1);
 
 pub(crate) fn run(common: &Common, options: &Options, args: &VisualizeArgs) -> Result<Exit> {
     let named = Named {

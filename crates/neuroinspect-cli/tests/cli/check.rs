@@ -189,13 +189,13 @@ fn what_cannot_be_checked_is_exit_code_1() {
         &["--against", "nowhere"],
     );
     let other = fixture.write(
-        "other.json",
+        "other",
         "{\"schema\": \"neuroinspect.findings\", \"schema_version\": 4}",
     );
     let mut command = check(&fixture, "sound");
     fails(
         command.arg("--against").arg(other),
-        &["other.json", "neuroinspect.check"],
+        &["other", "neuroinspect.check"],
     );
     let mut command = check(&fixture, "sound");
     command.args(["--fail-below", "worst=0.5"]).assert().code(2);

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    thread,
 };
 
 use assert_cmd::Command;
@@ -19,6 +20,7 @@ use neuroinspect::{
 use neuroinspect_testing::{
     files::{Folder, gradient, safetensors_of},
     fill::made_up_weights,
+    schema,
 };
 use safetensors::{SafeTensors, tensor::TensorView};
 use serde_json::Value;
@@ -30,7 +32,17 @@ const SIDE: u32 = 32;
 
 /// A folder with a model of three classes, `cat`, `dog` and `owl`, that says `cat` whatever it
 /// sees, and eight images of each: `cat` has no mistakes, the others nothing but.
+///
+/// What commands have written in it is held to the JSON Schemas when it goes.
 pub(crate) struct Fixture(Folder);
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            schema::check_all(self.0.as_ref());
+        }
+    }
+}
 
 impl Fixture {
     pub(crate) fn new() -> Self {

@@ -35,6 +35,7 @@ pub struct ConceptVector {
 
 /// Signed distances `(v . f + b) / |v|` of the samples that a concept was learned from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Margins {
     /// The largest.
     pub max: f32,

@@ -123,6 +123,7 @@ impl LabelConfig {
 
 /// The labels of a layer's units.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UnitLabels {
     /// The labels of each unit, in order.
     pub units: Vec<UnitLabel>,
@@ -132,6 +133,7 @@ pub struct UnitLabels {
 
 /// What a unit goes with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UnitLabel {
     /// The unit: a channel or neuron of the layer.
     pub unit: usize,
@@ -143,6 +145,7 @@ pub struct UnitLabel {
 
 /// A word with the score of its similarity to a unit. Scores of different similarities do not compare.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScoredWord {
     /// The word.
     pub word: String,
@@ -152,6 +155,7 @@ pub struct ScoredWord {
 
 /// The units that go with a word.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WordUnits {
     /// The word.
     pub word: String,
@@ -161,6 +165,7 @@ pub struct WordUnits {
 
 /// A unit with its score for a word.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScoredUnit {
     /// The unit.
     pub unit: usize,

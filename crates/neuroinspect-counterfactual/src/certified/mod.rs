@@ -21,6 +21,7 @@ const AT_A_TIME: usize = 64;
 
 /// What the smallest changes say, beside an [`Explanation`], and how stable the ranking of that is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Certified {
     /// The smallest changes.
     pub explanation: CertifiedExplanation,
@@ -61,6 +62,7 @@ impl CertifiedConfig {
 
 /// For each mistake of a class, the smallest change of its features that makes it right.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CertifiedExplanation {
     /// The class the samples belong to, and that the changes lead to.
     pub class: ClassId,
@@ -78,6 +80,7 @@ pub struct CertifiedExplanation {
 
 /// How small the change of one sample's features can be.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Certificate {
     /// Row of the sample in the table it came from.
     pub sample: usize,
@@ -96,6 +99,7 @@ pub struct Certificate {
 
 /// What is known of the smallest change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The change found is the smallest, to the [tolerance](CertifiedConfig::tolerance).

@@ -11,6 +11,7 @@ use crate::Result;
 
 /// What speaks for a shortcut: mistakes of layers that have not seen the sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Evidence {
     /// How much what misleads depends on the class that it misleads: the chi-square of the mistakes'
     /// table against quasi-independence, less its expectation, over the number of mistakes. A shortcut

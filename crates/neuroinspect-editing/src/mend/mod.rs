@@ -95,6 +95,7 @@ pub struct Mend {
 
 /// By what to choose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum YardstickChoice {
     /// By groups where mistakes are blamed on a shortcut and the mend costs at most three times what it

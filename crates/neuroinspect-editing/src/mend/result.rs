@@ -8,6 +8,7 @@ use crate::Suspect;
 
 /// A way to make the layer, the simpler first in the order of [`CandidateKind`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Candidate {
     /// Which way.
     pub kind: CandidateKind,
@@ -23,6 +24,7 @@ pub struct Candidate {
 
 /// A way to make the layer; all but the first by logistic regression, held to the layer as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CandidateKind {
     /// The layer as it is.
@@ -52,6 +54,7 @@ impl CandidateKind {
 
 /// By which accuracy a candidate is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Yardstick {
     /// That on data like the validation samples.
@@ -64,6 +67,7 @@ pub enum Yardstick {
 /// Which samples of an [`EditData`](crate::EditData) a mend is chosen on and learns from, beside the training
 /// samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ChosenOn {
     /// The validation samples.
@@ -76,6 +80,7 @@ pub enum ChosenOn {
 
 /// An estimate and the ends of its 95 % interval, by 400 bootstrap draws of samples within classes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Interval {
     /// 2.5 % of the draws are below.
     pub low: f64,
@@ -88,6 +93,7 @@ pub struct Interval {
 /// What is gained over the layer as it is, in `[-1, 1]`, by cross-fitting: each sample is judged by a layer that was
 /// fitted without its fold, and by the choice that the samples outside of its fold make.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Gain {
     /// In the accuracy of the class asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,6 +107,7 @@ pub struct Gain {
 /// A point of the frontier: what a candidate with a bias is worth, by predictions for samples that it was
 /// not fitted on.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FrontierPoint {
     /// Which of the [candidates](MendResult::candidates).
     pub candidate: usize,
@@ -120,6 +127,7 @@ pub struct FrontierPoint {
 
 /// What is recommended, and what that rests on. No group label is looked at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MendResult {
     /// The class asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -46,6 +46,7 @@ pub struct Disc {
 
 /// Something that can be seen in images of a class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Concept {
     /// The class whose images it may be in, and mislead to.

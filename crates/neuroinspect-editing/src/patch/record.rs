@@ -12,6 +12,7 @@ use crate::{DecisionMethod, Fitted, Result};
 /// Methods that this version of neuroinspect does not know, or not with these options, are recorded
 /// all the same: their patches can be applied, reverted and passed on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MethodRecord {
     /// The method's [name](DecisionMethod::name).
     pub name: String,

@@ -18,6 +18,7 @@ pub struct Edited {
 
 /// How a decision layer was made and what it did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EditResult {
     /// The neurons corrected; none where the method corrects none.
     pub neurons: Vec<NeuronId>,

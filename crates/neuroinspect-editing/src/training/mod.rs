@@ -26,6 +26,7 @@ use crate::{
 
 /// What happened in one epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EpochRecord {
     /// The epoch, from 1.
     pub epoch: usize,

@@ -25,6 +25,7 @@ use crate::{Comparison, Control};
 /// It did so at a cost where the average, the worst class or the worst group fell, or another class
 /// by a point or more: of many classes, some always lose a little.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Verdict {
     /// What the edit was to help.
     pub subject: Subject,
@@ -46,6 +47,7 @@ pub struct Verdict {
 
 /// What an edit is to help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// One class.
@@ -58,6 +60,7 @@ pub enum Subject {
 
 /// What an edit came to; see [`Verdict`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Conclusion {
     /// The subject gained, more than by the control, and nothing else lost.
@@ -82,6 +85,7 @@ pub enum Conclusion {
 
 /// An accuracy before and after an edit, in `[0, 1]`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Change {
     /// Before.
     pub before: f64,
@@ -91,6 +95,7 @@ pub struct Change {
 
 /// What became of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClassChange {
     /// The class.
     pub class: ClassId,

@@ -22,6 +22,7 @@ const MARGIN: f32 = 0.02;
 /// They are of what the logistic function makes the images of, in the decorrelated colour space, and are taken
 /// over all orientations of a frequency, so that they are for pictures of any size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Magnitudes {
     /// Of each colour channel the mean size of an image's mean over its pixels.

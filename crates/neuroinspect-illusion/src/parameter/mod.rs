@@ -24,6 +24,7 @@ const MOST_PIXELS: usize = 4096;
 
 /// What is optimised in place of the pixels; the picture is computed from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ImageParameter {

@@ -27,6 +27,7 @@ pub(super) struct ClaimRule {
 
 /// A claim of the paper, and what was found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Claim {
     /// The claim.
     pub claim: String,
@@ -41,6 +42,7 @@ pub struct Claim {
 
 /// A claim in one table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClaimTest {
     /// The table.
     pub table: String,
@@ -56,6 +58,7 @@ pub struct ClaimTest {
 
 /// Whether a claim holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimVerdict {
     /// The interval is wholly above what is claimed, in every table that tests it.

@@ -11,21 +11,26 @@ use crate::{Result, leaderboard::NetworkFile};
 
 /// What an experiment is run with.
 #[derive(Clone, Debug, PartialEq, Serialize, Setters)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[setters(prefix = "with_", strip_option)]
 pub struct ExperimentConfig {
     /// The published data: an archive, or a folder of what was extracted of it. `None`: the stand-in.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub data: Option<PathBuf>,
     /// What the classes of folders of images are called, as
     /// [`class_names_file`](neuroinspect_datasets::ImageFolderConfig::class_names_file) says, where the experiment
     /// pictures neurons of the networks. `None`: as their folders are.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub class_names: Option<PathBuf>,
     /// The networks to be looked at, where there are data; [`Experiment::needs`](super::Experiment::needs)
     /// says which.
     pub networks: Vec<NetworkFile>,
     /// Weights of the image-text encoder, where the experiment pictures neurons of the networks.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub clip: Option<PathBuf>,
     /// A bank of concepts, as [`ConceptBank::load`](crate::concepts::ConceptBank::load) reads it, where the
     /// experiment explains by concepts and is run on data.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub concepts: Option<PathBuf>,
     /// As the paper has it, as its authors' code does it, or as it should be; the last.
     pub mode: Mode,

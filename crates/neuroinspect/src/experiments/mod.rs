@@ -191,6 +191,7 @@ struct Setup<'a> {
 
 /// What an experiment runs on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Source {
     /// The samples and networks, in words.
     pub data: String,
@@ -208,6 +209,7 @@ pub struct Source {
 
 /// Whether repetitions measure on the same samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MeasuredOn {
     /// Each on others.

@@ -42,6 +42,7 @@ impl Repeated {
 
 /// What an experiment came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExperimentResult {
     /// The experiment's [name](Experiment::name).
     pub experiment: String,
@@ -77,6 +78,7 @@ pub struct ExperimentResult {
 
 /// A table of numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ResultTable {
     /// What its samples, or its settings, are.
     pub title: String,
@@ -88,6 +90,7 @@ pub struct ResultTable {
 
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ResultColumn {
     /// Its heading.
     pub name: String,
@@ -97,6 +100,7 @@ pub struct ResultColumn {
 
 /// A row of a table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ResultRow {
     /// Its heading.
     pub name: String,
@@ -108,6 +112,7 @@ pub struct ResultRow {
 
 /// A number over the repetitions.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cell {
     /// Its mean and 95 % interval.
     #[serde(flatten)]
@@ -118,6 +123,7 @@ pub struct Cell {
 
 /// A number of the paper's, and ours in the same place, where there is one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Beside {
     /// Our table.
     pub table: String,
@@ -139,6 +145,7 @@ pub struct Beside {
 
 /// What each disagreement of paper and code is worth in one number.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ledger {
     /// The number.
     pub headline: ResultColumn,
@@ -148,6 +155,7 @@ pub struct Ledger {
 
 /// What a disagreement of paper and code is worth: the headline with one switch flipped, less that without.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LedgerRow {
     /// The switch.
     pub switch: &'static str,
@@ -163,6 +171,7 @@ pub struct LedgerRow {
 
 /// A column of a table as a drawing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Chart {
     /// The table's title.
     pub table: String,
@@ -176,6 +185,7 @@ pub struct Chart {
 
 /// A picture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExperimentPicture {
     /// What it shows.
     pub title: String,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// Whose way an experiment goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// As the paper writes it.
@@ -28,6 +29,7 @@ macro_rules! switches {
         /// Each disagreement of paper and code that changes a number, and that this library can do in more ways
         /// than one. [`Mode`] sets all of them; a [ledger](super::LedgerRow) says what one by itself is worth.
         #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub struct Switches {
             $($(#[$doc])* pub $field: $kind,)*
         }
@@ -166,6 +168,7 @@ switches! {
 
 /// What holds the class back, so that a picture of a neuron is not one of the class alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Guard {
     /// Nothing.
@@ -178,6 +181,7 @@ pub enum Guard {
 
 /// What becomes of the mean of the embeddings of a class's prompts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Prompts {
     /// It is left as it is, the shorter the less they agree.
@@ -189,6 +193,7 @@ pub enum Prompts {
 
 /// Which mistakes prec@3 and the concept score are of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ScoredMistakes {
     /// Those of each layer itself, so that every row is of other samples.

@@ -35,8 +35,10 @@ pub struct GivenPictures {
 
 /// What was measured of a picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GivenTrust {
     /// Its file.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub file: PathBuf,
     /// The neuron and the class.
     pub pair: Pair,
@@ -61,6 +63,7 @@ pub struct GivenTrust {
 
 /// What was measured of pictures made in one way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GivenPicturesTrust {
     /// What the way is called.
     pub name: String,
@@ -72,6 +75,7 @@ pub struct GivenPicturesTrust {
 
 /// Means over pictures made in one way, of those that have the number.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MeanTrust {
     /// How many they are.
     pub pictures: usize,
@@ -108,6 +112,7 @@ pub struct MeanTrust {
 
 /// What was measured of real images, which pictures are measured by.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RealTrust {
     /// How many of them paths, colours and spectra were compared with.
     pub images: usize,

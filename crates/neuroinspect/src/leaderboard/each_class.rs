@@ -7,6 +7,7 @@ use super::Estimate;
 
 /// What `auto` does for a class that it is asked for, over the repetitions; accuracies of the class's samples.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OfClass {
     /// The class.
     pub class: String,

@@ -23,10 +23,12 @@ const TRAINING_IMAGES: usize = 1000;
 
 /// A network, by its name in the registry and the file of its weights.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NetworkFile {
     /// The name.
     pub model: String,
     /// The weights: safetensors or PyTorch.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub weights: PathBuf,
 }
 

@@ -55,6 +55,7 @@ pub struct Repetition {
 
 /// What a comparison of methods goes by.
 #[derive(Clone, Debug, PartialEq, Serialize, Setters)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[setters(prefix = "with_")]
 pub struct LeaderboardConfig {
     /// The methods, by [name](METHODS); all of them.
@@ -105,6 +106,7 @@ impl LeaderboardConfig {
 
 /// What each method came to on one setting.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Leaderboard {
     /// What the samples are.
     pub setting: String,

@@ -16,6 +16,7 @@ use crate::Result;
 
 /// A method, and what it came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Row {
     /// Its [name](neuroinspect_editing::METHODS).
     pub method: String,
@@ -45,6 +46,7 @@ pub struct Row {
 
 /// How a method is used in a comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Variant {
     /// On the tables that it takes, for the class to be helped and its suspected neurons.
@@ -61,6 +63,7 @@ pub enum Variant {
 
 /// Shares of a gap that a method closes; `None` where there is hardly a gap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Shares {
     /// In the average.
     pub average: Option<f64>,

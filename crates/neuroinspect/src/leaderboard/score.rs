@@ -9,6 +9,7 @@ use crate::Result;
 
 /// A mean over repetitions.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Estimate {
     /// The mean.
     pub mean: f64,
@@ -18,6 +19,7 @@ pub struct Estimate {
 
 /// What a layer is worth: accuracies from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Scores {
     /// Of all samples.
     pub average: Estimate,

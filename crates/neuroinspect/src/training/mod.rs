@@ -67,6 +67,7 @@ pub struct Training<'a> {
 
 /// What an epoch came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Epoch {
     /// Its number, from 1.
     pub epoch: usize,

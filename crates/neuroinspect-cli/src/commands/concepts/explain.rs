@@ -22,17 +22,22 @@ use crate::{
     source::{Seen, Source},
 };
 
-const SCHEMA: Schema = Schema::new("neuroinspect.concept-explanation", 1);
+pub(in crate::commands) const SCHEMA: Schema = Schema::new("neuroinspect.concept-explanation", 1);
 const RECORD_FILE: &str = "concept-explanation.json";
 /// Concepts printed.
 const SHOWN: usize = 10;
 
 /// `concept-explanation.json`.
 #[derive(Serialize)]
-struct Explained<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(in crate::commands) struct Explained<'a> {
+    /// The class whose mistakes are explained.
     class: usize,
+    /// The class's name.
     class_name: &'a str,
+    /// Images of the class.
     samples: usize,
+    /// The concepts that recur.
     ranking: ConceptRanking,
     /// How each mistake fared.
     counterfactuals: Vec<OfImage<'a>>,
@@ -41,8 +46,11 @@ struct Explained<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct OfImage<'a> {
+    /// The image's path below the data's folder.
     id: &'a str,
+    /// The class that it is taken for.
     predicted_name: &'a str,
     #[serde(flatten)]
     counterfactual: &'a ConceptCounterfactual,

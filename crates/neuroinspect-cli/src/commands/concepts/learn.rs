@@ -21,27 +21,36 @@ use crate::{
     source::Others,
 };
 
-const SCHEMA: Schema = Schema::new("neuroinspect.concepts", 1);
+pub(in crate::commands) const SCHEMA: Schema = Schema::new("neuroinspect.concepts", 1);
 const RECORD_FILE: &str = "concepts.json";
 const BANK_FILE: &str = "concepts.safetensors";
 
 /// `concepts.json`.
 #[derive(Serialize)]
-struct Record {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(in crate::commands) struct Record {
     /// Where the bank is, relative to this file.
     file: &'static str,
+    /// What was learned.
     concepts: Vec<Line>,
     /// How it was made.
     run: Run,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Line {
+    /// The concept's name.
     name: String,
+    /// How many images have it.
     positives: usize,
+    /// How many do not.
     negatives: usize,
+    /// Share of the images learned from that its direction tells apart.
     train_accuracy: Option<f32>,
+    /// The same of others.
     test_accuracy: Option<f32>,
+    /// How far images lie from the boundary.
     margins: Margins,
 }
 

@@ -1,8 +1,8 @@
 //! `concepts`: learned from images, lacked by mistakes, swaying a class.
 
-mod explain;
-mod learn;
-mod tcav;
+pub(super) mod explain;
+pub(super) mod learn;
+pub(super) mod tcav;
 
 use anyhow::Result;
 

@@ -20,12 +20,14 @@ use crate::{
     source::{Seen, Source},
 };
 
-const SCHEMA: Schema = Schema::new("neuroinspect.tcav", 1);
+pub(in crate::commands) const SCHEMA: Schema = Schema::new("neuroinspect.tcav", 1);
 const RECORD_FILE: &str = "tcav.json";
 
 /// `tcav.json`.
 #[derive(Serialize)]
-struct Record<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(in crate::commands) struct Record<'a> {
+    /// The class's name.
     class_name: &'a str,
     #[serde(flatten)]
     tcav: Tcav,

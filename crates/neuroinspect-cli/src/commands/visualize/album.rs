@@ -23,7 +23,9 @@ const REAL_PER_ROW: usize = 4;
 
 /// `visualizations.json`.
 #[derive(Serialize)]
-pub(super) struct Record {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(in crate::commands) struct Record {
+    /// The pictures.
     pub(super) visualizations: Vec<Visualization>,
     /// Whether the work was stopped before its end.
     pub(super) interrupted: bool,
@@ -46,18 +48,23 @@ impl Record {
 
 /// A picture, and where it is.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Visualization {
     #[serde(flatten)]
     illusion: Illusion,
+    /// The name of the pair's class.
     class_name: Option<String>,
     /// Activation on the real image that activates the neuron most, and which that is.
     top_real_activation: Option<f32>,
     /// How far the picture can be trusted.
     trust: Trust,
+    /// The image of that activation.
     top_real_image: Option<String>,
     /// Optimisation steps it was to have.
     steps_planned: usize,
+    /// The picture, relative to this file.
     image: String,
+    /// The same, grey where the neuron is not active.
     masked_image: Option<String>,
     /// What has changed in the image that the picture starts from, grey where nothing has or the neuron is
     /// not active.

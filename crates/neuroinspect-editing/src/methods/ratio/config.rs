@@ -8,6 +8,7 @@ use crate::{Keep, Result, Schedule, Ties, TrainingConfig};
 
 /// Whose probability the neurons are to stop deciding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EditScope {
     /// One class's: the norm of its probability ratios over a batch is pulled to the target.
@@ -53,6 +54,7 @@ pub enum Target {
 
 /// Of what the probability ratio is taken when there are several neurons.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RatioForm {
@@ -65,6 +67,7 @@ pub enum RatioForm {
 
 /// How the distances of a batch's ratios from the target become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RatioNorm {
