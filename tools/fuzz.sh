@@ -17,6 +17,8 @@ if [ ${#targets[@]} = 0 ]; then
   for file in fuzz/fuzz_targets/*.rs; do targets+=("$(basename "$file" .rs)"); done
 fi
 
+# The versions of the workspace.
+cp Cargo.lock fuzz/Cargo.lock
 target_folder=${CARGO_TARGET_DIR:-$PWD/fuzz/target}
 RUSTC_WRAPPER=$PWD/tools/fuzz_rustc.sh CARGO_TARGET_DIR=$target_folder \
   cargo build --quiet --manifest-path fuzz/Cargo.toml
