@@ -118,7 +118,7 @@ def transforms():
     mean and deviation once."""
     found, normalizations = {}, {}
     for architecture in architectures():
-        for tag in [] if architecture.startswith("cifar_") else tags(architecture):
+        for tag in [] if architecture.startswith(("cifar_", "stl_")) else tags(architecture):
             cfg = timm.get_pretrained_cfg(f"{architecture}.{tag}")
             resolved = resolve_data_config(pretrained_cfg=cfg.to_dict(), use_test_size=True)
             *steps, normalize = create_transform(**resolved, is_training=False).transforms
