@@ -63,7 +63,9 @@ pub fn read(name: &str, data: &[u8]) {
     let Some((&kind, bytes)) = data.split_first() else {
         return;
     };
-    let Reader { seeds, most_mib, .. } = &setting.reader;
+    let Reader {
+        seeds, most_mib, ..
+    } = &setting.reader;
     let name = &seeds[usize::from(kind) % seeds.len()].name;
     let path = setting.folder.write(name, bytes);
     let before = MEMORY.current_usage();

@@ -90,7 +90,9 @@ fn serve() -> Served {
     };
     let start = format!("GET /?token={token}");
     let entered = head_of(&served, start.as_bytes(), &[]);
-    let cookie = entered.lines().find_map(|line| line.strip_prefix("set-cookie: "));
+    let cookie = entered
+        .lines()
+        .find_map(|line| line.strip_prefix("set-cookie: "));
     served.cookie = cookie.unwrap().split(';').next().unwrap().to_owned();
     while !head_of(&served, b"GET /samples", &[]).contains(" 200 ") {
         thread::sleep(Duration::from_millis(100));
