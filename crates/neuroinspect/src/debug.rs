@@ -13,6 +13,7 @@ use neuroinspect_editing::{
 };
 use neuroinspect_report::Findings;
 
+#[cfg(feature = "experiments")]
 pub(crate) use self::pictures::class_means;
 use self::pictures::{Picturing, pair};
 use crate::{DebugConfig, DebugInputs, NeuronChoice, Result};
