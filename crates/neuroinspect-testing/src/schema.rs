@@ -215,7 +215,11 @@ impl<'a> At<'a> {
             }
         }
         match fitting {
-            0 => self.report(format_args!("none of the choices: {reasons:?}"), found),
+            0 => {
+                self.report(format_args!("none of the choices: {reasons:?}"), found);
+                // Which keys it would have is not known.
+                named = None;
+            }
             2.. if one => self.report(format_args!("{fitting} of the choices: {value}"), found),
             _ => {}
         }

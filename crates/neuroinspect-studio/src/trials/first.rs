@@ -105,8 +105,10 @@ mod tests {
         assert_eq!(part([1_281_167, 2048, 1000], 20), None);
         let whole = part([42_500, 2048, 100], 20).unwrap();
         assert!((3_000..6_000).contains(&whole), "{whole}");
-        // Half as many for twice the epochs.
-        assert_eq!(part([42_500, 2048, 100], 40), Some(whole / 2));
+        // Half as many for twice the epochs; of a hundred classes they would be too few.
+        let of_fifty = part([42_500, 2048, 50], 20).unwrap();
+        assert_eq!(part([42_500, 2048, 50], 40), Some(of_fifty / 2));
+        assert_eq!(part([42_500, 2048, 100], 40), None);
         assert_eq!(part([whole * 2, 2048, 100], 20), Some(whole));
         assert_eq!(part([whole * 2 - 1, 2048, 100], 20), None);
         // A table of few neurons takes long by its steps alone.
