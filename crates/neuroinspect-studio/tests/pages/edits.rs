@@ -219,7 +219,7 @@ const LONG: (Size, &str) = (
         samples: 2_000,
         ..SMALL
     },
-    "class=0&neurons=1,2&epochs=1000",
+    "class=0&neurons=1,2&method=probability_ratio&epochs=1000",
 );
 
 /// What takes long on all samples is shown on a part of them, said to be so, and is never taken for the edit itself.
