@@ -30,8 +30,8 @@ pub(crate) struct Adam<const R: usize> {
 enum Moments<const R: usize> {
     /// Where the parameter is.
     Device { mean: Tensor<R>, square: Tensor<R> },
-    /// In one pass over memory, where the device is the CPU: as tensors, which are read and written anew for each
-    /// operation, a step over a large layer takes longer than its matrix products.
+    /// In one pass over memory, where the device is the CPU: as tensors they would be read and written anew for each
+    /// operation.
     Host(HostMoments),
 }
 

@@ -12,7 +12,7 @@ use neuroinspect::{
 
 use crate::refusal::Refusal;
 
-/// Multiply-adds that a training may take to be answered at once. On two cores with AVX-512 it takes about a second.
+/// Multiply-adds that a training may take to be answered at once: by count, and not timed.
 const AT_ONCE: usize = 40_000_000_000;
 
 /// What a step takes beside its products, in as many multiply-adds: below a few classes and neurons that is most of it.
