@@ -5,7 +5,7 @@ mod pictures;
 use std::time::Instant;
 
 use neuroinspect_core::{
-    ClassId, DecisionLayer, Error as CoreError, FeatureTable, NeuronId, Observer, is_cancellation,
+    ClassId, DecisionLayer, FeatureTable, NeuronId, Observer, is_cancellation,
 };
 use neuroinspect_counterfactual::{Explainer, Explanation, Ranking, rank};
 use neuroinspect_editing::{
@@ -32,7 +32,7 @@ const MOST_PRODUCTS: usize = 50_000_000;
 ///
 /// When an option or a neuron is out of range, tables are of different classifiers, the class has no
 /// samples or no mistakes, or the mistakes cannot be explained. When the observer asks to stop before
-/// the ranking is there, [`CoreError::Cancelled`]; afterwards the findings so far come back with
+/// the ranking is there, [`neuroinspect_core::Error::Cancelled`]; afterwards the findings so far come back with
 /// [`Findings::interrupted`] set. Nor is it an error when a later stage fails: the others'
 /// findings come back, and what failed stands in [`Findings::failures`].
 pub fn debug(
@@ -123,7 +123,7 @@ pub fn explain(
         let (expected, found) = (table.len(), images.indices.len());
         if expected != found {
             let what = "images of the samples that are debugged";
-            return Err(CoreError::length(what, expected, found).into());
+            return Err(neuroinspect_core::Error::length(what, expected, found).into());
         }
     }
     if let Some(data) = inputs.edit_data {
