@@ -6,7 +6,7 @@
 mod afr;
 mod class_bias;
 mod class_weighting;
-mod con;
+mod contributions;
 mod dfr;
 mod disc;
 mod focal;
@@ -31,7 +31,7 @@ pub use self::{
     afr::Afr,
     class_bias::ClassBias,
     class_weighting::ClassWeighting,
-    con::Con,
+    contributions::Con,
     dfr::Dfr,
     disc::{Concept, Disc},
     focal::Focal,

@@ -12,7 +12,7 @@ use neuroinspect_testing::{
 use rand::distr::weighted::WeightedIndex;
 
 use super::{
-    afr::AnchoredLoss, class_weighting::WeightedMean, con::ConLoss, disc::MixedLoss,
+    afr::AnchoredLoss, class_weighting::WeightedMean, contributions::ConLoss, disc::MixedLoss,
     focal::FocalLoss, group_dro::GroupLoss, logistic::l1_logistic,
     logit_adjustment::ShiftedCrossEntropy,
 };
