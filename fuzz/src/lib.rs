@@ -12,6 +12,8 @@
 
 #[path = "../../tests/mutated/readers.rs"]
 mod readers;
+#[path = "../../crates/neuroinspect-studio/tests/pages/requests.rs"]
+mod requests;
 #[path = "../../tests/mutated/seeds.rs"]
 mod seeds;
 pub mod studio;
@@ -36,9 +38,9 @@ fn all() -> Vec<Reader> {
 }
 
 /// Panics that a reader contains are its own affair: libFuzzer's hook would end the program at them. One that
-/// leaves it still does.
+/// leaves it still does, with what this says of it.
 fn contain_panics() {
-    panic::set_hook(Box::new(|_| {}));
+    panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
 }
 
 /// A reader in its folder.
@@ -95,7 +97,7 @@ pub fn write_seeds(folder: &Path) -> std::io::Result<()> {
     }
     let folder = folder.join("studio");
     fs::create_dir_all(&folder)?;
-    for (index, seed) in studio::SEEDS.iter().enumerate() {
+    for (index, seed) in requests::REQUESTS.iter().enumerate() {
         fs::write(folder.join(index.to_string()), seed)?;
     }
     Ok(())

@@ -12,41 +12,10 @@ use neuroinspect::RunFolder;
 use neuroinspect_studio::{Opened, Server, StudioConfig};
 use neuroinspect_testing::files::Folder;
 
+use crate::requests::EDIT;
+
 /// The longest that the head of an answer may be waited for.
 const LONGEST: Duration = Duration::from_secs(30);
-
-/// Method and path in the first line, the body behind it.
-pub const SEEDS: &[&str] = &[
-    "GET /",
-    "GET /class",
-    "GET /class/0",
-    "GET /class/0/ranking",
-    "GET /images?label=0&predicted=1&only=mistakes",
-    "GET /samples?label=0&group=1&only=right",
-    "GET /image/3",
-    "GET /image/3/about",
-    "GET /thumbnail/3",
-    "GET /neuron?q=water&from=10",
-    "GET /neuron/4",
-    "GET /neuron/4/words",
-    "GET /neuron/4/place/3/part",
-    "GET /mend?class=0&neurons=1,2&method=edit",
-    "GET /mend/neurons?class=0&neurons=1,2",
-    "GET /mend/preview?class=0&neurons=1,2&method=silence&lambda=1&target=0.5",
-    "GET /mend/kept?now=1&sweep=lambda",
-    "GET /mend/compare",
-    "GET /lab?layer=layer4&channel=3&row=1&column=1&class=0&objective=neuron+%2B+0.5+*+logit(star)",
-    "GET /lab/pictures",
-    "GET /export/1/edit",
-    "GET /visualization/0/masked",
-    "GET /jobs/events?after=1",
-    "POST /mend/try\n{\"class\":0,\"neurons\":\"1,2\",\"method\":\"edit\",\"lambda\":1.0,\"form\":\"joint\",\"epochs\":1,\"rate\":0.01}",
-    "POST /mend/edit/1/keep\n{\"keep\":true}",
-    "POST /neuron/4/pictures\n{\"steps\":1,\"classes\":[0]}",
-    "POST /lab/pictures\n{\"objective\":\"neuron\",\"steps\":1}",
-    "POST /jobs/1/cancel\n{}",
-    "POST /jobs/forget\n{}",
-];
 
 struct Served {
     host: String,
@@ -55,24 +24,59 @@ struct Served {
     _folder: Folder,
 }
 
-/// Sends a request, and reads the head of the answer. A server that answers with an error of its own, or not at all,
-/// is a finding.
+/// Sends a request, and reads the head of the answer. A server that answers with an error of its own, or not at all
+/// though it was asked in HTTP, is a finding; so is a panic anywhere in it, at which libFuzzer's hook ends the program.
 pub fn request(data: &[u8]) {
     static SERVED: OnceLock<Served> = OnceLock::new();
     let served = SERVED.get_or_init(serve);
-    let split = data.iter().position(|&byte| byte == b'\n');
-    let (start, body) = data.split_at(split.unwrap_or(data.len()));
-    let body = body.get(1..).unwrap_or_default();
-    let head = head_of(served, start, body);
+    let data = named(served, data);
+    let (start, body) = parts(&data);
+    let head = answer(served, start, body, Until::Head);
     let status: Option<u16> = head.split(' ').nth(1).and_then(|it| it.parse().ok());
     match status {
         Some(..500) => {}
+        // It hangs up on what is no HTTP at all.
+        None if head.is_empty() && !is_http(start) => {}
         _ => panic!("the answer is '{head}'"),
     }
 }
 
+/// The request with the name of [`EDIT`] where `ID` stands. The studio forgets edits, so that it is asked for each
+/// time; while it is remembered that is no training.
+fn named(served: &Served, data: &[u8]) -> Vec<u8> {
+    let mut pieces = Vec::new();
+    let mut rest = data;
+    while let Some(place) = rest.windows(2).position(|it| it == b"ID") {
+        pieces.push(&rest[..place]);
+        rest = &rest[place + 2..];
+    }
+    if pieces.is_empty() {
+        return data.to_vec();
+    }
+    pieces.push(rest);
+    let answer = answer(served, EDIT.as_bytes(), &[], Until::End);
+    // On a busy machine it may be a job.
+    let name = answer.split_once("{\"id\":\"").map_or("ID", |(_, it)| it);
+    let name = name.split('"').next().unwrap_or_default();
+    pieces.join(name.as_bytes())
+}
+
+/// First line and body.
+fn parts(data: &[u8]) -> (&[u8], &[u8]) {
+    let split = data.iter().position(|&byte| byte == b'\n');
+    let (start, body) = data.split_at(split.unwrap_or(data.len()));
+    (start, body.get(1..).unwrap_or_default())
+}
+
+/// Whether a first line has a method and an address, in which all is printable.
+fn is_http(start: &[u8]) -> bool {
+    let method = start.iter().take_while(|byte| byte.is_ascii_uppercase());
+    let (method, rest) = start.split_at(method.count());
+    let address = rest.strip_prefix(b" ").unwrap_or_default();
+    !method.is_empty() && !address.is_empty() && address.iter().all(u8::is_ascii_graphic)
+}
+
 fn serve() -> Served {
-    crate::contain_panics();
     let folder = Folder::new();
     let run = RunFolder::open(folder.path("out"), None).unwrap();
     let opened = Opened::demo(run, "flex".parse().unwrap(), Default::default()).unwrap();
@@ -89,19 +93,27 @@ fn serve() -> Served {
         _folder: folder,
     };
     let start = format!("GET /?token={token}");
-    let entered = head_of(&served, start.as_bytes(), &[]);
+    let entered = answer(&served, start.as_bytes(), &[], Until::Head);
     let cookie = entered
         .lines()
         .find_map(|line| line.strip_prefix("set-cookie: "));
     served.cookie = cookie.unwrap().split(';').next().unwrap().to_owned();
-    while !head_of(&served, b"GET /samples", &[]).contains(" 200 ") {
+    while !answer(&served, b"GET /samples", &[], Until::Head).contains(" 200 ") {
         thread::sleep(Duration::from_millis(100));
     }
     served
 }
 
-/// The head of the answer; nothing where none came.
-fn head_of(served: &Served, start: &[u8], body: &[u8]) -> String {
+/// How much of an answer is read.
+#[derive(Clone, Copy, PartialEq)]
+enum Until {
+    Head,
+    /// All of it: not of one that never ends.
+    End,
+}
+
+/// The answer; nothing where none came.
+fn answer(served: &Served, start: &[u8], body: &[u8], until: Until) -> String {
     let Served { host, cookie, .. } = served;
     let mut stream = TcpStream::connect(host).unwrap();
     stream.set_read_timeout(Some(LONGEST)).unwrap();
@@ -117,19 +129,16 @@ fn head_of(served: &Served, start: &[u8], body: &[u8]) -> String {
     request.extend(body);
     // A server that refuses early need not read to the end.
     let _ = stream.write_all(&request);
-    let mut head = Vec::new();
+    let mut answer = Vec::new();
     let mut bytes = [0; 1024];
-    while !head.windows(4).any(|it| it == b"\r\n\r\n") {
+    while until == Until::End || !answer.windows(4).any(|it| it == b"\r\n\r\n") {
         match stream.read(&mut bytes) {
-            // It hangs up on what is no HTTP at all.
-            Ok(0) => return "HTTP/1.1 400".to_owned(),
-            Ok(read) => head.extend(&bytes[..read]),
+            Ok(0) => break,
+            Ok(read) => answer.extend(&bytes[..read]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => {
-                return "HTTP/1.1 400".to_owned();
-            }
+            // It has hung up, or nothing comes for so long.
             Err(_) => break,
         }
     }
-    String::from_utf8_lossy(&head).into_owned()
+    String::from_utf8_lossy(&answer).into_owned()
 }

@@ -11,6 +11,7 @@ use neuroinspect_studio::StudioConfig;
 use crate::{
     http::{cookie, ours, ready, request, send},
     made::{EVIL, Made, SMALL},
+    requests::{EDIT, REQUESTS},
 };
 
 #[test]
@@ -286,6 +287,44 @@ fn what_cannot_be_asked_is_refused_with_a_reason() {
     for part in ["cannot listen on 127.0.0.1", "--port", "--listen"] {
         assert!(error.to_string().contains(part), "{error}");
     }
+}
+
+/// What fuzzing begins with: a request that reaches nothing could find nothing.
+#[test]
+fn every_request_that_is_fuzzed_reaches_its_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = neuroinspect::RunFolder::open(&folder, None).unwrap();
+    let demo = neuroinspect_studio::Opened::demo(run, Default::default(), Default::default());
+    let server = neuroinspect_studio::Server::start(demo.unwrap(), &Default::default()).unwrap();
+    let made = Made { server, folder };
+    ready(&made);
+    let mut name = None;
+    for _ in 0..600 {
+        let tried: serde_json::Value = serde_json::from_str(&ours(&made, EDIT, "").body).unwrap();
+        name = tried["id"].as_str().map(str::to_owned);
+        if name.is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    let name = name.unwrap();
+    let mut lost = Vec::new();
+    // That of events never ends.
+    for request in REQUESTS.iter().filter(|it| !it.contains("/jobs/events")) {
+        let request = request.replace("ID", &name);
+        let (start, body) = request.split_once('\n').unwrap_or((&request, ""));
+        let answer = ours(&made, start, body);
+        // Pictures and jobs go by names that nobody knows before there are any: it is their pages that say so.
+        let unknown = ["there is no such picture", "there is no job"];
+        let reached = (200..400).contains(&answer.status)
+            || unknown.iter().any(|it| answer.body.contains(it));
+        if !reached {
+            let reason = answer.body.split("role=\"alert\">").nth(1);
+            let reason = reason.map_or(&*answer.body, |it| it.split('<').next().unwrap());
+            lost.push(format!("{request}: {} {reason}", answer.status));
+        }
+    }
+    assert!(lost.is_empty(), "{}", lost.join("\n"));
 }
 
 /// Whoever listens on the port of before may have been sent the cookie by a page that was left open.

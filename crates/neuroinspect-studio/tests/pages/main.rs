@@ -19,3 +19,4 @@ mod http;
 mod jobs;
 mod looks;
 mod made;
+mod requests;

@@ -1,0 +1,53 @@
+//! A request for every page and every deed of a studio of the demo: what fuzzing begins with.
+
+/// The edit that `ID` in a request stands for the name of.
+pub(crate) const EDIT: &str =
+    "POST /mend/try?class=3&neurons=1,2&method=probability_ratio&epochs=1";
+
+/// Method and path in the first line, the body behind it.
+pub(crate) const REQUESTS: &[&str] = &[
+    "GET /",
+    "GET /class",
+    "GET /class/0",
+    "GET /class/3/ranking",
+    "GET /images?label=0&predicted=1&only=mistakes",
+    "GET /samples",
+    "GET /image/3",
+    "GET /image/3/about",
+    "GET /thumbnail/3",
+    "GET /picture/3",
+    "GET /neuron?q=water&from=10",
+    "GET /neuron/4?class=1",
+    "GET /neuron/4/words",
+    "GET /neuron/4/pictures",
+    "GET /neuron/4/place/3",
+    "GET /neuron/4/place/3/part",
+    "GET /mend?class=3&neurons=1,2&method=probability_ratio&lambda=0.3&target=1.02&form=joint&epochs=1&rate=0.01",
+    "GET /mend/neurons?class=3&neurons=1,2",
+    "GET /mend/preview?class=3&neurons=1,2&method=retrain&lambda=1&target=0.5",
+    "GET /mend/edit/ID",
+    "GET /mend/edit/ID/more",
+    "GET /mend/edit/ID/flips",
+    "GET /mend/edit/ID/measured",
+    "GET /mend/kept?now=ID&sweep=ID,ID",
+    "GET /mend/compare?a=ID&b=ID",
+    "GET /export/ID/edit",
+    "GET /export/ID/report",
+    "GET /lab?layer=layer3&channel=3&row=1&column=1&class=0&objective=neuron+%2B+0.5+*+logit(star)",
+    "GET /lab/pictures",
+    "GET /visualization/0",
+    "GET /visualization/0/masked",
+    "GET /jobs/events?after=1",
+    "GET /assets/mend.js",
+    EDIT,
+    "POST /mend/try?class=3&neurons=1,2&method=probability_ratio&lambda=0.3&target=1.02&form=per_neuron&epochs=2&rate=0.01",
+    "POST /mend/try?neurons=3&method=retrain&epochs=1",
+    "POST /mend/first?class=3&neurons=1,2&method=probability_ratio&epochs=1",
+    "POST /mend/edit/ID/keep\n{\"keep\":true}",
+    "POST /mend/edit/ID/keep\n{\"keep\":false}",
+    "POST /neuron/4/pictures\n{\"classes\":[0],\"seed\":0,\"steps\":1}",
+    "POST /lab/pictures\n{\"layer\":\"layer3\",\"channel\":3,\"row\":null,\"column\":null,\"class\":0,\"objective\":\"neuron + 0.5 * logit(star)\",\"seeds\":\"0, 1\",\"steps\":1,\"size\":null}",
+    "POST /features\n{}",
+    "POST /jobs/1/cancel\n{}",
+    "POST /jobs/forget\n{}",
+];
