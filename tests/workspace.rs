@@ -90,10 +90,12 @@ fn what_is_published_has_readme_licence_and_documentation() {
     }
 }
 
-/// One version and one tag for all: a crate that `release-plz` is not told of would have its own.
+/// One version and one tag for all: a crate that `release-plz` is not told of would have its own. Left out,
+/// `release_always` is true, and any push would publish.
 #[test]
 fn releases_are_of_all_crates_together() {
     let config = manifest(root().join("release-plz.toml"));
+    assert_eq!(config["workspace"]["release_always"], Value::Boolean(false));
     let mut told = BTreeSet::new();
     for package in config["package"].as_array().unwrap() {
         let name = package["name"].as_str().unwrap();
