@@ -130,8 +130,11 @@ async function ask() {
     showKept();
   };
   try {
-    // What takes long on all samples is shown on a part of them first.
-    const { id: first } = await post(`/mend/first?${params}`, {}, signal);
+    // What takes long on all samples is shown on a part of them first. Whatever becomes of that, it keeps nobody from the edit.
+    const { id: first } = await post(`/mend/first?${params}`, {}, signal).catch((error) => {
+      if (signal.aborted) throw error;
+      return {};
+    });
     if (first !== undefined) await show(first, 'mend-first', 'A first answer after');
     const id = await trained(params, signal, first !== undefined);
     await show(id, 'mend-edit', 'Answered in');

@@ -302,6 +302,35 @@ fn a_page_shows_a_first_answer_until_the_edit_is_there() {
     assert!(status.contains("Answered in"), "{status}");
 }
 
+/// What a part of the samples is refused, all of them may not be.
+#[test]
+#[ignore = "wants Debian's chromium and chromium-driver"]
+fn a_first_answer_that_fails_keeps_nobody_from_the_edit() {
+    let made = Made::start(SMALL);
+    ready(&made);
+    let browser = Browser::open();
+    browser.go(made.server.address());
+    browser.go(&format!("http://{}/mend?class=0&neurons=1", made.host()));
+    browser.until("document.querySelector('#keep')");
+    let shown = "document.querySelector('#keep')?.dataset.id";
+    let before = browser.value(shown);
+    browser.value(
+        "(() => { const send = window.fetch; window.refused = 0; \
+         window.fetch = (path, options) => { \
+           if (!path.startsWith('/mend/first')) return send(path, options); \
+           window.refused += 1; \
+           return Promise.resolve(new Response('it diverges', { status: 400 })); }; return true; })()",
+    );
+    browser.fill("input[name=epochs]", "3");
+    browser.until(&format!("{shown} && {shown} !== {before}"));
+    browser.until("document.querySelector('#edit-status').textContent.includes('Answered in')");
+    assert_eq!(browser.value("window.refused"), json!(1));
+    assert_eq!(
+        browser.value("document.querySelectorAll('#edit-result .failure').length"),
+        json!(0)
+    );
+}
+
 /// What turns over is counted on the very samples that the accuracies are of, however they are divided.
 #[test]
 fn what_turns_over_agrees_with_the_accuracies() {
