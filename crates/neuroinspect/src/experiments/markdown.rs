@@ -154,15 +154,7 @@ fn numbers(table: &ResultTable) -> String {
     for row in &table.rows {
         let cells = row.cells.iter().zip(&table.columns);
         let cells = cells.map(|(cell, column)| match cell {
-            Some(Cell {
-                estimate,
-                repetitions,
-            }) if Some(*repetitions) == most => shown(estimate, column.unit),
-            // A mean over fewer repetitions says so.
-            Some(cell) => {
-                let shown = shown(&cell.estimate, column.unit);
-                format!("{shown} (of {})", cell.repetitions)
-            }
+            Some(cell) => shown_cell(cell, column.unit, most.unwrap_or_default()),
             None => "-".to_owned(),
         });
         let labels = has_labels.then(|| row.labels.clone().unwrap_or_else(|| "-".to_owned()));
@@ -275,8 +267,17 @@ fn ledger_line(row: &LedgerRow, unit: Unit) -> String {
     format!("| `{switch}` | {from} | {to} | {difference} | {disagreement} |\n")
 }
 
+/// A number of a table; "0.726 ± 0.167 (of 4)" where it is a mean over other than the `usual` repetitions.
+pub(super) fn shown_cell(cell: &Cell, unit: Unit, usual: usize) -> String {
+    let shown = shown(&cell.estimate, unit);
+    match cell.repetitions == usual {
+        true => shown,
+        false => format!("{shown} (of {})", cell.repetitions),
+    }
+}
+
 /// "81.3 ± 0.5", of shares in percent.
-pub(super) fn shown(estimate: &Estimate, unit: Unit) -> String {
+fn shown(estimate: &Estimate, unit: Unit) -> String {
     let (scale, digits) = match unit {
         Unit::Share => (100.0, 1),
         Unit::Number => (1.0, 3),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{
     ClaimVerdict, Experiment, Mode, ResultTable,
-    markdown::{counted, shown, verdict},
+    markdown::{counted, shown_cell, verdict},
 };
 use crate::{Result, RunFolder};
 
@@ -139,6 +139,6 @@ impl OfMode {
         let row = table.rows.iter().find(|it| it.name == row)?;
         let mut columns = table.columns.iter().zip(&row.cells);
         let (column, cell) = columns.find(|(it, _)| it.name == column)?;
-        Some(shown(&(*cell)?.estimate, column.unit))
+        Some(shown_cell(&(*cell)?, column.unit, self.seeds.len()))
     }
 }

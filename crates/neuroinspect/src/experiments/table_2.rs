@@ -70,7 +70,8 @@ ranking of the class's mistakes among the validation samples; the paper picks fo
 none the layer stays as it is. Accuracy is that of the class; nearly all samples measured on may be of it, so that the \
 other classes are seen in the mean over classes. Prec@3 is the share of its mistakes, measured, among whose three \
 largest concept weights (CCE, alpha 0.1, beta 0.01, 100 steps) the attribute is, and the concept score its mean \
-weight: lower is better, as the attribute is then not what the layer asks for.",
+weight: lower is better, as the attribute is then not what the layer asks for. A mean of the scenarios leaves out, in \
+a repetition, those of which a row has no mistakes left.",
     needs: "`--data PATH` with MetaShift (`neuroinspect data get metashift DIR`), `--network resnet18=FILE` of \
             ImageNet, and `--concepts FILE`, a bank of concepts of its features that has chair, book, sand, water and \
             keyboard. Training, validation and test samples are drawn by each repetition's seed.",

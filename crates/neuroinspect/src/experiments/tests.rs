@@ -446,6 +446,16 @@ fn modes_are_compared_on_one_page() {
         // The same in all modes.
         assert!(!page.contains("| before |"), "{page}");
     }
+    // A number that lacks a repetition in one of the modes is not the same, and is told from those that lack none.
+    let of_code = folder.join("toys-code.json");
+    let mut fewer: Value = serde_json::from_slice(&std::fs::read(&of_code).unwrap()).unwrap();
+    let rows = fewer["tables"][0]["rows"].as_array_mut().unwrap();
+    let before = rows.iter_mut().find(|row| row["name"] == "before").unwrap();
+    before["cells"][0]["repetitions"] = json!(2);
+    std::fs::write(&of_code, fewer.to_string()).unwrap();
+    let fewer = page().unwrap();
+    let line = "| before | right | 60.0 ± 24.8 | 60.0 ± 24.8 (of 2) | 60.0 ± 24.8 |\n";
+    assert!(fewer.contains(line), "{fewer}");
     // The page that compared what is there no more.
     run_toys(&folder, &config(2)).unwrap();
     assert_eq!(page(), None);
