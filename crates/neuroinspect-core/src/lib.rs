@@ -98,7 +98,7 @@ pub use progress::{Observer, Progress, Silent};
 pub use read_back::read_back;
 pub use seed::Seed;
 pub use table::{
-    ActivationTable, CollectedRows, Difference, FeatureTable, MemoryLimit, Predicted, Provenance,
-    check_finite, check_same_classes,
+    ActivationTable, CollectedRows, Difference, FeatureTable, MemoryLimit, NeuronSummary,
+    Predicted, Provenance, check_finite, check_same_classes,
 };
 pub use unit::{Unit, UnitKind};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use burn::tensor::{Tensor, TensorData};
-use neuroinspect_core::{FeatureTable, Unit, UnitKind};
+use neuroinspect_core::{FeatureTable, NeuronSummary, Unit, UnitKind};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -81,10 +81,11 @@ impl Illusion {
         let Some(unmoved) = &mut self.unmoved else {
             return Ok(());
         };
-        let neuron = real.activations().column(self.pair.neuron)?;
-        let highest = neuron.iter().copied().reduce(f32::max);
-        if let (Some(highest), Some(mean)) = (highest, neuron.mean()) {
-            unmoved.on_real(highest, mean, neuron.len());
+        if real.is_empty() {
+            return Ok(());
+        }
+        for NeuronSummary { highest, mean } in real.summaries(&[self.pair.neuron])? {
+            unmoved.on_real(highest, mean, real.len());
         }
         Ok(())
     }

@@ -76,8 +76,7 @@ impl DebugInputs<'_> {
             .take(RealImages::MISTAKES_SHOWN)
             .map(|counterfactual| counterfactual.sample)
             .collect();
-        let tops = |&pair: &Pair| -> Result<_> { Ok((pair, reader.tops(pair)?)) };
-        let tops: Vec<_> = findings.pairs.iter().map(tops).collect::<Result<_>>()?;
+        let tops = reader.tops(&findings.pairs)?;
         reader.look(&tops);
         let neurons = tops
             .iter()
@@ -158,13 +157,17 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The rows shown of a neuron: of the class, and of all.
-    fn tops(&self, Pair { neuron, class }: Pair) -> Result<[Vec<usize>; 2]> {
+    /// The rows shown of each neuron: of the class, and of all.
+    fn tops(&self, pairs: &[Pair]) -> Result<Vec<(Pair, [Vec<usize>; 2])>> {
+        let both = |&Pair { neuron, class }: &Pair| [(neuron, Some(class)), (neuron, None)];
+        let asked: Vec<_> = pairs.iter().flat_map(both).collect();
         let table = self.inputs.table;
-        Ok([
-            table.top_activating(neuron, Some(class), TOP_SHOWN)?,
-            table.top_activating(neuron, None, TOP_SHOWN)?,
-        ])
+        let mut found = table.top_activating_each(&asked, TOP_SHOWN)?.into_iter();
+        let tops = pairs.iter().map(|&pair| {
+            let mut next = || found.next().unwrap_or_default();
+            (pair, [next(), next()])
+        });
+        Ok(tops.collect())
     }
 
     fn neuron(

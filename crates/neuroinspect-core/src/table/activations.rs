@@ -143,7 +143,6 @@ impl ActivationTable {
     }
 
     /// All activations in order, some rows at a time, `[R, D]`: 4 MiB of them, or a row.
-    ///
     pub fn chunks(&self) -> impl Iterator<Item = Result<CowArray<'_, f32, Ix2>>> {
         self.chunks_of(self.rows_at_once())
     }
@@ -199,18 +198,10 @@ impl ActivationTable {
     ///
     /// When it is out of range, or the file cannot be read.
     pub fn column(&self, neuron: NeuronId) -> Result<Array1<f32>> {
-        self.column_of(neuron, 0..self.len()).map(Array1::from)
-    }
-
-    fn column_of(
-        &self,
-        neuron: NeuronId,
-        samples: impl IntoIterator<Item = usize>,
-    ) -> Result<Vec<f32>> {
         neuron.check(self.width())?;
-        let mut column = Vec::new();
-        self.visit(samples, |_, row| column.push(row[neuron.0]))?;
-        Ok(column)
+        let mut column = Vec::with_capacity(self.len());
+        self.visit(0..self.len(), |_, row| column.push(row[neuron.0]))?;
+        Ok(column.into())
     }
 
     fn rows_at_once(&self) -> usize {
@@ -316,21 +307,6 @@ impl ActivationTable {
 
     fn quoted(&self, row: usize) -> String {
         format!("'{}'", self.sample_ids[row])
-    }
-
-    /// The `count` samples of `among` with the highest activation of a column, the highest first
-    /// and the earlier sample first among equals.
-    pub(super) fn highest(
-        &self,
-        column: NeuronId,
-        among: &[usize],
-        count: usize,
-    ) -> Result<Vec<usize>> {
-        let values = self.column_of(column, among.iter().copied())?;
-        let mut found: Vec<_> = among.iter().copied().zip(values).collect();
-        found.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(a.cmp(b)));
-        found.truncate(count);
-        Ok(found.into_iter().map(|(sample, _)| sample).collect())
     }
 }
 

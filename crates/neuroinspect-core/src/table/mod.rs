@@ -21,6 +21,7 @@ pub use self::{
     memory::MemoryLimit,
     predicted::Predicted,
     provenance::{Difference, Provenance},
+    queries::NeuronSummary,
 };
 use crate::{ClassId, DecisionLayer, Error, Groups, Result, Split};
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    error::Error,
     time::{Duration, Instant},
 };
 
@@ -103,21 +104,45 @@ impl<'a> Picturing<'a> {
             }
         };
         let mut on_batch = |mut batch: Vec<Illusion>| {
-            for illusion in &mut batch {
-                if let Err(error) = illusion.compare_unmoved(inputs.table) {
-                    self.findings.fail_with(COMPARING, &error);
-                }
-            }
+            let highest = self.compare(&mut batch);
             #[cfg(feature = "datasets")]
             let trusts = self.trusts(comparison.as_ref(), &networks, &batch);
             #[cfg(not(feature = "datasets"))]
             let trusts = batch.iter().map(Trust::without_real).map(Some).collect();
-            self.add(&networks, &means, batch, trusts);
+            let measured = highest.into_iter().zip(trusts).collect();
+            self.add(&networks, &means, batch, measured);
         };
         Ok(match inputs.pictures {
             Some(folder) => folder.visualize(&networks, &request, observer, &mut on_batch)?,
             None => visualize_each(&networks, &request, observer, &mut on_batch)?.into(),
         })
+    }
+
+    /// The highest activation of real images for each picture's neuron; neurons that no step moved are compared with them.
+    /// That it cannot be done is noted.
+    fn compare(&mut self, batch: &mut [Illusion]) -> Vec<Option<f32>> {
+        let neurons: Vec<NeuronId> = batch.iter().map(|it| it.pair.neuron).collect();
+        let table = self.inputs.table;
+        let summaries = match table.summaries(&neurons) {
+            Ok(summaries) => summaries,
+            Err(error) => {
+                self.fail_once(COMPARING, &error);
+                return vec![None; batch.len()];
+            }
+        };
+        for (illusion, real) in batch.iter_mut().zip(&summaries) {
+            if let Some(unmoved) = &mut illusion.unmoved {
+                unmoved.on_real(real.highest, real.mean, table.len());
+            }
+        }
+        summaries.iter().map(|real| Some(real.highest)).collect()
+    }
+
+    /// Notes what fails of every batch alike, once.
+    fn fail_once(&mut self, stage: &str, error: &dyn Error) {
+        if !self.findings.failures.iter().any(|it| it.stage == stage) {
+            self.findings.fail_with(stage, error);
+        }
     }
 
     /// How far each picture can be trusted; that it cannot be measured is noted.
@@ -132,22 +157,20 @@ impl<'a> Picturing<'a> {
         match measured {
             Some(Ok(trusts)) => trusts.into_iter().map(Some).collect(),
             Some(Err(error)) => {
-                if !self.findings.failures.iter().any(|it| it.stage == TRUSTING) {
-                    self.findings.fail_with(TRUSTING, &error);
-                }
+                self.fail_once(TRUSTING, &error);
                 vec![None; batch.len()]
             }
             None => vec![None; batch.len()],
         }
     }
 
-    /// Adds a batch of pictures to the findings, scored.
+    /// Adds a batch of pictures to the findings, scored, each with the highest activation of real images and its trust.
     fn add(
         &mut self,
         networks: &Networks,
         means: &Array2<f32>,
         batch: Vec<Illusion>,
-        trusts: Vec<Option<Trust>>,
+        measured: Vec<(Option<f32>, Option<Trust>)>,
     ) {
         const SCORING: &str = "scoring core relevance";
         let scored = core_relevance(
@@ -160,21 +183,13 @@ impl<'a> Picturing<'a> {
             _ if batch.is_empty() => Vec::new(),
             Ok(scored) => scored.into_iter().map(|one| one.score).collect(),
             Err(error) => {
-                if !self.findings.failures.iter().any(|it| it.stage == SCORING) {
-                    self.findings.fail_with(SCORING, &error);
-                }
+                self.fail_once(SCORING, &error);
                 vec![None; batch.len()]
             }
         };
-        for ((illusion, core_relevance), trust) in batch.into_iter().zip(scores).zip(trusts) {
+        for ((illusion, core_relevance), measured) in batch.into_iter().zip(scores).zip(measured) {
+            let (top_real_activation, trust) = measured;
             let Pair { neuron, class } = illusion.pair;
-            let top_real_activation = match self.top_real_activation(neuron) {
-                Ok(activation) => activation,
-                Err(error) => {
-                    self.findings.fail_with(COMPARING, &error);
-                    None
-                }
-            };
             if class == self.findings.class
                 && let Some(recommendation) = &mut self.findings.recommendation
             {
@@ -196,11 +211,6 @@ impl<'a> Picturing<'a> {
             (self.keep)(self.findings);
             self.keeping += start.elapsed();
         }
-    }
-
-    fn top_real_activation(&self, neuron: NeuronId) -> Result<Option<f32>> {
-        let activations = self.inputs.table.activations().column(neuron)?;
-        Ok(activations.into_iter().reduce(f32::max))
     }
 }
 

@@ -118,6 +118,32 @@ proptest! {
             let top = |table: &FeatureTable| table.top_activating(neuron, None, 3).unwrap();
             prop_assert_eq!(top(&memory), top(&kept));
         }
+        // All at once, of all samples and of each class.
+        let asked: Vec<_> = (0..neurons)
+            .flat_map(|neuron| [None, Some(0), Some(1), Some(2)].map(|class| (NeuronId(neuron), class.map(ClassId))))
+            .collect();
+        for (count, asked) in [(0, &asked[..]), (samples / 2, &asked), (3, &asked[1..3]), (1, &[])] {
+            let expected: Vec<Vec<usize>> = asked.iter().map(|(neuron, class)| {
+                let column = memory.activations().column(*neuron).unwrap();
+                let mut all: Vec<usize> = (0..samples)
+                    .filter(|&sample| class.is_none_or(|class| class == memory.labels()[sample]))
+                    .collect();
+                all.sort_by(|&a, &b| column[b].total_cmp(&column[a]).then(a.cmp(&b)));
+                all.truncate(count);
+                all
+            }).collect();
+            for table in [&memory, &kept] {
+                prop_assert_eq!(&table.top_activating_each(asked, count).unwrap(), &expected);
+            }
+        }
+        let all: Vec<_> = (0..neurons).map(NeuronId).collect();
+        let summaries = kept.summaries(&all).unwrap();
+        prop_assert_eq!(&memory.summaries(&all).unwrap(), &summaries);
+        for (neuron, summary) in all.iter().zip(summaries) {
+            let column = memory.activations().column(*neuron).unwrap();
+            prop_assert_eq!(Some(summary.highest), column.iter().copied().reduce(f32::max));
+            prop_assert_eq!(summary.mean, memory.mean_features().unwrap()[neuron.0]);
+        }
         prop_assert_eq!(memory.mean_features().unwrap(), kept.mean_features().unwrap());
         let layer = DecisionLayer::new(features(3, neurons), ndarray::array![0.0, 0.5, -0.5]).unwrap();
         let [a, b] = [&memory, &kept].map(|table| table.predicted_by(&layer).unwrap());
@@ -144,6 +170,18 @@ fn predictions_and_means_are_those_of_memory_over_many_chunks() {
         memory.mean_features().unwrap(),
         kept.mean_features().unwrap()
     );
+    // More of them than are held at once.
+    for count in [1, 5, 700] {
+        let asked = [(NeuronId(7), None), (NeuronId(1099), Some(ClassId(2)))];
+        let found = kept.top_activating_each(&asked, count).unwrap();
+        for ((neuron, class), found) in asked.into_iter().zip(found) {
+            let column = memory.activations().column(neuron).unwrap();
+            let of_class = |sample: &usize| class.is_none_or(|it| it == memory.labels()[*sample]);
+            let mut all: Vec<usize> = (0..2500).filter(of_class).collect();
+            all.sort_by(|&a, &b| column[b].total_cmp(&column[a]));
+            assert_eq!(found, all[..count]);
+        }
+    }
     for class in (0..3).map(ClassId) {
         assert_eq!(
             memory.class_mean(class).unwrap(),

@@ -24,8 +24,11 @@ pub(super) fn section(
     class: ClassId,
 ) -> Result<Markup, Refusal> {
     let table = &session.table;
-    let of_all = table.top_activating(neuron, None, SHOWN)?;
-    let of_class = table.top_activating(neuron, Some(class), SHOWN)?;
+    let [of_all, of_class] = {
+        let asked = [(neuron, None), (neuron, Some(class))];
+        let mut found = table.top_activating_each(&asked, SHOWN)?.into_iter();
+        [(); 2].map(|()| found.next().unwrap_or_default())
+    };
     let opened = &studio.opened;
     let recipe = &opened.config.recipe;
     let decides = format!(
