@@ -35,10 +35,9 @@ impl Storage {
     pub fn of(samples: &Samples) -> Self {
         let (table, limit) = (samples.table(), samples.memory_limit());
         let holds = |rows: usize| limit.holds(rows, table.neurons());
-        let is_part = !holds(table.len());
-        let fits = match is_part {
-            true => limit.holds_beside(samples.len(), table.neurons()),
-            false => holds(samples.len()),
+        let fits = match holds(table.len()) {
+            true => holds(samples.len()),
+            false => limit.holds_beside(samples.len(), table.neurons()),
         };
         match fits {
             true => Self::Device,
@@ -155,7 +154,7 @@ impl DeviceTable {
     ///
     /// # Errors
     ///
-    /// When there are no samples.
+    /// When there are no samples, or the table's file cannot be read.
     pub fn mean_features(&self) -> Result<&Array1<f32>> {
         if let Some(mean) = self.mean.get() {
             return Ok(mean);
@@ -193,23 +192,27 @@ impl DeviceTable {
         self.ranges().map(|range| self.chunk(range))
     }
 
-    /// Activations of some neurons for all samples: `[N, S]`.
-    ///
-    /// # Errors
-    ///
-    /// When the table's file cannot be read.
+    /// Activations of some neurons, `[C, S]` of each [chunk](Self::chunks); an error where the table's file cannot be
+    /// read.
     ///
     /// # Panics
     ///
     /// When a neuron is not one of the table's.
-    pub fn columns(&self, neurons: &[NeuronId]) -> Result<Tensor<2>> {
-        if let Some(all) = &self.features {
-            return Ok(all.clone().select(1, indices(neurons, &self.device)));
-        }
-        let all: Vec<usize> = (0..self.len()).collect();
-        let values = self.samples.columns(&all, neurons)?.into_iter().collect();
-        let data = TensorData::new::<f32, _>(values, [self.len(), neurons.len()]);
-        Ok(Tensor::from_data(data, &self.device))
+    pub fn columns(&self, neurons: &[NeuronId]) -> impl Iterator<Item = Result<Tensor<2>>> {
+        let of_all = self.features.as_ref().map(|all| {
+            let indices = indices(neurons, &self.device);
+            all.clone().select(1, indices)
+        });
+        self.ranges().map(move |range| {
+            if let Some(of_all) = &of_all {
+                return Ok(of_all.clone().slice_dim(0, range));
+            }
+            let shape = [range.len(), neurons.len()];
+            let samples: Vec<usize> = range.collect();
+            let values = self.samples.columns(&samples, neurons)?;
+            let data = TensorData::new::<f32, _>(values.into_iter().collect(), shape);
+            Ok(Tensor::from_data(data, &self.device))
+        })
     }
 
     /// Metrics of the classes of largest logit, out of the logits `[C, K]` of each

@@ -181,7 +181,7 @@ impl Samples {
     ///
     /// # Errors
     ///
-    /// When there are no samples.
+    /// When there are no samples, or the table's file cannot be read.
     pub fn mean_features(&self) -> Result<Array1<f32>> {
         let rows = (0..self.len()).map(|sample| self.row(sample));
         Ok(self.table.activations().mean_of(rows)?)

@@ -13,13 +13,15 @@ use neuroinspect_core::{Observer, Progress};
 
 use crate::{Control, Fitted, Result, Retrain};
 
-/// Trains a control on a thread of its own while an edit is made on this one. The observer hears of the edit, and then of
-/// every epoch of the control, as if that came after it; an edit that fails or is stopped stops the control, too.
+/// Trains a control on a thread of its own while an edit is made on this one, from the moment on that the edit tells of
+/// progress: one that is refused has started none, and one that tells of nothing leaves it to be trained. The observer hears
+/// of the edit, and then of every epoch of the control, as if that came after it; an edit that fails or is stopped stops the
+/// control, too, at the end of its epoch.
 pub(super) fn beside(
     edit: impl FnOnce(&mut dyn Observer) -> Result<Fitted>,
     control: impl FnOnce(&mut dyn Observer) -> Control + Send,
     observer: &mut dyn Observer,
-) -> Result<(Fitted, Control)> {
+) -> Result<(Fitted, Option<Control>)> {
     let stop = AtomicBool::new(false);
     let (epochs, heard) = channel();
     thread::scope(|scope| {
@@ -27,10 +29,23 @@ pub(super) fn beside(
             stop: &stop,
             epochs,
         };
-        let control = scope.spawn(move || control(&mut far));
-        // Whatever ends this thread's part ends the other, too: a refusal, a panic.
+        let mut to_start = Some(move || control(&mut far));
+        let mut started = None;
+        // Whatever ends this thread's part ends the other, too: a panic, being stopped.
         let stopping = StopOnDrop(&stop);
-        let fitted = edit(&mut *observer)?;
+        let mut near = |progress: Progress<'_>| {
+            let flow = observer.update(progress);
+            if flow.is_continue()
+                && let Some(control) = to_start.take()
+            {
+                started = Some(scope.spawn(control));
+            }
+            flow
+        };
+        let fitted = edit(&mut near)?;
+        let Some(control) = started else {
+            return Ok((fitted, None));
+        };
         let mut stopped = false;
         // Until the other thread has ended.
         for (done, total) in heard {
@@ -39,7 +54,8 @@ pub(super) fn beside(
                 done,
                 total,
             };
-            if observer.update(progress).is_break() {
+            // After the last epoch there is nothing left to stop.
+            if observer.update(progress).is_break() && done < total {
                 stopped = true;
                 break;
             }
@@ -47,7 +63,10 @@ pub(super) fn beside(
         drop(stopping);
         let control = control.join();
         let control = control.unwrap_or_else(|_| Control::Failed("it panicked".to_owned()));
-        Ok((fitted, if stopped { Control::Stopped } else { control }))
+        Ok((
+            fitted,
+            Some(if stopped { Control::Stopped } else { control }),
+        ))
     })
 }
 

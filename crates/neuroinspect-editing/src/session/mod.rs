@@ -1,29 +1,26 @@
 //! Editing over and over on the same samples.
 
 mod beside;
+mod control;
 mod result;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::Instant,
 };
 
 use burn::tensor::{Device, Tensor, TensorData};
-use neuroinspect_core::{
-    ClassId, DecisionLayer, Metrics, NeuronId, Observer, Seed, is_cancellation, is_flex,
-    with_causes,
-};
+use neuroinspect_core::{ClassId, DecisionLayer, Metrics, NeuronId, Observer, Seed};
 use serde::{Deserialize, Serialize};
 
 pub use self::result::{EditResult, Edited};
 
-use self::beside::beside;
+use self::control::Controls;
 use crate::{
     ChosenOn, Comparison, Control, ControlBy, DecisionMethod, DeviceTable, EditData, Fitted,
-    LayerPatch, LayerTensors, Mend, MendResult, MethodInput, MethodRecord, Result, Retrain,
-    SampleBatch, Samples, Storage, Subject, TrainingConfig, Verdict, data::indices,
-    methods::check_neurons,
+    LayerPatch, LayerTensors, Mend, MendResult, MethodInput, MethodRecord, Result, SampleBatch,
+    Samples, Storage, Subject, Verdict, data::indices, methods::check_neurons,
 };
 
 /// Samples and a decision layer on a device, to try one edit after another.
@@ -43,12 +40,10 @@ pub struct EditSession {
     logits: Option<Vec<Tensor<2>>>,
     before: Metrics,
     also_trained_on: OnceLock<usize>,
-    /// What controls came to, by their samples and their training.
-    controls: Mutex<Vec<(ControlBy, TrainingConfig, TrainedOnce)>>,
+    controls: Controls,
+    /// Where features are kept, where that was said.
+    storage: Option<Storage>,
 }
-
-/// Metrics of a control, once it is trained; locked while it is.
-type TrainedOnce = Arc<Mutex<Option<Metrics>>>;
 
 /// What silencing neurons would do: their activations set to 0, the layer left as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,7 +64,7 @@ impl EditSession {
     ///
     /// When the layer does not fit the samples, or the device fails.
     pub fn new(data: EditData, layer: &DecisionLayer, device: &Device) -> Result<Self> {
-        Self::stored(data, layer, device, Storage::of)
+        Self::stored(data, layer, device, None)
     }
 
     /// [`new`](Self::new), with features kept where `storage` says.
@@ -83,17 +78,20 @@ impl EditSession {
         device: &Device,
         storage: Storage,
     ) -> Result<Self> {
-        Self::stored(data, layer, device, |_| storage)
+        Self::stored(data, layer, device, Some(storage))
     }
 
     fn stored(
         data: EditData,
         layer: &DecisionLayer,
         device: &Device,
-        storage: impl Fn(&Samples) -> Storage,
+        storage: Option<Storage>,
     ) -> Result<Self> {
         data.train().table().check_layer(layer)?;
-        let table = |samples: &Samples| DeviceTable::new(samples.clone(), device, storage(samples));
+        let table = |samples: &Samples| {
+            let storage = storage.unwrap_or_else(|| Storage::of(samples));
+            DeviceTable::new(samples.clone(), device, storage)
+        };
         let evaluation = table(data.evaluation())?;
         let tensors = LayerTensors::of(layer, device);
         let limit = data.evaluation().memory_limit();
@@ -113,7 +111,8 @@ impl EditSession {
             evaluation: Arc::new(evaluation),
             logits,
             also_trained_on: OnceLock::new(),
-            controls: Mutex::default(),
+            controls: Controls::default(),
+            storage,
             data,
         })
     }
@@ -128,7 +127,8 @@ impl EditSession {
     pub fn part(&self, share: f64, seed: Seed) -> Result<Self> {
         let data = self.data.part(share, seed)?;
         let table = |samples: &Samples| {
-            DeviceTable::new(samples.clone(), self.train.device(), Storage::of(samples))
+            let storage = self.storage_of(samples);
+            DeviceTable::new(samples.clone(), self.train.device(), storage)
         };
         Ok(Self {
             layer: self.layer.clone(),
@@ -138,9 +138,15 @@ impl EditSession {
             logits: self.logits.clone(),
             before: self.before.clone(),
             also_trained_on: OnceLock::new(),
-            controls: Mutex::default(),
+            controls: Controls::default(),
+            storage: self.storage,
             data,
         })
+    }
+
+    /// Where features of some of the samples are kept.
+    fn storage_of(&self, samples: &Samples) -> Storage {
+        self.storage.unwrap_or_else(|| Storage::of(samples))
     }
 
     /// The samples.
@@ -207,14 +213,10 @@ impl EditSession {
             |logits: Tensor<2>, columns: Tensor<2>| logits - columns.matmul(weight.clone());
         let after = match &self.logits {
             Some(logits) => {
-                let columns = self.evaluation.columns(neurons)?;
-                let chunks = logits.iter().zip(self.evaluation.ranges());
-                self.evaluation.metrics(chunks.map(|(logits, range)| {
-                    Ok(silenced(
-                        logits.clone(),
-                        columns.clone().slice_dim(0, range),
-                    ))
-                }))?
+                let chunks = logits.iter().zip(self.evaluation.columns(neurons));
+                self.evaluation.metrics(
+                    chunks.map(|(logits, columns)| Ok(silenced(logits.clone(), columns?))),
+                )?
             }
             None => {
                 let layer = LayerTensors::of(&self.layer, device);
@@ -281,31 +283,6 @@ impl EditSession {
         })
     }
 
-    /// The layer of a method, and its control where that was trained beside it: on the CPU, where neither of them alone
-    /// keeps all cores at work.
-    fn fit(
-        &self,
-        method: &dyn DecisionMethod,
-        observer: &mut dyn Observer,
-    ) -> Result<(Fitted, Option<Control>)> {
-        let input = self.input()?;
-        let training = method.training().filter(|training| {
-            let beside = method.control() == ControlBy::Training && is_flex(self.train.device());
-            // One that is known is not trained again, and one that another thread trains is waited for later.
-            let known = self.control_of(ControlBy::Training, training);
-            beside && known.try_lock().is_ok_and(|known| known.is_none())
-        });
-        match training {
-            Some(training) => {
-                let control = |observer: &mut dyn Observer| self.control(training, observer);
-                let edit = |observer: &mut dyn Observer| method.fit(&input, observer);
-                let (fitted, control) = beside(edit, control, observer)?;
-                Ok((fitted, Some(control)))
-            }
-            None => Ok((method.fit(&input, observer)?, None)),
-        }
-    }
-
     /// What a method has made, measured; its control trained, unless it was beside it.
     fn edited(
         &self,
@@ -351,63 +328,6 @@ impl EditSession {
         })
     }
 
-    /// What plain retraining comes to: trained once for each training, then remembered.
-    ///
-    /// Of two threads that ask for the same at once, one trains and the other waits for it, without
-    /// its observer being called; where the first is stopped or fails, the other trains.
-    pub fn control(&self, training: &TrainingConfig, observer: &mut dyn Observer) -> Control {
-        self.retrained(ControlBy::Training, training, observer)
-    }
-
-    fn retrained(
-        &self,
-        by: ControlBy,
-        training: &TrainingConfig,
-        observer: &mut dyn Observer,
-    ) -> Control {
-        // The list is free again at once: another control need not wait for this one.
-        let of_training = self.control_of(by, training);
-        let mut known = locked(&of_training);
-        if let Some(metrics) = &*known {
-            return Control::Measured(metrics.clone());
-        }
-        let mut retrain = || {
-            let both = match by {
-                ControlBy::Both => {
-                    let both = self.data.train().joined(self.data.validation())?;
-                    let storage = Storage::of(&both);
-                    Some(DeviceTable::new(both, self.train.device(), storage)?)
-                }
-                ControlBy::Training | ControlBy::Itself => None,
-            };
-            let train = both.as_ref().unwrap_or(&self.train);
-            let input = MethodInput::new(train, &self.validation, &self.layer)?;
-            let fitted = Retrain::new(training.clone()).fit(&input, observer)?;
-            self.measure(&fitted.layer)
-        };
-        match retrain() {
-            Ok(metrics) => {
-                *known = Some(metrics.clone());
-                Control::Measured(metrics)
-            }
-            Err(error) if is_cancellation(&error) => Control::Stopped,
-            Err(error) => Control::Failed(with_causes(&error)),
-        }
-    }
-
-    /// Where the control of a training is remembered.
-    fn control_of(&self, by: ControlBy, training: &TrainingConfig) -> TrainedOnce {
-        let mut controls = locked(&self.controls);
-        let mut all = controls.iter();
-        let known = all.find(|(of, config, _)| *of == by && config == training);
-        if let Some((.., known)) = known {
-            return Arc::clone(known);
-        }
-        let new = TrainedOnce::default();
-        controls.push((by, training.clone(), Arc::clone(&new)));
-        new
-    }
-
     /// How many of the samples measured on are also trained on; counted once.
     fn also_trained_on(&self) -> Result<usize> {
         if let Some(&count) = self.also_trained_on.get() {
@@ -443,9 +363,4 @@ fn logits(table: &DeviceTable, layer: &LayerTensors) -> impl Iterator<Item = Res
     let of_chunk =
         move |batch: Result<SampleBatch>| -> Result<_> { Ok(layer.logits(batch?.features)) };
     table.chunks().map(of_chunk)
-}
-
-/// What a thread that panicked has left is whole: it is written in one step.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,8 +6,10 @@ use std::{
     sync::{
         Arc, Barrier,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
     thread,
+    time::Duration,
 };
 
 use burn::tensor::Device;
@@ -17,9 +19,9 @@ use neuroinspect_core::{
     Progress, Seed, Silent, is_cancellation,
 };
 use neuroinspect_editing::{
-    Citation, Comparison, Control, ControlBy, DecisionMethod, EditData, EditResult, EditScope,
-    EditSession, Error, Fitted, Keep, Mend, MethodInput, Preview, RatioEdit, Result, Retrain,
-    Samples, Storage, Subject, TrainingConfig, Verdict,
+    Citation, Comparison, Control, ControlBy, DecisionMethod, DeviceTable, EditData, EditResult,
+    EditScope, EditSession, Error, Fitted, Keep, Mend, MethodInput, Preview, RatioEdit, Result,
+    Retrain, Samples, Storage, Subject, TrainingConfig, Verdict,
 };
 use neuroinspect_testing::tables::{random_layer, random_table};
 use serde::Serialize;
@@ -313,6 +315,90 @@ fn an_edit_that_fails_or_is_stopped_does_not_wait_for_its_control() {
     assert_eq!(stages, ["editing"]);
 }
 
+/// A method that is refused after a while, without a word of progress.
+#[derive(Debug, Serialize)]
+struct Refused {
+    training: TrainingConfig,
+}
+
+impl DecisionMethod for Refused {
+    fn name(&self) -> &'static str {
+        "refused"
+    }
+
+    fn citation(&self) -> Option<Citation> {
+        None
+    }
+
+    fn describe(&self) -> String {
+        "is refused".to_owned()
+    }
+
+    fn training(&self) -> Option<&TrainingConfig> {
+        Some(&self.training)
+    }
+
+    fn fit(&self, _: &MethodInput<'_>, _: &mut dyn Observer) -> Result<Fitted> {
+        thread::sleep(Duration::from_millis(300));
+        Err(CoreError::empty("neurons").into())
+    }
+}
+
+/// The control would look for a stop at the end of an epoch only, which takes minutes of a large table.
+#[test]
+fn an_edit_that_is_refused_has_started_no_control() {
+    let session = session();
+    let training = TrainingConfig::default().with_epochs(2, None);
+    let refused = Refused {
+        training: training.clone(),
+    };
+    session.edit(&refused, &mut Silent).unwrap_err();
+    // Trained meanwhile it would be known.
+    let mut epochs = Epochs::default();
+    session.control(&training, &mut epochs.count());
+    assert_eq!(epochs.retraining, 2);
+}
+
+#[test]
+fn after_the_last_epoch_of_a_control_there_is_nothing_left_to_stop() {
+    let session = session();
+    let mut stop_at_the_end = |progress: Progress<'_>| match (progress.stage, progress.done) {
+        ("retraining", 3) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let edited = session.edit(&edit(&[0]), &mut stop_at_the_end).unwrap();
+    assert!(edited.result.control_metrics().is_some());
+}
+
+/// Products on the CPU are computed by the threads of a pool: where these wait for a control that is trained on another
+/// thread, nothing goes on.
+#[test]
+fn edits_on_all_threads_of_the_pool_come_to_an_end() {
+    const WIDTH: usize = 200;
+    let layer = random_layer(WIDTH, WIDTH);
+    let table = |name, samples| Arc::new(random_table(name, samples, &layer));
+    let data = EditData::new(table("train", 800), table("evaluation", 800), Seed(2)).unwrap();
+    let session = EditSession::new(data, &layer, &Device::flex()).unwrap();
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || {
+        // Two edits in turn have one control each time, then one each.
+        let results = rayon::broadcast(|worker| {
+            [0, 0, worker.index()].map(|more| {
+                let mut config = training(|it| it.with_epochs(4 + more, None));
+                config.training.batch_size = 400;
+                let method = ratio_edit(&[worker.index()], EditScope::AllClasses, &config);
+                session.edit(&method, &mut Silent).unwrap().result
+            })
+        });
+        done.send(results).unwrap();
+    });
+    let results = ended.recv_timeout(Duration::from_secs(300)).unwrap();
+    let controls = results.iter().map(|all| all[0].control.clone());
+    let controls: Vec<_> = controls.collect();
+    assert!(matches!(controls[0], Some(Control::Measured(_))));
+    assert!(controls.iter().all(|control| *control == controls[0]));
+}
+
 /// For each class and group, how many samples there are.
 fn strata(samples: &Samples) -> BTreeMap<[usize; 2], usize> {
     let groups = samples.groups().unwrap().of_sample();
@@ -399,6 +485,37 @@ fn features_kept_on_the_host_give_the_same() {
     assert_eq!(edits[0], edits[1]);
     let previews = [&on_host, &on_device].map(|it| it.preview(&[NeuronId(2)]).unwrap());
     assert_eq!(previews[0].comparison, previews[1].comparison);
+    // What was said of the whole holds of a part.
+    let part = format!("{:?}", on_host.part(0.5, Seed(0)).unwrap());
+    assert_eq!(part.matches("on_device: false").count(), 3, "{part}");
+}
+
+/// Of few classes the logits are kept, and yet the activations of many neurons may be as large as the table.
+#[test]
+fn a_preview_takes_no_more_of_a_table_than_a_chunk_at_a_time() {
+    let layer = random_layer(2, 1500);
+    let table = |name, samples| Arc::new(random_table(name, samples, &layer));
+    let data = EditData::new(table("train", 120), table("evaluation", 2000), Seed(2)).unwrap();
+    let neurons: Vec<_> = (0..1400).map(NeuronId).collect();
+    let sessions = [Storage::Host, Storage::Device].map(|storage| {
+        EditSession::with_storage(data.clone(), &layer, &Device::flex(), storage).unwrap()
+    });
+    let previews = sessions.map(|it| it.preview(&neurons).unwrap().comparison);
+    assert_eq!(previews[0], previews[1]);
+    assert_ne!(previews[0].after, previews[0].before);
+    for storage in [Storage::Host, Storage::Device] {
+        let table = DeviceTable::new(data.evaluation().clone(), &Device::flex(), storage).unwrap();
+        let columns = table.columns(&neurons).map(|it| it.unwrap());
+        let chunks = table.chunks().map(|it| it.unwrap());
+        let mut count = 0;
+        for (columns, chunk) in columns.zip(chunks) {
+            assert_eq!(columns.dims(), [chunk.len(), neurons.len()]);
+            let of_chunk = chunk.features.slice_dim(1, 0..neurons.len());
+            assert_eq!(columns.into_data(), of_chunk.into_data());
+            count += 1;
+        }
+        assert!(count > 2);
+    }
 }
 
 /// More samples than one chunk has, and a validation table of several chunks.
