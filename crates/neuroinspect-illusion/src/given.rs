@@ -1,14 +1,22 @@
 //! Pictures that something else made, looked at as those made here are.
 
-use ndarray::Array3;
+use ndarray::{Array2, Array3, Axis, Slice};
 use neuroinspect_core::Error as CoreError;
 
-use crate::{Illusion, Pair, PreparedClassifier, Result, likeness::spearman};
+use crate::{Illusion, Pair, PreparedClassifier, Result, likeness::ranks_of_rows};
+
+/// What a classifier makes of pictures that something else made.
+#[derive(Clone, Debug)]
+pub struct LookedAt {
+    /// Activation, logit and probability of each; without a mask and steps.
+    pub illusions: Vec<Illusion>,
+    /// Its features of each: `[N, D]`.
+    pub features: Array2<f32>,
+}
 
 impl PreparedClassifier {
-    /// What it makes of pictures that something else made, each of a neuron within a class: activation,
-    /// logit and probability, so that [`RealImages`](crate::RealImages) can say how far they can be trusted.
-    /// They have no mask and no steps.
+    /// What it makes of pictures that something else made, each of a neuron within a class, so that
+    /// [`RealImages`](crate::RealImages) can say how far they can be trusted.
     ///
     /// # Shapes
     ///
@@ -18,7 +26,7 @@ impl PreparedClassifier {
     ///
     /// When there is no such neuron or class, a picture is not square, has other than three channels or is
     /// not finite, or the device fails.
-    pub fn look_at(&self, pictures: Vec<(Pair, Array3<f32>)>) -> Result<Vec<Illusion>> {
+    pub fn look_at(&self, pictures: Vec<(Pair, Array3<f32>)>) -> Result<LookedAt> {
         let layer = self.decision_layer();
         for (Pair { neuron, class }, image) in &pictures {
             neuron.check(layer.neurons())?;
@@ -49,24 +57,48 @@ impl PreparedClassifier {
                 trace: Vec::new(),
             }
         };
-        Ok(pictures.into_iter().enumerate().map(look).collect())
+        let illusions = pictures.into_iter().enumerate().map(look).collect();
+        Ok(LookedAt {
+            illusions,
+            features,
+        })
     }
+}
 
-    /// How like each two pictures are to it: Spearman's rank correlation over its features, as
-    /// [`SeedAgreement`](crate::SeedAgreement) has it of the pictures of one neuron.
-    ///
-    /// # Shapes
-    ///
-    /// `N` pictures `[3, S, S]` to `N` rows of `N` numbers in `[-1, 1]`.
-    ///
-    /// # Errors
-    ///
-    /// As [`features_of`](Self::features_of).
-    pub fn similarities(&self, pictures: &[Illusion]) -> Result<Vec<Vec<f32>>> {
-        let views: Vec<_> = pictures.iter().map(|one| one.image.view()).collect();
-        let features = self.features_of(&views)?;
-        let rows: Vec<Vec<f32>> = features.rows().into_iter().map(|it| it.to_vec()).collect();
-        let with = |one: &Vec<f32>| rows.iter().map(|other| spearman(one, other)).collect();
-        Ok(rows.iter().map(with).collect())
+/// Shows `see` how like each two pictures are to a classifier, by its features `[N, D]`: Spearman's rank
+/// correlation of the two rows, in `[-1, 1]`, as [`SeedAgreement`](crate::SeedAgreement) has it of the pictures of
+/// one neuron. Of the two rows the first is the later one.
+pub fn visit_likenesses(features: &Array2<f32>, mut see: impl FnMut([usize; 2], f32)) {
+    let ranks = ranks_of_rows(features);
+    for (row, own) in ranks.rows().into_iter().enumerate() {
+        let before = ranks.slice_axis(Axis(0), Slice::from(0..row));
+        for (other, likeness) in before.dot(&own).into_iter().enumerate() {
+            see([row, other], likeness);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+    use crate::likeness::spearman;
+
+    #[test]
+    fn each_two_are_compared_once() {
+        let features = array![
+            [1.0, 2.0, 3.0, 4.0],
+            [2.0, 1.0, 5.0, 9.0],
+            [4.0, 3.0, 2.0, 1.0]
+        ];
+        let mut seen = Vec::new();
+        visit_likenesses(&features, |rows, likeness| {
+            let [one, other] = rows.map(|row| features.row(row).to_vec());
+            assert!((likeness - spearman(&one, &other)).abs() < 1e-6, "{rows:?}");
+            seen.push(rows);
+        });
+        assert_eq!(seen, [[1, 0], [2, 0], [2, 1]]);
+        visit_likenesses(&Array2::zeros((0, 4)), |_, _| panic!("there is none"));
     }
 }

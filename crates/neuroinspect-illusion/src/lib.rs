@@ -203,6 +203,7 @@ pub use appearance::{AppearanceDistance, RealAppearance};
 pub use augment::Augmentation;
 pub use error::{Error, Result};
 pub use execution::Execution;
+pub use given::{LookedAt, visit_likenesses};
 pub use illusion::{Diverged, Illusion, Illusions, Pair, Shortfall, TracePoint};
 pub use mask::activation_mask;
 pub use objective::Objective;

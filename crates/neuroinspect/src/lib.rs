@@ -139,8 +139,8 @@ pub use error::{Error, Result};
 pub use extract::{Extracted, Extraction, embed_images, extract_activations, extract_features};
 #[cfg(feature = "datasets")]
 pub use given::{
-    GivenComparison, GivenPicture, GivenPictures, GivenPicturesTrust, GivenTrust, MeanTrust,
-    RealTrust, read_given,
+    GivenComparison, GivenInputs, GivenPicture, GivenPictures, GivenPicturesTrust, GivenTrust,
+    MeanTrust, RealTrust, read_given,
 };
 pub use guide::{ClassTexts, GuideSource};
 #[cfg(feature = "report")]

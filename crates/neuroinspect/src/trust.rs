@@ -1,8 +1,8 @@
 //! Real images that pictures are compared with, and the network that judges them.
 
-use burn::tensor::Device;
+use ndarray::Array3;
 use neuroinspect_core::{Classifier, Precision, Unit};
-use neuroinspect_datasets::preprocess;
+use neuroinspect_datasets::{Result as DatasetResult, preprocess};
 use neuroinspect_illusion::{Illusion, Networks, PreparedClassifier, RealImages, Trust};
 
 use crate::{ImageSource, Result};
@@ -31,24 +31,25 @@ impl Comparison {
         units: &[Unit],
         images: Option<ImageSource<'_>>,
     ) -> Result<Self> {
-        let classifier = &networks.classifier;
-        let device: &Device = classifier.device();
-        let prepare = |judge| PreparedClassifier::new(judge, device, Precision::F32);
-        let judge = judge.map(prepare).transpose()?;
-        let real = match images {
-            Some(ImageSource { dataset, indices }) => {
-                let count = indices.len().min(RealImages::ENOUGH);
-                let chosen = (0..count).map(|place| indices[place * indices.len() / count]);
-                let read = |index| preprocess(&dataset.image(index).ok()?, classifier.input()).ok();
-                RealImages::new(
-                    classifier,
-                    judge.as_ref(),
-                    units,
-                    &mut chosen.filter_map(read),
-                )?
+        let judge = prepared(networks, judge)?;
+        match images {
+            Some(source) => {
+                let read = read_evenly(networks, source).filter_map(DatasetResult::ok);
+                Self::of_images(networks, judge, units, read)
             }
-            None => None,
-        };
+            None => Ok(Self { real: None, judge }),
+        }
+    }
+
+    /// The same with images that have been read, as the classifier sees them: `[3, S, S]`.
+    pub(crate) fn of_images(
+        networks: &Networks,
+        judge: Option<PreparedClassifier>,
+        units: &[Unit],
+        mut images: impl Iterator<Item = Array3<f32>>,
+    ) -> Result<Self> {
+        let classifier = &networks.classifier;
+        let real = RealImages::new(classifier, judge.as_ref(), units, &mut images)?;
         Ok(Self { real, judge })
     }
 
@@ -63,4 +64,29 @@ impl Comparison {
             None => Ok(pictures.iter().map(Trust::without_real).collect()),
         }
     }
+}
+
+/// The judge where the classifier is.
+pub(crate) fn prepared(
+    networks: &Networks,
+    judge: Option<&dyn Classifier>,
+) -> Result<Option<PreparedClassifier>> {
+    let device = networks.classifier.device();
+    let prepare = |judge| PreparedClassifier::new(judge, device, Precision::F32);
+    Ok(judge.map(prepare).transpose()?)
+}
+
+/// As many images as say enough, evenly chosen, each as the classifier sees it.
+pub(crate) fn read_evenly<'a>(
+    networks: &'a Networks,
+    ImageSource { dataset, indices }: ImageSource<'a>,
+) -> impl Iterator<Item = DatasetResult<Array3<f32>>> + 'a {
+    let input = networks.classifier.input();
+    evenly(indices, RealImages::ENOUGH).map(move |index| preprocess(&dataset.image(index)?, input))
+}
+
+/// Up to `most` of `all`, evenly chosen, in their order.
+pub(crate) fn evenly(all: &[usize], most: usize) -> impl Iterator<Item = usize> {
+    let count = all.len().min(most);
+    (0..count).map(move |place| all[place * all.len() / count])
 }

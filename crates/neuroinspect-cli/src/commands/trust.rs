@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use neuroinspect::{
-    GivenComparison, GivenPicturesTrust, ImageSource, RealTrust,
+    GivenComparison, GivenInputs, GivenPicturesTrust, ImageSource, RealTrust,
     core::Classifier,
     illusion::Networks,
     read_given,
@@ -55,7 +55,13 @@ pub(crate) fn run(common: &Common, options: &Options, args: &TrustArgs) -> Resul
         dataset,
         indices: &indices,
     };
-    let comparison = GivenComparison::new(&networks, judge, images, &mut console)?;
+    let asked = GivenInputs {
+        networks: &networks,
+        judge,
+        images,
+        given: &given,
+    };
+    let comparison = GivenComparison::new(&asked, &mut console)?;
     console.clear();
     let compared = given.iter().map(|way| comparison.compare(&networks, way));
     let mut run = setup.run(dataset.name(), [])?;

@@ -7,7 +7,7 @@ use neuroinspect::illusion::Magnitudes;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::fixture::Fixture;
+use crate::fixture::{CLASSES, Fixture};
 
 fn visualize(fixture: &Fixture) -> assert_cmd::Command {
     let mut command = fixture.command("visualize");
@@ -267,8 +267,10 @@ fn pictures_made_elsewhere_are_measured_as_its_own() {
     // A picture of one colour has no spectrum.
     assert!(number(&grey["mean"]["spectrum"]) > 2.0 * number(&one["mean"]["spectrum"]));
     let real = &found["real"];
-    assert_eq!((&real["images"], &real["judged"]), (&24.into(), &24.into()));
-    assert_eq!(real["recognised"], serde_json::json!([1.0, 0.0, 0.0]));
+    // The judge is asked about owls alone, of which the pictures are.
+    assert_eq!(real["images"], 24);
+    assert_eq!(real["judged"], serde_json::json!([0, 0, 8]));
+    assert_eq!(real["recognised"], serde_json::json!([null, null, 0.0]));
     // Nothing of owls is recognised, in real images neither: there is nothing to divide by.
     assert!(one["mean"]["recognised_over_real"].is_null());
 
@@ -279,4 +281,12 @@ fn pictures_made_elsewhere_are_measured_as_its_own() {
     let unknown = image::RgbImage::new(32, 32);
     fixture.picture("far/neuron-64-class-2.png", &unknown);
     assert!(failure(trust("far")).contains("64"));
+
+    // Where no real image can be read it is said of one why.
+    for class in CLASSES {
+        for index in 0..8 {
+            fixture.write(&format!("images/{class}/{index}.png"), "no image");
+        }
+    }
+    assert!(failure(trust("made")).contains("cat/0.png"));
 }

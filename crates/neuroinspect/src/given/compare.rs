@@ -1,20 +1,55 @@
 //! What given pictures are compared with.
 
-use image::imageops::{FilterType, resize};
-use ndarray::Array3;
-use neuroinspect_core::{Classifier, Observer, Precision, Progress};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use image::{
+    RgbImage,
+    imageops::{FilterType, resize},
+};
+use ndarray::{Array2, Array3, Axis};
+use neuroinspect_core::{ClassId, Classifier, Error as CoreError, Observer, Progress};
 use neuroinspect_datasets::preprocess;
-use neuroinspect_illusion::{Networks, PreparedClassifier, RealAppearance, RealImages, Verdict};
+use neuroinspect_illusion::{
+    LookedAt, Networks, Pair, PreparedClassifier, RealAppearance, visit_likenesses,
+};
 
-use super::{GivenPictures, GivenPicturesTrust, GivenTrust, MeanTrust, RealTrust};
-use crate::{Comparison, ImageSource, Result};
+use super::{GivenPictures, GivenPicturesTrust, GivenTrust, MeanTrust, RealTrust, mean::mean};
+use crate::{
+    Comparison, ImageSource, Result,
+    trust::{evenly, prepared, read_evenly},
+};
 
-/// Real images that a judge is asked about: of so many the share that it takes for their class is known to
-/// a percent or so.
-const JUDGED: usize = 1024;
-/// Real images that a judge sees in one go.
+/// Real images of a class that a judge is asked about. Of 128 that it takes for the class nine times in ten that share
+/// has a standard error of 0.03.
+const JUDGED: usize = 128;
+/// Images that are held, and that a judge sees, at once.
 const BATCH: usize = 64;
 const STAGE: &str = "judging real images";
+
+/// What [`GivenComparison`] is made of.
+#[derive(Clone, Copy)]
+pub struct GivenInputs<'a> {
+    /// The classifier that the pictures are of.
+    pub networks: &'a Networks,
+    /// A second network. It is to have no part in any picture, neither as the classifier nor as what guides it.
+    pub judge: Option<&'a dyn Classifier>,
+    /// Real images.
+    pub images: ImageSource<'a>,
+    /// The pictures: the judge is asked about real images of their classes.
+    pub given: &'a [GivenPictures],
+}
+
+impl fmt::Debug for GivenInputs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GivenInputs")
+            .field("judge", &self.judge.map(Classifier::name))
+            .field("given", &self.given)
+            .finish_non_exhaustive()
+    }
+}
 
 /// Real images and a judge, which pictures that other programs made are compared with.
 #[derive(Debug)]
@@ -25,66 +60,42 @@ pub struct GivenComparison {
 }
 
 impl GivenComparison {
-    /// Looks at [as many images as say enough](RealImages::ENOUGH), evenly chosen, and asks the judge
-    /// about up to 1024; those that cannot be read are left out. The judge is to have no part in any picture,
-    /// neither as the classifier nor as what guides it.
+    /// Looks at [as many images as say enough](neuroinspect_illusion::RealImages::ENOUGH), evenly chosen, and asks the judge
+    /// about up to 128 of each class that pictures are of; those that cannot be read are left out.
     ///
     /// # Errors
     ///
-    /// As [`Comparison::new`]; when no image can be read, or the observer asks to stop.
-    pub fn new(
-        networks: &Networks,
-        judge: Option<&dyn Classifier>,
-        images: ImageSource<'_>,
-        observer: &mut dyn Observer,
-    ) -> Result<Self> {
-        let classifier = &networks.classifier;
-        let ImageSource { dataset, indices } = images;
-        let read = |index: usize| preprocess(&dataset.image(index).ok()?, classifier.input()).ok();
-        let evenly = |most: usize| {
-            let count = indices.len().min(most);
-            (0..count).map(move |place| indices[place * indices.len() / count])
-        };
-        let seen: Vec<Array3<f32>> = evenly(RealImages::ENOUGH).filter_map(read).collect();
+    /// As [`Comparison::new`]; when no image can be read, a picture is of a class that the classifier does not have, or
+    /// the observer asks to stop.
+    pub fn new(inputs: &GivenInputs<'_>, observer: &mut dyn Observer) -> Result<Self> {
+        let &GivenInputs {
+            networks,
+            judge,
+            images,
+            ..
+        } = inputs;
+        let (mut seen, mut unread) = (Vec::new(), None);
+        for image in read_evenly(networks, images) {
+            match image {
+                Ok(image) => seen.push(image),
+                Err(error) => unread = unread.or(Some(error)),
+            }
+        }
+        if let (true, Some(error)) = (seen.is_empty(), unread) {
+            return Err(error.into());
+        }
         let appearance = RealAppearance::measure(seen.iter().map(|it| it.view()))?;
+        let judge = prepared(networks, judge)?;
         let mut real = RealTrust {
             images: seen.len(),
             appearance: appearance.typical(),
-            judged: 0,
-            recognised: Vec::new(),
+            ..RealTrust::default()
         };
-        if let Some(judge) = judge {
-            let judge = PreparedClassifier::new(judge, classifier.device(), Precision::F32)?;
-            let classes = classifier.decision_layer().classes();
-            if judge.decision_layer().classes() == classes {
-                let mut counts = vec![(0, 0); classes];
-                let chosen: Vec<usize> = evenly(JUDGED).collect();
-                for batch in chosen.chunks(BATCH) {
-                    observer.proceed(Progress {
-                        stage: STAGE,
-                        done: real.judged,
-                        total: chosen.len(),
-                    })?;
-                    let labelled =
-                        |&index: &usize| Some((dataset.samples().get(index)?.label, read(index)?));
-                    let batch: Vec<_> = batch.iter().filter_map(labelled).collect();
-                    let views: Vec<_> = batch.iter().map(|(_, image)| image.view()).collect();
-                    let features = judge.features_of(&views)?;
-                    let predicted = judge.decision_layer().predict(features.view())?;
-                    for ((label, _), predicted) in batch.iter().zip(predicted) {
-                        label.check(classes)?;
-                        counts[label.0].0 += usize::from(predicted == *label);
-                        counts[label.0].1 += 1;
-                        real.judged += 1;
-                    }
-                }
-                let share =
-                    |(right, all): (usize, usize)| (all > 0).then(|| right as f64 / all as f64);
-                real.recognised = counts.into_iter().map(share).collect();
-            }
+        if let Some(judge) = &judge {
+            judge_real(inputs, judge, &mut real, observer)?;
         }
         Ok(Self {
-            comparison: Comparison::new(networks, judge, &[], Some(images))?,
+            comparison: Comparison::of_images(networks, judge, &[], seen.into_iter())?,
             appearance,
             real,
         })
@@ -95,59 +106,56 @@ impl GivenComparison {
         &self.real
     }
 
-    /// Measures pictures that were made in one way.
+    /// Measures pictures that were made in one way, which are read some at a time.
     ///
     /// # Errors
     ///
-    /// When a picture is of a neuron or a class that the classifier does not have, or a device fails.
+    /// When a picture cannot be read, or is of a neuron or a class that the classifier does not have, or a device
+    /// fails.
     pub fn compare(
         &self,
         networks: &Networks,
         given: &GivenPictures,
     ) -> Result<GivenPicturesTrust> {
-        let pixels = |image: &image::RgbImage| {
-            let (width, height) = image.dimensions();
-            let shape = (3, height as usize, width as usize);
-            Array3::from_shape_fn(shape, |(channel, row, column)| {
-                f32::from(image.get_pixel(column as u32, row as u32).0[channel]) / 255.0
-            })
-        };
-        let side = self.appearance.side() as u32;
-        let distance = |image: &image::RgbImage| -> Result<_> {
-            let image = match image.width() == side {
-                true => pixels(image),
-                false => pixels(&resize(image, side, side, FilterType::Triangle)),
-            };
-            Ok(self.appearance.distance(image.view())?)
-        };
-        let pictures = given.pictures.iter();
-        let pictures = pictures.map(|picture| (picture.pair, pixels(&picture.image)));
-        let illusions = networks.classifier.look_at(pictures.collect())?;
-        let similarities = networks.classifier.similarities(&illusions)?;
-        let trusts = self.comparison.trust(networks, &illusions)?;
-        let mut all = Vec::with_capacity(trusts.len());
-        for (row, (picture, trust)) in given.pictures.iter().zip(trusts).enumerate() {
-            let others = given.pictures.iter().enumerate();
-            let others = others.filter(|(other, it)| *other != row && it.pair == picture.pair);
-            let agreement =
-                mean(others.map(|(other, _)| Some(f64::from(similarities[row][other]))));
-            all.push(GivenTrust {
-                file: picture.file.clone(),
-                pair: picture.pair,
-                seed: picture.seed,
-                activation: illusions[row].activation,
-                logit: illusions[row].logit,
-                probability: illusions[row].probability,
-                appearance: distance(&picture.image)?,
-                agreement: agreement.map(|it| it as f32),
-                trust,
-            });
+        let mut all = Vec::with_capacity(given.pictures.len());
+        let mut features = Array2::zeros((0, networks.classifier.decision_layer().neurons()));
+        for batch in given.pictures.chunks(BATCH) {
+            let images = batch.iter().map(|picture| picture.read());
+            let images: Vec<RgbImage> = images.collect::<Result<_>>()?;
+            let pictures = batch.iter().zip(&images);
+            let pictures = pictures.map(|(picture, image)| (picture.pair, pixels(image)));
+            let LookedAt {
+                illusions,
+                features: of_batch,
+            } = networks.classifier.look_at(pictures.collect())?;
+            let (expected, found) = (features.ncols(), of_batch.ncols());
+            let appended = features.append(Axis(0), of_batch.view());
+            appended.map_err(|_| CoreError::length("features", expected, found))?;
+            let trusts = self.comparison.trust(networks, &illusions)?;
+            let measured = batch.iter().zip(&images).zip(illusions).zip(trusts);
+            for (((picture, image), illusion), trust) in measured {
+                all.push(GivenTrust {
+                    file: picture.file.clone(),
+                    pair: picture.pair,
+                    seed: picture.seed,
+                    activation: illusion.activation,
+                    logit: illusion.logit,
+                    probability: illusion.probability,
+                    appearance: self.appearance.distance(self.as_real(image).view())?,
+                    agreement: None,
+                    trust,
+                });
+            }
         }
-        let mut mean = self.mean(&all);
-        let rows = (0..all.len()).flat_map(|one| (0..one).map(move |other| (one, other)));
-        let unlike = rows.filter(|&(one, other)| all[one].pair != all[other].pair);
-        mean.agreement_by_chance =
-            self::mean(unlike.map(|(one, other)| Some(f64::from(similarities[one][other]))));
+        let pairs: Vec<Pair> = all.iter().map(|one| one.pair).collect();
+        let (agreements, by_chance) = agreements(&pairs, &features);
+        for (one, agreement) in all.iter_mut().zip(agreements) {
+            one.agreement = agreement.map(|it| it as f32);
+        }
+        let mean = MeanTrust {
+            agreement_by_chance: by_chance,
+            ..MeanTrust::of(&all, &self.real.recognised)
+        };
         Ok(GivenPicturesTrust {
             name: given.name.clone(),
             mean,
@@ -155,47 +163,136 @@ impl GivenComparison {
         })
     }
 
-    fn mean(&self, all: &[GivenTrust]) -> MeanTrust {
-        let of = |number: &dyn Fn(&GivenTrust) -> Option<f32>| {
-            mean(all.iter().map(|one| number(one).map(f64::from)))
-        };
-        let recognition = |one: &GivenTrust| one.trust.recognition.clone();
-        let recognised = of(&|one| {
-            let recognised = recognition(one)?.recognised?;
-            Some(f32::from(u8::from(recognised)))
-        });
-        let classes = all.iter().map(|one| one.pair.class.0);
-        let of_real = mean(classes.map(|class| self.real.recognised.get(class).copied().flatten()));
-        let normalised = |one: &GivenTrust| {
-            let layers = one.trust.path.as_ref()?.layers.iter();
-            mean(layers.map(|layer| layer.normalised.map(f64::from))).map(|it| it as f32)
-        };
-        MeanTrust {
-            pictures: all.len(),
-            recognised,
-            recognised_over_real: recognised
-                .zip(of_real.filter(|real| *real > 0.0))
-                .map(|(own, real)| own / real),
-            judge_chance: of(&|one| Some(recognition(one)?.chance)),
-            path: of(&|one| Some(one.trust.path.as_ref()?.score)),
-            path_normalised: of(&normalised),
-            percentile: of(&|one| one.trust.percentile),
-            activation: of(&|one| Some(one.activation)).unwrap_or_default(),
-            logit: of(&|one| Some(one.logit)).unwrap_or_default(),
-            agreement: of(&|one| one.agreement),
-            agreement_by_chance: None,
-            colour: of(&|one| Some(one.appearance.colour)).unwrap_or_default(),
-            spectrum: of(&|one| Some(one.appearance.spectrum)).unwrap_or_default(),
-            trusted: of(&|one| Some(f32::from(u8::from(one.trust.verdict == Verdict::Trusted))))
-                .unwrap_or_default(),
+    /// A picture at the real images' side: `[3, S, S]`.
+    fn as_real(&self, image: &RgbImage) -> Array3<f32> {
+        let side = self.appearance.side() as u32;
+        match image.width() == side {
+            true => pixels(image),
+            false => pixels(&resize(image, side, side, FilterType::Triangle)),
         }
     }
 }
 
-/// The mean of the numbers that there are.
-fn mean(numbers: impl Iterator<Item = Option<f64>>) -> Option<f64> {
-    let (sum, count) = numbers
-        .flatten()
-        .fold((0.0, 0), |(sum, count), it| (sum + it, count + 1));
-    (count > 0).then(|| sum / f64::from(count))
+/// Asks the judge about real images of the classes that pictures are of, where it has the classifier's classes.
+fn judge_real(
+    inputs: &GivenInputs<'_>,
+    judge: &PreparedClassifier,
+    real: &mut RealTrust,
+    observer: &mut dyn Observer,
+) -> Result<()> {
+    let &GivenInputs {
+        networks,
+        images: ImageSource { dataset, indices },
+        given,
+        ..
+    } = inputs;
+    let classifier = &networks.classifier;
+    let classes = classifier.decision_layer().classes();
+    if judge.decision_layer().classes() != classes {
+        return Ok(());
+    }
+    let pictures = given.iter().flat_map(|way| &way.pictures);
+    let wanted: BTreeSet<ClassId> = pictures.map(|picture| picture.pair.class).collect();
+    let mut of_class: BTreeMap<ClassId, Vec<usize>> = BTreeMap::new();
+    for class in wanted {
+        class.check(classes)?;
+        of_class.insert(class, Vec::new());
+    }
+    for &index in indices {
+        let sample = dataset.samples().get(index);
+        if let Some(images) = sample.and_then(|it| of_class.get_mut(&it.label)) {
+            images.push(index);
+        }
+    }
+    let chosen = of_class.iter();
+    let chosen: Vec<(ClassId, usize)> = chosen
+        .flat_map(|(&class, images)| evenly(images, JUDGED).map(move |index| (class, index)))
+        .collect();
+    let mut right = vec![0; classes];
+    real.judged = vec![0; classes];
+    for (done, batch) in chosen.chunks(BATCH).enumerate() {
+        observer.proceed(Progress {
+            stage: STAGE,
+            done: done * BATCH,
+            total: chosen.len(),
+        })?;
+        let read = |&(class, index): &(ClassId, usize)| {
+            let image = dataset.image(index).ok()?;
+            Some((class, preprocess(&image, classifier.input()).ok()?))
+        };
+        let batch: Vec<_> = batch.iter().filter_map(read).collect();
+        let views: Vec<_> = batch.iter().map(|(_, image)| image.view()).collect();
+        let features = judge.features_of(&views)?;
+        let predicted = judge.decision_layer().predict(features.view())?;
+        for ((class, _), predicted) in batch.iter().zip(predicted) {
+            right[class.0] += usize::from(predicted == *class);
+            real.judged[class.0] += 1;
+        }
+    }
+    let share = |(right, all): (usize, &usize)| (*all > 0).then(|| right as f64 / *all as f64);
+    real.recognised = right.into_iter().zip(&real.judged).map(share).collect();
+    Ok(())
+}
+
+/// How like to each picture the others of its pair are, on average, where there are others; and how like two of other
+/// pairs are. Features: `[N, D]`.
+fn agreements(pairs: &[Pair], features: &Array2<f32>) -> (Vec<Option<f64>>, Option<f64>) {
+    let mut of_pictures = vec![Vec::new(); pairs.len()];
+    let (mut unlike, mut count) = (0.0, 0_u64);
+    visit_likenesses(features, |[one, other], likeness| {
+        let likeness = f64::from(likeness);
+        if pairs[one] == pairs[other] {
+            of_pictures[one].push(likeness);
+            of_pictures[other].push(likeness);
+        } else {
+            unlike += likeness;
+            count += 1;
+        }
+    });
+    let of_pictures = of_pictures.into_iter();
+    let of_pictures = of_pictures.map(|all| mean(all.into_iter().map(Some)));
+    let by_chance = (count > 0).then(|| unlike / count as f64);
+    (of_pictures.collect(), by_chance)
+}
+
+/// `[3, H, W]` in `[0, 1]`.
+fn pixels(image: &RgbImage) -> Array3<f32> {
+    let (width, height) = image.dimensions();
+    let shape = (3, height as usize, width as usize);
+    Array3::from_shape_fn(shape, |(channel, row, column)| {
+        f32::from(image.get_pixel(column as u32, row as u32).0[channel]) / 255.0
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+    use neuroinspect_core::NeuronId;
+
+    use super::*;
+
+    #[test]
+    fn pictures_agree_with_those_of_their_pair() {
+        let pair = |neuron, class| Pair {
+            neuron: NeuronId(neuron),
+            class: ClassId(class),
+        };
+        let pairs = [pair(0, 0), pair(0, 1), pair(0, 0), pair(0, 0)];
+        let features = array![
+            [1.0, 2.0, 3.0],
+            [3.0, 2.0, 1.0],
+            [2.0, 4.0, 9.0],
+            [3.0, 2.0, 1.0]
+        ];
+        let (own, by_chance) = agreements(&pairs, &features);
+        let near = |found: Option<f64>, expected: f64| {
+            assert!((found.unwrap() - expected).abs() < 1e-6, "{found:?}");
+        };
+        near(own[0], 0.0);
+        assert_eq!(own[1], None);
+        near(own[2], 0.0);
+        near(own[3], -1.0);
+        near(by_chance, -1.0 / 3.0);
+        assert_eq!(agreements(&pairs[..1], &array![[1.0, 2.0]]).1, None);
+    }
 }

@@ -1,15 +1,18 @@
 //! Pictures that other programs made, measured as those made here are.
 
 mod compare;
+mod mean;
 mod read;
 
 use std::path::PathBuf;
 
-use image::RgbImage;
 use neuroinspect_illusion::{AppearanceDistance, Pair, Trust};
 use serde::{Deserialize, Serialize};
 
-pub use self::{compare::GivenComparison, read::read_given};
+pub use self::{
+    compare::{GivenComparison, GivenInputs},
+    read::read_given,
+};
 
 /// A picture of a neuron within a class, whoever made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +23,6 @@ pub struct GivenPicture {
     pub pair: Pair,
     /// Which of several pictures of the pair it is.
     pub seed: u64,
-    /// The picture, of any sides that are equal.
-    pub image: RgbImage,
 }
 
 /// Pictures made in one way.
@@ -52,9 +53,8 @@ pub struct GivenTrust {
     pub probability: f32,
     /// How far its colours and spectrum are from real images'.
     pub appearance: AppearanceDistance,
-    /// How like pictures of the pair with other seeds are to it, to the classifier
-    /// ([`similarities`](neuroinspect_illusion::PreparedClassifier::similarities)), on average; `None` where
-    /// there are none.
+    /// How like pictures of the pair with other seeds are to it, on average: Spearman's rank correlation of the
+    /// classifier's features. Null or absent where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f32>,
     /// How far it can be trusted.
@@ -81,8 +81,9 @@ pub struct MeanTrust {
     pub pictures: usize,
     /// Share that the judge takes for their class, in `[0, 1]`.
     pub recognised: Option<f64>,
-    /// That share, over the share of real images that the judge takes for theirs, each class weighing as
-    /// much as it does among the pictures; `None` where it takes none for theirs.
+    /// Of the pictures whose class has real images: the share that the judge takes for their class, over the share of
+    /// real images that it takes for theirs, each class weighing as much as it does among these pictures. Null where it
+    /// takes no real image for theirs.
     pub recognised_over_real: Option<f64>,
     /// [Chance](neuroinspect_illusion::Recognition::chance) that a real image that activates the neuron much
     /// is more like the picture than another, to the judge.
@@ -118,8 +119,9 @@ pub struct RealTrust {
     pub images: usize,
     /// Mean distance of one of them from all.
     pub appearance: AppearanceDistance,
-    /// How many the judge was asked about.
-    pub judged: usize,
-    /// Share of each class that it takes for theirs; `None` where there is no image of the class.
+    /// How many of each class the judge was asked about, those of classes that pictures are of; empty where there is no
+    /// judge, or it has another number of classes.
+    pub judged: Vec<usize>,
+    /// Share of those of each class that it takes for theirs; null where it was asked about none.
     pub recognised: Vec<Option<f64>>,
 }

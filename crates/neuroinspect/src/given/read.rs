@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use image::RgbImage;
 use neuroinspect_core::{ClassId, NeuronId};
 use neuroinspect_datasets::open_image;
 use neuroinspect_illusion::Pair;
@@ -12,9 +13,9 @@ use neuroinspect_illusion::Pair;
 use super::{GivenPicture, GivenPictures};
 use crate::{Error, Result};
 
-/// Reads pictures called `neuron-3-class-7.png`, or `neuron-3-class-7-seed-1.png` where there are several of
+/// Lists pictures called `neuron-3-class-7.png`, or `neuron-3-class-7-seed-1.png` where there are several of
 /// a pair, as PNG: those of the folder, and those of each folder in it, each a way of its own by the folder's
-/// name. Other files are passed over.
+/// name. Other files are passed over. Each is read once, so that one that cannot be is told of at once, and let go of.
 ///
 /// # Errors
 ///
@@ -41,8 +42,10 @@ pub fn read_given(folder: impl AsRef<Path>) -> Result<Vec<GivenPictures>> {
     };
     let mut add = |folder: &Path, paths: &[PathBuf]| -> Result<()> {
         let pictures = paths.iter().filter_map(|path| {
-            let named = named(&name(path))?;
-            Some(read(path, named))
+            let (pair, seed) = named(&name(path))?;
+            let file = path.clone();
+            let picture = GivenPicture { file, pair, seed };
+            Some(picture.read().map(|_| picture))
         });
         let pictures = pictures.collect::<Result<Vec<_>>>()?;
         if !pictures.is_empty() {
@@ -63,20 +66,22 @@ pub fn read_given(folder: impl AsRef<Path>) -> Result<Vec<GivenPictures>> {
     }
 }
 
-fn read(path: &Path, (pair, seed): (Pair, u64)) -> Result<GivenPicture> {
-    let image = open_image(path)?;
-    let (width, height) = image.dimensions();
-    if width != height {
-        let what = format!("picture '{}'", path.display());
-        let expected = ["side", "side"];
-        return Err(neuroinspect_core::Error::shape(what, expected, [height, width]).into());
+impl GivenPicture {
+    /// The picture, of any sides that are equal.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is not square.
+    pub fn read(&self) -> Result<RgbImage> {
+        let image = open_image(&self.file)?;
+        let (width, height) = image.dimensions();
+        if width != height {
+            let what = format!("picture '{}'", self.file.display());
+            let expected = ["side", "side"];
+            return Err(neuroinspect_core::Error::shape(what, expected, [height, width]).into());
+        }
+        Ok(image)
     }
-    Ok(GivenPicture {
-        file: path.to_owned(),
-        pair,
-        seed,
-        image,
-    })
 }
 
 /// The pair and the seed that a file's name is of; none where it is another file's.
