@@ -5,7 +5,7 @@
 //! make it again. A run tries [`CASES`] of each reader; a campaign sets `NEUROINSPECT_MUTATIONS` to
 //! more, and `NEUROINSPECT_MUTATION_SEED` to another number than 0. What is found is written into
 //! `neuroinspect-mutations` in the folder for temporary files. A file in `tests/mutated/found/READER` is one
-//! that was found so, or by fuzzing,, and is tried as it is in every run.
+//! that was found so, or by fuzzing, and is tried as it is in every run.
 
 #![allow(
     clippy::unwrap_used,

@@ -8,7 +8,10 @@ use neuroinspect::{
     burn::tensor::Device,
     check::Limit,
     concepts::ConceptBank,
-    core::{ActivationTable, ClassId, DecisionLayer, DeviceName, FeatureTable, Silent, Unit},
+    core::{
+        ActivationTable, ClassId, DecisionLayer, DeviceName, FeatureTable, MemoryLimit, Silent,
+        Unit,
+    },
     datasets::{ImageFolder, ImageFolderConfig, open_image},
     editing::LayerPatch,
     illusion::Objective,
@@ -100,7 +103,12 @@ pub(crate) fn tables() -> Reader {
         name: "tables",
         read: |path| {
             let _ = ActivationTable::load(path);
-            FeatureTable::load(path).is_ok()
+            let read = FeatureTable::load(path).is_ok();
+            // One that stays in its file is looked at when it is read.
+            let kept = FeatureTable::load_within(path, MemoryLimit::of_bytes(0));
+            let kept = kept.is_ok_and(|it| it.activations().chunks().all(|chunk| chunk.is_ok()));
+            assert_eq!(read, kept, "in memory, and from its file");
+            read
         },
         most_mib: 64,
         seeds: seeds::tables(),
