@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf};
 use neuroinspect::{
     ClassTexts, DebugConfig, Extraction, FeatureRequest, PictureOrigin, RunFolder,
     burn::tensor::Device,
-    core::{Classifier, DeviceName, Precision, Seed},
+    core::{Classifier, DeviceName, MemoryLimit, Precision, Seed},
     datasets::{ImageDataset, LoaderConfig},
     demo::Demo,
     models::{
@@ -41,6 +41,8 @@ pub struct Opened {
     pub precision: Precision,
     /// How images are loaded.
     pub loader: LoaderConfig,
+    /// How much of a table of features may be in memory.
+    pub memory: MemoryLimit,
     /// The images whose mistakes are looked at.
     pub dataset: Box<dyn ImageDataset>,
     /// The images that an edit is trained on; without them, half of the others.
@@ -102,6 +104,7 @@ impl Opened {
             classifier: demo.classifier,
             precision: Precision::F32,
             loader: LoaderConfig::default(),
+            memory: MemoryLimit::default(),
             dataset: Box::new(demo.test),
             training: Some(Box::new(demo.train)),
             encoder: Some(Encoder {
@@ -135,6 +138,7 @@ impl Opened {
         Extraction::new(self.classifier.as_ref(), dataset)
             .with_weights_sha256(&self.origin.classifier_sha256)
             .with_precision(self.precision)
+            .with_memory(self.memory)
             .with_loader(self.loader.clone())
     }
 

@@ -41,7 +41,8 @@ pub(crate) struct Common {
     )]
     pub(crate) out: PathBuf,
     /// How much of a table of features may be in memory, as 512MiB or 4G: a larger one stays in its file, and what is
-    /// computed from it is the same; 2GiB unless given
+    /// computed from it is the same; 2GiB unless given. Of leaderboard, those of --table; demo, repro, train and what has
+    /// no table refuse it
     #[arg(long, global = true, value_name = "SIZE")]
     pub(crate) memory: Option<MemoryLimit>,
     /// Options by stage, in JSON or (FILE.toml) TOML: an output file of an earlier run, or what one

@@ -42,6 +42,9 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
     if common.devices.len() > 1 && !matches!(cli.command, Command::Atlas(_)) {
         bail!("this command computes on one device; --device names several for `atlas` alone");
     }
+    if common.memory.is_some() && !heeds_memory(&cli.command) {
+        bail!("this command does not heed --memory: leave it out");
+    }
     let options = Options::open(common)?;
     match &cli.command {
         Command::Demo(args) => demo::run(common, &options, args),
@@ -70,5 +73,25 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
         Command::Completions { shell } => shell::completions(*shell),
         Command::Man { command } => shell::man(command),
         Command::Repro(args) => repro::run(common, &options, args),
+    }
+}
+
+/// Whether a command computes from a table of features that may stay in its file.
+fn heeds_memory(command: &Command) -> bool {
+    match command {
+        #[cfg(feature = "studio")]
+        Command::Studio(_) => true,
+        Command::Debug(_)
+        | Command::Evaluate(_)
+        | Command::Check(_)
+        | Command::Explain(_)
+        | Command::Visualize(_)
+        | Command::Label(_)
+        | Command::Concepts(_)
+        | Command::Edit(_)
+        | Command::Mend(_)
+        | Command::Atlas(_)
+        | Command::Leaderboard(_) => true,
+        _ => false,
     }
 }

@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Options of the server, which whatever is opened takes.
 const OF_SERVER: [&str; 5] = ["port", "listen", "offline", "json", "quiet"];
 /// Those that the demo takes beside them.
-const OF_DEMO: [&str; 4] = ["out", "config", "seed", "device"];
+const OF_DEMO: [&str; 5] = ["out", "config", "seed", "device", "memory"];
 
 pub(crate) fn run(common: &Common, options: &Options, args: &StudioArgs) -> Result<Exit> {
     let mut config = StudioConfig {
@@ -112,7 +112,11 @@ fn of_demo(common: &Common, options: &Options, iterations: Option<usize>) -> Res
     let config = demo::config(options, iterations)?;
     let folder = open_folder(common)?;
     let opened = Opened::demo(folder, common.device(), options.seed)?;
-    Ok(Opened { config, ..opened })
+    Ok(Opened {
+        config,
+        memory: common.memory(),
+        ..opened
+    })
 }
 
 /// A model, images, and what guides pictures.
@@ -159,6 +163,7 @@ fn of_images(
         origin,
         precision: setup.precision,
         loader: setup.loader,
+        memory: common.memory(),
         encoder: guide.map(|guide| Encoder {
             texts: guide.class_texts(names),
             clip: guide.clip,

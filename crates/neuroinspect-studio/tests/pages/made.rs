@@ -13,8 +13,8 @@ use neuroinspect::{
         tensor::{Device, Tensor, TensorData, activation::relu},
     },
     core::{
-        Activations, ClassId, Classifier, DecisionLayer, DeviceName, InputSpec, Precision, Result,
-        Seed, Split,
+        Activations, ClassId, Classifier, DecisionLayer, DeviceName, InputSpec, MemoryLimit,
+        Precision, Result, Seed, Split,
     },
     datasets::{ImageDataset, LoaderConfig, Result as DatasetResult, Sample, fingerprint_of},
     report::Run,
@@ -71,6 +71,17 @@ impl Made {
     pub(crate) fn listening(size: Size, config: &StudioConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = Server::start(opened(folder.path(), size), config).unwrap();
+        Self { server, folder }
+    }
+
+    /// With features that stay in their file.
+    pub(crate) fn from_file(size: Size) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = Opened {
+            memory: MemoryLimit::of_bytes(0),
+            ..opened(folder.path(), size)
+        };
+        let server = Server::start(opened, &StudioConfig::default()).unwrap();
         Self { server, folder }
     }
 
@@ -132,6 +143,7 @@ fn opened(folder: &Path, size: Size) -> Opened {
         },
         precision: Precision::F32,
         loader: LoaderConfig::default(),
+        memory: MemoryLimit::default(),
         dataset: Box::new(dataset),
         training,
         encoder: None,
