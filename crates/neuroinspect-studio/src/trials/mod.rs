@@ -133,7 +133,11 @@ impl Trial {
 
     /// What it is called among those that are shown together.
     pub(crate) fn title(&self) -> String {
-        format!("edit {}", self.name.get(..4).unwrap_or(&self.name))
+        let name = format!("edit {}", self.name.get(..4).unwrap_or(&self.name));
+        match self.part {
+            Some(part) => format!("{name}, on {part} samples"),
+            None => name,
+        }
     }
 }
 

@@ -161,6 +161,34 @@ fn what_chose_the_neurons_is_said() {
     );
 }
 
+/// Features that memory is not to hold are read from their file, and what is made of them is the same.
+#[test]
+fn features_may_stay_in_their_file() {
+    let [memory, file] = [Made::start(SMALL), Made::from_file(SMALL)];
+    let query = "class=0&neurons=1,2&epochs=3";
+    let pages = [&memory, &file].map(|made| {
+        ready(made);
+        let edit = format!("GET /mend/edit/{}", attempt(made, query));
+        ["GET /neuron/4", "GET /class/1/ranking", &edit].map(|start| {
+            let page = ours(made, start, "");
+            assert_eq!(page.status, 200, "{start}: {}", page.body);
+            page.body
+        })
+    });
+    assert_eq!(pages[0][1..], pages[1][1..]);
+    // In one of them only is the file still needed.
+    let statuses = [&memory, &file].map(|made| {
+        let path = made.folder.path().join("features.safetensors");
+        let features = fs::OpenOptions::new().write(true).open(path).unwrap();
+        features.set_len(1000).unwrap();
+        let page = ours(made, "GET /neuron/5", "");
+        assert!(page.status == 200 || page.body.contains("features.safetensors"));
+        page.status
+    });
+    assert_eq!(statuses[0], 200);
+    assert!(statuses[1] >= 400, "{statuses:?}");
+}
+
 /// A training for which a page would wait too long is work of the queue: listed, taken up by the next program, cancelled.
 #[test]
 fn a_long_training_is_work_of_the_queue() {
@@ -268,6 +296,15 @@ fn a_first_answer_is_of_a_part_and_is_neither_kept_nor_taken_along() {
     assert!(page.contains("id=\"keep\"") && !page.contains("first answer"));
     assert_eq!(first(query), json!({}), "the edit itself is there");
     keep(&made, &name, true);
+    // Nor is it beside another what it is not.
+    let both = ours(
+        &made,
+        &format!("GET /mend/compare?a={of_part}&b={name}"),
+        "",
+    );
+    let [samples, all] = [numbers[0], numbers[1]];
+    let marked = format!(", on {samples} of {all} samples</h4>");
+    assert_eq!(both.body.matches(&marked).count(), 1, "{}", both.body);
     // Both are one that was looked at.
     let measured = ours(&made, &format!("GET /mend/edit/{name}/measured"), "").body;
     assert!(!measured.contains("one of"), "{measured}");
