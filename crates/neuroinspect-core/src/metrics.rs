@@ -20,13 +20,13 @@ pub struct Metrics {
     pub worst_class_accuracy: f64,
     /// The class it belongs to; the first among equals.
     pub worst_class: ClassId,
-    /// The same within each group, in the order of [`Groups::names`].
+    /// The same within each group, in the order of the groups' [names](Groups::names).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_accuracy: Option<Vec<Option<f64>>>,
     /// The least of `group_accuracy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worst_group_accuracy: Option<f64>,
-    /// The group it belongs to, an index into [`Groups::names`].
+    /// The group it belongs to, an index into the groups' [names](Groups::names).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worst_group: Option<usize>,
     /// Number of samples.

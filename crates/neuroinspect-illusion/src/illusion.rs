@@ -86,8 +86,7 @@ pub struct Diverged {
 pub struct Illusion {
     /// The neuron and the class.
     pub pair: Pair,
-    /// The unit of a layer, where one is pictured in place of the pair's neuron
-    /// ([`Request::of_units`](crate::Request::of_units)).
+    /// The unit of a layer, where one is [pictured in place](crate::Request::of_units) of the pair's neuron.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<Unit>,
     /// The picture: `[3, S, S]`, red, green, blue in `[0, 1]`.

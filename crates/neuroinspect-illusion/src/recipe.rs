@@ -104,8 +104,8 @@ pub enum TransformDraw {
     PerImage,
 }
 
-/// What becomes of the imaginary part of the spectrum of a given image
-/// ([`Initial::Images`](crate::Initial::Images)).
+/// What becomes of the imaginary part of the spectrum of a given image, where pictures
+/// [start from images](crate::Initial::Images).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]

@@ -87,8 +87,8 @@ fn all(schemas: &mut Map<String, Value>) {
     }
 }
 
-/// A text of documentation with a line for each paragraph, without examples and without where its links lead, which are
-/// names of Rust.
+/// A text of documentation with a line for each paragraph, without examples, without where its links lead, which are
+/// names of Rust, and with [JSON's](in_json) for those in the text.
 fn plain(text: &str) -> String {
     let mut plain = String::new();
     // Every second part is within a fence.
@@ -119,10 +119,41 @@ fn plain(text: &str) -> String {
         }
     }
     plain += rest;
+    let plain = in_json(&plain);
     let paragraphs = plain.split("\n\n");
     let lines = paragraphs.map(|it| it.split_whitespace().collect::<Vec<_>>().join(" "));
     let lines = lines.filter(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join("\n\n")
+}
+
+/// A text that calls what is in a file as it stands there: `None` is a key that is null or absent, and `Objective::Neuron`
+/// the text `neuron`.
+fn in_json(text: &str) -> String {
+    let mut all = String::new();
+    // Every second part is code.
+    for (place, part) in text.split('`').enumerate() {
+        let is_name = |it: char| it.is_ascii_alphanumeric() || "_:".contains(it);
+        match (place % 2, part.rsplit_once("::")) {
+            (1, _) if part == "None" => {
+                let begins = all.is_empty() || all.ends_with(". ") || all.ends_with("\n\n");
+                all += if begins { "Null" } else { "null" };
+                all += " or absent";
+            }
+            (1, Some((_, name))) if part.chars().all(is_name) => {
+                let mut snake = String::new();
+                for it in name.chars() {
+                    if it.is_ascii_uppercase() && !snake.is_empty() {
+                        snake.push('_');
+                    }
+                    snake.push(it.to_ascii_lowercase());
+                }
+                all += &format!("`{snake}`");
+            }
+            (1, _) => all += &format!("`{part}`"),
+            _ => all += part,
+        }
+    }
+    all
 }
 
 #[cfg(test)]
@@ -133,8 +164,11 @@ mod tests {
     fn documentation_of_rust_becomes_text() {
         let text = "The [`Metrics`](crate::Metrics) of\n[all](Self::all) samples, `[N, D]` or [0, 1],\n\
                     [`None`] for [the paper](https://arxiv.org/abs/2310.07184).\n\n```\nlet x = [0];\n\ny\n```\n\nMore [";
-        let expected = "The `Metrics` of all samples, `[N, D]` or [0, 1], `None` for \
+        let expected = "The `Metrics` of all samples, `[N, D]` or [0, 1], null or absent for \
                         [the paper](https://arxiv.org/abs/2310.07184).\n\nMore [";
+        assert_eq!(plain(text), expected);
+        let text = "`None`: none. Default [`Coupling::PerImage`](x); `None` where\n`x: f32`, see [`Recipe::steps`]; `None`: 0.";
+        let expected = "Null or absent: none. Default `per_image`; null or absent where `x: f32`, see `steps`; null or absent: 0.";
         assert_eq!(plain(text), expected);
     }
 

@@ -14,7 +14,7 @@ use crate::{
 
 /// What was found of units of layers, in the order in which they were asked for.
 ///
-/// Pages and sheets show the first [`SHOWN`](Self::SHOWN); of the others there are the files of their
+/// Pages and sheets show the [first](Self::SHOWN) of them; of the others there are the files of their
 /// pictures and what the JSON says.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -49,6 +49,11 @@ fn schemas_are_those_of_the_types() {
     let update = env::var_os("NEUROINSPECT_UPDATE_SCHEMAS").is_some();
     for (name, schema) in schemas() {
         let path = schema::file(name);
+        // What is read in any language says nothing of Rust's.
+        let text = schema.to_string();
+        for rust in ["`None`", "::"] {
+            assert!(!text.contains(rust), "{rust} in {text}");
+        }
         if update {
             let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
             fs::create_dir_all(schema::folder()).unwrap();

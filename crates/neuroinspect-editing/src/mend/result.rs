@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Evidence, YardstickChoice};
 use crate::Suspect;
 
-/// A way to make the layer, the simpler first in the order of [`CandidateKind`].
+/// A way to make the layer, the simpler first in the order of their [kinds](CandidateKind).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Candidate {

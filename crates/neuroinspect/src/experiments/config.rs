@@ -22,14 +22,14 @@ pub struct ExperimentConfig {
     /// pictures neurons of the networks. `None`: as their folders are.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub class_names: Option<PathBuf>,
-    /// The networks to be looked at, where there are data; [`Experiment::needs`](super::Experiment::needs)
-    /// says which.
+    /// The networks to be looked at, where there are data; what the experiment
+    /// [needs](super::Experiment::needs) says which.
     pub networks: Vec<NetworkFile>,
     /// Weights of the image-text encoder, where the experiment pictures neurons of the networks.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub clip: Option<PathBuf>,
-    /// A bank of concepts, as [`ConceptBank::load`](crate::concepts::ConceptBank::load) reads it, where the
-    /// experiment explains by concepts and is run on data.
+    /// A [file](crate::concepts::ConceptBank::load) of a bank of concepts, where the experiment explains by concepts
+    /// and is run on data.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub concepts: Option<PathBuf>,
     /// As the paper has it, as its authors' code does it, or as it should be; the last.
