@@ -97,7 +97,7 @@ def tables(work):
     if ours:
         shown = [times[0], most]
         header = f"| | {ours}, less | " + " | ".join(f"recognised, {s} s | path, {s} s" for s in shown) + " |"
-        lines += ["", header, "| --: | --- | " + "--- | " * (2 * len(shown)) + ""]
+        lines += ["", header, "| --: | --- |" + " --- |" * (2 * len(shown))]
         for place, name in enumerate(sides):
             if name == ours:
                 continue
