@@ -13,14 +13,14 @@ Nothing is downloaded. The networks are He et al.'s for CIFAR, by depth and chec
 Pictures are of the neurons of largest weight of each class, `--neurons` of them. All sides have the same time a picture:
 seconds of one thread's processor, of optimisation alone, in `--seconds`. How many steps that is, is measured first,
 sides in turn. Each side's parameters are chosen of a few (`SETTINGS` of `picture_sides.py`, and of `OURS` here) by the
-pictures of other neurons, those that come next by weight, after the first of `--seconds`: by the judge's recognition
-and the path's likeness, both in [0, 1], added. Then all pictures are made, at the most seconds those of
-each class's first neuron from `--seeds` seeds, and `neuroinspect trust` measures those of all sides in one way. No judge has a part in any picture; that CLIP was trained
-on the same images as the judge is.
+pictures of other neurons, those that come next by weight, after the middle one of `--seconds`: by the judge's recognition
+and the path's likeness, both in [0, 1], added. Then all pictures are made, at the most seconds those of each class's first
+neuron from `--seeds` seeds, and `neuroinspect trust` measures those of all sides in one way. No judge has a part in any
+picture; that CLIP was trained on the same images as the judge is.
 
 Each of the two networks is pictured, and judged by the other. Written into a folder of `--out` for each: `compared.json`,
-`sheet.png`, `sheet-N.png` with all neurons, and all pictures; into `--page` the tables, beside it, in a folder of its name,
-the sheets and the JSON. What stands in the page from the heading "Looked at" on is kept. What was made is not made again.
+`sheet.png` and all pictures; into `--page` the tables, beside it, in a folder of its name, the sheets and the JSON. What
+stands in the page from the heading "Looked at" on is kept. What was made is not made again.
 """
 import argparse, json, os, pathlib, resource, shutil, statistics, subprocess, sys, time
 
@@ -30,18 +30,26 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
 os.environ["TQDM_DISABLE"] = "1"
 
 import numpy, torch
-from PIL import Image, ImageDraw
+from PIL import Image
 
-import picture_sides
+import picture_page, picture_sides
 
 torch.set_num_threads(1)
-LOW, HIGH = 4, 16  # steps of the two runs whose difference is timed
+LOW, HIGH = 4, 24  # steps of the two runs whose difference is timed
 
 
 class Ours:
-    """The program, once for each class."""
+    """The program, once for each class. What it is given is a part of its recipe."""
 
-    RATES = [{"learning_rate": 9e-3}, {"learning_rate": 3e-2}, {"learning_rate": 1e-1}]
+    MILD = {"rotation": 5, "shift": 0.06, "scale": [0.9, 1.1]}
+    RATES = [
+        {"learning_rate": 9e-3},
+        {"learning_rate": 3e-2},
+        {"learning_rate": 1e-1},
+        {"learning_rate": 3e-2, "augmentation": MILD},
+        {"learning_rate": 3e-2, "size": 64},
+        {"learning_rate": 3e-2, "size": 64, "augmentation": MILD},
+    ]
 
     def __init__(self, context, settings):
         self.context, self.settings = context, settings
@@ -87,7 +95,12 @@ class OursClip(OursFeature):
 
 
 class OursMaco(Ours):
-    SETTINGS = [{"learning_rate": 0.3}, {"learning_rate": 1.0}, {"learning_rate": 0.1}]
+    SETTINGS = [
+        {"learning_rate": 0.3},
+        {"learning_rate": 1.0},
+        {"learning_rate": 0.1},
+        {"learning_rate": 0.3, "augmentation": Ours.MILD},
+    ]
 
     def __init__(self, context, settings):
         super().__init__(context, settings)
@@ -175,6 +188,9 @@ class Work:
             self.made[key] = self.sides[name](self.context.fresh(), settings)
         return self.made[key]
 
+    def all_settings(self, names):
+        return [(name, settings) for name in names for settings in self.sides[name].SETTINGS]
+
     def rates(self, wanted):
         """Steps a second of one picture, by side and settings: the median of rounds, sides in turn."""
         rates = self.record.setdefault("rates", {})
@@ -197,8 +213,8 @@ class Work:
     def steps(self, name, settings, seconds):
         return max(2, round(self.record["rates"][rate_key(name, settings)]["median"] * seconds))
 
-    def pictures(self, folder, side, pairs, seeds, steps):
-        """Makes those that are missing; the pictures of a class together."""
+    def pictures(self, folder, name, settings, pairs, seeds, steps):
+        """Makes those that are missing, by a side with settings; the pictures of a class together."""
         folder.mkdir(parents=True, exist_ok=True)
         took, made = 0, 0
         for seed in seeds:
@@ -209,7 +225,7 @@ class Work:
                 files = [folder / f"neuron-{n}-class-{c}-seed-{seed}.png" for n, c in own]
                 if all(file.exists() for file in files):
                     continue
-                images, seconds = timed(side, own, seed, steps)
+                images, seconds = timed(self.side(name, settings), own, seed, steps)
                 took, made = took + seconds, made + len(own)
                 for file, image in zip(files, images):
                     levels = numpy.rint(numpy.clip(image, 0, 1) * 255).astype("uint8")
@@ -241,14 +257,14 @@ class Work:
     def choose(self):
         args, chosen = self.args, self.record.setdefault("chosen", {})
         todo = [name for name in self.sides if name not in chosen]
-        every = [(name, settings) for name in todo for settings in self.sides[name].SETTINGS]
+        every = self.all_settings(todo)
         self.rates(every)
-        pairs, seconds = self.context.pairs(args.neurons, 1), min(args.seconds)
+        pairs, seconds = self.context.pairs(args.neurons, 1), args.seconds[len(args.seconds) // 2]
         numbered = lambda name, settings: f"{name} {self.sides[name].SETTINGS.index(settings)}"
         for name, settings in every:
             folder = pathlib.Path("choosing") / numbered(name, settings)
             steps = self.steps(name, settings, seconds)
-            self.pictures(folder, self.side(name, settings), pairs, [0], steps)
+            self.pictures(folder, name, settings, pairs, [0], steps)
         if every:
             means = {way["name"]: way["mean"] for way in self.measure("choosing")["ways"]}
             score = lambda name, settings: (m := means[numbered(name, settings)])["recognised"] + m["path"]
@@ -260,7 +276,11 @@ class Work:
 
     def run(self):
         args = self.args
+        if args.until == "rates":
+            return self.rates(self.all_settings(self.sides))
         self.choose()
+        if args.until == "choice":
+            return
         pairs, most = self.context.pairs(0, args.neurons), max(args.seconds)
         self.record["pairs"], results = pairs, self.record.setdefault("results", {})
         # One of each class: agreement takes more than one seed, and fewer neurons.
@@ -269,13 +289,13 @@ class Work:
             folder = f"pictures-{seconds:g}"
             steps = {name: self.steps(name, self.record["chosen"][name]["settings"], seconds) for name in self.sides}
             for name in self.sides:
-                side, place = self.side(name, self.record["chosen"][name]["settings"]), pathlib.Path(folder) / name
-                self.pictures(place, side, pairs, [0], steps[name])
+                settings, place = self.record["chosen"][name]["settings"], pathlib.Path(folder) / name
+                self.pictures(place, name, settings, pairs, [0], steps[name])
                 if seconds == most:
-                    self.pictures(place / "seeds", side, firsts, range(1, args.seeds), steps[name])
+                    self.pictures(place / "seeds", name, settings, firsts, range(1, args.seeds), steps[name])
             trust = self.measure(folder)
             results[f"{seconds:g}"] = {
-                way["name"]: {**way["mean"], "steps": steps[way["name"]]} for way in trust["ways"]
+                way["name"]: {**way["mean"], "steps": steps[way["name"]], "pictures": each(way)} for way in trust["ways"]
             }
             if seconds == most:
                 agreement = self.agreement(folder, firsts)
@@ -283,107 +303,20 @@ class Work:
                     results[f"{seconds:g}"][name].update(numbers)
             self.record["real"] = trust["real"]
             self.keep()
-        self.sheets(f"pictures-{most:g}", pairs)
-        print(self.table(), flush=True)
-
-    def sheets(self, folder, pairs):
-        """Rows of neurons, a column for each side, and first the real image that activates the neuron most."""
-        images = self.context.images(2000, "test")
-        normal = (torch.from_numpy(images) - picture_sides.row(picture_sides.MEAN)) / picture_sides.row(picture_sides.STD)
-        network = self.context.fresh().network
-        features = torch.cat([network.features(part) for part in normal.split(100)])
-        per_class = len(pairs) // len(self.context.classes)
-
-        def sheet(file, shown):
-            side, gap, left, top = 64, 4, 110, 24
-            width, height = left + (len(self.sides) + 1) * (side + gap), top + len(shown) * (side + gap)
-            page = Image.new("RGB", (width, height), "white")
-            draw = ImageDraw.Draw(page)
-            for column, name in enumerate(["real"] + [str(1 + place) for place in range(len(self.sides))]):
-                draw.text((left + column * (side + gap) + 20, 6), name, "black")
-            for row, (neuron, class_) in enumerate(shown):
-                y = top + row * (side + gap)
-                draw.text((4, y + 14), f"{self.context.classes[class_]}\nneuron {neuron}", "black")
-                best = numpy.moveaxis(images[features[:, neuron].argmax()], 0, 2)
-                tiles = [Image.fromarray(numpy.rint(best * 255).astype("uint8"))]
-                name = f"neuron-{neuron}-class-{class_}-seed-0.png"
-                tiles += [Image.open(pathlib.Path(folder) / side_name / name) for side_name in self.sides]
-                for column, tile in enumerate(tiles):
-                    page.paste(tile.resize((side, side), Image.NEAREST), (left + column * (side + gap), y))
-            page.save(file, optimize=True)
-
-        sheet("sheet.png", [pair for place, pair in enumerate(pairs) if place % per_class < 2])
-        for place in range(0, len(pairs), 10):
-            sheet(f"sheet-{place // 10}.png", pairs[place : place + 10])
-
-    def table(self):
-        results, lines = self.record["results"], []
-        most = f"{max(self.args.seconds):g}"
-        cell = lambda value, digits=2: "-" if value is None else f"{value:.{digits}f}"
-        lines.append(f"| | side | recognised over real, after {' / '.join(results)} s | path, after {' / '.join(results)} s | "
-                     "seconds to 0.9 | path, the paper's scale | percentile | colour | spectrum | agreement (by chance) | steps |")
-        lines.append("| --: | --- | --- | --- | --: | --: | --: | --: | --: | --- | --: |")
-        for place, name in enumerate(self.sides):
-            own = [of[name] for of in results.values()]
-            last = results[most][name]
-            reached = [seconds for seconds, of in results.items() if of[name]["recognised_over_real"] >= 0.9]
-            cells = [
-                place + 1, name, " / ".join(cell(one["recognised_over_real"]) for one in own),
-                " / ".join(cell(one["path"]) for one in own), reached[0] if reached else f"over {most}",
-                cell(last["path_normalised"]), cell(last["percentile"], 0), cell(last["colour"], 3), cell(last["spectrum"]),
-                f"{cell(last['agreement'])} ({cell(last['agreement_by_chance'])})", last["steps"],
-            ]
-            lines.append("| " + " | ".join(map(str, cells)) + " |")
-        real = self.record["real"]
-        known = [share for share in real["recognised"] if share is not None]
-        share, look = sum(known) / len(known), real["appearance"]
-        lines.append(f"| | real images: recognised {share:.3f} | 1 | | | | | {look['colour']:.3f} | {look['spectrum']:.2f} | | |")
-        return "\n".join(lines) + "\n"
+        picture_page.sheet(self, f"pictures-{most:g}")
+        print(picture_page.tables(self), flush=True)
 
 
-INTRODUCTION = """# Pictures compared
-
-Pictures of neurons by Lucent, Horama (Fourier and MACO), the published code of the paper (FV and CLIP-Illusion) and this program, of the
-same networks on the same machine, in the same time, measured by one command, [`trust`](pictures.md#pictures-made-elsewhere). Made by
-`tools/compare_pictures.py`, whose `--help` says how; all numbers are in the JSON beside this page.
-
-Time is that of one thread's processor, for a picture, without what comes before the first step. An objective is its user's: `+ class`
-is the neuron's activation and half the class's logit, as CLIP-Illusion without CLIP; Lucent without it is of the neuron alone, as `ours FV`
-is, and the published FV adds a tenth of the class. Each side's rate, size and transforms are the best of a few, on other neurons than
-those measured.
-
-- *Recognised over real*: the share of pictures that the judge takes for their class, over that of real images. *Path*, *percentile*,
-  *colour*, *spectrum*, *agreement*: see [there](pictures.md#pictures-made-elsewhere); of colour and spectrum less is better, of agreement
-  that by chance stands in brackets.
-"""
-LOOKED_AT = "## Looked at"
-
-
-def page(path, works):
-    """Writes the page, and beside it what it shows."""
-    folder = path.with_suffix("")
-    folder.mkdir(exist_ok=True)
-    kept = path.read_text() if path.exists() else ""
-    text = INTRODUCTION
-    for work in works:
-        name, context = work.out.name, work.context
-        for file in ("compared.json", "sheet.png"):
-            shutil.copy(work.out / file, folder / f"{name}{pathlib.Path(file).suffix}")
-        names = ", ".join(f"{place + 1} {side}" for place, side in enumerate(work.sides))
-        text += f"\n## {context.model}, judged by {context.judge}\n\n{len(work.record['pairs'])} neurons: {work.args.neurons} of each class"
-        text += ", those of largest weight.\n\n" + work.table()
-        text += f"\n![A row for each neuron; columns as in the table]({folder.name}/{name}.png)\n\n"
-        text += f"Two neurons of each class. First the real image that activates the neuron most, then: {names}.\n"
-        tried = {side: one["settings"] for side, one in work.record["chosen"].items()}
-        text += "\nChosen: " + "; ".join(f"{side} `{json.dumps(settings)}`" for side, settings in tried.items()) + ".\n"
-    if LOOKED_AT in kept:
-        text += "\n" + kept[kept.index(LOOKED_AT) :]
-    path.write_text(text)
+def each(way):
+    """Of each picture: whether the judge recognises it, and its path."""
+    judged = [one["trust"]["recognition"]["recognised"] for one in way["pictures"]]
+    paths = [one["trust"]["path"]["score"] for one in way["pictures"]]
+    return {"recognised": judged, "path": paths}
 
 
 def rate_key(name, settings):
-    """Settings that differ in their learning rate alone take as long."""
-    slow = {key: value for key, value in settings.items() if key not in ("lr", "learning_rate")}
+    """Settings that differ in their learning rate, or in what is drawn, alone take as long."""
+    slow = {key: value for key, value in settings.items() if key not in ("lr", "learning_rate", "augmentation")}
     return f"{name} {json.dumps(slow)}"
 
 
@@ -403,6 +336,9 @@ def main():
     parser.add_argument("--seeds", type=int, default=2, help="at the most seconds")
     parser.add_argument("--rounds", type=int, default=2, help="of timing")
     parser.add_argument("--out", required=True, help="a folder, which is made")
+    parser.add_argument("--until", choices=["rates", "choice"], help="stop when these are measured, so that it can be "
+                        "done by parts; what times is `rates`, which wants a machine where nothing else runs")
+    parser.add_argument("--only", metavar="DEPTH", help="picture this network alone")
     parser.add_argument("--page", help="a page in Markdown to write")
     args = parser.parse_args()
     for name in ("program", "data", "clip", "original", "out"):
@@ -411,11 +347,13 @@ def main():
     place, works = args.page and pathlib.Path(args.page).absolute(), []
     if len(args.networks) != 2:
         parser.error("--networks takes two")
-    for network, judge in (args.networks, reversed(args.networks)):
+    for network, judge in (args.networks, args.networks[::-1]):
+        if args.only and network[0] != args.only:
+            continue
         works.append(Work(args, network, judge))
         works[-1].run()
-        if place:
-            page(place, works)
+        if place and not args.until:
+            picture_page.write(place, works)
 
 
 if __name__ == "__main__":

@@ -49,15 +49,19 @@ class Side:
 
 
 class Lucent(Side):
-    """torch-lucent's `render_vis`, its own transforms and Adam at 0.05; `transforms` scaled to 32 pixels from 224.
+    """torch-lucent's `render_vis`, by default with its own transforms and Adam at 0.05; `scaled` are its transforms to
+    32 pixels from 224.
 
     By default it shows each picture to the network at 224 pixels, 49 times as many of them.
     """
 
     SETTINGS = [
-        {"size": 32, "input": 32, "transforms": "standard"},
-        {"size": 32, "input": 32, "transforms": "scaled"},
-        {"size": 32, "input": 32, "transforms": "none"},
+        {"size": 32, "input": 32, "transforms": "standard", "lr": 0.05},
+        {"size": 32, "input": 32, "transforms": "scaled", "lr": 0.05},
+        {"size": 32, "input": 32, "transforms": "none", "lr": 0.05},
+        {"size": 32, "input": 32, "transforms": "scaled", "lr": 0.02},
+        {"size": 32, "input": 32, "transforms": "scaled", "lr": 0.15},
+        {"size": 64, "input": 32, "transforms": "scaled", "lr": 0.05},
     ]
     WITH_CLASS = False
 
@@ -77,6 +81,7 @@ class Lucent(Side):
             self.network, objective, lambda: param.image(self.settings["size"], batch=len(pairs)),
             transforms=transforms, thresholds=(steps,), progress=False, show_image=False,
             fixed_image_size=self.settings["input"],
+            optimizer=lambda parameters: torch.optim.Adam(parameters, lr=self.settings["lr"]),
         )
         return numpy.moveaxis(images[-1], 3, 1)
 
@@ -94,6 +99,8 @@ class Horama(Side):
         {"image_size": 64, "box_size": [0.80, 0.90]},
         {"image_size": 32, "box_size": [0.90, 0.95]},
         {"image_size": 64, "box_size": [0.80, 0.90], "learning_rate": 0.1},
+        {"image_size": 64, "box_size": [0.80, 0.90], "learning_rate": 0.3},
+        {"image_size": 64, "box_size": [0.50, 0.60]},
     ]
     METHOD, WITH_CLASS = "fourier", True
 
@@ -138,7 +145,7 @@ class HoramaMaco(Horama):
 class Original(Side):
     """The published code's own loop, with CLIP and without class, as it is called for neurons within one class."""
 
-    SETTINGS = [{"lr": 9e-3}, {"lr": 3e-2}, {"lr": 1e-1}]
+    SETTINGS = [{"lr": rate} for rate in (9e-3, 3e-3, 3e-2, 5e-2, 1e-1, 3e-1)]
 
     def __init__(self, context, settings):
         super().__init__(context, settings)
