@@ -22,7 +22,7 @@ def load_resnet(depth, weights, classes=10):
     if not str(weights).endswith(".th"):
         return cifar_resnet(depth, weights, classes).requires_grad_(False)
     network = cifar_resnet(depth, classes=classes)
-    state = torch.load(weights, map_location="cpu", weights_only=False)["state_dict"]
+    state = torch.load(weights, map_location="cpu", weights_only=True)["state_dict"]
     state = {name.removeprefix("module."): values for name, values in state.items()}
     network.load_state_dict(state)
     return network.eval().requires_grad_(False)
