@@ -60,7 +60,8 @@ async fn lab(
         Ok(html! {
             p class="about" {
                 "A picture of anything that has an activation: a channel of a layer, one position of it, a neuron. "
-                "Where all seeds show the same, it is the unit\u{2019}s; what one of them shows alone is chance."
+                "Where all seeds show the same, it is the unit\u{2019}s; what one of them shows alone is chance. Beside each \
+                 picture is the same, dimmed where the unit is not active, where that is known."
             }
             (form(studio, &filled)?)
             section aria-labelledby="rows-title" {
@@ -131,9 +132,9 @@ fn form(studio: &Studio, filled: &Filled) -> Result<Markup, Refusal> {
                 }
                 label { "Channel or neuron "
                     input type="number" name="channel" min="0" step="1" required value=(filled.channel) data-number; }
-                label { "Row of its map "
+                label { "One position: row "
                     input type="number" name="row" min="0" step="1" value=(filled.row) placeholder="all" data-number; }
-                label { "Column "
+                label { "and column "
                     input type="number" name="column" min="0" step="1" value=(filled.column) placeholder="all" data-number; }
                 label { "Class "
                     select name="class" data-number {
@@ -152,13 +153,19 @@ fn form(studio: &Studio, filled: &Filled) -> Result<Markup, Refusal> {
                         autocomplete="off" spellcheck="false"; }
                 datalist id="objectives" { @for (text, what) in presets { option value=(text) { (what) } } }
             }
+            p class="buttons" {
+                span class="soft" { "Usual ones:" }
+                @for (text, what) in presets {
+                    button type="button" class="small" data-fill="objective" value=(text) title=(text) { (what) }
+                }
+            }
             p class="about" {
                 code { "neuron" } " is the activation of what is pictured, " code { "logit" } " and "
                 code { "similarity" } " (CLIP\u{2019}s) are those of the class; " code { "total_variation" } ", "
                 code { "logit(CLASS)" } ", " code { "channel(LAYER, N)" } " and "
                 code { "clamp(EXPRESSION, LEAST, MOST)" } ", joined by " code { "+ - * ( )" } " and numbers."
             }
-            p { button { "Queue" } }
+            p { button class="primary" { "Make the pictures" } }
             p class="failure" role="alert" hidden {}
         }
     })

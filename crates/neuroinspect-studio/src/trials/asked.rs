@@ -1,6 +1,9 @@
 //! What is asked of an edit: the same words in an address, in a file and on the command line.
 
-use std::fmt::Write;
+use std::{
+    fmt::{Display, Write},
+    str::FromStr,
+};
 
 use neuroinspect::{
     core::{ClassId, NeuronId},
@@ -23,6 +26,69 @@ pub(crate) fn offered() -> impl Iterator<Item = &'static str> {
         .iter()
         .copied()
         .filter(move |name| !left_out.contains(name))
+}
+
+/// What an address says of an edit. Each option by itself may be left out: it is as the studio was opened with, so that
+/// an address means the same to a page and to what the page asks.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Given {
+    class: Choice,
+    #[serde(deserialize_with = "split")]
+    neurons: Vec<usize>,
+    method: Option<String>,
+    lambda: Option<f64>,
+    target: Choice<f64>,
+    form: Option<RatioForm>,
+    epochs: Option<usize>,
+    rate: Option<f64>,
+}
+
+/// What may be left open on purpose, by an empty value.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Choice<T = usize> {
+    #[default]
+    NotGiven,
+    Open,
+    Value(T),
+}
+
+impl<T> Choice<T> {
+    fn or(self, usual: Option<T>) -> Option<T> {
+        match self {
+            Self::NotGiven => usual,
+            Self::Open => None,
+            Self::Value(value) => Some(value),
+        }
+    }
+}
+
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Choice<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(Self::Open);
+        }
+        let value = text.parse().map(Self::Value);
+        value.map_err(|error| D::Error::custom(format!("'{text}': {error}")))
+    }
+}
+
+impl Given {
+    /// All that decides the edit; without a class that of `class`.
+    pub(crate) fn over(self, base: &EditConfig, class: ClassId) -> Asked {
+        let usual = Asked::of_config(base);
+        Asked {
+            class: self.class.or(Some(class.0)),
+            neurons: self.neurons,
+            method: self.method.unwrap_or(usual.method),
+            lambda: self.lambda.unwrap_or(usual.lambda),
+            target: self.target.or(usual.target),
+            form: self.form.unwrap_or(usual.form),
+            epochs: self.epochs.unwrap_or(usual.epochs),
+            rate: self.rate.unwrap_or(usual.rate),
+        }
+    }
 }
 
 /// An edit as it is asked for.
@@ -131,23 +197,25 @@ impl Asked {
         Ok(method_named(&self.method, &arguments, &Map::new())?)
     }
 
-    /// As it stands in an address.
+    /// As it stands in an address, whole: class and target are there also where they are left open.
     pub(crate) fn query(&self) -> String {
         let mut query = String::new();
-        let mut add = |name: &str, value: &dyn std::fmt::Display| {
+        let mut add = |name: &str, value: &dyn Display| {
             let and = if query.is_empty() { "" } else { "&" };
             // Writing into a text does not fail.
             let _ = write!(query, "{and}{name}={value}");
         };
-        if let Some(class) = self.class {
-            add("class", &class);
+        match self.class {
+            Some(class) => add("class", &class),
+            None => add("class", &""),
         }
         let neurons: Vec<_> = self.neurons.iter().map(ToString::to_string).collect();
         add("neurons", &neurons.join(","));
         add("method", &self.method);
         add("lambda", &self.lambda);
-        if let Some(target) = self.target {
-            add("target", &target);
+        match self.target {
+            Some(target) => add("target", &target),
+            None => add("target", &""),
         }
         add("form", &choice_name(&self.form));
         add("epochs", &self.epochs);
@@ -221,6 +289,12 @@ mod tests {
 
     use super::*;
 
+    fn read(query: &str, base: &EditConfig) -> Option<Asked> {
+        let uri = format!("/mend?{query}").parse().unwrap();
+        let given = Query::<Given>::try_from_uri(&uri).ok()?;
+        Some(given.0.over(base, ClassId(4)))
+    }
+
     #[test]
     fn an_address_says_all_that_is_asked() {
         let asked = Asked {
@@ -229,17 +303,47 @@ mod tests {
             lambda: 0.3,
             target: Some(1.02),
             form: RatioForm::PerNeuron,
+            epochs: 7,
             ..Asked::default()
         };
-        let read = |query: &str| {
-            let uri = format!("/mend?{query}").parse().unwrap();
-            Query::<Asked>::try_from_uri(&uri).map(|Query(asked)| asked)
+        // Whatever the studio was opened with.
+        let other = EditConfig::default()
+            .with_target(Target::Fixed(1.5))
+            .with_lambda3(4.0);
+        let open = Asked {
+            class: None,
+            target: None,
+            ..asked.clone()
         };
-        assert_eq!(read(&asked.query()).unwrap(), asked);
-        assert_eq!(read("").unwrap(), Asked::default());
-        assert!(read("neurons=1,x").is_err() && read("class=-1").is_err());
-        let json = serde_json::to_string(&asked).unwrap();
-        assert_eq!(serde_json::from_str::<Asked>(&json).unwrap(), asked);
+        for asked in [asked, open] {
+            assert_eq!(read(&asked.query(), &other).unwrap(), asked);
+            let json = serde_json::to_string(&asked).unwrap();
+            assert_eq!(serde_json::from_str::<Asked>(&json).unwrap(), asked);
+        }
+        assert!(read("neurons=1,x", &other).is_none() && read("class=-1", &other).is_none());
+    }
+
+    #[test]
+    fn what_an_address_leaves_out_is_as_the_studio_was_opened_with() {
+        let base = EditConfig::default()
+            .with_target(Target::Fixed(1.5))
+            .with_lambda3(4.0);
+        let usual = Asked {
+            class: Some(4),
+            ..Asked::of_config(&base)
+        };
+        assert_eq!(read("", &base).unwrap(), usual);
+        // One option takes no other with it.
+        let of_epochs = Asked {
+            epochs: 2500,
+            ..usual.clone()
+        };
+        assert_eq!(read("epochs=2500", &base).unwrap(), of_epochs);
+        let automatic = Asked {
+            target: None,
+            ..usual
+        };
+        assert_eq!(read("target=", &base).unwrap(), automatic);
     }
 
     #[test]

@@ -247,7 +247,7 @@ const LONG: (Size, &str) = (
         samples: 2_000,
         ..SMALL
     },
-    "class=0&neurons=1,2&method=probability_ratio&epochs=1000",
+    "class=0&neurons=1,2&epochs=1000",
 );
 
 /// What takes long on all samples is shown on a part of them, said to be so, and is never taken for the edit itself.
@@ -423,7 +423,7 @@ fn a_page_waits_for_a_long_training_and_gives_it_up_for_another() {
     let browser = Browser::open();
     browser.go(made.server.address());
     browser.go(&format!(
-        "http://{}/mend?class=0&neurons=1&method=probability_ratio&epochs=10000000",
+        "http://{}/mend?class=0&neurons=1&epochs=10000000",
         made.host()
     ));
     browser
