@@ -9,6 +9,7 @@
 
 mod asked;
 mod first;
+mod given;
 mod store;
 
 use std::{
@@ -26,8 +27,9 @@ use neuroinspect::{
 };
 
 pub(crate) use self::{
-    asked::{Asked, Given, choice_name, offered},
+    asked::{Asked, choice_name, offered},
     first::{Part, Parts},
+    given::Given,
 };
 use crate::{Result, refusal::Refusal, session::Session};
 

@@ -459,6 +459,17 @@ fn neurons_are_ticked_and_undone_by_keys() {
         "{}",
         browser.address()
     );
+    // What there is to do first is said, and is no failure; then all that are listed at once.
+    browser.until("document.querySelector('#edit-result').textContent.startsWith('Tick a neuron')");
+    browser.until("!document.querySelector('#edit-result .failure, #kept .now')");
+    let listed = "document.querySelectorAll('input[name=neuron]').length";
+    let ticked = "document.querySelectorAll('input[name=neuron]:checked').length";
+    browser.click("[data-tick='5']");
+    browser.until(&format!("{ticked} === Math.min(5, {listed})"));
+    browser.click("[data-tick='24']");
+    browser.until(&format!("{ticked} === {listed}"));
+    browser.click("#none");
+    browser.until(&format!("{ticked} === 0"));
     // Of an edit that there is not, nothing can be taken along.
     browser.fill("input[name=others]", "3");
     browser.until("document.querySelector('#more-result .exports')");
