@@ -87,16 +87,16 @@ pub(super) fn form(studio: &Studio, session: &Session, asked: &Asked) -> Markup 
             fieldset {
                 legend { "Neurons" }
                 p class="soft" { "Those behind the class\u{2019}s mistakes, each with the share of them that blames it." }
-                div id="neurons" { p class="soft" { "Looking for those behind the mistakes \u{2026}" } }
-                label {
-                    span { "Others, by number (of " (session.layer.neurons()) ")" }
-                    input type="text" name="others" inputmode="numeric" autocomplete="off" placeholder="12, 40";
-                }
                 div class="buttons" {
                     span class="soft" { "Tick" }
                     button type="button" class="small" data-tick=(TICKED) { "first " (TICKED) }
                     button type="button" class="small" data-tick=(OFFERED) { "all listed" }
                     button type="button" class="small" id="none" { "none" }
+                }
+                div id="neurons" { p class="soft" { "Looking for those behind the mistakes \u{2026}" } }
+                label {
+                    span { "Others, by number (of " (session.layer.neurons()) ")" }
+                    input type="text" name="others" inputmode="numeric" autocomplete="off" placeholder="12, 40";
                 }
             }
             label {

@@ -82,8 +82,8 @@ async fn mend(
     let content = html! {
         p class="about" {
             "Tick the neurons that a class should rest on less. What silencing them would do is said at once, and soon \
-             after what the edit does: the last layer trained anew, beside its control, the same training without the \
-             method. Nothing of the model changes: take the edit along as a file when it helps. The address says all that \
+             after what the edit does: the last layer trained anew, beside its control, plain retraining. The \
+             model itself stays as it is: an edit that helps is taken along as a file. The address says all that \
              is set: it can be sent, and going back undoes."
         }
         div class="mend" {
