@@ -40,7 +40,10 @@ function filter() {
   const count = samples.length / 3;
   const found = new Uint32Array(count);
   let length = 0;
+  let all = 0; // Of a class's page those of the class.
   for (let row = 0; row < count; row += 1) {
+    if (fixed !== undefined && label(row) !== want.label) continue;
+    all += 1;
     if (want.label !== null && label(row) !== want.label) continue;
     if (want.predicted !== null && prediction(row) !== want.predicted) continue;
     if (want.group !== null && group(row) !== want.group) continue;
@@ -51,7 +54,7 @@ function filter() {
   }
   rows = found.subarray(0, length);
   focused = 0;
-  shown.textContent = `${length} of ${count} images`;
+  shown.textContent = `${length} of ${all} images`;
   cells.forEach((cell, place) => release(place, cell));
   grid.scrollTop = 0;
   layout();

@@ -12,6 +12,7 @@ const strength = element('#strength');
 const undo = element('#undo');
 const SWEEP = [0.001, 0.01, 0.1, 0.3, 1, 3];
 const OWN = ['neuron', 'others', 'a', 'b'];
+const MAY_BE_OPEN = ['class', 'target']; // Said also where they are empty: left out they are as the studio was opened with.
 
 let ticked = new Set(numbers(new URLSearchParams(location.search).get('neurons') ?? ''));
 let offered = null; // The class whose neurons are offered.
@@ -27,7 +28,7 @@ function numbers(text) {
 
 function query() {
   const params = new URLSearchParams();
-  for (const [name, value] of new FormData(form)) if (value !== '' && !OWN.includes(name)) params.set(name, value);
+  for (const [name, value] of new FormData(form)) if ((value !== '' || MAY_BE_OPEN.includes(name)) && !OWN.includes(name)) params.set(name, value);
   params.set('neurons', [...ticked].join(','));
   return params;
 }
@@ -37,7 +38,6 @@ function set(params) {
   for (const input of form.elements) {
     if (!input.name || OWN.includes(input.name)) continue;
     if (params.has(input.name)) input.value = params.get(input.name);
-    else if (['class', 'target'].includes(input.name)) input.value = '';
   }
   ticked = new Set(numbers(params.get('neurons') ?? ''));
   showTicks();
@@ -57,8 +57,11 @@ function readTicks() {
 }
 
 function showOptions() {
-  ratio.hidden = form.elements.method.value !== 'probability_ratio';
+  const method = form.elements.method.value;
+  ratio.hidden = method !== 'probability_ratio';
   element('#sweep').hidden = ratio.hidden;
+  form.querySelector('.of-ratio').hidden = ratio.hidden;
+  for (const note of form.querySelectorAll('[data-method]')) note.hidden = note.dataset.method !== method;
   const lambda = Number(form.elements.lambda.value);
   if (lambda > 0) strength.value = Math.log10(lambda);
   undo.disabled = !(history.state?.depth > 0);
@@ -104,6 +107,27 @@ function ended(id, signal) {
   }).finally(() => control.abort());
 }
 
+/** What is to be set yet before there is an edit. */
+function lacks() {
+  const needs = form.elements.method.selectedOptions[0]?.dataset.needs.split(' ') ?? [];
+  if (needs.includes('neurons') && ticked.size === 0) return 'Tick a neuron: what an edit of it does stands here.';
+  if (needs.includes('class') && form.elements.class.value === '') return 'This method is about one class: choose it.';
+  return null;
+}
+
+/** Shows no edit, and what is to be set for one. */
+function wait(hint) {
+  now = null;
+  status.textContent = '';
+  editResult.removeAttribute('aria-busy');
+  const line = document.createElement('p');
+  line.className = 'soft';
+  line.textContent = hint;
+  editResult.replaceChildren(line);
+  moreResult.replaceChildren();
+  showKept();
+}
+
 /** Asks anew for all that the form decides. */
 async function ask() {
   showOptions();
@@ -115,8 +139,13 @@ async function ask() {
   training.abort();
   training = new AbortController();
   const { signal } = training;
-  status.textContent = 'Training …';
   failed = false;
+  const hint = lacks();
+  if (hint !== null) {
+    wait(hint);
+    return;
+  }
+  status.textContent = 'Training …';
   editResult.setAttribute('aria-busy', 'true');
   const show = async (id, name, answered) => {
     await fragment(`/mend/edit/${id}`, editResult);
@@ -125,7 +154,11 @@ async function ask() {
     const took = performance.now() - start;
     performance.measure(name, { start, end: start + took });
     const headline = element('#headline')?.textContent ?? '';
-    status.textContent = `${headline}. ${answered} ${took < 1000 ? `${Math.round(took)} ms` : `${(took / 1000).toFixed(1)} s`}.`;
+    // Seen, the verdict stands below.
+    const heard = document.createElement('span');
+    heard.className = 'hidden';
+    heard.textContent = `${headline}. `;
+    status.replaceChildren(heard, `${answered} ${took < 1000 ? `${Math.round(took)} ms` : `${(took / 1000).toFixed(1)} s`}.`);
     showParts();
     showKept();
   };
@@ -194,6 +227,14 @@ window.addEventListener('popstate', () => {
   ask();
 });
 undo.addEventListener('click', () => history.back());
+form.addEventListener('click', ({ target }) => {
+  if (!target.dataset.tick) return;
+  const boxes = [...neuronList.querySelectorAll('input[name=neuron]')].slice(0, target.dataset.tick);
+  if (boxes.length === 0) return;
+  ticked = new Set(boxes.map((box) => Number(box.value)));
+  showTicks();
+  change();
+});
 element('#none').addEventListener('click', () => {
   ticked.clear();
   showTicks();

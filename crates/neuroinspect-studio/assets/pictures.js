@@ -38,6 +38,12 @@ for (const form of document.querySelectorAll('form[data-post]')) {
   });
 }
 
+/** A button that fills a field. */
+document.addEventListener('click', ({ target }) => {
+  const button = target.closest('[data-fill]');
+  if (button) button.form.elements[button.dataset.fill].value = button.value;
+});
+
 document.addEventListener('click', async (event) => {
   const button = event.target.closest('[data-cancel]');
   if (!button) return;

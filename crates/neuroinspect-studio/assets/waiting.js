@@ -9,6 +9,12 @@ const isOfFeatures = (job) => job.of_features;
 /** The server says what there is: the page, that it is to be waited for, or why it is not. */
 function look(job) {
   if (!job || !isOfFeatures(job)) return;
+  const made = document.querySelector('#features-made');
+  if (made && job.total > 0) {
+    made.max = job.total;
+    made.value = job.done;
+    document.querySelector('#stage').textContent = `${job.stage}, ${job.done} of ${job.total}`;
+  }
   if (job.state === 'finished' || ENDED.includes(job.state) !== Boolean(again)) location.reload();
 }
 

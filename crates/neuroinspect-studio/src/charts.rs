@@ -63,10 +63,18 @@ impl Confusions {
         if self.samples.len() > NAMED {
             return None;
         }
+        let wrong = self
+            .counts
+            .iter()
+            .filter(|((label, prediction), _)| label != prediction);
+        let shares = wrong.map(|(&(label, _), &count)| count as f64 / self.samples(label) as f64);
+        let worst = shares.fold(f64::MIN_POSITIVE, f64::max);
         Some(html! {
+            p class="about" id="confusions-about" {
+                "A row for each class, a column for what its images are taken for. A number leads to the images behind it."
+            }
             div class="scroll" {
-                table class="confusions" {
-                    caption { "Rows are classes, columns what their images are taken for" }
+                table class="confusions" aria-describedby="confusions-about" {
                     thead {
                         tr {
                             th scope="col" { span class="hidden" { "class" } }
@@ -78,7 +86,7 @@ impl Confusions {
                             tr {
                                 th scope="row" { a href={ "/class/" (label) } { (name) } }
                                 @for (prediction, taken_for) in names.iter().enumerate() {
-                                    (self.cell(label, prediction, name, taken_for))
+                                    (self.cell([label, prediction], [name, taken_for], worst))
                                 }
                             }
                         }
@@ -88,16 +96,21 @@ impl Confusions {
         })
     }
 
-    fn cell(&self, label: usize, prediction: usize, name: &str, taken_for: &str) -> Markup {
+    fn cell(
+        &self,
+        [label, prediction]: [usize; 2],
+        [name, taken_for]: [&str; 2],
+        worst: f64,
+    ) -> Markup {
         let count = self.of(label, prediction);
         let share = count as f64 / self.samples(label).max(1) as f64;
         // Five steps tell more from less; the number is there for the rest.
+        let step = |share: f64| (share * 5.0).ceil().clamp(1.0, 5.0) as usize;
         let step = match (count, label == prediction) {
             (0, _) => "none".to_owned(),
-            (_, right) => {
-                let step = (share * 5.0).ceil().clamp(1.0, 5.0) as usize;
-                format!("{}{step}", if right { "right" } else { "wrong" })
-            }
+            (_, true) => format!("right{}", step(share)),
+            // Of a good classifier all would be alike, beside the whole.
+            (_, false) => format!("wrong{}", step(share / worst)),
         };
         let what = format!("{count} of {name} taken for {taken_for}");
         html! {

@@ -37,7 +37,9 @@ impl Refusal {
             | Self::Bad(reason)
             | Self::NoFeatures(reason)
             | Self::Failed(reason) => reason,
-            Self::NotReady => "the features of the images are being computed".to_owned(),
+            Self::NotReady => "The classifier is looking at the images: what it makes of each is computed once and kept. This \
+                               page goes on by itself."
+                .to_owned(),
             Self::Stopped => "it was stopped before its end".to_owned(),
         }
     }
@@ -66,10 +68,11 @@ impl<E: Into<neuroinspect::Error>> From<E> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let to_be_asked_for = matches!(self, Self::NoFeatures(_));
+        let under_way = matches!(self, Self::NotReady);
         let (status, title) = match self {
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "Not found"),
             Self::Bad(_) => (StatusCode::BAD_REQUEST, "That cannot be done"),
-            Self::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "Not yet"),
+            Self::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "Looking at the images"),
             Self::NoFeatures(_) => (StatusCode::SERVICE_UNAVAILABLE, "There are no features"),
             Self::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "That failed"),
             Self::Stopped => (StatusCode::CONFLICT, "That was stopped"),
@@ -77,6 +80,10 @@ impl IntoResponse for Refusal {
         let waits = status == StatusCode::SERVICE_UNAVAILABLE;
         let content = html! {
             p role="alert" { (self.reason()) }
+            // Filled by what the server tells of the job.
+            @if under_way {
+                p class="under-way" { label { span id="stage" class="soft" { "begins" } " " progress id="features-made" max="1" value="0" {} } }
+            }
             @if to_be_asked_for { p { button type="button" id="features" { "Compute them" } } }
         };
         let page = Page {

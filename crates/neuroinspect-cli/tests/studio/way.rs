@@ -84,6 +84,7 @@ fn from_the_mistakes_to_an_edit_that_apply_applies() {
     browser.value("scrollTo(0, 0)");
     browser.keep("mend");
     let shown = browser.value(AFTER);
+    let first = browser.value("document.querySelector('#keep').dataset.id");
 
     // Kept, and beside another.
     browser.click("#keep");
@@ -100,6 +101,9 @@ fn from_the_mistakes_to_an_edit_that_apply_applies() {
     // Back is undone, at once.
     browser.click("#undo");
     browser.until("document.querySelector('input[name=lambda]').value === '1'");
+    browser.until(&format!(
+        "document.querySelector('#keep')?.dataset.id === {first}"
+    ));
     browser.until("document.querySelector('#keep')?.textContent === 'Kept'");
     assert_eq!(browser.value(AFTER), shown);
 

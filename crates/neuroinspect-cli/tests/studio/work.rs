@@ -54,6 +54,7 @@ fn a_neuron_is_pictured_and_labelled_while_one_looks_on() {
     ));
     browser.until("!document.querySelector('#pictures progress')");
 
+    browser.click("details:has(form[data-post='/labels']) summary");
     browser.click("form[data-post='/labels'] button");
     browser.until("document.querySelector('.chips li')");
     browser.value("scrollTo(0, 0)");
@@ -126,13 +127,13 @@ fn seeds_of_a_units_picture_stand_side_by_side() {
     let program = Program::start(folder.path());
     open(&browser, &program, "lab");
     browser.fill("input[name=layer]", "layer9");
-    browser.click("form.order button");
+    browser.click("form.order button.primary");
     browser.until("document.querySelector('form .failure')?.textContent.includes('layer9')");
     browser.fill("input[name=layer]", "layer2");
     browser.fill("input[name=channel]", "5");
     browser.fill("input[name=objective]", "neuron");
     browser.fill("input[name=steps]", "40");
-    browser.click("form.order button");
+    browser.click("form.order button.primary");
     browser.until("document.querySelectorAll('section.row').length === 1");
     browser.until(&format!(
         "{PICTURES}.length === 6 && {PICTURES}.every(it => it.naturalWidth)"

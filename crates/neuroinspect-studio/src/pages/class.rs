@@ -114,27 +114,25 @@ fn lists(studio: &Studio, ranking: &Ranking) -> Markup {
         p class="about" {
             "The smallest change of the activations that makes a mistake right says which neurons were too weak in it, \
              and which too strong. A neuron\u{2019}s bar is the share of the " (ranking.mistakes) " mistakes that have it \
-             among the " (ranking.top) " that would have to change most; the line is the 95 % interval of that share."
+             among the " (ranking.top) " that would have to change most; the line is the 95 % interval of that share. \
+             Importance is the probability of \u{201c}" (studio.class_name(ranking.class)) "\u{201d} at mean activations over \
+             the same with the neuron at 0: above 1 the class rests on it."
             @if ranking.unflipped > 0 { " " (ranking.unflipped) " mistakes were not made right." }
         }
         div class="columns" {
-            (list(studio, ranking, "Too weak", "insufficient", &ranking.insufficient))
-            (list(studio, ranking, "Too strong", "excessive", &ranking.excessive))
+            (list(ranking, "Too weak", "insufficient", &ranking.insufficient))
+            (list(ranking, "Too strong", "excessive", &ranking.excessive))
         }
         @if !first.is_empty() {
-            p { a class="button primary" href=(mend) { "Mend with the first " (first.len()) } }
+            p class="next" {
+                a class="button primary" href=(mend) { "Mend with the first " (first.len()) }
+                " " span class="soft" { "an edit that rests less on " (neurons.join(", ")) ", and what it costs" }
+            }
         }
     }
 }
 
-fn list(
-    studio: &Studio,
-    ranking: &Ranking,
-    title: &str,
-    kind: &str,
-    neurons: &[RankedNeuron],
-) -> Markup {
-    let name = studio.class_name(ranking.class);
+fn list(ranking: &Ranking, title: &str, kind: &str, neurons: &[RankedNeuron]) -> Markup {
     html! {
         table class="ranking" {
             caption { (title) }
@@ -143,9 +141,7 @@ fn list(
                     th scope="col" { "neuron" }
                     th scope="col" class="plot" { span class="hidden" { "as a bar" } }
                     th scope="col" class="number" { "mistakes" }
-                    th scope="col" class="number" title={ "Probability of " (name) " at mean activations, over the same with the neuron at 0" } {
-                        "importance"
-                    }
+                    th scope="col" class="number" { "importance" }
                 }
             }
             tbody {

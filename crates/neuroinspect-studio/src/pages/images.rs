@@ -296,6 +296,7 @@ fn details(studio: &Studio, row: usize) -> Result<Markup, Refusal> {
                 h2 { (name) @if label != taken_for { " taken for " (predicted) } }
                 p class="soft" { (table.sample_ids()[row]) }
                 @if let Some(group) = group { p { "Group: " (group) } }
+                p { a href={ "/class/" (label) } { "What goes wrong with \u{201c}" (name) "\u{201d}" } }
                 h3 { "Probabilities" }
                 table {
                     tbody {
@@ -309,13 +310,16 @@ fn details(studio: &Studio, row: usize) -> Result<Markup, Refusal> {
                 }
                 @if let Some(against) = against {
                     h3 { "Neurons that speak for " (predicted) " against " (studio.class_name(against)) }
+                    p class="about" {
+                        "What each adds to the logit of the one over the other: its activation, times the difference of its weights."
+                    }
                     table {
                         thead { tr { th scope="col" { "neuron" } th scope="col" class="number" { "active" }
-                                     th scope="col" class="number" { "adds to the logits\u{2019} difference" } } }
+                                     th scope="col" class="number" { "adds to the lead" } } }
                         tbody {
                             @for &(neuron, share) in speaking.iter().take(LISTED) {
                                 tr {
-                                    th scope="row" { a href={ "/neuron/" (neuron) } { (neuron) } }
+                                    th scope="row" { a href={ "/neuron/" (neuron) "?class=" (taken_for) } { (neuron) } }
                                     td class="number" { (format!("{:.3}", features[neuron])) }
                                     td class="number" { (format!("{share:+.3}")) }
                                 }

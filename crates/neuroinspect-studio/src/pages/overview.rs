@@ -50,11 +50,19 @@ fn content(studio: &Studio, session: &Session) -> Markup {
         @if table.split().is_some() {
             p class="about" { "Of all images, those of the part to learn from included." }
         }
+        @if right < metrics.samples {
+            p class="next" {
+                a class="button primary" href={ "/class/" (metrics.worst_class) } {
+                    "What goes wrong with \u{201c}" (studio.class_name(metrics.worst_class)) "\u{201d}"
+                }
+                " " span class="soft" { "its mistakes, and the neurons behind them" }
+            }
+        }
         section {
             h2 { "By class" }
             p class="about" {
-                "Share of each class\u{2019}s images that are taken for it; the line is its 95 % interval. A class \
-                 leads to its mistakes and the neurons behind them."
+                "Share of each class\u{2019}s images that are right; the line is its 95 % interval. A class leads to its \
+                 mistakes and the neurons behind them."
             }
             (shares("class", names.iter().enumerate().map(|(class, name)| Share {
                 name,
@@ -67,6 +75,9 @@ fn content(studio: &Studio, session: &Session) -> Markup {
             @let counts = group_counts(session);
             section {
                 h2 { "By group" }
+                p class="about" {
+                    "The same for parts of the images that the data set tells apart. A group leads to its images."
+                }
                 (shares("group", groups.names().iter().zip(&counts).enumerate().map(|(group, (name, count))| Share {
                     name,
                     address: format!("/images?group={group}"),

@@ -1,6 +1,6 @@
 //! What is asked of an edit: the same words in an address, in a file and on the command line.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 use neuroinspect::{
     core::{ClassId, NeuronId},
@@ -131,23 +131,25 @@ impl Asked {
         Ok(method_named(&self.method, &arguments, &Map::new())?)
     }
 
-    /// As it stands in an address.
+    /// As it stands in an address, whole: class and target are there also where they are left open.
     pub(crate) fn query(&self) -> String {
         let mut query = String::new();
-        let mut add = |name: &str, value: &dyn std::fmt::Display| {
+        let mut add = |name: &str, value: &dyn Display| {
             let and = if query.is_empty() { "" } else { "&" };
             // Writing into a text does not fail.
             let _ = write!(query, "{and}{name}={value}");
         };
-        if let Some(class) = self.class {
-            add("class", &class);
+        match self.class {
+            Some(class) => add("class", &class),
+            None => add("class", &""),
         }
         let neurons: Vec<_> = self.neurons.iter().map(ToString::to_string).collect();
         add("neurons", &neurons.join(","));
         add("method", &self.method);
         add("lambda", &self.lambda);
-        if let Some(target) = self.target {
-            add("target", &target);
+        match self.target {
+            Some(target) => add("target", &target),
+            None => add("target", &""),
         }
         add("form", &choice_name(&self.form));
         add("epochs", &self.epochs);
@@ -205,7 +207,7 @@ fn join<S: Serializer>(neurons: &[usize], serializer: S) -> Result<S::Ok, S::Err
     serializer.serialize_str(&neurons.join(","))
 }
 
-fn split<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {
+pub(super) fn split<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let words = text.split([',', ' ']).filter(|word| !word.is_empty());
     let number = |word: &str| {
@@ -217,30 +219,7 @@ fn split<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Er
 
 #[cfg(test)]
 mod tests {
-    use axum::extract::Query;
-
     use super::*;
-
-    #[test]
-    fn an_address_says_all_that_is_asked() {
-        let asked = Asked {
-            class: Some(3),
-            neurons: vec![17, 240],
-            lambda: 0.3,
-            target: Some(1.02),
-            form: RatioForm::PerNeuron,
-            ..Asked::default()
-        };
-        let read = |query: &str| {
-            let uri = format!("/mend?{query}").parse().unwrap();
-            Query::<Asked>::try_from_uri(&uri).map(|Query(asked)| asked)
-        };
-        assert_eq!(read(&asked.query()).unwrap(), asked);
-        assert_eq!(read("").unwrap(), Asked::default());
-        assert!(read("neurons=1,x").is_err() && read("class=-1").is_err());
-        let json = serde_json::to_string(&asked).unwrap();
-        assert_eq!(serde_json::from_str::<Asked>(&json).unwrap(), asked);
-    }
 
     #[test]
     fn a_method_is_what_was_asked_for() {

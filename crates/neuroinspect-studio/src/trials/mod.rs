@@ -9,6 +9,7 @@
 
 mod asked;
 mod first;
+mod given;
 mod store;
 
 use std::{
@@ -28,6 +29,7 @@ use neuroinspect::{
 pub(crate) use self::{
     asked::{Asked, choice_name, offered},
     first::{Part, Parts},
+    given::Given,
 };
 use crate::{Result, refusal::Refusal, session::Session};
 
@@ -131,9 +133,14 @@ impl Trial {
         Ok(self.patch.apply(before)?)
     }
 
-    /// What it is called among those that are shown together.
+    /// What it is called among those that are shown together: by what tells it from the others as a rule, and a part of
+    /// its name, which always does.
     pub(crate) fn title(&self) -> String {
-        let name = format!("edit {}", self.name.get(..4).unwrap_or(&self.name));
+        let name = self.name.get(..4).unwrap_or(&self.name);
+        let name = match self.asked.is_by_ratio() {
+            true => format!("\u{3bb} {} ({name})", self.asked.lambda),
+            false => format!("{} ({name})", self.asked.method.replace('_', " ")),
+        };
         match self.part {
             Some(part) => format!("{name}, on {part} samples"),
             None => name,

@@ -66,8 +66,9 @@ impl Kind {
     /// A driver of its own, and the port that it listens on.
     fn driver(self) -> (Child, u16) {
         // Firefox's takes the port that it is told for that of `Host`, 0, too.
-        let free = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let free = free.local_addr().unwrap().port();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let free = listener.local_addr().unwrap().port();
+        drop(listener);
         let (program, port, before, missing) = match self {
             Self::Chromium => (
                 "chromedriver",

@@ -247,7 +247,7 @@ const LONG: (Size, &str) = (
         samples: 2_000,
         ..SMALL
     },
-    "class=0&neurons=1,2&method=probability_ratio&epochs=1000",
+    "class=0&neurons=1,2&epochs=1000",
 );
 
 /// What takes long on all samples is shown on a part of them, said to be so, and is never taken for the edit itself.
@@ -423,7 +423,7 @@ fn a_page_waits_for_a_long_training_and_gives_it_up_for_another() {
     let browser = Browser::open();
     browser.go(made.server.address());
     browser.go(&format!(
-        "http://{}/mend?class=0&neurons=1&method=probability_ratio&epochs=10000000",
+        "http://{}/mend?class=0&neurons=1&epochs=10000000",
         made.host()
     ));
     browser
@@ -459,6 +459,17 @@ fn neurons_are_ticked_and_undone_by_keys() {
         "{}",
         browser.address()
     );
+    // What there is to do first is said, and is no failure; then all that are listed at once.
+    browser.until("document.querySelector('#edit-result').textContent.startsWith('Tick a neuron')");
+    browser.until("!document.querySelector('#edit-result .failure, #kept .now')");
+    let listed = "document.querySelectorAll('input[name=neuron]').length";
+    let ticked = "document.querySelectorAll('input[name=neuron]:checked').length";
+    browser.click("[data-tick='5']");
+    browser.until(&format!("{ticked} === Math.min(5, {listed})"));
+    browser.click("[data-tick='24']");
+    browser.until(&format!("{ticked} === {listed}"));
+    browser.click("#none");
+    browser.until(&format!("{ticked} === 0"));
     // Of an edit that there is not, nothing can be taken along.
     browser.fill("input[name=others]", "3");
     browser.until("document.querySelector('#more-result .exports')");

@@ -397,7 +397,7 @@ fn features_that_were_cancelled_are_told_of_and_computed_when_asked_for() {
     assert_eq!(all[0]["of_features"], true);
     let job = all[0]["id"].as_u64().unwrap();
     let page = ours(&made, "GET /images", "");
-    assert!(page.status == 503 && page.body.contains("being computed"));
+    assert!(page.status == 503 && page.body.contains("is looking at the images"));
     let answer = ours(&made, &format!("POST /jobs/{job}/cancel"), "{}");
     assert_eq!(answer.status, 204);
     listener.until(job, "cancelled");

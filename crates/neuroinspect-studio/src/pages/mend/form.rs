@@ -5,8 +5,14 @@ use axum::{
     response::Html,
 };
 use maud::{Markup, html};
-use neuroinspect::editing::{RatioForm, percent};
+use neuroinspect::{
+    core::{ClassId, NeuronId},
+    editing::{LabelsUsed, MethodArguments, RatioForm, method_named, percent},
+};
+use serde::Deserialize;
+use serde_json::Map;
 
+use super::super::class::TICKED;
 use crate::{
     refusal::Refusal,
     session::Session,
@@ -17,6 +23,46 @@ use crate::{
 /// Neurons of the ranking that are offered to be ticked.
 const OFFERED: usize = 24;
 
+/// A method as it is offered.
+struct Method {
+    name: &'static str,
+    /// What it cannot do without: `class`, `neurons`.
+    needs: Vec<&'static str>,
+    about: String,
+}
+
+fn method(name: &'static str) -> Option<Method> {
+    let all = MethodArguments {
+        class: Some(ClassId(0)),
+        neurons: vec![NeuronId(0)],
+        ..MethodArguments::default()
+    };
+    let method = method_named(name, &all, &Map::new()).ok()?;
+    let (mut classless, mut neuronless) = (all.clone(), all);
+    classless.class = None;
+    neuronless.neurons.clear();
+    let without = [("class", classless), ("neurons", neuronless)];
+    let needs: Vec<_> = without
+        .into_iter()
+        .filter(|(_, arguments)| method_named(name, arguments, &Map::new()).is_err())
+        .map(|(need, _)| need)
+        .collect();
+    let labels = match method.labels() {
+        LabelsUsed::None => "no labels",
+        LabelsUsed::Class => "labels of classes",
+        LabelsUsed::GroupsOfValidation | LabelsUsed::GroupsOfTraining => "labels of groups",
+    };
+    let neurons = match needs.contains(&"neurons") {
+        true => "what is ticked",
+        false => "nothing that is ticked",
+    };
+    let paper = method
+        .citation()
+        .map_or_else(String::new, |paper| format!(" {}.", paper.text));
+    let about = format!("Uses {neurons} and {labels}.{paper}");
+    Some(Method { name, needs, about })
+}
+
 pub(super) fn form(studio: &Studio, session: &Session, asked: &Asked) -> Markup {
     let number = |name: &str, title: &str, value: String, note: &str| {
         html! {
@@ -26,8 +72,9 @@ pub(super) fn form(studio: &Studio, session: &Session, asked: &Asked) -> Markup 
             }
         }
     };
+    let methods: Vec<_> = offered().filter_map(method).collect();
     html! {
-        form id="mend" aria-label="The edit that is tried" {
+        form id="mend" aria-label="The edit that is tried" autocomplete="off" {
             label {
                 span { "Class to be helped" }
                 select name="class" {
@@ -39,21 +86,31 @@ pub(super) fn form(studio: &Studio, session: &Session, asked: &Asked) -> Markup 
             }
             fieldset {
                 legend { "Neurons" }
-                p class="soft" { "Those behind the mistakes, each with its share of them." }
+                p class="soft" { "Those behind the class\u{2019}s mistakes, each with the share of them that blames it." }
+                div class="buttons" {
+                    span class="soft" { "Tick" }
+                    button type="button" class="small" data-tick=(TICKED) { "first " (TICKED) }
+                    button type="button" class="small" data-tick=(OFFERED) { "all listed" }
+                    button type="button" class="small" id="none" { "none" }
+                }
                 div id="neurons" { p class="soft" { "Looking for those behind the mistakes \u{2026}" } }
                 label {
                     span { "Others, by number (of " (session.layer.neurons()) ")" }
                     input type="text" name="others" inputmode="numeric" autocomplete="off" placeholder="12, 40";
                 }
-                button type="button" id="none" { "None" }
             }
             label {
                 span { "Method" }
                 select name="method" {
-                    @for name in offered() {
-                        option value=(name) selected[asked.method == name] { (name.replace('_', " ")) }
+                    @for method in &methods {
+                        option value=(method.name) selected[asked.method == method.name] data-needs=(method.needs.join(" ")) {
+                            (method.name.replace('_', " "))
+                        }
                     }
                 }
+            }
+            @for method in &methods {
+                p class="soft about-method" data-method=(method.name) hidden { (method.about) }
             }
             div id="ratio-options" {
                 label {
@@ -65,38 +122,46 @@ pub(super) fn form(studio: &Studio, session: &Session, asked: &Asked) -> Markup 
                     // Its logarithm: strengths from a thousandth to ten are worth trying.
                     input type="range" id="strength" min="-3" max="1" step="0.1";
                 }
-                (number("target", "Ratio aimed at", asked.target.map_or(String::new(), |it| it.to_string()), "automatic"))
-                label {
-                    span { "Ratio of" }
-                    select name="form" {
-                        @for (form, text) in [(RatioForm::Joint, "all neurons together"), (RatioForm::PerNeuron, "each neuron")] {
-                            option value=(choice_name(&form)) selected[asked.form == form] { (text) }
+            }
+            details {
+                summary { "Ratio and training" }
+                div class="of-ratio" {
+                    (number("target", "Ratio aimed at", asked.target.map_or(String::new(), |it| it.to_string()), "automatic"))
+                    label {
+                        span { "Ratio of" }
+                        select name="form" {
+                            @for (form, text) in [(RatioForm::Joint, "all neurons together"), (RatioForm::PerNeuron, "each neuron")] {
+                                option value=(choice_name(&form)) selected[asked.form == form] { (text) }
+                            }
                         }
                     }
                 }
-            }
-            details {
-                summary { "Training" }
                 label {
                     span { "Epochs" }
                     input type="number" step="1" min="1" name="epochs" value=(asked.epochs);
                 }
                 (number("rate", "Learning rate", asked.rate.to_string(), ""))
             }
-            div class="buttons" {
+            div class="buttons last" {
                 button type="button" id="undo" disabled { "Undo" }
-                button type="button" id="sweep" title="The same edit at six strengths" { "Try strengths" }
+                button type="button" id="sweep" title="The same edit at six strengths" { "Try six strengths" }
             }
         }
     }
 }
 
+/// Whose neurons are offered.
+#[derive(Deserialize)]
+pub(super) struct Offer {
+    class: Option<usize>,
+}
+
 /// The neurons that a ranking offers.
 pub(super) async fn neurons(
     State(studio): State<App>,
-    Query(asked): Query<Asked>,
+    Query(Offer { class }): Query<Offer>,
 ) -> Result<Html<String>, Refusal> {
-    let Some(class) = asked.class else {
+    let Some(class) = class else {
         let text = html! { p class="soft" { "With a class, those behind its mistakes are offered here." } };
         return Ok(Html(text.into_string()));
     };

@@ -92,9 +92,10 @@ pub(super) async fn kept(
         None => "accuracy of the worst class",
     };
     let content = html! {
-        (scatter(&points, ["average accuracy", upright]))
+        // One point by itself compares nothing.
+        @if points.len() > 1 { (scatter(&points, ["average accuracy", upright])) }
         @if kept.is_empty() {
-            p class="soft" { "Kept edits stand here side by side: \u{201c}Keep to compare\u{201d} adds one." }
+            p class="soft" { "Edits that you keep stand here side by side: \u{201c}Keep to compare\u{201d} adds the one above." }
         } @else {
             form id="compare" {
                 table {

@@ -27,7 +27,7 @@ use neuroinspect::{
     editing::{Comparison, EditResult, percent},
     report::Accuracies,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
     jobs::Order,
@@ -35,7 +35,7 @@ use crate::{
     refusal::Refusal,
     session::Session,
     studio::{App, Studio, apart},
-    trials::{Asked, Trial, edits},
+    trials::{Asked, Given, Trial, edits},
     work::Work,
 };
 
@@ -58,8 +58,15 @@ pub(crate) fn routes() -> Router<App> {
         .route("/mend/compare", get(kept::compare))
 }
 
+/// What an address asks; of a class that it does not name, the worst one.
+fn asked(studio: &Studio, given: Given) -> Result<Asked, Refusal> {
+    let worst = studio.session()?.metrics.worst_class;
+    Ok(given.over(&studio.opened.config.editing, worst))
+}
+
 /// What is asked, once it is known that there is such a class, without what does not matter to the method.
-fn settled(studio: &Studio, asked: Asked) -> Result<Asked, Refusal> {
+fn settled(studio: &Studio, given: Given) -> Result<Asked, Refusal> {
+    let asked = asked(studio, given)?;
     if let Some(class) = asked.class {
         studio.class(class)?;
     }
@@ -69,23 +76,15 @@ fn settled(studio: &Studio, asked: Asked) -> Result<Asked, Refusal> {
 async fn mend(
     State(studio): State<App>,
     Query(given): Query<Given>,
-    Query(asked): Query<Asked>,
 ) -> Result<Html<String>, Refusal> {
     let session = studio.session()?;
-    // Of an address that says nothing but class and neurons, the rest is as the studio was opened with.
-    let asked = match given.method {
-        Some(_) => asked,
-        None => Asked {
-            class: asked.class.or(Some(session.metrics.worst_class.0)),
-            neurons: asked.neurons,
-            ..Asked::of_config(&studio.opened.config.editing)
-        },
-    };
+    let asked = asked(&studio, given)?;
     let content = html! {
         p class="about" {
             "Tick the neurons that a class should rest on less. What silencing them would do is said at once, and soon \
-             after what the edit does: the last layer trained anew, beside its control, plain retraining. The address \
-             says all that is set: it can be sent, and going back undoes."
+             after what the edit does: the last layer trained anew, beside its control, plain retraining. The \
+             model itself stays as it is: an edit that helps is taken along as a file. The address says all that \
+             is set: it can be sent, and going back undoes."
         }
         div class="mend" {
             (form::form(&studio, session, &asked))
@@ -100,7 +99,7 @@ async fn mend(
                     div id="edit-result" {}
                 }
                 section id="kept" aria-labelledby="kept-title" {
-                    h2 id="kept-title" { "Worst against average" }
+                    h2 id="kept-title" { "Edits compared: worst against average" }
                     div id="kept-result" {}
                     div id="compare-result" {}
                 }
@@ -116,23 +115,17 @@ async fn mend(
     Ok(page(&studio, &of_page, &content))
 }
 
-/// What an address gives at all.
-#[derive(Debug, Deserialize)]
-struct Given {
-    method: Option<String>,
-}
-
 /// What silencing the neurons would do.
 async fn preview(
     State(studio): State<App>,
-    Query(asked): Query<Asked>,
+    Query(given): Query<Given>,
 ) -> Result<Html<String>, Refusal> {
+    let asked = settled(&studio, given)?;
     if asked.neurons.is_empty() {
         return Ok(Html(
             "<p class=\"soft\">No neuron is ticked.</p>".to_owned(),
         ));
     }
-    let asked = settled(&studio, asked)?;
     apart(&studio, move |studio| {
         let session = studio.session()?;
         let preview = edits(session)?.preview(&asked.neurons())?;
@@ -202,9 +195,9 @@ struct First {
 /// Trains on a part of the samples what takes longer on all of them: a page shows it until the edit itself is there.
 async fn first(
     State(studio): State<App>,
-    Query(asked): Query<Asked>,
+    Query(given): Query<Given>,
 ) -> Result<Json<First>, Refusal> {
-    let asked = settled(&studio, asked)?;
+    let asked = settled(&studio, given)?;
     let given_up = Arc::new(AtomicBool::new(false));
     let _stop = StopOnDrop(Arc::clone(&given_up));
     apart(&studio, move |studio| {
@@ -222,9 +215,9 @@ async fn first(
 /// Trains at once what is soon trained, and has a job do what is not.
 async fn attempt(
     State(studio): State<App>,
-    Query(asked): Query<Asked>,
+    Query(given): Query<Given>,
 ) -> Result<Json<Answer>, Refusal> {
-    let asked = settled(&studio, asked)?;
+    let asked = settled(&studio, given)?;
     let given_up = Arc::new(AtomicBool::new(false));
     let _stop = StopOnDrop(Arc::clone(&given_up));
     apart(&studio, move |studio| {

@@ -36,9 +36,9 @@ pub(super) async fn more(
                 p class="soft" { "As soon as the edit is trained on all samples." }
             } @else {
                 ul class="exports" {
-                    li { a href={ "/export/" (id) "/edit" } download { "Edit file" } ", for " code { "neuroinspect apply" } }
+                    li { a href={ "/export/" (id) "/edit" } download { "Edit file" } ", which " code { "neuroinspect apply" } " puts into the weights: see below" }
                     @if trial.asked.class.is_some() {
-                        li { a href={ "/export/" (id) "/report" } download { "Report" } ", one page that loads nothing" }
+                        li { a href={ "/export/" (id) "/report" } download { "Report" } ", one page to be sent, with the mistakes, the neurons and this edit" }
                     } @else {
                         li class="soft" { "A report is about a class: choose one above." }
                     }

@@ -86,6 +86,7 @@ fn content(studio: &Studio, asked: &Asked) -> Result<Markup, Refusal> {
             " " button { "Find" }
         }
         @if shown.is_empty() { p { "None is found." } }
+        @else if shown.len() < found.len() { p class="soft" { (from + 1) " to " (to) " of " (found.len()) ":" } }
         ul class="thumbnails gallery" {
             @for (neuron, classes, row) in &shown {
                 li {
@@ -111,8 +112,8 @@ fn content(studio: &Studio, asked: &Asked) -> Result<Markup, Refusal> {
             }
         }
         nav class="steps" aria-label="Parts of the list" {
-            @if from > 0 { (step(asked, from.saturating_sub(SHOWN), "prev", "\u{2190} before")) }
-            @if to < found.len() { (step(asked, to, "next", "more \u{2192}")) }
+            @if from > 0 { (step(asked, from.saturating_sub(SHOWN), "prev", "\u{2190} those before")) }
+            @if to < found.len() { (step(asked, to, "next", "those after \u{2192}")) }
         }
     })
 }

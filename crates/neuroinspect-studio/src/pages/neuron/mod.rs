@@ -82,16 +82,19 @@ fn content(studio: &Studio, neuron: NeuronId, class: Option<ClassId>) -> Result<
     };
     let last = layer.neurons() - 1;
     let at = |neuron: usize| format!("/neuron/{neuron}");
+    // Words say at once what it is; to be asked for, they come last.
+    let has_words = studio.labels.get(&studio.opened, session).is_some();
     Ok(html! {
         nav class="steps" aria-label="Neurons" {
             @if neuron.0 > 0 { a rel="prev" href=(at(neuron.0 - 1)) { "\u{2190} neuron " (neuron.0 - 1) } }
             @if neuron.0 < last { a rel="next" href=(at(neuron.0 + 1)) { "neuron " (neuron.0 + 1) " \u{2192}" } }
             a href="/neuron" { "all " (layer.neurons()) " neurons" }
-            a href={ "/mend?neurons=" (neuron) } { "try an edit of it" }
+            a href={ "/mend?class=" (shown) "&neurons=" (neuron) } { "try an edit of it for " (studio.class_name(shown)) }
         }
-        (words(studio, session, neuron))
+        @if has_words { (words(studio, session, neuron)) }
+        (real::section(studio, session, neuron, shown)?)
         section aria-labelledby="pictures-title" {
-            h2 id="pictures-title" { "What it means within classes" }
+            h2 id="pictures-title" { "Pictures of what it looks for, within classes" }
             p class="about" {
                 "A picture is optimised so that it maximises " code { (studio.objective(&studio.opened.config.recipe.objective)) }
                 " for the neuron and a class. Where the classifier says where its neurons are active, the second of each "
@@ -102,8 +105,8 @@ fn content(studio: &Studio, neuron: NeuronId, class: Option<ClassId>) -> Result<
                 (pictures_of(studio, neuron)?)
             }
         }
-        (real::section(studio, session, neuron, shown)?)
         (histogram::section(session, neuron, &classes_shown(session, neuron, class))?)
+        @if !has_words { (words(studio, session, neuron)) }
     })
 }
 
@@ -134,8 +137,8 @@ fn words(studio: &Studio, session: &Session, neuron: NeuronId) -> Markup {
             h2 id="words-title" { "In words" }
             div data-fragment={ "/neuron/" (neuron) "/words" } data-page="/neuron" { (words_of(studio, session, neuron)) }
             @if studio.opened.encoder.is_some() {
-                details open[labels.is_none()] {
-                    summary { @if labels.is_some() { "Choose from other words" } @else { "Give neurons words" } }
+                details {
+                    summary { @if labels.is_some() { "Choose from other words" } @else { "Give all neurons words, by CLIP" } }
                     form data-post="/labels" {
                         label for="words" { "Words to choose from, one a line" }
                         textarea id="words" name="words" rows="6" spellcheck="false" {

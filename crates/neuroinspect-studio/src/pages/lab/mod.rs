@@ -1,5 +1,7 @@
 //! The picture lab: any unit of any layer, any class, any objective; seeds side by side.
 
+mod form;
+
 use axum::{
     Json, Router,
     extract::{Query, State},
@@ -15,6 +17,7 @@ use neuroinspect::{
 use serde::Deserialize;
 use serde_json::Value;
 
+use self::form::{Filled, form};
 use super::{
     neuron::queue,
     pictures::{self, Ordered, Shown},
@@ -31,20 +34,8 @@ use crate::{
 
 /// Rows of seeds that are shown, the newest first.
 const ROWS_SHOWN: usize = 40;
-/// Objectives to begin with; the first needs CLIP.
-const PRESETS: &[(&str, &str)] = &[
-    (
-        "(similarity + 0.05) * (neuron + 0.5 * logit)",
-        "CLIP-Illusion",
-    ),
-    ("neuron + 0.5 * logit", "within the class, without CLIP"),
-    ("neuron", "by itself"),
-    ("neuron - 0.5 * total_variation", "by itself, smoother"),
-];
 /// Levels of an objective as JSON, at most: the list of jobs, which holds it, could not be read otherwise.
 const DEEPEST: usize = 64;
-/// Seeds to begin with.
-const SEEDS: &str = "0, 1, 2";
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -60,7 +51,8 @@ async fn lab(
         Ok(html! {
             p class="about" {
                 "A picture of anything that has an activation: a channel of a layer, one position of it, a neuron. "
-                "Where all seeds show the same, it is the unit\u{2019}s; what one of them shows alone is chance."
+                "Where all seeds show the same, it is the unit\u{2019}s; what one of them shows alone is chance. Beside each \
+                 picture is the same, dimmed where the unit is not active, where that is known."
             }
             (form(studio, &filled)?)
             section aria-labelledby="rows-title" {
@@ -75,93 +67,6 @@ async fn lab(
         scripts: &["pictures.js"],
     };
     Ok(page(&studio, &of_page, &content.await?))
-}
-
-/// What the form's fields hold to begin with: an address says it, so that it can be sent.
-#[derive(Deserialize)]
-#[serde(default)]
-struct Filled {
-    layer: Option<String>,
-    channel: String,
-    row: String,
-    column: String,
-    class: Option<usize>,
-    objective: Option<String>,
-    seeds: String,
-    steps: Option<usize>,
-    size: Option<String>,
-}
-
-impl Default for Filled {
-    fn default() -> Self {
-        Self {
-            layer: None,
-            channel: "0".to_owned(),
-            row: String::new(),
-            column: String::new(),
-            class: None,
-            objective: None,
-            seeds: SEEDS.to_owned(),
-            steps: None,
-            size: None,
-        }
-    }
-}
-
-fn form(studio: &Studio, filled: &Filled) -> Result<Markup, Refusal> {
-    let opened = &studio.opened;
-    let recipe = &opened.config.recipe;
-    let layers = opened.classifier.layers()?;
-    let size = recipe.size.map_or(String::new(), |size| size.to_string());
-    let objective = written(&recipe.objective, opened.class_names());
-    let presets = match opened.encoder {
-        Some(_) => PRESETS,
-        None => &PRESETS[1..],
-    };
-    Ok(html! {
-        form class="order lab" data-post="/lab/pictures" data-address {
-            div class="fields" {
-                label { "Layer "
-                    input name="layer" list="layers" required value=(filled.layer.as_deref().unwrap_or(opened.classifier.penultimate()))
-                        autocomplete="off" spellcheck="false"; }
-                datalist id="layers" {
-                    @for layer in &layers {
-                        option value=(layer.name) { (layer.channels) " channels, " (layer.kind) }
-                    }
-                }
-                label { "Channel or neuron "
-                    input type="number" name="channel" min="0" step="1" required value=(filled.channel) data-number; }
-                label { "Row of its map "
-                    input type="number" name="row" min="0" step="1" value=(filled.row) placeholder="all" data-number; }
-                label { "Column "
-                    input type="number" name="column" min="0" step="1" value=(filled.column) placeholder="all" data-number; }
-                label { "Class "
-                    select name="class" data-number {
-                        @for (index, name) in opened.class_names().iter().enumerate() {
-                            option value=(index) selected[filled.class == Some(index)] { (name) }
-                        }
-                    } }
-                label { "Seeds " input name="seeds" value=(filled.seeds) inputmode="numeric"; }
-                label { "Steps " input type="number" name="steps" min="1" step="1" value=(filled.steps.unwrap_or(recipe.steps)) data-number; }
-                label { "Side in pixels "
-                    input type="number" name="size" min="2" step="2" value=(filled.size.as_ref().unwrap_or(&size)) placeholder="as the classifier" data-number; }
-            }
-            p {
-                label { "Objective: what is maximised "
-                    input class="wide" name="objective" list="objectives" required value=(filled.objective.as_deref().or(objective.as_deref()).unwrap_or(presets[0].0))
-                        autocomplete="off" spellcheck="false"; }
-                datalist id="objectives" { @for (text, what) in presets { option value=(text) { (what) } } }
-            }
-            p class="about" {
-                code { "neuron" } " is the activation of what is pictured, " code { "logit" } " and "
-                code { "similarity" } " (CLIP\u{2019}s) are those of the class; " code { "total_variation" } ", "
-                code { "logit(CLASS)" } ", " code { "channel(LAYER, N)" } " and "
-                code { "clamp(EXPRESSION, LEAST, MOST)" } ", joined by " code { "+ - * ( )" } " and numbers."
-            }
-            p { button { "Queue" } }
-            p class="failure" role="alert" hidden {}
-        }
-    })
 }
 
 async fn rows(State(studio): State<App>) -> Result<Html<String>, Refusal> {
