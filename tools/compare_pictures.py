@@ -216,6 +216,11 @@ class Work:
     def pictures(self, folder, name, settings, pairs, seeds, steps):
         """Makes those that are missing, by a side with settings; the pictures of a class together."""
         folder.mkdir(parents=True, exist_ok=True)
+        # Pictures that are there were made so, or they are of another comparison.
+        made_so, note = {"settings": settings, "steps": steps}, folder / "settings.json"
+        if note.exists() and json.loads(note.read_text()) != json.loads(json.dumps(made_so)):
+            sys.exit(f"{folder} has pictures made by {note.read_text()}, not by {json.dumps(made_so)}: remove it, or take another --out")
+        note.write_text(json.dumps(made_so))
         took, made = 0, 0
         for seed in seeds:
             by_class = {}

@@ -21,7 +21,7 @@ numbers are in the JSON beside this page.
 
 Time is that of one thread's processor, for a picture, without what comes before the first step. An objective is its user's: `+ class`
 is the neuron's activation and half the class's logit, as CLIP-Illusion without CLIP; Lucent without it is of the neuron alone, as `ours FV`
-is, and the published FV adds a tenth of the class. Each side's rate, size and transforms are the best of six, on other neurons than
+is, and the published FV adds a tenth of the class. Each side's rate, size and transforms are the best of up to six, on other neurons than
 those measured.
 
 - *Recognised*: the share of pictures that the judge takes for their class, over that of real images, so that 1 is as often as a real

@@ -1,5 +1,5 @@
 // What is set in the form stands in the address; each change shows what silencing would do, and then the edit.
-import { post, fragment, complain, keys } from './studio.js';
+import { post, fragment, complain, keys, replace } from './studio.js';
 import { ENDED, known } from './jobs.js';
 
 const form = document.querySelector('#mend');
@@ -119,12 +119,11 @@ function lacks() {
 function wait(hint) {
   now = null;
   status.textContent = '';
-  editResult.removeAttribute('aria-busy');
   const line = document.createElement('p');
   line.className = 'soft';
   line.textContent = hint;
-  editResult.replaceChildren(line);
-  moreResult.replaceChildren();
+  replace(editResult, line);
+  replace(moreResult);
   showKept();
 }
 
@@ -177,7 +176,7 @@ async function ask() {
     now = null;
     status.textContent = '';
     complain(editResult, error);
-    moreResult.replaceChildren();
+    replace(moreResult);
     showKept();
   } finally {
     if (!signal.aborted) editResult.removeAttribute('aria-busy');
@@ -186,7 +185,8 @@ async function ask() {
 
 /** What of the edit takes a moment more: what turns over, and what chose its neurons. */
 async function showParts() {
-  const more = fragment(`/mend/edit/${now}/more`, moreResult);
+  const of = now;
+  const more = fragment(`/mend/edit/${of}/more`, moreResult);
   const parts = (of) => Promise.all([...of.querySelectorAll('[data-fragment]')].map((part) => fragment(part.dataset.fragment, part)));
   await Promise.all([parts(editResult), more.then(() => parts(moreResult))]);
 }

@@ -25,12 +25,20 @@ export async function fragment(path, element) {
     const html = await response.text();
     if (pending.get(element) === control) element.innerHTML = html;
   } catch (error) {
-    if (error.name !== 'AbortError') complain(element, error);
+    if (pending.get(element) === control) complain(element, error);
   } finally {
     if (pending.get(element) === control) element.removeAttribute('aria-busy');
   }
 }
 const pending = new Map();
+
+/** Puts nodes into an element, in place of what is still asked for. */
+export function replace(element, ...nodes) {
+  pending.get(element)?.abort();
+  pending.delete(element);
+  element.removeAttribute('aria-busy');
+  element.replaceChildren(...nodes);
+}
 
 /** Says within an element what went wrong. */
 export function complain(element, error) {
@@ -38,7 +46,7 @@ export function complain(element, error) {
   line.setAttribute('role', 'alert');
   line.className = 'failure';
   line.textContent = error.message;
-  element.replaceChildren(line);
+  replace(element, line);
 }
 
 /** The reason of a refusal: the server's page says it in its one alert. */

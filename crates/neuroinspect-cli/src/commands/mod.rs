@@ -43,7 +43,10 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
         bail!("this command computes on one device; --device names several for `atlas` alone");
     }
     if common.memory.is_some() && !heeds_memory(&cli.command) {
-        bail!("this command does not heed --memory: leave it out");
+        bail!(
+            "this command, as it is asked for, holds no table that may stay in its file, and so does not heed \
+             --memory: leave it out"
+        );
     }
     let options = Options::open(common)?;
     match &cli.command {
@@ -81,6 +84,8 @@ fn heeds_memory(command: &Command) -> bool {
     match command {
         #[cfg(feature = "studio")]
         Command::Studio(_) => true,
+        // Scenes and CIFAR-10 are held whole.
+        Command::Leaderboard(args) => !args.table.is_empty(),
         Command::Debug(_)
         | Command::Evaluate(_)
         | Command::Check(_)
@@ -90,8 +95,7 @@ fn heeds_memory(command: &Command) -> bool {
         | Command::Concepts(_)
         | Command::Edit(_)
         | Command::Mend(_)
-        | Command::Atlas(_)
-        | Command::Leaderboard(_) => true,
+        | Command::Atlas(_) => true,
         _ => false,
     }
 }

@@ -221,12 +221,10 @@ fn a_table_that_stays_in_its_file_comes_to_the_same() {
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("as in 512MiB or 4G"), "{message}");
     // Rather than nothing coming of it.
-    for name in ["demo", "methods"] {
-        let mut refused = fixture.bare(name);
-        fails(
-            refused.args(["--memory", "1G"]),
-            &["does not heed --memory"],
-        );
+    for command in [&["demo"][..], &["methods"], &["leaderboard", "--scenes"]] {
+        let mut refused = fixture.bare(command[0]);
+        let refused = refused.args(&command[1..]).args(["--memory", "1G"]);
+        fails(refused, &["does not heed --memory"]);
     }
 }
 

@@ -199,13 +199,12 @@ impl DeviceTable {
     ///
     /// When a neuron is not one of the table's.
     pub fn columns(&self, neurons: &[NeuronId]) -> impl Iterator<Item = Result<Tensor<2>>> {
-        let of_all = self.features.as_ref().map(|all| {
-            let indices = indices(neurons, &self.device);
-            all.clone().select(1, indices)
-        });
+        let all = self.features.as_ref();
+        let all = all.map(|all| (all, indices(neurons, &self.device)));
         self.ranges().map(move |range| {
-            if let Some(of_all) = &of_all {
-                return Ok(of_all.clone().slice_dim(0, range));
+            if let Some((all, indices)) = &all {
+                let chunk = (*all).clone().slice_dim(0, range);
+                return Ok(chunk.select(1, indices.clone()));
             }
             let shape = [range.len(), neurons.len()];
             let samples: Vec<usize> = range.collect();

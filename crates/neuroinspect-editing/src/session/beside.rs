@@ -16,10 +16,10 @@ use crate::{Control, Fitted, Result, Retrain};
 /// Trains a control on a thread of its own while an edit is made on this one, from the moment on that the edit tells of
 /// progress: one that is refused has started none, and one that tells of nothing leaves it to be trained. The observer hears
 /// of the edit, and then of every epoch of the control, as if that came after it; an edit that fails or is stopped stops the
-/// control, too, at the end of its epoch.
+/// control, too, at the end of its epoch. A control that another thread is training is `None`, too: it is waited for later.
 pub(super) fn beside(
     edit: impl FnOnce(&mut dyn Observer) -> Result<Fitted>,
-    control: impl FnOnce(&mut dyn Observer) -> Control + Send,
+    control: impl FnOnce(&mut dyn Observer) -> Option<Control> + Send,
     observer: &mut dyn Observer,
 ) -> Result<(Fitted, Option<Control>)> {
     let stop = AtomicBool::new(false);
@@ -46,26 +46,31 @@ pub(super) fn beside(
         let Some(control) = started else {
             return Ok((fitted, None));
         };
-        let mut stopped = false;
+        let mut asked_to_stop = false;
         // Until the other thread has ended.
-        for (done, total) in heard {
+        for (done, total) in heard.iter() {
             let progress = Progress {
                 stage: Retrain::STAGE,
                 done,
                 total,
             };
-            // After the last epoch there is nothing left to stop.
-            if observer.update(progress).is_break() && done < total {
-                stopped = true;
+            if observer.update(progress).is_break() {
+                asked_to_stop = true;
                 break;
             }
         }
         drop(stopping);
         let control = control.join();
-        let control = control.unwrap_or_else(|_| Control::Failed("it panicked".to_owned()));
+        let control = control.unwrap_or_else(|_| Some(Control::Failed("it panicked".to_owned())));
+        // After its last epoch, which may come early, there was nothing left to stop.
+        let stopped = asked_to_stop && heard.try_recv().is_ok();
         Ok((
             fitted,
-            Some(if stopped { Control::Stopped } else { control }),
+            if stopped {
+                Some(Control::Stopped)
+            } else {
+                control
+            },
         ))
     })
 }

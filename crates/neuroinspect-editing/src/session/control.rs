@@ -25,22 +25,23 @@ impl EditSession {
         observer: &mut dyn Observer,
     ) -> Result<(Fitted, Option<Control>)> {
         let input = self.input()?;
-        let training = method.training().filter(|training| {
-            let beside = method.control() == ControlBy::Training
-                && is_flex(self.train.device())
-                && !is_worker();
+        let beside_it =
+            method.control() == ControlBy::Training && is_flex(self.train.device()) && !is_worker();
+        let Some(training) = method.training().filter(|_| beside_it) else {
+            return Ok((method.fit(&input, observer)?, None));
+        };
+        let known = self.control_of(ControlBy::Training, training);
+        if locked_now(&known).is_none_or(|known| known.is_some()) {
             // One that is known is not trained again, and one that another thread trains is waited for later.
-            let known = self.control_of(ControlBy::Training, training);
-            beside && known.try_lock().is_ok_and(|known| known.is_none())
-        });
-        match training {
-            Some(training) => {
-                let control = |observer: &mut dyn Observer| self.control(training, observer);
-                let edit = |observer: &mut dyn Observer| method.fit(&input, observer);
-                beside(edit, control, observer)
-            }
-            None => Ok((method.fit(&input, observer)?, None)),
+            return Ok((method.fit(&input, observer)?, None));
         }
+        let control = |observer: &mut dyn Observer| {
+            // An epoch later another thread may have come first.
+            let known = locked_now(&known)?;
+            Some(self.retrained_into(Some(known), ControlBy::Training, training, observer))
+        };
+        let edit = |observer: &mut dyn Observer| method.fit(&input, observer);
+        beside(edit, control, observer)
     }
 
     /// What plain retraining comes to: trained once for each training, then remembered.
@@ -60,10 +61,21 @@ impl EditSession {
     ) -> Control {
         // The list is free again at once: another control need not wait for this one.
         let of_training = self.control_of(by, training);
-        let mut known = match is_worker() {
+        let known = match is_worker() {
             true => locked_now(&of_training),
             false => Some(locked(&of_training)),
         };
+        self.retrained_into(known, by, training, observer)
+    }
+
+    /// The same, remembered where `known` is there.
+    fn retrained_into(
+        &self,
+        mut known: Option<MutexGuard<'_, Option<Metrics>>>,
+        by: ControlBy,
+        training: &TrainingConfig,
+        observer: &mut dyn Observer,
+    ) -> Control {
         if let Some(metrics) = known.as_deref().and_then(Option::as_ref) {
             return Control::Measured(metrics.clone());
         }

@@ -370,6 +370,25 @@ fn after_the_last_epoch_of_a_control_there_is_nothing_left_to_stop() {
     assert!(edited.result.control_metrics().is_some());
 }
 
+#[test]
+fn nor_is_there_where_the_last_epoch_comes_early() {
+    let config = training(|it| it.with_epochs(60, Some(1)).with_keep(Keep::Accuracy));
+    let edit = ratio_edit(&[0], EditScope::AllClasses, &config);
+    let mut epochs = Epochs::default();
+    let whole = session().edit(&edit, &mut epochs.count()).unwrap();
+    let last = epochs.retraining;
+    assert!(last < 60, "no epoch came early");
+    let stopped_at = |epoch| {
+        let mut stop = |progress: Progress<'_>| match (progress.stage, progress.done == epoch) {
+            ("retraining", true) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        };
+        session().edit(&edit, &mut stop).unwrap().result.control
+    };
+    assert_eq!(stopped_at(last), whole.result.control);
+    assert_eq!(stopped_at(last - 1), Some(Control::Stopped));
+}
+
 /// Products on the CPU are computed by the threads of a pool: where these wait for a control that is trained on another
 /// thread, nothing goes on.
 #[test]

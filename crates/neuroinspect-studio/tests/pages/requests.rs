@@ -48,6 +48,7 @@ pub(crate) const REQUESTS: &[&str] = &[
     "POST /neuron/4/pictures\n{\"classes\":[0],\"seed\":0,\"steps\":1}",
     "POST /lab/pictures\n{\"layer\":\"layer3\",\"channel\":3,\"row\":null,\"column\":null,\"class\":0,\"objective\":\"neuron + 0.5 * logit(star)\",\"seeds\":\"0, 1\",\"steps\":1,\"size\":null}",
     "POST /features\n{}",
+    "POST /labels\n{\"words\":\"water\"}",
     "POST /jobs/1/cancel\n{}",
     "POST /jobs/forget\n{}",
 ];

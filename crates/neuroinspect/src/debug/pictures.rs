@@ -121,6 +121,9 @@ impl<'a> Picturing<'a> {
     /// The highest activation of real images for each picture's neuron; neurons that no step moved are compared with them.
     /// That it cannot be done is noted.
     fn compare(&mut self, batch: &mut [Illusion]) -> Vec<Option<f32>> {
+        if batch.is_empty() {
+            return Vec::new();
+        }
         let neurons: Vec<NeuronId> = batch.iter().map(|it| it.pair.neuron).collect();
         let table = self.inputs.table;
         let summaries = match table.summaries(&neurons) {
