@@ -112,11 +112,11 @@ fn lists(studio: &Studio, ranking: &Ranking) -> Markup {
     );
     html! {
         p class="about" {
-            "The smallest change of the activations that makes a mistake right says which neurons were too weak in it, \
-             and which too strong. A neuron\u{2019}s bar is the share of the " (ranking.mistakes) " mistakes that have it \
+            "A small change of the activations, found by descent, makes a mistake right: it says which neurons were too \
+             weak in it, and which too strong. A neuron\u{2019}s bar is the share of the " (ranking.mistakes) " mistakes that have it \
              among the " (ranking.top) " that would have to change most; the line is the 95 % interval of that share. \
              Importance is the probability of \u{201c}" (studio.class_name(ranking.class)) "\u{201d} at mean activations over \
-             the same with the neuron at 0: above 1 the class rests on it."
+             the same with the neuron at 0: above 1 it speaks for the class, below 1 against it."
             @if ranking.unflipped > 0 { " " (ranking.unflipped) " mistakes were not made right." }
         }
         div class="columns" {
