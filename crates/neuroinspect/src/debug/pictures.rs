@@ -108,7 +108,7 @@ impl<'a> Picturing<'a> {
             #[cfg(feature = "datasets")]
             let trusts = self.trusts(comparison.as_ref(), &networks, &batch);
             #[cfg(not(feature = "datasets"))]
-            let trusts = batch.iter().map(Trust::without_real).map(Some).collect();
+            let trusts: Vec<_> = batch.iter().map(Trust::without_real).map(Some).collect();
             let measured = highest.into_iter().zip(trusts).collect();
             self.add(&networks, &means, batch, measured);
         };
