@@ -218,8 +218,9 @@ class Work:
         folder.mkdir(parents=True, exist_ok=True)
         # Pictures that are there were made so, or they are of another comparison.
         made_so, note = {"settings": settings, "steps": steps}, folder / "settings.json"
-        if note.exists() and json.loads(note.read_text()) != json.loads(json.dumps(made_so)):
-            sys.exit(f"{folder} has pictures made by {note.read_text()}, not by {json.dumps(made_so)}: remove it, or take another --out")
+        known = json.loads(note.read_text()) if note.exists() else None
+        if known != json.loads(json.dumps(made_so)) and any(folder.glob("*.png")):
+            sys.exit(f"{folder} has pictures made by {known or 'nobody knows what'}, not by {made_so}: remove it, or take another --out")
         note.write_text(json.dumps(made_so))
         took, made = 0, 0
         for seed in seeds:

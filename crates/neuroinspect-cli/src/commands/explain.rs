@@ -161,7 +161,8 @@ fn text(explained: &Explained<'_>) -> String {
         "\ntoo weak, too strong: so active is the neuron in mistakes (\"insufficient\", \"excessive\" in the \
          paper)\n\
          prec@{top}: share of the mistakes in which it is among the {top} that would have to rise, or to fall, most\n\
-         importance: probability of '{class}' at mean activations, over the same with the neuron at 0\n\
+         importance: probability of '{class}' at mean activations, over the same with the neuron at 0; above 1 it speaks for \
+         the class, below 1 against it\n\
          drawn again: prec@{top} in 95 % of {} draws of the mistakes, with replacement\n\
          smallest: prec@{top} by the smallest changes{}; {} of {} are proven to be the smallest{}",
         stability.resamples,
@@ -180,6 +181,9 @@ fn text(explained: &Explained<'_>) -> String {
         text += &format!(
             "; those of the lists, found by descent, are {times:.2} times as long in the median"
         );
+        if *times < 1.0 && explanation.non_negative {
+            text += ", as they may take an activation below 0";
+        }
     }
     text += "\n";
     let first = ranking.first(NEURON_COUNT);
@@ -187,7 +191,8 @@ fn text(explained: &Explained<'_>) -> String {
         let first: Vec<_> = first.iter().map(ToString::to_string).collect();
         let neurons = first.join(",");
         text += &format!(
-            "next: neuroinspect edit ... --class {} --neurons {neurons}, or visualize with the same options\n",
+            "next: neuroinspect edit ... --class {} --neurons {neurons}, or visualize with the same options; mend ... \
+             looks for what helps the class, and says so where nothing does\n",
             record::quoted(class)
         );
     }

@@ -187,7 +187,8 @@ fn of_run(common: &Common, folder: &Path) -> Result<Opened> {
     let shown = path.display();
     let json = fs::read(&path).with_context(|| {
         format!(
-            "'{}' is no folder of an earlier `debug` or `demo`: cannot read '{shown}'",
+            "'{}' is no folder of an earlier `debug` or `demo`; of one of `evaluate`, `explain` or `mend`, give --out \
+             and the options that it was made by, --model, --weights and --data: cannot read '{shown}'",
             folder.display()
         )
     })?;
