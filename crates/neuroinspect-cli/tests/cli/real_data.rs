@@ -37,8 +37,69 @@ fn unpacked(archive: &str, folder: &str) -> PathBuf {
     target
 }
 
+/// CIFAR-10 with the first images of each class alone, by name: 2000 of its test images and 5000 of those to
+/// train on. PyTorch is as right on them as on all within its interval, and they take a tenth of the time.
 fn cifar() -> PathBuf {
-    unpacked("cifar10-jpeg.tar.gz", "cifar10-jpeg")
+    part(
+        "cifar10-part",
+        &unpacked("cifar10-jpeg.tar.gz", "cifar10-jpeg"),
+        &[("test", 200), ("train", 500)],
+    )
+}
+
+/// The first files of each folder of some splits, in a folder of their own.
+fn part(name: &str, whole: &Path, splits: &[(&str, usize)]) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if !target.exists() {
+        let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        for (split, first) in splits {
+            for class in sorted(&whole.join(split)) {
+                let made = scratch.path().join(split).join(class.file_name().unwrap());
+                fs::create_dir_all(&made).unwrap();
+                for file in sorted(&class).into_iter().take(*first) {
+                    fs::copy(&file, made.join(file.file_name().unwrap())).unwrap();
+                }
+            }
+        }
+        fs::rename(scratch.path(), &target).unwrap();
+    }
+    target
+}
+
+/// Of `imagenet-sample-256`, an image a class, every third class, and a file with the names of all.
+fn every_third_class() -> (PathBuf, PathBuf) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let whole = unpacked("imagenet-sample-256.tar", "imagenet-sample-256");
+    let _guard = ONE_AT_A_TIME.lock();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("imagenet-third");
+    if !target.exists() {
+        let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let images = scratch.path().join("images");
+        let all = sorted(&whole);
+        let names = all
+            .iter()
+            .map(|it| it.file_name().unwrap().to_str().unwrap());
+        let names: Vec<&str> = names.collect();
+        fs::write(scratch.path().join("classes.txt"), names.join("\n")).unwrap();
+        for class in all.iter().step_by(3) {
+            let made = images.join(class.file_name().unwrap());
+            fs::create_dir_all(&made).unwrap();
+            for file in sorted(class) {
+                fs::copy(&file, made.join(file.file_name().unwrap())).unwrap();
+            }
+        }
+        fs::rename(scratch.path(), &target).unwrap();
+    }
+    (target.join("images"), target.join("classes.txt"))
+}
+
+fn sorted(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut paths: Vec<PathBuf> = entries.map(|it| it.unwrap().path()).collect();
+    paths.sort();
+    paths
 }
 
 fn json(out: &Path, name: &str) -> Value {
@@ -48,17 +109,14 @@ fn json(out: &Path, name: &str) -> Value {
 /// `evaluate`, held to PyTorch's accuracy: with libjpeg-turbo as PyTorch has it to the last image, and
 /// otherwise within 0.2 points, as decoders of JPEG differ by a level or two of 255, which turns a few
 /// images in ten thousand.
-fn evaluates_to(model: &str, weights: &str, expected: f64, data: &Path, names: Option<PathBuf>) {
+fn evaluates_to(model: &str, weights: &str, expected: f64, data: &Path, options: &[&str]) {
     let out = tempfile::tempdir().unwrap();
     let mut command = Command::cargo_bin("neuroinspect").unwrap();
     command
         .args(["evaluate", "--model", model, "--weights"])
         .arg(real_data::path(weights));
     command.arg("--data").arg(data).arg("--out").arg(out.path());
-    if let Some(names) = names {
-        command.arg("--class-names").arg(names);
-    }
-    command.assert().success();
+    command.args(options).assert().success();
     let found = json(out.path(), "evaluation.json")["accuracy"]
         .as_f64()
         .unwrap();
@@ -76,14 +134,34 @@ fn evaluates_to(model: &str, weights: &str, expected: f64, data: &Path, names: O
 #[test]
 #[ignore = "needs real weights"]
 fn cifar_resnets_reach_the_accuracy_of_pytorch() {
-    let data = cifar().join("test");
+    let data = unpacked("cifar10-jpeg.tar.gz", "cifar10-jpeg").join("test");
+    // As `tools/golden_cifar.py --first 100` counts them.
+    for (model, weights, right) in [
+        ("cifar_resnet20", "weights/resnet20-12fca82f.th", 804),
+        ("cifar_resnet32", "weights/resnet32-d509ac18.th", 840),
+        ("cifar_resnet44", "weights/resnet44-014dd654.th", 821),
+        ("cifar_resnet56", "weights/resnet56-4bfd9763.th", 825),
+    ] {
+        evaluates_to(
+            model,
+            weights,
+            f64::from(right) / 1000.0,
+            &data,
+            &["--images-per-class", "100"],
+        );
+    }
+}
+
+/// The whole test set takes minutes, and is for who changes what images go through.
+#[test]
+#[ignore = "needs real weights, and minutes"]
+fn large_test_set_has_the_accuracy_of_pytorch() {
+    let data = unpacked("cifar10-jpeg.tar.gz", "cifar10-jpeg").join("test");
     for (model, weights, accuracy) in [
         ("cifar_resnet20", "weights/resnet20-12fca82f.th", 0.8103),
-        ("cifar_resnet32", "weights/resnet32-d509ac18.th", 0.8256),
-        ("cifar_resnet44", "weights/resnet44-014dd654.th", 0.8267),
         ("cifar_resnet56", "weights/resnet56-4bfd9763.th", 0.8320),
     ] {
-        evaluates_to(model, weights, accuracy, &data, None);
+        evaluates_to(model, weights, accuracy, &data, &[]);
     }
 }
 
@@ -93,7 +171,8 @@ fn efficientnet_reaches_the_accuracy_of_timm() {
     let data = unpacked("imagenet-sample-256.tar", "imagenet-sample-256");
     let weights = "weights/tf_efficientnet_lite0.safetensors";
     let names = real_data::path("imagenet-classes.tsv");
-    evaluates_to("tf_efficientnet_lite0", weights, 0.873, &data, Some(names));
+    let names = ["--class-names", names.to_str().unwrap()];
+    evaluates_to("tf_efficientnet_lite0", weights, 0.873, &data, &names);
 }
 
 /// An early, a middle and the penultimate layer.
@@ -104,9 +183,12 @@ fn units_of_real_layers_are_pictured_and_found_in_real_images() {
     let mut command = Command::cargo_bin("neuroinspect").unwrap();
     command.args(["visualize", "--model", "tf_efficientnet_lite0", "--weights"]);
     command.arg(real_data::path("weights/tf_efficientnet_lite0.safetensors"));
+    let (data, classes) = every_third_class();
     command
         .arg("--data")
-        .arg(unpacked("imagenet-sample-256.tar", "imagenet-sample-256"));
+        .arg(data)
+        .arg("--classes")
+        .arg(classes);
     command
         .arg("--class-names")
         .arg(real_data::path("imagenet-classes.tsv"));
@@ -116,7 +198,7 @@ fn units_of_real_layers_are_pictured_and_found_in_real_images() {
         "--unit",
         "blocks.3/channel:17",
     ]);
-    command.args(["--unit", "global_pool/neuron:654", "--iterations", "30"]);
+    command.args(["--unit", "global_pool/neuron:654", "--iterations", "20"]);
     command.arg("--out").arg(out.path()).assert().success();
 
     let found = json(out.path(), "units.json");
@@ -124,7 +206,7 @@ fn units_of_real_layers_are_pictured_and_found_in_real_images() {
     assert_eq!(units.len(), 3);
     for unit in units {
         let (picture, real) = (&unit["picture"], &unit["real"]);
-        assert_eq!(real["images"], 1000);
+        assert_eq!(real["images"], 334);
         let top = real["top"].as_array().unwrap();
         let activation = |of: &Value| of["activation"].as_f64().unwrap();
         assert!(activation(&top[0]) > real["mean"].as_f64().unwrap());
@@ -150,7 +232,7 @@ fn a_real_class_is_debugged_from_end_to_end() {
         "--class",
         "bird",
         "--iterations",
-        "150",
+        "100",
     ]);
     command
         .arg("--weights")
@@ -166,10 +248,10 @@ fn a_real_class_is_debugged_from_end_to_end() {
     command.arg("--out").arg(out.path()).assert().success();
 
     let summary = json(out.path(), "summary.json");
-    // 0.680 of 1000 birds are right by PyTorch.
+    // 133 of 200 birds are right by PyTorch.
     let mistakes = summary["ranking"]["mistakes"].as_f64().unwrap();
-    assert!((mistakes - 320.0).abs() <= 5.0, "{mistakes}");
-    assert_eq!(summary["samples"], 1000);
+    assert!((mistakes - 67.0).abs() <= 3.0, "{mistakes}");
+    assert_eq!(summary["samples"], 200);
     let pictures = summary["pictures"].as_array().unwrap();
     assert_eq!(pictures.len(), 5);
     for picture in pictures {
@@ -184,7 +266,7 @@ fn a_real_class_is_debugged_from_end_to_end() {
     let side = |side: &str| edit["comparison"][side].clone();
     let bird = |name: &str| side(name)["class_accuracy"][2].as_f64().unwrap();
     let average = |name: &str| side(name)["accuracy"].as_f64().unwrap();
-    assert!((bird("before") - 0.680).abs() <= 0.005);
+    assert!((bird("before") - 0.665).abs() <= 0.015);
     assert!(bird("after") > bird("before"), "{}", bird("after"));
     assert!(
         average("after") >= average("before") - 0.02,
@@ -272,5 +354,6 @@ fn table_4_is_repeated_on_real_images() {
     let original = &result["tables"][0]["rows"][0];
     assert_eq!(original["name"], "original");
     let average = original["cells"][1]["mean"].as_f64().unwrap();
-    assert!((average - 0.8103).abs() < 0.01, "{average}");
+    // `tools/golden_cifar.py --first 200`: 1627 of 2000.
+    assert!((average - 0.8135).abs() < 0.01, "{average}");
 }
