@@ -6,7 +6,7 @@
 # Prints the two variables to export before building with `--features tch`:
 #
 #   eval "$(tools/setup_libtorch.sh)"
-#   cargo test -p neuroinspect --features tch --test backends
+#   cargo test -p neuroinspect --features tch --test facade -- backends
 #
 # PyPI has only the CUDA build of PyTorch for Linux x86-64; of it, the CPU libraries are kept and
 # `libtorch.so` is pointed at `libtorch_cpu.so`, so that none of CUDA's 3 GB need to be there.

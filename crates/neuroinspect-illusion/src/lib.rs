@@ -144,7 +144,7 @@
 //!
 //! As `original()`, and with random draws switched off, steps on real networks agree with the
 //! code's to rounding, up to where rounding decides on which side of a ReLU an activation falls:
-//! see `tests/full_loop.rs` of the repository.
+//! see `tests/facade/full_loop.rs` of the repository.
 //!
 //! # Feature flags
 //!

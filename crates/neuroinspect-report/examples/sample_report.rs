@@ -1,7 +1,7 @@
 //! Writes a report with invented numbers into a folder, to see what a report looks like:
 //! `cargo run -p neuroinspect-report --example sample_report -- FOLDER`.
 
-#[path = "../tests/sample/mod.rs"]
+#[path = "../tests/report/sample.rs"]
 #[allow(dead_code, clippy::unwrap_used)] // It is the tests' sample.
 mod sample;
 
