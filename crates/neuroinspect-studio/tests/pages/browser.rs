@@ -64,7 +64,16 @@ impl Kind {
     }
 
     /// A driver of its own, and the port that it listens on.
+    ///
+    /// It ends where another program takes its port first: Chromium's takes a free one of one protocol, and then the same
+    /// of the other.
     fn driver(self) -> (Child, u16) {
+        let mut tries = std::iter::repeat_with(|| self.try_driver()).take(5);
+        let driver = tries.find_map(|driver| driver);
+        driver.expect("a driver of the browser listens")
+    }
+
+    fn try_driver(self) -> Option<(Child, u16)> {
         // Firefox's takes the port that it is told for that of `Host`, 0, too.
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let free = listener.local_addr().unwrap().port();
@@ -95,12 +104,12 @@ impl Kind {
         let port = lines.find_map(|line| Some(line.split_once(before)?.1.to_owned()));
         let Some(port) = port else {
             driver.wait().unwrap();
-            panic!("{program} ended");
+            return None;
         };
         // What it says later is read, too, so that it never waits for a reader.
         thread::spawn(move || io::copy(&mut out, &mut io::sink()));
         let port = port.trim().trim_end_matches('.');
-        (driver, port.parse().unwrap())
+        Some((driver, port.parse().unwrap()))
     }
 
     /// What a session is to be: without a window, and downloads in a folder of their own.
