@@ -20,7 +20,7 @@ of which Pillow makes white where it is above 255: its upper 8 bits are taken, a
 with 16-bit colour.
 
 With a folder, prints instead how many files lie in its folders, and the hash of the hashes of their
-pixels in the order of their paths, which `tests/real_images.rs` has of published images.
+pixels in the order of their paths, which `tests/datasets/real_images.rs` has of published images.
 """
 
 import hashlib

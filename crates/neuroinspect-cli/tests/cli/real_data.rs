@@ -13,86 +13,70 @@ use assert_cmd::Command;
 use neuroinspect_testing::real_data;
 use serde_json::Value;
 
-/// The folder an archive holds, unpacked once.
-fn unpacked(archive: &str, folder: &str) -> PathBuf {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock();
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
-    if !target.exists() {
-        let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let mut tar = System::new("tar");
-        tar.arg("-xf")
-            .arg(real_data::path(archive))
-            .arg("-C")
-            .arg(scratch.path());
-        assert!(tar.status().unwrap().success());
-        let inside = scratch.path().join(folder);
-        let made = if inside.exists() {
-            inside
-        } else {
-            scratch.path().to_owned()
-        };
-        fs::rename(made, &target).unwrap();
-    }
-    target
-}
-
-/// CIFAR-10 with the first images of each class alone, by name: 2000 of its test images and 5000 of those to
-/// train on. PyTorch is as right on them as on all within its interval, and they take a tenth of the time.
-fn cifar() -> PathBuf {
-    part(
-        "cifar10-part",
-        &unpacked("cifar10-jpeg.tar.gz", "cifar10-jpeg"),
-        &[("test", 200), ("train", 500)],
-    )
-}
-
-/// The first files of each folder of some splits, in a folder of their own.
-fn part(name: &str, whole: &Path, splits: &[(&str, usize)]) -> PathBuf {
+/// A folder that is made once, and stays: its name says all that it is made of.
+fn made_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     if !target.exists() {
         let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        for (split, first) in splits {
-            for class in sorted(&whole.join(split)) {
-                let made = scratch.path().join(split).join(class.file_name().unwrap());
-                fs::create_dir_all(&made).unwrap();
-                for file in sorted(&class).into_iter().take(*first) {
-                    fs::copy(&file, made.join(file.file_name().unwrap())).unwrap();
-                }
-            }
-        }
-        fs::rename(scratch.path(), &target).unwrap();
+        let made = scratch.path().join("made");
+        fs::create_dir(&made).unwrap();
+        make(&made);
+        fs::rename(made, &target).unwrap();
     }
     target
 }
 
+/// The folder an archive holds.
+fn unpacked(archive: &str, folder: &str) -> PathBuf {
+    let holder = made_once(&format!("{folder}-unpacked"), |made| {
+        let mut tar = System::new("tar");
+        tar.arg("-xf").arg(real_data::path(archive));
+        tar.arg("-C").arg(made);
+        assert!(tar.status().unwrap().success());
+    });
+    let inside = holder.join(folder);
+    if inside.exists() { inside } else { holder }
+}
+
+/// CIFAR-10 with the first images of each class alone, by name: 2000 of its test images and 5000 of those to
+/// train on. They take a tenth of the time of all.
+fn cifar() -> PathBuf {
+    let whole = unpacked("cifar10-jpeg.tar.gz", "cifar10-jpeg");
+    made_once("cifar10-jpeg-200-500", |made| {
+        for (split, first) in [("test", 200), ("train", 500)] {
+            for class in sorted(&whole.join(split)) {
+                copied(&class, first, &made.join(split));
+            }
+        }
+    })
+}
+
 /// Of `imagenet-sample-256`, an image a class, every third class, and a file with the names of all.
 fn every_third_class() -> (PathBuf, PathBuf) {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let whole = unpacked("imagenet-sample-256.tar", "imagenet-sample-256");
-    let _guard = ONE_AT_A_TIME.lock();
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("imagenet-third");
-    if !target.exists() {
-        let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let images = scratch.path().join("images");
+    let made = made_once("imagenet-every-3", |made| {
         let all = sorted(&whole);
         let names = all
             .iter()
             .map(|it| it.file_name().unwrap().to_str().unwrap());
         let names: Vec<&str> = names.collect();
-        fs::write(scratch.path().join("classes.txt"), names.join("\n")).unwrap();
+        fs::write(made.join("classes.txt"), names.join("\n")).unwrap();
         for class in all.iter().step_by(3) {
-            let made = images.join(class.file_name().unwrap());
-            fs::create_dir_all(&made).unwrap();
-            for file in sorted(class) {
-                fs::copy(&file, made.join(file.file_name().unwrap())).unwrap();
-            }
+            copied(class, 1, &made.join("images"));
         }
-        fs::rename(scratch.path(), &target).unwrap();
+    });
+    (made.join("images"), made.join("classes.txt"))
+}
+
+/// Copies the first files of a folder into one of its name.
+fn copied(folder: &Path, first: usize, into: &Path) {
+    let made = into.join(folder.file_name().unwrap());
+    fs::create_dir_all(&made).unwrap();
+    for file in sorted(folder).into_iter().take(first) {
+        fs::copy(&file, made.join(file.file_name().unwrap())).unwrap();
     }
-    (target.join("images"), target.join("classes.txt"))
 }
 
 fn sorted(folder: &Path) -> Vec<PathBuf> {
@@ -106,10 +90,15 @@ fn json(out: &Path, name: &str) -> Value {
     serde_json::from_slice(&fs::read(out.join(name)).unwrap()).unwrap()
 }
 
-/// `evaluate`, held to PyTorch's accuracy: with libjpeg-turbo as PyTorch has it to the last image, and
-/// otherwise within 0.2 points for ten thousand images, as decoders of JPEG differ by a level or two of 255, which
-/// turns a few of them. They are turned either way, so that for fewer images it is more by the root of their number.
-fn evaluates_to(model: &str, weights: &str, expected: f64, data: &Path, options: &[&str]) {
+/// PyTorch's accuracy, and how far ours may be from it where images are not decoded by libjpeg-turbo: decoders of JPEG
+/// differ by a level or two of 255, which turns a few images.
+struct Accuracy {
+    pytorch: f64,
+    turned: f64,
+}
+
+/// `evaluate`, held to PyTorch's accuracy: with libjpeg-turbo as PyTorch has it to the last image.
+fn evaluates_to(model: &str, weights: &str, expected: Accuracy, data: &Path, options: &[&str]) {
     let out = tempfile::tempdir().unwrap();
     let mut command = Command::cargo_bin("neuroinspect").unwrap();
     command
@@ -117,16 +106,18 @@ fn evaluates_to(model: &str, weights: &str, expected: f64, data: &Path, options:
         .arg(real_data::path(weights));
     command.arg("--data").arg(data).arg("--out").arg(out.path());
     command.args(options).assert().success();
-    let evaluation = json(out.path(), "evaluation.json");
-    let [found, images] = ["accuracy", "samples"].map(|it| evaluation[it].as_f64().unwrap());
+    let found = json(out.path(), "evaluation.json")["accuracy"]
+        .as_f64()
+        .unwrap();
+    let Accuracy { pytorch, turned } = expected;
     let allowed = if cfg!(feature = "turbojpeg") {
         0.0
     } else {
-        0.2 / images.sqrt()
+        turned
     };
     assert!(
-        (found - expected).abs() <= allowed + 1e-9,
-        "{model}: {found}, PyTorch {expected}"
+        (found - pytorch).abs() <= allowed + 1e-9,
+        "{model}: {found}, PyTorch {pytorch}"
     );
 }
 
@@ -134,17 +125,21 @@ fn evaluates_to(model: &str, weights: &str, expected: f64, data: &Path, options:
 #[ignore = "needs real weights"]
 fn cifar_resnets_reach_the_accuracy_of_pytorch() {
     let data = unpacked("cifar10-jpeg.tar.gz", "cifar10-jpeg").join("test");
-    // As `tools/golden_cifar.py --first 100` counts them.
+    // As `tools/golden_cifar.py --first 100` counts them. Without libjpeg-turbo ours were 2 or 3 off, either way.
     for (model, weights, right) in [
         ("cifar_resnet20", "weights/resnet20-12fca82f.th", 804),
         ("cifar_resnet32", "weights/resnet32-d509ac18.th", 840),
         ("cifar_resnet44", "weights/resnet44-014dd654.th", 821),
         ("cifar_resnet56", "weights/resnet56-4bfd9763.th", 825),
     ] {
+        let expected = Accuracy {
+            pytorch: f64::from(right) / 1000.0,
+            turned: 0.004,
+        };
         evaluates_to(
             model,
             weights,
-            f64::from(right) / 1000.0,
+            expected,
             &data,
             &["--images-per-class", "100"],
         );
@@ -156,11 +151,15 @@ fn cifar_resnets_reach_the_accuracy_of_pytorch() {
 #[ignore = "needs real weights, and minutes"]
 fn large_test_set_has_the_accuracy_of_pytorch() {
     let data = unpacked("cifar10-jpeg.tar.gz", "cifar10-jpeg").join("test");
-    for (model, weights, accuracy) in [
+    for (model, weights, pytorch) in [
         ("cifar_resnet20", "weights/resnet20-12fca82f.th", 0.8103),
+        ("cifar_resnet32", "weights/resnet32-d509ac18.th", 0.8256),
+        ("cifar_resnet44", "weights/resnet44-014dd654.th", 0.8267),
         ("cifar_resnet56", "weights/resnet56-4bfd9763.th", 0.8320),
     ] {
-        evaluates_to(model, weights, accuracy, &data, &[]);
+        let turned = 0.002;
+        let expected = Accuracy { pytorch, turned };
+        evaluates_to(model, weights, expected, &data, &[]);
     }
 }
 
@@ -171,7 +170,11 @@ fn efficientnet_reaches_the_accuracy_of_timm() {
     let weights = "weights/tf_efficientnet_lite0.safetensors";
     let names = real_data::path("imagenet-classes.tsv");
     let names = ["--class-names", names.to_str().unwrap()];
-    evaluates_to("tf_efficientnet_lite0", weights, 0.873, &data, &names);
+    let expected = Accuracy {
+        pytorch: 0.873,
+        turned: 0.002,
+    };
+    evaluates_to("tf_efficientnet_lite0", weights, expected, &data, &names);
 }
 
 /// An early, a middle and the penultimate layer.
@@ -282,8 +285,8 @@ fn a_real_class_is_debugged_from_end_to_end() {
     assert!(html.contains("hardly more, if at all, than plain retraining does, at a cost"));
 
     // What the ratio is for it does all the same: it comes near its target, and stays away from it
-    // where only its weight is taken away. The features are those of above; of a tenth of the images, more epochs
-    // are as many steps.
+    // where only its weight is taken away. The features are those of above. Of a tenth
+    // of the images 200 epochs are as many steps, which leave it at 0.53 of the distance without its weight; 300 at 0.11.
     let distance = |options: &[&str]| {
         let mut edit = Command::cargo_bin("neuroinspect").unwrap();
         edit.args(["edit", "--model", "cifar_resnet20", "--class", "bird"]);

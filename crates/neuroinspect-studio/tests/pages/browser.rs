@@ -65,12 +65,13 @@ impl Kind {
 
     /// A driver of its own, and the port that it listens on.
     ///
-    /// It ends where another program takes its port first: Chromium's takes a free one of one protocol, and then the same
-    /// of the other.
+    /// A driver ends where another program takes its port first, and the next is tried: Chromium's takes a free port of
+    /// one protocol, and then the same port of the other.
     fn driver(self) -> (Child, u16) {
-        let mut tries = std::iter::repeat_with(|| self.try_driver()).take(5);
-        let driver = tries.find_map(|driver| driver);
-        driver.expect("a driver of the browser listens")
+        let driver = (0..5).find_map(|_| self.try_driver());
+        driver.expect(
+            "five drivers of the browser ended before they listened; what they said stands above",
+        )
     }
 
     fn try_driver(self) -> Option<(Child, u16)> {
