@@ -15,7 +15,8 @@ const away = connection.textContent;
 const items = new Map();
 /** All jobs by their ids. */
 export const known = new Map();
-let last = '';
+/** The last event that was heard of. */
+export let last = '';
 
 export const ENDED = { finished: 'finished', cancelled: 'cancelled', failed: 'failed' };
 

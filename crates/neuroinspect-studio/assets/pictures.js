@@ -1,5 +1,6 @@
 // Orders of pictures and words, and what comes of them while it comes.
 
+import { last } from './jobs.js';
 import { fragment, keys, post } from './studio.js';
 
 /** What a form says: boxes that are ticked as lists, empty numbers as null. */
@@ -84,15 +85,10 @@ document.addEventListener('job', ({ detail: job }) => {
 
 const concerns = (job, part) => part.dataset.page === '*' || part.dataset.page === job.page;
 
-// What happened between the page and its first event, or during a break, is not told of job by job.
+// What happened between a part and the page's first event, or during a break, is not told of job by job.
 document.addEventListener('jobs', ({ detail: jobs }) => {
-  const isNew = seen.size === 0;
   for (const job of jobs) seen.set(job.id, `${job.state} ${job.made}`);
-  const open = jobs.filter((job) => ['queued', 'running', 'stopping'].includes(job.state));
-  for (const part of parts) {
-    const waits = part.querySelector('progress') || open.some((job) => concerns(job, part));
-    if (!isNew || waits) refresh(part);
-  }
+  parts.filter((part) => part.dataset.seen !== last).forEach(refresh);
 });
 
 /** Moves the focus through a gallery as its tiles stand. */

@@ -121,6 +121,10 @@ impl Log {
         self.last
     }
 
+    pub(super) fn last_id(&self) -> EventId {
+        self.id(self.last)
+    }
+
     /// Adds an event for what is not as it was: each job by itself, or the list where some are gone.
     pub(super) fn add_changes(&mut self, before: &[Job], after: &[Job]) -> Result<()> {
         let is_gone = |job: &Job| after.iter().all(|it| it.id != job.id);
@@ -150,7 +154,7 @@ impl Log {
 
     fn push(&mut self, name: &'static str, data: String) {
         self.last += 1;
-        let id = self.id(self.last);
+        let id = self.last_id();
         self.kept.push_back(Event { id, name, data });
         if self.kept.len() > KEPT {
             self.kept.pop_front();
@@ -164,7 +168,7 @@ impl Log {
             |seen: &EventId| seen.start == self.start && (first..=self.last).contains(&seen.number);
         let Some(seen) = seen.filter(known) else {
             return Ok(vec![Event {
-                id: self.id(self.last),
+                id: self.last_id(),
                 name: LIST,
                 data: json(&drawn(jobs))?,
             }]);

@@ -161,6 +161,11 @@ impl Jobs {
         state.log.after(seen, &state.list.jobs)
     }
 
+    /// The last event that there was: what is looked at after it holds all that has happened up to it.
+    pub(crate) fn last_event(&self) -> EventId {
+        self.shared.lock().log.last_id()
+    }
+
     /// Tells all who listen of something else than a job: that it has happened, by its name.
     pub(crate) fn announce(&self, name: &'static str) {
         let mut state = self.shared.lock();

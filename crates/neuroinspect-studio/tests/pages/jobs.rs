@@ -486,3 +486,33 @@ fn the_lab_shows_seeds_side_by_side() {
     assert!(seeds.is_sorted(), "{seeds:?}");
     assert!(page.contains("neuron + -0.5 * total_variation"), "{page}");
 }
+
+/// A page that is slow to listen shows what came to its end in between.
+#[test]
+#[ignore = "wants Debian's chromium and chromium-driver"]
+fn what_ends_before_a_page_listens_is_shown_on_it() {
+    let made = Made::start(SMALL);
+    ready(&made);
+    let browser = Browser::open();
+    browser.go(made.server.address());
+    browser.go(&format!("http://{}/", made.host()));
+    // The page as it stands before there is a picture, not begun yet.
+    browser.later(
+        "const done = arguments[0]; \
+         fetch('/lab').then(page => page.text()).then(text => { window.before = text; done(true); });",
+    );
+    let mut listener = Listener::new(&made, None);
+    let order = json!({
+        "layer": "features", "channel": 5, "row": null, "column": null, "class": 0,
+        "objective": "neuron", "seeds": "0", "steps": 3, "size": 16,
+    });
+    let answer = ours(&made, "POST /lab/pictures", &order.to_string());
+    assert_eq!(answer.status, 200, "{answer:?}");
+    listener.until(job_of(&answer)["id"].as_u64().unwrap(), "finished");
+    browser.value(
+        "document.body.replaceChildren(Object.assign(document.createElement('iframe'), { srcdoc: before }))",
+    );
+    browser.until(
+        "document.querySelector('iframe').contentDocument.querySelectorAll('#pictures figure[data-key]').length === 1",
+    );
+}

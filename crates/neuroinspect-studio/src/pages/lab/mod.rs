@@ -57,7 +57,10 @@ async fn lab(
             (form(studio, &filled)?)
             section aria-labelledby="rows-title" {
                 h2 id="rows-title" { "Pictures, seeds side by side" }
-                div id="pictures" data-fragment="/lab/pictures" data-page="*" { (shown(studio)?) }
+                // Asked for before what is shown: what happens in between is looked at again.
+                div id="pictures" data-fragment="/lab/pictures" data-page="*" data-seen=(studio.jobs.last_event()) {
+                    (shown(studio)?)
+                }
             }
         })
     });

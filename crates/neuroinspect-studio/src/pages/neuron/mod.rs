@@ -101,7 +101,12 @@ fn content(studio: &Studio, neuron: NeuronId, class: Option<ClassId>) -> Result<
                 "is dimmed where this one is not."
             }
             (order_form(studio, neuron, &suggested))
-            div id="pictures" data-fragment={ (at(neuron.0)) "/pictures" } data-page=(at(neuron.0)) {
+            div
+                id="pictures"
+                data-fragment={ (at(neuron.0)) "/pictures" }
+                data-page=(at(neuron.0))
+                data-seen=(studio.jobs.last_event())
+            {
                 (pictures_of(studio, neuron)?)
             }
         }
@@ -135,7 +140,13 @@ fn words(studio: &Studio, session: &Session, neuron: NeuronId) -> Markup {
     html! {
         section aria-labelledby="words-title" {
             h2 id="words-title" { "In words" }
-            div data-fragment={ "/neuron/" (neuron) "/words" } data-page="/neuron" { (words_of(studio, session, neuron)) }
+            div
+                data-fragment={ "/neuron/" (neuron) "/words" }
+                data-page="/neuron"
+                data-seen=(studio.jobs.last_event())
+            {
+                (words_of(studio, session, neuron))
+            }
             @if studio.opened.encoder.is_some() {
                 details {
                     summary { @if labels.is_some() { "Choose from other words" } @else { "Give all neurons words, by CLIP" } }
