@@ -6,7 +6,7 @@ use neuroinspect_core::{DecisionLayer, Error as CoreError, NeuronId, Seed, read_
 use rand::seq::SliceRandom;
 
 use super::{FOLDS, lbfgs::minimise, outcome::Outcome};
-use crate::{DeviceTable, LayerTensors, MethodInput, Result};
+use crate::{DeviceTable, LayerTensors, MethodInput, Result, training::probabilities};
 
 /// The training samples and then the validation samples.
 pub(super) struct Union<'a> {
@@ -189,7 +189,7 @@ impl<'a> Union<'a> {
                 let weights = weights.clone().slice_dim(0, range);
                 let one_hot = batch.one_hot();
                 let log_p = log_softmax(layer.logits(batch.features.clone()), 1);
-                let residual = (log_p.clone().exp() - one_hot.clone()) * weights.clone();
+                let residual = (probabilities(log_p.clone()) - one_hot.clone()) * weights.clone();
                 let loss = -(log_p * one_hot * weights).sum();
                 let weight = residual.clone().transpose().matmul(batch.features);
                 let bias = residual.sum_dim(0).squeeze_dim::<1>(0);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{FromArguments, MethodArguments, STAGE, class_weighting::sample_weights};
 use crate::{
     Citation, DecisionMethod, Fitted, LayerTensors, LayerTraining, Loss, LossAndGradient,
-    MethodInput, Result, SampleBatch, Shuffled, TrainingConfig, train,
+    MethodInput, Result, SampleBatch, Shuffled, TrainingConfig, train, training::probabilities,
 };
 
 /// The mean of `-alpha_y (1 - p_y)^gamma ln p_y` (Lin et al. 2017, Eq. 5).
@@ -108,7 +108,7 @@ impl Loss for FocalLoss {
     fn evaluate(&mut self, layer: &LayerTensors, batch: &SampleBatch) -> LossAndGradient {
         let one_hot = batch.one_hot();
         let log_p = log_softmax(layer.logits(batch.features.clone()), 1);
-        let p = log_p.clone().exp();
+        let p = probabilities(log_p.clone());
         let of_label = |values: Tensor<2>| (values * one_hot.clone()).sum_dim(1);
         let (log_p_y, p_y) = (of_label(log_p), of_label(p.clone()));
         let doubt = -p_y.clone() + 1.0;

@@ -11,7 +11,7 @@ use burn::tensor::Tensor;
 use neuroinspect_core::{Error as CoreError, Metrics, Observer, Progress, read_back};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::loss::CrossEntropyTerms;
+pub(crate) use self::loss::{CrossEntropyTerms, LEAST_PROBABILITY, probabilities};
 pub use self::{
     config::{Keep, Schedule, Ties, TrainingConfig},
     loss::{CrossEntropy, Loss, LossAndGradient},

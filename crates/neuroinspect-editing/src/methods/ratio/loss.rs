@@ -4,7 +4,9 @@ use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, activation::softmax};
 
 use super::{EditScope, RatioEdit, RatioForm, RatioNorm};
 use crate::{
-    LayerTensors, Loss, LossAndGradient, SampleBatch, data::indices, training::CrossEntropyTerms,
+    LayerTensors, Loss, LossAndGradient, SampleBatch,
+    data::indices,
+    training::{CrossEntropyTerms, LEAST_PROBABILITY},
 };
 
 /// Keeps the quotient of Eq. 7 finite: no probability ratio is above `1 / EPSILON`.
@@ -144,7 +146,7 @@ impl RatioLoss {
         let activations = by_group(features.clone().select(1, self.neurons.clone()));
         let columns = by_group(layer.weight.clone().select(1, self.neurons.clone()));
         let without = activations.clone().matmul(columns.swap_dims(1, 2));
-        let q = softmax(logits.unsqueeze_dim::<3>(0) - without, 2);
+        let q = softmax(logits.unsqueeze_dim::<3>(0) - without, 2).clamp_min(LEAST_PROBABILITY);
         let of_scope = |p: Tensor<3>| match self.scope {
             EditScope::Class(class) => p.slice_dim(2, class.0..class.0 + 1),
             EditScope::AllClasses => p,
