@@ -200,7 +200,12 @@ fn arrows_point_one_way() {
                 BTreeSet::from([""]),
                 "the studio knows the facade alone"
             ),
-            "core" => assert!(ours.is_empty(), "core knows nobody"),
+            "convolution" => assert!(ours.is_empty(), "convolutions know nobody"),
+            "core" => assert_eq!(
+                ours,
+                BTreeSet::from(["-convolution"]),
+                "core knows the sums of its backend alone"
+            ),
             // The probability ratio of Eq. 7 is the importance of a ranking.
             "editing" => assert_eq!(ours, BTreeSet::from(["-core", "-counterfactual"])),
             // It holds the results of the stages as they are.

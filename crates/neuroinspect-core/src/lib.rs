@@ -56,6 +56,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod classifier;
+mod convolution;
 mod decision;
 mod device;
 mod differentiable;
@@ -79,6 +80,7 @@ mod table;
 mod unit;
 
 pub use classifier::{Activations, Classifier, CopyClassifier, unknown_layer};
+pub use convolution::{Convolution, Rectifier};
 pub use decision::DecisionLayer;
 pub use device::{Backend, DeviceName, is_flex, is_tch};
 pub use differentiable::{attention, layer_norm};

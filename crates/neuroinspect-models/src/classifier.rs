@@ -14,7 +14,8 @@ use crate::{
     families::{IMAGES, MAP},
     graph::{
         Graph, Network, Node, Op, Parameter, Permute, Reshape, Slice, Value, ValueId,
-        module_of_network, passes::fold_batch_norm,
+        module_of_network,
+        passes::{fold_batch_norm, join_rectifiers},
     },
     layers::Layers,
 };
@@ -385,6 +386,7 @@ impl Classifier for GraphClassifier {
 
     fn fold(&mut self) -> neuroinspect_core::Result<()> {
         let folded = fold_batch_norm(&self.network);
+        let folded = folded.and_then(|network| join_rectifiers(&network));
         self.network = folded.map_err(|error| error.of_model(&self.name))?;
         Ok(())
     }

@@ -51,8 +51,12 @@ impl Layers<'_> {
 
     /// Whether an activation function reads the value.
     fn feeds_activation(&self, id: ValueId) -> bool {
-        let mut nodes = self.network.graph().nodes().iter();
-        nodes.any(|node| is_activation(&node.op) && node.inputs.contains(&id))
+        let graph = self.network.graph();
+        let name = &graph.node(id).name;
+        graph.nodes().iter().any(|node| match &node.op {
+            Op::RectifiedConv2d(joined) => joined.of == *name,
+            op => is_activation(op) && node.inputs.contains(&id),
+        })
     }
 
     /// Name of the value that the activation function of a layer reads, be the layer that function or a
@@ -60,16 +64,21 @@ impl Layers<'_> {
     pub(crate) fn before_activation(&self, layer: &str) -> Option<String> {
         let graph = self.network.graph();
         let mut node = graph.node(graph.find(layer).ok()?);
-        while let &[input] = &node.inputs[..] {
+        loop {
+            if let Op::RectifiedConv2d(joined) = &node.op {
+                return Some(joined.of.clone());
+            }
+            let &[input] = &node.inputs[..] else {
+                return None;
+            };
             match &node.op {
                 op if is_activation(op) => return Some(graph.node(input).name.clone()),
                 Op::Identity(_) | Op::GlobalMean(_) | Op::AvgPool2d(_) | Op::MaxPool2d(_) => {
                     node = graph.node(input);
                 }
-                _ => break,
+                _ => return None,
             }
         }
-        None
     }
 
     /// The values of some of them for a batch of images, in one pass.

@@ -80,7 +80,7 @@ use crate::{
     families::IMAGES,
     graph::{
         Network, Value, ValueId, module_of_network,
-        passes::{fold_batch_norm, only_tokens_read},
+        passes::{fold_batch_norm, join_rectifiers, only_tokens_read},
     },
     layers::Layers,
 };
@@ -367,6 +367,7 @@ impl ImageTextEncoder for Clip {
         let names = [self.image, self.text, self.logit_scale].map(|id| &graph.node(id).name[..]);
         let folded = fold_batch_norm(&self.network);
         let folded = folded.and_then(|network| only_tokens_read(&network, &names));
+        let folded = folded.and_then(|network| join_rectifiers(&network));
         let folded = folded.and_then(|network| {
             let find = |name| network.graph().find(name);
             let [image, text, scale] = names.map(find);

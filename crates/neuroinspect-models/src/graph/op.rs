@@ -6,7 +6,7 @@ use super::{
         Activation, AddPositions, ArgmaxPool, Attention, AvgPool2d, BatchNorm, Binary, Clamp,
         Concat, Conv2d, Embedding, Expand, Flatten, Gather, GlobalMean, GroupNorm, Identity,
         InstanceNorm, LayerNorm, Linear, MatMul, MaxPool2d, Pad, ParameterValue, Permute, Power,
-        Reduce, Reshape, Scale, ScaledConv2d, Select, Shift, Slice, Softmax,
+        RectifiedConv2d, Reduce, Reshape, Scale, ScaledConv2d, Select, Shift, Slice, Softmax,
     },
     run::NodeParameters,
 };
@@ -134,6 +134,8 @@ operations! {
     Conv2d,
     /// Convolution by weights that are kept multiplied.
     ScaledConv2d,
+    /// Convolution with a sum and a rectifier after it.
+    RectifiedConv2d,
     /// A linear layer over the last axis.
     Linear,
     /// Batch normalisation.

@@ -9,7 +9,7 @@ use neuroinspect_models::{
     Checkpoint, Error, PretrainedClassifier, Strictness,
     graph::{
         Attention, BatchNorm, Conv2d, Graph, GraphBuilder, LayerNorm, Network, Node, Op, Value,
-        passes::{fold_batch_norm, only_tokens_read},
+        passes::{fold_batch_norm, join_rectifiers, only_tokens_read},
     },
 };
 
@@ -61,6 +61,66 @@ fn folding_keeps_every_value_and_its_name() {
         let twice = fold_batch_norm(&folded).unwrap();
         assert_eq!(twice.graph(), folded.graph());
     }
+}
+
+/// Values of every layer, those that the joined nodes stood on among them, and the images' gradient.
+#[test]
+fn joining_rectifiers_keeps_every_value_its_name_and_gradient() {
+    for (name, joined_nodes) in [
+        ("cifar_resnet20", 19),
+        ("resnet18", 17),
+        ("tf_efficientnet_lite0", 33),
+    ] {
+        let model = made_up(name);
+        let network = fold_batch_norm(model.network()).unwrap();
+        let joined = join_rectifiers(&network).unwrap();
+        let nodes = joined.graph().nodes().iter();
+        let count = nodes
+            .filter(|it| matches!(it.op, Op::RectifiedConv2d(_)))
+            .count();
+        assert_eq!(count, joined_nodes, "{name}");
+        let names = network
+            .graph()
+            .nodes()
+            .iter()
+            .filter(|it| it.name != "images");
+        let names: Vec<_> = names.map(|it| it.name.as_str()).collect();
+        let device = Device::flex();
+        let inputs = || vec![("images", Value::from(images(32, &device)))];
+        close(
+            &read(&joined, inputs(), &names),
+            &read(&network, inputs(), &names),
+            2e-5,
+        );
+        let last = names[names.len() - 1];
+        let gradient = |network: &Network| {
+            let images = images(32, &device).autodiff().require_grad();
+            let tap = network.graph().find(last).unwrap();
+            let inputs = vec![("images", Value::from(images.clone()))];
+            let values = network.evaluate(inputs, &[tap]).unwrap();
+            let Some(Value::Rank2(value)) = values.into_iter().next() else {
+                panic!("{last} is no matrix");
+            };
+            let mut gradients = value.sum().backward();
+            let gradient = images.grad_remove(&mut gradients).unwrap();
+            gradient.into_data().try_into_vec_as::<f32>().unwrap()
+        };
+        close(&[gradient(&joined)], &[gradient(&network)], 1e-4);
+        assert_eq!(join_rectifiers(&joined).unwrap().graph(), joined.graph());
+    }
+}
+
+/// A sum that another node reads as well is computed once, by itself.
+#[test]
+fn what_others_read_too_is_not_joined() {
+    let mut g = GraphBuilder::new();
+    let x = g.input("images", [3, 8, 8]);
+    let y = g.layer("conv", Conv2d::new(3, 3), [x]);
+    let rectified = g.relu("act", y);
+    let sum = g.add(rectified, y);
+    g.relu("last", sum);
+    let network = Network::new(g.finish().unwrap(), &Device::flex()).unwrap();
+    assert_eq!(join_rectifiers(&network).unwrap().graph(), network.graph());
 }
 
 /// A bias before the normalisation goes through it.

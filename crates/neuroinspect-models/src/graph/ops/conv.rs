@@ -2,6 +2,7 @@
 
 use burn::tensor::{Tensor, module::conv2d, ops::ConvOptions};
 use derive_setters::Setters;
+use neuroinspect_core::{Convolution, is_flex};
 
 use super::{map, product, sum, value};
 use crate::graph::{
@@ -134,6 +135,15 @@ impl Conv2d {
             .around(size, self.kernel, self.stride, self.dilation)
     }
 
+    /// Burn's options for a map.
+    pub(super) fn options(&self, x: &Tensor<4>) -> Result<ConvOptions<2>, String> {
+        let [_, _, height, width] = x.dims();
+        Ok(ConvOptions {
+            padding: self.padding_around(height, width)?,
+            ..ConvOptions::new(self.stride, [0, 0], self.dilation, self.groups)
+        })
+    }
+
     fn convolved(
         &self,
         inputs: Vec<Value>,
@@ -141,12 +151,12 @@ impl Conv2d {
         bias: Option<Tensor<1>>,
     ) -> Result<Value, String> {
         let x = value(inputs)?.rank4()?;
-        let [_, _, height, width] = x.dims();
-        let options = ConvOptions {
-            padding: self.padding_around(height, width)?,
-            ..ConvOptions::new(self.stride, [0, 0], self.dilation, self.groups)
-        };
-        Ok(conv2d(x, weight, bias, options).into())
+        let options = self.options(&x)?;
+        Ok(match is_flex(&x.device()) {
+            true => Convolution::new(options).apply(x, weight, bias, None),
+            false => conv2d(x, weight, bias, options),
+        }
+        .into())
     }
 }
 

@@ -16,6 +16,7 @@ mod linear;
 mod norm;
 mod parameter;
 mod pool;
+mod rectified_conv;
 mod reduce;
 mod token;
 
@@ -31,6 +32,7 @@ pub use linear::Linear;
 pub use norm::{BatchNorm, GroupNorm, LayerNorm};
 pub use parameter::{Identity, ParameterValue};
 pub use pool::{AvgPool2d, GlobalMean, MaxPool2d};
+pub use rectified_conv::RectifiedConv2d;
 pub use reduce::{Reduce, Reduction};
 pub use token::{AddPositions, ArgmaxPool, Embedding};
 

@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 
 mod fold;
+mod rectify;
 mod tokens;
 
 use super::{Node, ParameterSpec};
@@ -27,4 +28,5 @@ fn read_by<'a>(
 }
 
 pub use fold::fold_batch_norm;
+pub use rectify::join_rectifiers;
 pub use tokens::only_tokens_read;
