@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::{Convolution, Then, convolve};
+use crate::{Convolution, Then, sum, weights::Window};
 
 /// The gradient of a convolution's maps, of that of its values and its weights; none of a convolution whose zeros reach
 /// further than its window, or that has both a stride and a dilation.
@@ -21,62 +21,79 @@ pub fn maps_gradient(of: &Convolution, gradient: &[f32], weight: &[f32]) -> Opti
         phases.collect::<Option<Vec<_>>>()
     };
     let (rows, columns) = (phases(0)?, phases(1)?);
-    let mut out = vec![0.0; of.numbers_in()];
     let [height, width] = of.size;
-    let channels = weight.len() / of.window();
+    let mut pairs = Vec::new();
     for row in &rows {
-        for column in &columns {
-            let count = [row.count, column.count];
-            let kernel = [row.kernel, column.kernel];
-            if count.contains(&0) || kernel.contains(&0) {
-                continue;
-            }
-            let shape = Convolution {
-                images: of.images,
-                channels_in: of.channels_out,
-                channels_out: of.channels_in,
-                groups: of.groups,
-                size: of.size_out(),
-                kernel,
-                stride: [1, 1],
-                dilation: of.dilation,
-                padding: [row.padding, column.padding],
-                transposed: true,
-            };
-            if of.stride == [1, 1] {
-                convolve(&shape, gradient, weight, Then::default(), &mut out);
-                return Some(out);
-            }
-            // The weights that meet these pixels.
-            let mut own = Vec::with_capacity(channels * shape.window());
-            for window in weight.chunks(of.window()) {
-                for line in window
-                    .chunks(of.kernel[1])
-                    .skip(row.phase)
-                    .step_by(of.stride[0])
-                {
-                    own.extend(line.iter().skip(column.phase).step_by(of.stride[1]));
+        pairs.extend(columns.iter().map(|column| [row, column]));
+    }
+    pairs.retain(|pair| pair.iter().all(|phase| phase.count * phase.kernel > 0));
+    // A window of few channels is too little for several threads, its phases are not.
+    let values = pairs.par_iter().map(|pair| {
+        let shape = Convolution {
+            images: of.images,
+            channels_in: of.channels_out,
+            channels_out: of.channels_in,
+            groups: of.groups,
+            size: of.size_out(),
+            kernel: pair.map(|phase| phase.kernel),
+            stride: [1, 1],
+            dilation: of.dilation,
+            padding: pair.map(|phase| phase.padding),
+        };
+        let mut values = vec![0.0; shape.numbers_out()];
+        let window = meeting(of, *pair);
+        sum(
+            &shape,
+            &window,
+            gradient,
+            weight,
+            Then::default(),
+            &mut values,
+        );
+        values
+    });
+    let mut values: Vec<_> = values.collect();
+    if of.stride == [1, 1]
+        && let Some(only) = values.pop()
+    {
+        return Some(only);
+    }
+    let mut out = vec![0.0; of.numbers_in()];
+    out.par_chunks_mut(height * width)
+        .enumerate()
+        .for_each(|(plane, out)| {
+            for ([row, column], values) in pairs.iter().zip(&values) {
+                let count = row.count * column.count;
+                let values = &values[plane * count..][..count];
+                let lines = out.chunks_mut(width).skip(row.first).step_by(of.stride[0]);
+                for (line, values) in lines.zip(values.chunks(column.count)) {
+                    let line = line.iter_mut().skip(column.first).step_by(of.stride[1]);
+                    line.zip(values).for_each(|(to, from)| *to = *from);
                 }
             }
-            let mut values = vec![0.0; shape.numbers_out()];
-            convolve(&shape, gradient, &own, Then::default(), &mut values);
-            out.par_chunks_mut(height * width)
-                .zip(values.par_chunks(shape.plane_out()))
-                .for_each(|(plane, values)| {
-                    let lines = plane
-                        .chunks_mut(width)
-                        .skip(row.first)
-                        .step_by(of.stride[0]);
-                    for (line, values) in lines.zip(values.chunks(count[1])) {
-                        let line = line.iter_mut().skip(column.first).step_by(of.stride[1]);
-                        for (to, from) in line.zip(values) {
-                            *to = *from;
-                        }
-                    }
-                });
-        }
-    }
+        });
     Some(out)
+}
+
+/// The weights that meet a phase's pixels, the last of them first.
+fn meeting(of: &Convolution, phases: [&Phase; 2]) -> Window {
+    let along = |axis: usize| {
+        let Phase { phase, kernel, .. } = *phases[axis];
+        let weights = (0..kernel)
+            .rev()
+            .map(move |index| phase + index * of.stride[axis]);
+        weights.zip((0..kernel).map(move |index| index * of.dilation[axis]))
+    };
+    let mut places = Vec::new();
+    for (row, down) in along(0) {
+        let weights = along(1).map(|(column, right)| (row * of.kernel[1] + column, [down, right]));
+        places.extend(weights);
+    }
+    Window {
+        transposed: true,
+        numbers: of.window(),
+        places,
+    }
 }
 
 /// Along one axis, the pixels that meet each `stride`-th weight from one on: pixel `i` and weight `k` meet where

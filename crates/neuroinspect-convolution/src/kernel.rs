@@ -6,6 +6,7 @@ use crate::{
     layout::Layout,
     shape::{Activation, Then},
     tiles::{Tiles, Vector},
+    weights::Block,
 };
 
 /// Lanes of the widest vectors that there are.
@@ -44,19 +45,13 @@ pub(crate) struct Image<'a> {
     pub(crate) tiles: &'a Tiles,
 }
 
-/// Output channels that are summed together.
-#[derive(Clone, Copy)]
-pub(crate) struct Block<'a> {
-    pub(crate) weights: &'a [f32],
-    pub(crate) channels_in: usize,
-    pub(crate) bias: Option<&'a [f32]>,
-    pub(crate) then: Then<'a>,
-}
-
 /// All pixels of a block.
 pub(crate) struct Run<'a> {
     pub(crate) image: Image<'a>,
     pub(crate) block: Block<'a>,
+    /// Output channels that are summed together, of which some may be none.
+    pub(crate) width: usize,
+    pub(crate) then: Then<'a>,
     /// `[channels of the block, pixels]`.
     pub(crate) out: &'a mut [f32],
 }
@@ -66,36 +61,34 @@ impl WithSimd for Run<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { image, block, out } = self;
-        let window = block.channels_in * image.layout.taps.len();
-        let depthwise = block.weights.len() == window;
-        if depthwise {
-            tiles::<S, 1, 8>(simd, image, block, out);
-        } else if S::REGISTER_COUNT >= 32 {
-            tiles::<S, 8, 3>(simd, image, block, out);
-        } else {
-            tiles::<S, 4, 3>(simd, image, block, out);
+        match (self.width, S::REGISTER_COUNT) {
+            (1, _) => tiles::<S, 1, 8>(simd, self),
+            (4, 32..) => tiles::<S, 4, 6>(simd, self),
+            (_, 32..) => tiles::<S, 8, 3>(simd, self),
+            _ => tiles::<S, 4, 3>(simd, self),
         }
     }
 }
 
 #[inline(always)]
-fn tiles<S: Simd, const M: usize, const V: usize>(
-    simd: S,
-    image: Image<'_>,
-    block: Block<'_>,
-    out: &mut [f32],
-) {
+fn tiles<S: Simd, const M: usize, const V: usize>(simd: S, run: Run<'_>) {
+    let Run {
+        image,
+        block,
+        then,
+        out,
+        ..
+    } = run;
     let (whole, rest) = image.tiles.vectors.as_chunks::<V>();
     for vectors in whole {
-        tile::<S, M, V>(simd, image, block, vectors, out);
+        tile::<S, M, V>(simd, image, block, then, vectors, out);
     }
     let (pairs, rest) = rest.as_chunks::<2>();
     for vectors in pairs {
-        tile::<S, M, 2>(simd, image, block, vectors, out);
+        tile::<S, M, 2>(simd, image, block, then, vectors, out);
     }
     for vector in rest {
-        tile::<S, M, 1>(simd, image, block, &[*vector], out);
+        tile::<S, M, 1>(simd, image, block, then, &[*vector], out);
     }
 }
 
@@ -104,34 +97,42 @@ fn tile<S: Simd, const M: usize, const V: usize>(
     simd: S,
     image: Image<'_>,
     block: Block<'_>,
+    then: Then<'_>,
     vectors: &[Vector; V],
     out: &mut [f32],
 ) {
     let mut sums = [[simd.splat_f32s(0.0); V]; M];
-    let (weights, _) = block.weights.as_chunks::<M>();
     let taps = image.layout.taps.as_slice();
-    let mut planes = image.planes;
-    for weights in weights.chunks_exact(taps.len()) {
-        for (tap, weights) in taps.iter().zip(weights) {
+    let mut rows = [0; M];
+    for m in 0..M {
+        rows[m] = m.min(block.channels - 1) * block.outside;
+    }
+    for channel in 0..image.layout.channels {
+        let planes = &image.planes[channel * image.layout.plane..];
+        let weights = &block.weights[channel * block.inside..];
+        let mut windows = [&weights[..block.window]; M];
+        for m in 0..M {
+            windows[m] = &weights[rows[m]..][..block.window];
+        }
+        for tap in taps {
             let mut x = [simd.splat_f32s(0.0); V];
             for v in 0..V {
-                x[v] = load::<S>(&planes[vectors[v].base + tap..]);
+                x[v] = load::<S>(&planes[vectors[v].base + tap.pixel..]);
             }
             for m in 0..M {
-                let weight = simd.splat_f32s(weights[m]);
+                let weight = simd.splat_f32s(windows[m][tap.weight]);
                 for v in 0..V {
                     sums[m][v] = simd.mul_add_f32s(weight, x[v], sums[m][v]);
                 }
             }
         }
-        planes = &planes[image.layout.plane..];
     }
     let [height, width] = image.layout.size_out;
     for (m, (plane, sums)) in out.chunks_mut(height * width).zip(sums).enumerate() {
-        let bias = block.bias.map_or(0.0, |bias| bias[m]);
+        let bias = then.bias.map_or(0.0, |bias| bias[block.first + m]);
         for v in 0..V {
             let sum = simd.add_f32s(sums[v], simd.splat_f32s(bias));
-            store(simd, image.tiles, vectors[v], block.then, sum, plane);
+            store(simd, image.tiles, vectors[v], then, sum, plane);
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use rayon::prelude::*;
 
-use crate::Convolution;
+use crate::{Convolution, weights::Window};
 
 /// How the channels of a group lie in the copy: each as one plane for each place that a window's weight can have
 /// between two windows (one, where the stride is 1), so that windows beside each other are so in memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
-    channels: usize,
+    pub(crate) channels: usize,
     size: [usize; 2],
     stride: [usize; 2],
     padding: [usize; 2],
@@ -18,14 +18,20 @@ pub(crate) struct Layout {
     phase: usize,
     /// Numbers from a channel to the next.
     pub(crate) plane: usize,
-    /// Where each weight's pixel lies after that of its window's first.
-    pub(crate) taps: Vec<usize>,
+    pub(crate) taps: Vec<Tap>,
     pub(crate) size_out: [usize; 2],
     slack: usize,
 }
 
+/// A weight of a window, and how far after its window's first pixel it meets one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tap {
+    pub(crate) weight: usize,
+    pub(crate) pixel: usize,
+}
+
 impl Layout {
-    pub(crate) fn new(shape: &Convolution, lanes: usize) -> Self {
+    pub(crate) fn new(shape: &Convolution, window: &Window, lanes: usize) -> Self {
         let reach = [0, 1].map(|axis| shape.dilation[axis] * (shape.kernel[axis] - 1));
         let size_out = shape.size_out();
         let rows = size_out[0] + reach[0] / shape.stride[0];
@@ -40,20 +46,18 @@ impl Layout {
         let phase = rows * pitch;
         let mut phases = Vec::new();
         let mut taps = Vec::new();
-        for row in 0..shape.kernel[0] {
-            for column in 0..shape.kernel[1] {
-                let place = [row * shape.dilation[0], column * shape.dilation[1]];
-                let between = [0, 1].map(|axis| place[axis] % shape.stride[axis]);
-                let index = match phases.iter().position(|known| *known == between) {
-                    Some(index) => index,
-                    None => {
-                        phases.push(between);
-                        phases.len() - 1
-                    }
-                };
-                let whole = [0, 1].map(|axis| place[axis] / shape.stride[axis]);
-                taps.push(index * phase + whole[0] * pitch + whole[1]);
-            }
+        for &(weight, place) in &window.places {
+            let between = [0, 1].map(|axis| place[axis] % shape.stride[axis]);
+            let index = match phases.iter().position(|known| *known == between) {
+                Some(index) => index,
+                None => {
+                    phases.push(between);
+                    phases.len() - 1
+                }
+            };
+            let whole = [0, 1].map(|axis| place[axis] / shape.stride[axis]);
+            let pixel = index * phase + whole[0] * pitch + whole[1];
+            taps.push(Tap { weight, pixel });
         }
         Self {
             channels: shape.channels_in / shape.groups,
@@ -104,15 +108,32 @@ impl Layout {
                     continue;
                 };
                 let source = source.get(columns.source..).unwrap_or(&[]);
-                if self.stride[1] == 1 {
-                    let length = line.len().min(source.len());
-                    line[..length].copy_from_slice(&source[..length]);
-                } else {
-                    let source = source.iter().step_by(self.stride[1]);
-                    for (to, from) in line.iter_mut().zip(source) {
-                        *to = *from;
-                    }
-                }
+                every(self.stride[1], source, line);
+            }
+        }
+    }
+}
+
+/// Copies each `stride`-th number, as far as there is room.
+fn every(stride: usize, from: &[f32], to: &mut [f32]) {
+    match stride {
+        1 => {
+            let length = to.len().min(from.len());
+            to[..length].copy_from_slice(&from[..length]);
+        }
+        // As below, in a form that becomes vectors.
+        2 => {
+            let (pairs, last) = from.as_chunks::<2>();
+            for (to, [first, _]) in to.iter_mut().zip(pairs) {
+                *to = *first;
+            }
+            if let (Some(to), [last]) = (to.get_mut(pairs.len()), last) {
+                *to = *last;
+            }
+        }
+        stride => {
+            for (to, from) in to.iter_mut().zip(from.iter().step_by(stride)) {
+                *to = *from;
             }
         }
     }

@@ -16,11 +16,11 @@ mod weights;
 pub use gradient::maps_gradient;
 pub use shape::{Activation, Convolution, Then};
 
-use kernel::{Block, Image};
+use kernel::Image;
 use layout::Layout;
 use rayon::prelude::*;
 use tiles::Tiles;
-use weights::Packed;
+use weights::{Weights, Window};
 
 /// Fewer products than these are summed by the thread that asks: to wake another one takes as long.
 const SMALL: usize = 1 << 18;
@@ -40,13 +40,25 @@ pub fn convolve(shape: &Convolution, x: &[f32], weight: &[f32], then: Then<'_>, 
         assert_eq!(bias.len(), shape.channels_out, "numbers of the bias");
     }
     assert!(!x.is_empty(), "maps of no numbers");
+    sum(shape, &Window::of(shape), x, weight, then, out);
+}
+
+/// The sums, whichever way the weights lie.
+fn sum(
+    shape: &Convolution,
+    window: &Window,
+    x: &[f32],
+    weight: &[f32],
+    then: Then<'_>,
+    out: &mut [f32],
+) {
     if out.is_empty() {
         return;
     }
     let widths = machine::dispatch(kernel::Widths);
-    let layout = Layout::new(shape, widths.lanes);
+    let layout = Layout::new(shape, window, widths.lanes);
     let tiles = Tiles::new(&layout, widths.lanes);
-    let packed = Packed::new(shape, weight, widths.channels);
+    let weights = Weights::new(shape, window, weight, widths.channels);
     // A group of an image is one convolution of its own.
     let channels_in = shape.channels_in / shape.groups;
     let plane_out = shape.plane_out();
@@ -58,20 +70,18 @@ pub fn convolve(shape: &Convolution, x: &[f32], weight: &[f32], then: Then<'_>, 
             layout: &layout,
             tiles: &tiles,
         };
-        let block = Block {
-            weights: packed.block(group, index),
-            channels_in,
-            bias: then
-                .bias
-                .map(|bias| &bias[packed.first_channel(group, index)..]),
+        machine::dispatch(kernel::Run {
+            image,
+            block: weights.block(group, index),
+            width: weights.width,
             then,
-        };
-        machine::dispatch(kernel::Run { image, block, out });
+            out,
+        });
     };
     let padded = || vec![0.0; layout.numbers()];
     let whole = |scratch: &mut Vec<f32>, unit: usize, x: &[f32], out: &mut [f32]| {
         layout.fill(x, scratch);
-        let parts = out.chunks_mut(packed.width * plane_out);
+        let parts = out.chunks_mut(weights.width * plane_out);
         for (index, out) in parts.enumerate() {
             block(scratch, unit % shape.groups, index, out);
         }
@@ -99,7 +109,7 @@ pub fn convolve(shape: &Convolution, x: &[f32], weight: &[f32], then: Then<'_>, 
         let units = x.chunks(group_in).zip(out.chunks_mut(group_out));
         for (unit, (x, out)) in units.enumerate() {
             layout.fill_in_parallel(x, &mut scratch);
-            out.par_chunks_mut(packed.width * plane_out)
+            out.par_chunks_mut(weights.width * plane_out)
                 .enumerate()
                 .for_each(|(index, out)| block(&scratch, unit % shape.groups, index, out));
         }

@@ -21,9 +21,6 @@ pub struct Convolution {
     pub dilation: [usize; 2],
     /// Zeros before and after height and width.
     pub padding: [(usize, usize); 2],
-    /// Whether the weights are those of the convolution whose gradient this is: `[C, channels / groups, kernel, kernel]`,
-    /// and each window of them from its end.
-    pub transposed: bool,
 }
 
 impl Convolution {

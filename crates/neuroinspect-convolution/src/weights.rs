@@ -1,75 +1,99 @@
-//! Weights in the order in which they are read.
+//! Which weights are read together.
 
 use crate::Convolution;
 
-/// Blocks of output channels: for each input channel and place of the window, a weight of each channel of the block.
-pub(crate) struct Packed {
-    weights: Vec<f32>,
-    /// Output channels of a block.
-    pub(crate) width: usize,
-    /// Numbers of a block.
-    numbers: usize,
-    channels_of_group: usize,
+/// How a window's weights lie, and which of them meet which pixels.
+pub(crate) struct Window {
+    /// Whether the input channels are the outer ones, as in the gradient of a convolution.
+    pub(crate) transposed: bool,
+    /// How many weights lie from a window to the next.
+    pub(crate) numbers: usize,
+    /// A weight, and the row and column of its pixel after the window's first.
+    pub(crate) places: Vec<(usize, [usize; 2])>,
 }
 
-impl Packed {
-    pub(crate) fn new(shape: &Convolution, weight: &[f32], width: usize) -> Self {
+impl Window {
+    pub(crate) fn of(shape: &Convolution) -> Self {
+        let [height, width] = shape.kernel;
+        let places = (0..height * width).map(|weight| {
+            let place = [weight / width, weight % width];
+            (
+                weight,
+                [0, 1].map(|axis| place[axis] * shape.dilation[axis]),
+            )
+        });
+        Self {
+            transposed: false,
+            numbers: shape.window(),
+            places: places.collect(),
+        }
+    }
+}
+
+/// The weights as they lie, in blocks of output channels.
+#[derive(Clone, Copy)]
+pub(crate) struct Weights<'a> {
+    numbers: &'a [f32],
+    /// Output channels of a block.
+    pub(crate) width: usize,
+    channels_of_group: usize,
+    group: usize,
+    outside: usize,
+    inside: usize,
+    window: usize,
+}
+
+/// The weights of output channels that are summed together.
+#[derive(Clone, Copy)]
+pub(crate) struct Block<'a> {
+    /// From the first weight on.
+    pub(crate) weights: &'a [f32],
+    /// The first output channel, and how many there are.
+    pub(crate) first: usize,
+    pub(crate) channels: usize,
+    /// Numbers from an output channel to the next, and from an input channel to the next.
+    pub(crate) outside: usize,
+    pub(crate) inside: usize,
+    pub(crate) window: usize,
+}
+
+impl<'a> Weights<'a> {
+    pub(crate) fn new(
+        shape: &Convolution,
+        window: &Window,
+        numbers: &'a [f32],
+        width: usize,
+    ) -> Self {
         let channels_of_group = shape.channels_out / shape.groups;
         let channels_in = shape.channels_in / shape.groups;
-        let width = match channels_of_group {
-            1 => 1,
-            _ => width,
+        let (outside, inside) = match window.transposed {
+            true => (1, channels_of_group),
+            false => (channels_in, 1),
         };
-        let window = shape.window();
-        let each = channels_in * window;
-        let mut packed = Self {
-            weights: Vec::new(),
-            width,
-            numbers: width * each,
+        Self {
+            numbers,
+            width: match channels_of_group {
+                1 => 1,
+                2..=4 => 4,
+                _ => width,
+            },
             channels_of_group,
-        };
-        let blocks = packed.blocks_of_group() * shape.groups;
-        packed.weights = vec![0.0; blocks * packed.numbers];
-        if packed.numbers == 0 {
-            return packed;
+            group: channels_of_group * channels_in * window.numbers,
+            outside: outside * window.numbers,
+            inside: inside * window.numbers,
+            window: window.numbers,
         }
-        let blocks = packed.blocks_of_group();
-        for (index, block) in packed.weights.chunks_mut(packed.numbers).enumerate() {
-            let (group, first) = (index / blocks, index % blocks * width);
-            for lane in 0..width.min(channels_of_group - first) {
-                let inside = first + lane;
-                let channel = group * channels_of_group + inside;
-                let to = block.iter_mut().skip(lane).step_by(width);
-                if !shape.transposed {
-                    for (to, from) in to.zip(&weight[channel * each..][..each]) {
-                        *to = *from;
-                    }
-                } else {
-                    let from = (0..channels_in).flat_map(|channel| {
-                        let row = group * channels_in + channel;
-                        let start = (row * channels_of_group + inside) * window;
-                        weight[start..][..window].iter().rev()
-                    });
-                    for (to, from) in to.zip(from) {
-                        *to = *from;
-                    }
-                }
-            }
+    }
+
+    pub(crate) fn block(&self, group: usize, block: usize) -> Block<'a> {
+        let first = block * self.width;
+        Block {
+            weights: &self.numbers[group * self.group + first * self.outside..],
+            first: group * self.channels_of_group + first,
+            channels: self.width.min(self.channels_of_group - first),
+            outside: self.outside,
+            inside: self.inside,
+            window: self.window,
         }
-        packed
-    }
-
-    fn blocks_of_group(&self) -> usize {
-        self.channels_of_group.div_ceil(self.width)
-    }
-
-    /// The first output channel of a group's block.
-    pub(crate) fn first_channel(&self, group: usize, block: usize) -> usize {
-        group * self.channels_of_group + block * self.width
-    }
-
-    pub(crate) fn block(&self, group: usize, block: usize) -> &[f32] {
-        let index = group * self.blocks_of_group() + block;
-        &self.weights[index * self.numbers..][..self.numbers]
     }
 }

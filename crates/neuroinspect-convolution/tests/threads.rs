@@ -29,7 +29,6 @@ fn shapes() -> Vec<Convolution> {
                 stride: [stride; 2],
                 dilation: [1, 1],
                 padding: [(half, half); 2],
-                transposed: false,
             }
         };
     vec![

@@ -58,7 +58,6 @@ impl Direct {
             stride: options.stride,
             dilation: options.dilation,
             padding: options.padding,
-            transposed: false,
         };
         let empty = x.num_elements() * shape.numbers_out() == 0;
         (!empty && kernel_height * kernel_width > 1).then_some(Self(shape))

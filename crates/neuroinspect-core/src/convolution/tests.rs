@@ -36,8 +36,13 @@ struct Case {
 }
 
 fn cases() -> impl Strategy<Value = Case> {
-    let sizes = ((1_usize..4), (1_usize..4), (1_usize..12), [1_usize..24; 2]);
-    let window = ([1_usize..6; 2], [1_usize..4; 2], [1_usize..3; 2]);
+    let sizes = (
+        (1_usize..4),
+        (1_usize..4),
+        (1_usize..12),
+        [1_usize..24, 1..24],
+    );
+    let window = ([1_usize..6, 1..6], [1_usize..4, 1..4], [1_usize..3, 1..3]);
     let padding = [(0_usize..4, 0_usize..4), (0_usize..4, 0_usize..4)];
     let activation = prop_oneof![
         Just(Rectifier::Identity),
