@@ -15,19 +15,29 @@ use neuroinspect::{
 };
 
 /// Channels in and out, groups, pixels a side, window, stride.
-const SHAPES: [[usize; 6]; 12] = [
+const SHAPES: [[usize; 6]; 22] = [
     [16, 16, 1, 32, 3, 1],
     [32, 32, 1, 16, 3, 1],
     [64, 64, 1, 8, 3, 1],
     [16, 32, 1, 32, 3, 2],
     [64, 64, 1, 56, 3, 1],
     [512, 512, 1, 7, 3, 1],
+    [512, 512, 1, 2, 3, 1],
+    [512, 512, 1, 1, 3, 1],
     [3, 64, 1, 224, 7, 2],
+    [3, 768, 1, 224, 32, 32],
+    [3, 96, 1, 224, 4, 4],
     [64, 128, 1, 56, 1, 1],
     [64, 128, 1, 56, 1, 2],
+    [96, 24, 1, 56, 1, 1],
+    [320, 1280, 1, 7, 1, 1],
+    [320, 1280, 1, 3, 1, 1],
+    [320, 1280, 1, 2, 1, 1],
+    [320, 1280, 1, 1, 1, 1],
     [96, 96, 96, 56, 3, 1],
     [240, 240, 240, 28, 5, 1],
     [96, 96, 96, 56, 3, 2],
+    [768, 768, 768, 7, 7, 1],
 ];
 
 fn shapes(criterion: &mut Criterion) {
@@ -37,10 +47,12 @@ fn shapes(criterion: &mut Criterion) {
     let random =
         |shape: [usize; 4]| Tensor::<4>::random(shape, Distribution::Uniform(-1.0, 1.0), &device);
     for [channels_in, channels_out, groups, side, kernel, stride] in SHAPES {
-        for images in [1, 4, 16] {
+        for images in [1, 4, 32] {
             let x = random([images, channels_in, side, side]);
             let weight = random([channels_out, channels_in / groups, kernel, kernel]);
-            let options = ConvOptions::new([stride; 2], [kernel / 2; 2], [1, 1], groups);
+            // Patches have no zeros around them.
+            let padding = if stride == kernel { 0 } else { kernel / 2 };
+            let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], groups);
             let products = {
                 let [_, _, height, width] =
                     conv2d(x.clone(), weight.clone(), None, options.clone()).dims();

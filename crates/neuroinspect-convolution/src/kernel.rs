@@ -107,7 +107,7 @@ fn tile<S: Simd, const M: usize, const V: usize>(
     for m in 0..M {
         rows[m] = m.min(block.channels - 1) * block.outside;
     }
-    for channel in 0..image.layout.channels {
+    for channel in 0..image.layout.rounds {
         let planes = &image.planes[channel * image.layout.plane..];
         let weights = &block.weights[channel * block.inside..];
         let mut windows = [&weights[..block.window]; M];

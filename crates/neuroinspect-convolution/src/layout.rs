@@ -18,6 +18,8 @@ pub(crate) struct Layout {
     phase: usize,
     /// Numbers from a channel to the next.
     pub(crate) plane: usize,
+    /// How often the taps are gone through, each time a channel further.
+    pub(crate) rounds: usize,
     pub(crate) taps: Vec<Tap>,
     pub(crate) size_out: [usize; 2],
     slack: usize,
@@ -59,12 +61,27 @@ impl Layout {
             let pixel = index * phase + whole[0] * pitch + whole[1];
             taps.push(Tap { weight, pixel });
         }
+        let plane = phases.len() * phase;
+        let channels = shape.channels_in / shape.groups;
+        let mut rounds = channels;
+        // A round of one tap takes less time than to begin it: all channels are one round.
+        if let [only] = taps[..] {
+            let [_, distance] = window.distances(shape);
+            rounds = 1;
+            taps = (0..channels)
+                .map(|channel| Tap {
+                    weight: only.weight + channel * distance,
+                    pixel: only.pixel + channel * plane,
+                })
+                .collect();
+        }
         Self {
-            channels: shape.channels_in / shape.groups,
+            channels,
+            rounds,
             size: shape.size,
             stride: shape.stride,
             padding: shape.padding.map(|(before, _)| before),
-            plane: phases.len() * phase,
+            plane,
             phases,
             pitch,
             phase,

@@ -28,6 +28,16 @@ impl Window {
             places: places.collect(),
         }
     }
+
+    /// Numbers from an output channel's weights to the next one's, and from an input channel's to the next one's.
+    pub(crate) fn distances(&self, shape: &Convolution) -> [usize; 2] {
+        let [inside, outside] = [shape.channels_in, shape.channels_out].map(|it| it / shape.groups);
+        let [from_out, from_in] = match self.transposed {
+            true => [1, outside],
+            false => [inside, 1],
+        };
+        [from_out * self.numbers, from_in * self.numbers]
+    }
 }
 
 /// The weights as they lie, in blocks of output channels.
@@ -54,6 +64,7 @@ pub(crate) struct Block<'a> {
     /// Numbers from an output channel to the next, and from an input channel to the next.
     pub(crate) outside: usize,
     pub(crate) inside: usize,
+    /// How many numbers the weights that all taps are of lie within.
     pub(crate) window: usize,
 }
 
@@ -66,10 +77,7 @@ impl<'a> Weights<'a> {
     ) -> Self {
         let channels_of_group = shape.channels_out / shape.groups;
         let channels_in = shape.channels_in / shape.groups;
-        let (outside, inside) = match window.transposed {
-            true => (1, channels_of_group),
-            false => (channels_in, 1),
-        };
+        let [outside, inside] = window.distances(shape);
         Self {
             numbers,
             width: match channels_of_group {
@@ -79,9 +87,12 @@ impl<'a> Weights<'a> {
             },
             channels_of_group,
             group: channels_of_group * channels_in * window.numbers,
-            outside: outside * window.numbers,
-            inside: inside * window.numbers,
-            window: window.numbers,
+            outside,
+            inside,
+            window: match window.places.len() {
+                1 => (channels_in - 1) * inside + window.numbers,
+                _ => window.numbers,
+            },
         }
     }
 
