@@ -12,6 +12,10 @@ use crate::{
 /// Lanes of the widest vectors that there are.
 const MOST_LANES: usize = 16;
 
+/// So many products are summed by themselves before they are added to the rest: of a long sum in one go more is rounded
+/// away.
+const PART: usize = 256;
+
 /// How wide this machine's instructions are.
 pub(crate) struct Widths;
 
@@ -101,7 +105,9 @@ fn tile<S: Simd, const M: usize, const V: usize>(
     vectors: &[Vector; V],
     out: &mut [f32],
 ) {
-    let mut sums = [[simd.splat_f32s(0.0); V]; M];
+    let mut totals = [[simd.splat_f32s(0.0); V]; M];
+    let mut sums = totals;
+    let mut summed = 0;
     let taps = image.layout.taps.as_slice();
     let mut rows = [0; M];
     for m in 0..M {
@@ -114,24 +120,38 @@ fn tile<S: Simd, const M: usize, const V: usize>(
         for m in 0..M {
             windows[m] = &weights[rows[m]..][..block.window];
         }
-        for tap in taps {
-            let mut x = [simd.splat_f32s(0.0); V];
-            for v in 0..V {
-                x[v] = load::<S>(&planes[vectors[v].base + tap.pixel..]);
+        for taps in taps.chunks(PART) {
+            if summed + taps.len() > PART {
+                for m in 0..M {
+                    for v in 0..V {
+                        totals[m][v] = simd.add_f32s(totals[m][v], sums[m][v]);
+                        sums[m][v] = simd.splat_f32s(0.0);
+                    }
+                }
+                summed = 0;
             }
-            for m in 0..M {
-                let weight = simd.splat_f32s(windows[m][tap.weight]);
+            summed += taps.len();
+            for tap in taps {
+                let mut x = [simd.splat_f32s(0.0); V];
                 for v in 0..V {
-                    sums[m][v] = simd.mul_add_f32s(weight, x[v], sums[m][v]);
+                    x[v] = load::<S>(&planes[vectors[v].base + tap.pixel..]);
+                }
+                for m in 0..M {
+                    let weight = simd.splat_f32s(windows[m][tap.weight]);
+                    for v in 0..V {
+                        sums[m][v] = simd.mul_add_f32s(weight, x[v], sums[m][v]);
+                    }
                 }
             }
         }
     }
     let [height, width] = image.layout.size_out;
-    for (m, (plane, sums)) in out.chunks_mut(height * width).zip(sums).enumerate() {
+    let sums = totals.into_iter().zip(sums);
+    for (m, (plane, (totals, sums))) in out.chunks_mut(height * width).zip(sums).enumerate() {
         let bias = then.bias.map_or(0.0, |bias| bias[block.first + m]);
         for v in 0..V {
-            let sum = simd.add_f32s(sums[v], simd.splat_f32s(bias));
+            let sum = simd.add_f32s(totals[v], sums[v]);
+            let sum = simd.add_f32s(sum, simd.splat_f32s(bias));
             store(simd, image.tiles, vectors[v], then, sum, plane);
         }
     }

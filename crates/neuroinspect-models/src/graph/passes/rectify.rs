@@ -56,15 +56,18 @@ fn join(graph: &Graph, readers: &[usize], node: &Node) -> Option<Node> {
             let [a, b] = *graph.node(of).inputs.as_slice() else {
                 return None;
             };
-            // The later one, so that the other is there already.
+            if graph.shape(a) != graph.shape(b) {
+                return None;
+            }
+            // Of two the later one, the block's last.
             let (last, other) = match a.0 > b.0 {
                 true => (a, b),
                 false => (b, a),
             };
-            let same = graph.shape(a) == graph.shape(b);
-            match convolution(last) {
-                Some(_) if same => (last, Some(other)),
-                _ => return None,
+            match (convolution(last), convolution(other)) {
+                (Some(_), _) => (last, Some(other)),
+                (None, Some(_)) => (other, Some(last)),
+                (None, None) => return None,
             }
         }
         _ => (of, None),
