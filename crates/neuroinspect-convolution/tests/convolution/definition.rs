@@ -2,14 +2,7 @@
 
 use neuroinspect_convolution::{Activation, Convolution, Then, convolve, maps_gradient};
 
-fn numbers(count: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
+use crate::numbers;
 
 /// Calls with each product's place in the maps, the weights and the values.
 fn products(shape: &Convolution, mut each: impl FnMut(usize, usize, usize)) {
