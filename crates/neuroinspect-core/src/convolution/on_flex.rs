@@ -52,7 +52,7 @@ const LEAST_PIXELS: usize = 4;
 ///
 /// The rule knows no number of images: a batch is to have the bits of its parts. Windows of one weight without a stride
 /// are a matrix product without unrolling, in which Burn's takes half to all of the time of ours; with a
-/// stride ours is up to four times as fast (`benches/convolution.rs`; `docs/performance.md` has what came out).
+/// stride ours is up to four times as fast (`benches/convolution.rs`).
 struct Direct(Convolution);
 
 impl Direct {
