@@ -12,9 +12,14 @@ use crate::{
 /// Lanes of the widest vectors that there are.
 const MOST_LANES: usize = 16;
 
-/// So many products are summed by themselves before they are added to the rest: of a long sum in one go more is rounded
-/// away.
-const PART: usize = 256;
+/// At least so many products are summed by themselves before they are added to the rest: of a long sum in one go more is
+/// rounded away.
+const LEAST_PART: usize = 64;
+
+/// Of how many products a part is: the sums of as many parts are as exact as each of them.
+fn part(products: usize) -> usize {
+    products.isqrt().max(LEAST_PART)
+}
 
 /// How wide this machine's instructions are.
 pub(crate) struct Widths;
@@ -109,6 +114,7 @@ fn tile<S: Simd, const M: usize, const V: usize>(
     let mut sums = totals;
     let mut summed = 0;
     let taps = image.layout.taps.as_slice();
+    let part = part(image.layout.rounds * taps.len());
     let mut rows = [0; M];
     for m in 0..M {
         rows[m] = m.min(block.channels - 1) * block.outside;
@@ -120,8 +126,8 @@ fn tile<S: Simd, const M: usize, const V: usize>(
         for m in 0..M {
             windows[m] = &weights[rows[m]..][..block.window];
         }
-        for taps in taps.chunks(PART) {
-            if summed + taps.len() > PART {
+        for taps in taps.chunks(part) {
+            if summed + taps.len() > part {
                 for m in 0..M {
                     for v in 0..V {
                         totals[m][v] = simd.add_f32s(totals[m][v], sums[m][v]);
