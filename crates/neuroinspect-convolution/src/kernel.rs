@@ -116,8 +116,8 @@ fn tile<S: Simd, const M: usize, const V: usize>(
     let taps = image.layout.taps.as_slice();
     let part = part(image.layout.rounds * taps.len());
     let mut rows = [0; M];
-    for m in 0..M {
-        rows[m] = m.min(block.channels - 1) * block.outside;
+    for (m, row) in rows.iter_mut().enumerate() {
+        *row = m.min(block.channels - 1) * block.outside;
     }
     for channel in 0..image.layout.rounds {
         let planes = &image.planes[channel * image.layout.plane..];
