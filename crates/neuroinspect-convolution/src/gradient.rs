@@ -9,10 +9,14 @@ use crate::{Convolution, Then, sum, weights::Window};
 ///
 /// # Panics
 ///
-/// Where a slice does not have the shape's numbers.
+/// Where the shape is not [valid](Convolution::is_valid), or a slice does not have its numbers.
 pub fn maps_gradient(of: &Convolution, gradient: &[f32], weight: &[f32]) -> Option<Vec<f32>> {
+    assert!(of.is_valid(), "no convolution can be {of:?}");
     assert_eq!(gradient.len(), of.numbers_out(), "numbers of the gradient");
     assert_eq!(weight.len(), of.weights(), "numbers of the weights");
+    if gradient.is_empty() || of.numbers_in() == 0 {
+        return Some(vec![0.0; of.numbers_in()]);
+    }
     if of.stride != [1, 1] && of.dilation != [1, 1] {
         return None;
     }

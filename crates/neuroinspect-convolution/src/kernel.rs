@@ -4,7 +4,7 @@ use pulp::{Simd, WithSimd};
 
 use crate::{
     layout::Layout,
-    shape::{Activation, Then},
+    shape::{Rectifier, Then},
     tiles::{Tiles, Vector},
     weights::Block,
 };
@@ -208,11 +208,15 @@ fn finished<S: Simd>(simd: S, then: Then<'_>, sum: S::f32s, there: S::f32s) -> S
         true => simd.add_f32s(sum, there),
         false => sum,
     };
-    let zero = simd.splat_f32s(0.0);
-    // Of two numbers one of which is none, the second: NaN stays.
-    match then.activation {
-        Activation::Identity => sum,
-        Activation::Relu => simd.max_f32s(zero, sum),
-        Activation::Relu6 => simd.min_f32s(simd.splat_f32s(6.0), simd.max_f32s(zero, sum)),
+    // No number is less than another, nor more, where one of them is none: NaN stays.
+    let [zero, six] = [0.0, 6.0].map(|it| simd.splat_f32s(it));
+    let positive = |x| simd.select_f32s(simd.less_than_f32s(x, zero), zero, x);
+    match then.rectifier {
+        Rectifier::Identity => sum,
+        Rectifier::Relu => positive(sum),
+        Rectifier::Relu6 => {
+            let sum = positive(sum);
+            simd.select_f32s(simd.less_than_f32s(six, sum), six, sum)
+        }
     }
 }

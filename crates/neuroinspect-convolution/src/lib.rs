@@ -14,7 +14,7 @@ mod tiles;
 mod weights;
 
 pub use gradient::maps_gradient;
-pub use shape::{Activation, Convolution, Then};
+pub use shape::{Convolution, Rectifier, Then};
 
 use kernel::Image;
 use layout::Layout;
@@ -25,14 +25,20 @@ use weights::{Weights, Window};
 /// Fewer products than these are summed by the thread that asks: to wake another one takes as long.
 const SMALL: usize = 1 << 18;
 
+/// Whether this machine sums several numbers at a time.
+pub fn has_vectors() -> bool {
+    machine::dispatch(kernel::Widths).lanes > 1
+}
+
 /// Convolves maps `[N, C, h, w]` by weights `[channels, C / groups, kernel, kernel]` into `out`, `[N, channels, h', w']`.
 ///
 /// What `out` holds counts only where it is to be added ([`Then::added`]).
 ///
 /// # Panics
 ///
-/// Where a slice does not have the shape's numbers, or the maps have none.
+/// Where the shape is not [valid](Convolution::is_valid), a slice does not have its numbers, or the maps have none.
 pub fn convolve(shape: &Convolution, x: &[f32], weight: &[f32], then: Then<'_>, out: &mut [f32]) {
+    assert!(shape.is_valid(), "no convolution can be {shape:?}");
     assert_eq!(x.len(), shape.numbers_in(), "numbers of the maps");
     assert_eq!(weight.len(), shape.weights(), "numbers of the weights");
     assert_eq!(out.len(), shape.numbers_out(), "numbers of the values");

@@ -24,6 +24,28 @@ pub struct Convolution {
 }
 
 impl Convolution {
+    /// Whether groups divide the channels, no step or window is 0, and numbers and products can be counted.
+    pub fn is_valid(&self) -> bool {
+        let steps = [self.kernel, self.stride, self.dilation];
+        if self.groups == 0 || steps.as_flattened().contains(&0) {
+            return false;
+        }
+        let divides = |channels: usize| channels.is_multiple_of(self.groups);
+        let axis = |axis: usize| {
+            let (before, after) = self.padding[axis];
+            let padded = self.size[axis].checked_add(before)?.checked_add(after)?;
+            let reach = self.dilation[axis].checked_mul(self.kernel[axis])?;
+            padded.checked_add(reach)?.checked_mul(self.kernel[axis])
+        };
+        let channels = self.channels_in.checked_mul(self.channels_out);
+        let factors = [channels, Some(self.images), axis(0), axis(1)];
+        let products = factors.into_iter().try_fold(1_usize, |product, factor| {
+            // What has no number is to be counted as well.
+            product.checked_mul(factor?.max(1))
+        });
+        divides(self.channels_in) && divides(self.channels_out) && products.is_some()
+    }
+
     /// Height and width of the values.
     pub fn size_out(&self) -> [usize; 2] {
         [0, 1].map(|axis| {
@@ -64,7 +86,7 @@ impl Convolution {
     }
 }
 
-/// What is done to a convolution's sums before they are stored: `activation(sum + bias + what is there)`.
+/// What is done to a convolution's sums before they are stored: `rectifier(sum + bias + what is there)`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Then<'a> {
     /// A number for each channel of the values.
@@ -72,12 +94,12 @@ pub struct Then<'a> {
     /// Whether what stands where the values go is added.
     pub added: bool,
     /// The last.
-    pub activation: Activation,
+    pub rectifier: Rectifier,
 }
 
-/// A function of each number by itself.
+/// What of a number below 0, and above 6, is let through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Activation {
+pub enum Rectifier {
     /// As it is.
     #[default]
     Identity,

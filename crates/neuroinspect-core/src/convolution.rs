@@ -33,7 +33,7 @@ pub struct Convolution {
     /// Stride, padding, dilation and groups.
     pub options: ConvOptions<2>,
     /// The last that is done.
-    pub activation: Rectifier,
+    pub rectifier: Rectifier,
 }
 
 /// What of a number below 0, and above 6, is let through.
@@ -53,22 +53,26 @@ impl Convolution {
     pub fn new(options: ConvOptions<2>) -> Self {
         Self {
             options,
-            activation: Rectifier::Identity,
+            rectifier: Rectifier::Identity,
         }
     }
 
     /// Sets what is done last.
-    pub fn with_activation(mut self, activation: Rectifier) -> Self {
-        self.activation = activation;
+    pub fn with_rectifier(mut self, rectifier: Rectifier) -> Self {
+        self.rectifier = rectifier;
         self
     }
 
-    /// `activation(x * weight + bias + added)`, with its derivative in closed form.
+    /// `rectifier(x * weight + bias + added)`, with its derivative in closed form.
     ///
     /// # Shapes
     ///
     /// `x` `[N, C, h, w]`, `weight` `[channels, C / groups, kernel, kernel]`, `bias` `[channels]`, and `added` of the value's
     /// shape, `[N, channels, h', w']`.
+    ///
+    /// # Panics
+    ///
+    /// Where maps, weights and groups do not go together, as Burn's `conv2d` does.
     pub fn apply(
         self,
         x: Tensor<4>,
@@ -76,6 +80,14 @@ impl Convolution {
         bias: Option<Tensor<1>>,
         added: Option<Tensor<4>>,
     ) -> Tensor<4> {
+        let (groups, [_, channels_in, ..]) = (self.options.groups, x.dims());
+        let [channels_out, inside, ..] = weight.dims();
+        assert!(
+            inside.checked_mul(groups) == Some(channels_in) && channels_out.is_multiple_of(groups),
+            "weights {:?} in {groups} groups are of no maps {:?}",
+            weight.dims(),
+            x.dims()
+        );
         let bias = bias.unwrap_or_else(|| {
             let channels = [weight.dims()[0]];
             Tensor::zeros(channels, (&weight.device(), weight.dtype()))
@@ -145,7 +157,7 @@ fn composed<B: Backend>(
     if let Some(added) = added {
         value = B::float_add(value, added);
     }
-    match convolution.activation {
+    match convolution.rectifier {
         Rectifier::Identity => value,
         Rectifier::Relu => B::relu(value),
         Rectifier::Relu6 => B::float_clamp(value, 0.0.into(), 6.0.into()),
@@ -265,7 +277,7 @@ impl<B: Backend> Known<B> {
         value: &FloatTensor<B>,
         convolution: Convolution,
     ) -> Self {
-        let value = match convolution.activation {
+        let value = match convolution.rectifier {
             Rectifier::Identity => None,
             _ => Some(value.clone()),
         };
@@ -298,7 +310,7 @@ impl<B: ConvolutionOps, const N: usize> Backward<B, N> for Derived {
         let mut gradient = grads.consume::<B>(&ops.node);
         if let Some(value) = value {
             // Nothing of a number that was held at 6.
-            if convolution.activation == Rectifier::Relu6 {
+            if convolution.rectifier == Rectifier::Relu6 {
                 let below = B::float_add_scalar(B::float_neg(value.clone()), 6.0.into());
                 gradient = B::relu_backward(below, gradient);
             }

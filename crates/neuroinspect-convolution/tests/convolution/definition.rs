@@ -1,6 +1,6 @@
 //! Values and gradients against the definition, in `f64`.
 
-use neuroinspect_convolution::{Activation, Convolution, Then, convolve, maps_gradient};
+use neuroinspect_convolution::{Convolution, Rectifier, Then, convolve, maps_gradient};
 
 use crate::numbers;
 
@@ -118,17 +118,17 @@ fn values_are_the_definitions() {
         products(&shape, |from, with, out| {
             sums[out] += f64::from(x[from]) * f64::from(weight[with])
         });
-        for (activation, least, most) in [
-            (Activation::Identity, f64::MIN, f64::MAX),
-            (Activation::Relu, 0.0, f64::MAX),
-            (Activation::Relu6, 0.0, 6.0),
+        for (rectifier, least, most) in [
+            (Rectifier::Identity, f64::MIN, f64::MAX),
+            (Rectifier::Relu, 0.0, f64::MAX),
+            (Rectifier::Relu6, 0.0, 6.0),
         ] {
             let expected: Vec<_> = sums.iter().map(|sum| sum.clamp(least, most)).collect();
             let mut out = added.clone();
             let then = Then {
                 bias: Some(&bias),
                 added: true,
-                activation,
+                rectifier,
             };
             convolve(&shape, &x, &weight, then, &mut out);
             close("value", &shape, &out, &expected);
@@ -160,7 +160,7 @@ fn gradients_are_the_definitions() {
     assert!(count > 200, "{count} shapes of which there is a gradient");
 }
 
-/// Of the values' root mean square, that of what is rounded away. A sum in one go of as many products loses 1e-6 of them.
+/// Of the values' root mean square, that of what is rounded away.
 #[test]
 fn of_a_long_sum_little_is_rounded_away() {
     let shape = Convolution {

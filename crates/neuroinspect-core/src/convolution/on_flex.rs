@@ -4,7 +4,9 @@ use burn::{
     backend::{Flex, TensorMetadata, ops::ModuleOps, tensor::FloatTensor},
     tensor::{DType, Shape, TensorData, ops::ConvOptions},
 };
-use neuroinspect_convolution::{Activation, Convolution, Then, convolve, maps_gradient};
+use neuroinspect_convolution::{
+    Convolution, Rectifier as Last, Then, convolve, has_vectors, maps_gradient,
+};
 
 use super::Rectifier;
 
@@ -15,9 +17,16 @@ pub(super) fn convolved(
     added: Option<FloatTensor<Flex>>,
     convolution: super::Convolution,
 ) -> FloatTensor<Flex> {
+    let numbers = [&x, &weight, &bias].map(|it| it.dtype());
+    let is_added = |direct: &Direct, added: &FloatTensor<Flex>| {
+        added.dtype() == DType::F32 && added.shape() == direct.shape_out()
+    };
     match Direct::new(x.shape(), weight.shape(), &convolution.options) {
-        Some(direct) if x.dtype() == DType::F32 => {
-            direct.convolve(x, weight, Some(bias), added, convolution.activation)
+        Some(direct)
+            if numbers == [DType::F32; 3]
+                && added.as_ref().is_none_or(|it| is_added(&direct, it)) =>
+        {
+            direct.convolve(x, weight, bias, added, convolution.rectifier)
         }
         _ => super::composed::<Flex>(x, weight, bias, added, convolution),
     }
@@ -31,7 +40,7 @@ pub(super) fn convolved_backward(
 ) -> FloatTensor<Flex> {
     if let Some(Direct(shape)) = Direct::new(x.shape(), weight.shape(), &options)
         && options.stride.into_iter().max() <= Some(LONGEST_STRIDE)
-        && x.dtype() == DType::F32
+        && [&x, &weight, &gradient].map(|it| it.dtype()) == [DType::F32; 3]
     {
         let [weight, gradient] = [&weight, &gradient].map(|it| it.to_contiguous());
         if let Some(data) = maps_gradient(&shape, gradient.storage(), weight.storage()) {
@@ -52,14 +61,14 @@ const LEAST_PIXELS: usize = 4;
 ///
 /// The rule knows no number of images: a batch is to have the bits of its parts. Windows of one weight without a stride
 /// are a matrix product without unrolling, in which Burn's takes half to all of the time of ours; with a
-/// stride ours is up to four times as fast (`benches/convolution.rs`).
+/// stride ours is faster (`benches/convolution.rs`). On a machine without vectors Burn's is.
 struct Direct(Convolution);
 
 impl Direct {
     /// None of one that Burn's is to do.
     fn new(x: Shape, weight: Shape, options: &ConvOptions<2>) -> Option<Self> {
         let [images, channels_in, height, width] = x.dims();
-        let [channels_out, _, kernel_height, kernel_width] = weight.dims();
+        let [channels_out, inside, kernel_height, kernel_width] = weight.dims();
         let shape = Convolution {
             images,
             channels_in,
@@ -71,30 +80,39 @@ impl Direct {
             dilation: options.dilation,
             padding: options.padding,
         };
+        // Burn's says what does not go together.
+        if !has_vectors() || !shape.is_valid() || inside * shape.groups != channels_in {
+            return None;
+        }
         let empty = x.num_elements() * shape.numbers_out() == 0;
         let product = kernel_height * kernel_width == 1 && options.stride == [1, 1];
         let [height, width] = shape.size_out();
         (!empty && !product && height * width >= LEAST_PIXELS).then_some(Self(shape))
     }
 
+    fn shape_out(&self) -> Shape {
+        let Self(shape) = self;
+        let [height, width] = shape.size_out();
+        Shape::new([shape.images, shape.channels_out, height, width])
+    }
+
     fn convolve(
         self,
         x: FloatTensor<Flex>,
         weight: FloatTensor<Flex>,
-        bias: Option<FloatTensor<Flex>>,
+        bias: FloatTensor<Flex>,
         added: Option<FloatTensor<Flex>>,
-        activation: Rectifier,
+        rectifier: Rectifier,
     ) -> FloatTensor<Flex> {
         let Self(shape) = self;
-        let [x, weight] = [x, weight].map(|it| it.to_contiguous());
-        let bias = bias.map(|it| it.to_contiguous());
+        let [x, weight, bias] = [x, weight, bias].map(|it| it.to_contiguous());
         let then = Then {
-            bias: bias.as_ref().map(|it| it.storage::<f32>()),
+            bias: Some(bias.storage()),
             added: added.is_some(),
-            activation: match activation {
-                Rectifier::Identity => Activation::Identity,
-                Rectifier::Relu => Activation::Relu,
-                Rectifier::Relu6 => Activation::Relu6,
+            rectifier: match rectifier {
+                Rectifier::Identity => Last::Identity,
+                Rectifier::Relu => Last::Relu,
+                Rectifier::Relu6 => Last::Relu6,
             },
         };
         if let Some(added) = added {
@@ -107,8 +125,6 @@ impl Direct {
         }
         let mut out = vec![0.0; shape.numbers_out()];
         convolve(&shape, x.storage(), weight.storage(), then, &mut out);
-        let [height, width] = shape.size_out();
-        let data = TensorData::new(out, [shape.images, shape.channels_out, height, width]);
-        FloatTensor::<Flex>::from_data(data)
+        FloatTensor::<Flex>::from_data(TensorData::new(out, self.shape_out()))
     }
 }

@@ -32,7 +32,7 @@ struct Case {
     options: ConvOptions<2>,
     x: [usize; 4],
     weight: [usize; 4],
-    activation: Rectifier,
+    rectifier: Rectifier,
 }
 
 fn cases() -> impl Strategy<Value = Case> {
@@ -44,16 +44,16 @@ fn cases() -> impl Strategy<Value = Case> {
     );
     let window = ([1_usize..6, 1..6], [1_usize..4, 1..4], [1_usize..3, 1..3]);
     let padding = [(0_usize..4, 0_usize..4), (0_usize..4, 0_usize..4)];
-    let activation = prop_oneof![
+    let rectifier = prop_oneof![
         Just(Rectifier::Identity),
         Just(Rectifier::Relu),
         Just(Rectifier::Relu6)
     ];
     let groups = 1_usize..4;
-    (sizes, window, padding, groups, activation)
+    (sizes, window, padding, groups, rectifier)
         .prop_filter_map(
             "a window within the map",
-            |(sizes, window, padding, groups, activation)| {
+            |(sizes, window, padding, groups, rectifier)| {
                 let (images, inside, outside, size) = sizes;
                 let (kernel, stride, dilation) = window;
                 let fits = (0..2).all(|axis| {
@@ -68,15 +68,15 @@ fn cases() -> impl Strategy<Value = Case> {
                     options,
                     x: [images, inside * groups, size[0], size[1]],
                     weight: [outside * groups, inside, kernel[0], kernel[1]],
-                    activation,
+                    rectifier,
                 })
             },
         )
         .no_shrink()
 }
 
-fn activated(value: Tensor<4>, activation: Rectifier) -> Tensor<4> {
-    match activation {
+fn activated(value: Tensor<4>, rectifier: Rectifier) -> Tensor<4> {
+    match rectifier {
         Rectifier::Identity => value,
         Rectifier::Relu => burn::tensor::activation::relu(value),
         Rectifier::Relu6 => relu6(value),
@@ -89,7 +89,7 @@ proptest! {
     /// Values and all four gradients, by our sums and by Burn's.
     #[test]
     fn values_and_gradients_are_burns(case in cases(), added in any::<bool>()) {
-        let Case { options, x, weight, activation } = case;
+        let Case { options, x, weight, rectifier } = case;
         let (x, weight) = (random("x", x), random("weight", weight));
         let bias = random("bias", [weight.dims()[0]]);
         let shape = conv2d(x.clone(), weight.clone(), None, options.clone()).dims();
@@ -99,7 +99,7 @@ proptest! {
             let [x, weight, sum] = [&x, &weight, &sum].map(|it| it.clone().autodiff().require_grad());
             let bias = bias.clone().autodiff().require_grad();
             let value = match ours {
-                true => Convolution::new(options.clone()).with_activation(activation).apply(
+                true => Convolution::new(options.clone()).with_rectifier(rectifier).apply(
                     x.clone(),
                     weight.clone(),
                     Some(bias.clone()),
@@ -107,7 +107,7 @@ proptest! {
                 ),
                 false => {
                     let value = conv2d(x.clone(), weight.clone(), Some(bias.clone()), options.clone());
-                    activated(if added { value + sum.clone() } else { value }, activation)
+                    activated(if added { value + sum.clone() } else { value }, rectifier)
                 }
             };
             let mut gradients = (value.clone() * seeds.clone().autodiff()).sum().backward();
@@ -141,7 +141,7 @@ fn what_is_added_stays_where_it_is_held() {
     let (x, weight) = (random("x", [2, 3, 9, 9]), random("weight", [5, 3, 3, 3]));
     let added = random("added", [2, 5, 9, 9]);
     let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
-    let convolution = Convolution::new(options).with_activation(Rectifier::Relu);
+    let convolution = Convolution::new(options).with_rectifier(Rectifier::Relu);
     let first = convolution
         .clone()
         .apply(x.clone(), weight.clone(), None, Some(added.clone()));
@@ -150,7 +150,19 @@ fn what_is_added_stays_where_it_is_held() {
     assert_eq!(first.into_data(), second.into_data());
 }
 
-/// Maps without a number, as of no image, and another number format go to Burn's.
+/// Maps without a number, as of no image, have a value and gradients of none.
+#[test]
+fn of_no_image_there_is_no_value() {
+    let x = random("x", [0, 2, 5, 5]).autodiff().require_grad();
+    let weight = random("weight", [3, 2, 3, 3]);
+    let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+    let value = Convolution::new(options).apply(x.clone(), weight.autodiff(), None, None);
+    assert_eq!(value.dims(), [0, 3, 5, 5]);
+    let mut gradients = value.sum().backward();
+    assert_eq!(x.grad_remove(&mut gradients).unwrap().dims(), [0, 2, 5, 5]);
+}
+
+/// Another number format is left to Burn's.
 #[test]
 fn other_formats_are_burns() {
     let (x, weight) = (random("x", [1, 2, 5, 5]), random("weight", [3, 2, 3, 3]));
@@ -159,4 +171,12 @@ fn other_formats_are_burns() {
     let expected = conv2d(wide(&x), wide(&weight), None, options.clone());
     let ours = Convolution::new(options).apply(wide(&x), wide(&weight), None, None);
     assert_eq!(ours.into_data(), expected.into_data());
+}
+
+#[test]
+#[should_panic(expected = "in 2 groups are of no maps")]
+fn maps_of_other_channels_are_refused() {
+    let (x, weight) = (random("x", [1, 5, 9, 9]), random("weight", [4, 2, 3, 3]));
+    let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 2);
+    Convolution::new(options).apply(x, weight, None, None);
 }

@@ -8,7 +8,8 @@ use neuroinspect_core::{Classifier, CopyClassifier, Precision};
 use neuroinspect_models::{
     Checkpoint, Error, PretrainedClassifier, Strictness,
     graph::{
-        Attention, BatchNorm, Conv2d, Graph, GraphBuilder, LayerNorm, Network, Node, Op, Value,
+        Attention, BatchNorm, Conv2d, Graph, GraphBuilder, LayerNorm, Network, Node, Op, Reduce,
+        Reduction, Value,
         passes::{fold_batch_norm, join_rectifiers, only_tokens_read},
     },
 };
@@ -121,6 +122,33 @@ fn what_others_read_too_is_not_joined() {
     g.relu("last", sum);
     let network = Network::new(g.finish().unwrap(), &Device::flex()).unwrap();
     assert_eq!(join_rectifiers(&network).unwrap().graph(), network.graph());
+}
+
+/// At the size that the graph was made for both are one pixel; of a larger image one is repeated.
+#[test]
+fn what_is_added_is_repeated_where_images_are_larger() {
+    let mut g = GraphBuilder::new();
+    let x = g.input("images", [3, 8, 8]);
+    let windows = Conv2d::new(3, 3).with_stride(8);
+    let y = g.layer("conv", windows, [x]);
+    let mean = Reduce {
+        to: Reduction::Mean,
+        axes: vec![2, 3],
+        keep: true,
+    };
+    let mean = g.step(mean, [x]);
+    let sum = g.add(mean, y);
+    g.relu("act", sum);
+    let mut network = Network::new(g.finish().unwrap(), &Device::flex()).unwrap();
+    make_up(&mut network);
+    let joined = join_rectifiers(&network).unwrap();
+    assert_ne!(joined.graph(), network.graph());
+    for size in [8, 16, 32] {
+        let inputs = || vec![("images", Value::from(images(size, &Device::flex())))];
+        let expected = read(&network, inputs(), &["act"]);
+        assert_eq!(expected[0].len(), 2 * 3 * (size / 8).pow(2));
+        close(&read(&joined, inputs(), &["act"]), &expected, 1e-5);
+    }
 }
 
 /// A bias before the normalisation goes through it.

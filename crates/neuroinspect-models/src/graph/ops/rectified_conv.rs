@@ -2,12 +2,13 @@
 
 use neuroinspect_core::{Convolution, Rectifier};
 
-use super::{Conv2d, Function};
+use super::{Activation, Arithmetic, Binary, Conv2d, Function};
 use crate::graph::{Slot, Value, op::Operation, run::NodeParameters};
 
 /// A convolution, what is added to it, and a rectifier, in one: `function(conv(x) + added)`.
 ///
-/// Parameters: those of [`Conv2d`]. Inputs: `x`, and `added` of the convolution's shape where there is something.
+/// Parameters: those of [`Conv2d`]. Inputs: `x`, and `added` where there is something: of the convolution's shape, but for images of
+/// another size than the graph was made for, where one of the two may be repeated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RectifiedConv2d {
     /// The convolution.
@@ -17,6 +18,10 @@ pub struct RectifiedConv2d {
     /// Name of the value that the function is of.
     pub of: String,
 }
+
+const SUM: Binary = Binary {
+    arithmetic: Arithmetic::Add,
+};
 
 impl RectifiedConv2d {
     fn rectifier(&self) -> Result<Rectifier, String> {
@@ -38,8 +43,7 @@ impl Operation for RectifiedConv2d {
         let shape = self.convolution.shape(inputs.get(..1).unwrap_or(&[]))?;
         match inputs {
             [_] => Ok(shape),
-            [_, added] if **added == shape => Ok(shape),
-            [_, added] => Err(format!("expected {shape:?} to be added, found {added:?}")),
+            [_, added] => SUM.shape(&[&shape, added]),
             _ => Err(format!("expected 1 or 2 inputs, found {}", inputs.len())),
         }
     }
@@ -53,11 +57,21 @@ impl Operation for RectifiedConv2d {
             true => Some(parameters.rank1(1)?),
             false => None,
         };
-        let convolution = Convolution {
-            options: self.convolution.options(&x)?,
-            activation: self.rectifier()?,
-        };
+        let convolution = Convolution::new(self.convolution.options(&x)?);
         let weight = parameters.rank4(0)?;
-        Ok(convolution.apply(x, weight, bias, added).into())
+        let shape = self.convolution.shape(&[&x.dims()])?;
+        match added {
+            Some(added) if added.dims() != *shape => {
+                let sum = convolution.apply(x, weight, bias, None) + added;
+                let activation = Activation {
+                    function: self.function,
+                };
+                activation.apply(vec![sum.into()], parameters)
+            }
+            added => {
+                let convolution = convolution.with_rectifier(self.rectifier()?);
+                Ok(convolution.apply(x, weight, bias, added).into())
+            }
+        }
     }
 }
