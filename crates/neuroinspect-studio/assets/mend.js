@@ -19,7 +19,7 @@ let offered = null; // The class whose neurons are offered.
 let now = null; // The edit that is shown.
 let sweep = [];
 let training = new AbortController();
-let failed = false; // Whether the last answer was none.
+let unanswered = false; // Whether the server did not answer the last time.
 let pair = {}; // The two that are compared.
 
 function numbers(text) {
@@ -95,7 +95,7 @@ function ended(id, signal) {
     const look = () => {
       const job = known.get(id);
       if (job?.state === 'finished') resolve();
-      else if (job && ENDED[job.state]) reject(new Error(job.note ?? `This training was ${job.state}.`));
+      else if (job && ENDED[job.state]) reject(Object.assign(new Error(job.note ?? `This training was ${job.state}.`), { status: 200 }));
     };
     document.addEventListener('job', look, listening);
     document.addEventListener('jobs', () => (known.has(id) ? look() : resolve()), listening);
@@ -138,7 +138,7 @@ async function ask() {
   training.abort();
   training = new AbortController();
   const { signal } = training;
-  failed = false;
+  unanswered = false;
   const hint = lacks();
   if (hint !== null) {
     wait(hint);
@@ -172,7 +172,7 @@ async function ask() {
     await show(id, 'mend-edit', 'Answered in');
   } catch (error) {
     if (error.name === 'AbortError') return;
-    failed = true;
+    unanswered = error.status === undefined;
     now = null;
     status.textContent = '';
     complain(editResult, error);
@@ -277,7 +277,7 @@ keptResult.addEventListener('click', ({ target }) => {
 for (const event of ['edits', 'jobs']) {
   document.addEventListener(event, async () => {
     // The server was away, or is another one: what it did not answer is asked again.
-    if (event === 'jobs' && failed) ask();
+    if (event === 'jobs' && unanswered) ask();
     await showKept();
     if (now === null) return;
     const kept = keptResult.querySelector(`.forget[data-id="${now}"]`) !== null;

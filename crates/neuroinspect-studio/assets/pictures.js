@@ -85,7 +85,8 @@ document.addEventListener('job', ({ detail: job }) => {
 
 const concerns = (job, part) => part.dataset.page === '*' || part.dataset.page === job.page;
 
-// What happened between a part and the page's first event, or during a break, is not told of job by job.
+// What happened after the server wrote a part and before the page's first event, or during a break, is not told of job by
+// job. While work is under way a part is therefore fetched once more, as a rule.
 document.addEventListener('jobs', ({ detail: jobs }) => {
   for (const job of jobs) seen.set(job.id, `${job.state} ${job.made}`);
   parts.filter((part) => part.dataset.seen !== last).forEach(refresh);

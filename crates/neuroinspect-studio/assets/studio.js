@@ -1,6 +1,6 @@
 // What every page needs: requests, keys, and a word when the server does not answer.
 
-/** Sends JSON and hands back JSON; fails with the reason that the server gives. */
+/** Sends JSON and hands back JSON; fails with the reason that the server gives, and with its status. */
 export async function post(path, body = {}, signal = undefined) {
   const response = await fetch(path, {
     method: 'POST',
@@ -8,7 +8,7 @@ export async function post(path, body = {}, signal = undefined) {
     body: JSON.stringify(body),
     signal,
   });
-  if (!response.ok) throw new Error(await reason(response));
+  if (!response.ok) throw Object.assign(new Error(await reason(response)), { status: response.status });
   const text = await response.text();
   return text ? JSON.parse(text) : null;
 }

@@ -20,7 +20,12 @@ function look(job) {
 
 document.addEventListener('job', ({ detail: job }) => look(job));
 // The last one is this server's: those before it are of earlier ones.
-document.addEventListener('jobs', ({ detail: jobs }) => look(jobs.filter(isOfFeatures).at(-1)));
+document.addEventListener('jobs', ({ detail: jobs }) => {
+  const job = jobs.filter(isOfFeatures).at(-1);
+  // It has ended and was taken off the list: the server says what there is.
+  if (!job && !again) location.reload();
+  else look(job);
+});
 
 again?.addEventListener('click', async () => {
   try {

@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use neuroinspect_core::{Observer, Progress};
+use neuroinspect_core::{Observer, Progress, catch_panic};
 
 use crate::{Control, Fitted, Result, Retrain};
 
@@ -38,7 +38,7 @@ pub(super) fn beside(
             if flow.is_continue()
                 && let Some(control) = to_start.take()
             {
-                started = Some(scope.spawn(control));
+                started = Some(scope.spawn(|| catch_panic(control)));
             }
             flow
         };
@@ -60,8 +60,10 @@ pub(super) fn beside(
             }
         }
         drop(stopping);
-        let control = control.join();
-        let control = control.unwrap_or_else(|_| Some(Control::Failed("it panicked".to_owned())));
+        let control = control
+            .join()
+            .unwrap_or_else(|_| Err("it panicked".to_owned()));
+        let control = control.unwrap_or_else(|reason| Some(Control::Failed(reason)));
         // After its last epoch, which may come early, there was nothing left to stop.
         let stopped = asked_to_stop && heard.try_recv().is_ok();
         Ok((
@@ -97,5 +99,42 @@ struct StopOnDrop<'a>(&'a AtomicBool);
 impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use ndarray::{Array1, Array2};
+    use neuroinspect_core::{DecisionLayer, Silent};
+
+    use super::*;
+
+    /// The edit stands, and it is said what the control failed by.
+    #[test]
+    fn a_control_that_panics_is_one_that_failed() {
+        let layer = DecisionLayer::new(Array2::ones((2, 3)), Array1::zeros(2)).unwrap();
+        let edit = |observer: &mut dyn Observer| {
+            let progress = Progress {
+                stage: "editing",
+                done: 1,
+                total: 2,
+            };
+            observer.proceed(progress)?;
+            Ok(Fitted {
+                layer,
+                epochs: Vec::new(),
+                kept_epoch: None,
+                stopped_early: false,
+                derived: BTreeMap::new(),
+            })
+        };
+        let control = |_: &mut dyn Observer| -> Option<Control> { panic!("no memory for 8 bytes") };
+        let (_, control) = beside(edit, control, &mut Silent).unwrap();
+        let Some(Control::Failed(reason)) = control else {
+            panic!("{control:?}");
+        };
+        assert_eq!(reason, "no memory for 8 bytes");
     }
 }

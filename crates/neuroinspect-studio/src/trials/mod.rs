@@ -74,14 +74,12 @@ fn name_of(data: &str, asked: &Asked) -> String {
     sha256
 }
 
-/// Without its control an edit is judged otherwise: whoever asks again is to get both.
+/// Without its control an edit is judged otherwise: whoever asks again is to get both. Where the control failed the edit
+/// stands, and its page says so.
 fn whole(edited: Edited) -> Result<Edited, Refusal> {
     match &edited.result.control {
         Some(Control::Stopped) => Err(CoreError::cancelled("retraining, for the control").into()),
-        Some(Control::Failed(reason)) => {
-            Err(Refusal::Failed(format!("the control failed: {reason}")))
-        }
-        Some(Control::Measured(_)) | None => Ok(edited),
+        Some(Control::Failed(_) | Control::Measured(_)) | None => Ok(edited),
     }
 }
 
@@ -128,6 +126,14 @@ impl Trial {
         &self.result.comparison.after
     }
 
+    /// Why there is no control to hold it against, where that failed.
+    pub(crate) fn failed_control(&self) -> Option<&str> {
+        match &self.result.control {
+            Some(Control::Failed(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// The edited layer.
     pub(crate) fn layer(&self, before: &DecisionLayer) -> Result<DecisionLayer, Refusal> {
         Ok(self.patch.apply(before)?)
@@ -171,7 +177,8 @@ impl Trials {
         observer: &mut dyn Observer,
     ) -> Result<Arc<Trial>, Refusal> {
         let name = name_of(&session.data, &asked);
-        if let Ok(known) = self.get(session, &name) {
+        let known = self.get(session, &name).ok();
+        if let Some(known) = known.filter(|it| it.failed_control().is_none()) {
             return Ok(known);
         }
         let method = asked.method(base)?;

@@ -1,8 +1,11 @@
 //! What a stranger's page, or a name in the data, tries.
 
 use std::{
+    collections::BTreeSet,
+    fs,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    path::Path,
     time::Duration,
 };
 
@@ -287,6 +290,45 @@ fn what_cannot_be_asked_is_refused_with_a_reason() {
     for part in ["cannot listen on 127.0.0.1", "--port", "--listen"] {
         assert!(error.to_string().contains(part), "{error}");
     }
+}
+
+/// No route without a request that fuzzing begins with.
+#[test]
+fn every_route_has_a_request() {
+    fn routes(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                routes(&path, found);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let named = text.split(".route(").skip(1);
+            let named = named.map(|rest| rest.split('"').nth(1).unwrap().to_owned());
+            found.extend(named);
+        }
+    }
+    let mut found = BTreeSet::new();
+    routes(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut found,
+    );
+    assert!(found.len() > 30, "{found:?}");
+    let asked = |request: &&str| {
+        let path = request.split(' ').nth(1).unwrap();
+        path.split(['?', '\n']).next().unwrap().to_owned()
+    };
+    let asked: Vec<String> = REQUESTS.iter().map(|request| asked(&request)).collect();
+    let is_of = |route: &str, path: &str| {
+        let (route, path) = (route.split('/'), path.split('/'));
+        let same = |(part, given): (&str, &str)| part.starts_with('{') || part == given;
+        route.clone().count() == path.clone().count() && route.zip(path).all(same)
+    };
+    let lacking = found
+        .iter()
+        .filter(|route| !asked.iter().any(|path| is_of(route, path)));
+    let lacking: Vec<_> = lacking.collect();
+    assert!(lacking.is_empty(), "{lacking:?}");
 }
 
 /// What fuzzing begins with: a request that reaches nothing could find nothing.

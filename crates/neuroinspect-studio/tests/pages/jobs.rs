@@ -458,6 +458,8 @@ fn the_lab_shows_seeds_side_by_side() {
     let made = Made::start(SMALL);
     ready(&made);
     let mut listener = Listener::new(&made, None);
+    // It listens from now on.
+    assert_eq!(listener.next().name, "jobs");
     let order = json!({
         "layer": "features", "channel": 5, "row": null, "column": null, "class": 0,
         "objective": "neuron - 0.5 * total_variation", "seeds": "2, 0 1", "steps": 5, "size": 16,
@@ -502,6 +504,8 @@ fn what_ends_before_a_page_listens_is_shown_on_it() {
          fetch('/lab').then(page => page.text()).then(text => { window.before = text; done(true); });",
     );
     let mut listener = Listener::new(&made, None);
+    // It listens from now on.
+    assert_eq!(listener.next().name, "jobs");
     let order = json!({
         "layer": "features", "channel": 5, "row": null, "column": null, "class": 0,
         "objective": "neuron", "seeds": "0", "steps": 3, "size": 16,
@@ -515,4 +519,23 @@ fn what_ends_before_a_page_listens_is_shown_on_it() {
     browser.until(
         "document.querySelector('iframe').contentDocument.querySelectorAll('#pictures figure[data-key]').length === 1",
     );
+}
+
+/// What the lab makes of a neuron is shown on its page, too, which is open meanwhile.
+#[test]
+#[ignore = "wants Debian's chromium and chromium-driver"]
+fn a_neurons_page_shows_the_labs_pictures_of_it() {
+    let made = Made::start(SMALL);
+    ready(&made);
+    let browser = Browser::open();
+    browser.go(made.server.address());
+    browser.go(&format!("http://{}/neuron/5", made.host()));
+    browser.until("!document.querySelector('#jobs').hidden");
+    let order = json!({
+        "layer": "features", "channel": 5, "row": null, "column": null, "class": 0,
+        "objective": "neuron", "seeds": "0", "steps": 3, "size": 16,
+    });
+    let answer = ours(&made, "POST /lab/pictures", &order.to_string());
+    assert_eq!(answer.status, 200, "{answer:?}");
+    browser.until("document.querySelectorAll('#pictures figure[data-key]').length === 1");
 }

@@ -317,6 +317,11 @@ async fn edit(State(studio): State<App>, Path(id): Path<String>) -> Result<Html<
                 a class="button" href="#export" { "Take it along" }
             }
         }
+        @if let Some(reason) = trial.failed_control() {
+            p class="failure" role="note" {
+                "Plain retraining, which the edit is held against, failed: " (reason) ". Ask again for both."
+            }
+        }
         (tables(&studio, session, &trial))
     };
     Ok(Html(content.into_string()))

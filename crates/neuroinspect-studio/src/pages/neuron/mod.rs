@@ -104,7 +104,8 @@ fn content(studio: &Studio, neuron: NeuronId, class: Option<ClassId>) -> Result<
             div
                 id="pictures"
                 data-fragment={ (at(neuron.0)) "/pictures" }
-                data-page=(at(neuron.0))
+                // The picture lab and earlier runs make pictures of neurons, too.
+                data-page="*"
                 data-seen=(studio.jobs.last_event())
             {
                 (pictures_of(studio, neuron)?)
