@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData, activation::softmax};
 use neuroinspect_core::read_back;
 
-use crate::Result;
+use crate::{Result, training::LEAST_PROBABILITY};
 
 /// `W` `[K, D]` and `b` `[K]` that minimise the mean cross-entropy of `W x + b` over `x` `[N, D]` plus
 /// `penalty |W|_1`, for labels `one_hot` `[N, K]`; biases are not penalised.
@@ -27,7 +27,8 @@ pub(super) fn l1_logistic(
     let mut w = Tensor::<2>::zeros([classes, neurons + 1], &device);
     let (mut ahead, mut momentum) = (w.clone(), 1.0_f64);
     for done in 1..=steps {
-        let p = softmax(x.clone().matmul(ahead.clone().transpose()), 1);
+        let p =
+            softmax(x.clone().matmul(ahead.clone().transpose()), 1).clamp_min(LEAST_PROBABILITY);
         let gradient = (p - one_hot.clone()).transpose().matmul(x.clone()) / samples as f64;
         let moved = ahead - gradient * step;
         let next = moved.clone().sign() * (moved.abs() - shrinkage.clone()).clamp_min(0.0);

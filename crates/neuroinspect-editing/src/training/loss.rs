@@ -98,8 +98,8 @@ impl Loss for CrossEntropy {
     }
 }
 
-/// Least probability that a gradient is computed from, and its logarithm: what is smaller moves no weight that a `f32` can
-/// tell, and below 1e-38, which a layer that is sure of itself comes to, products take some ten times as long on a CPU.
+/// Least probability that a gradient is computed from, and its logarithm. What is smaller is far below what Adam's epsilon
+/// lets through, and below 1e-38, which a layer that is sure of itself comes to, products are slow on a CPU.
 pub(crate) const LEAST_PROBABILITY: f64 = 1e-30;
 const LEAST_LOG: f64 = -69.077_552_789_821_37;
 

@@ -95,7 +95,7 @@ impl Loss for RatioLoss {
             let range = start..samples.min(start + rows);
             let logits = logits.clone().slice_dim(0, range.clone());
             let features = batch.features.clone().slice_dim(0, range);
-            let p = softmax(logits.clone(), 1);
+            let p = softmax(logits.clone(), 1).clamp_min(LEAST_PROBABILITY);
             let ratios = self.ratios(layer, &features, logits, p);
             match self.scope {
                 EditScope::Class(_) => (ratios.ratio - self.target).square().sum(),
