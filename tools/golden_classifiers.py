@@ -13,7 +13,8 @@ Writes, under crates/neuroinspect-models/tests/golden:
   `SIZE.logits`, `SIZE.map` (the map of the neurons summed over channels, where it has more than a
   pixel) and `SIZE.gradient` (that of a weighted sum of the logits with respect to the images at
   every eighth pixel), in double precision; and with `.error` after each, by what share of the
-  largest of them PyTorch's single precision is off, in that of its two orders of summation that is more so;
+  largest of them PyTorch's single precision is off, the worse of its two orders of summation (of
+  resnet152d; of the others by one);
 - layers/NAME.json: values of layers in the middle of the same network on images of its first
   size, as described in golden_layers.py;
 - checkpoints/: one small network saved in the ways `torch.save` and training scripts have.

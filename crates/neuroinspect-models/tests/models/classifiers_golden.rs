@@ -302,7 +302,9 @@ fn gradients_that_rounding_decides_are_pytorchs_in_double_precision() {
             found.insert(name.clone());
         }
     }
-    assert!(!found.is_empty());
+    // Whoever adds one says why: its gradient in single precision is compared no longer.
+    let known = ["resnet152d", "resnet18d", "vgg11", "vgg19_bn"];
+    assert_eq!(found, known.map(str::to_owned).into());
 }
 
 #[test]
