@@ -192,7 +192,8 @@ fn text(explained: &Explained<'_>) -> String {
         let neurons = first.join(",");
         text += &format!(
             "next: neuroinspect edit ... --class {} --neurons {neurons}, or visualize with the same options; mend ... \
-             looks for what helps the class, and says so where nothing does\n",
+             looks for what helps the class, and says so where nothing does (it orders neurons by how much of what mistakes \
+             lack to be right is theirs)\n",
             record::quoted(class)
         );
     }
