@@ -26,6 +26,11 @@ use crate::{
     output, record,
 };
 
+/// Where the features of `--data` are kept in a folder.
+pub(crate) const FEATURES: &str = "features.safetensors";
+/// Where those of `--train` are.
+pub(crate) const TRAINING_FEATURES: &str = "train-features.safetensors";
+
 /// A classifier on a device.
 pub(crate) struct ModelSetup<'a> {
     pub(crate) common: &'a Common,
@@ -140,6 +145,15 @@ impl<'a> ModelSetup<'a> {
             .with_loader(self.loader.clone())
     }
 
+    /// What is kept in a file of the folder.
+    pub(crate) fn kept_in(&self, file: &str) -> FeatureRequest {
+        FeatureRequest {
+            file: file.to_owned(),
+            device: self.common.device(),
+            complete: self.loaded.report.is_complete(),
+        }
+    }
+
     /// The record of a run on these images, so far.
     pub(crate) fn run<'f>(
         &self,
@@ -180,27 +194,17 @@ impl<'a> Setup<'a> {
         dataset: &dyn ImageDataset,
         console: &mut Console,
     ) -> Result<Features> {
-        let file = "features.safetensors";
-        self.read(dataset, file, "extracting features", console)
+        self.read(dataset, FEATURES, "extracting features", console)
     }
 
     /// What the classifier makes of `--train`.
-    fn training_features(
+    pub(crate) fn training_features(
         &self,
         dataset: &dyn ImageDataset,
         console: &mut Console,
     ) -> Result<Features> {
-        let file = "train-features.safetensors";
-        self.read(dataset, file, "extracting training features", console)
-    }
-
-    /// What is kept in a file of the folder.
-    pub(crate) fn kept_in(&self, file: &str) -> FeatureRequest {
-        FeatureRequest {
-            file: file.to_owned(),
-            device: self.common.device(),
-            complete: self.loaded.report.is_complete(),
-        }
+        let stage = "extracting training features";
+        self.read(dataset, TRAINING_FEATURES, stage, console)
     }
 
     fn read(
@@ -401,7 +405,7 @@ impl InputFeatures {
 }
 
 /// Says which images were left out.
-fn left_out(skipped: Vec<Skipped>) -> Vec<SkippedImage> {
+pub(crate) fn left_out(skipped: Vec<Skipped>) -> Vec<SkippedImage> {
     for skipped in &skipped {
         warn(format_args!("skipped '{}': {}", skipped.id, skipped.reason));
     }

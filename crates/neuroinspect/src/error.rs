@@ -188,7 +188,7 @@ pub enum Error {
         /// For what: "trained on" or "validated on".
         part: &'static str,
     },
-    /// No part of an atlas.
+    /// No part of an atlas, or of a data set's features.
     #[error(
         "'{text}' is no shard: expected I/N, with I counted from 0 and below N (of a Slurm array for N \
          shards, --array=0-(N-1))"
@@ -225,9 +225,52 @@ pub enum Error {
         path: PathBuf,
         /// How many pictures are missing.
         missing: usize,
-        /// Of which shards, as [`array_expression`](crate::atlas::array_expression) writes them.
+        /// Of which shards, as [`array_expression`](crate::array_expression) writes them.
         shards: String,
     },
+    /// A folder that holds shards of other features.
+    #[cfg(feature = "datasets")]
+    #[error(
+        "'{}' holds shards of other features, of which {changed} is not as it is here; choose another folder, or remove \
+         that one to begin anew",
+        path.display()
+    )]
+    OtherFeatureShards {
+        /// The shards' folder.
+        path: PathBuf,
+        /// What differs.
+        changed: &'static str,
+    },
+    /// Features of which not all have been computed.
+    #[cfg(feature = "datasets")]
+    #[error("shards {shards} of the features in '{}' are missing; make those first", path.display())]
+    FeatureShardsIncomplete {
+        /// The shards' folder.
+        path: PathBuf,
+        /// Which, as [`array_expression`](crate::array_expression) writes them.
+        shards: String,
+    },
+    /// A shard that was not computed as the first was.
+    #[cfg(feature = "datasets")]
+    #[error(
+        "shard {shard} was computed otherwise than shard 0, by {changed}; remove '{}' and make it again by the program, model, \
+         images and kind of device of the others",
+        path.display()
+    )]
+    FeatureShardDiffers {
+        /// The shard's folder.
+        path: PathBuf,
+        /// The shard.
+        shard: usize,
+        /// What differs.
+        changed: String,
+    },
+    /// Features that could not be told from others.
+    #[error(
+        "features in shards are joined by what they were computed from, which cannot be told here: they need a model all of \
+         whose weights come from a file, and images with a fingerprint"
+    )]
+    FeaturesUntold,
     /// A device that failed.
     #[error("device {device} failed: {reason}")]
     DeviceFailed {

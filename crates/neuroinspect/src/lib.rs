@@ -65,6 +65,7 @@
 //! - `look_at_units` pictures units of any layer, channels, positions of them and directions, and
 //!   `top_images` finds the real images that activate them most.
 //! - `atlas` pictures every unit of a layer within its top classes, on several devices and machines.
+//! - `FeatureShards` are the features of a large data set, computed by several processes and machines.
 //! - `check` guards a classifier: limits to its accuracies, and what changed against an earlier check.
 //! - [`leaderboard`] compares all methods of editing on the same samples.
 //! - [`RunFolder`] is a folder that a run holds alone, and takes up again what an earlier run left.
@@ -126,6 +127,8 @@ mod parts;
 mod quoted;
 mod run_folder;
 #[cfg(feature = "datasets")]
+mod shard;
+#[cfg(feature = "datasets")]
 pub mod training;
 #[cfg(feature = "datasets")]
 mod trust;
@@ -154,8 +157,12 @@ pub use outside::look_outside_objects;
 pub use parts::{PARTS, edit_data, explained_rows};
 pub use quoted::quoted;
 #[cfg(feature = "datasets")]
-pub use run_folder::{FeatureRequest, FolderFeatures, FolderTopImages};
+pub use run_folder::{
+    FeatureRequest, FeatureShards, FeatureShardsStatus, FolderFeatures, FolderTopImages,
+};
 pub use run_folder::{FolderHolder, Kept, PictureFolder, PictureOrigin, RunFolder};
+#[cfg(feature = "datasets")]
+pub use shard::{Shard, array_expression};
 #[cfg(feature = "datasets")]
 pub use trust::Comparison;
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use neuroinspect::atlas::Shard;
+use neuroinspect::Shard;
 
 use super::{ClipArgs, IllusionArgs, LoadingArgs, ReadingArgs, values::at_least_1};
 

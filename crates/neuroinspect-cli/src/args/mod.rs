@@ -5,6 +5,7 @@ mod check;
 mod concepts;
 mod data;
 mod editing;
+mod features;
 mod groups;
 #[cfg(test)]
 mod pages;
@@ -24,6 +25,9 @@ pub(crate) use check::GuardArgs;
 pub(crate) use concepts::{ConceptsCommand, LabelArgs, LackArgs, LearnArgs, TcavArgs};
 pub(crate) use data::{CheckArgs, DataCommand, GetArgs};
 pub(crate) use editing::{ApplyArgs, EditArgs, LeaderboardArgs, MendArgs};
+pub(crate) use features::{
+    ComputeArgs, FeaturesArgs, FeaturesCommand, FeaturesStatusArgs, TableArgs,
+};
 pub(crate) use groups::{
     ClipArgs, Common, DataArgs, EditingArgs, FormatArgs, HeadArgs, IllusionArgs, JudgeArgs,
     LoadingArgs, ModelArgs, ParameterName, ReadingArgs, SourceArgs, UnitArgs,
@@ -126,6 +130,15 @@ pub(crate) enum Command {
                             The same command after it was stopped or killed goes on. See docs/atlas.md."
     )]
     Atlas(Box<AtlasArgs>),
+    /// Compute the features of images for other commands, on several machines where there are many
+    #[command(
+        after_help = "Example: neuroinspect features --model resnet50 --weights resnet50.pth --data photos/val\n\
+                            Images to learn from: neuroinspect features ... --data photos/train --training\n\
+                            As a Slurm array: neuroinspect features ... --plan 8; then sbatch --array=0-7 with the \
+                            same command in each job; then neuroinspect features merge\n\
+                            Other commands with the same model, images and --out take them up. See docs/features.md."
+    )]
+    Features(Box<FeaturesArgs>),
     /// Give neurons, or the channels of any layer, words, and find those that a word goes with
     #[command(
         after_help = "Example: neuroinspect label --model resnet50 --weights resnet50.pth \

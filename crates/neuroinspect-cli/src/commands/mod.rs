@@ -20,6 +20,7 @@ mod devices;
 mod edit;
 mod evaluate;
 mod explain;
+mod features;
 mod label;
 mod leaderboard;
 pub(crate) mod magnitudes;
@@ -29,6 +30,7 @@ mod models;
 mod repro;
 #[cfg(test)]
 mod schemas;
+mod shards;
 mod shell;
 #[cfg(feature = "studio")]
 mod studio;
@@ -64,6 +66,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
         Command::Edit(args) => edit::run(common, &options, args),
         Command::Mend(args) => mend::run(common, &options, args),
         Command::Atlas(args) => atlas::run(common, &options, args),
+        Command::Features(args) => features::run(common, &options, args),
         Command::Apply(args) => apply::run(common, &options, args),
         Command::Train(args) => train::run(common, &options, args),
         Command::Corrupt(args) => corrupt::run(common, &options, args),
@@ -95,7 +98,8 @@ fn heeds_memory(command: &Command) -> bool {
         | Command::Concepts(_)
         | Command::Edit(_)
         | Command::Mend(_)
-        | Command::Atlas(_) => true,
+        | Command::Atlas(_)
+        | Command::Features(_) => true,
         _ => false,
     }
 }

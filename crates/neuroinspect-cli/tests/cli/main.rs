@@ -14,6 +14,7 @@ mod concepts;
 mod config;
 mod data;
 mod determinism;
+mod features;
 mod fixture;
 mod folder;
 #[cfg(feature = "hub")]

@@ -2,10 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::ErrorKind,
     ops::ControlFlow,
-    path::Path,
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc::{Sender, channel},
@@ -22,14 +19,14 @@ use neuroinspect_illusion::{Guide, Illusion, Networks, Request, Trust};
 use neuroinspect_report::{StageFailure, UnitFindings, UnitPicture};
 
 use super::{
-    Atlas, AtlasConfig, AtlasInputs, Plan, Shard,
+    Atlas, AtlasConfig, AtlasInputs, Plan,
     devices::Queue,
     folder::BatchRecord,
     plan::{Batch, Planned},
 };
 use crate::{
-    Error, Extraction, GuideSource, ImageSource, Kept, PictureOrigin, Result, RunFolder,
-    trust::Comparison,
+    Error, Extraction, GuideSource, ImageSource, Kept, PictureOrigin, Result, RunFolder, Shard,
+    run_folder::remove_folder, trust::Comparison,
 };
 
 const STAGE: &str = "visualizing";
@@ -463,15 +460,4 @@ impl Making<'_> {
 /// Runs work on a device, whose panic is an error.
 fn on_device<T>(device: DeviceName, work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_panic(work).unwrap_or_else(|reason| Err(Error::DeviceFailed { device, reason }))
-}
-
-/// Removes a folder with all that is in it, where it is there.
-pub(super) fn remove_folder(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(source) if source.kind() != ErrorKind::NotFound => Err(Error::Remove {
-            path: path.to_owned(),
-            source,
-        }),
-        _ => Ok(()),
-    }
 }

@@ -8,8 +8,11 @@ use neuroinspect_core::{
 };
 use neuroinspect_report::{AtlasEntry, AtlasIndex};
 
-use super::{Atlas, array_expression, folder::BatchRecord, make::remove_folder, plan::Batch};
-use crate::{Error, Result, RunFolder, run_folder::remove_from};
+use super::{Atlas, folder::BatchRecord, plan::Batch};
+use crate::{
+    Error, Result, RunFolder, array_expression,
+    run_folder::{remove_folder, remove_from},
+};
 
 const STAGE: &str = "merging";
 

@@ -75,7 +75,6 @@ mod folder;
 mod make;
 mod merge;
 mod plan;
-mod shard;
 mod status;
 mod top_classes;
 
@@ -84,5 +83,4 @@ pub use folder::Atlas;
 pub use make::{AtlasDevice, AtlasMade, AtlasWork};
 pub use merge::MergeRequest;
 pub use plan::{MadeWith, Plan, Planned};
-pub use shard::{Shard, array_expression};
 pub use status::{AtlasStatus, ShardMissing};

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Atlas, array_expression};
-use crate::Result;
+use super::Atlas;
+use crate::{Result, array_expression};
 
 /// How much of an atlas there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

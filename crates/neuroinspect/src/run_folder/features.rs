@@ -2,7 +2,7 @@
 //!
 //! A table alone does not say which state of which files it was computed from. A record beside it
 //! does; when anything in it is not as it is now, the features are computed again. So they are when
-//! an image could not be read: what hindered that leaves no trace in the file.
+//! an image could not be read: it may be there the next time.
 
 use std::{
     fs,
@@ -14,7 +14,8 @@ use neuroinspect_core::{
     DeviceName, FeatureTable, MemoryLimit, Observer, Provenance,
     io::{sha256_of_bytes, sha256_of_file},
 };
-use neuroinspect_report::{Schema, write_json};
+use neuroinspect_datasets::Skipped;
+use neuroinspect_report::{Schema, read_json, write_json};
 use serde::{Deserialize, Serialize};
 
 use super::{RunFolder, program_state, remove};
@@ -59,17 +60,31 @@ pub(super) struct Origin {
     /// Batches of another size may differ in the last bits.
     batch_size: usize,
     /// With it the fingerprint of the data set.
-    provenance: Provenance,
-    /// Which samples of the data set.
+    pub(super) provenance: Provenance,
+    /// Which samples of the data set; all where it is none.
     samples: Option<String>,
 }
 
 /// The record beside a table.
 #[derive(Serialize, Deserialize)]
-struct Record {
-    origin: Origin,
+pub(super) struct Record {
+    pub(super) origin: Origin,
     /// Ties the record to one file: a run may have been killed between writing the two.
     table_sha256: String,
+    /// Images that could not be read.
+    #[serde(
+        default,
+        with = "skipped_images",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub(super) skipped: Vec<Skipped>,
+}
+
+impl Record {
+    /// Whether the table is as it was written.
+    pub(super) fn is_whole(&self, table: &Path) -> bool {
+        sha256_of_file(table).is_ok_and(|sha256| sha256 == self.table_sha256)
+    }
 }
 
 impl RunFolder {
@@ -142,21 +157,33 @@ impl Origin {
         if !request.complete || !told {
             return None;
         }
-        let samples = |indices: &[usize]| {
-            let bytes: Vec<u8> = indices.iter().flat_map(|it| it.to_le_bytes()).collect();
-            sha256_of_bytes(&bytes)
-        };
         Some(Self {
             program: program_state()?,
             device: request.device,
             batch_size: extraction.loader.batch_size,
             provenance: provenance.clone(),
-            samples: extraction.indices.map(samples),
+            samples: extraction.indices.map(hash_of),
         })
     }
 
+    /// The same of all samples.
+    pub(super) fn of_all(&self) -> Self {
+        Self {
+            samples: None,
+            ..self.clone()
+        }
+    }
+
+    /// The same of other samples.
+    pub(super) fn of_samples(&self, indices: &[usize]) -> Self {
+        Self {
+            samples: Some(hash_of(indices)),
+            ..self.clone()
+        }
+    }
+
     /// What is not as it is in another.
-    fn changed(&self, other: &Self) -> Vec<&'static str> {
+    pub(super) fn changed(&self, other: &Self) -> Vec<&'static str> {
         let (ours, theirs) = (&self.provenance, &other.provenance);
         let parts = [
             ("the program", self.program == other.program),
@@ -176,8 +203,14 @@ impl Origin {
     }
 }
 
+/// Which samples, in which order.
+fn hash_of(indices: &[usize]) -> String {
+    let bytes: Vec<u8> = indices.iter().flat_map(|it| it.to_le_bytes()).collect();
+    sha256_of_bytes(&bytes)
+}
+
 /// The features at `path` if they are of that origin; else what has changed since, where that is known.
-fn load(
+pub(super) fn load(
     path: &Path,
     origin: &Origin,
     memory: MemoryLimit,
@@ -187,26 +220,62 @@ fn load(
     if record.origin != *origin {
         return Err(origin.changed(&record.origin));
     }
-    let sha256 = sha256_of_file(path).map_err(|_| Vec::new())?;
+    if !record.skipped.is_empty() {
+        return Err(Vec::new());
+    }
     let table = FeatureTable::load_within(path, memory).ok();
     table
-        .filter(|table| sha256 == record.table_sha256 && table.provenance() == &origin.provenance)
+        .filter(|table| record.is_whole(path) && table.provenance() == &origin.provenance)
         .ok_or_else(|| vec!["the file itself"])
 }
 
-/// Writes features, and a record of their origin if they can be taken up again.
-fn save(path: &Path, extracted: &Extracted, origin: Option<Origin>) -> Result<()> {
+/// What is known of the features at `path`; `None` where they are not there, or not all.
+pub(super) fn record_of(path: &Path) -> Option<Record> {
+    let record = read_json(record_path(path), RECORD).ok();
+    record.filter(|_| path.exists())
+}
+
+/// Writes features, and a record of their origin if they can be told from others.
+pub(super) fn save(path: &Path, extracted: &Extracted, origin: Option<Origin>) -> Result<()> {
     extracted.table.save(path)?;
-    let Some(origin) = origin.filter(|_| extracted.skipped.is_empty()) else {
+    let Some(origin) = origin else {
         return remove(&record_path(path));
     };
     let record = Record {
         origin,
         table_sha256: sha256_of_file(path)?,
+        skipped: extracted.skipped.clone(),
     };
     Ok(write_json(record_path(path), RECORD, &record)?)
 }
 
 fn record_path(table: &Path) -> PathBuf {
     table.with_extension("origin.json")
+}
+
+/// Images that could not be read, in a record.
+mod skipped_images {
+    use neuroinspect_datasets::Skipped;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Image {
+        index: usize,
+        id: String,
+        reason: String,
+    }
+
+    pub(super) fn serialize<S: Serializer>(all: &[Skipped], to: S) -> Result<S::Ok, S::Error> {
+        let images = all.iter().cloned();
+        to.collect_seq(images.map(|Skipped { index, id, reason }| Image { index, id, reason }))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Skipped>, D::Error> {
+        let images = Vec::<Image>::deserialize(from)?.into_iter();
+        Ok(images
+            .map(|Image { index, id, reason }| Skipped { index, id, reason })
+            .collect())
+    }
 }

@@ -6,6 +6,8 @@
 #[cfg(feature = "report")]
 mod debug;
 #[cfg(feature = "datasets")]
+mod feature_shards;
+#[cfg(feature = "datasets")]
 mod features;
 mod lock;
 mod pictures;
@@ -28,6 +30,7 @@ use serde_json::Value;
 use self::lock::Lock;
 #[cfg(feature = "datasets")]
 pub use self::{
+    feature_shards::{FeatureShards, FeatureShardsStatus},
     features::{FeatureRequest, FolderFeatures},
     top_images::FolderTopImages,
 };
@@ -194,6 +197,18 @@ impl RunFolder {
 /// Removes a file, where it is there.
 fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(Error::Remove {
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder and all that is in it, where it is there.
+#[cfg(feature = "datasets")]
+pub(crate) fn remove_folder(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
         Err(source) if source.kind() != ErrorKind::NotFound => Err(Error::Remove {
             path: path.to_owned(),
             source,

@@ -1,11 +1,9 @@
 //! Planning an atlas, and making a shard of it.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use neuroinspect::{
-    atlas::{
-        Atlas, AtlasConfig, AtlasDevice, AtlasInputs, AtlasWork, MergeRequest, Shard,
-        array_expression,
-    },
+    array_expression,
+    atlas::{Atlas, AtlasConfig, AtlasDevice, AtlasInputs, AtlasWork, MergeRequest},
     check_recipe,
     core::{Classifier, Precision},
     report::{Run, StageFailure},
@@ -14,7 +12,7 @@ use neuroinspect::{
 use super::{print_merged, print_status};
 use crate::{
     args::{Common, MakeArgs, ModelArgs},
-    commands::units::without_class,
+    commands::{shards::Part, units::without_class},
     config::AtlasChoice,
     console::{Console, warn},
     exit::Exit,
@@ -25,52 +23,16 @@ use crate::{
     record::{self, command_line},
 };
 
-/// Which part of an atlas is asked for, and of how many.
-struct Part {
-    /// From 0; none for all of them.
-    shard: Option<usize>,
-    shards: Option<usize>,
-}
-
-impl Part {
-    /// That of the command line, or else that of a scheduler's job. How many shards there are was settled
-    /// with the plan: of an array, a part may have been submitted again.
-    fn of(common: &Common, args: &MakeArgs) -> Result<Self> {
-        if let Some(shard) = args.shard {
-            return Ok(Self {
-                shard: Some(shard.index()),
-                shards: Some(shard.count()),
-            });
-        }
-        let by_environment = Shard::of_environment(|name| std::env::var(name).ok())?;
-        let (None, Some((index, submitted))) = (args.plan, by_environment) else {
-            return Ok(Self {
-                shard: None,
-                shards: args.plan,
-            });
-        };
-        let planned = match common.out.join(Atlas::PLAN_FILE).exists() {
-            true => Some(Atlas::open(&common.out)?.planned().shards),
-            false => submitted,
-        };
-        let count = planned.with_context(|| {
-            format!(
-                "this is job {index} of an array, but of how many? Plan the atlas first (--plan SHARDS), \
-                 or give --shard I/N"
-            )
-        })?;
-        Ok(Self {
-            shard: Some(Shard::new(index, count)?.index()),
-            shards: Some(count),
-        })
-    }
-}
-
 pub(super) fn run(common: &Common, options: &Options, args: &MakeArgs) -> Result<Exit> {
     let Some(model) = args.model.clone() else {
         bail!("atlas needs --model NAME_OR_FILE");
     };
-    let part = Part::of(common, args)?;
+    let planned = || -> Result<_> {
+        let is_planned = common.out.join(Atlas::PLAN_FILE).exists();
+        let atlas = is_planned.then(|| Atlas::open(&common.out)).transpose()?;
+        Ok(atlas.map(|atlas| atlas.planned().shards))
+    };
+    let part = Part::of(args.shard, args.plan, planned)?;
     let model = ModelArgs {
         model,
         weights: args.weights.clone(),

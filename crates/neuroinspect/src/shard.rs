@@ -1,4 +1,4 @@
-//! Which part of an atlas a worker makes.
+//! Which part of a work that several processes share one of them does.
 
 use std::{fmt, str::FromStr};
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{Error, Result};
 
-/// A part of an atlas, by its number, counted from 0, and how many there are: `2/8`.
+/// A part of an atlas, or of the features of a data set, by its number, counted from 0, and how many there are: `2/8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Shard {
     index: usize,
@@ -40,8 +40,8 @@ impl Shard {
 
     /// The number that a scheduler has given this process, and of how many where it says so: of a Slurm
     /// array (`SLURM_ARRAY_TASK_ID` and `SLURM_ARRAY_TASK_COUNT`) or of an indexed job of Kubernetes
-    /// (`JOB_COMPLETION_INDEX`). The count is that of the jobs submitted now, so that the one that an atlas
-    /// was planned for comes before it.
+    /// (`JOB_COMPLETION_INDEX`). The count is that of the jobs submitted now, so that the one that was planned
+    /// comes before it.
     ///
     /// # Errors
     ///

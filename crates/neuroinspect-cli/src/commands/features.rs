@@ -1,0 +1,247 @@
+//! `features`: what a classifier makes of images, for other commands, on several machines where there are many.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use neuroinspect::{
+    Error, FeatureShards, FeatureShardsStatus, FolderFeatures, array_expression,
+    core::FeatureTable, datasets::ImageDataset, report::Schema,
+};
+use serde::Serialize;
+
+use super::shards::Part;
+use crate::{
+    args::{
+        Common, ComputeArgs, FeaturesArgs, FeaturesCommand, FeaturesStatusArgs, ModelArgs,
+        TableArgs,
+    },
+    console::{Console, warn},
+    exit::Exit,
+    images::{self, Reading},
+    inputs::{FEATURES, ModelSetup, Setup, TRAINING_FEATURES, left_out},
+    options::Options,
+    output::{self, print},
+    record::command_line,
+};
+
+const SCHEMA: Schema = Schema::new("neuroinspect.features", 1);
+const STATUS: Schema = Schema::new("neuroinspect.feature-shards-status", 1);
+
+pub(crate) fn run(common: &Common, options: &Options, args: &FeaturesArgs) -> Result<Exit> {
+    match &args.command {
+        Some(FeaturesCommand::Status(args)) => status(common, args),
+        Some(FeaturesCommand::Merge(table)) => merge(common, *table),
+        None => compute(common, options, &args.compute),
+    }
+}
+
+/// Name of the table's file.
+fn file(table: TableArgs) -> &'static str {
+    match table.training {
+        true => TRAINING_FEATURES,
+        false => FEATURES,
+    }
+}
+
+/// What is planned.
+fn planned(common: &Common, table: TableArgs) -> Result<FeatureShards> {
+    FeatureShards::open(&common.out, file(table))?.with_context(|| {
+        format!(
+            "no shards of {} are planned in '{}', or they are joined",
+            file(table),
+            common.out.display()
+        )
+    })
+}
+
+fn status(common: &Common, args: &FeaturesStatusArgs) -> Result<Exit> {
+    let status = planned(common, args.table)?.status();
+    if args.status.array {
+        let array = status.array();
+        print(common.json, STATUS, &status, |_| array + "\n")?;
+        return Ok(Exit::Finished);
+    }
+    print_status(common, &status)?;
+    Ok(Exit::Finished)
+}
+
+fn merge(common: &Common, table: TableArgs) -> Result<Exit> {
+    let shards = planned(common, table)?;
+    join(common, shards, &mut Console::start(common.quiet)?)?;
+    Ok(Exit::Finished)
+}
+
+fn compute(common: &Common, options: &Options, args: &ComputeArgs) -> Result<Exit> {
+    let (Some(model), Some(data)) = (&args.model, &args.data) else {
+        bail!("features needs --model NAME_OR_FILE and --data DIR");
+    };
+    let file = file(args.table);
+    let there = FeatureShards::open(&common.out, file)?.map(|there| there.count());
+    let part = Part::of(args.shard, args.plan, || Ok(there))?;
+    let model = ModelArgs {
+        model: model.clone(),
+        weights: args.weights.clone(),
+        loading: args.loading.clone(),
+    };
+    let work = Work {
+        common,
+        options,
+        args,
+        model: &model,
+        data,
+    };
+    match part.shards.or(there) {
+        None => work.at_once(),
+        Some(_) => work.in_shards(&part),
+    }
+}
+
+/// What is computed from what.
+struct Work<'a> {
+    common: &'a Common,
+    options: &'a Options,
+    args: &'a ComputeArgs,
+    model: &'a ModelArgs,
+    data: &'a Path,
+}
+
+impl Work<'_> {
+    /// Opens the images, which is soon done, and then the model.
+    fn open<S>(
+        &self,
+        setup: impl FnOnce() -> Result<S>,
+        class_names: impl Fn(&S) -> &[String],
+    ) -> Result<(S, Box<dyn ImageDataset>)> {
+        let reading = Reading::new(&self.args.reading, self.options.seed);
+        let dataset = images::open(self.data, reading)?;
+        let setup = setup()?;
+        let names = class_names(&setup);
+        let dataset = match names.is_empty() {
+            true => dataset,
+            false => images::open(self.data, reading.of_model(names))?,
+        };
+        Ok((setup, dataset))
+    }
+
+    fn at_once(&self) -> Result<Exit> {
+        let Self {
+            common,
+            options,
+            args,
+            model,
+            ..
+        } = *self;
+        let open = || Setup::open(common, options, model, &args.reading);
+        let (setup, dataset) = self.open(open, |setup| &setup.class_names)?;
+        let mut console = Console::start(common.quiet)?;
+        let features = match args.table.training {
+            true => setup.training_features(&*dataset, &mut console)?,
+            false => setup.features(&*dataset, &mut console)?,
+        };
+        let path = setup.folder.join(file(args.table));
+        print_features(common, &features.table, &path)?;
+        Ok(Exit::Finished)
+    }
+
+    fn in_shards(&self, part: &Part) -> Result<Exit> {
+        let Self {
+            common,
+            options,
+            args,
+            model,
+            ..
+        } = *self;
+        let open = || ModelSetup::open(common, options, model, &args.reading);
+        let (setup, dataset) = self.open(open, |setup| &setup.class_names)?;
+        let extraction = setup.extraction(&*dataset);
+        let request = setup.kept_in(file(args.table));
+        let is_planned = FeatureShards::open(&common.out, &request.file)?.is_some();
+        let joined = FeatureShards::joined(&common.out, &request, &extraction);
+        // As for a job that its scheduler starts again after the shards were joined.
+        if let (false, Some(table)) = (is_planned, joined) {
+            let path = common.out.join(&request.file);
+            print_features(common, &table, &path)?;
+            return Ok(Exit::Finished);
+        }
+        let shards = FeatureShards::plan(&common.out, &request, &extraction, part.shards)?;
+        if args.plan.is_some() {
+            print_status(common, &shards.status())?;
+            return Ok(Exit::Finished);
+        }
+        let mut console = Console::start(common.quiet)?;
+        let make = |shard, console: &mut Console| -> neuroinspect::Result<FolderFeatures> {
+            let made = shards.make(shard, &extraction, &request, Some(command_line()), console);
+            console.clear();
+            made
+        };
+        if let Some(shard) = part.shard {
+            left_out(make(shard, &mut console)?.extracted.skipped);
+            print_status(common, &shards.status())?;
+            return Ok(Exit::Finished);
+        }
+        let mut held = Vec::new();
+        for shard in shards.status().missing {
+            match make(shard, &mut console) {
+                Ok(made) => drop(left_out(made.extracted.skipped)),
+                Err(Error::FolderHeld { .. }) => held.push(shard),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let status = shards.status();
+        if !held.is_empty() {
+            warn(format_args!(
+                "left out, as other processes are computing them: shards {}",
+                array_expression(&held)
+            ));
+        }
+        if !held.is_empty() || !status.missing.is_empty() {
+            print_status(common, &status)?;
+            return Ok(Exit::Finished);
+        }
+        join(common, shards, &mut console)?;
+        Ok(Exit::Finished)
+    }
+}
+
+/// Joins all shards, and says what has come of it.
+fn join(common: &Common, shards: FeatureShards, console: &mut Console) -> Result<()> {
+    let folder = output::open_folder(common)?;
+    let joined = shards.join(&folder, common.memory(), console)?;
+    console.clear();
+    left_out(joined.extracted.skipped);
+    print_features(common, &joined.extracted.table, &joined.path)
+}
+
+fn print_status(common: &Common, status: &FeatureShardsStatus) -> Result<()> {
+    print(common.json, STATUS, status, |status| {
+        let finished = status.shards - status.missing.len();
+        let text = format!(
+            "{finished} of {} shards are finished, of {} images",
+            status.shards, status.samples
+        );
+        match &*status.array() {
+            "" => text + "\n",
+            array => text + &format!("; missing: {array}\n"),
+        }
+    })
+}
+
+fn print_features(common: &Common, table: &FeatureTable, path: &Path) -> Result<()> {
+    #[derive(Serialize)]
+    struct Computed {
+        samples: usize,
+        neurons: usize,
+        path: String,
+    }
+    let computed = Computed {
+        samples: table.len(),
+        neurons: table.neurons(),
+        path: path.display().to_string(),
+    };
+    print(common.json, SCHEMA, &computed, |computed| {
+        format!(
+            "features of {} images, {} of each, in {}\n",
+            computed.samples, computed.neurons, computed.path
+        )
+    })
+}
