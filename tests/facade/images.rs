@@ -2,14 +2,20 @@
 
 use std::{
     ops::ControlFlow,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use image::{Rgb, RgbImage};
 use neuroinspect::{
     DebugConfig, DebugInputs, Error, Extraction, burn,
-    core::{ClassId, Classifier, FeatureTable, Precision, Progress, Seed, Silent, is_cancellation},
+    core::{
+        self, Activations, ClassId, Classifier, CopyClassifier, DecisionLayer, FeatureTable,
+        InputSpec, Precision, Progress, Seed, Silent, is_cancellation,
+    },
     datasets::{Error as DatasetError, ImageDataset, LoaderConfig, Result, Sample, fingerprint_of},
     debug, extract_activations, extract_features,
     models::{CifarResNetConfig, GraphClassifier},
@@ -74,6 +80,103 @@ impl ImageDataset for Shades {
 
 fn model() -> GraphClassifier {
     made_up(CifarResNetConfig::new(8, 2).init(&Device::flex()).unwrap())
+}
+
+/// A classifier on a device that holds a few images only, or breaks.
+struct Cramped {
+    network: Box<dyn Classifier>,
+    most: usize,
+    says: &'static str,
+    /// How many images each pass was given.
+    passes: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Cramped {
+    fn new(most: usize, says: &'static str) -> Self {
+        Self {
+            network: Box::new(model()),
+            most,
+            says,
+            passes: Arc::default(),
+        }
+    }
+
+    fn passes(&self) -> Vec<usize> {
+        self.passes.lock().unwrap().clone()
+    }
+}
+
+impl CopyClassifier for Cramped {
+    fn evaluation_copy(
+        &self,
+        device: &Device,
+        precision: Precision,
+    ) -> core::Result<Box<dyn Classifier>> {
+        Ok(Box::new(Self {
+            network: self.network.evaluation_copy(device, precision)?,
+            most: self.most,
+            says: self.says,
+            passes: Arc::clone(&self.passes),
+        }))
+    }
+}
+
+impl Classifier for Cramped {
+    fn name(&self) -> &str {
+        self.network.name()
+    }
+    fn input(&self) -> &InputSpec {
+        self.network.input()
+    }
+    fn activations(&self, images: Tensor<4>) -> Activations {
+        let count = images.dims()[0];
+        self.passes.lock().unwrap().push(count);
+        assert!(count <= self.most, "{}", self.says);
+        self.network.activations(images)
+    }
+    fn decision_layer(&self) -> core::Result<DecisionLayer> {
+        self.network.decision_layer()
+    }
+    fn set_decision_layer(&mut self, layer: &DecisionLayer) -> core::Result<()> {
+        self.network.set_decision_layer(layer)
+    }
+    fn device(&self) -> Device {
+        self.network.device()
+    }
+}
+
+/// On this device a row's bits do not depend on the rows beside it.
+#[test]
+fn a_batch_that_memory_does_not_hold_is_halved() {
+    let shades = Shades::new();
+    let loader = LoaderConfig::default().with_batch_size(16);
+    let whole = Cramped::new(16, "");
+    let whole = Extraction::new(&whole, &shades).with_loader(loader.clone());
+    let whole = extract_features(&whole, &mut Silent).unwrap().table;
+    let cramped = Cramped::new(5, "CUDA out of memory. Tried to allocate 2.00 GiB");
+    let extraction = Extraction::new(&cramped, &shades).with_loader(loader);
+    let table = extract_features(&extraction, &mut Silent).unwrap().table;
+    assert_eq!(cramped.passes()[..3], [16, 8, 4]);
+    assert!(cramped.passes()[2..].iter().all(|&images| images == 4));
+    assert_eq!(cramped.passes().len(), 12);
+    assert!(whole == table);
+}
+
+#[test]
+fn a_device_that_cannot_hold_an_image_or_breaks_says_so() {
+    let shades = Shades::new();
+    let failure = |most, says| {
+        let cramped = Cramped::new(most, says);
+        let extraction = Extraction::new(&cramped, &shades);
+        let error = extract_features(&extraction, &mut Silent).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+        cramped.passes()
+    };
+    assert_eq!(
+        failure(0, "not enough memory: you tried to allocate 8 bytes"),
+        [40, 20, 10, 5, 3, 2, 1]
+    );
+    assert_eq!(failure(0, "the device was lost"), [40]);
 }
 
 /// The class that has more mistakes.
