@@ -15,7 +15,7 @@ use neuroinspect_testing::{
 };
 use proptest::prelude::*;
 
-use crate::{descent::problem, explain_with};
+use crate::{descent::problem, explain_with, explainer};
 
 /// The smallest changes of rows that are all of one class, where some are mistakes.
 fn smallest(
@@ -451,6 +451,36 @@ fn the_observer_can_stop_it() {
     let mut stop = |_: Progress<'_>| ControlFlow::Break(());
     let error = certify(&predicted, class, &free(), &mut stop).unwrap_err();
     assert!(is_cancellation(&error));
+    // After the last one there is nothing left to stop.
+    let mut stop_at_the_end = |progress: Progress<'_>| match progress.done == progress.total {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    };
+    let finished = certify(&predicted, class, &free(), &mut stop_at_the_end).unwrap();
+    assert_eq!(finished, found);
+}
+
+/// It takes no change to speak of to undo a tie, which nothing can be some times as long as.
+#[test]
+fn a_tie_is_left_out_of_how_many_times_as_long() {
+    let layer = layer(array![[1.0, 0.0], [0.0, 1.0]]);
+    let times = |features: Array2<f32>| {
+        let labels = vec![1; features.nrows()];
+        let table = table(features, &labels, 2);
+        let config = CounterfactualConfig::default();
+        let predicted = table.predicted_by(&layer).unwrap();
+        let explanation = explainer(&config)
+            .explain(&predicted, ClassId(1), &mut Silent)
+            .unwrap();
+        let config = CertifiedConfig::default().with_floor(Floor::None);
+        let ranking = RankingConfig::default();
+        let beside = config.beside(&explanation, &predicted, &ranking, &mut Silent);
+        beside.unwrap().times_as_long
+    };
+    assert_eq!(times(array![[1.0, 1.0]]), None);
+    let clear = times(array![[2.0, 1.0]]);
+    assert!(clear.is_some());
+    assert_eq!(times(array![[1.0, 1.0], [2.0, 1.0]]), clear);
 }
 
 #[test]
