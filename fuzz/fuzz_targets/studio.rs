@@ -1,3 +1,6 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| neuroinspect_fuzz::studio::request(data));
+libfuzzer_sys::fuzz_target!(
+    init: neuroinspect_fuzz::studio::start(),
+    |data: &[u8]| neuroinspect_fuzz::studio::request(data)
+);

@@ -17,6 +17,8 @@ use crate::requests::EDIT;
 /// The longest that the head of an answer may be waited for.
 const LONGEST: Duration = Duration::from_secs(30);
 
+static SERVED: OnceLock<Served> = OnceLock::new();
+
 struct Served {
     host: String,
     cookie: String,
@@ -24,10 +26,14 @@ struct Served {
     _folder: Folder,
 }
 
+/// Starts the studio: of a minute that a request may take, reading the demo's scenes would be part.
+pub fn start() {
+    SERVED.get_or_init(serve);
+}
+
 /// Sends a request, and reads the head of the answer. A server that answers with an error of its own, or not at all
 /// though it was asked in HTTP, is a finding; so is a panic anywhere in it, at which libFuzzer's hook ends the program.
 pub fn request(data: &[u8]) {
-    static SERVED: OnceLock<Served> = OnceLock::new();
     let served = SERVED.get_or_init(serve);
     let data = named(served, data);
     let (start, body) = parts(&data);
