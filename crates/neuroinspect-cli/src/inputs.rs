@@ -4,7 +4,7 @@ use std::{borrow::Borrow, ops::Deref, path::Path, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use neuroinspect::{
-    Extracted, Extraction, FeatureRequest, ImageSource, PARTS, RunFolder,
+    Extracted, Extraction, FeatureRequest, FeatureShards, ImageSource, PARTS, RunFolder,
     burn::tensor::Device,
     core::{
         ActivationTable, FeatureTable, ImageTextEncoder, Precision, Seed, class_by_name_or_index,
@@ -216,8 +216,16 @@ impl<'a> Setup<'a> {
     ) -> Result<Features> {
         let extraction = self.extraction(dataset);
         let request = self.kept_in(file);
+        let shards = FeatureShards::open(self.folder.path(), file)?;
         let features = self.folder.features(&extraction, &request, console)?;
         console.clear();
+        if let (false, Some(shards)) = (features.reused, shards) {
+            let (path, count) = (self.folder.path().display(), shards.count());
+            warn(format_args!(
+                "warning: {count} shards of these features are planned in '{path}' and were not joined; `neuroinspect \
+                 features merge` does that"
+            ));
+        }
         if features.reused {
             let path = features.path.display();
             warn(format_args!(

@@ -5,10 +5,12 @@ import { complain, post } from './studio.js';
 const again = document.querySelector('#features');
 const ENDED = ['finished', 'failed', 'cancelled'];
 const isOfFeatures = (job) => job.of_features;
+let heard = false; // Of one that was under way.
 
 /** The server says what there is: the page, that it is to be waited for, or why it is not. */
 function look(job) {
   if (!job || !isOfFeatures(job)) return;
+  heard = !ENDED.includes(job.state);
   const made = document.querySelector('#features-made');
   if (made && job.total > 0) {
     made.max = job.total;
@@ -23,7 +25,7 @@ document.addEventListener('job', ({ detail: job }) => look(job));
 document.addEventListener('jobs', ({ detail: jobs }) => {
   const job = jobs.filter(isOfFeatures).at(-1);
   // It has ended and was taken off the list: the server says what there is.
-  if (!job && !again) location.reload();
+  if (!job && heard) location.reload();
   else look(job);
 });
 

@@ -239,22 +239,40 @@ pub enum Error {
         /// The shards' folder.
         path: PathBuf,
         /// What differs.
-        changed: &'static str,
+        changed: String,
+    },
+    /// Shards of features that were joined meanwhile.
+    #[cfg(feature = "datasets")]
+    #[error("the shards are joined by now: the features are in '{}'", path.display())]
+    FeatureShardsJoined {
+        /// The table's file.
+        path: PathBuf,
+    },
+    /// A shard without an image.
+    #[cfg(feature = "datasets")]
+    #[error(
+        "none of the images of shard {shard} can be read; mend or remove them, or remove '{}' and plan fewer shards",
+        path.display()
+    )]
+    FeatureShardUnreadable {
+        /// The shards' folder.
+        path: PathBuf,
+        /// The shard.
+        shard: usize,
     },
     /// Features of which not all have been computed.
     #[cfg(feature = "datasets")]
-    #[error("shards {shards} of the features in '{}' are missing; make those first", path.display())]
+    #[error("shards {shards} of the features in '{}' are missing, or not as they were written; make those first", path.display())]
     FeatureShardsIncomplete {
         /// The shards' folder.
         path: PathBuf,
         /// Which, as [`array_expression`](crate::array_expression) writes them.
         shards: String,
     },
-    /// A shard that was not computed as the first was.
+    /// A shard that is not of what was planned.
     #[cfg(feature = "datasets")]
     #[error(
-        "shard {shard} was computed otherwise than shard 0, by {changed}; remove '{}' and make it again by the program, model, \
-         images and kind of device of the others",
+        "shard {shard} is of something else than was planned, by {changed}; remove '{}' and make it again",
         path.display()
     )]
     FeatureShardDiffers {
@@ -268,7 +286,7 @@ pub enum Error {
     /// Features that could not be told from others.
     #[error(
         "features in shards are joined by what they were computed from, which cannot be told here: they need a model all of \
-         whose weights come from a file, and images with a fingerprint"
+         whose weights come from its checkpoint (not --partial with some left out), and images with a fingerprint"
     )]
     FeaturesUntold,
     /// A device that failed.

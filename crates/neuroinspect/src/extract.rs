@@ -4,14 +4,14 @@ use std::{env, fmt, path::Path};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use derive_setters::Setters;
-use ndarray::{Array3, Array4, Axis, Slice};
+use ndarray::{Array3, ArrayView4};
 use neuroinspect_core::{
     ActivationTable, Classifier, CollectedRows, Error as CoreError, FeatureTable, ImageTextEncoder,
-    InputSpec, MemoryLimit, Observer, Precision, Progress, Provenance, catch_panic, read_back,
+    InputSpec, MemoryLimit, Observer, Precision, Progress, Provenance, read_back,
 };
 use neuroinspect_datasets::{ImageDataset, LoaderConfig, Skipped, batches};
 
-use crate::{Error, ImageSource, Result};
+use crate::{Error, ImageSource, Result, within_memory::within_memory};
 
 const STAGE: &str = "extracting features";
 
@@ -41,7 +41,7 @@ pub struct Extraction<'a> {
     /// classifier is at work, and at most a few batches are in memory at any time.
     ///
     /// Where the device's memory does not hold what the classifier makes of a batch, and its backend says so, as libtorch
-    /// does, the classifier is given half of it at a time from then on.
+    /// does, the classifier is given half of it at a time from then on: the last bits may differ, then.
     pub loader: LoaderConfig,
 }
 
@@ -232,14 +232,14 @@ impl Pass<'_> {
             let mut batches = batches(scope, *dataset, *indices, input, self.loader)?;
             for batch in &mut batches {
                 let batch = batch?;
-                let read = |images| {
+                let read = |images: ArrayView4<'_, f32>| {
                     let images = input.normalize(images_on(images, self.device));
                     let activations = read(self.precision.cast(images))?;
                     let shape = activations.dims();
                     Ok((shape, read_back(activations, "the activations")?))
                 };
                 let ([found, columns], activations) =
-                    within_memory(batch.images, &mut at_once, &read)?;
+                    within_memory(batch.images.view(), &mut at_once, &read)?;
                 if found != batch.indices.len() || (width != 0 && columns != width) {
                     let layer = provenance.layer.as_deref().unwrap_or_default();
                     let what = format!("activations of layer '{layer}' of {}", provenance.model);
@@ -254,57 +254,6 @@ impl Pass<'_> {
             Ok(batches.skipped().to_vec())
         })
     }
-}
-
-/// Rows of numbers, and their shape.
-type Rows = ([usize; 2], Vec<f32>);
-
-/// What `read` makes of images, `at_once` at a time; where the device's memory does not hold that, half as many from then on,
-/// down to one.
-fn within_memory(
-    images: Array4<f32>,
-    at_once: &mut usize,
-    read: &dyn Fn(Array4<f32>) -> Result<Rows>,
-) -> Result<Rows> {
-    let count = images.dim().0;
-    let (mut rows, mut width, mut values) = (0, 0, Vec::new());
-    let mut start = 0;
-    while start < count {
-        let end = count.min(start + (*at_once).max(1));
-        let part = images
-            .slice_axis(Axis(0), Slice::from(start..end))
-            .to_owned();
-        let reason = match catch_panic(|| read(part)) {
-            Ok(Ok(([found, columns], of_part))) => {
-                rows += found;
-                width = columns;
-                values.extend(of_part);
-                start = end;
-                continue;
-            }
-            Ok(Err(Error::Core(CoreError::Device { reason, .. }))) | Err(reason) => reason,
-            Ok(Err(error)) => return Err(error),
-        };
-        if end - start == 1 || !is_out_of_memory(&reason) {
-            let what = "the activations";
-            return Err(CoreError::Device { what, reason }.into());
-        }
-        *at_once = (end - start).div_ceil(2);
-    }
-    Ok(([rows, width], values))
-}
-
-/// Whether it is for want of memory that a device failed, by its words.
-fn is_out_of_memory(reason: &str) -> bool {
-    let reason = reason.to_lowercase();
-    // CUDA and wgpu; libtorch on a CPU.
-    [
-        "out of memory",
-        "can't allocate memory",
-        "not enough memory",
-    ]
-    .iter()
-    .any(|words| reason.contains(words))
 }
 
 /// Embeds images of a data set, in 32-bit floats: `[N, E]`, as the encoder gives them.
@@ -456,9 +405,12 @@ pub(crate) fn check_classes(
 }
 
 /// Images on a device: `[N, 3, S, S]`.
-pub(crate) fn images_on(images: Array4<f32>, device: &Device) -> Tensor<4> {
+pub(crate) fn images_on(images: ArrayView4<'_, f32>, device: &Device) -> Tensor<4> {
     let shape: [usize; 4] = images.dim().into();
-    let values = images.into_iter().collect();
+    let values = match images.as_slice() {
+        Some(values) => values.to_vec(),
+        None => images.iter().copied().collect(),
+    };
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 

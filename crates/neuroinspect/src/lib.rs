@@ -134,6 +134,8 @@ pub mod training;
 mod trust;
 #[cfg(feature = "datasets")]
 mod units;
+#[cfg(feature = "datasets")]
+mod within_memory;
 
 pub use config::{DebugConfig, NeuronChoice, check_recipe};
 pub use debug::{chosen_from, debug, debug_each, explain};

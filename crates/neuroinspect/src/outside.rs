@@ -121,7 +121,7 @@ fn seen(
     let spec = classifier.input();
     let object = preprocess(&outline, spec)?.index_axis_move(Axis(0), 0);
     let pixels = preprocess(&image, spec)?.insert_axis(Axis(0));
-    let images = spec.normalize(images_on(pixels, &classifier.device()));
+    let images = spec.normalize(images_on(pixels.view(), &classifier.device()));
     let activations = classifier.activations(images);
     let Some(map) = activations.map else {
         return Ok(None);

@@ -154,10 +154,26 @@ fn what_cannot_be_told_from_others_is_computed_again() {
     fs::write(&path, bytes).unwrap();
     assert!(!bench.reused(&file, same));
 
-    // An image that is left out leaves no trace in the table.
-    fs::write(bench.images.join("class-1/2.png"), "no image").unwrap();
-    assert!(!bench.reused(&file, same));
-    assert!(!bench.reused(&file, same));
+}
+
+/// As long as it cannot be read, and by who leaves it out.
+#[test]
+fn features_without_an_image_are_taken_up() {
+    let bench = Features::new();
+    let file = request("features.safetensors");
+    let path = bench.images.join("class-1/2.png");
+    let image = fs::read(&path).unwrap();
+    fs::write(&path, "no image").unwrap();
+    let first = bench.features(&file, same);
+    assert!(!first.reused);
+    assert_eq!(first.extracted.skipped.len(), 1);
+    let second = bench.features(&file, same);
+    assert!(second.reused);
+    assert_eq!(second.extracted, first.extracted);
+    fs::write(&path, image).unwrap();
+    let whole = bench.features(&file, same);
+    assert!(!whole.reused);
+    assert_eq!(whole.extracted.table.len(), first.extracted.table.len() + 1);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! `features`: what a classifier makes of images, for other commands, on several machines where there are many.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use neuroinspect::{
-    Error, FeatureShards, FeatureShardsStatus, FolderFeatures, array_expression,
-    core::FeatureTable, datasets::ImageDataset, report::Schema,
+    Error, Extracted, Extraction, FeatureRequest, FeatureShards, FeatureShardsStatus,
+    FolderFeatures, array_expression, core::FeatureTable, datasets::ImageDataset, report::Schema,
 };
 use serde::Serialize;
 
@@ -43,19 +43,45 @@ fn file(table: TableArgs) -> &'static str {
     }
 }
 
-/// What is planned.
-fn planned(common: &Common, table: TableArgs) -> Result<FeatureShards> {
-    FeatureShards::open(&common.out, file(table))?.with_context(|| {
-        format!(
-            "no shards of {} are planned in '{}', or they are joined",
-            file(table),
-            common.out.display()
-        )
-    })
+fn table_file(common: &Common, table: TableArgs) -> PathBuf {
+    common.out.join(file(table))
+}
+
+/// What is planned; none where it is joined.
+fn planned(common: &Common, table: TableArgs) -> Result<Option<FeatureShards>> {
+    let (out, file) = (common.out.display(), file(table));
+    if !common.out.exists() {
+        bail!("'{out}' does not exist");
+    }
+    let shards = FeatureShards::open(&common.out, file)?;
+    if shards.is_some() || common.out.join(file).exists() {
+        return Ok(shards);
+    }
+    let other = match table.training {
+        true => FEATURES,
+        false => TRAINING_FEATURES,
+    };
+    match (FeatureShards::open(&common.out, other)?, table.training) {
+        (None, _) => bail!("no shards of '{file}' are planned in '{out}'"),
+        (Some(_), true) => bail!(
+            "there are no shards of '{file}' in '{out}', but of '{other}': leave --training out"
+        ),
+        (Some(_), false) => {
+            bail!("there are no shards of '{file}' in '{out}', but of '{other}': add --training")
+        }
+    }
 }
 
 fn status(common: &Common, args: &FeaturesStatusArgs) -> Result<Exit> {
-    let status = planned(common, args.table)?.status();
+    let status = match planned(common, args.table)? {
+        Some(shards) => shards.status(),
+        None => FeatureShardsStatus {
+            shards: 0,
+            samples: FeatureTable::load_within(table_file(common, args.table), common.memory())?
+                .len(),
+            missing: Vec::new(),
+        },
+    };
     if args.status.array {
         let array = status.array();
         print(common.json, STATUS, &status, |_| array + "\n")?;
@@ -66,7 +92,15 @@ fn status(common: &Common, args: &FeaturesStatusArgs) -> Result<Exit> {
 }
 
 fn merge(common: &Common, table: TableArgs) -> Result<Exit> {
-    let shards = planned(common, table)?;
+    let Some(shards) = planned(common, table)? else {
+        let path = table_file(common, table);
+        print_features(
+            common,
+            &FeatureTable::load_within(&path, common.memory())?,
+            &path,
+        )?;
+        return Ok(Exit::Finished);
+    };
     join(common, shards, &mut Console::start(common.quiet)?)?;
     Ok(Exit::Finished)
 }
@@ -155,13 +189,9 @@ impl Work<'_> {
         let (setup, dataset) = self.open(open, |setup| &setup.class_names)?;
         let extraction = setup.extraction(&*dataset);
         let request = setup.kept_in(file(args.table));
-        let is_planned = FeatureShards::open(&common.out, &request.file)?.is_some();
-        let joined = FeatureShards::joined(&common.out, &request, &extraction);
         // As for a job that its scheduler starts again after the shards were joined.
-        if let (false, Some(table)) = (is_planned, joined) {
-            let path = common.out.join(&request.file);
-            print_features(common, &table, &path)?;
-            return Ok(Exit::Finished);
+        if let Some(joined) = FeatureShards::joined(&common.out, &request, &extraction) {
+            return self.print_joined(joined);
         }
         let shards = FeatureShards::plan(&common.out, &request, &extraction, part.shards)?;
         if args.plan.is_some() {
@@ -175,30 +205,67 @@ impl Work<'_> {
             made
         };
         if let Some(shard) = part.shard {
-            left_out(make(shard, &mut console)?.extracted.skipped);
-            print_status(common, &shards.status())?;
-            return Ok(Exit::Finished);
+            return match make(shard, &mut console) {
+                Ok(made) => {
+                    left_out(made.extracted.skipped);
+                    print_status(common, &shards.status())?;
+                    Ok(Exit::Finished)
+                }
+                Err(error) => self.unless_joined(error, &extraction, &request),
+            };
         }
-        let mut held = Vec::new();
-        for shard in shards.status().missing {
-            match make(shard, &mut console) {
-                Ok(made) => drop(left_out(made.extracted.skipped)),
-                Err(Error::FolderHeld { .. }) => held.push(shard),
-                Err(error) => return Err(error.into()),
+        // Twice, as it is known of one that is damaged once it was to be joined.
+        for is_last in [false, true] {
+            let mut held = Vec::new();
+            for shard in shards.status().missing {
+                match make(shard, &mut console) {
+                    Ok(made) => drop(left_out(made.extracted.skipped)),
+                    Err(Error::FolderHeld { .. }) => held.push(shard),
+                    Err(error) => return self.unless_joined(error, &extraction, &request),
+                }
+            }
+            let status = shards.status();
+            if !status.missing.is_empty() {
+                warn(format_args!(
+                    "left out, as other processes are computing them: shards {}",
+                    array_expression(&held)
+                ));
+                print_status(common, &status)?;
+                return Ok(Exit::Finished);
+            }
+            let Err(error) = join(common, shards.clone(), &mut console) else {
+                break;
+            };
+            match error.downcast::<Error>()? {
+                // Another process joins them.
+                Error::FolderHeld { .. } => {
+                    print_status(common, &status)?;
+                    break;
+                }
+                Error::FeatureShardsIncomplete { .. } if !is_last => {}
+                error => return self.unless_joined(error, &extraction, &request),
             }
         }
-        let status = shards.status();
-        if !held.is_empty() {
-            warn(format_args!(
-                "left out, as other processes are computing them: shards {}",
-                array_expression(&held)
-            ));
+        Ok(Exit::Finished)
+    }
+
+    /// An error, unless other processes have joined the shards meanwhile: then what they were joined to.
+    fn unless_joined(
+        &self,
+        error: Error,
+        extraction: &Extraction<'_>,
+        request: &FeatureRequest,
+    ) -> Result<Exit> {
+        match FeatureShards::joined(&self.common.out, request, extraction) {
+            Some(joined) => self.print_joined(joined),
+            None => Err(error.into()),
         }
-        if !held.is_empty() || !status.missing.is_empty() {
-            print_status(common, &status)?;
-            return Ok(Exit::Finished);
-        }
-        join(common, shards, &mut console)?;
+    }
+
+    fn print_joined(&self, joined: Extracted) -> Result<Exit> {
+        left_out(joined.skipped);
+        let path = self.common.out.join(file(self.args.table));
+        print_features(self.common, &joined.table, &path)?;
         Ok(Exit::Finished)
     }
 }
@@ -206,7 +273,7 @@ impl Work<'_> {
 /// Joins all shards, and says what has come of it.
 fn join(common: &Common, shards: FeatureShards, console: &mut Console) -> Result<()> {
     let folder = output::open_folder(common)?;
-    let joined = shards.join(&folder, common.memory(), console)?;
+    let joined = shards.join(&folder, common.memory(), Some(&command_line()), console)?;
     console.clear();
     left_out(joined.extracted.skipped);
     print_features(common, &joined.extracted.table, &joined.path)
@@ -220,8 +287,11 @@ fn print_status(common: &Common, status: &FeatureShardsStatus) -> Result<()> {
             status.shards, status.samples
         );
         match &*status.array() {
-            "" => text + "\n",
-            array => text + &format!("; missing: {array}\n"),
+            "" if status.shards == 0 => {
+                format!("the features of {} images are joined\n", status.samples)
+            }
+            "" => text + "; join them: neuroinspect features merge\n",
+            array => text + &format!("; missing, or under way: {array}\n"),
         }
     })
 }

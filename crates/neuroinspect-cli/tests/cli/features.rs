@@ -77,7 +77,7 @@ fn shards_of_several_processes_are_the_table_of_one() {
     let (printed, _) = done(&mut features(&fixture, "out", &["--plan", "3"]));
     assert_eq!(
         printed,
-        "0 of 3 shards are finished, of 24 images; missing: 0-2\n"
+        "0 of 3 shards are finished, of 24 images; missing, or under way: 0-2\n"
     );
     // A job's number is its shard; how many there are stands in the plan.
     let mut job = features(&fixture, "out", &[]);
@@ -86,7 +86,7 @@ fn shards_of_several_processes_are_the_table_of_one() {
     let (printed, _) = done(&mut job);
     assert_eq!(
         printed,
-        "1 of 3 shards are finished, of 24 images; missing: 0,2\n"
+        "1 of 3 shards are finished, of 24 images; missing, or under way: 0,2\n"
     );
     done(&mut features(&fixture, "out", &["--shard=2/3"]));
     // Nothing is computed twice.
@@ -134,14 +134,14 @@ fn one_process_finishes_what_others_began() {
         );
         assert_eq!(
             printed,
-            "3 of 4 shards are finished, of 24 images; missing: 1\n"
+            "3 of 4 shards are finished, of 24 images; missing, or under way: 1\n"
         );
         fails(
             &mut features(&fixture, "out", &["--shard=1/4"]),
             &["1-of-4", "is held by"],
         );
     }
-    // One that is not as it was written is missing, too.
+    // One that is not as it was written is missing, too, once that is noticed.
     fs::write(
         fixture.path("out/features-shards/0-of-4/features.safetensors"),
         "other",
@@ -150,9 +150,14 @@ fn one_process_finishes_what_others_began() {
     done(&mut features(&fixture, "out", &["--shard=1/4"]));
     fails(
         &mut on(&fixture, "out", &["merge"]),
-        &["shards 0 of the features in"],
+        &["shards 0 of the features in", "or not as they were written"],
     );
-    done(&mut features(&fixture, "out", &["--shard=0/4"]));
+    // Here when all are joined, and then it is made again at once.
+    fs::write(
+        fixture.path("out/features-shards/2-of-4/features.safetensors"),
+        "other",
+    )
+    .unwrap();
     let (printed, _) = done(&mut features(&fixture, "out", &[]));
     assert!(
         printed.starts_with("features of 24 images, 64 of each, in "),
@@ -164,10 +169,7 @@ fn one_process_finishes_what_others_began() {
 #[test]
 fn shards_of_something_else_are_not_joined() {
     let fixture = Fixture::new();
-    fails(
-        &mut on(&fixture, "out", &["status"]),
-        &["no shards of features.safetensors are planned"],
-    );
+    fails(&mut on(&fixture, "out", &["status"]), &["does not exist"]);
     let too_many = ["shards", "6", "no more than there are batches of images"];
     fails(&mut features(&fixture, "out", &["--plan", "6"]), &too_many);
     done(&mut features(&fixture, "out", &["--shard=0/2"]));
@@ -188,12 +190,8 @@ fn shards_of_something_else_are_not_joined() {
     random_model()
         .save(&fixture.path("model.safetensors"))
         .unwrap();
-    done(&mut features(&fixture, "out", &["--shard=1/2"]));
-    let differs = [
-        "shard 1 was computed otherwise than shard 0, by the weights",
-        "1-of-2",
-    ];
-    fails(&mut on(&fixture, "out", &["merge"]), &differs);
+    let other = ["shards of other features", "the weights", "features-shards"];
+    fails(&mut features(&fixture, "out", &["--shard=1/2"]), &other);
     fixture.image("images/owl/8.png", 2, 8);
     let other = ["shards of other features", "the number of images"];
     fails(&mut features(&fixture, "out", &["--shard=1/2"]), &other);
@@ -206,16 +204,18 @@ fn images_that_cannot_be_read_are_left_out_of_shards_too() {
     let skip = ["--on-corrupt", "skip"];
     done(&mut features(&fixture, "alone", &skip));
     for shard in ["--shard=0/2", "--shard=1/2"] {
-        fails(
-            &mut features(&fixture, "failing", &["--shard=1/2"]),
-            &["dog/2.png"],
-        );
         let (_, message) = done(features(&fixture, "out", &[shard]).args(skip));
         // It is the eleventh, and the first of the second shard.
         let told = message.contains("skipped 'dog/2.png'");
         assert_eq!(told, shard == "--shard=1/2", "{message}");
     }
-    let (printed, message) = done(&mut on(&fixture, "out", &["merge"]));
+    fails(
+        &mut features(&fixture, "failing", &["--shard=1/2"]),
+        &["dog/2.png"],
+    );
+    // Through a file, where memory does not hold all.
+    let merge = &["merge", "--memory", "1KiB"];
+    let (printed, message) = done(&mut on(&fixture, "out", merge));
     assert!(printed.starts_with("features of 23 images"), "{printed}");
     assert!(message.contains("skipped 'dog/2.png'"), "{message}");
     let ids = |out: &str| {
@@ -223,6 +223,13 @@ fn images_that_cannot_be_read_are_left_out_of_shards_too() {
         table.sample_ids().to_vec()
     };
     assert_eq!(ids("out"), ids("alone"));
+    // Without it they are taken up while it cannot be read, by who leaves it out.
+    let (_, message) = done(fixture.command("evaluate").arg(BATCHES).args(skip));
+    assert!(message.contains("features taken from"), "{message}");
+    assert!(message.contains("skipped 'dog/2.png'"), "{message}");
+    let (printed, _) = done(features(&fixture, "out", &["--shard=1/2"]).args(skip));
+    assert!(printed.starts_with("features of 23 images"), "{printed}");
+    fails(fixture.command("evaluate").arg(BATCHES), &["dog/2.png"]);
     // It may be there the next time.
     fixture.image("images/dog/2.png", 1, 2);
     let mut evaluate = fixture.command("evaluate");
@@ -278,6 +285,12 @@ fn a_killed_process_goes_on_with_the_next_shard() {
         sleep(Duration::from_millis(rng.random_range(0..400)));
         drop(running);
     }
+    // What was finished by then is kept; if all was, it is joined.
+    let finished = (0..5)
+        .map(|shard| format!("out/features-shards/{shard}-of-5/features.origin.json"))
+        .filter(|record| fixture.path(record).exists());
+    let joined = fixture.path("out/features.safetensors").exists();
+    assert!(joined || finished.count() > 0);
     let done = features(&fixture, "out", &[]).output().unwrap();
     assert!(
         done.status.success(),
@@ -285,4 +298,25 @@ fn a_killed_process_goes_on_with_the_next_shard() {
         String::from_utf8_lossy(&done.stderr)
     );
     assert!(fixture.read("out/features.safetensors") == alone);
+}
+
+/// Each finds the other at work; who is last joins, and both come to an end without an error.
+#[test]
+fn two_processes_without_a_shard_join_what_they_make() {
+    let fixture = Fixture::new();
+    let alone = alone(&fixture);
+    done(&mut features(&fixture, "out", &["--plan", "5"]));
+    let start = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_neuroinspect"));
+        command.args(features(&fixture, "out", &[]).get_args());
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    for process in [start(), start()] {
+        let output = process.wait_with_output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{message}");
+    }
+    assert!(fixture.read("out/features.safetensors") == alone);
+    assert!(!fixture.path("out/features-shards").exists());
 }

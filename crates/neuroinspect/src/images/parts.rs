@@ -69,7 +69,7 @@ impl ActiveParts {
         let pixels = Array3::from_shape_fn(shape, |(channel, y, x)| {
             f32::from(seen[(x as u32, y as u32)][channel]) / 255.0
         });
-        let images = images_on(pixels.clone().insert_axis(Axis(0)), &self.0.device());
+        let images = images_on(pixels.view().insert_axis(Axis(0)), &self.0.device());
         let Some(map) = self.0.activations(spec.normalize(images)).map else {
             return Ok(vec![None; neurons.len()]);
         };
@@ -110,7 +110,7 @@ mod tests {
             let image = scenes.image(index).unwrap();
             let pixels = preprocess(&image, spec).unwrap();
             let seen = seen(&image, spec).unwrap();
-            let images = images_on(pixels.insert_axis(Axis(0)), &classifier.device());
+            let images = images_on(pixels.view().insert_axis(Axis(0)), &classifier.device());
             let map = classifier.activations(spec.normalize(images)).map.unwrap();
             let [_, neurons, height, width] = map.dims();
             let map = read_back(map, "the map").unwrap();

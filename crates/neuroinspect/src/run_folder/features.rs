@@ -2,19 +2,20 @@
 //!
 //! A table alone does not say which state of which files it was computed from. A record beside it
 //! does; when anything in it is not as it is now, the features are computed again. So they are when
-//! an image could not be read: it may be there the next time.
+//! an image that could not be read can be read now.
 
 use std::{
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
     time::Instant,
 };
 
 use neuroinspect_core::{
-    DeviceName, FeatureTable, MemoryLimit, Observer, Provenance,
+    DeviceName, FeatureTable, Observer, Provenance,
     io::{sha256_of_bytes, sha256_of_file},
 };
-use neuroinspect_datasets::Skipped;
+use neuroinspect_datasets::{OnCorrupt, Skipped};
 use neuroinspect_report::{Schema, read_json, write_json};
 use serde::{Deserialize, Serialize};
 
@@ -106,7 +107,7 @@ impl RunFolder {
         let provenance = extraction.provenance(extraction.classifier.penultimate());
         let origin = Origin::of(&provenance, extraction, request);
         let found = match &origin {
-            Some(origin) => load(&path, origin, extraction.memory),
+            Some(origin) => load(&path, origin, extraction),
             None => Err(Vec::new()),
         };
         let (reused, changed) = match &found {
@@ -114,14 +115,7 @@ impl RunFolder {
             Err(changed) => (false, changed.clone()),
         };
         let extracted = match found {
-            Ok(table) => Extracted {
-                indices: match extraction.indices {
-                    Some(indices) => indices.to_vec(),
-                    None => (0..table.len()).collect(),
-                },
-                table,
-                skipped: Vec::new(),
-            },
+            Ok(extracted) => extracted,
             Err(_) => {
                 let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
                 let extraction = extraction
@@ -213,20 +207,33 @@ fn hash_of(indices: &[usize]) -> String {
 pub(super) fn load(
     path: &Path,
     origin: &Origin,
-    memory: MemoryLimit,
-) -> Result<FeatureTable, Vec<&'static str>> {
+    extraction: &Extraction<'_>,
+) -> Result<Extracted, Vec<&'static str>> {
     let record = fs::read(record_path(path)).map_err(|_| Vec::new())?;
     let record: Record = serde_json::from_slice(&record).map_err(|_| vec!["their record"])?;
     if record.origin != *origin {
         return Err(origin.changed(&record.origin));
     }
-    if !record.skipped.is_empty() {
-        return Err(Vec::new());
+    let is_left_out = |it: &Skipped| extraction.dataset.image(it.index).is_err();
+    let skips = extraction.loader.on_corrupt == OnCorrupt::Skip;
+    if !(record.skipped.is_empty() || skips && record.skipped.iter().all(is_left_out)) {
+        return Err(vec!["which images can be read"]);
     }
-    let table = FeatureTable::load_within(path, memory).ok();
-    table
+    let table = FeatureTable::load_within(path, extraction.memory).ok();
+    let table = table
         .filter(|table| record.is_whole(path) && table.provenance() == &origin.provenance)
-        .ok_or_else(|| vec!["the file itself"])
+        .ok_or_else(|| vec!["the file itself"])?;
+    let left_out: HashSet<usize> = record.skipped.iter().map(|it| it.index).collect();
+    let mut indices = extraction.all_indices();
+    indices.retain(|index| !left_out.contains(index));
+    match indices.len() == table.len() {
+        true => Ok(Extracted {
+            table,
+            indices,
+            skipped: record.skipped,
+        }),
+        false => Err(vec!["their record"]),
+    }
 }
 
 /// What is known of the features at `path`; `None` where they are not there, or not all.
@@ -237,9 +244,11 @@ pub(super) fn record_of(path: &Path) -> Option<Record> {
 
 /// Writes features, and a record of their origin if they can be told from others.
 pub(super) fn save(path: &Path, extracted: &Extracted, origin: Option<Origin>) -> Result<()> {
+    // First, as it is of what stands there now.
+    remove(&record_path(path))?;
     extracted.table.save(path)?;
     let Some(origin) = origin else {
-        return remove(&record_path(path));
+        return Ok(());
     };
     let record = Record {
         origin,
@@ -249,7 +258,7 @@ pub(super) fn save(path: &Path, extracted: &Extracted, origin: Option<Origin>) -
     Ok(write_json(record_path(path), RECORD, &record)?)
 }
 
-fn record_path(table: &Path) -> PathBuf {
+pub(super) fn record_path(table: &Path) -> PathBuf {
     table.with_extension("origin.json")
 }
 

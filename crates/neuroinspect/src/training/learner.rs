@@ -94,7 +94,7 @@ impl Learner for OfImages<'_> {
             for batch in batches(scope, &self.images, Some(&indices), &spec, &loader)? {
                 let mut batch = batch?;
                 augmentation.apply(&mut batch.images, &batch.indices, seed, epoch);
-                let images = images_on(batch.images, &self.device);
+                let images = images_on(batch.images.view(), &self.device);
                 see(Batch {
                     inputs: self.input.normalize(images),
                     labels: batch

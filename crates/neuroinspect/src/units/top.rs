@@ -204,7 +204,10 @@ impl<'a> Looker<'a> {
     /// Where the unit is active in images `[N, 3, S, S]`: `[h, w]` each, or none where that is not known.
     fn maps(&self, unit: &Unit, images: Array4<f32>) -> Result<Vec<Array2<f32>>> {
         let device = self.copy.device();
-        let images = self.copy.input().normalize(images_on(images, &device));
+        let images = self
+            .copy
+            .input()
+            .normalize(images_on(images.view(), &device));
         let images = self.extraction.precision.cast(images);
         let values = self.copy.activations_at(images, &[&unit.layer])?;
         let Some(map) = unit.map(own(unit, &[&unit.layer], &values)?)? else {

@@ -1,0 +1,81 @@
+//! As many images at a time as a device's memory holds.
+
+use ndarray::{ArrayView4, Axis, Slice};
+use neuroinspect_core::{Error as CoreError, catch_panic};
+
+use crate::{Error, Result};
+
+/// Rows of numbers, and their shape.
+type Rows = ([usize; 2], Vec<f32>);
+
+/// What `read` makes of images, `at_once` at a time; where the device's memory does not hold that, half as many from then on,
+/// down to one.
+pub(crate) fn within_memory(
+    images: ArrayView4<'_, f32>,
+    at_once: &mut usize,
+    read: &dyn Fn(ArrayView4<'_, f32>) -> Result<Rows>,
+) -> Result<Rows> {
+    let count = images.dim().0;
+    let (mut rows, mut width, mut values) = (0, 0, Vec::new());
+    let mut start = 0;
+    while start < count {
+        let end = count.min(start + (*at_once).max(1));
+        let part = images.slice_axis(Axis(0), Slice::from(start..end));
+        let reason = match catch_panic(|| read(part)) {
+            Ok(Ok(([found, columns], of_part))) => {
+                rows += found;
+                width = columns;
+                values.extend(of_part);
+                start = end;
+                continue;
+            }
+            Ok(Err(Error::Core(CoreError::Device { reason, .. }))) | Err(reason) => reason,
+            Ok(Err(error)) => return Err(error),
+        };
+        if end - start == 1 || !is_out_of_memory(&reason) {
+            let what = "the activations";
+            return Err(CoreError::Device { what, reason }.into());
+        }
+        *at_once = (end - start).div_ceil(2);
+    }
+    Ok(([rows, width], values))
+}
+
+/// Whether it is for want of memory that a device failed, by its words.
+fn is_out_of_memory(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    let words = [
+        // Libtorch's of CUDA, and of a CPU.
+        "out of memory",
+        "can't allocate memory",
+        "not enough memory",
+        // CubeCL's.
+        "out of device memory",
+        "out-of-memory",
+    ];
+    words.iter().any(|words| reason.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_out_of_memory;
+
+    #[test]
+    fn memory_that_ran_out_is_told_from_other_failures() {
+        for reason in [
+            "CUDA out of memory. Tried to allocate 2.00 GiB",
+            "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory",
+            "DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes.",
+            "out of device memory allocating 8 bytes",
+            "An out-of-memory error happened during launch",
+        ] {
+            assert!(is_out_of_memory(reason), "{reason}");
+        }
+        for reason in [
+            "CUDA error: an illegal memory access was encountered",
+            "the device was lost",
+        ] {
+            assert!(!is_out_of_memory(reason), "{reason}");
+        }
+    }
+}
