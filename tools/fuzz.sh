@@ -40,7 +40,8 @@ for target in "${targets[@]}"; do
     tail -n 30 "$log" >&2
   fi
   executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-  coverage=$(grep -o 'cov: [0-9]*' "$log" | tail -1)
+  # None where the first input is a finding.
+  coverage=$(grep -o 'cov: [0-9]*' "$log" | tail -1 || true)
   files=$(ls "$corpus" | wc -l)
   printf '%-12s %10s runs, %6s a second, %s, corpus of %s: %s\n' "$target" "${executions:-?}" \
     "$((${executions:-0} / (seconds > 0 ? seconds : 1)))" "${coverage:-cov: ?}" "$files" "$outcome"

@@ -318,7 +318,7 @@ fn every_route_has_a_request() {
         let path = request.split(' ').nth(1).unwrap();
         path.split(['?', '\n']).next().unwrap().to_owned()
     };
-    let asked: Vec<String> = REQUESTS.iter().map(|request| asked(&request)).collect();
+    let asked: Vec<String> = REQUESTS.iter().map(asked).collect();
     let is_of = |route: &str, path: &str| {
         let (route, path) = (route.split('/'), path.split('/'));
         let same = |(part, given): (&str, &str)| part.starts_with('{') || part == given;
