@@ -32,7 +32,7 @@ const LOCK_FILE: &str = ".neuroinspect-plan.lock";
 /// use neuroinspect::{
 ///     FeatureRequest, FeatureShards,
 ///     core::MemoryLimit,
-///     datasets::{Scenes, ScenesConfig},
+///     datasets::scenes::{Scenes, ScenesConfig},
 ///     models::init_classifier,
 ///     prelude::*,
 /// };
@@ -41,8 +41,8 @@ const LOCK_FILE: &str = ".neuroinspect-plan.lock";
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path();
 /// let name: DeviceName = "flex".parse()?;
-/// let model = init_classifier("cifar_resnet20", 10, &name.open()?)?;
-/// let scenes = Scenes::new(&ScenesConfig::default().with_count(40))?;
+/// let model = init_classifier("cifar_resnet20", 5, &name.open()?)?;
+/// let scenes = Scenes::new(ScenesConfig::test().with_samples(40))?;
 /// let extraction = Extraction::new(&model, &scenes)
 ///     .with_weights_sha256("of the weights, which are at random here")
 ///     .with_loader(LoaderConfig::default().with_batch_size(8));
