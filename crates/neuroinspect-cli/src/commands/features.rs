@@ -101,8 +101,21 @@ fn merge(common: &Common, table: TableArgs) -> Result<Exit> {
         )?;
         return Ok(Exit::Finished);
     };
-    join(common, shards, &mut Console::start(common.quiet)?)?;
-    Ok(Exit::Finished)
+    match join(common, shards, &mut Console::start(common.quiet)?) {
+        Ok(()) => Ok(Exit::Finished),
+        Err(error) => match error.downcast()? {
+            // Another process was faster.
+            Error::FeatureShardsJoined { path } => {
+                print_features(
+                    common,
+                    &FeatureTable::load_within(&path, common.memory())?,
+                    &path,
+                )?;
+                Ok(Exit::Finished)
+            }
+            error => Err(error.into()),
+        },
+    }
 }
 
 fn compute(common: &Common, options: &Options, args: &ComputeArgs) -> Result<Exit> {
@@ -189,11 +202,12 @@ impl Work<'_> {
         let (setup, dataset) = self.open(open, |setup| &setup.class_names)?;
         let extraction = setup.extraction(&*dataset);
         let request = setup.kept_in(file(args.table));
-        // As for a job that its scheduler starts again after the shards were joined.
-        if let Some(joined) = FeatureShards::joined(&common.out, &request, &extraction) {
-            return self.print_joined(joined);
-        }
-        let shards = FeatureShards::plan(&common.out, &request, &extraction, part.shards)?;
+        let shards = FeatureShards::plan(&common.out, &request, &extraction, part.shards);
+        let shards = match shards {
+            Ok(shards) => shards,
+            // As for a job that its scheduler starts again after the shards were joined.
+            Err(error) => return self.unless_joined(error, &extraction, &request),
+        };
         if args.plan.is_some() {
             print_status(common, &shards.status())?;
             return Ok(Exit::Finished);
@@ -226,6 +240,9 @@ impl Work<'_> {
             }
             let status = shards.status();
             if !status.missing.is_empty() {
+                if let Some(joined) = FeatureShards::joined(&common.out, &request, &extraction) {
+                    return self.print_joined(joined);
+                }
                 warn(format_args!(
                     "left out, as other processes are computing them: shards {}",
                     array_expression(&held)
@@ -249,14 +266,21 @@ impl Work<'_> {
         Ok(Exit::Finished)
     }
 
-    /// An error, unless other processes have joined the shards meanwhile: then what they were joined to.
+    /// An error, unless it is that the shards were joined: then what they were joined to.
     fn unless_joined(
         &self,
         error: Error,
         extraction: &Extraction<'_>,
         request: &FeatureRequest,
     ) -> Result<Exit> {
-        match FeatureShards::joined(&self.common.out, request, extraction) {
+        let is_joined = matches!(
+            error,
+            Error::FeatureShardsJoined { .. } | Error::Folder { .. } | Error::Report(_)
+        );
+        let joined = is_joined
+            .then(|| FeatureShards::joined(&self.common.out, request, extraction))
+            .flatten();
+        match joined {
             Some(joined) => self.print_joined(joined),
             None => Err(error.into()),
         }

@@ -24,7 +24,7 @@ impl FeatureShards {
     ///
     /// # Errors
     ///
-    /// [`Error::FeatureShardsIncomplete`] when some are missing or damaged, the latter to be made again;
+    /// [`Error::FeatureShardsJoined`] when they are joined by now; [`Error::FeatureShardsIncomplete`] when some are missing or damaged, the latter to be made again;
     /// [`Error::FeatureShardDiffers`] when one is not of what was planned, [`Error::FolderHeld`] when one is being made, when
     /// a file cannot be read or written, and when the observer asks to stop.
     pub fn join(
@@ -35,6 +35,7 @@ impl FeatureShards {
         observer: &mut dyn Observer,
     ) -> Result<FolderFeatures> {
         let start = Instant::now();
+        self.refuse_joined()?;
         let shards = 0..self.count();
         let of_shards = shards
             .map(|shard| RunFolder::open(self.shard_folder(shard), command.map(str::to_owned)));

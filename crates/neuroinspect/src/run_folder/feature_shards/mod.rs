@@ -160,7 +160,8 @@ impl FeatureShards {
     ///
     /// [`Error::OtherFeatureShards`] where shards of something else are planned there, be it of other weights, images,
     /// program or kind of device; [`Error::FeaturesUntold`] for features that no other process could tell from others: of
-    /// weights that were drawn at random, or of images without a fingerprint;
+    /// weights that were drawn at random, or of images without a fingerprint; [`Error::FeatureShardsJoined`] where the features
+    /// are there;
     /// [`InvalidOption`](neuroinspect_core::Error::InvalidOption) for no shards, more than 512 or than there are batches,
     /// and for a file in a folder; when the folder cannot be written into.
     pub fn plan(
@@ -174,11 +175,19 @@ impl FeatureShards {
         let planned = there.as_ref().map(|there| there.plan.parts.shards);
         let plan = plan_of(request, extraction, shards.or(planned).unwrap_or(1))?;
         let folder = folder_of(path, file);
+        let joined = || Error::FeatureShardsJoined {
+            path: path.join(file),
+        };
+        // Twice: where it is so already, no folder is made for nothing.
+        if there.is_none() && Self::joined(path, request, extraction).is_some() {
+            return Err(joined());
+        }
         let _planning = lock(&folder)?;
-        // Now that nobody else plans.
+        // Now that nobody else plans, or removes a plan after a table is there.
         match Self::open(path, file)? {
-            None => write_json(folder.join(PLAN_FILE), PLAN, &plan)?,
             Some(there) => there.refuse_other(&plan)?,
+            None if Self::joined(path, request, extraction).is_some() => return Err(joined()),
+            None => write_json(folder.join(PLAN_FILE), PLAN, &plan)?,
         }
         Ok(Self {
             path: path.to_owned(),
@@ -260,12 +269,10 @@ impl FeatureShards {
             file: self.file.clone(),
             ..request.clone()
         };
+        self.refuse_joined()?;
         let held = RunFolder::open(self.shard_folder(shard), command)?;
-        if Self::open(&self.path, &self.file)?.is_none() {
-            return Err(Error::FeatureShardsJoined {
-                path: self.path.join(&self.file),
-            });
-        }
+        // Nobody joins them from now on.
+        self.refuse_joined()?;
         match held.features(&extraction, &request, observer) {
             Err(Error::NoImages { .. }) => Err(Error::FeatureShardUnreadable {
                 path: folder_of(&self.path, &self.file),
@@ -285,6 +292,16 @@ impl FeatureShards {
             shards,
             samples,
             missing: (0..shards).filter(is_missing).collect(),
+        }
+    }
+
+    /// Refuses shards whose plan is gone.
+    fn refuse_joined(&self) -> Result<()> {
+        match Self::open(&self.path, &self.file)? {
+            Some(_) => Ok(()),
+            None => Err(Error::FeatureShardsJoined {
+                path: self.path.join(&self.file),
+            }),
         }
     }
 
