@@ -153,7 +153,6 @@ fn what_cannot_be_told_from_others_is_computed_again() {
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&path, bytes).unwrap();
     assert!(!bench.reused(&file, same));
-
 }
 
 /// As long as it cannot be read, and by who leaves it out.
