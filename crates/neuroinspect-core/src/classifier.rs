@@ -80,7 +80,8 @@ pub trait Classifier: CopyClassifier + Send + Sync {
 
     /// The features, the input of the decision layer, and where in the image they come from.
     ///
-    /// Must keep the gradient with respect to `images` when they are tracked.
+    /// Must keep the gradient with respect to `images` when they are tracked. It is called as [work](crate::among_workers): it must
+    /// not hold a lock while it computes that another call asks for.
     ///
     /// # Shapes
     ///
@@ -191,7 +192,8 @@ pub fn unknown_layer<'a>(
 /// Copies a classifier for evaluation.
 ///
 /// Every Burn [`Module`] that is a [`Classifier`] does. Implement it yourself for a classifier that
-/// is no module; the copy must not share anything with the original that a forward pass changes.
+/// is no module; the copy must not share anything with the original that a forward pass changes, and its parameters
+/// must not ask for gradients.
 pub trait CopyClassifier {
     /// A copy in evaluation state on `device`, in the number format `precision`: batch
     /// normalisation by running statistics, no dropout, nothing to be trained, and nothing in common

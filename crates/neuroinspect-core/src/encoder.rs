@@ -17,7 +17,8 @@ pub trait ImageTextEncoder: CopyEncoder + Send + Sync {
     /// The pixels the image tower wants to see.
     fn input(&self) -> &InputSpec;
 
-    /// Embeds images; keeps the gradient with respect to them when they are tracked.
+    /// Embeds images; keeps the gradient with respect to them when they are tracked. It is called as
+    /// [work](crate::among_workers): it must not hold a lock while it computes that another call asks for.
     ///
     /// # Shapes
     ///

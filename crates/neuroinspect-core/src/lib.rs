@@ -18,7 +18,8 @@
 //! - [`InputSpec`] says which pixels a model wants to see.
 //! - [`class_by_name_or_index`] and [`nearest_name`] find what a person has named.
 //! - [`io`] writes files whole or not at all, tells them apart, and keeps tensors in them.
-//! - [`read_back`](read_back()) reads a tensor back from its device.
+//! - [`read_back`](read_back()) reads a tensor back from its device, and [`among_workers`] and
+//!   [`side_by_side`] compute by the threads that a device's operations are shared among.
 //! - [`DeviceName`], [`Precision`], [`Seed`] and [`Observer`] are how a caller says where to compute
 //!   and how exactly, which random numbers to draw, and when to stop; [`is_cancellation`] tells an
 //!   error that says so from others.
@@ -78,6 +79,7 @@ mod read_back;
 mod seed;
 mod table;
 mod unit;
+mod workers;
 
 pub use classifier::{Activations, Classifier, CopyClassifier, unknown_layer};
 pub use convolution::{Convolution, Rectifier};
@@ -104,3 +106,4 @@ pub use table::{
     Predicted, Provenance, check_finite, check_same_classes,
 };
 pub use unit::{Unit, UnitKind};
+pub use workers::{among_workers, side_by_side};

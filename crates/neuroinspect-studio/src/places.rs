@@ -7,7 +7,9 @@ use ndarray::{Array2, Array3};
 use neuroinspect::{
     around_peak,
     burn::tensor::{Tensor, TensorData},
-    core::{Classifier, Error as CoreError, NeuronId, Precision, read_back, with_causes},
+    core::{
+        Classifier, Error as CoreError, NeuronId, Precision, among_workers, read_back, with_causes,
+    },
     datasets::preprocess,
     illusion::activation_mask,
     report::to_rgb_image,
@@ -113,7 +115,8 @@ fn map(
     let data = TensorData::new(values, [1, 3, height, width]);
     let images = Tensor::from_data(data, &classifier.device());
     let images = classifier.input().normalize(images);
-    let Some(map) = classifier.activations(images).map else {
+    let device = classifier.device();
+    let Some(map) = among_workers(&device, || classifier.activations(images).map) else {
         return Ok(None);
     };
     let [_, neurons, height, width] = map.dims();

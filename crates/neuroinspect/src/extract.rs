@@ -7,7 +7,7 @@ use derive_setters::Setters;
 use ndarray::{Array3, ArrayView4};
 use neuroinspect_core::{
     ActivationTable, Classifier, CollectedRows, Error as CoreError, FeatureTable, ImageTextEncoder,
-    InputSpec, MemoryLimit, Observer, Precision, Progress, Provenance, read_back,
+    InputSpec, MemoryLimit, Observer, Precision, Progress, Provenance, among_workers, read_back,
 };
 use neuroinspect_datasets::{ImageDataset, LoaderConfig, Skipped, batches};
 
@@ -115,7 +115,7 @@ impl<'a> Extraction<'a> {
     fn run(
         &self,
         provenance: Provenance,
-        read: &dyn Fn(&dyn Classifier, Tensor<4>) -> Result<Tensor<2>>,
+        read: &(dyn Fn(&dyn Classifier, Tensor<4>) -> Result<Tensor<2>> + Sync),
         observer: &mut dyn Observer,
     ) -> Result<Extracted<ActivationTable>> {
         self.on_copy(provenance, |pass, copy| {
@@ -128,7 +128,7 @@ impl<'a> Extraction<'a> {
     pub(crate) fn stream(
         &self,
         layer: &str,
-        read: &dyn Fn(&dyn Classifier, Tensor<4>) -> Result<Tensor<2>>,
+        read: &(dyn Fn(&dyn Classifier, Tensor<4>) -> Result<Tensor<2>> + Sync),
         take: &mut TakeBatch<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Vec<Skipped>> {
@@ -183,7 +183,7 @@ impl Pass<'_> {
     fn run(
         self,
         stage: &'static str,
-        read: &dyn Fn(Tensor<4>) -> Result<Tensor<2>>,
+        read: &(dyn Fn(Tensor<4>) -> Result<Tensor<2>> + Sync),
         observer: &mut dyn Observer,
     ) -> Result<Extracted<ActivationTable>> {
         let folder = self.spill_folder.map_or_else(env::temp_dir, Path::to_owned);
@@ -215,7 +215,7 @@ impl Pass<'_> {
     fn stream(
         &self,
         stage: &'static str,
-        read: &dyn Fn(Tensor<4>) -> Result<Tensor<2>>,
+        read: &(dyn Fn(Tensor<4>) -> Result<Tensor<2>> + Sync),
         take: &mut TakeBatch<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Vec<Skipped>> {
@@ -223,23 +223,26 @@ impl Pass<'_> {
             dataset,
             indices,
             input,
-            provenance,
+            device,
+            precision,
+            ref provenance,
             ..
-        } = self;
+        } = *self;
         let total = indices.map_or(dataset.samples().len(), <[usize]>::len);
         let (mut width, mut done, mut at_once) = (0, 0, self.loader.batch_size);
         std::thread::scope(|scope| -> Result<Vec<Skipped>> {
-            let mut batches = batches(scope, *dataset, *indices, input, self.loader)?;
+            let mut batches = batches(scope, dataset, indices, input, self.loader)?;
             for batch in &mut batches {
                 let batch = batch?;
                 let read = |images: ArrayView4<'_, f32>| {
-                    let images = input.normalize(images_on(images, self.device));
-                    let activations = read(self.precision.cast(images))?;
+                    let images = input.normalize(images_on(images, device));
+                    let activations = read(precision.cast(images))?;
                     let shape = activations.dims();
                     Ok((shape, read_back(activations, "the activations")?))
                 };
+                let images = batch.images.view();
                 let ([found, columns], activations) =
-                    within_memory(batch.images.view(), &mut at_once, &read)?;
+                    among_workers(device, || within_memory(images, &mut at_once, &read))?;
                 if found != batch.indices.len() || (width != 0 && columns != width) {
                     let layer = provenance.layer.as_deref().unwrap_or_default();
                     let what = format!("activations of layer '{layer}' of {}", provenance.model);

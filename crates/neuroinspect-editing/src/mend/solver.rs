@@ -2,7 +2,9 @@
 
 use burn::tensor::{Tensor, activation::log_softmax};
 use ndarray::{Array1, Array2, ArrayView1, Axis, Zip};
-use neuroinspect_core::{DecisionLayer, Error as CoreError, NeuronId, Seed, read_back};
+use neuroinspect_core::{
+    DecisionLayer, Error as CoreError, NeuronId, Seed, among_workers, read_back,
+};
 use rand::seq::SliceRandom;
 
 use super::{FOLDS, lbfgs::minimise, outcome::Outcome};
@@ -127,7 +129,9 @@ impl<'a> Union<'a> {
             let (weight, bias) = x.split_at(classes * neurons);
             let weight = array(weight, classes, neurons)?;
             let layer = self.layer(&weight, bias)?;
-            let (mut value, of_weight, of_bias) = self.gradient(&layer, &weights)?;
+            let device = self.tables[0].device();
+            let of_layer = || self.gradient(&layer, &weights);
+            let (mut value, of_weight, of_bias) = among_workers(device, of_layer)?;
             // d / d W_s = (d / d W - d / d b mean^T) / sd
             let means = of_bias
                 .view()

@@ -8,7 +8,8 @@ use crate::{LayerTensors, SampleBatch};
 ///
 /// A loss that keeps something over batches, as the group weights of group DRO, keeps it on
 /// the device: a value read back in the middle of an epoch makes every step wait. What it needs of
-/// each sample, it finds by [`SampleBatch::samples`].
+/// each sample, it finds by [`SampleBatch::samples`]. It is called as [work](neuroinspect_core::among_workers): it must not hold a
+/// lock while it computes that another loss asks for, nor wait for anything.
 ///
 /// ```
 /// use burn::tensor::{Tensor, activation::log_softmax};

@@ -8,7 +8,9 @@ mod sampling;
 use std::{cmp::Ordering, collections::BTreeMap};
 
 use burn::tensor::Tensor;
-use neuroinspect_core::{Error as CoreError, Metrics, Observer, Progress, read_back};
+use neuroinspect_core::{
+    Error as CoreError, Metrics, Observer, Progress, among_workers, read_back,
+};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::loss::{CrossEntropyTerms, LEAST_PROBABILITY, probabilities};
@@ -138,6 +140,10 @@ pub fn train(training: LayerTraining<'_>, observer: &mut dyn Observer) -> Result
     })
 }
 
+/// Products of features and weights in a turn of a training: of small layers many batches, as handing a turn over takes as
+/// long as some of them.
+const TURN: usize = 1 << 22;
+
 /// A training that is going on.
 struct Run<'a> {
     table: &'a DeviceTable,
@@ -176,23 +182,21 @@ impl<'a> Run<'a> {
         let config = self.config;
         let order = self.sampling.order(config.seed, epoch);
         self.check(&order)?;
-        let batches = order.chunks(config.batch_size);
-        let steps = batches.len();
-        let mut sums = Tensor::<1>::zeros([2], self.table.device());
-        for (step, samples) in batches.enumerate() {
-            let batch = self.table.batch(samples)?;
-            let result = self.loss.evaluate(&self.layer, &batch);
-            let step = (epoch - 1) * steps + step;
-            let rate = config
-                .schedule
-                .rate(config.learning_rate, step, steps, config.epochs);
-            let decay = config.weight_decay;
-            let LayerTensors { weight, bias } = &mut self.layer;
-            self.weight.step(weight, result.weight, rate, decay)?;
-            self.bias.step(bias, result.bias, rate, decay)?;
-            sums = sums + Tensor::cat(vec![result.loss, result.penalty], 0);
+        let steps = order.len().div_ceil(config.batch_size);
+        let device = self.table.device();
+        let mut sums = Tensor::<1>::zeros([2], device);
+        let mut step = (epoch - 1) * steps;
+        let of_turn = config.batch_size.saturating_mul(self.batches_of_a_turn());
+        for turn in order.chunks(of_turn) {
+            sums = among_workers(device, || -> Result<_> {
+                for samples in turn.chunks(config.batch_size) {
+                    sums = sums + self.step(samples, step, steps)?;
+                    step += 1;
+                }
+                Ok(sums)
+            })?;
         }
-        let (mut all, has_penalty) = self.validate()?;
+        let (mut all, has_penalty) = among_workers(device, || self.validate())?;
         all.splice(0..0, [sums, self.layer.is_finite()]);
         let values = read_back(Tensor::cat(all, 0), "the results of an epoch")?;
         let (&[loss, penalty, finite], validation) = values
@@ -223,8 +227,30 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// Takes a step, counted from 0 over all epochs, of `steps` an epoch: the batch's loss and penalty, `[2]`.
+    fn step(&mut self, samples: &[usize], step: usize, steps: usize) -> Result<Tensor<1>> {
+        let config = self.config;
+        let batch = self.table.batch(samples)?;
+        let result = self.loss.evaluate(&self.layer, &batch);
+        let rate = config
+            .schedule
+            .rate(config.learning_rate, step, steps, config.epochs);
+        let decay = config.weight_decay;
+        let LayerTensors { weight, bias } = &mut self.layer;
+        self.weight.step(weight, result.weight, rate, decay)?;
+        self.bias.step(bias, result.bias, rate, decay)?;
+        Ok(Tensor::cat(vec![result.loss, result.penalty], 0))
+    }
+
+    /// How many batches a worker takes before other work may have its turn.
+    fn batches_of_a_turn(&self) -> usize {
+        let [classes, neurons] = self.layer.weight.dims();
+        let of_batch = self.config.batch_size.saturating_mul(classes * neurons);
+        (TURN / of_batch.max(1)).max(1)
+    }
+
     /// The sum that makes the penalty, where there is one, and then the predictions.
-    fn validate(&self) -> Result<(Vec<Tensor<1>>, bool)> {
+    fn validate(&mut self) -> Result<(Vec<Tensor<1>>, bool)> {
         let mut sum: Option<Tensor<1>> = None;
         let mut all = Vec::new();
         for batch in self.validation.chunks() {
