@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, iter::zip};
 
 use burn::tensor::{Tensor, TensorData};
-use neuroinspect_core::{ClassId, LayerValues, Unit, read_back, unknown_layer};
+use neuroinspect_core::{ClassId, LayerValues, Unit, among_workers, read_back, unknown_layer};
 
 use crate::{
     BatchKeeper, Diverged, Error, Illusion, Illusions, Pair, Request, Result, TracePoint,
     context::Context,
     objective::{Response, similarity},
     optimization::Optimization,
+    towers::{Leaves, Outputs},
     view::{View, ViewConstants, made_ahead},
     visualize::StepCount,
 };
@@ -181,8 +182,11 @@ impl<'a> Batch<'a> {
         let keeps = keeper.keeps_checkpoints();
         let mut interrupted = false;
         for view in views {
-            let view = View::new(view, self.context.device());
-            let evaluation = self.evaluate(optimization.parameter.clone(), &view)?;
+            let device = self.context.device();
+            let parameter = optimization.parameter.clone();
+            let evaluation = among_workers(device, || {
+                self.evaluate(parameter, &View::new(view, device))
+            })?;
             let steps = optimization.steps;
             if steps.is_multiple_of(execution.trace_every) {
                 let (losses, response) = (evaluation.losses, evaluation.response);
@@ -192,7 +196,8 @@ impl<'a> Batch<'a> {
                     break;
                 }
             }
-            optimization.step(evaluation.gradient);
+            let gradient = evaluation.gradient;
+            among_workers(device, || optimization.step(gradient));
             let steps = optimization.steps;
             let under_way = steps < recipe.steps;
             let due = steps.is_multiple_of(execution.checkpoint_every);
@@ -215,7 +220,9 @@ impl<'a> Batch<'a> {
             ..
         } = optimization;
         Ok(Optimized {
-            of_pairs: self.finish(parameter, steps, traces)?,
+            of_pairs: among_workers(self.context.device(), || {
+                self.finish(parameter, steps, traces)
+            })?,
             interrupted,
         })
     }
@@ -223,19 +230,20 @@ impl<'a> Batch<'a> {
     /// The gradient at `parameter`, seen through `view`.
     ///
     /// The view is linear and the parametrization has its pull-back, so that autodiff records the
-    /// networks alone: the chain rule is walked from the losses back to what the networks see, and
-    /// from there by hand.
+    /// networks and the objective alone, in a graph each: the chain rule is walked from the losses back to what the
+    /// networks gave, from there to what they see, through both at the same time, and from there by hand.
     pub(crate) fn evaluate(&self, parameter: Tensor<4>, view: &View) -> Result<Evaluation> {
         let pictures = &self.context.pictures;
         let objective = &self.context.request.recipe.objective;
         let drawn = pictures.draw(parameter);
-        let seen = view.apply(drawn.images.clone()).autodiff().require_grad();
         let mut picture = drawn.images.clone();
         let of_picture = objective.sees_total_variation();
         if of_picture {
             picture = picture.autodiff().require_grad();
         }
-        let response = self.response(seen.clone(), picture.clone())?;
+        let towers = self.towers(&view.apply(drawn.images.clone()))?;
+        let leaves = towers.leaves();
+        let response = self.response(&leaves, picture.clone())?;
         let losses = objective.losses(&response, self.context.request.recipe.coupling)?;
 
         let no_gradient = || Error::NoGradient {
@@ -246,9 +254,9 @@ impl<'a> Batch<'a> {
             return Err(no_gradient());
         }
         let mut gradients = loss.backward();
-        let of_seen = seen.grad_remove(&mut gradients);
-        let of_seen = of_seen.map(|gradient| view.adjoint(gradient));
         let of_picture = of_picture.then(|| picture.grad_remove(&mut gradients));
+        let of_seen = towers.pull_back(&leaves, &mut gradients);
+        let of_seen = of_seen.map(|gradient| view.adjoint(gradient));
         let gradient = of_seen
             .into_iter()
             .chain(of_picture.flatten())
@@ -261,17 +269,10 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// What the networks make of pictures `[N, 3, S, S]` that they are `seen`, as far as the
-    /// objective asks.
-    fn response(&self, seen: Tensor<4>, picture: Tensor<4>) -> Result<Response> {
+    /// What an objective asks for: from the networks' values, and the pictures `[N, 3, S, S]` before augmentation.
+    fn response(&self, values: &Leaves, picture: Tensor<4>) -> Result<Response> {
         let context = self.context;
-        let objective = &context.request.recipe.objective;
-        let similarity = match objective.needs_guide() {
-            true => self.similarity(seen.clone()),
-            false => None,
-        };
-        let images = context.classifier_input.apply(seen);
-        let (features, layers) = self.features_and_layers(images)?;
+        let Outputs { features, layers } = values.classifier.clone();
         let logits = context
             .class_rows
             .iter()
@@ -279,7 +280,7 @@ impl<'a> Batch<'a> {
         Ok(Response {
             activation: self.subjects.activation(&features, &layers)?,
             logit: dot(&features, &self.class_weight) + self.class_bias.clone(),
-            similarity,
+            similarity: values.similarity.clone(),
             logits: logits.collect(),
             layers,
             picture,

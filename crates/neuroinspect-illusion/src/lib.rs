@@ -192,6 +192,7 @@ mod relevance;
 mod select;
 #[cfg(test)]
 mod tests;
+mod towers;
 mod trust;
 mod unmoved;
 mod view;

@@ -1,6 +1,6 @@
 //! What a caller can rely on.
 
-use std::f32::consts::TAU;
+use std::{f32::consts::TAU, thread};
 
 use ndarray::{Array2, Array3, Array4, Axis};
 use neuroinspect_core::{Classifier, Direction, Seed, Silent, Unit, UnitKind};
@@ -40,6 +40,24 @@ fn assert_alike(a: &Illusion, b: &Illusion, tolerance: f64) {
         );
         assert_close(ours, theirs, 0.0, tolerance);
     }
+}
+
+/// More of them than a small machine has threads, so that one thread does work of several in the midst of each other.
+#[test]
+fn pictures_made_at_the_same_time_are_those_made_alone() {
+    let pairs = pairs([(0, 1), (5, 3), (2, 0), (3, 3)]);
+    let recipe = guided_recipe();
+    let networks = guided_networks(4 * SIZE);
+    let make = || {
+        let illusions = visualize(&networks, &request(pairs, &recipe), &mut Silent);
+        illusions.unwrap().finished
+    };
+    let alone = make();
+    let together: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..6).map(|_| scope.spawn(make)).collect();
+        threads.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    assert_eq!(together, vec![alone; 6]);
 }
 
 /// Kernels may add in another order for another batch size, which moves a gradient by 1e-7 of its
