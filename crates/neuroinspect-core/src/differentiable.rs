@@ -15,6 +15,9 @@
     )
 )]
 
+#[cfg(feature = "flex")]
+mod on_flex;
+
 use burn::{
     backend::{
         Autodiff, Backend, Dispatch, TensorMetadata,
@@ -60,6 +63,14 @@ pub fn layer_norm<const D: usize>(
     Tensor::from_dispatch(Dispatch::last_axis_norm(x, weight, bias, epsilon))
 }
 
+/// `x Phi(x)`, by the normal distribution function, as [`burn::tensor::activation::gelu`]; on the CPU backend all threads
+/// compute it, to the same bits.
+///
+/// On a backend that has no derivative of it, as CubeCL's, the derivative is that of the approximation by `tanh`.
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::normal_gelu(x.into_dispatch()))
+}
+
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(any(
@@ -89,10 +100,32 @@ trait DifferentiableOps: Backend {
     ) -> FloatTensor<Self> {
         Self::layer_norm(x, weight, Some(bias), epsilon)
     }
+
+    fn normal_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::gelu(x)
+    }
+
+    fn normal_gelu_backward(
+        x: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        Self::gelu_backward(x, gradient)
+    }
 }
 
 #[cfg(feature = "flex")]
-impl DifferentiableOps for burn::backend::Flex {}
+impl DifferentiableOps for burn::backend::Flex {
+    fn normal_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        on_flex::gelu(x)
+    }
+
+    fn normal_gelu_backward(
+        x: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        on_flex::gelu_backward(x, gradient)
+    }
+}
 
 #[cfg(any(
     feature = "wgpu",
@@ -139,6 +172,32 @@ impl<B: DifferentiableOps, C: CheckpointStrategy> DifferentiableOps for Autodiff
         match LayerNorm.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::UnTracked(prep) => prep.finish(value),
             OpsKind::Tracked(prep) => prep.finish((x, weight, epsilon), value),
+        }
+    }
+
+    fn normal_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [x.node()];
+        let x = x.into_primitive();
+        let value = B::normal_gelu(x.clone());
+        match Gelu.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::UnTracked(prep) => prep.finish(value),
+            OpsKind::Tracked(prep) => prep.finish(x, value),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Gelu;
+
+impl<B: DifferentiableOps> Backward<B, 1> for Gelu {
+    /// The input.
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let [of_x] = ops.parents;
+        if let Some(node) = of_x {
+            grads.register::<B>(node.id, B::normal_gelu_backward(ops.state, gradient));
         }
     }
 }
@@ -224,7 +283,7 @@ impl<B: Backend> Backward<B, 3> for LayerNorm {
 #[cfg(all(test, feature = "flex"))]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use burn::tensor::{Device, TensorData, module};
+    use burn::tensor::{Device, TensorData, activation, module};
     use rand::RngExt;
 
     use super::*;
@@ -294,6 +353,26 @@ mod tests {
                 module::layer_norm(x, weight.flatten(0, 1), Some(bias.flatten(0, 1)), 0.1)
             },
         );
+    }
+
+    /// As many values as several threads take, and fewer.
+    #[test]
+    fn gelu_has_burns_bits() {
+        for rows in [3, 700] {
+            let input = random("x", [rows, 100]) * 3.0;
+            let run = |function: &dyn Fn(Tensor<2>) -> Tensor<2>| {
+                let x = input.clone().autodiff().require_grad();
+                let value = function(x.clone().transpose()).transpose();
+                let weights = random("weights of the value", value.dims()).autodiff();
+                let mut gradients = (value.clone() * weights).sum().backward();
+                let gradient = x.grad_remove(&mut gradients).unwrap();
+                [value.without_autodiff(), gradient].map(Tensor::into_data)
+            };
+            assert_eq!(run(&gelu), run(&|x| activation::gelu(x)));
+            let plain = [gelu(input.clone()), activation::gelu(input)];
+            let [ours, burns] = plain.map(Tensor::into_data);
+            assert_eq!(ours, burns);
+        }
     }
 
     #[test]

@@ -85,7 +85,7 @@ pub use classifier::{Activations, Classifier, CopyClassifier, unknown_layer};
 pub use convolution::{Convolution, Rectifier};
 pub use decision::DecisionLayer;
 pub use device::{Backend, DeviceName, is_flex, is_tch};
-pub use differentiable::{attention, layer_norm};
+pub use differentiable::{attention, gelu, layer_norm};
 pub use direction::Direction;
 pub use embeddings::ClassEmbeddings;
 pub use encoder::{CopyEncoder, ImageTextEncoder};

@@ -5,10 +5,10 @@ use std::f64::consts::FRAC_1_SQRT_2;
 use burn::tensor::{
     Tensor,
     activation::{
-        gelu, gelu_approximate, relu, relu6, sigmoid, silu, softmax, softplus_with_threshold, tanh,
+        gelu_approximate, relu, relu6, sigmoid, silu, softmax, softplus_with_threshold, tanh,
     },
 };
-use neuroinspect_core::{is_flex, is_tch};
+use neuroinspect_core::{gelu, is_flex, is_tch};
 
 use super::{axis, one, value};
 use crate::graph::{Value, op::Operation, run::NodeParameters, value::each_rank};
