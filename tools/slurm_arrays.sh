@@ -1,9 +1,10 @@
 #!/bin/sh
-# An atlas as a Slurm array of four on this machine, against one process: merged, it is the same byte for
-# byte. A job of it is killed on its way, and what is missing is submitted again.
+# An atlas, and the features of a data set, each as a Slurm array of four on this machine, against one process:
+# merged, they are the same byte for byte. A job of the atlas is killed on its way, one of the features is left
+# out, and what is missing is submitted again.
 #
 #   apt-get install slurm-wlm munge
-#   tools/atlas_slurm.sh target/release/neuroinspect
+#   tools/slurm_arrays.sh target/release/neuroinspect
 #
 # As root, which Slurm's daemons want; they are of this script alone, and end with it. Where there are
 # daemons of Slurm or MUNGE already, submit the array there instead: see docs/atlas.md.
@@ -89,3 +90,23 @@ submit --wait --array="$missing"
 "$program" atlas merge --out "$work/atlas" --quiet
 diff --recursive "$work/alone" "$work/atlas"
 echo "the array's atlas is that of one process, byte for byte"
+
+features="$program features --quiet --model cifar_resnet20 --weights $work/scenes/scenes_classifier.safetensors
+    --data $work/scenes/test --batch-size 32"
+$features --out "$work/one"
+$features --out "$work/parts" --plan 4
+cat > "$work/job.sh" <<END
+#!/bin/sh
+export RAYON_NUM_THREADS=1
+exec $(echo $features) --out $work/parts
+END
+submit --wait --array=0-2
+missing=$("$program" features status --array --out "$work/parts")
+echo "missing of the features: $missing"
+[ "$missing" = 3 ]
+job=$(submit --array="$missing")
+sbatch --wait --output="$work/merge.txt" --dependency="afterok:$job" \
+    --wrap "$program features merge --quiet --out $work/parts"
+for file in features.safetensors features.origin.json; do cmp "$work/one/$file" "$work/parts/$file"; done
+[ ! -e "$work/parts/features-shards" ]
+echo "the array's features are those of one process, byte for byte"
