@@ -7,6 +7,7 @@ use neuroinspect_editing::{
     Comparison, EditConfig, EditScope, Fitted, Keep, RatioForm, RatioNorm, Schedule, Target,
     TrainingConfig,
 };
+use neuroinspect_testing::{assert_close, fill, largest_difference, tables::layer};
 use proptest::{collection::vec, prelude::*};
 use rand::{Rng, RngExt};
 
@@ -262,4 +263,42 @@ fn an_automatic_target_leaves_a_third_of_the_least_influence() {
     }
     let fixed = config.clone().with_target(Target::Fixed(1.25));
     assert_eq!(of(&run(&train, &layer, &[0], one, &fixed)), 1.25);
+}
+
+/// A layer so wide that each batch is handed over by itself, where its narrow half goes in one piece: neurons that are
+/// always 0 change nothing of what the others learn, whose rate depends on the step.
+#[test]
+fn batches_handed_over_one_by_one_teach_the_same() {
+    let (samples, neurons, classes) = (40, 3, 2);
+    let values = fill::normal("features of turns", samples * neurons);
+    let features = Array2::from_shape_vec((samples, neurons), values).unwrap();
+    let labels: Vec<usize> = (0..samples).map(|sample| sample % classes).collect();
+    let padded = |wide: usize, narrow: &Array2<f32>| {
+        let zeros = Array2::zeros((narrow.nrows(), wide - neurons));
+        ndarray::concatenate![Axis(1), narrow.view(), zeros]
+    };
+    let start = array![[0.1, -0.2, 0.3], [0.0, 0.2, -0.1]];
+    let config = TrainingConfig {
+        batch_size: 16,
+        epochs: 3,
+        schedule: Schedule::Warmup,
+        ..TrainingConfig::default()
+    };
+    let of_width = |wide: usize| {
+        let table = table(padded(wide, &features), &labels, classes);
+        let layer = layer(padded(wide, &start));
+        let fitted = retrained(&table, &layer, &config);
+        let weight = fitted.layer.weight();
+        let (learnt, _) = weight.view().split_at(Axis(1), neurons);
+        (learnt.to_owned(), fitted.epochs)
+    };
+    // 16 samples by 2 classes by so many neurons are the products of a turn.
+    let (one_by_one, epochs) = of_width(1 << 17);
+    let (in_one, expected) = of_width(neurons);
+    assert_close(&one_by_one, &in_one, 0.0, 1e-6);
+    let moved = largest_difference(&in_one, &start);
+    assert!(moved > 1e-3, "{moved}: nothing was learnt");
+    for (epoch, expected) in epochs.iter().zip(&expected) {
+        assert!((epoch.loss - expected.loss).abs() < 1e-6, "{epoch:?}");
+    }
 }
