@@ -63,8 +63,8 @@ pub fn layer_norm<const D: usize>(
     Tensor::from_dispatch(Dispatch::last_axis_norm(x, weight, bias, epsilon))
 }
 
-/// `x Phi(x)`, by the normal distribution function, as [`burn::tensor::activation::gelu`]; on the CPU backend all threads
-/// compute it, to the same bits.
+/// `x Phi(x)`, by the normal distribution function, as [`burn::tensor::activation::gelu`]; on the CPU backend
+/// threads share many `f32`, to the same bits.
 ///
 /// On a backend that has no derivative of it, as CubeCL's, the derivative is that of the approximation by `tanh`.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
