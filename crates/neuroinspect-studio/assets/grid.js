@@ -10,14 +10,18 @@ const fixed = grid.dataset.label;
 const NO_GROUP = 0xffffffff;
 const CELL = 104; // Width and height of a cell, in pixels: a thumbnail and its caption.
 const HEIGHT = 132;
-const REST = 60; // Milliseconds without scrolling.
+const REST = 60; // Milliseconds in which less than half of what is seen moves on.
+const AT_ONCE = 4; // Images asked for at a time: the page is drawn by the same cores that make them.
 
 let samples = new Uint32Array(0);
 let rows = new Uint32Array(0); // Those that pass the filters.
 let columns = 1;
 let focused = 0; // A place among the rows.
 const cells = new Map(); // By place.
-let loading = 0;
+let drawn = { first: 0, last: 0, top: 0 }; // The places that have cells, and how far the grid was scrolled then.
+let watch = { timer: 0, from: 0 }; // Whether it comes to rest, and how far the grid was scrolled when that was begun to be looked at.
+let resting = false;
+const asked = new Set(); // Images that are on their way.
 
 const label = (row) => samples[3 * row];
 const prediction = (row) => samples[3 * row + 1];
@@ -74,8 +78,10 @@ function layout() {
 }
 
 function draw() {
-  const first = Math.max(0, Math.floor(grid.scrollTop / HEIGHT) - 2) * columns;
-  const last = Math.min(rows.length, (Math.ceil((grid.scrollTop + grid.clientHeight) / HEIGHT) + 2) * columns);
+  // Read before anything is written: after it, all would be laid out at once for the answer.
+  const [top, height] = [grid.scrollTop, grid.clientHeight];
+  const first = Math.max(0, Math.floor(top / HEIGHT) - 2) * columns;
+  const last = Math.min(rows.length, (Math.ceil((top + height) / HEIGHT) + 2) * columns);
   const free = [];
   for (const [place, cell] of cells) if (place < first || place >= last) free.push(release(place, cell));
   if (cells.size === 0) {
@@ -96,18 +102,44 @@ function draw() {
     }
     for (const cell of free) cell.remove();
   }
-  clearTimeout(loading);
-  loading = setTimeout(load, REST);
+  drawn = { first, last, top };
+  const flies = Math.abs(top - watch.from) > height / 2;
+  resting &&= !flies;
+  if (flies || !watch.timer) {
+    clearTimeout(watch.timer);
+    watch = { timer: setTimeout(rest, REST), from: top };
+  }
   mark();
 }
 
-/** Asks for the images that have come to rest: those that fly past are not waited for, and not asked for. */
+/** The time of rest is over. A single frame that took as long is none: what it is followed by is drawn first. */
+function rest() {
+  watch.timer = 0;
+  resting = grid.scrollTop === drawn.top;
+  load();
+}
+
+/** Asks for the images that are seen, some at a time: those that fly past are not waited for, and not asked for. */
 function load() {
-  for (const cell of cells.values()) {
-    const image = cell.querySelector('img');
-    if (image.dataset.src) image.src = image.dataset.src;
+  if (!resting) return;
+  for (let place = drawn.first; place < drawn.last && asked.size < AT_ONCE; place += 1) {
+    const image = cells.get(place).firstChild;
+    if (!image.dataset.src) continue;
+    asked.add(image);
+    image.src = image.dataset.src;
     delete image.dataset.src;
   }
+}
+
+/** An image has come: the next one's turn. */
+function came(event) {
+  if (asked.delete(event.target)) load();
+}
+
+/** It does not come: its place says which it is. */
+function missing(event) {
+  event.target.alt = event.target.parentElement?.getAttribute('aria-label') ?? '';
+  came(event);
 }
 
 /** Takes a cell from its place, to be filled anew. */
@@ -116,6 +148,7 @@ function release(place, cell) {
   if (cell === document.activeElement) grid.focus({ preventScroll: true });
   // What is not seen is not waited for.
   cell.firstChild.removeAttribute('src');
+  asked.delete(cell.firstChild);
   cells.delete(place);
   return cell;
 }
@@ -127,6 +160,8 @@ function make() {
   image.width = 96;
   image.height = 96;
   image.decoding = 'async';
+  image.addEventListener('load', came);
+  image.addEventListener('error', missing);
   cell.append(image, document.createElement('span'));
   return cell;
 }
@@ -143,7 +178,9 @@ function fill(cell, place) {
   const [image, caption] = cell.children;
   image.dataset.src = `/thumbnail/${row}?${grid.dataset.key}`;
   const of = group(row) === NO_GROUP ? '' : `, group ${names.groups[group(row)]}`;
-  image.alt = is === taken ? `Image ${row}, of ${is}, taken for it${of}` : `Image ${row}, of ${is}, taken for ${taken}${of}`;
+  // The link's name, and not the image's: that of each image which has not come would be drawn in its place.
+  cell.setAttribute('aria-label', `Image ${row}, of ${is}, taken for ${is === taken ? 'it' : taken}${of}`);
+  image.alt = '';
   caption.textContent = fixed === undefined && is !== taken ? `${is} → ${taken}` : taken;
   cells.set(place, cell);
   return cell;

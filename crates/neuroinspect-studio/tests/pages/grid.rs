@@ -24,6 +24,7 @@ fn a_hundred_thousand_images_scroll_and_filter_without_a_stall() {
     browser.go(&format!("http://{}/images", made.host()));
     browser.until("document.querySelectorAll('.grid .cell').length");
     assert_eq!(browser.text("#shown"), "100000 of 100000 images");
+    browser.value("performance.setResourceTimingBufferSize(100000)");
     // From top to bottom in two hundred steps, a frame each: the longest frame tells of a stall.
     let script = "const done = arguments[0]; const grid = document.querySelector('#grid'); \
             const end = grid.scrollHeight - grid.clientHeight; const frames = []; let step = 0; let last = performance.now(); \
@@ -40,6 +41,21 @@ fn a_hundred_thousand_images_scroll_and_filter_without_a_stall() {
         number("end") > 100_000.0 && number("most") < 400.0,
         "{scrolled}"
     );
+    // What flew past was not asked for; where it has come to rest, all images come.
+    let there = "[...document.querySelectorAll('.grid .cell img')].every(it => it.complete && it.naturalWidth > 0)";
+    browser.until(there);
+    let asked = "performance.getEntriesByType('resource').filter(it => it.name.includes('/thumbnail/')).length";
+    let asked = browser.value(asked).as_f64().unwrap();
+    assert!(asked < 240.0, "{asked} images were asked for");
+    // Moved on slowly, it is looked at: images come while it moves.
+    let script = "const done = arguments[0]; const grid = document.querySelector('#grid'); grid.scrollTop = 0; let most = 0; \
+            let step = 0; const next = () => { \
+                const come = [...document.querySelectorAll('.grid .cell img')].filter(it => it.complete && it.naturalWidth > 0); \
+                if (step > 10) most = Math.max(most, come.length); \
+                if (step > 120) done(most); else { grid.scrollTop += 10; step += 1; requestAnimationFrame(next); } }; \
+            requestAnimationFrame(next);";
+    let come = browser.later(script).as_f64().unwrap();
+    assert!(come > 10.0, "{come} images came");
     browser.value("performance.clearMeasures()");
     browser.fill("select[name=only]", "mistakes");
     let filtered = browser.measured("grid-filter");
