@@ -1,4 +1,4 @@
-//! What backends, decoders and tokenizers panic for, as an error.
+//! What backends, decoders and tokenizers panic for, as an error, and whether it is for want of memory.
 
 use std::{
     any::Any,
@@ -24,6 +24,28 @@ fn message(panic: &(dyn Any + Send)) -> String {
         .to_owned()
 }
 
+/// Whether it is for want of memory that a device failed, by the words of its backend: libtorch's and CubeCL's.
+///
+/// ```
+/// use neuroinspect_core::is_out_of_memory;
+///
+/// assert!(is_out_of_memory("CUDA out of memory. Tried to allocate 2.00 GiB"));
+/// assert!(!is_out_of_memory("the device was lost"));
+/// ```
+pub fn is_out_of_memory(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    let words = [
+        // Libtorch's of CUDA, and of a CPU.
+        "out of memory",
+        "can't allocate memory",
+        "not enough memory",
+        // CubeCL's.
+        "out of device memory",
+        "out-of-memory",
+    ];
+    words.iter().any(|words| reason.contains(words))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,5 +57,24 @@ mod tests {
         assert_eq!(failed, Err("no memory for 8 bytes".to_owned()));
         let failed = catch_panic(|| std::panic::panic_any(3_u8));
         assert_eq!(failed, Err("no reason was given".to_owned()));
+    }
+
+    #[test]
+    fn memory_that_ran_out_is_told_from_other_failures() {
+        for reason in [
+            "CUDA out of memory. Tried to allocate 2.00 GiB",
+            "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory",
+            "DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes.",
+            "out of device memory allocating 8 bytes",
+            "An out-of-memory error happened during launch",
+        ] {
+            assert!(is_out_of_memory(reason), "{reason}");
+        }
+        for reason in [
+            "CUDA error: an illegal memory access was encountered",
+            "the device was lost",
+        ] {
+            assert!(!is_out_of_memory(reason), "{reason}");
+        }
     }
 }

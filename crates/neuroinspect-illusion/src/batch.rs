@@ -102,9 +102,19 @@ fn dot(features: &Tensor<2>, rows: &Tensor<2>) -> Tensor<1> {
 pub(crate) struct Evaluation {
     /// Of the losses' sum with respect to the parameter: `[N, ..]`.
     pub(crate) gradient: Tensor<4>,
+    pub(crate) scores: Scores,
+}
+
+/// What a step's pictures come to.
+pub(crate) struct Scores {
     /// As [`Objective::losses`](crate::Objective) gives them.
     pub(crate) losses: Tensor<1>,
-    pub(crate) response: Response,
+    /// Of each image's own neuron: `[N]`.
+    pub(crate) activation: Tensor<1>,
+    /// Of each image's own class: `[N]`.
+    pub(crate) logit: Tensor<1>,
+    /// With the class text, where there is a guide: `[N]`.
+    pub(crate) similarity: Option<Tensor<1>>,
 }
 
 impl<'a> Batch<'a> {
@@ -185,12 +195,11 @@ impl<'a> Batch<'a> {
             let device = self.context.device();
             let parameter = optimization.parameter.clone();
             let evaluation = among_workers(device, || {
-                self.evaluate(parameter, &View::new(view, device))
+                self.evaluate_within_memory(parameter, view, optimization.steps)
             })?;
             let steps = optimization.steps;
             if steps.is_multiple_of(execution.trace_every) {
-                let (losses, response) = (evaluation.losses, evaluation.response);
-                self.trace(steps, losses, response, &mut optimization.traces)?;
+                self.trace(steps, evaluation.scores, &mut optimization.traces)?;
                 if optimization.traces.iter().all(OfPair::is_err) {
                     progress.advance(recipe.steps - steps);
                     break;
@@ -221,7 +230,7 @@ impl<'a> Batch<'a> {
         } = optimization;
         Ok(Optimized {
             of_pairs: among_workers(self.context.device(), || {
-                self.finish(parameter, steps, traces)
+                self.finish_within_memory(parameter, steps, traces)
             })?,
             interrupted,
         })
@@ -262,10 +271,20 @@ impl<'a> Batch<'a> {
             .chain(of_picture.flatten())
             .reduce(|sum, gradient| sum + gradient)
             .ok_or_else(no_gradient)?;
+        let Response {
+            activation,
+            logit,
+            similarity,
+            ..
+        } = response;
         Ok(Evaluation {
             gradient: pictures.pull_back(drawn, gradient),
-            losses,
-            response,
+            scores: Scores {
+                losses,
+                activation,
+                logit,
+                similarity,
+            },
         })
     }
 
@@ -310,15 +329,14 @@ impl<'a> Batch<'a> {
     fn trace(
         &self,
         step: usize,
-        losses: Tensor<1>,
-        response: Response,
+        scores: Scores,
         traces: &mut [OfPair<Vec<TracePoint>>],
     ) -> Result<()> {
         let n = self.pairs.len();
-        let guided = response.similarity.is_some();
-        let columns = [losses.expand([n]), response.activation, response.logit]
+        let guided = scores.similarity.is_some();
+        let columns = [scores.losses.expand([n]), scores.activation, scores.logit]
             .into_iter()
-            .chain(response.similarity)
+            .chain(scores.similarity)
             .map(Tensor::without_autodiff)
             .collect();
         let values = read_back(Tensor::cat(columns, 0), "the trace of the optimisation")?;

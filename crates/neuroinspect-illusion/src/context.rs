@@ -1,6 +1,9 @@
 //! What all batches of a run share.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::AtomicUsize,
+};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array4, Axis};
@@ -23,6 +26,8 @@ pub(crate) struct Context<'a> {
     pub(crate) layers: Vec<&'a str>,
     /// Weights `[1, D]` and bias `[1]` of the classes whose logits the objective asks for by number.
     pub(crate) class_rows: BTreeMap<ClassId, (Tensor<2>, Tensor<1>)>,
+    /// Pictures of a batch that are computed at a time: fewer than all once the device's memory was full.
+    pub(crate) at_once: AtomicUsize,
 }
 
 impl<'a> Context<'a> {
@@ -90,6 +95,7 @@ impl<'a> Context<'a> {
             pictures,
             layers,
             class_rows: BTreeMap::new(),
+            at_once: AtomicUsize::new(execution.batch_size),
         };
         context.check_initial()?;
         for class in objective.classes() {

@@ -12,7 +12,8 @@ use crate::Result;
 #[serde(default, deny_unknown_fields)]
 #[setters(prefix = "with_")]
 pub struct Execution {
-    /// Pairs optimised at once; memory grows with it. Pictures do not depend on it, but for the
+    /// Pairs optimised at once; memory grows with it. Where a device says that its memory is full, a step is
+    /// computed by parts, half as large each time it says so again. Pictures do not depend on it, but for the
     /// last bits where a device's kernels sum in another order, and except under
     /// [`WholeBatch`](crate::Coupling::WholeBatch) coupling. Default 8.
     pub batch_size: usize,

@@ -198,6 +198,7 @@ mod unmoved;
 mod view;
 mod visualize;
 mod warp;
+mod within_memory;
 
 pub use agreement::SeedAgreement;
 pub use appearance::{AppearanceDistance, RealAppearance};

@@ -1,7 +1,7 @@
 //! As many images at a time as a device's memory holds.
 
 use ndarray::{ArrayView4, Axis, Slice};
-use neuroinspect_core::{Error as CoreError, catch_panic};
+use neuroinspect_core::{Error as CoreError, catch_panic, is_out_of_memory};
 
 use crate::{Error, Result};
 
@@ -39,43 +39,4 @@ pub(crate) fn within_memory(
         *at_once = (end - start).div_ceil(2);
     }
     Ok(([rows, width], values))
-}
-
-/// Whether it is for want of memory that a device failed, by its words.
-fn is_out_of_memory(reason: &str) -> bool {
-    let reason = reason.to_lowercase();
-    let words = [
-        // Libtorch's of CUDA, and of a CPU.
-        "out of memory",
-        "can't allocate memory",
-        "not enough memory",
-        // CubeCL's.
-        "out of device memory",
-        "out-of-memory",
-    ];
-    words.iter().any(|words| reason.contains(words))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_out_of_memory;
-
-    #[test]
-    fn memory_that_ran_out_is_told_from_other_failures() {
-        for reason in [
-            "CUDA out of memory. Tried to allocate 2.00 GiB",
-            "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory",
-            "DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes.",
-            "out of device memory allocating 8 bytes",
-            "An out-of-memory error happened during launch",
-        ] {
-            assert!(is_out_of_memory(reason), "{reason}");
-        }
-        for reason in [
-            "CUDA error: an illegal memory access was encountered",
-            "the device was lost",
-        ] {
-            assert!(!is_out_of_memory(reason), "{reason}");
-        }
-    }
 }

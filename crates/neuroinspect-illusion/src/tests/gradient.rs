@@ -45,7 +45,7 @@ fn check(recipe: &Recipe, from_images: bool) {
             .all(|value| (0.05..0.95).contains(value))
     };
     let evaluate = |parameter: Vec<f32>| batch.evaluate(tensor(parameter, shape), &view).unwrap();
-    let loss = |parameter| f64::from(values(evaluate(parameter).losses.sum())[0]);
+    let loss = |parameter| f64::from(values(evaluate(parameter).scores.losses.sum())[0]);
     let gradient = values(evaluate(parameter.clone()).gradient);
     let length = gradient
         .iter()

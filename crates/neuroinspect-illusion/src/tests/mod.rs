@@ -18,6 +18,7 @@ mod transforms;
 mod trust;
 mod units;
 mod unmoved;
+mod within_memory;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use neuroinspect_core::{ClassEmbeddings, ClassId, NeuronId, Silent};

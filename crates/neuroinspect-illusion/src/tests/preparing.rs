@@ -59,6 +59,8 @@ pub(super) struct Watched {
     looks: Arc<Mutex<Vec<usize>>>,
     /// How many looks there had been when it was folded.
     folded_after: Arc<Mutex<Vec<usize>>>,
+    /// The most images that it looks at in one go, and what it panics with at more.
+    holds: Arc<Mutex<(usize, &'static str)>>,
 }
 
 impl Watched {
@@ -70,6 +72,7 @@ impl Watched {
             quirk: Quirk::None,
             looks: Arc::default(),
             folded_after: Arc::default(),
+            holds: Arc::new(Mutex::new((usize::MAX, ""))),
         }
     }
 
@@ -78,6 +81,11 @@ impl Watched {
             quirk,
             ..Self::new(SIZE)
         }
+    }
+
+    /// From now on it and its copies panic where they are to look at more images at once.
+    pub(super) fn hold(&self, most: usize, otherwise: &'static str) {
+        *self.holds.lock().unwrap() = (most, otherwise);
     }
 
     /// The looks since the last call.
@@ -100,7 +108,12 @@ impl Classifier for Watched {
         &self.input
     }
     fn activations(&self, images: Tensor<4>) -> Activations {
-        self.looks.lock().unwrap().push(images.dims()[0]);
+        let [count, ..] = images.dims();
+        self.looks.lock().unwrap().push(count);
+        let (most, otherwise) = *self.holds.lock().unwrap();
+        if count > most {
+            panic!("{otherwise}");
+        }
         let images = match self.quirk {
             Quirk::Brighter(by) if images.is_tracked() => images + by,
             _ => images,
