@@ -58,7 +58,7 @@ function filter() {
   }
   rows = found.subarray(0, length);
   focused = 0;
-  shown.textContent = `${length} of ${all} images`;
+  shown.textContent = length > 0 ? `${length} of ${all} images` : `0 of ${all} images: none passes these filters`;
   cells.forEach((cell, place) => release(place, cell));
   grid.scrollTop = 0;
   layout();

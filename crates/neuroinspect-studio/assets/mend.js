@@ -242,6 +242,7 @@ element('#none').addEventListener('click', () => {
 });
 element('#sweep').addEventListener('click', async ({ target }) => {
   target.disabled = true;
+  const title = target.textContent;
   const params = query();
   const own = [];
   sweep = own;
@@ -250,13 +251,18 @@ element('#sweep').addEventListener('click', async ({ target }) => {
       // Something else is asked for by now.
       if (sweep !== own) return;
       params.set('lambda', lambda);
+      target.textContent = `λ ${lambda}: ${own.length + 1} of ${SWEEP.length} …`;
       own.push(await trained(params));
-      if (sweep === own) await showKept();
+      if (sweep !== own) return;
+      await showKept();
+      // Where they are drawn is far below.
+      if (own.length === 1) element('#kept').scrollIntoView({ block: 'nearest' });
     }
   } catch (error) {
     complain(keptResult, error);
   } finally {
     target.disabled = false;
+    target.textContent = title;
   }
 });
 /** Keeps an edit, or no longer; all tabs are told by an event. */

@@ -1,8 +1,20 @@
 // What every page needs: requests, keys, and a word when the server does not answer.
 
+const AWAY = 'The server does not answer. Is the program still running? This page tries again by itself.';
+
+/** An answer; where there is none, an error that says so and has no status. */
+async function answer(path, options) {
+  try {
+    return await fetch(path, options);
+  } catch (error) {
+    if (error.name === 'AbortError') throw error;
+    throw Object.assign(new Error(AWAY), { away: true });
+  }
+}
+
 /** Sends JSON and hands back JSON; fails with the reason that the server gives, and with its status. */
 export async function post(path, body = {}, signal = undefined) {
-  const response = await fetch(path, {
+  const response = await answer(path, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify(body),
@@ -20,7 +32,7 @@ export async function fragment(path, element) {
   pending.set(element, control);
   element.setAttribute('aria-busy', 'true');
   try {
-    const response = await fetch(path, { signal: control.signal });
+    const response = await answer(path, { signal: control.signal });
     if (!response.ok) throw new Error(await reason(response));
     const html = await response.text();
     if (pending.get(element) === control) element.innerHTML = html;
@@ -46,8 +58,11 @@ export function complain(element, error) {
   line.setAttribute('role', 'alert');
   line.className = 'failure';
   line.textContent = error.message;
+  if (error.away) line.dataset.away = '';
   replace(element, line);
 }
+// It is back, and says what there is to do.
+document.addEventListener('jobs', () => document.querySelectorAll('.failure[data-away]').forEach((line) => line.remove()));
 
 /** The reason of a refusal: the server's page says it in its one alert. */
 async function reason(response) {

@@ -117,7 +117,7 @@ impl Confusions {
             td class=(step) {
                 @if count == 0 { span aria-label=(what) { "\u{b7}" } }
                 @else {
-                    a href={ "/class/" (label) "?predicted=" (prediction) } aria-label=(what) title=(what) {
+                    a href={ "/images?label=" (label) "&predicted=" (prediction) } aria-label=(what) title=(what) {
                         (count)
                     }
                 }
@@ -232,7 +232,9 @@ fn mark(point: &Point, x: f64, y: f64, above: bool) -> Markup {
                 "sweep" => circle cx=(x) cy=(y) r="3.5" {},
                 _ => circle cx=(x) cy=(y) r="5.5" {},
             }
-            @if kind != "sweep" {
+            @if kind == "sweep" {
+                text class="tick" x=(x) y=(y + 16.0) text-anchor="middle" { (point.name) }
+            } @else {
                 // Within the drawing, on whichever side there is room.
                 @let (at, anchor) = if x > 0.75 * SIZE[0] { (x - 9.0, "end") } else { (x + 9.0, "start") };
                 text x=(at) y=(of_name) text-anchor=(anchor) { (point.name) }

@@ -50,6 +50,12 @@ pub(super) fn section(run: &Run, edited: &Edited<'_>) -> Result<Markup> {
                     @if let Some(file) = edited.file {
                         dt { "Edit file" } dd { code { (file.path) } }
                     }
+                    @if let Some(count) = edits_looked_at(run).filter(|count| *count > 1) {
+                        dt { "Edits tried" }
+                        dd id="edits-tried" {
+                            (count) " were looked at on the same samples. The best of many looks better than it is: measure it on others."
+                        }
+                    }
                     @if let Some(hash) = edited.layer_sha256 {
                         dt { "Layer edited, SHA-256" } dd { code { (hash) } }
                     }
@@ -76,6 +82,11 @@ pub(super) fn section(run: &Run, edited: &Edited<'_>) -> Result<Markup> {
             }
         }
     })
+}
+
+/// How many edits somebody looked at before this one was taken, as the studio records it.
+fn edits_looked_at(run: &Run) -> Option<u64> {
+    run.configs.get("studio")?.get("edits_looked_at")?.as_u64()
 }
 
 fn listing(title: &str, text: &str) -> Markup {

@@ -8,12 +8,15 @@ use axum::{
 };
 use maud::{Markup, html};
 use neuroinspect::{
-    core::share_interval,
+    core::{NeuronId, share_interval},
     counterfactual::{RankedNeuron, Ranking},
     editing::percent,
 };
 
-use super::images::{Filter, grid};
+use super::{
+    images::{Filter, grid},
+    mend::OFFERED,
+};
 use crate::{
     charts::bar,
     layout::{Page, page},
@@ -103,20 +106,21 @@ async fn ranking(
 }
 
 fn lists(studio: &Studio, ranking: &Ranking) -> Markup {
-    let first = ranking.first(TICKED);
-    let neurons: Vec<_> = first.iter().map(ToString::to_string).collect();
-    let mend = format!(
-        "/mend?class={}&neurons={}",
-        ranking.class,
-        neurons.join(",")
-    );
+    let listed = ranking.first(OFFERED);
+    let first = &listed[..listed.len().min(TICKED)];
+    let named = |neurons: &[NeuronId]| {
+        let names: Vec<_> = neurons.iter().map(ToString::to_string).collect();
+        names.join(",")
+    };
+    let mend =
+        |neurons: &[NeuronId]| format!("/mend?class={}&neurons={}", ranking.class, named(neurons));
     html! {
         p class="about" {
-            "A small change of the activations, found by descent, makes a mistake right: it says which neurons were too \
-             weak in it, and which too strong. A neuron\u{2019}s bar is the share of the " (ranking.mistakes) " mistakes that have it \
-             among the " (ranking.top) " that would have to change most; the line is the 95 % interval of that share. \
-             Importance is the probability of \u{201c}" (studio.class_name(ranking.class)) "\u{201d} at mean activations over \
-             the same with the neuron at 0: above 1 it speaks for the class, below 1 against it."
+            "For each of the " (ranking.mistakes) " mistakes, a small change of the neurons\u{2019} activations is looked for \
+             that makes it right. The " (ranking.top) " neurons that change most are blamed for the mistake: they were too weak in it, \
+             or too strong. The bar is the share of mistakes that a neuron is blamed for, the line its 95 % interval. \
+             Importance above 1: the neuron speaks for \u{201c}" (studio.class_name(ranking.class)) "\u{201d}; below 1: \
+             against it. (It is the probability of the class at mean activations, divided by the same with the neuron at 0.)"
             @if ranking.unflipped > 0 { " " (ranking.unflipped) " mistakes were not made right." }
         }
         div class="columns" {
@@ -125,8 +129,11 @@ fn lists(studio: &Studio, ranking: &Ranking) -> Markup {
         }
         @if !first.is_empty() {
             p class="next" {
-                a class="button primary" href=(mend) { "Mend with the first " (first.len()) }
-                " " span class="soft" { "an edit that rests less on " (neurons.join(", ")) ", and what it costs" }
+                a class="button primary" href=(mend(first)) { "Mend with the first " (first.len()) }
+                @if listed.len() > first.len() {
+                    " " a class="button" href=(mend(&listed)) { "or with all " (listed.len()) }
+                }
+                " " span class="soft" { "an edit that rests less on them, and what it costs: it may need more neurons than the first" }
             }
         }
     }

@@ -98,7 +98,7 @@ fn content(studio: &Studio, session: &Session) -> Markup {
             ol class="confusion-list" {
                 @for (label, prediction, count) in confusions.largest(LISTED) {
                     li {
-                        a href={ "/class/" (label) "?predicted=" (prediction) } {
+                        a href={ "/images?label=" (label) "&predicted=" (prediction) } {
                             (names[label]) " taken for " (names[prediction])
                         }
                         " " span class="soft" { (count) " of " (confusions.samples(label)) }

@@ -144,7 +144,11 @@ impl Trial {
     pub(crate) fn title(&self) -> String {
         let name = self.name.get(..4).unwrap_or(&self.name);
         let name = match self.asked.is_by_ratio() {
-            true => format!("\u{3bb} {} ({name})", self.asked.lambda),
+            true => {
+                let count = self.asked.neurons.len();
+                let neurons = if count == 1 { "neuron" } else { "neurons" };
+                format!("\u{3bb} {}, {count} {neurons} ({name})", self.asked.lambda)
+            }
             false => format!("{} ({name})", self.asked.method.replace('_', " ")),
         };
         match self.part {

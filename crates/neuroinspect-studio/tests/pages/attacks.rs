@@ -179,6 +179,7 @@ fn names_are_text_on_every_page() {
         ("/images", true),
         ("/class/0", true),
         ("/class/1?predicted=0", true),
+        ("/images?label=1&predicted=0", true),
         ("/class/0/ranking", true),
         ("/image/0", true),
         ("/image/0/about", true),

@@ -241,6 +241,30 @@ fn a_long_training_is_work_of_the_queue() {
     listener.until(job, "cancelled");
 }
 
+/// Who looked at several edits is told so in the report that is sent, and what to try after one that did not help.
+#[test]
+fn a_report_says_how_many_edits_were_tried() {
+    let made = Made::start(SMALL);
+    ready(&made);
+    let report = |name: &str| {
+        let report = ours(&made, &format!("GET /export/{name}/report"), "");
+        assert_eq!(report.status, 200, "{}", report.body);
+        report.body
+    };
+    let first = attempt(&made, "class=0&neurons=1&epochs=1");
+    assert!(!report(&first).contains("edits-tried"));
+    let second = attempt(&made, "class=0&neurons=2&epochs=1");
+    assert!(report(&second).contains("2 were looked at on the same samples"));
+
+    // A rate of nearly nothing changes nothing.
+    let idle = attempt(&made, "class=0&neurons=1&epochs=1&rate=1e-12");
+    let page = ours(&made, &format!("GET /mend/edit/{idle}"), "").body;
+    assert!(
+        page.contains("did not help") && page.contains("To try next"),
+        "{page}"
+    );
+}
+
 /// Samples and epochs enough for a training to be answered on a part first.
 const LONG: (Size, &str) = (
     Size {
@@ -337,6 +361,32 @@ fn a_page_shows_a_first_answer_until_the_edit_is_there() {
     );
     let status = browser.text("#edit-status");
     assert!(status.contains("Answered in"), "{status}");
+}
+
+/// Six strengths are drawn with their names, and the chart comes into view.
+#[test]
+#[ignore = "wants Debian's chromium and chromium-driver"]
+fn six_strengths_are_told_apart() {
+    let made = Made::start(SMALL);
+    ready(&made);
+    let browser = Browser::open();
+    browser.go(made.server.address());
+    let query = "class=0&neurons=1,2&epochs=2";
+    browser.go(&format!("http://{}/mend?{query}", made.host()));
+    browser.until("document.querySelector('#keep')");
+    browser.click("#sweep");
+    browser.until("document.querySelectorAll('#kept .mark.sweep text').length === 6");
+    let names =
+        "[...document.querySelectorAll('#kept .mark.sweep text')].map(it => it.textContent).join()";
+    assert_eq!(
+        browser.value(names),
+        json!("λ 0.001,λ 0.01,λ 0.1,λ 0.3,λ 1,λ 3")
+    );
+    browser.until("document.querySelector('#sweep').textContent === 'Try six strengths'");
+    let seen = "(() => { const at = document.querySelector('#kept svg').getBoundingClientRect(); \
+                return at.top < innerHeight && at.bottom > 0; })()";
+    assert_eq!(browser.value(seen), json!(true));
+    browser.keep("mend-strengths");
 }
 
 /// What a part of the samples is refused, all of them may not be.

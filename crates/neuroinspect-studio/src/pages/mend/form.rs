@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Neurons of the ranking that are offered to be ticked.
-const OFFERED: usize = 24;
+pub(in crate::pages) const OFFERED: usize = 24;
 
 /// A method as it is offered.
 struct Method {
@@ -78,7 +78,7 @@ pub(super) fn form(studio: &Studio, session: &Session, asked: &Asked) -> Markup 
             label {
                 span { "Class to be helped" }
                 select name="class" {
-                    option value="" selected[asked.class.is_none()] { "all alike" }
+                    option value="" selected[asked.class.is_none()] { "all classes alike" }
                     @for (index, name) in studio.opened.class_names().iter().enumerate() {
                         option value=(index) selected[asked.class == Some(index)] { (name) }
                     }
@@ -102,15 +102,16 @@ pub(super) fn form(studio: &Studio, session: &Session, asked: &Asked) -> Markup 
             label {
                 span { "Method" }
                 select name="method" {
-                    @for method in &methods {
-                        option value=(method.name) selected[asked.method == method.name] data-needs=(method.needs.join(" ")) {
-                            (method.name.replace('_', " "))
+                    @for (uses, title) in [(true, "of the ticked neurons"), (false, "of the whole layer")] {
+                        optgroup label=(title) {
+                            @for method in methods.iter().filter(|it| it.needs.contains(&"neurons") == uses) {
+                                option value=(method.name) selected[asked.method == method.name] data-needs=(method.needs.join(" ")) {
+                                    (method.name.replace('_', " "))
+                                }
+                            }
                         }
                     }
                 }
-            }
-            @for method in &methods {
-                p class="soft about-method" data-method=(method.name) hidden { (method.about) }
             }
             div id="ratio-options" {
                 label {
@@ -122,6 +123,9 @@ pub(super) fn form(studio: &Studio, session: &Session, asked: &Asked) -> Markup 
                     // Its logarithm: strengths from a thousandth to ten are worth trying.
                     input type="range" id="strength" min="-3" max="1" step="0.1";
                 }
+            }
+            @for method in &methods {
+                p class="soft about-method" data-method=(method.name) hidden { (method.about) }
             }
             details {
                 summary { "Ratio and training" }

@@ -11,7 +11,7 @@ use maud::html;
 use neuroinspect::{core::Metrics, editing::percent};
 use serde::Deserialize;
 
-use super::{tables, worst};
+use super::{tables, title, worst};
 use crate::{
     charts::{Point, scatter},
     refusal::Refusal,
@@ -112,7 +112,7 @@ pub(super) async fn kept(
                             tr {
                                 th scope="row" {
                                     a href={ "/mend?" (trial.asked.query()) } { (trial.title()) }
-                                    small { (trial.result.method.to_string()) }
+                                    small { (title(&studio, &trial.asked)) }
                                 }
                                 td {
                                     @for (side, title) in [("a", "left"), ("b", "right")] {
@@ -155,7 +155,7 @@ pub(super) async fn compare(
             @for trial in [&a, &b] {
                 div {
                     h4 { (trial.title()) }
-                    p class="soft" { (trial.result.method.to_string()) }
+                    p class="soft" { (title(&studio, &trial.asked)) }
                     (tables(&studio, session, trial))
                 }
             }

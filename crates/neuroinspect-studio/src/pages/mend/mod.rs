@@ -6,6 +6,8 @@ mod form;
 mod kept;
 mod more;
 
+pub(super) use self::form::OFFERED;
+
 use std::{
     ops::ControlFlow,
     sync::{
@@ -24,7 +26,7 @@ use axum::{
 use maud::{Markup, PreEscaped, html};
 use neuroinspect::{
     core::{Metrics, Observer, Progress},
-    editing::{Comparison, EditResult, percent},
+    editing::{Comparison, Conclusion, EditResult, percent},
     report::Accuracies,
 };
 use serde::Serialize;
@@ -154,6 +156,7 @@ async fn preview(
         let changes: Vec<_> = changes.into_iter().flatten().collect();
         let content = html! {
             p { (changes.join(", ")) "." }
+            p class="soft" { "Their activations are set to 0, and nothing is trained. The edit below is trained: its numbers are others." }
             details {
                 summary { "By class and group" }
                 p class="about" {
@@ -301,6 +304,7 @@ async fn edit(State(studio): State<App>, Path(id): Path<String>) -> Result<Html<
             strong id="headline" { (result.verdict.headline(names)) }
             (result.verdict.sentence(&result.neurons, names))
         }
+        (next(result))
         div id="measured" data-fragment={ "/mend/edit/" (id) "/measured" } {
             p class="soft" { "Measured on " (result.comparison.before.samples) " samples." }
         }
@@ -325,6 +329,22 @@ async fn edit(State(studio): State<App>, Path(id): Path<String>) -> Result<Html<
         (tables(&studio, session, &trial))
     };
     Ok(Html(content.into_string()))
+}
+
+/// What to try after an edit that is not worth its cost.
+fn next(result: &EditResult) -> Markup {
+    let is_good = matches!(
+        result.verdict.conclusion,
+        Conclusion::Helped | Conclusion::HelpedAtACost | Conclusion::Uncompared
+    );
+    html! {
+        @if !is_good {
+            p id="next" class="soft" {
+                "To try next: tick all that are listed, or others; six strengths; another method. By the command line, "
+                code { "neuroinspect mend" } " chooses among several mends by itself, on images that it does not measure on."
+            }
+        }
+    }
 }
 
 fn tables(studio: &Studio, session: &Session, trial: &Trial) -> Markup {

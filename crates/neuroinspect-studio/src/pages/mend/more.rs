@@ -45,7 +45,9 @@ pub(super) async fn more(
                 }
                 p { "The same by command line:" }
                 pre tabindex="0" { code { (trial.asked.command(&studio.opened)) } }
-                p { "Applied to the weights:" }
+                p {
+                    "Applied to the weights, which makes " code { "mended/edited.safetensors" } ": download the edit file, and in its folder"
+                }
                 pre tabindex="0" { code { (apply_command(&studio, &id)) } }
             }
         }
@@ -91,7 +93,7 @@ pub(super) async fn flips(
                                 img src={ "/thumbnail/" (row) "?" (session.key) } loading="lazy" width="96" height="96"
                                     alt={ "Image " (row) ", of " (label) ": " (was) " before, " (is) " after" };
                             }
-                            span { (was) " \u{2192} " (is) }
+                            span { "was " (was) ", now " (is) }
                         }
                     }
                 }
