@@ -216,6 +216,6 @@ pub use prepare::{Guide, Networks, PreparedClassifier, PreparedGuide};
 pub use recipe::{Coupling, ImaginaryPart, Recipe, TransformDraw, Work};
 pub use relevance::{CoreRelevance, core_relevance};
 pub use select::{classes_of_neuron, neurons_of_class};
-pub use trust::{LayerLikeness, PathLikeness, RealImages, Recognition, Trust, Verdict};
+pub use trust::{Continuity, LayerLikeness, PathLikeness, RealImages, Recognition, Trust, Verdict};
 pub use unmoved::{Restart, Unmoved, UnmovedCause};
 pub use visualize::{Initial, Request, visualize, visualize_batches, visualize_each};

@@ -101,6 +101,7 @@ pub(crate) mod tests {
                     real_images: 128,
                     percentile: Some(99.0),
                     path: None,
+                    continuity: None,
                     agreement: None,
                     agreement_percentile: None,
                     recognition: None,

@@ -87,14 +87,15 @@ fn table(record: &Record) -> String {
     let width = names.max().unwrap_or(0).max("real images".len());
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |it| format!("{it:.2}"));
     let mut text = format!(
-        "{:<width$}  pictures  recognised  over real  path  percentile  agreement  colour  spectrum  trusted\n",
+        "{:<width$}  pictures  recognised  over real  path  jump  percentile  agreement  colour  spectrum  trusted\n",
         ""
     );
-    let mut row = |name: &str, count: usize, cells: [Option<f64>; 8]| {
+    let mut row = |name: &str, count: usize, cells: [Option<f64>; 9]| {
         let [
             recognised,
             over,
             path,
+            jump,
             percentile,
             agreement,
             colour,
@@ -104,7 +105,7 @@ fn table(record: &Record) -> String {
         // Writing into a string cannot fail.
         let _ = writeln!(
             text,
-            "{name:<width$}  {count:>8}  {recognised:>10}  {over:>9}  {path:>4}  {percentile:>10}  \
+            "{name:<width$}  {count:>8}  {recognised:>10}  {over:>9}  {path:>4}  {jump:>4}  {percentile:>10}  \
              {agreement:>9}  {colour:>6}  {spectrum:>8}  {trusted:>7}"
         );
     };
@@ -116,6 +117,7 @@ fn table(record: &Record) -> String {
                 mean.recognised,
                 mean.recognised_over_real,
                 mean.path,
+                mean.jump,
                 mean.percentile,
                 mean.agreement,
                 Some(mean.colour),
@@ -133,7 +135,9 @@ fn table(record: &Record) -> String {
     let known: Vec<f64> = recognised.iter().copied().flatten().collect();
     let recognised = (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64);
     let [colour, spectrum] = [appearance.colour, appearance.spectrum].map(|it| Some(f64::from(it)));
-    let cells = [recognised, None, None, None, None, colour, spectrum, None];
+    let cells = [
+        recognised, None, None, None, None, None, colour, spectrum, None,
+    ];
     row("real images", *images, cells);
     text
 }

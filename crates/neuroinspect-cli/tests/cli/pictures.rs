@@ -37,6 +37,10 @@ fn every_picture_says_how_far_it_can_be_trusted() {
         assert_eq!(trust["real_images"], 24);
         assert_eq!(trust["path"]["strongest"], 8);
         assert_eq!(trust["path"]["layers"].as_array().unwrap().len(), 6);
+        assert_eq!(trust["continuity"]["images"], 4);
+        // No network of these layers jumps.
+        let jump = trust["continuity"]["jump"].as_f64().unwrap();
+        assert!((0.0..0.1).contains(&jump), "{trust}");
         for percentile in ["percentile", "agreement_percentile", "logit_percentile"] {
             let percentile = trust[percentile].as_f64().unwrap();
             assert!((0.0..=100.0).contains(&percentile));
@@ -111,6 +115,7 @@ fn a_report_says_how_far_its_pictures_can_be_trusted() {
     assert!(said.contains(&format!(": {verdict}: ")), "{said}");
     let page = String::from_utf8(fixture.read("out/report.html")).unwrap();
     assert!(page.contains(&format!("trust<b>{verdict}</b>")));
+    assert!(page.contains("largest jump of the activation"), "{trust}");
 }
 
 #[test]
@@ -229,7 +234,7 @@ fn pictures_made_elsewhere_are_measured_as_its_own() {
     let output = trust("made").assert().success().get_output().clone();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(
-        said.contains("\none ") && said.contains("\nreal images"),
+        said.contains("\none ") && said.contains("\nreal images") && said.contains("  jump  "),
         "{said}"
     );
     let found = fixture.json("out/trust.json");
@@ -261,6 +266,7 @@ fn pictures_made_elsewhere_are_measured_as_its_own() {
     }
     // The same picture twice.
     assert!(number(&one["pictures"][0]["agreement"]) > 0.999);
+    assert!((0.0..0.1).contains(&number(&one["mean"]["jump"])));
     assert!(one["pictures"][2]["agreement"].is_null());
     assert!(number(&one["mean"]["agreement_by_chance"]) < 0.999);
     assert!(grey["mean"]["agreement"].is_null());

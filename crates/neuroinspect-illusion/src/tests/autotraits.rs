@@ -1,11 +1,11 @@
 //! The crate's types can be sent to and shared with other threads.
 
 use crate::{
-    AppearanceDistance, Augmentation, CoreRelevance, Coupling, Diverged, Error, Execution, Guide,
-    Illusion, Illusions, ImageParameter, ImaginaryPart, Initial, Magnitudes, Networks, Objective,
-    Occlusion, OptimizationState, Pair, PreparedClassifier, PreparedGuide, RealAppearance,
-    RealImages, Recipe, Request, Restart, SeedAgreement, Shortfall, TracePoint, TransformDraw,
-    Trust, Unmoved, UnmovedCause, Work,
+    AppearanceDistance, Augmentation, Continuity, CoreRelevance, Coupling, Diverged, Error,
+    Execution, Guide, Illusion, Illusions, ImageParameter, ImaginaryPart, Initial, Magnitudes,
+    Networks, Objective, Occlusion, OptimizationState, Pair, PreparedClassifier, PreparedGuide,
+    RealAppearance, RealImages, Recipe, Request, Restart, SeedAgreement, Shortfall, TracePoint,
+    TransformDraw, Trust, Unmoved, UnmovedCause, Work,
 };
 
 fn is_shareable<T: Send + Sync + 'static>() {}
@@ -15,6 +15,7 @@ fn is_shareable<T: Send + Sync + 'static>() {}
 fn public_types_are_send_and_sync() {
     is_shareable::<AppearanceDistance>();
     is_shareable::<Augmentation>();
+    is_shareable::<Continuity>();
     is_shareable::<CoreRelevance>();
     is_shareable::<Coupling>();
     is_shareable::<Diverged>();

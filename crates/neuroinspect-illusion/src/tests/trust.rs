@@ -1,11 +1,16 @@
 //! How far pictures can be trusted.
 
+use burn::tensor::{Device, Tensor};
 use ndarray::Array3;
-use neuroinspect_core::{ClassId, Direction, Silent, Unit, UnitKind};
-use neuroinspect_testing::fill;
+use neuroinspect_core::{
+    Activations, ClassId, Classifier, CopyClassifier, DecisionLayer, Direction, InputSpec,
+    Precision, Result, Silent, Unit, UnitKind,
+};
+use neuroinspect_testing::{fill, networks::TinyClassifier};
 
 use super::{
-    CLASSES, NEURONS, SIZE, pairs, plain_networks, plain_recipe, preparing::Watched, request,
+    CLASSES, NEURONS, SIZE, device, pairs, plain_networks, plain_recipe, preparing::Watched,
+    request,
 };
 use crate::{
     Execution, Illusion, Networks, RealImages, Restart, Trust, Unmoved, UnmovedCause, Verdict,
@@ -126,6 +131,7 @@ fn units_are_compared_as_neurons_are() {
             picture.unit.as_ref().unwrap().layer
         );
         assert!(trust.percentile.is_some() && trust.agreement_percentile.is_some());
+        assert!(trust.continuity.is_some());
     }
     // The map's channel is the neuron, before its mean.
     let neurons = real(&networks, &[], 40).unwrap();
@@ -134,10 +140,10 @@ fn units_are_compared_as_neurons_are() {
         ..made[0].clone()
     };
     let found = trust(&networks, &neurons, &[neuron]).remove(0);
-    assert_eq!(
-        found.percentile,
-        trust(&networks, &of_units, &made)[0].percentile
-    );
+    let of_channel = trust(&networks, &of_units, &made).remove(0);
+    assert_eq!(found.percentile, of_channel.percentile);
+    let jumps = [found, of_channel].map(|it| it.continuity.unwrap().jump);
+    assert!((jumps[0] - jumps[1]).abs() < 1e-4, "{jumps:?}");
 
     let classifier = &networks.classifier;
     let error = neurons.trust(classifier, None, &made[..1]).unwrap_err();
@@ -208,4 +214,88 @@ fn without_enough_real_images_there_is_no_verdict() {
     unmoved.restart = Restart::Moved;
     illusion.unmoved = Some(unmoved);
     assert_eq!(Trust::without_real(&illusion).verdict, Verdict::NotChecked);
+}
+
+/// The tiny classifier, whose neurons answer by [`SWITCH`] more to bright images.
+#[derive(Clone)]
+struct Switched(TinyClassifier);
+
+const SWITCH: f32 = 0.25;
+
+impl CopyClassifier for Switched {
+    fn evaluation_copy(&self, _: &Device, _: Precision) -> Result<Box<dyn Classifier>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Classifier for Switched {
+    fn name(&self) -> &str {
+        "switched"
+    }
+    fn input(&self) -> &InputSpec {
+        self.0.input()
+    }
+    fn activations(&self, images: Tensor<4>) -> Activations {
+        let [n, ..] = images.dims();
+        let brightness = images.clone().reshape([n as i32, -1]).mean_dim(1);
+        // Normalised; of pixels it is 0.7.
+        let bright = brightness.greater_elem(1.1).float();
+        let Activations { features, map } = self.0.activations(images);
+        Activations {
+            features: features + bright * SWITCH,
+            map,
+        }
+    }
+    fn decision_layer(&self) -> Result<DecisionLayer> {
+        self.0.decision_layer()
+    }
+    fn set_decision_layer(&mut self, layer: &DecisionLayer) -> Result<()> {
+        self.0.set_decision_layer(layer)
+    }
+    fn device(&self) -> Device {
+        self.0.device()
+    }
+}
+
+/// Real images have a brightness of 0.5, the picture one of 0.9.
+#[test]
+fn a_unit_that_answers_to_pictures_as_another_function_is_doubted() {
+    let networks = plain_networks();
+    let switched = Switched(TinyClassifier::new(SIZE, &device()));
+    let switched = Networks::of(&switched, None).unwrap();
+    let images = noise(40);
+    let views: Vec<_> = images.iter().map(|image| image.view()).collect();
+    let features = networks.classifier.features_of(&views).unwrap();
+    let column = features.column(2);
+    let range = column.fold(f32::MIN, |a, &b| a.max(b)) - column.fold(f32::MAX, |a, &b| a.min(b));
+    let real = real(&networks, &[], images.len()).unwrap();
+    // A picture of another size is resized.
+    for side in [SIZE, 2 * SIZE] {
+        let picture = Illusion {
+            image: Array3::from_elem((3, side, side), 0.9),
+            ..illusion()
+        };
+        for (networks, jump) in [(&networks, 0.0), (&switched, SWITCH / range)] {
+            let found = trust(networks, &real, std::slice::from_ref(&picture)).remove(0);
+            let continuity = found.continuity.unwrap();
+            assert!(
+                (continuity.jump - jump).abs() < 0.02,
+                "{continuity:?} {jump}"
+            );
+            assert!(
+                jump == 0.0 || (0.3..0.7).contains(&continuity.at),
+                "{continuity:?}"
+            );
+            let doubted = found.doubts.iter().any(|it| it.contains("jumps"));
+            assert_eq!(doubted, jump > 0.0, "{found:?}");
+        }
+    }
+}
+
+#[test]
+fn real_images_of_another_size_are_refused() {
+    let networks = plain_networks();
+    let mut images = std::iter::repeat_n(Array3::zeros((3, SIZE, SIZE + 1)), 16);
+    let error = RealImages::new(&networks.classifier, None, &[], &mut images).unwrap_err();
+    assert!(error.to_string().contains("to compare with"), "{error}");
 }

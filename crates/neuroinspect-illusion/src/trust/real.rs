@@ -2,20 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use burn::tensor::{Tensor, TensorData};
-use ndarray::{Array2, Array3, ArrayView1, ArrayView3, Axis, concatenate};
-use neuroinspect_core::{LayerKind, LayerValues, NeuronId, Unit, UnitKind, read_back};
+use ndarray::{Array2, Array3, ArrayView1, Axis};
+use neuroinspect_core::{LayerKind, Unit, UnitKind};
 
-use super::{LayerLikeness, PathLikeness, Recognition, Trust, layer::Layer};
+use super::{
+    LayerLikeness, PathLikeness, Recognition, Trust,
+    continuity::{Asked, continuity},
+    layer::Layer,
+    look::{BATCH, Looked, joined, look},
+};
 use crate::{
     Error, Illusion, PreparedClassifier, Result,
-    adapter::InputAdapter,
     likeness::{chance_of_higher, ranks},
     select::highest,
 };
 
-/// Images looked at in one go.
-const BATCH: usize = 16;
 /// Layers of a path, at most.
 const PATH_LAYERS: usize = 6;
 /// The last of them decide: earlier ones are alike in pictures of units that have little in common.
@@ -30,8 +31,9 @@ const LEAST_STRONGEST: usize = 8;
 /// What a classifier, and a second network as a judge, make of real images, so that pictures can be
 /// [compared](Self::trust) with them.
 ///
-/// Of each image there are as many numbers as the layers compared have channels: a few hundred images say
-/// enough, and are looked at once for all pictures.
+/// Of each image there are as many numbers as the layers compared have channels, and its pixels, a byte each, to be
+/// mixed with pictures: 150 kB at a side of 224. A few hundred images say enough, and are looked at once for all
+/// pictures.
 #[derive(Debug)]
 pub struct RealImages {
     /// Those of paths, by name.
@@ -44,16 +46,17 @@ pub struct RealImages {
     /// `[N, K]`.
     logits: Array2<f32>,
     judge: Option<Layer>,
+    /// `[3, S, S]` each.
+    images: Vec<Array3<u8>>,
 }
 
-/// What a classifier makes of images.
-struct Looked {
-    /// `[N, D]`.
-    features: Array2<f32>,
-    /// Of each layer asked for `[N, C]`.
-    layers: Vec<Array2<f32>>,
-    /// Of each unit: `[N, U]`.
-    units: Array2<f32>,
+/// What was measured of a picture by itself, before its doubts.
+struct Measured {
+    trust: Trust,
+    /// The real images that activate the unit most; none where none moves it.
+    strongest: Vec<usize>,
+    /// The unit's range over real images.
+    range: f32,
 }
 
 impl RealImages {
@@ -80,13 +83,25 @@ impl RealImages {
         let names: Vec<&str> = layers.into_iter().collect();
         let mut looked: Option<Looked> = None;
         let mut judged: Option<Array2<f32>> = None;
+        let mut kept = Vec::new();
+        let side = classifier.input().size;
         loop {
             let batch: Vec<Array3<f32>> = (&mut *images).take(BATCH).collect();
             if batch.is_empty() {
                 break;
             }
+            if let Some(odd) = batch.iter().find(|image| image.dim() != (3, side, side)) {
+                let expected = [3, side, side];
+                return Err(Error::shape(
+                    "an image to compare with",
+                    expected,
+                    odd.shape(),
+                ));
+            }
             let views: Vec<_> = batch.iter().map(|image| image.view()).collect();
             let of_batch = look(classifier, &views, &names, units)?;
+            let bytes = |image: &Array3<f32>| image.mapv(|it| (it * 255.0).round() as u8);
+            kept.extend(batch.iter().map(bytes));
             looked = Some(match looked {
                 Some(before) => before.and(of_batch)?,
                 None => of_batch,
@@ -118,11 +133,12 @@ impl RealImages {
             activations,
             logits,
             judge: judged.map(Layer::new),
+            images: kept,
         }))
     }
 
     /// How far pictures can be trusted, each of a neuron or of one of the units given before. One forward
-    /// pass of either network.
+    /// pass of either network for each, and of the classifier one for each mixture with a real image.
     ///
     /// # Errors
     ///
@@ -140,12 +156,32 @@ impl RealImages {
             let views: Vec<_> = batch.iter().map(|one| one.image.view()).collect();
             let looked = look(classifier, &views, &names, &[])?;
             let judged = judge.map(|judge| judge.features_of(&views)).transpose()?;
+            let mut measured = Vec::with_capacity(batch.len());
             for (row, illusion) in batch.iter().enumerate() {
                 let values = looked.layers.iter().map(|layer| layer.row(row).to_vec());
                 let values: BTreeMap<&str, Vec<f32>> = names.iter().copied().zip(values).collect();
                 let judged = judge.zip(judged.as_ref());
                 let judged = judged.map(|(judge, features)| (judge, features.row(row)));
-                all.push(self.of_picture(classifier, illusion, &values, judged)?);
+                measured.push(self.of_picture(classifier, illusion, &values, judged)?);
+            }
+            let asked = measured
+                .iter()
+                .zip(batch)
+                .map(|(measured, illusion)| Asked {
+                    illusion,
+                    strongest: &measured.strongest,
+                    range: measured.range,
+                });
+            let asked: Vec<Asked<'_>> = asked.collect();
+            let continuity = continuity(classifier, &self.images, &asked)?;
+            for ((measured, continuity), illusion) in
+                measured.into_iter().zip(continuity).zip(batch)
+            {
+                let trust = Trust {
+                    continuity,
+                    ..measured.trust
+                };
+                all.push(trust.judged(illusion));
             }
         }
         Ok(all)
@@ -157,7 +193,7 @@ impl RealImages {
         illusion: &Illusion,
         values: &BTreeMap<&str, Vec<f32>>,
         judged: Option<(&PreparedClassifier, ArrayView1<'_, f32>)>,
-    ) -> Result<Trust> {
+    ) -> Result<Measured> {
         let mut trust = Trust::without_real(illusion);
         let column = match &illusion.unit {
             None => Some(illusion.pair.neuron.0),
@@ -236,7 +272,16 @@ impl RealImages {
                 recognised: judged.map(|(_, recognised)| recognised),
             });
         }
-        Ok(trust.judged(illusion))
+        let (least, most) = real
+            .iter()
+            .fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), &it| {
+                (least.min(it), most.max(it))
+            });
+        Ok(Measured {
+            trust,
+            strongest: if moved { strongest } else { Vec::new() },
+            range: most - least,
+        })
     }
 
     /// Whether a picture, its values of layers by name, and the number of the judge's features are of the
@@ -272,24 +317,6 @@ impl RealImages {
     }
 }
 
-impl Looked {
-    fn and(self, other: Self) -> Result<Self> {
-        let layers = self.layers.iter().zip(&other.layers);
-        Ok(Self {
-            features: joined(&self.features, &other.features)?,
-            layers: layers
-                .map(|(one, other)| joined(one, other))
-                .collect::<Result<_>>()?,
-            units: joined(&self.units, &other.units)?,
-        })
-    }
-}
-
-fn joined(one: &Array2<f32>, other: &Array2<f32>) -> Result<Array2<f32>> {
-    concatenate(Axis(0), &[one.view(), other.view()])
-        .map_err(|_| Error::shape("values of images", one.shape(), other.shape()))
-}
-
 /// Percentage of numbers that are as high or lower.
 fn percentile(numbers: ArrayView1<'_, f32>, number: f32) -> f32 {
     let count = numbers.iter().filter(|&&other| other <= number).count();
@@ -317,71 +344,4 @@ fn paths(classifier: &PreparedClassifier, units: &[Unit]) -> Result<BTreeMap<Str
         .into_iter()
         .map(|own| (own.to_owned(), path(own)))
         .collect())
-}
-
-/// What a classifier makes of images of one size, in one pass.
-fn look(
-    classifier: &PreparedClassifier,
-    images: &[ArrayView3<'_, f32>],
-    layers: &[&str],
-    units: &[Unit],
-) -> Result<Looked> {
-    let (n, side) = (
-        images.len(),
-        images.first().map_or(0, |image| image.dim().1),
-    );
-    if let Some(odd) = images
-        .iter()
-        .find(|it| it.dim() != (3, side, side) || side == 0)
-    {
-        let expected = [3, side, side];
-        return Err(Error::shape(
-            "an image to compare with",
-            expected,
-            odd.shape(),
-        ));
-    }
-    let pixels: Vec<f32> = images.iter().flatten().copied().collect();
-    let pixels = Tensor::from_data(
-        TensorData::new(pixels, [n, 3, side, side]),
-        classifier.device(),
-    );
-    let input = InputAdapter::new(classifier.input(), side, classifier.device());
-    let (features, values) = classifier.features_and_layers(input.apply(pixels), layers)?;
-    let rows = |values: Tensor<2>| -> Result<Array2<f32>> {
-        let shape = values.dims();
-        let values = read_back(values, "the values of a layer")?;
-        let found = values.len();
-        Array2::from_shape_vec(shape, values)
-            .map_err(|_| Error::shape("values read back", shape, found))
-    };
-    let pooled = values.iter().map(LayerValues::pooled).map(rows);
-    let pooled: Vec<Array2<f32>> = pooled.collect::<Result<_>>()?;
-    let mut of_units = Array2::zeros((n, units.len()));
-    for (unit, mut column) in units.iter().zip(of_units.columns_mut()) {
-        let place = layers.iter().position(|layer| *layer == unit.layer);
-        let own = place.and_then(|place| Some((values.get(place)?, pooled.get(place)?)));
-        let missing = || Error::shape("layers that are pictured", "one", &unit.layer);
-        let (values, pooled) = own.ok_or_else(missing)?;
-        match &unit.kind {
-            UnitKind::Direction(direction) if direction.values.len() == pooled.ncols() => {
-                column.assign(&pooled.dot(&ArrayView1::from(&direction.values)));
-            }
-            UnitKind::Channel(channel) | UnitKind::Feature(NeuronId(channel))
-                if *channel < pooled.ncols() =>
-            {
-                column.assign(&pooled.column(*channel));
-            }
-            // One position; and what the layer does not have, which this refuses.
-            _ => {
-                let values = read_back(unit.activation(values)?, "the activations")?;
-                column.assign(&ArrayView1::from(&values));
-            }
-        }
-    }
-    Ok(Looked {
-        features: rows(features)?,
-        layers: pooled,
-        units: of_units,
-    })
 }

@@ -148,6 +148,13 @@ fn measured(trust: &Trust) -> Vec<String> {
             path.strongest, path.score
         )
     });
+    let continuity = trust.continuity.map(|continuity| {
+        format!(
+            "largest jump of the activation on the way from {} of them to the picture: {:.2} of its range over real \
+             images (near 0 where it is continuous)",
+            continuity.images, continuity.jump
+        )
+    });
     let agreement = trust.agreement.map(|agreement| {
         let seeds = count(agreement.seeds, "other seed");
         let (steps, similarity) = (agreement.steps, agreement.similarity);
@@ -170,7 +177,7 @@ fn measured(trust: &Trust) -> Vec<String> {
     let logit = trust.logit_percentile.map(|percentile| {
         format!("logit of the class as high as on {percentile:.0} % of the real images, or higher")
     });
-    [percentile, path, agreement, recognition, logit]
+    [percentile, path, continuity, agreement, recognition, logit]
         .into_iter()
         .flatten()
         .collect()

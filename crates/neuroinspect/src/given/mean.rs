@@ -22,6 +22,7 @@ impl MeanTrust {
             judge_chance: of(&|one| Some(one.trust.recognition.as_ref()?.chance)),
             path: of(&|one| Some(one.trust.path.as_ref()?.score)),
             path_normalised: of(&normalised),
+            jump: of(&|one| Some(one.trust.continuity?.jump)),
             percentile: of(&|one| one.trust.percentile),
             activation: of(&|one| Some(one.activation)).unwrap_or_default(),
             logit: of(&|one| Some(one.logit)).unwrap_or_default(),
@@ -69,7 +70,7 @@ pub(super) fn mean(numbers: impl Iterator<Item = Option<f64>>) -> Option<f64> {
 mod tests {
     use neuroinspect_core::{ClassId, NeuronId};
     use neuroinspect_illusion::{
-        AppearanceDistance, LayerLikeness, Pair, PathLikeness, Recognition, Trust,
+        AppearanceDistance, Continuity, LayerLikeness, Pair, PathLikeness, Recognition, Trust,
     };
 
     use super::*;
@@ -108,6 +109,13 @@ mod tests {
                     strongest: 8,
                     layers: layers.into(),
                 }),
+                continuity: (class == 0).then_some(Continuity {
+                    jump: 0.125,
+                    at: 0.5,
+                    images: 8,
+                    steps: 16,
+                    halvings: 8,
+                }),
                 agreement: None,
                 agreement_percentile: None,
                 recognition: Some(Recognition {
@@ -141,6 +149,7 @@ mod tests {
         assert_eq!(means.recognised_over_real, Some(1.0 / 1.6));
         assert_eq!(means.path_normalised, Some(0.5));
         assert_eq!((means.path, means.percentile), (Some(0.5), Some(50.0)));
+        assert_eq!(means.jump, Some(0.125));
         assert_eq!((means.activation, means.logit), (2.5, -1.0));
         assert_eq!((means.colour, means.spectrum), (0.5, 0.25));
         assert_eq!((means.agreement, means.trusted), (Some(0.75), 4.0 / 6.0));

@@ -93,6 +93,8 @@ pub struct MeanTrust {
     /// [Likeness of the path](neuroinspect_illusion::LayerLikeness::normalised) on the paper's scale, over
     /// all its layers.
     pub path_normalised: Option<f64>,
+    /// [Largest jump](neuroinspect_illusion::Continuity::jump) of the activation between real images and the picture.
+    pub jump: Option<f64>,
     /// Percentile of the activation among real images'.
     pub percentile: Option<f64>,
     /// Activation of the neuron.
