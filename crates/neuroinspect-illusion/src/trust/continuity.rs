@@ -15,7 +15,7 @@ const MIXED: usize = 4;
 const STEPS: usize = 32;
 /// How often the part of the largest change is halved. More tell a jump from a slope even better, and miss another
 /// function that takes over in a short part of the way rather than at a point.
-const HALVINGS: usize = 4;
+const HALVINGS: usize = 6;
 
 /// Whether a unit's activation changes continuously from the real images that activate it most to its picture.
 ///
