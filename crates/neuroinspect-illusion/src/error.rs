@@ -92,6 +92,14 @@ pub enum Error {
         /// What does not agree.
         what: &'static str,
     },
+    /// A step failed: the device, or a network.
+    #[error("step {step} of the pictures failed: {reason}")]
+    StepFailed {
+        /// The step, from 0.
+        step: usize,
+        /// What the device or the network said.
+        reason: String,
+    },
     /// A recipe that cannot be written as JSON, and so has no hash.
     #[error("the recipe cannot be written as JSON")]
     Json(#[from] serde_json::Error),

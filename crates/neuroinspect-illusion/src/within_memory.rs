@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::atomic::Ordering};
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use neuroinspect_core::{Error as CoreError, catch_panic, is_out_of_memory};
 
 use crate::{
@@ -10,6 +10,9 @@ use crate::{
     batch::{Batch, Evaluation, OfPair, Scores, Subjects},
     view::{View, ViewConstants},
 };
+
+/// Operations of a network one after the other, at most.
+const DEEPEST: usize = 4096;
 
 impl<'a> Batch<'a> {
     /// [`evaluate`](Self::evaluate) at a step; where the device's memory does not hold the batch, by parts, half as large
@@ -39,9 +42,9 @@ impl<'a> Batch<'a> {
             let largest = at_once.min(self.pairs.len());
             let coupling = self.context.request.recipe.coupling;
             if largest < 2 || coupling != Coupling::PerImage || !is_out_of_memory(&reason) {
-                let what = "a step of the pictures";
-                return Err(CoreError::Device { what, reason }.into());
+                return Err(Error::StepFailed { step, reason });
             }
+            release_graphs(self.context.device());
             let half = largest.div_ceil(2);
             self.context.at_once.store(half, Ordering::Relaxed);
         }
@@ -97,6 +100,15 @@ impl<'a> Batch<'a> {
             Subjects::Units(units) => units[range.clone()].to_vec(),
         };
         Self::new(self.context, &self.pairs[range], units)
+    }
+}
+
+/// Gives back what a step that was broken off keeps in memory: Burn's autodiff lets go of a graph that nobody refers to
+/// any more when some other graph is derived, and each time of its outermost operations alone.
+fn release_graphs(device: &Device) {
+    for _ in 0..DEEPEST {
+        let one = Tensor::<1>::ones([1], device).autodiff().require_grad();
+        drop((one * 1.0).backward());
     }
 }
 

@@ -1,6 +1,6 @@
 //! A device whose memory does not hold a batch.
 
-use neuroinspect_core::{Error as CoreError, Silent};
+use neuroinspect_core::Silent;
 use neuroinspect_testing::assert_close;
 
 use super::{SIZE, pairs, plain_recipe, preparing::Watched, request};
@@ -53,7 +53,7 @@ fn what_parts_do_not_help_is_an_error() {
         let networks = Networks::of(&classifier, None).unwrap();
         classifier.hold(most, otherwise);
         let failed = visualize(&networks, &of_five(coupling), &mut Silent);
-        let Err(Error::Core(CoreError::Device { reason, .. })) = failed else {
+        let Err(Error::StepFailed { step: 0, reason }) = failed else {
             panic!("{failed:?}");
         };
         assert_eq!(reason, otherwise);
