@@ -122,9 +122,14 @@ function rest() {
 /** Asks for the images that are seen, some at a time: those that fly past are not waited for, and not asked for. */
 function load() {
   if (!resting) return;
-  for (let place = drawn.first; place < drawn.last && asked.size < AT_ONCE; place += 1) {
-    const image = cells.get(place).firstChild;
-    if (!image.dataset.src) continue;
+  // What is done without a word, as where a page was put aside meanwhile.
+  for (const image of asked) if (image.complete) asked.delete(image);
+  // What is seen before the two lines above it.
+  const seen = Math.max(drawn.first, Math.floor(drawn.top / HEIGHT) * columns);
+  const places = [[seen, drawn.last], [drawn.first, seen]];
+  for (const [first, last] of places) for (let place = first; place < last && asked.size < AT_ONCE; place += 1) {
+    const image = cells.get(place)?.firstChild;
+    if (!image?.dataset.src) continue;
     asked.add(image);
     image.src = image.dataset.src;
     delete image.dataset.src;
@@ -178,10 +183,12 @@ function fill(cell, place) {
   const [image, caption] = cell.children;
   image.dataset.src = `/thumbnail/${row}?${grid.dataset.key}`;
   const of = group(row) === NO_GROUP ? '' : `, group ${names.groups[group(row)]}`;
-  // The link's name, and not the image's: that of each image which has not come would be drawn in its place.
-  cell.setAttribute('aria-label', `Image ${row}, of ${is}, taken for ${is === taken ? 'it' : taken}${of}`);
+  const text = fixed === undefined && is !== taken ? `${is} → ${taken}` : taken;
+  // The link's name, and not the image's: that of each image which has not come would be drawn in its place. It begins
+  // with what is seen.
+  cell.setAttribute('aria-label', `${text}: image ${row}, of ${is}, taken for ${is === taken ? 'it' : taken}${of}`);
   image.alt = '';
-  caption.textContent = fixed === undefined && is !== taken ? `${is} → ${taken}` : taken;
+  caption.textContent = text;
   cells.set(place, cell);
   return cell;
 }

@@ -3,7 +3,7 @@
 // On every change `document` hears of 'job' (detail: the job), and of 'jobs' (detail: all of them) when the page is
 // new or came back after more than a short break; of 'edits' when the list of kept edits has changed.
 
-import { post } from './studio.js';
+import { askAgain, post } from './studio.js';
 
 const panel = document.querySelector('#jobs');
 const list = panel.querySelector('ol');
@@ -105,6 +105,7 @@ function connect() {
   source.addEventListener('open', () => {
     connection.hidden = true;
     connection.textContent = away;
+    askAgain();
   });
   source.addEventListener('error', async () => {
     connection.hidden = false;

@@ -71,7 +71,8 @@ async function offer() {
   const chosen = form.elements.class.value;
   if (offered === chosen) return;
   offered = chosen;
-  await fragment(`/mend/neurons?class=${chosen}`.replace(/\?class=$/, ''), neuronList);
+  const there = await fragment(`/mend/neurons?class=${chosen}`.replace(/\?class=$/, ''), neuronList);
+  if (!there && offered === chosen) offered = null;
   showTicks();
 }
 
@@ -255,6 +256,7 @@ element('#sweep').addEventListener('click', async ({ target }) => {
       own.push(await trained(params));
       if (sweep !== own) return;
       await showKept();
+      if (sweep !== own) return;
       // Where they are drawn is far below.
       if (own.length === 1) element('#kept').scrollIntoView({ block: 'nearest' });
     }
@@ -284,6 +286,7 @@ for (const event of ['edits', 'jobs']) {
   document.addEventListener(event, async () => {
     // The server was away, or is another one: what it did not answer is asked again.
     if (event === 'jobs' && unanswered) ask();
+    if (event === 'jobs') offer();
     await showKept();
     if (now === null) return;
     const kept = keptResult.querySelector(`.forget[data-id="${now}"]`) !== null;

@@ -1,6 +1,6 @@
 // What every page needs: requests, keys, and a word when the server does not answer.
 
-const AWAY = 'The server does not answer. Is the program still running? This page tries again by itself.';
+const AWAY = 'The server does not answer. Is the program still running?';
 
 /** An answer; where there is none, an error that says so and has no status. */
 async function answer(path, options) {
@@ -25,9 +25,13 @@ export async function post(path, body = {}, signal = undefined) {
   return text ? JSON.parse(text) : null;
 }
 
-/** Puts HTML of the server into an element; of two requests for one element the later holds. */
+/**
+ * Puts HTML of the server into an element; of two requests for one element the later holds. Whether it is there: what a
+ * server that is away did not answer is asked for again when it is back.
+ */
 export async function fragment(path, element) {
   pending.get(element)?.abort();
+  missed.delete(element);
   const control = new AbortController();
   pending.set(element, control);
   element.setAttribute('aria-busy', 'true');
@@ -35,19 +39,36 @@ export async function fragment(path, element) {
     const response = await answer(path, { signal: control.signal });
     if (!response.ok) throw new Error(await reason(response));
     const html = await response.text();
-    if (pending.get(element) === control) element.innerHTML = html;
+    if (pending.get(element) !== control) return false;
+    element.innerHTML = html;
+    return true;
   } catch (error) {
-    if (pending.get(element) === control) complain(element, error);
+    if (pending.get(element) === control) {
+      complain(element, error);
+      if (error.away) missed.set(element, path);
+    }
+    return false;
   } finally {
     if (pending.get(element) === control) element.removeAttribute('aria-busy');
   }
 }
+const missed = new Map();
+
+/** Asks again for what was not answered. */
+export function askAgain() {
+  for (const [element, path] of [...missed]) if (element.isConnected) fragment(path, element);
+}
+window.addEventListener('pageshow', (event) => {
+  if (event.persisted) askAgain();
+});
+
 const pending = new Map();
 
 /** Puts nodes into an element, in place of what is still asked for. */
 export function replace(element, ...nodes) {
   pending.get(element)?.abort();
   pending.delete(element);
+  missed.delete(element);
   element.removeAttribute('aria-busy');
   element.replaceChildren(...nodes);
 }
@@ -58,11 +79,8 @@ export function complain(element, error) {
   line.setAttribute('role', 'alert');
   line.className = 'failure';
   line.textContent = error.message;
-  if (error.away) line.dataset.away = '';
   replace(element, line);
 }
-// It is back, and says what there is to do.
-document.addEventListener('jobs', () => document.querySelectorAll('.failure[data-away]').forEach((line) => line.remove()));
 
 /** The reason of a refusal: the server's page says it in its one alert. */
 async function reason(response) {

@@ -8,13 +8,14 @@ use crate::{
     made::{Made, SMALL},
 };
 
-/// Everything that can be operated, or that shows something, has a name.
+/// Everything that can be operated, or that shows something, has a name; an image within a link may leave it to the link.
 const NAMELESS: &str = "[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, img, svg[role=img], dialog, [role=group]')].filter(it => {\
     const by = (it.getAttribute('aria-labelledby') ?? '').split(' ').map(id => document.getElementById(id)?.textContent ?? '').join('');\
     const label = it.getAttribute('aria-label') || it.getAttribute('alt') || it.getAttribute('title') || by;\
     const labels = [...(it.labels ?? [])].map(one => one.textContent).join('');\
     const within = [...it.querySelectorAll('img')].map(one => one.alt).join('');\
-    return !(label + labels + within + it.textContent).trim();\
+    const link = it.alt === '' ? it.closest('a[aria-label]')?.getAttribute('aria-label') ?? '' : '';\
+    return !(label + labels + within + link + it.textContent).trim();\
 }).map(it => it.outerHTML.slice(0, 200))";
 
 #[test]

@@ -156,7 +156,7 @@ async fn preview(
         let changes: Vec<_> = changes.into_iter().flatten().collect();
         let content = html! {
             p { (changes.join(", ")) "." }
-            p class="soft" { "Their activations are set to 0, and nothing is trained. The edit below is trained: its numbers are others." }
+            p class="soft" { "Their activations are set to 0, and nothing is trained. An edit that is trained has other numbers." }
             details {
                 summary { "By class and group" }
                 p class="about" {
@@ -333,14 +333,21 @@ async fn edit(State(studio): State<App>, Path(id): Path<String>) -> Result<Html<
 
 /// What to try after an edit that is not worth its cost.
 fn next(result: &EditResult) -> Markup {
-    let is_good = matches!(
-        result.verdict.conclusion,
-        Conclusion::Helped | Conclusion::HelpedAtACost | Conclusion::Uncompared
-    );
+    let is_poor = match result.verdict.conclusion {
+        Conclusion::NoMoreThanRetraining
+        | Conclusion::NoMoreThanRetrainingAtACost
+        | Conclusion::MoreHarmThanGood
+        | Conclusion::Failed => true,
+        Conclusion::Helped
+        | Conclusion::HelpedAtACost
+        | Conclusion::Uncompared
+        | Conclusion::UncomparedAtACost
+        | Conclusion::Unmeasured => false,
+    };
     html! {
-        @if !is_good {
+        @if is_poor {
             p id="next" class="soft" {
-                "To try next: tick all that are listed, or others; six strengths; another method. By the command line, "
+                "To try next: all neurons that are listed, or others; six strengths; another method. By the command line, "
                 code { "neuroinspect mend" } " chooses among several mends by itself, on images that it does not measure on."
             }
         }
