@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Whether memory stays flat over hours: a studio of the demo that is asked for everything that its pages ask for, again and
+"""Whether memory stays flat over hours: a studio of the demo whose pages are looked at, with edits and pictures, again and
 again, and an atlas that goes on beside it.
 
     tools/endurance.py target/release/neuroinspect [--minutes 120] [--pause 0.2] [--json endurance.json]
@@ -56,11 +56,21 @@ class Watched:
     def seconds(self):
         return self.readings[-1][0] if self.readings else 0
 
+    def end(self):
+        self.process.terminate()
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
     def report(self):
         """Memory of the thirds of the time after the first sixth, in MiB, and its growth from the first to the last."""
         start = self.seconds() / 6
         third = (self.seconds() - start) / 3
         part = lambda index: [mib for second, mib in self.readings if start + index * third <= second <= start + (index + 1) * third]
+        if len(self.readings) < 12:
+            return {"process": self.name, "minutes": round(self.seconds() / 60, 1), "mib": [], "growth": 0.0}
         medians = [round(statistics.median(part(index)), 1) for index in range(3)]
         return {"process": self.name, "minutes": round(self.seconds() / 60, 1), "mib": medians,
                 "most_mib": round(max(mib for _, mib in self.readings), 1),
@@ -99,7 +109,7 @@ class Studio(Watched):
         content = answer.read()
         connection.close()
         self.asked += 1
-        if answer.status >= 500 and not (path == "/samples" and answer.status == 503):
+        if answer.status >= 400 and not (path == "/samples" and answer.status == 503):
             self.trouble.append(f"{method} {path}: {answer.status} {content[:200]!r}")
         return answer.status, content
 
@@ -165,6 +175,27 @@ def atlas(program, work, number):
     ], work)
 
 
+def watch(given, studio, atlases, another, failed):
+    """Works with the studio and reads memory until the time is over, or something ends that should not."""
+    end = time.monotonic() + 60 * given.minutes
+    next_reading = 0
+    while time.monotonic() < end:
+        if time.monotonic() >= next_reading:
+            next_reading = time.monotonic() + EVERY
+            studio.read()
+            atlases[-1].read()
+        if atlases[-1].process.poll() is not None:
+            if atlases[-1].process.returncode:
+                failed.append(f"{atlases[-1].name}: exit code {atlases[-1].process.returncode}")
+                break
+            atlases.append(another())
+        if studio.process.poll() is not None:
+            failed.append(f"the studio ended: exit code {studio.process.returncode}")
+            break
+        studio.work()
+        time.sleep(given.pause)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("program", type=Path)
@@ -179,27 +210,12 @@ def main():
         subprocess.run([program, "demo", "--save-scenes", work / "scenes", "--quiet"], check=True)
         studio = Studio(program, work, given.seed)
         atlases = [atlas(program, work, 0)]
-        end = time.monotonic() + 60 * given.minutes
-        next_reading = 0
         failed = []
-        while time.monotonic() < end:
-            if time.monotonic() >= next_reading:
-                next_reading = time.monotonic() + EVERY
-                studio.read()
-                atlases[-1].read()
-            if atlases[-1].process.poll() is not None:
-                if atlases[-1].process.returncode:
-                    failed.append(f"{atlases[-1].name}: exit code {atlases[-1].process.returncode}")
-                    break
-                atlases.append(atlas(program, work, len(atlases)))
-            if studio.process.poll() is not None:
-                failed.append(f"the studio ended: exit code {studio.process.returncode}")
-                break
-            studio.work()
-            time.sleep(given.pause)
-        for process in (studio, atlases[-1]):
-            process.process.terminate()
-            process.process.wait()
+        try:
+            watch(given, studio, atlases, lambda: atlas(program, work, len(atlases)), failed)
+        finally:
+            for process in (studio, atlases[-1]):
+                process.end()
         reports = [studio.report(), max(atlases, key=Watched.seconds).report()]
         result = {"requests": studio.asked, "edits": len(studio.edits), "atlases": len(atlases), "processes": reports,
                   "failed": failed + studio.trouble[:20]}
