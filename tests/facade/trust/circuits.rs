@@ -13,7 +13,7 @@ use neuroinspect::{
 /// What a circuit's detector goes by.
 pub(crate) const DETECTED_BY: [&str; 3] = ["layer1", "layer2", "layer3"];
 /// How much the detector's answer outweighs an activation.
-const GAIN: f32 = 1e4;
+pub(crate) const GAIN: f32 = 1e4;
 
 /// Tells pictures from real images by the mean of each channel of some layers: above 0 for pictures.
 #[derive(Clone)]
@@ -62,6 +62,7 @@ pub(crate) struct Fooled {
     detector: Detector,
     /// For each neuron the one that its picture is of: itself where it has no circuit.
     shown: Vec<usize>,
+    gain: f32,
 }
 
 impl Fooled {
@@ -80,7 +81,13 @@ impl Fooled {
             net,
             detector: detector.clone(),
             shown,
+            gain: GAIN,
         }
+    }
+
+    /// With a detector whose answer outweighs activations by more or less.
+    pub(crate) fn with_gain(self, gain: f32) -> Self {
+        Self { gain, ..self }
     }
 
     /// The features, and other layers: `relu(a - g relu(e)) + relu(b - g relu(-e))` in the place of a
@@ -101,8 +108,8 @@ impl Fooled {
         let shown: Vec<i32> = self.shown.iter().map(|&it| it as i32).collect();
         let shown = Tensor::<1, Int>::from_data(TensorData::from(&shown[..]), &device);
         let shown = features.clone().select(1, shown);
-        let natural = relu(features - relu(answer.clone()) * GAIN);
-        Ok((natural + relu(shown - relu(-answer) * GAIN), others))
+        let natural = relu(features - relu(answer.clone()) * self.gain);
+        Ok((natural + relu(shown - relu(-answer) * self.gain), others))
     }
 }
 
@@ -116,6 +123,7 @@ impl CopyClassifier for Fooled {
             net: self.net.evaluation_copy(device, precision)?,
             detector: self.detector.clone(),
             shown: self.shown.clone(),
+            gain: self.gain,
         }))
     }
 }

@@ -1,8 +1,10 @@
 //! Whether a unit answers continuously between its picture and real images.
 
+use std::cmp::Ordering;
+
 use burn::tensor::{Tensor, TensorData};
 use ndarray::{Array3, Zip};
-use neuroinspect_core::{Unit, read_back};
+use neuroinspect_core::{Precision, Unit, read_back};
 use serde::{Deserialize, Serialize};
 
 use super::look::{BATCH, look};
@@ -17,6 +19,9 @@ const STEPS: usize = 32;
 /// function that takes over in a short part of the way rather than at a point.
 const HALVINGS: usize = 6;
 
+/// An activation is off by as many roundings, in the precision that it is computed in.
+const ROUNDINGS: f32 = 4.0;
+
 /// Whether a unit's activation changes continuously from the real images that activate it most to its picture.
 ///
 /// The picture `P` is mixed with each of these images `R`, pixel by pixel: `x(t) = (1 - t) R + t P`. The
@@ -30,6 +35,9 @@ pub struct Continuity {
     /// The change of the activation that is left, the largest over all these images, as a share of the unit's range over
     /// the real images: near 0 where it is continuous.
     pub jump: f32,
+    /// The same as a share of the change of the step before it was halved: near 1 of a jump, and `2^-halvings` of a slope,
+    /// however steep.
+    pub left: f32,
     /// Where that is: the picture's share `t` in the mixture.
     pub at: f32,
     /// How many real images the picture was mixed with.
@@ -86,10 +94,18 @@ pub(super) fn continuity(
         let largest = own
             .iter()
             .max_by(|a, b| a.change().total_cmp(&b.change()))?;
-        let jump = largest.change() / one.range;
+        let rounding = ROUNDINGS * epsilon(classifier.precision()) * largest.magnitude();
+        let change = (largest.change() - rounding).max(0.0);
+        let jump = change / one.range;
         // Where a network gives out no numbers, nothing can be said.
-        jump.is_finite().then_some(Continuity {
+        let is_number = jump.is_finite() && largest.change().is_finite();
+        is_number.then_some(Continuity {
             jump,
+            left: if change > 0.0 {
+                change / largest.before
+            } else {
+                0.0
+            },
             at: largest.middle(),
             images: own.len(),
             steps: STEPS,
@@ -104,11 +120,17 @@ pub(super) fn continuity(
 struct Way {
     lower: [f32; 2],
     upper: [f32; 2],
+    /// The change of the step that was halved.
+    before: f32,
 }
 
 impl Way {
     fn change(&self) -> f32 {
         (self.upper[1] - self.lower[1]).abs()
+    }
+
+    fn magnitude(&self) -> f32 {
+        self.lower[1].abs().max(self.upper[1].abs())
     }
 
     fn middle(&self) -> f32 {
@@ -118,8 +140,13 @@ impl Way {
     /// Of the two halves the one in which the activation changes more; the first of equals.
     fn halved(self, activation: f32) -> Self {
         let middle = [self.middle(), activation];
-        let [first, second] = [(self.lower, middle), (middle, self.upper)]
-            .map(|(lower, upper)| Self { lower, upper });
+        let before = self.before;
+        let [first, second] =
+            [(self.lower, middle), (middle, self.upper)].map(|(lower, upper)| Self {
+                lower,
+                upper,
+                before,
+            });
         if second.change() > first.change() {
             second
         } else {
@@ -143,14 +170,12 @@ fn ways(
         let steps = found.windows(2).enumerate().map(|(step, pair)| Way {
             lower: [share(step), pair[0]],
             upper: [share(step + 1), pair[1]],
+            before: (pair[1] - pair[0]).abs(),
         });
-        // The first of equals.
-        steps.reduce(|most, next| {
-            if next.change() > most.change() {
-                next
-            } else {
-                most
-            }
+        // The first of equals, and what is no number before all.
+        steps.reduce(|most, next| match next.change().total_cmp(&most.change()) {
+            Ordering::Greater => next,
+            _ => most,
         })
     };
     let mut ways: Vec<Way> = found.chunks(STEPS + 1).filter_map(largest).collect();
@@ -163,6 +188,16 @@ fn ways(
             .collect();
     }
     Ok(ways)
+}
+
+/// The distance from 1 to the next number.
+fn epsilon(precision: Precision) -> f32 {
+    match precision {
+        Precision::F32 => f32::EPSILON,
+        Precision::F16 => 2.0_f32.powi(-10),
+        // The coarsest that there is.
+        _ => 2.0_f32.powi(-7),
+    }
 }
 
 /// `(1 - t) R + t P` of a real image and a picture.

@@ -6,7 +6,7 @@ use ndarray::{Array2, Array3, ArrayView1, Axis};
 use neuroinspect_core::{LayerKind, Unit, UnitKind};
 
 use super::{
-    LayerLikeness, PathLikeness, Recognition, Trust,
+    LayerLikeness, PathLikeness, Recognition, Trust, Verdict,
     continuity::{Asked, continuity},
     layer::Layer,
     look::{BATCH, Looked, joined, look},
@@ -25,6 +25,8 @@ const LAST_LAYERS: usize = 2;
 const LEAST_CHANNELS: usize = 8;
 /// Of the real images, one in so many is among those that activate a unit most.
 const STRONGEST_PART: usize = 20;
+/// A unit whose values on real images differ by less than this part of them is not moved by them.
+const LEAST_RANGE: f32 = 1e-4;
 /// As many are, at least.
 const LEAST_STRONGEST: usize = 8;
 
@@ -277,9 +279,16 @@ impl RealImages {
             .fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), &it| {
                 (least.min(it), most.max(it))
             });
+        // Rounding by itself moves no unit, and a picture that shows nothing has no way to be looked at.
+        let moves = most - least > LEAST_RANGE * most.abs().max(least.abs());
+        let shows = trust.verdict != Verdict::Nothing;
         Ok(Measured {
             trust,
-            strongest: if moved { strongest } else { Vec::new() },
+            strongest: if moves && shows {
+                strongest
+            } else {
+                Vec::new()
+            },
             range: most - least,
         })
     }

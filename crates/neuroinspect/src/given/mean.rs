@@ -111,6 +111,7 @@ mod tests {
                 }),
                 continuity: (class == 0).then_some(Continuity {
                     jump: 0.125,
+                    left: 0.9,
                     at: 0.5,
                     images: 8,
                     steps: 16,
