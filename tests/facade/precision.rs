@@ -74,7 +74,11 @@ fn pictures_in_half_precision_activate_neurons_nearly_as_much() {
         let found = made(precision);
         let activation = apart(&found, &exact, |it| it.activation);
         assert!(activation > 0.0, "{precision} is not f32");
-        let most = if precision == Precision::F16 { 0.04 } else { 0.02 };
+        let most = if precision == Precision::F16 {
+            0.04
+        } else {
+            0.02
+        };
         assert!(activation < most, "{precision}: {activation}");
     }
 }

@@ -17,6 +17,8 @@ pub use self::{continuity::Continuity, real::RealImages};
 /// its own layer and in the one before, the picture is made by another way. Of honest units few come below; at 0.5,
 /// one in fifteen.
 const LEAST_LIKENESS: f32 = 0.35;
+/// A chance that says nothing.
+const NO_LIKENESS: f32 = 0.5;
 /// A second network that takes a picture for what others show rather than for what these images do does not
 /// recognise it.
 const LEAST_RECOGNITION: f32 = 0.5;
@@ -228,12 +230,19 @@ impl fmt::Display for Trust {
         self.verdict.fmt(f)?;
         match (self.verdict, &self.path) {
             (Verdict::Trusted, Some(path)) => {
-                write!(
-                    f,
-                    ": of {} real images, one of those that activate it most is more like it than another with a chance \
-                     of {:.2}",
-                    self.real_images, path.score
-                )?;
+                let (images, chance) = (self.real_images, path.score);
+                match chance < NO_LIKENESS {
+                    true => write!(
+                        f,
+                        ": nothing speaks clearly against it, though of {images} real images those that activate it most are \
+                         no more like it than others (by a chance of {chance:.2})"
+                    )?,
+                    false => write!(
+                        f,
+                        ": of {images} real images, one of those that activate it most is more like it than another with \
+                         a chance of {chance:.2}"
+                    )?,
+                }
                 match self.continuity {
                     Some(_) => {
                         f.write_str(", and no jump of the activation was found between them and it")

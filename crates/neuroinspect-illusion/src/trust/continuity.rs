@@ -155,14 +155,17 @@ impl Way {
     }
 }
 
+/// A way, and the picture's share there.
+type Point = (usize, f32);
+
 /// Looks for the largest change along as many ways. `activations` tells the activation at points, each a way and
 /// the picture's share.
 fn ways(
     count: usize,
-    activations: &mut dyn FnMut(&[(usize, f32)]) -> Result<Vec<f32>>,
+    activations: &mut dyn FnMut(&[Point]) -> Result<Vec<f32>>,
 ) -> Result<Vec<Way>> {
     let share = |step: usize| step as f32 / STEPS as f32;
-    let points: Vec<(usize, f32)> = (0..count)
+    let points: Vec<Point> = (0..count)
         .flat_map(|way| (0..=STEPS).map(move |step| (way, share(step))))
         .collect();
     let found = activations(&points)?;
