@@ -186,6 +186,19 @@ pub(crate) fn scatter(points: &[Point], axes: [&str; 2]) -> Markup {
         named.push((at, above));
     }
     let above = named.into_iter().map(|(_, above)| above);
+    // Of a sweep, points that lie close together share one name.
+    let mut strengths: Vec<([f64; 2], String)> = Vec::new();
+    for point in &sweep {
+        let at = [x(point.at[0]), y(point.at[1])];
+        let near =
+            |other: &[f64; 2]| (other[0] - at[0]).abs() < 60.0 && (other[1] - at[1]).abs() < 16.0;
+        match strengths.iter_mut().find(|(other, _)| near(other)) {
+            Some((_, names)) => {
+                *names = format!("{names}, {}", point.name.trim_start_matches("\u{3bb} "))
+            }
+            None => strengths.push((at, point.name.clone())),
+        }
+    }
     html! {
         svg class="scatter" viewBox={ "0 0 " (SIZE[0]) " " (SIZE[1]) } role="img"
             aria-label={ (points.len()) " layers by their " (axes[1]) " at their " (axes[0]) "; the table says where each is" } {
@@ -200,6 +213,9 @@ pub(crate) fn scatter(points: &[Point], axes: [&str; 2]) -> Markup {
             text class="tick" x=(SIZE[0] - MARGIN) y=(SIZE[1] - 6.0) text-anchor="end" { (axes[0]) }
             text class="tick" x=(LEFT + 6.0) y=(MARGIN + 12.0) { (axes[1]) }
             @if line.len() > 1 { polyline class="sweep" points=(line.join(" ")) {} }
+            @for ([x, y], names) in &strengths {
+                text class="tick strength" x=(x) y=(y + 18.0) text-anchor="middle" { (names) }
+            }
             @for (point, above) in points.iter().zip(above) { (mark(point, x(point.at[0]), y(point.at[1]), above)) }
         }
         details {
@@ -232,9 +248,7 @@ fn mark(point: &Point, x: f64, y: f64, above: bool) -> Markup {
                 "sweep" => circle cx=(x) cy=(y) r="3.5" {},
                 _ => circle cx=(x) cy=(y) r="5.5" {},
             }
-            @if kind == "sweep" {
-                text class="tick" x=(x) y=(y + 16.0) text-anchor="middle" { (point.name) }
-            } @else {
+            @if kind != "sweep" {
                 // Within the drawing, on whichever side there is room.
                 @let (at, anchor) = if x > 0.75 * SIZE[0] { (x - 9.0, "end") } else { (x + 9.0, "start") };
                 text x=(at) y=(of_name) text-anchor=(anchor) { (point.name) }
