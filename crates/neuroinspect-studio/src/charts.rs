@@ -214,7 +214,7 @@ pub(crate) fn scatter(points: &[Point], axes: [&str; 2]) -> Markup {
             text class="tick" x=(LEFT + 6.0) y=(MARGIN + 12.0) { (axes[1]) }
             @if line.len() > 1 { polyline class="sweep" points=(line.join(" ")) {} }
             @for ([x, y], names) in &strengths {
-                text class="tick strength" x=(x) y=(y + 18.0) text-anchor="middle" { (names) }
+                text class="tick strength" x=(x - 9.0) y=(y + 4.0) text-anchor="end" { (names) }
             }
             @for (point, above) in points.iter().zip(above) { (mark(point, x(point.at[0]), y(point.at[1]), above)) }
         }
