@@ -39,6 +39,8 @@ fn from_the_mistakes_to_an_edit_that_apply_applies() {
     assert_eq!(browser.text("h1"), "Overview");
     browser.keep("overview");
 
+    let address = browser.address();
+
     // What is taken for what most often leads to just these images.
     let listed = browser.text(".confusion-list .soft");
     let count = listed.split(' ').next().unwrap().to_owned();
@@ -49,6 +51,8 @@ fn from_the_mistakes_to_an_edit_that_apply_applies() {
         shown.starts_with(&format!("{count} of ")),
         "{shown}, and not {count}"
     );
+    // A class beside it, with the neurons behind its mistakes.
+    browser.go(&format!("{address}class/2"));
     browser.until("document.querySelector('.ranking tbody tr')");
     browser.until(
         "[...document.querySelectorAll('.grid img')].every(it => it.complete && it.naturalWidth)",
