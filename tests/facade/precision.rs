@@ -28,6 +28,15 @@ fn formats(device: &Device) -> Vec<Precision> {
     formats
 }
 
+/// How far pictures in half precision may be off: products are summed otherwise where the CPU has no AVX-512.
+fn most_in_half() -> f32 {
+    #[cfg(target_arch = "x86_64")]
+    if !std::arch::is_x86_feature_detected!("avx512f") {
+        return 0.04;
+    }
+    0.02
+}
+
 /// By how much the mean over pictures differs from that of others, as a share of it.
 fn apart(found: &[Illusion], exact: &[Illusion], read: impl Fn(&Illusion) -> f32) -> f32 {
     let mean = |pictures: &[Illusion]| pictures.iter().map(&read).sum::<f32>() / NEURONS as f32;
@@ -36,7 +45,7 @@ fn apart(found: &[Illusion], exact: &[Illusion], read: impl Fn(&Illusion) -> f32
 }
 
 /// Of twenty neurons, each within its top class, the mean activation on pictures of thirty steps is that of
-/// pictures in 32-bit floats within 2 % in bfloat16 and 4 % in half precision. On `flex` it was 0.4 % off in
+/// pictures in 32-bit floats within 2 %, but for half precision on a CPU without AVX-512, there within 4 %. On `flex` it was 0.4 % off in
 /// bfloat16; in half precision 1.7 % where the CPU has AVX-512 and 2.9 % where it has not. The mean similarity is held to
 /// nothing.
 #[test]
@@ -74,10 +83,9 @@ fn pictures_in_half_precision_activate_neurons_nearly_as_much() {
         let found = made(precision);
         let activation = apart(&found, &exact, |it| it.activation);
         assert!(activation > 0.0, "{precision} is not f32");
-        let most = if precision == Precision::F16 {
-            0.04
-        } else {
-            0.02
+        let most = match precision {
+            Precision::F16 => most_in_half(),
+            _ => 0.02,
         };
         assert!(activation < most, "{precision}: {activation}");
     }
