@@ -44,10 +44,17 @@ fn a_hundred_thousand_images_scroll_and_filter_without_a_stall() {
     // What flew past was not asked for; where it has come to rest, all images come.
     let there = "[...document.querySelectorAll('.grid .cell img')].every(it => it.complete && it.naturalWidth > 0)";
     browser.until(there);
-    let asked = "performance.getEntriesByType('resource').filter(it => it.name.includes('/thumbnail/')).length";
-    let asked = browser.value(asked).as_f64().unwrap();
-    // Of 20,000 that flew past; where each frame takes long, a few are asked for between two.
-    assert!(asked < 2000.0, "{asked} images were asked for");
+    let asked = "(() => { const asked = performance.getEntriesByType('resource').filter(it => it.name.includes('/thumbnail/')); \
+        const beside = asked.map(one => asked.filter(it => it.startTime <= one.startTime && one.startTime < it.responseEnd).length); \
+        return { asked: asked.length, beside: Math.max(...beside) }; })()";
+    let asked = browser.value(asked);
+    let of = |name: &str| asked[name].as_f64().unwrap();
+    // Of 20,000 that flew past; where each frame takes long, a few are asked for between two. Four at a time, and what is given
+    // up may end a moment later.
+    assert!(
+        of("asked") > 90.0 && of("asked") < 2000.0 && of("beside") <= 8.0,
+        "{asked}"
+    );
     // Moved on slowly, it is looked at: images come while it moves.
     let script = "const done = arguments[0]; const grid = document.querySelector('#grid'); grid.scrollTop = 0; let most = 0; \
             let step = 0; const next = () => { \
