@@ -212,7 +212,7 @@ mod tests {
     fn commands_are_found_wherever_a_shell_runs_them() {
         let page = page(
             "```sh\nM=\"--model a\n  --data b\"\nneuroinspect debug $M \\\n  --class \"rock crab\"  # it's a comment\n\
-             cargo run --release -p neuroinspect-cli -- demo\ncargo add --path ../crates/neuroinspect\n\
+             cargo run -- demo\ncargo add --path ../crates/neuroinspect\n\
              sbatch --wrap \"neuroinspect atlas merge\"\nsbatch --array=$(neuroinspect atlas status --array) job\n\
              exec neuroinspect man > page\n```\n\n```text\nneuroinspect no command\n```\n",
         );

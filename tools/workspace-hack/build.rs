@@ -1,0 +1,3 @@
+//! Cargo reads the build dependencies of a crate that has a build script.
+
+fn main() {}
