@@ -277,6 +277,10 @@ async function keep(id, keep) {
 }
 editResult.addEventListener('click', ({ target }) => {
   if (target.id === 'keep') keep(target.dataset.id, target.getAttribute('aria-pressed') !== 'true');
+  if (target.id === 'all-epochs') {
+    form.elements.epochs.value = target.dataset.epochs;
+    change();
+  }
 });
 keptResult.addEventListener('click', ({ target }) => {
   if (target.classList.contains('forget')) keep(target.dataset.id, false);

@@ -15,7 +15,7 @@ use neuroinspect::{
     },
     datasets::ImageDataset,
     edit_data,
-    editing::EditSession,
+    editing::{EditConfig, EditSession},
     explain, explained_rows,
 };
 
@@ -26,7 +26,7 @@ use crate::{
     charts::Confusions,
     opened::{FEATURES, TRAIN_FEATURES},
     recent::Recent,
-    trials::Parts,
+    trials::{Parts, epochs_at_once},
 };
 
 /// The samples as the classifier sees them.
@@ -52,6 +52,9 @@ pub(crate) struct Session {
     pub(crate) thumbnails: Recent<usize, Bytes>,
     /// To try edits; why there is none, where there is none.
     pub(crate) edits: Result<EditSession, String>,
+    /// Options of edits that are not asked for: those that the studio was opened with, but of epochs no more than are
+    /// [trained at once](epochs_at_once).
+    pub(crate) editing: EditConfig,
     /// To try them on a part of the samples first.
     pub(crate) parts: Parts,
     /// The samples whose mistakes are explained, where these are not all.
@@ -88,6 +91,10 @@ impl Session {
         let edits = edit_data(&table, training.as_ref(), opened.run.seed)
             .and_then(|data| EditSession::new(data, &layer, &opened.device()))
             .map_err(|error| with_causes(&error));
+        let mut editing = opened.config.editing.clone();
+        if let Ok(edits) = &edits {
+            editing.training.epochs = epochs_at_once(edits.data(), &editing.training);
+        }
         let provenance = table.provenance();
         let told = |table: &Arc<FeatureTable>| table.provenance().dataset_sha256.is_some();
         let data = json!({
@@ -114,6 +121,7 @@ impl Session {
             predictions,
             metrics,
             edits,
+            editing,
             parts: Parts::default(),
             explained,
             rankings: Mutex::default(),

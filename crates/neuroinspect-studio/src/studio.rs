@@ -108,8 +108,7 @@ impl Studio {
         asked: Asked,
         observer: &mut dyn Observer,
     ) -> Result<Arc<Trial>, Refusal> {
-        let base = &self.opened.config.editing;
-        self.trials.attempt(self.session()?, asked, base, observer)
+        self.trials.attempt(self.session()?, asked, observer)
     }
 
     /// A first answer to what is asked, where the edit itself takes longer.
@@ -118,8 +117,7 @@ impl Studio {
         asked: Asked,
         observer: &mut dyn Observer,
     ) -> Result<Option<Arc<Trial>>, Refusal> {
-        let base = &self.opened.config.editing;
-        self.trials.first(self.session()?, asked, base, observer)
+        self.trials.first(self.session()?, asked, observer)
     }
 
     /// A class out of an address.

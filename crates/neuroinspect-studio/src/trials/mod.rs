@@ -4,12 +4,13 @@
 //! the studio's folder and are there again after a restart. An edit is named by all that decides it, so that a page that is
 //! open speaks of the same one after a restart, too, and edits of other data are not taken for those of this.
 //!
-//! Where training on all samples takes long there is a first answer, trained on a part of them: to be looked at until the
-//! edit itself is there, and never kept or taken along.
+//! Where the samples are many, an edit is trained for as many epochs as take some seconds, unless more are asked for. Then
+//! there is a first answer, trained on a part of them: to be looked at until the edit itself is there, and never kept
+//! or taken along.
 
 mod asked;
-mod first;
 mod given;
+mod size;
 mod store;
 
 use std::{
@@ -23,13 +24,13 @@ use std::{
 
 use neuroinspect::{
     core::{DecisionLayer, Error as CoreError, Metrics, Observer, io::sha256_of_bytes},
-    editing::{Control, EditConfig, EditResult, EditSession, Edited, LayerPatch},
+    editing::{Control, EditResult, EditSession, Edited, LayerPatch},
 };
 
 pub(crate) use self::{
     asked::{Asked, choice_name, offered},
-    first::{Part, Parts},
     given::Given,
+    size::{Part, Parts, epochs_at_once},
 };
 use crate::{Result, refusal::Refusal, session::Session};
 
@@ -172,12 +173,12 @@ impl Trials {
         }
     }
 
-    /// The edit that is asked for: tried now, unless it is remembered. All that is not asked is as in `base`.
+    /// The edit that is asked for: tried now, unless it is remembered. All that is not asked is as in
+    /// [`Session::editing`].
     pub(crate) fn attempt(
         &self,
         session: &Session,
         asked: Asked,
-        base: &EditConfig,
         observer: &mut dyn Observer,
     ) -> Result<Arc<Trial>, Refusal> {
         let name = name_of(&session.data, &asked);
@@ -185,7 +186,7 @@ impl Trials {
         if let Some(known) = known.filter(|it| it.failed_control().is_none()) {
             return Ok(known);
         }
-        let method = asked.method(base)?;
+        let method = asked.method(&session.editing)?;
         let edited = whole(edits(session)?.edit(method.as_ref(), observer)?)?;
         Ok(self.add(session, Trial::new(session, name, asked, edited, None)))
     }
@@ -196,13 +197,12 @@ impl Trials {
         &self,
         session: &Session,
         asked: Asked,
-        base: &EditConfig,
         observer: &mut dyn Observer,
     ) -> Result<Option<Arc<Trial>>, Refusal> {
         if self.get(session, &name_of(&session.data, &asked)).is_ok() {
             return Ok(None);
         }
-        let method = asked.method(base)?;
+        let method = asked.method(&session.editing)?;
         let edits = edits(session)?;
         let Some(part) = method.training().and_then(|it| Part::of(edits.data(), it)) else {
             return Ok(None);
@@ -211,7 +211,9 @@ impl Trials {
         if let Ok(known) = self.get(session, &name) {
             return Ok(Some(known));
         }
-        let session_of_part = session.parts.session(edits, part, base.training.seed)?;
+        let session_of_part = session
+            .parts
+            .session(edits, part, session.editing.training.seed)?;
         let edited = whole(session_of_part.edit(method.as_ref(), observer)?)?;
         let trial = Trial::new(session, name, asked, edited, Some(part));
         Ok(Some(self.add(session, trial)))

@@ -265,6 +265,51 @@ fn a_report_says_how_many_edits_were_tried() {
     );
 }
 
+/// Epochs of [`LONG`] that are trained in some seconds, by its size.
+const SOON: usize = 452;
+
+/// Of many samples an edit is trained for fewer epochs than the options have, says so, and is one like any other.
+#[test]
+fn epochs_are_no_more_than_are_trained_at_once() {
+    let made = Made::with_epochs(LONG.0, 1000);
+    ready(&made);
+    let form = ours(&made, "GET /mend?class=0&neurons=1,2", "").body;
+    let field = format!("name=\"epochs\" value=\"{SOON}\"");
+    assert!(form.contains(&field), "{form}");
+    let name = attempt(&made, "class=0&neurons=1,2");
+    let page = ours(&made, &format!("GET /mend/edit/{name}"), "").body;
+    let note = format!("Trained for {SOON} epochs on 849 samples");
+    assert!(
+        page.contains(&note) && page.contains("data-epochs=\"1000\""),
+        "{page}"
+    );
+    keep(&made, &name, true);
+    let more = ours(&made, &format!("GET /mend/edit/{name}/more"), "").body;
+    assert!(more.contains(&format!("--epochs {SOON} ")), "{more}");
+    // To ask for the same epochs is to ask for the same edit, to ask for others is heeded.
+    let same = attempt(&made, &format!("class=0&neurons=1,2&epochs={SOON}"));
+    assert_eq!(same, name);
+    let fewer = attempt(&made, "class=0&neurons=1,2&epochs=2");
+    let page = ours(&made, &format!("GET /mend/edit/{fewer}"), "").body;
+    assert!(!page.contains("epochs-note"), "{page}");
+}
+
+/// They all are a button away.
+#[test]
+#[ignore = "wants Debian's chromium and chromium-driver"]
+fn a_button_trains_for_all_epochs() {
+    let made = Made::with_epochs(LONG.0, SOON + 1);
+    ready(&made);
+    let browser = Browser::open();
+    browser.go(made.server.address());
+    browser.go(&format!("http://{}/mend?class=0&neurons=1", made.host()));
+    browser.until("document.querySelector('#all-epochs')");
+    browser.keep("mend-epochs");
+    browser.click("#all-epochs");
+    browser.until("location.search.includes('epochs=453')");
+    browser.until("document.querySelector('#keep') && !document.querySelector('#all-epochs')");
+}
+
 /// Samples and epochs enough for a training to be answered on a part first.
 const LONG: (Size, &str) = (
     Size {

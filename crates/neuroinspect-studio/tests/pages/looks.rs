@@ -58,6 +58,13 @@ fn pages_fit_a_phone_and_everything_has_a_name() {
             }
             assert!(over.as_f64().unwrap() <= 1.0, "/{page} at {width}: {over}");
             assert_eq!(browser.value(NAMELESS), json!([]), "/{page}");
+            // Accuracies are bars at every width.
+            if page.is_empty() {
+                let bar =
+                    "document.querySelector('.shares svg.share').getBoundingClientRect().width";
+                let bar = browser.value(bar).as_f64().unwrap();
+                assert!(bar > 50.0, "{bar} at {width}");
+            }
         }
         let headings = browser.value("document.querySelectorAll('h1').length");
         assert_eq!(headings, json!(1), "/{page}");

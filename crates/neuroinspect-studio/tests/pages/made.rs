@@ -74,6 +74,15 @@ impl Made {
         Self { server, folder }
     }
 
+    /// Opened with options by which an edit has so many epochs.
+    pub(crate) fn with_epochs(size: Size, epochs: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut opened = opened(folder.path(), size);
+        opened.config.editing.training.epochs = epochs;
+        let server = Server::start(opened, &StudioConfig::default()).unwrap();
+        Self { server, folder }
+    }
+
     /// With features that stay in their file.
     pub(crate) fn from_file(size: Size) -> Self {
         let folder = tempfile::tempdir().unwrap();

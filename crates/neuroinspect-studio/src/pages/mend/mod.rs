@@ -62,8 +62,8 @@ pub(crate) fn routes() -> Router<App> {
 
 /// What an address asks; of a class that it does not name, the worst one.
 fn asked(studio: &Studio, given: Given) -> Result<Asked, Refusal> {
-    let worst = studio.session()?.metrics.worst_class;
-    Ok(given.over(&studio.opened.config.editing, worst))
+    let session = studio.session()?;
+    Ok(given.over(&session.editing, session.metrics.worst_class))
 }
 
 /// What is asked, once it is known that there is such a class, without what does not matter to the method.
@@ -72,7 +72,7 @@ fn settled(studio: &Studio, given: Given) -> Result<Asked, Refusal> {
     if let Some(class) = asked.class {
         studio.class(class)?;
     }
-    Ok(asked.settled(&studio.opened.config.editing))
+    Ok(asked.settled(&studio.session()?.editing))
 }
 
 async fn mend(
@@ -321,6 +321,7 @@ async fn edit(State(studio): State<App>, Path(id): Path<String>) -> Result<Html<
                 a class="button" href="#export" { "Take it along" }
             }
         }
+        (epochs(&studio, session, &trial))
         @if let Some(reason) = trial.failed_control() {
             p class="failure" role="note" {
                 "Plain retraining, which the edit is held against, failed: " (reason) ". Ask again for both."
@@ -329,6 +330,26 @@ async fn edit(State(studio): State<App>, Path(id): Path<String>) -> Result<Html<
         (tables(&studio, session, &trial))
     };
     Ok(Html(content.into_string()))
+}
+
+/// That an edit was trained for fewer epochs than the studio was opened with, and how to have them all.
+fn epochs(studio: &Studio, session: &Session, trial: &Trial) -> Markup {
+    let all = studio.opened.config.editing.training.epochs;
+    let (epochs, samples) = match &session.edits {
+        Ok(edits) => (trial.result.epochs.len(), edits.data().train().len()),
+        Err(_) => (0, 0),
+    };
+    let chosen = epochs == session.editing.training.epochs && trial.asked.epochs == epochs;
+    let plural = if epochs == 1 { "" } else { "s" };
+    html! {
+        @if chosen && epochs < all {
+            p class="soft" id="epochs-note" {
+                "Trained for " (epochs) " epoch" (plural) " on " (samples) " samples, and so is its control: as many as take some \
+                 seconds. More change the layer further, and on data like that of the training more is not always better. "
+                button type="button" class="small" id="all-epochs" data-epochs=(all) { "Train for " (all) }
+            }
+        }
+    }
 }
 
 /// What to try after an edit that is not worth its cost.

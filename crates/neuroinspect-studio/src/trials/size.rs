@@ -1,4 +1,4 @@
-//! The part of the samples that a first answer is trained on.
+//! What is trained while somebody waits: how many epochs, and on how many of the samples.
 
 use std::{
     fmt,
@@ -12,14 +12,64 @@ use neuroinspect::{
 
 use crate::refusal::Refusal;
 
-/// Multiply-adds that a training may take to be answered at once: of so many the answer took 1.5 s on two cores.
-const AT_ONCE: usize = 40_000_000_000;
+/// Multiply-adds of the training that an edit has where nobody asks for more: of 4.8e10 it took 2 s on two cores.
+const OF_EDIT: usize = 60_000_000_000;
+
+/// Multiply-adds of the training that a first answer has: of so many it took 1.5 s on two cores.
+const OF_FIRST: usize = 40_000_000_000;
 
 /// What a step takes beside its products, in as many multiply-adds: below a few classes and neurons that is most of it.
 const STEP: usize = 20_000_000;
 
 /// Samples of each class on average, at least: of fewer nothing is learnt that is worth being looked at.
 const FEWEST_OF_CLASS: usize = 20;
+
+/// How large a training is.
+#[derive(Clone, Copy)]
+struct Size {
+    /// Samples to learn from.
+    samples: usize,
+    neurons: usize,
+    classes: usize,
+    batch: usize,
+}
+
+impl Size {
+    fn of(data: &EditData, training: &TrainingConfig) -> Self {
+        let table = data.train().table();
+        Self {
+            samples: data.train().len(),
+            neurons: table.neurons(),
+            classes: table.classes(),
+            batch: training.batch_size,
+        }
+    }
+
+    /// Multiply-adds that a sample takes in an epoch. The logits are one product, the gradient is another.
+    fn of_sample(self) -> usize {
+        let products = self.neurons.saturating_mul(self.classes).saturating_mul(2);
+        let batch = self.batch.clamp(1, self.samples.max(1));
+        products.saturating_add(STEP / batch).max(1)
+    }
+
+    fn epochs(self, most: usize) -> usize {
+        let of_epoch = self.of_sample().saturating_mul(self.samples.max(1));
+        (OF_EDIT / of_epoch).clamp(1, most.max(1))
+    }
+
+    fn part(self, epochs: usize) -> Option<Part> {
+        let of_sample = self.of_sample().saturating_mul(epochs.max(1));
+        let (samples, of) = (OF_FIRST / of_sample, self.samples);
+        let enough = samples >= FEWEST_OF_CLASS * self.classes;
+        (enough && samples <= of / 2).then_some(Part { samples, of })
+    }
+}
+
+/// The epochs that an edit is trained for where nobody asks for more: those of the options, or as many as are trained in
+/// some seconds, one at least. By sizes alone, so that the same address means the same edit on every machine.
+pub(crate) fn epochs_at_once(data: &EditData, training: &TrainingConfig) -> usize {
+    Size::of(data, training).epochs(training.epochs)
+}
 
 /// How many of the samples to learn from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,23 +82,7 @@ impl Part {
     /// The part that a training is answered at once with, by its size alone; `None` where more than half of the samples
     /// would do, or it would be too few.
     pub(crate) fn of(data: &EditData, training: &TrainingConfig) -> Option<Self> {
-        let table = data.train().table();
-        Self::of_size(
-            [data.train().len(), table.neurons(), table.classes()],
-            training,
-        )
-    }
-
-    fn of_size([of, neurons, classes]: [usize; 3], training: &TrainingConfig) -> Option<Self> {
-        // The logits are one product, the gradient is another.
-        let products = neurons.saturating_mul(classes).saturating_mul(2);
-        let batch = training.batch_size.clamp(1, of.max(1));
-        let of_sample = products
-            .saturating_add(STEP / batch)
-            .saturating_mul(training.epochs.max(1));
-        let samples = AT_ONCE / of_sample.max(1);
-        let enough = samples >= FEWEST_OF_CLASS * classes;
-        (enough && samples <= of / 2).then_some(Self { samples, of })
+        Size::of(data, training).part(training.epochs)
     }
 
     /// As a share of the samples.
@@ -93,9 +127,31 @@ impl Parts {
 mod tests {
     use super::*;
 
-    fn part(size: [usize; 3], epochs: usize) -> Option<usize> {
-        let training = TrainingConfig::default().with_epochs(epochs, None);
-        Part::of_size(size, &training).map(|part| part.samples)
+    fn size(samples: usize, neurons: usize, classes: usize) -> Size {
+        Size {
+            samples,
+            neurons,
+            classes,
+            batch: 128,
+        }
+    }
+
+    #[test]
+    fn epochs_are_as_many_as_are_trained_at_once() {
+        // CIFAR's table has all of them, and so has twice as large a one.
+        assert_eq!(size(8_500, 64, 10).epochs(20), 20);
+        assert_eq!(size(17_000, 64, 10).epochs(20), 20);
+        assert_eq!(size(42_500, 2048, 100).epochs(20), 2);
+        assert_eq!(size(21_250, 2048, 100).epochs(20), 4);
+        assert_eq!(size(21_250, 2048, 100).epochs(3), 3);
+        // One at least, however long it takes.
+        assert_eq!(size(1_281_167, 2048, 1000).epochs(20), 1);
+        assert_eq!(size(0, 0, 0).epochs(0), 1);
+    }
+
+    fn part([samples, neurons, classes]: [usize; 3], epochs: usize) -> Option<usize> {
+        let part = size(samples, neurons, classes).part(epochs);
+        part.map(|part| part.samples)
     }
 
     #[test]
@@ -111,6 +167,8 @@ mod tests {
         assert_eq!(part([42_500, 2048, 100], 40), None);
         assert_eq!(part([whole * 2, 2048, 100], 20), Some(whole));
         assert_eq!(part([whole * 2 - 1, 2048, 100], 20), None);
+        // The epochs of an edit that nobody asks more of need none.
+        assert_eq!(part([42_500, 2048, 100], 2), None);
         // A table of few neurons takes long by its steps alone.
         assert!(part([2_000_000, 8, 2], 20).is_some());
         assert_eq!(part([0, 0, 0], 0), None);
