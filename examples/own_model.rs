@@ -1,7 +1,7 @@
 //! A Burn model of one's own through all three stages.
 //!
 //! ```text
-//! cargo run --release -p neuroinspect --example own_model
+//! cargo run --release --example own_model
 //! ```
 //!
 //! The model is a small CNN, trained here in a second on discs and squares; in training nearly all

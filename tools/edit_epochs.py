@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """What the number of epochs changes of an edit, on made-up tables.
 
-    tools/edit_epochs.py --program target/release/neuroinspect --out epochs --samples 50000 --neurons 2048 --classes 100
+    tools/edit_epochs.py --program target/release/neuroinspect --out large --epochs 1,2,4,20
+    tools/edit_epochs.py --program target/release/neuroinspect --out small --samples 10000 --test 10000 --neurons 64 \\
+        --classes 10 --signal 0.5 --epochs 2,5,20 --seeds 3
 
 needs a Python with torch and safetensors. Features are those of 64 hidden directions, with noise, after a ReLU; ten neurons
 are more active in a context, in which 97 of 100 training samples of class 0 stand and 2 of 100 of the others, but half
@@ -78,7 +80,10 @@ def main():
                 command += ["--table" if name == "test" else "--train", str(options.out / f"{name}.safetensors")]
             command += ["--epochs", epochs, "--seed", str(seed), "--out", str(options.out / f"{epochs}-{seed}")]
             said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            cells = (f"{name} {before} -> {after} (control {control})" for name, before, after, control in row.findall(said))
+            rows = row.findall(said)
+            if len(rows) != 4:
+                raise SystemExit(f"expected four rows of accuracies in what the program said:\n{said}")
+            cells = (f"{name} {before} -> {after} (control {control})" for name, before, after, control in rows)
             print(f"{epochs} epochs, seed {seed}: " + ", ".join(cells), flush=True)
 
 

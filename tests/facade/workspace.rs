@@ -1,6 +1,11 @@
 //! What holds of the workspace as a whole: a rule nobody checks is a rule nobody keeps.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+};
 
 use neuroinspect_testing::pages::{Page, root};
 use toml::{Table, Value};
@@ -303,24 +308,12 @@ fn burn_is_pinned() {
     }
 }
 
-#[test]
-fn the_default_build_is_small() {
+/// What `cargo tree` prints of a build, a line for each package.
+fn tree(selection: &[&str], edges: &str, format: &str) -> String {
     let tree = Command::new(env!("CARGO"))
-        .args([
-            "tree",
-            "--offline",
-            "--locked",
-            "--package",
-            "neuroinspect-cli",
-        ])
-        .args([
-            "--edges",
-            "normal,build",
-            "--prefix",
-            "none",
-            "--format",
-            "{p}",
-        ])
+        .args(["tree", "--offline", "--locked", "--prefix", "none"])
+        .args(selection)
+        .args(["--edges", edges, "--format", format])
         .current_dir(root())
         .output()
         .unwrap();
@@ -329,26 +322,81 @@ fn the_default_build_is_small() {
         "{}",
         String::from_utf8_lossy(&tree.stderr)
     );
-    let tree = String::from_utf8(tree.stdout).unwrap();
-    let packages: BTreeSet<&str> = tree
-        .lines()
-        .filter_map(|line| line.split(' ').next())
-        .collect();
-    assert!(packages.contains("burn-flex"), "{packages:?}");
-    for absent in [
-        "burn-wgpu",
-        "wgpu",
-        "burn-tch",
-        "tch",
-        "torch-sys",
-        "burn-cubecl",
-        "ureq",
-    ] {
-        assert!(
-            !packages.contains(absent),
-            "{absent} is in the default build"
-        );
+    String::from_utf8(tree.stdout).unwrap()
+}
+
+#[test]
+fn the_default_build_is_small() {
+    for selection in [&["--package", "neuroinspect-cli"][..], &["--workspace"]] {
+        let tree = tree(selection, "normal,build", "{p}");
+        let packages: BTreeSet<&str> = tree
+            .lines()
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        assert!(packages.contains("burn-flex"), "{packages:?}");
+        for absent in [
+            "burn-wgpu",
+            "wgpu",
+            "burn-tch",
+            "tch",
+            "torch-sys",
+            "burn-cubecl",
+            "ureq",
+        ] {
+            assert!(
+                !packages.contains(absent),
+                "{absent} is in the default build"
+            );
+        }
     }
+}
+
+/// Of crates of others, what the program is built of is what the tests are built of: where one is asked for other features, it
+/// and all that use it are built twice. `tools/workspace-hack` asks for what is missing.
+#[test]
+fn builds_of_the_workspace_share_what_they_build() {
+    /// Features by name and version: of a crate that macros use, too, there may be two sets.
+    fn built(selection: &[&str], edges: &str) -> BTreeMap<String, BTreeSet<String>> {
+        let tree = tree(selection, edges, "{p} [{f}]");
+        let mut built: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for line in tree.lines() {
+            let line = line.trim_end_matches(" (*)");
+            let (package, features) = line.split_once(" [").unwrap();
+            let (package, features) = (package.to_owned(), features.to_owned());
+            // Ours stand with their path.
+            if !package.contains("(/") {
+                built.entry(package).or_default().insert(features);
+            }
+        }
+        built
+    }
+    let tests = built(&["--workspace"], "normal,build,dev");
+    assert!(tests.keys().any(|it| it.starts_with("serde_core ")));
+    let flex = [
+        "--package",
+        "neuroinspect",
+        "--package",
+        "workspace-hack",
+        "--no-default-features",
+        "--features",
+        "neuroinspect/flex",
+    ];
+    for selection in [&["--workspace"][..], &flex] {
+        for (package, features) in built(selection, "normal,build") {
+            assert_eq!(
+                Some(&features),
+                tests.get(&package),
+                "{package} of {selection:?} and, right, of the tests"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_holds_features_together_is_never_published() {
+    let manifest = manifest(root().join("tools/workspace-hack/Cargo.toml"));
+    assert_eq!(manifest["package"]["publish"], Value::Boolean(false));
+    assert_eq!(manifest["lints"]["workspace"], Value::Boolean(true));
 }
 
 #[test]

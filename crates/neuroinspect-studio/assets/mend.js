@@ -280,6 +280,9 @@ editResult.addEventListener('click', ({ target }) => {
   if (target.id === 'all-epochs') {
     form.elements.epochs.value = target.dataset.epochs;
     change();
+    // The button goes with the edit that it stood under.
+    status.tabIndex = -1;
+    status.focus();
   }
 });
 keptResult.addEventListener('click', ({ target }) => {

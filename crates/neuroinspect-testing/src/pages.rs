@@ -178,7 +178,8 @@ fn program(words: &[String]) -> Option<Vec<String>> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let given = match &words[..] {
         ["exec", first, rest @ ..] | [first, rest @ ..] if is_program(first) => rest,
-        ["cargo", "run", rest @ ..] if rest.contains(&"neuroinspect-cli") => {
+        // Of a workspace with one program, that program; examples have names of their own.
+        ["cargo", "run", rest @ ..] if !rest.contains(&"--example") => {
             let end = rest.iter().position(|word| *word == "--")?;
             &rest[end + 1..]
         }
@@ -212,13 +213,15 @@ mod tests {
     fn commands_are_found_wherever_a_shell_runs_them() {
         let page = page(
             "```sh\nM=\"--model a\n  --data b\"\nneuroinspect debug $M \\\n  --class \"rock crab\"  # it's a comment\n\
-             cargo run -- demo\ncargo add --path ../crates/neuroinspect\n\
+             cargo run -- demo\ncargo run --release -p neuroinspect-cli -- studio\n\
+             cargo run --release --example large_table -- folder 1 2 3\ncargo add --path ../crates/neuroinspect\n\
              sbatch --wrap \"neuroinspect atlas merge\"\nsbatch --array=$(neuroinspect atlas status --array) job\n\
              exec neuroinspect man > page\n```\n\n```text\nneuroinspect no command\n```\n",
         );
         let expected = [
             "debug --model a --data b --class rock crab",
             "demo",
+            "studio",
             "atlas merge",
             "atlas status --array",
             "man",

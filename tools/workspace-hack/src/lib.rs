@@ -6,4 +6,5 @@
 //! for all of them at once, so that `cargo run` and `cargo test --workspace` share what they build, and a build with `-p` does, too, with
 //! `-p workspace-hack` beside it. It is the pattern of [cargo-hakari](https://docs.rs/cargo-hakari).
 //!
-//! `cargo tree --edges normal,build,dev --format '{p} [{f}]'` with two sets of options shows where they differ.
+//! `cargo tree --workspace --edges normal,build --format '{p} [{f}]'` and the same with `normal,build,dev` show where the
+//! program and the tests differ; a test of the workspace compares them.

@@ -53,7 +53,7 @@ impl Default for Asked {
 }
 
 impl Asked {
-    /// With the options that the studio was opened with.
+    /// With these options.
     pub(crate) fn of_config(config: &EditConfig) -> Self {
         Self {
             class: None,

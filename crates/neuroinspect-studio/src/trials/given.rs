@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::asked::{Asked, split};
 
-/// What an address says of an edit. Each option by itself may be left out: it is as the studio was opened with, so that
-/// an address means the same to a page and to what the page asks.
+/// What an address says of an edit. Each option by itself may be left out: it is as the studio was opened with, of epochs as
+/// many as take some seconds at most, so that an address means the same to a page and to what the page asks.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Given {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_address_leaves_out_is_as_the_studio_was_opened_with() {
+    fn what_an_address_leaves_out_is_as_in_the_options() {
         let base = EditConfig::default()
             .with_target(Target::Fixed(1.5))
             .with_lambda3(4.0);

@@ -4,9 +4,9 @@
 //! the studio's folder and are there again after a restart. An edit is named by all that decides it, so that a page that is
 //! open speaks of the same one after a restart, too, and edits of other data are not taken for those of this.
 //!
-//! Where the samples are many, an edit is trained for as many epochs as take some seconds, unless more are asked for. Then
-//! there is a first answer, trained on a part of them: to be looked at until the edit itself is there, and never kept
-//! or taken along.
+//! Where the samples are many, an edit is trained for as many epochs as take some seconds, unless more are asked for. What
+//! takes longer has a first answer where a part of the samples is enough for one: to be looked at until the edit itself is there,
+//! and never kept or taken along.
 
 mod asked;
 mod given;

@@ -268,7 +268,7 @@ fn a_report_says_how_many_edits_were_tried() {
 /// Epochs of [`LONG`] that are trained in some seconds, by its size.
 const SOON: usize = 452;
 
-/// Of many samples an edit is trained for fewer epochs than the options have, says so, and is one like any other.
+/// Of many samples an edit is trained for fewer epochs than the options have, its page says so, and it is one like any other.
 #[test]
 fn epochs_are_no_more_than_are_trained_at_once() {
     let made = Made::with_epochs(LONG.0, 1000);
@@ -278,7 +278,7 @@ fn epochs_are_no_more_than_are_trained_at_once() {
     assert!(form.contains(&field), "{form}");
     let name = attempt(&made, "class=0&neurons=1,2");
     let page = ours(&made, &format!("GET /mend/edit/{name}"), "").body;
-    let note = format!("Trained for {SOON} epochs on 849 samples");
+    let note = format!("Trained for {SOON} epochs, as many");
     assert!(
         page.contains(&note) && page.contains("data-epochs=\"1000\""),
         "{page}"
@@ -292,9 +292,13 @@ fn epochs_are_no_more_than_are_trained_at_once() {
     let fewer = attempt(&made, "class=0&neurons=1,2&epochs=2");
     let page = ours(&made, &format!("GET /mend/edit/{fewer}"), "").body;
     assert!(!page.contains("epochs-note"), "{page}");
+    // What does not train has none.
+    let untrained = attempt(&made, "class=0&method=single_weight");
+    let page = ours(&made, &format!("GET /mend/edit/{untrained}"), "").body;
+    assert!(!page.contains("epochs-note"), "{page}");
 }
 
-/// They all are a button away.
+/// All epochs are a button away.
 #[test]
 #[ignore = "wants Debian's chromium and chromium-driver"]
 fn a_button_trains_for_all_epochs() {

@@ -72,7 +72,7 @@ fn settled(studio: &Studio, given: Given) -> Result<Asked, Refusal> {
     if let Some(class) = asked.class {
         studio.class(class)?;
     }
-    Ok(asked.settled(&studio.session()?.editing))
+    Ok(asked.settled(&studio.opened.config.editing))
 }
 
 async fn mend(
@@ -321,7 +321,7 @@ async fn edit(State(studio): State<App>, Path(id): Path<String>) -> Result<Html<
                 a class="button" href="#export" { "Take it along" }
             }
         }
-        (epochs(&studio, session, &trial))
+        (epochs_note(&studio, session, &trial))
         @if let Some(reason) = trial.failed_control() {
             p class="failure" role="note" {
                 "Plain retraining, which the edit is held against, failed: " (reason) ". Ask again for both."
@@ -333,20 +333,20 @@ async fn edit(State(studio): State<App>, Path(id): Path<String>) -> Result<Html<
 }
 
 /// That an edit was trained for fewer epochs than the studio was opened with, and how to have them all.
-fn epochs(studio: &Studio, session: &Session, trial: &Trial) -> Markup {
-    let all = studio.opened.config.editing.training.epochs;
-    let (epochs, samples) = match &session.edits {
-        Ok(edits) => (trial.result.epochs.len(), edits.data().train().len()),
-        Err(_) => (0, 0),
+fn epochs_note(studio: &Studio, session: &Session, trial: &Trial) -> Markup {
+    let editing = &studio.opened.config.editing;
+    let (all, asked) = (editing.training.epochs, trial.asked.epochs);
+    let trains = || {
+        let method = trial.asked.method(editing);
+        method.is_ok_and(|method| method.training().is_some())
     };
-    let chosen = epochs == session.editing.training.epochs && trial.asked.epochs == epochs;
-    let plural = if epochs == 1 { "" } else { "s" };
+    let by_size = asked < all && asked == session.editing.training.epochs;
+    let plural = if asked == 1 { "" } else { "s" };
     html! {
-        @if chosen && epochs < all {
+        @if trial.part.is_none() && by_size && trains() {
             p class="soft" id="epochs-note" {
-                "Trained for " (epochs) " epoch" (plural) " on " (samples) " samples, and so is its control: as many as take some \
-                 seconds. More change the layer further, and on data like that of the training more is not always better. "
-                button type="button" class="small" id="all-epochs" data-epochs=(all) { "Train for " (all) }
+                "Trained for " (asked) " epoch" (plural) ", as many as take some seconds. The number changes the result: "
+                button type="button" class="small" id="all-epochs" data-epochs=(all) { "train for all " (all) " epochs" }
             }
         }
     }
