@@ -20,3 +20,4 @@ mod jobs;
 mod looks;
 mod made;
 mod requests;
+mod trainings;
