@@ -12,8 +12,8 @@ use neuroinspect::{
 
 use crate::refusal::Refusal;
 
-/// Multiply-adds of the training that an edit has where nobody asks for more: of 4.8e10 it took 2.6 s on two cores, by the
-/// browser's clock.
+/// Multiply-adds of the training that an edit has where nobody asks for more: of 4.8e10 it took 2.6 and 2.8 s on two
+/// cores, by the browser's clock.
 const OF_EDIT: usize = 60_000_000_000;
 
 /// How much more than that the fewest epochs may take. Where they take longer, all are trained, in the background.

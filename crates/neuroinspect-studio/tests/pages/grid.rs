@@ -160,7 +160,7 @@ fn a_change_of_a_large_table_is_answered() {
     );
     println!("{line}");
     std::fs::write(screenshots().join("mend-large-all.txt"), line).unwrap();
-    assert!(first < all);
+    assert!(first < 60_000.0 && first < all, "{first} ms, {all} ms");
 }
 
 /// How often a page has measured something.
