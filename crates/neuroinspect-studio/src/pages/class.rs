@@ -8,6 +8,7 @@ use axum::{
 };
 use maud::{Markup, html};
 use neuroinspect::{
+    NeuronChoice,
     core::{NeuronId, share_interval},
     counterfactual::{RankedNeuron, Ranking},
     editing::percent,
@@ -108,6 +109,12 @@ async fn ranking(
 fn lists(studio: &Studio, ranking: &Ranking) -> Markup {
     let listed = ranking.first(OFFERED);
     let first = &listed[..listed.len().min(TICKED)];
+    // Those that the options edit come first.
+    let [all, some] = [("all", &listed[..]), ("the first", first)];
+    let (usual, other) = match studio.opened.config.neurons {
+        NeuronChoice::Listed => (all, some),
+        _ => (some, all),
+    };
     let named = |neurons: &[NeuronId]| {
         let names: Vec<_> = neurons.iter().map(ToString::to_string).collect();
         names.join(",")
@@ -129,11 +136,11 @@ fn lists(studio: &Studio, ranking: &Ranking) -> Markup {
         }
         @if !first.is_empty() {
             p class="next" {
-                a class="button primary" href=(mend(first)) { "Mend with the first " (first.len()) }
+                a class="button primary" href=(mend(usual.1)) { "Mend with " (usual.0) " " (usual.1.len()) }
                 @if listed.len() > first.len() {
-                    " " a class="button" href=(mend(&listed)) { "or with all " (listed.len()) }
+                    " " a class="button" href=(mend(other.1)) { "or with " (other.0) " " (other.1.len()) }
                 }
-                " " span class="soft" { "an edit that rests less on them, and what it costs: it may need more neurons than the first" }
+                " " span class="soft" { "an edit that rests less on them, and what it costs" }
             }
         }
     }

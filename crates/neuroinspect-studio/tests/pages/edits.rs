@@ -2,6 +2,7 @@
 
 use std::{fs, io::Write, net::TcpStream, thread, time::Duration};
 
+use neuroinspect::NeuronChoice;
 use serde_json::{Value, json};
 
 use crate::{
@@ -160,6 +161,21 @@ fn what_chose_the_neurons_is_said() {
 }
 
 /// Features that memory is not to hold are read from their file, and what is made of them is the same.
+/// The neurons that a class page mends with first are those that the options edit.
+#[test]
+fn a_class_is_mended_with_the_neurons_of_the_options() {
+    let main = |made: &Made| {
+        ready(made);
+        let page = ours(made, "GET /class/1/ranking", "").body;
+        let (_, button) = page.split_once("class=\"button primary\"").unwrap();
+        let (_, text) = button.split_once('>').unwrap();
+        text.split('<').next().unwrap().to_owned()
+    };
+    assert_eq!(main(&Made::start(SMALL)), "Mend with the first 5");
+    let all = Made::with(SMALL, |opened| opened.config.neurons = NeuronChoice::Listed);
+    assert_eq!(main(&all), "Mend with all 5");
+}
+
 #[test]
 fn features_may_stay_in_their_file() {
     let [memory, file] = [Made::start(SMALL), Made::from_file(SMALL)];

@@ -74,24 +74,18 @@ impl Made {
         Self { server, folder }
     }
 
-    /// Opened with options by which an edit has so many epochs.
-    pub(crate) fn with_epochs(size: Size, epochs: usize) -> Self {
+    /// Opened otherwise.
+    pub(crate) fn with(size: Size, change: impl FnOnce(&mut Opened)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut opened = opened(folder.path(), size);
-        opened.config.editing.training.epochs = epochs;
+        change(&mut opened);
         let server = Server::start(opened, &StudioConfig::default()).unwrap();
         Self { server, folder }
     }
 
     /// With features that stay in their file.
     pub(crate) fn from_file(size: Size) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let opened = Opened {
-            memory: MemoryLimit::of_bytes(0),
-            ..opened(folder.path(), size)
-        };
-        let server = Server::start(opened, &StudioConfig::default()).unwrap();
-        Self { server, folder }
+        Self::with(size, |opened| opened.memory = MemoryLimit::of_bytes(0))
     }
 
     /// Another server in the same folder, after this one has ended.

@@ -25,10 +25,17 @@ const LONG: (Size, &str) = (
     "class=0&neurons=1,2&epochs=1000",
 );
 
+/// A studio whose options have so many epochs.
+fn with_epochs(epochs: usize) -> Made {
+    Made::with(LONG.0, |opened| {
+        opened.config.editing.training.epochs = epochs
+    })
+}
+
 /// Of many samples an edit is trained for fewer epochs than the options have, its page says so, and it is one like any other.
 #[test]
 fn epochs_are_no_more_than_are_trained_at_once() {
-    let made = Made::with_epochs(LONG.0, 1000);
+    let made = with_epochs(1000);
     ready(&made);
     let form = ours(&made, "GET /mend?class=0&neurons=1,2", "").body;
     let field = format!("name=\"epochs\" value=\"{SOON}\"");
@@ -59,7 +66,7 @@ fn epochs_are_no_more_than_are_trained_at_once() {
 #[test]
 #[ignore = "wants Debian's chromium and chromium-driver"]
 fn a_button_trains_for_all_epochs() {
-    let made = Made::with_epochs(LONG.0, SOON + 1);
+    let made = with_epochs(SOON + 1);
     ready(&made);
     let browser = Browser::open();
     browser.go(made.server.address());
