@@ -87,7 +87,8 @@ fn work_that_is_stopped_again_and_again_takes_no_step_twice() {
 #[test]
 fn the_batch_of_a_device_that_fails_is_made_by_another() {
     let (alone, passes) = alone(2);
-    for fails_at in [0, 1, passes / 2, passes + 3] {
+    // A device that comes late may find nothing to do: more passes than of one alone there need not be.
+    for fails_at in [0, 1, passes / 2, passes - 1] {
         let bench = Bench::failing(fails_at..fails_at + 1);
         bench.plan(Some(2)).unwrap();
         let devices = [flex(), flex(), flex()];
