@@ -12,7 +12,7 @@ use neuroinspect::{
 
 use crate::refusal::Refusal;
 
-/// Multiply-adds of the training that an edit has where nobody asks for more: of 4.8e10 it took 2.6 and 2.8 s on two
+/// Multiply-adds of the training that an edit has where nobody asks for more: of 4.8e10 it took 2.3 to 2.8 s on two
 /// cores, by the browser's clock.
 const OF_EDIT: usize = 60_000_000_000;
 
