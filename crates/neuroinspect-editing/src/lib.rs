@@ -174,7 +174,7 @@ pub use methods::{
     AdjustmentForm, Afr, ClassBias, ClassWeighting, Con, Concept, Dfr, Disc, EditConfig, EditScope,
     Focal, GroupBalanced, GroupDro, Jtt, LogitAdjustment, METHODS, MethodArguments, NeuronTune,
     RandomNeurons, RatioEdit, RatioForm, RatioNorm, Retrain, SelectiveFinetuning, Silence,
-    SingleWeight, Target, check_neurons, grid_of, method_named,
+    SingleWeight, Target, about_method, check_neurons, grid_of, method_named,
 };
 pub use patch::{LayerPatch, MethodRecord};
 pub use session::{EditResult, EditSession, Edited, Preview};

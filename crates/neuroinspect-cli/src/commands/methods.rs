@@ -3,7 +3,9 @@
 use anyhow::Result;
 use neuroinspect::{
     core::{ClassId, NeuronId},
-    editing::{Citation, LabelsUsed, METHODS, MethodArguments, grid_of, method_named},
+    editing::{
+        Citation, LabelsUsed, METHODS, MethodArguments, about_method, grid_of, method_named,
+    },
     report::Schema,
 };
 use serde::Serialize;
@@ -21,6 +23,7 @@ struct Listed {
 #[derive(Serialize)]
 struct Method {
     name: &'static str,
+    about: &'static str,
     labels: LabelsUsed,
     /// What it cannot do without: `--class`, `--neurons`.
     needs: Vec<&'static str>,
@@ -40,7 +43,7 @@ pub(crate) fn run(common: &Common) -> Result<Exit> {
             let labels = words(method.labels);
             let needs = method.needs.join(", ");
             let line = format!("{:<18} {labels:<22} {needs}", method.name);
-            text += &format!("{}\n", line.trim_end());
+            text += &format!("{}\n  {}\n", line.trim_end(), method.about);
             if let Some(paper) = method.paper {
                 text += &format!("  {}\n  {}\n", paper.text, paper.url);
             }
@@ -66,6 +69,7 @@ fn described(name: &'static str) -> Result<Method> {
         .filter(|(_, arguments)| method_named(name, arguments, &Map::new()).is_err());
     Ok(Method {
         name,
+        about: about_method(name)?,
         labels: method.labels(),
         needs: needs.map(|(option, _)| option).collect(),
         paper: method.citation(),

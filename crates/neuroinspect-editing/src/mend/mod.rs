@@ -137,6 +137,9 @@ impl Mended {
 impl Mend {
     /// The name it is recorded under.
     pub const NAME: &'static str = "auto";
+    /// What it does, in a sentence.
+    pub const ABOUT: &'static str =
+        "Tries several mends and chooses by samples they were not fitted on.";
 
     const STAGE: &'static str = "choosing a mend";
 

@@ -32,6 +32,9 @@ pub struct Afr {
 impl Afr {
     /// The name it is recorded under.
     pub const NAME: &'static str = "afr";
+    /// What it does, in a sentence.
+    pub const ABOUT: &'static str =
+        "Retrains on held-out samples, the more weight the less sure the layer is of them.";
 
     /// `mu` of every sample of the table learnt from, 1 on average.
     pub(super) fn weights(&self, input: &MethodInput<'_>) -> Result<Vec<f64>> {

@@ -24,6 +24,9 @@ pub struct ClassBias {
 impl ClassBias {
     /// The name it is recorded under.
     pub const NAME: &'static str = "class_bias";
+    /// What it does, in a sentence.
+    pub const ABOUT: &'static str =
+        "Raises the bias of the class: it gains what other classes lose.";
 
     /// After default retraining.
     pub fn new(class: ClassId, strength: f64) -> Self {

@@ -31,6 +31,8 @@ pub struct Con {
 impl Con {
     /// The name it is recorded under.
     pub const NAME: &'static str = "con";
+    /// What it does, in a sentence.
+    pub const ABOUT: &'static str = "Retrains so that what the neurons add to the class is small.";
 }
 
 impl FromArguments for Con {

@@ -36,6 +36,9 @@ pub struct Dfr {
 impl Dfr {
     /// The name it is recorded under.
     pub const NAME: &'static str = "dfr";
+    /// What it does, in a sentence.
+    pub const ABOUT: &'static str =
+        "Fits the layer anew on held-out samples, as many of each group.";
 
     /// The number that [`Fitted::derived`] holds of it: the `C` that was chosen.
     pub const CHOSEN: &'static str = "inverse_strength";

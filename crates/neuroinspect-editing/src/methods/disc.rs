@@ -64,6 +64,8 @@ const CLASSES: usize = 10;
 impl Disc {
     /// The name it is recorded under.
     pub const NAME: &'static str = "disc";
+    /// What it does, in a sentence.
+    pub const ABOUT: &'static str = "Mixes concepts that mislead into the samples of other classes, so that they cannot be learnt.";
 
     fn check(&self, input: &MethodInput<'_>) -> Result<()> {
         check_option("clusters", self.clusters, self.clusters > 1, "at least 2")?;

@@ -29,6 +29,9 @@ pub struct Focal {
 impl Focal {
     /// The name it is recorded under.
     pub const NAME: &'static str = "focal";
+    /// What it does, in a sentence.
+    pub const ABOUT: &'static str =
+        "Retrains by the focal loss, in which samples that are surely right count little.";
 }
 
 impl FromArguments for Focal {

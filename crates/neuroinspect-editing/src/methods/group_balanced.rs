@@ -23,6 +23,8 @@ pub struct GroupBalanced {
 impl GroupBalanced {
     /// The name it is recorded under.
     pub const NAME: &'static str = "group_balanced";
+    /// What it does, in a sentence.
+    pub const ABOUT: &'static str = "Retrains with samples of each group drawn equally often.";
 }
 
 impl FromArguments for GroupBalanced {

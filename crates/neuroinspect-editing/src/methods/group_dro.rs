@@ -28,6 +28,8 @@ pub struct GroupDro {
 impl GroupDro {
     /// The name it is recorded under.
     pub const NAME: &'static str = "group_dro";
+    /// What it does, in a sentence.
+    pub const ABOUT: &'static str = "Retrains with the groups of largest loss weighted more.";
 }
 
 impl FromArguments for GroupDro {

@@ -28,6 +28,9 @@ pub struct Jtt {
 impl Jtt {
     /// The name it is recorded under.
     pub const NAME: &'static str = "jtt";
+    /// What it does, in a sentence.
+    pub const ABOUT: &'static str =
+        "Trains shortly, and then again with the mistakes of the first training drawn more often.";
 
     /// The number that [`Fitted::derived`] holds of it: the share of training samples drawn more often.
     pub const MISTAKES: &'static str = "mistakes";

@@ -42,6 +42,8 @@ pub enum AdjustmentForm {
 impl LogitAdjustment {
     /// The name it is recorded under.
     pub const NAME: &'static str = "logit_adjustment";
+    /// What it does, in a sentence.
+    pub const ABOUT: &'static str = "Takes off each logit what its class owes to being frequent.";
 
     /// `tau ln pi`: `[K]`. A class without samples counts as one with a single sample.
     fn shifts(&self, input: &MethodInput<'_>) -> Array1<f32> {

@@ -112,6 +112,24 @@ macro_rules! methods {
         /// The names of all methods of this crate.
         pub const METHODS: &[&str] = &[$($method::NAME),*];
 
+        /// What the method of a [name](METHODS) does, in a sentence for whoever chooses among them.
+        ///
+        /// # Errors
+        ///
+        /// When there is no method of that name.
+        ///
+        /// ```
+        /// let about = neuroinspect_editing::about_method("silence")?;
+        /// assert_eq!(about, "Sets the neurons to zero and retrains without them.");
+        /// # Ok::<(), neuroinspect_editing::Error>(())
+        /// ```
+        pub fn about_method(name: &str) -> Result<&'static str> {
+            match name {
+                $($method::NAME => Ok($method::ABOUT),)*
+                _ => Err(unknown(name)),
+            }
+        }
+
         /// The method of a [name](METHODS), made of `arguments`; `options` are laid over its defaults,
         /// those of [`DecisionMethod::options`](crate::MethodOptions::options), object by object.
         ///

@@ -33,6 +33,8 @@ pub struct NeuronTune {
 impl NeuronTune {
     /// The name it is recorded under.
     pub const NAME: &'static str = "neuron_tune";
+    /// What it does, in a sentence.
+    pub const ABOUT: &'static str = "Finds by itself neurons that are more active where the layer is wrong, and retrains without them.";
 
     /// The neurons that are biased, the most biased first.
     ///

@@ -24,6 +24,8 @@ pub struct RandomNeurons {
 impl RandomNeurons {
     /// The name it is recorded under.
     pub const NAME: &'static str = "random_neurons";
+    /// What it does, in a sentence.
+    pub const ABOUT: &'static str = "The probability ratio of as many other neurons, drawn at random: a control for the choice of neurons.";
 
     /// The edit of the neurons drawn out of a layer's `neurons`, in ascending order.
     ///

@@ -26,6 +26,8 @@ pub struct Retrain {
 impl Retrain {
     /// The name it is recorded under.
     pub const NAME: &'static str = "retrain";
+    /// What it does, in a sentence.
+    pub const ABOUT: &'static str = "Trains the layer on, by cross-entropy alone.";
 
     /// What observers are told is going on.
     pub(crate) const STAGE: &'static str = "retraining";

@@ -26,6 +26,8 @@ pub struct Silence {
 impl Silence {
     /// The name it is recorded under.
     pub const NAME: &'static str = "silence";
+    /// What it does, in a sentence.
+    pub const ABOUT: &'static str = "Sets the neurons to zero and retrains without them.";
 }
 
 impl FromArguments for Silence {

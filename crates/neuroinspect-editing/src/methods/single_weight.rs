@@ -28,6 +28,8 @@ pub struct SingleWeight {
 impl SingleWeight {
     /// The name it is recorded under.
     pub const NAME: &'static str = "single_weight";
+    /// What it does, in a sentence.
+    pub const ABOUT: &'static str = "Takes one weight off: that of the neuron which adds most to the class, of the neurons where some are given.";
 
     /// The number that [`Fitted::derived`] holds of it: the neuron whose weight was changed.
     pub const NEURON: &'static str = "neuron";

@@ -57,6 +57,8 @@ pub struct RatioEdit {
 impl RatioEdit {
     /// The name it is recorded under.
     pub const NAME: &'static str = "probability_ratio";
+    /// What it does, in a sentence.
+    pub const ABOUT: &'static str = "Retrains the layer so that to silence the neurons changes the probability of the class little.";
 
     /// The number that [`Fitted::derived`] holds of it: the probability ratio `o` aimed at.
     pub const TARGET: &'static str = "target";
