@@ -314,8 +314,26 @@ keys({
   t: ['to the neurons that can be ticked', () => form.querySelector('input[name=neuron]')?.focus()],
 });
 
-// The address says it all, also where it said little: what follows can be sent.
-history.replaceState({ depth: history.state?.depth ?? 0 }, '', `/mend?${query()}`);
-offer();
-showTicks();
-ask();
+/** Of an address that names no neurons, those that an edit begins with are ticked. */
+async function begin() {
+  const names = new URLSearchParams(location.search).has('neurons');
+  // The address says it all, also where it said little: what follows can be sent.
+  const say = () => history.replaceState({ depth: history.state?.depth ?? 0 }, '', `/mend?${query()}`);
+  if (names) say();
+  showTicks();
+  const there = offer();
+  if (!names) {
+    const { search } = location;
+    status.textContent = 'Looking for the neurons behind the mistakes …';
+    await there;
+    // Something was ticked or asked for by now.
+    if (location.search !== search) return;
+    const first = Number(neuronList.querySelector('[data-ticked]')?.dataset.ticked ?? 0);
+    ticked = new Set([...neuronList.querySelectorAll('input[name=neuron]')].slice(0, first).map((box) => Number(box.value)));
+    showTicks();
+    say();
+  }
+  ask();
+}
+
+begin();

@@ -2,13 +2,12 @@
 
 use axum::{
     Router,
-    extract::Path,
     http::header,
     response::{IntoResponse, Response},
     routing::get,
 };
 
-use crate::{refusal::Refusal, studio::App};
+use crate::{address::Path, refusal::Refusal, studio::App};
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";

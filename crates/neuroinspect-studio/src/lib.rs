@@ -31,6 +31,7 @@
 //! - bodies are short, and names of files, classes and groups are text, never markup; the policy that goes with
 //!   every page allows no script and no style but the program's own.
 
+mod address;
 mod assets;
 mod charts;
 mod connections;
@@ -51,6 +52,7 @@ mod server;
 mod session;
 mod studio;
 mod trials;
+mod words;
 mod work;
 
 pub use error::{Error, Result};

@@ -1,6 +1,6 @@
 //! What is done in the background.
 
-use neuroinspect::core::Error as CoreError;
+use neuroinspect::{core::Error as CoreError, editing::Control};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     pictures::{self, PictureOrder},
     refusal::Refusal,
     studio::Studio,
-    trials::Asked,
+    trials::{Asked, edits, takes_seconds},
 };
 
 /// Work as it stands in the list of jobs.
@@ -27,6 +27,8 @@ pub(crate) enum Work {
         /// The words to choose from.
         words: Vec<String>,
     },
+    /// Trains what edits are held against, before anybody asks for one.
+    Control,
     /// Trains an edit that takes longer than a page waits for.
     Edit(Box<Asked>),
 }
@@ -36,7 +38,7 @@ impl Work {
     pub(crate) fn turn(&self) -> u8 {
         match self {
             Self::Features => 0,
-            Self::Edit(_) => 1,
+            Self::Control | Self::Edit(_) => 1,
             _ => 2,
         }
     }
@@ -67,13 +69,45 @@ pub(crate) fn queue_features(studio: &Studio) -> neuroinspect::Result<()> {
     Ok(())
 }
 
+/// Queues the control of edits of which nothing else is asked, where these are trained in seconds: the first of them
+/// finds it.
+fn queue_control(studio: &Studio) -> neuroinspect::Result<()> {
+    let Ok(session) = studio.session() else {
+        return Ok(());
+    };
+    let training = &session.editing.training;
+    let data = session.edits.as_ref().map(|edits| edits.data());
+    if data.is_ok_and(|data| takes_seconds(data, training)) {
+        studio.jobs.queue(Order {
+            title: "plain retraining, to compare edits with".to_owned(),
+            page: "/mend".to_owned(),
+            work: Work::Control,
+        })?;
+    }
+    Ok(())
+}
+
+fn train_control(studio: &Studio, running: &mut Running<'_>) -> Result<(), Failure> {
+    let session = studio.session().map_err(Refusal::reason)?;
+    let edits = edits(session).map_err(Refusal::reason)?;
+    match edits.control(&session.editing.training, running) {
+        Control::Measured(_) => Ok(()),
+        Control::Stopped => Err(CoreError::cancelled("retraining").into()),
+        Control::Failed(reason) => Err(reason.into()),
+    }
+}
+
 /// Does a piece of work.
 pub(crate) fn run(studio: &Studio, work: &Work, running: &mut Running<'_>) -> Result<(), Failure> {
     match work {
-        Work::Features => Ok(studio.open_session(running)?),
+        Work::Features => {
+            studio.open_session(running)?;
+            Ok(queue_control(studio)?)
+        }
         Work::KeptPictures => pictures::take_kept(studio, running),
         Work::Pictures(order) => pictures::make(studio, order, running),
         Work::Labels { words } => labels::make(studio, words, running),
+        Work::Control => train_control(studio, running),
         Work::Edit(asked) => match studio.attempt((**asked).clone(), running) {
             Ok(_) => Ok(()),
             Err(Refusal::Stopped) => Err(CoreError::cancelled("training").into()),

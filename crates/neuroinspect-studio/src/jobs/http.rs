@@ -4,7 +4,7 @@ use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Sse,
@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use super::{Event, EventId, Jobs};
 use crate::{
+    address::{Path, Query},
     refusal::Refusal,
     studio::{App, Studio, apart},
     work,

@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::State,
     response::{Html, Redirect},
     routing::get,
 };
@@ -19,10 +19,12 @@ use super::{
     mend::OFFERED,
 };
 use crate::{
+    address::{Path, Query},
     charts::bar,
     layout::{Page, page},
     refusal::Refusal,
     studio::{App, Studio, apart},
+    words::counted,
 };
 
 /// Neurons of each list that are shown.
@@ -72,7 +74,7 @@ async fn class(
             }
         }
         p class="lede" {
-            (mistakes) " of " (rows.len()) " images of \u{201c}" (name) "\u{201d} are taken for something else."
+            (mistakes) " of " (counted(rows.len(), "image")) " of \u{201c}" (name) "\u{201d} are taken for something else."
         }
         section aria-labelledby="neurons-title" {
             h2 id="neurons-title" { "Neurons behind the mistakes" }
@@ -111,9 +113,9 @@ fn lists(studio: &Studio, ranking: &Ranking) -> Markup {
     let first = &listed[..listed.len().min(TICKED)];
     // Those that the options edit come first.
     let [all, some] = [("all", &listed[..]), ("the first", first)];
-    let (usual, other) = match studio.opened.config.neurons {
-        NeuronChoice::Listed => (all, some),
-        _ => (some, all),
+    let (usual, other) = match usually_ticked(studio) == OFFERED {
+        true => (all, some),
+        false => (some, all),
     };
     let named = |neurons: &[NeuronId]| {
         let names: Vec<_> = neurons.iter().map(ToString::to_string).collect();
@@ -123,12 +125,12 @@ fn lists(studio: &Studio, ranking: &Ranking) -> Markup {
         |neurons: &[NeuronId]| format!("/mend?class={}&neurons={}", ranking.class, named(neurons));
     html! {
         p class="about" {
-            "For each of the " (ranking.mistakes) " mistakes, a small change of the neurons\u{2019} activations is looked for \
+            "For each of " (counted(ranking.mistakes, "mistake")) ", a small change of the neurons\u{2019} activations is looked for \
              that makes it right. The " (ranking.top) " neurons that change most are blamed for the mistake: they were too weak in it, \
              or too strong. The bar is the share of mistakes that a neuron is blamed for, the line its 95 % interval. \
              Importance above 1: the neuron speaks for \u{201c}" (studio.class_name(ranking.class)) "\u{201d}; below 1: \
              against it. (It is the probability of the class at mean activations, divided by the same with the neuron at 0.)"
-            @if ranking.unflipped > 0 { " " (ranking.unflipped) " mistakes were not made right." }
+            @if ranking.unflipped > 0 { " " (counted(ranking.unflipped, "mistake")) " could not be made right." }
         }
         div class="columns" {
             (list(ranking, "Too weak", "insufficient", &ranking.insufficient))
@@ -146,10 +148,18 @@ fn lists(studio: &Studio, ranking: &Ranking) -> Markup {
     }
 }
 
+/// How many of the neurons that are offered a mend begins with: those that the options edit.
+pub(super) fn usually_ticked(studio: &Studio) -> usize {
+    match studio.opened.config.neurons {
+        NeuronChoice::Listed => OFFERED,
+        _ => TICKED,
+    }
+}
+
 fn list(ranking: &Ranking, title: &str, kind: &str, neurons: &[RankedNeuron]) -> Markup {
     html! {
         table class="ranking" {
-            caption { (title) }
+            caption { (title) " " span class="soft" { "(" (kind) ")" } }
             thead {
                 tr {
                     th scope="col" { "neuron" }

@@ -4,7 +4,7 @@ use std::fs;
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::State,
     http::header,
     response::{IntoResponse, Response},
     routing::get,
@@ -17,6 +17,7 @@ use serde_json::json;
 
 use super::{class::TICKED, mend::measured_result};
 use crate::{
+    address::Path,
     refusal::Refusal,
     studio::{App, Studio, apart},
     trials::Trial,

@@ -6,7 +6,7 @@
 use axum::{
     Router,
     body::Bytes,
-    extract::{Path, Query, State},
+    extract::State,
     http::header,
     response::{Html, IntoResponse, Response},
     routing::get,
@@ -20,6 +20,7 @@ use neuroinspect::{core::ClassId, datasets::thumbnail, editing::percent};
 use serde::Deserialize;
 
 use crate::{
+    address::{Path, Query},
     layout::{Page, page},
     refusal::Refusal,
     session::Session,

@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::{Path, State},
-    response::Response,
-    routing::get,
-};
+use axum::{Router, extract::State, response::Response, routing::get};
 use maud::{Markup, html};
 use neuroinspect::editing::percent;
 
 use super::images::picture;
 use crate::{
+    address::Path,
     jobs::{Job, JobState},
     pictures::{KeptPicture, Picture},
     refusal::Refusal,
@@ -119,6 +115,9 @@ pub(super) fn card(studio: &Studio, kept: &KeptPicture, real: Option<f32>) -> Ma
                 span {
                     "activation " (format!("{:.2}", kept.activation))
                     @if let Some(real) = real { " (real images: up to " (format!("{real:.2}")) ")" }
+                }
+                @if real.is_some_and(|real| kept.activation < real) {
+                    span class="down" { "Less than on real images: not what it looks for. More steps may help." }
                 }
                 @if let Some(probability) = kept.probability {
                     span { "probability of the class " (percent(f64::from(probability))) }

@@ -219,7 +219,27 @@ pub(super) fn split<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<us
 
 #[cfg(test)]
 mod tests {
+    use neuroinspect::editing::TrainingConfig;
+
     use super::*;
+
+    /// The control that is trained before anybody asks is that of what is asked first.
+    #[test]
+    fn what_is_not_asked_is_trained_as_the_options_say() {
+        let base = EditConfig::default()
+            .with_training(TrainingConfig::default().with_epochs(7, Some(3)))
+            .with_lambda3(4.0);
+        for name in ["probability_ratio", "con", "focal"] {
+            let asked = Asked {
+                class: Some(0),
+                neurons: vec![1],
+                method: name.to_owned(),
+                ..Asked::of_config(&base)
+            };
+            let method = asked.method(&base).unwrap();
+            assert_eq!(method.training(), Some(&base.training), "{name}");
+        }
+    }
 
     #[test]
     fn a_method_is_what_was_asked_for() {

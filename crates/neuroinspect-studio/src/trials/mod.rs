@@ -30,9 +30,9 @@ use neuroinspect::{
 pub(crate) use self::{
     asked::{Asked, choice_name, offered},
     given::Given,
-    size::{Part, Parts, epochs_at_once},
+    size::{Part, Parts, epochs_at_once, takes_seconds},
 };
-use crate::{Result, refusal::Refusal, session::Session};
+use crate::{Result, refusal::Refusal, session::Session, words::counted};
 
 /// Edits that are remembered beside those kept: so many, or of large layers as many as take so many bytes, but enough
 /// for those that are drawn together.
@@ -146,9 +146,8 @@ impl Trial {
         let name = self.name.get(..4).unwrap_or(&self.name);
         let name = match self.asked.is_by_ratio() {
             true => {
-                let count = self.asked.neurons.len();
-                let neurons = if count == 1 { "neuron" } else { "neurons" };
-                format!("\u{3bb} {}, {count} {neurons} ({name})", self.asked.lambda)
+                let neurons = counted(self.asked.neurons.len(), "neuron");
+                format!("\u{3bb} {}, {neurons} ({name})", self.asked.lambda)
             }
             false => format!("{} ({name})", self.asked.method.replace('_', " ")),
         };

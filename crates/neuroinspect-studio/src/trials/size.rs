@@ -56,15 +56,23 @@ impl Size {
         products.saturating_add(STEP / batch).max(1)
     }
 
+    fn of_epoch(self) -> usize {
+        self.of_sample().saturating_mul(self.samples.max(1))
+    }
+
     fn epochs(self, training: &TrainingConfig) -> usize {
-        let of_epoch = self.of_sample().saturating_mul(self.samples.max(1));
         // One of them at least can be kept.
         let fewest = training.skipped_epochs.saturating_add(1);
         let all = training.epochs;
-        match fewest.saturating_mul(of_epoch) > AT_MOST * OF_EDIT {
-            true => all,
-            false => (OF_EDIT / of_epoch).max(fewest).min(all),
+        match self.takes_seconds(fewest) {
+            true => (OF_EDIT / self.of_epoch()).max(fewest).min(all),
+            false => all,
         }
+    }
+
+    /// Whether so many epochs take no more than some seconds.
+    fn takes_seconds(self, epochs: usize) -> bool {
+        epochs.saturating_mul(self.of_epoch()) <= AT_MOST * OF_EDIT
     }
 
     fn part(self, epochs: usize) -> Option<Part> {
@@ -80,6 +88,11 @@ impl Size {
 /// which is told of and stopped by its epochs. By sizes alone, so that the same address means the same edit on every machine.
 pub(crate) fn epochs_at_once(data: &EditData, training: &TrainingConfig) -> usize {
     Size::of(data, training).epochs(training)
+}
+
+/// Whether a training takes no more than some seconds, by sizes alone.
+pub(crate) fn takes_seconds(data: &EditData, training: &TrainingConfig) -> bool {
+    Size::of(data, training).takes_seconds(training.epochs)
 }
 
 /// How many of the samples to learn from.
@@ -161,6 +174,13 @@ mod tests {
         assert_eq!(of(size(150_000, 2048, 100), 20), 1);
         assert_eq!(of(size(1_281_167, 2048, 1000), 20), 20);
         assert_eq!(of(size(0, 0, 0), 0), 0);
+    }
+
+    #[test]
+    fn what_nobody_asked_for_takes_seconds() {
+        assert!(size(42_500, 2048, 100).takes_seconds(2));
+        assert!(!size(42_500, 2048, 100).takes_seconds(20));
+        assert!(!size(1_281_167, 2048, 1000).takes_seconds(1));
     }
 
     /// Options that skip epochs have one left.

@@ -299,6 +299,49 @@ fn what_turns_over_agrees_with_the_accuracies() {
     }
 }
 
+/// Whoever chooses among methods reads what each does.
+#[test]
+fn methods_say_what_they_do() {
+    let made = Made::start(SMALL);
+    ready(&made);
+    let form = ours(&made, "GET /mend", "").body;
+    for (name, about) in [
+        (
+            "silence",
+            "Sets the neurons to zero and retrains without them. Uses what is ticked and labels of classes.",
+        ),
+        (
+            "retrain",
+            "Trains the layer on, by cross-entropy alone. Uses nothing that is ticked and labels of classes.",
+        ),
+    ] {
+        let line = format!("data-method=\"{name}\" hidden>{about}");
+        assert!(form.contains(&line), "{line} is not in {form}");
+    }
+}
+
+/// An address that names no neurons begins with those that the ranking lists first.
+#[test]
+#[ignore = "wants Debian's chromium and chromium-driver"]
+fn an_edit_is_there_to_begin_with() {
+    let made = Made::start(SMALL);
+    ready(&made);
+    let browser = Browser::open();
+    browser.go(made.server.address());
+    browser.go(&format!("http://{}/mend", made.host()));
+    browser.until("document.querySelector('#keep')");
+    let ticked = "[...document.querySelectorAll('input[name=neuron]')].map((box) => box.checked)";
+    let ticked = browser.value(ticked);
+    let ticked: Vec<bool> = serde_json::from_value(ticked).unwrap();
+    assert!(!ticked.is_empty() && ticked.iter().take(5).all(|&it| it));
+    assert!(!ticked.iter().skip(5).any(|&it| it), "{ticked:?}");
+    browser.until("/neurons=[0-9]/.test(location.search)");
+    assert_eq!(
+        browser.value("document.querySelector('#undo').disabled"),
+        json!(true)
+    );
+}
+
 #[test]
 #[ignore = "wants Debian's chromium and chromium-driver"]
 fn neurons_are_ticked_and_undone_by_keys() {
@@ -306,7 +349,7 @@ fn neurons_are_ticked_and_undone_by_keys() {
     ready(&made);
     let browser = Browser::open();
     browser.go(made.server.address());
-    browser.go(&format!("http://{}/mend?class=1", made.host()));
+    browser.go(&format!("http://{}/mend?class=1&neurons=", made.host()));
     browser.until("document.querySelector('input[name=neuron]')");
     browser.press("t");
     browser.until("document.activeElement.name === 'neuron'");

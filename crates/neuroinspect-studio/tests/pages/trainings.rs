@@ -62,6 +62,28 @@ fn epochs_are_no_more_than_are_trained_at_once() {
     assert!(!page.contains("epochs-note"), "{page}");
 }
 
+/// What edits are held against is trained before one is asked for.
+#[test]
+fn a_control_is_trained_when_the_studio_is_opened() {
+    let made = with_epochs(1000);
+    let mut listener = Listener::new(&made, None);
+    let job = loop {
+        let event = listener.next().data;
+        let jobs = event.as_array().cloned().unwrap_or_else(|| vec![event]);
+        let control = jobs.into_iter().find(|it| it["page"] == "/mend");
+        if let Some(job) = control {
+            break job;
+        }
+    };
+    let id = job["id"].as_u64().unwrap();
+    let ended = match job["state"] == "finished" {
+        true => job,
+        false => listener.until(id, "finished").pop().unwrap().data,
+    };
+    // It is that of the epochs that are trained at once.
+    assert_eq!(ended["total"], json!(SOON), "{ended}");
+}
+
 /// All epochs are a button away.
 #[test]
 #[ignore = "wants Debian's chromium and chromium-driver"]

@@ -2,12 +2,7 @@
 
 mod form;
 
-use axum::{
-    Json, Router,
-    extract::{Query, State},
-    response::Html,
-    routing::get,
-};
+use axum::{Json, Router, extract::State, response::Html, routing::get};
 use maud::{Markup, html};
 use neuroinspect::{
     core::{ClassId, LayerInfo, LayerKind, NeuronId, Seed, Unit, UnitKind, class_by_name_or_index},
@@ -23,12 +18,14 @@ use super::{
     pictures::{self, Ordered, Shown},
 };
 use crate::{
+    address::Query,
     expression::written,
     jobs::Job,
     layout::{Page, page},
     pictures::{KeptPicture, Picture, PictureOrder, Subject},
     refusal::Refusal,
     studio::{App, Studio, apart},
+    words::counted,
     work::Work,
 };
 
@@ -126,7 +123,7 @@ fn shown(studio: &Studio) -> Result<Markup, Refusal> {
                 }
             }
         }
-        @if more > 0 { p class="soft" { (more) " more pictures are not shown." } }
+        @if more > 0 { p class="soft" { (counted(more, "more picture")) @if more == 1 { " is" } @else { " are" } " not shown." } }
     })
 }
 

@@ -1,23 +1,21 @@
 //! What is set of an edit, and the neurons that are offered to be ticked.
 
-use axum::{
-    extract::{Query, State},
-    response::Html,
-};
+use axum::{extract::State, response::Html};
 use maud::{Markup, html};
 use neuroinspect::{
     core::{ClassId, NeuronId},
-    editing::{LabelsUsed, MethodArguments, RatioForm, method_named, percent},
+    editing::{LabelsUsed, MethodArguments, RatioForm, about_method, method_named, percent},
 };
 use serde::Deserialize;
 use serde_json::Map;
 
-use super::super::class::TICKED;
+use super::super::class::{TICKED, usually_ticked};
 use crate::{
+    address::Query,
     refusal::Refusal,
     session::Session,
     studio::{App, Studio, apart},
-    trials::{Asked, choice_name, offered},
+    trials::{Asked, choice_name, edits, offered, takes_seconds},
 };
 
 /// Neurons of the ranking that are offered to be ticked.
@@ -59,7 +57,8 @@ fn method(name: &'static str) -> Option<Method> {
     let paper = method
         .citation()
         .map_or_else(String::new, |paper| format!(" {}.", paper.text));
-    let about = format!("Uses {neurons} and {labels}.{paper}");
+    let what = about_method(name).ok()?;
+    let about = format!("{what} Uses {neurons} and {labels}.{paper}");
     Some(Method { name, needs, about })
 }
 
@@ -176,6 +175,11 @@ pub(super) async fn neurons(
     })
     .await?;
     let ranking = &ranked.ranking;
+    // A training that takes minutes is begun by nobody who only looks.
+    let session = studio.session()?;
+    let data = edits(session).map(|edits| edits.data());
+    let begins = data.is_ok_and(|data| takes_seconds(data, &session.editing.training));
+    let ticked = begins.then(|| usually_ticked(&studio));
     let kind = |neuron| {
         let list = [
             ("too weak", &ranking.insufficient),
@@ -188,7 +192,7 @@ pub(super) async fn neurons(
         found.max_by_key(|&(votes, _)| votes)
     };
     let listed = html! {
-        ul class="ticks" {
+        ul class="ticks" data-ticked=[ticked] {
             @for neuron in ranking.first(OFFERED) {
                 @if let Some((votes, kind)) = kind(neuron) {
                     li {

@@ -2,17 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    response::Html,
-};
+use axum::{Json, extract::State, response::Html};
 use maud::html;
 use neuroinspect::{core::Metrics, editing::percent};
 use serde::Deserialize;
 
 use super::{tables, title, worst};
 use crate::{
+    address::{Path, Query},
     charts::{Point, scatter},
     refusal::Refusal,
     studio::{App, apart},

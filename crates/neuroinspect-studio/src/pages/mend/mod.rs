@@ -19,7 +19,7 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, State},
+    extract::State,
     response::Html,
     routing::{get, post},
 };
@@ -32,12 +32,14 @@ use neuroinspect::{
 use serde::Serialize;
 
 use crate::{
+    address::{Path, Query},
     jobs::Order,
     layout::{Page, page},
     refusal::Refusal,
     session::Session,
     studio::{App, Studio, apart},
     trials::{Asked, Given, Trial, edits},
+    words::counted,
     work::Work,
 };
 
@@ -160,7 +162,7 @@ async fn preview(
             details {
                 summary { "By class and group" }
                 p class="about" {
-                    "Activations of " (preview.neurons.len()) " neurons at 0, the layer as it is. What accuracy remains of \
+                    "Activations of " (counted(preview.neurons.len(), "neuron")) " at 0, the layer as it is. What accuracy remains of \
                      a class says how much it rests on them."
                 }
                 (PreEscaped(accuracies.html()))
@@ -253,8 +255,7 @@ fn title(studio: &Studio, asked: &Asked) -> String {
     let method = asked.method.replace('_', " ");
     let neurons = match asked.neurons.len() {
         0 => String::new(),
-        1 => " of 1 neuron".to_owned(),
-        count => format!(" of {count} neurons"),
+        count => format!(" of {}", counted(count, "neuron")),
     };
     let class = asked.class().map(|class| studio.class_name(class));
     let class = class.map_or_else(String::new, |class| format!(" for {class}"));
@@ -341,11 +342,10 @@ fn epochs_note(studio: &Studio, session: &Session, trial: &Trial) -> Markup {
         method.is_ok_and(|method| method.training().is_some())
     };
     let by_size = asked < all && asked == session.editing.training.epochs;
-    let plural = if asked == 1 { "" } else { "s" };
     html! {
         @if trial.part.is_none() && by_size && trains() {
             p class="soft" id="epochs-note" {
-                "Trained for " (asked) " epoch" (plural) ", as many as take some seconds. The number changes the result: "
+                "Trained for " (counted(asked, "epoch")) ", as many as take some seconds. The number changes the result: "
                 button type="button" class="small" id="all-epochs" data-epochs=(all) { "train for all " (all) " epochs" }
             }
         }

@@ -1,13 +1,11 @@
 //! What of an edit takes a moment more, and what is taken along.
 
-use axum::{
-    extract::{Path, State},
-    response::Html,
-};
+use axum::{extract::State, response::Html};
 use maud::html;
 use neuroinspect::core::ClassId;
 
 use crate::{
+    address::Path,
     pages::export::apply_command,
     refusal::Refusal,
     studio::{App, apart},

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use neuroinspect::core::{ClassId, NeuronId};
 
-use crate::{refusal::Refusal, session::Session};
+use crate::{refusal::Refusal, session::Session, words::counted};
 
 /// Bars of a histogram.
 const BARS: usize = 24;
@@ -45,8 +45,8 @@ impl Histogram {
         let highest = self.counts.iter().copied().max().unwrap_or(0).max(1);
         let width = WIDTH / BARS as f32;
         let text = format!(
-            "Activations on {} images of {name}: mean {:.2}; most of them in bar {} of {BARS}",
-            self.samples,
+            "Activations on {} of {name}: mean {:.2}; most of them in bar {} of {BARS}",
+            counted(self.samples, "image"),
             self.mean,
             1 + self
                 .counts
@@ -63,7 +63,7 @@ impl Histogram {
                     @if count > 0 {
                         rect class="insufficient" x=(bar as f32 * width) y=(HEIGHT - height)
                             width=(0.9 * width) height=(height) {
-                            title { (count) " images" }
+                            title { (counted(count, "image")) }
                         }
                     }
                 }

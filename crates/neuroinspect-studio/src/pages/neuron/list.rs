@@ -1,9 +1,6 @@
 //! All neurons, found by word or class.
 
-use axum::{
-    extract::{Query, State},
-    response::Html,
-};
+use axum::{extract::State, response::Html};
 use maud::{Markup, html};
 use neuroinspect::{
     core::{ClassId, FeatureTable, NeuronId},
@@ -12,6 +9,7 @@ use neuroinspect::{
 use serde::Deserialize;
 
 use crate::{
+    address::Query,
     layout::{Page, page},
     refusal::Refusal,
     studio::{App, Studio, apart},

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, State},
+    extract::State,
     response::{Html, Response},
     routing::{get, post},
 };
@@ -21,6 +21,7 @@ use serde::Deserialize;
 
 use super::pictures::{self, Shown};
 use crate::{
+    address::{Path, Query},
     jobs::{Job, Order},
     layout::{Page, page},
     pictures::{PictureOrder, Subject},

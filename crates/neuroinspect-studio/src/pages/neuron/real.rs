@@ -1,14 +1,12 @@
 //! The real images that activate a neuron most, and where in them it is active.
 
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use maud::{Markup, html};
 use neuroinspect::core::{ClassId, NeuronId, io::sha256_of_bytes};
 
 use super::super::{images::picture, pictures::pixels};
 use crate::{
+    address::Path,
     refusal::Refusal,
     session::Session,
     studio::{App, Studio, apart},

@@ -1,0 +1,53 @@
+//! Addresses, read so that a person is told what is wrong with one.
+
+use std::error::Error;
+
+use axum::{
+    extract::{FromRequestParts, Path as AnyPath, Query as AnyQuery},
+    http::request::Parts,
+};
+use serde::de::DeserializeOwned;
+
+use crate::refusal::Refusal;
+
+/// What follows the question mark of an address.
+pub(crate) struct Query<T>(pub(crate) T);
+
+/// The parts of an address that say which class, neuron, image or edit is meant.
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        let read = AnyQuery::try_from_uri(&parts.uri);
+        let AnyQuery(query) = read.map_err(|error| {
+            Refusal::Bad(format!(
+                "this address asks for what cannot be read: {}",
+                cause(&error)
+            ))
+        })?;
+        Ok(Self(query))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let read = AnyPath::from_request_parts(parts, state).await;
+        let AnyPath(path) = read.map_err(|error| {
+            Refusal::NotFound(format!("there is no such page: {}", cause(&error)))
+        })?;
+        Ok(Self(path))
+    }
+}
+
+/// What an error comes from: it names the option and what is wrong with it.
+fn cause(error: &dyn Error) -> String {
+    let mut first = error;
+    while let Some(source) = first.source() {
+        first = source;
+    }
+    first.to_string()
+}
