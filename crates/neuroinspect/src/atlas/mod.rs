@@ -77,6 +77,7 @@ mod merge;
 mod plan;
 mod status;
 mod top_classes;
+mod work;
 
 pub use config::{AtlasConfig, AtlasInputs};
 pub use folder::Atlas;
