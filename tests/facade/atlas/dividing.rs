@@ -103,7 +103,7 @@ fn the_batch_of_a_device_that_fails_is_made_by_another() {
         assert!(
             made.failures[0]
                 .reason
-                .contains("out of memory, says the test")
+                .contains("the device is gone, says the test")
         );
         bench.merge().unwrap();
         assert_same(&bench, &alone);

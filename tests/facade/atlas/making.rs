@@ -31,6 +31,8 @@ pub(crate) const BATCHES: usize = 6;
 pub(crate) const TRIED: usize = 3;
 
 /// A tiny classifier that counts its forward passes, over all copies, and panics from one on, so often.
+///
+/// In no words of a full memory, after which a step is taken by parts.
 pub(crate) struct Watched {
     network: Box<dyn Classifier>,
     passes: Arc<AtomicUsize>,
@@ -74,7 +76,10 @@ impl Classifier for Watched {
     }
     fn activations(&self, images: Tensor<4>) -> Activations {
         let pass = self.passes.fetch_add(1, Ordering::SeqCst);
-        assert!(!self.fails.contains(&pass), "out of memory, says the test");
+        assert!(
+            !self.fails.contains(&pass),
+            "the device is gone, says the test"
+        );
         self.network.activations(images)
     }
     fn decision_layer(&self) -> Result<DecisionLayer> {
