@@ -60,8 +60,8 @@ pub struct AtlasMade {
 }
 
 impl Atlas {
-    /// Makes a shard, or all of them, going on where a process was killed. A batch of a device that fails is
-    /// made by another.
+    /// Makes a shard, or all of them, going on where a process was killed. A batch of a device that fails, be it
+    /// while it checks the pictures, is finished by another.
     ///
     /// Nothing that is finished is made again, and of the batch under way at most the steps since the last
     /// [checkpoint](neuroinspect_illusion::Execution::checkpoint_every) are taken again, if the same

@@ -91,7 +91,7 @@ impl<'a> Making<'a> {
         observer: &mut dyn Observer,
     ) -> Result<AtlasMade> {
         let (mut failed, mut first_of_devices) = (None, None);
-        let mut done = 0_isize;
+        let (mut done, mut told) = (0_isize, 0);
         thread::scope(|scope| {
             let (sender, receiver) = channel();
             for device in self.work.devices {
@@ -121,9 +121,11 @@ impl<'a> Making<'a> {
                         failed.get_or_insert(error);
                     }
                 }
+                // While steps of a device that failed are taken again, what was told of them stands.
+                told = told.max(usize::try_from(done).unwrap_or(0));
                 let flow = observer.update(Progress {
                     stage: STAGE,
-                    done: usize::try_from(done).unwrap_or(0),
+                    done: told,
                     total,
                 });
                 if flow.is_break() {
@@ -167,36 +169,37 @@ impl<'a> Making<'a> {
         };
         while let Some(job) = self.queue.next() {
             let mut steps = 0;
-            let mut observer = |progress: Progress<'_>| {
-                say(Message::Steps(progress.done as isize - steps));
-                steps = progress.done as isize;
-                match self.stop.load(Ordering::SeqCst) {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
-                }
-            };
-            let mut illusions = Vec::new();
-            let visualized = on_device(device.name, || {
+            let made = on_device(device.name, || {
+                let mut observer = |progress: Progress<'_>| {
+                    say(Message::Steps(progress.done as isize - steps));
+                    steps = progress.done as isize;
+                    match self.stop.load(Ordering::SeqCst) {
+                        true => ControlFlow::Break(()),
+                        false => ControlFlow::Continue(()),
+                    }
+                };
                 let origin = PictureOrigin {
                     device: device.name,
                     ..inputs.origin.clone()
                 };
+                let mut illusions = Vec::new();
                 let mut on_batch = |batch| illusions.extend(batch);
-                job.folder.pictures(&job.kept(), origin).visualize_any(
+                let kept = job.folder.pictures(&job.kept(), origin).visualize_any(
                     &networks,
                     &self.request(job.batch),
                     &mut observer,
                     &mut on_batch,
-                )
+                )?;
+                if kept.shortfall.interrupted {
+                    return Ok(None);
+                }
+                let trusts = comparison.trust(&networks, &illusions)?;
+                Ok(Some((kept, illusions.into_iter().zip(trusts).collect())))
             });
-            match visualized {
-                Ok(kept) if kept.shortfall.interrupted => self.queue.end(Some(job)),
-                Ok(kept) => {
-                    let finish = || {
-                        let trusts = comparison.trust(&networks, &illusions)?;
-                        let trusted = illusions.into_iter().zip(trusts).collect();
-                        self.finish(device.name, job, kept, trusted)
-                    };
+            match made {
+                Ok(None) => self.queue.end(Some(job)),
+                Ok(Some((kept, trusted))) => {
+                    let finish = || self.finish(device.name, job, kept, trusted);
                     let written = on_device(device.name, finish);
                     self.queue.end(None);
                     say(written.unwrap_or_else(Message::Failed));
