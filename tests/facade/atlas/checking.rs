@@ -10,12 +10,13 @@ use neuroinspect::{
 };
 use neuroinspect_testing::files::Folder;
 
-use super::making::{Bench, Watched, assert_same, flex};
+use super::making::{Bench, STEPS, Watched, assert_same, flex};
 
 /// A batch is of as many pictures as a judge sees at once only when it checks them: it is tried on 2 images and shown
 /// the real ones 16 at a time.
 const AT_ONCE: usize = 3;
 const BATCHES: usize = 12 / AT_ONCE;
+const TOTAL: usize = BATCHES * STEPS;
 
 /// An atlas whose pictures are compared with real images, and judged.
 struct Judged {
@@ -75,8 +76,9 @@ impl Judged {
 }
 
 #[track_caller]
-fn assert_rises(heard: &[usize]) {
+fn assert_rises_to(heard: &[usize], total: usize) {
     assert!(heard.is_sorted(), "it goes back: {heard:?}");
+    assert_eq!(heard.last(), Some(&total), "{heard:?}");
 }
 
 /// All pictures of the atlas are checked, and a batch in one pass of the judge.
@@ -84,7 +86,7 @@ fn undisturbed() -> Judged {
     let alone = Judged::failing(0..0);
     let (made, heard) = alone.make(&[flex()]);
     assert_eq!(made.unwrap().pictures, 12);
-    assert_rises(&heard);
+    assert_rises_to(&heard, TOTAL);
     assert_eq!(alone.judge.passes(), BATCHES);
     let index = alone.bench.merge().unwrap();
     let judged = index.entries.iter().filter(|entry| {
@@ -113,7 +115,7 @@ fn the_batch_of_a_device_that_fails_while_it_checks_is_checked_by_another() {
             reason.contains("the device is gone, says the test"),
             "{reason}"
         );
-        assert_rises(&heard);
+        assert_rises_to(&heard, TOTAL);
         judged.bench.merge().unwrap();
         assert_same(&judged.bench, &alone.bench);
     }
@@ -131,7 +133,27 @@ fn devices_that_all_fail_while_they_check_end_the_work() {
     let (made, heard) = judged.make(&[flex()]);
     let made = made.unwrap();
     assert_eq!((made.found, made.pictures), (AT_ONCE, 12 - AT_ONCE));
-    assert_rises(&heard);
+    assert_rises_to(&heard, TOTAL - STEPS);
     judged.bench.merge().unwrap();
     assert_same(&judged.bench, &alone.bench);
+}
+
+/// Its pictures were made and not checked; their steps are done as soon as it is taken.
+#[test]
+fn a_batch_taken_from_its_file_counts_with_all_its_steps() {
+    let alone = undisturbed();
+    for devices in [vec![flex()], vec![flex(), flex(), flex()]] {
+        let judged = Judged::failing(0..1);
+        let (made, heard) = judged.make(&[flex()]);
+        assert!(made.is_err());
+        assert_rises_to(&heard, STEPS);
+        let (made, heard) = judged.make(&devices);
+        assert_eq!(made.unwrap().pictures, 12);
+        assert_rises_to(&heard, TOTAL);
+        if let [_] = devices[..] {
+            assert_eq!(heard[0], STEPS, "at once: {heard:?}");
+        }
+        judged.bench.merge().unwrap();
+        assert_same(&judged.bench, &alone.bench);
+    }
 }

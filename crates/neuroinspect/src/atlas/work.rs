@@ -193,6 +193,12 @@ impl<'a> Making<'a> {
                 if kept.shortfall.interrupted {
                     return Ok(None);
                 }
+                // Pictures that are taken from their file are not told of step by step.
+                let untold = self.work.config.recipe.steps as isize - steps;
+                if untold > 0 {
+                    say(Message::Steps(untold));
+                    steps += untold;
+                }
                 let trusts = comparison.trust(&networks, &illusions)?;
                 Ok(Some((kept, illusions.into_iter().zip(trusts).collect())))
             });
