@@ -15,7 +15,8 @@ const OWN = ['neuron', 'others', 'a', 'b'];
 const MAY_BE_OPEN = ['class', 'target']; // Said also where they are empty: left out they are as the studio was opened with.
 
 let ticked = new Set(numbers(new URLSearchParams(location.search).get('neurons') ?? ''));
-let offered = null; // The class whose neurons are offered.
+let begun = new URLSearchParams(location.search).has('neurons'); // Whether it was said which neurons are ticked.
+let offered = null; // The class whose neurons are offered, and whether they are there.
 let now = null; // The edit that is shown.
 let sweep = [];
 let training = new AbortController();
@@ -29,7 +30,7 @@ function numbers(text) {
 function query() {
   const params = new URLSearchParams();
   for (const [name, value] of new FormData(form)) if ((value !== '' || MAY_BE_OPEN.includes(name)) && !OWN.includes(name)) params.set(name, value);
-  params.set('neurons', [...ticked].join(','));
+  if (begun) params.set('neurons', [...ticked].join(','));
   return params;
 }
 
@@ -39,6 +40,7 @@ function set(params) {
     if (!input.name || OWN.includes(input.name)) continue;
     if (params.has(input.name)) input.value = params.get(input.name);
   }
+  begun = params.has('neurons');
   ticked = new Set(numbers(params.get('neurons') ?? ''));
   showTicks();
 }
@@ -67,13 +69,21 @@ function showOptions() {
   undo.disabled = !(history.state?.depth > 0);
 }
 
-async function offer() {
+/** Offers the neurons of the class that is chosen; whether they are there, and it is still the one. */
+function offer() {
   const chosen = form.elements.class.value;
-  if (offered === chosen) return;
-  offered = chosen;
-  const there = await fragment(`/mend/neurons?class=${chosen}`.replace(/\?class=$/, ''), neuronList);
-  if (!there && offered === chosen) offered = null;
-  showTicks();
+  if (offered?.of === chosen) return offered.there;
+  const asked = { of: chosen };
+  const params = new URLSearchParams({ epochs: form.elements.epochs.value });
+  if (chosen !== '') params.set('class', chosen);
+  asked.there = fragment(`/mend/neurons?${params}`, neuronList).then((there) => {
+    const holds = there && offered === asked;
+    if (!there && offered === asked) offered = null;
+    showTicks();
+    return holds;
+  });
+  offered = asked;
+  return asked.there;
 }
 
 /** The name of the edit that is asked for. A long training is a job, whose end is waited for. */
@@ -108,11 +118,14 @@ function ended(id, signal) {
   }).finally(() => control.abort());
 }
 
+function needs() {
+  return form.elements.method.selectedOptions[0]?.dataset.needs.split(' ') ?? [];
+}
+
 /** What is to be set yet before there is an edit. */
 function lacks() {
-  const needs = form.elements.method.selectedOptions[0]?.dataset.needs.split(' ') ?? [];
-  if (needs.includes('neurons') && ticked.size === 0) return 'Tick a neuron: what an edit of it does stands here.';
-  if (needs.includes('class') && form.elements.class.value === '') return 'This method is about one class: choose it.';
+  if (needs().includes('neurons') && ticked.size === 0) return 'Tick a neuron: what an edit of it does stands here.';
+  if (needs().includes('class') && form.elements.class.value === '') return 'This method is about one class: choose it.';
   return null;
 }
 
@@ -204,6 +217,7 @@ async function showKept() {
 
 /** Notes a change in the address: going back undoes it. */
 function change() {
+  begun = true;
   history.pushState({ depth: (history.state?.depth ?? 0) + 1 }, '', `/mend?${query()}`);
   sweep = [];
   ask();
@@ -224,8 +238,7 @@ form.addEventListener('submit', (event) => event.preventDefault());
 window.addEventListener('popstate', () => {
   sweep = [];
   set(new URLSearchParams(location.search));
-  offer();
-  ask();
+  begin();
 });
 undo.addEventListener('click', () => history.back());
 form.addEventListener('click', ({ target }) => {
@@ -293,7 +306,8 @@ for (const event of ['edits', 'jobs']) {
   document.addEventListener(event, async () => {
     // The server was away, or is another one: what it did not answer is asked again.
     if (event === 'jobs' && unanswered) ask();
-    if (event === 'jobs') offer();
+    if (event === 'jobs' && begun) offer();
+    else if (event === 'jobs') begin();
     await showKept();
     if (now === null) return;
     const kept = keptResult.querySelector(`.forget[data-id="${now}"]`) !== null;
@@ -314,24 +328,26 @@ keys({
   t: ['to the neurons that can be ticked', () => form.querySelector('input[name=neuron]')?.focus()],
 });
 
-/** Of an address that names no neurons, those that an edit begins with are ticked. */
+/** Shows what the address asks. Where it names no neurons, those that an edit begins with are ticked once they are known. */
 async function begin() {
-  const names = new URLSearchParams(location.search).has('neurons');
-  // The address says it all, also where it said little: what follows can be sent.
+  if (!needs().includes('neurons')) begun = true;
+  // The address says the rest, also where it said little: what follows can be sent.
   const say = () => history.replaceState({ depth: history.state?.depth ?? 0 }, '', `/mend?${query()}`);
-  if (names) say();
+  say();
   showTicks();
-  const there = offer();
-  if (!names) {
-    const { search } = location;
+  const offering = offer();
+  if (!begun) {
     status.textContent = 'Looking for the neurons behind the mistakes …';
-    await there;
-    // Something was ticked or asked for by now.
-    if (location.search !== search) return;
-    const first = Number(neuronList.querySelector('[data-ticked]')?.dataset.ticked ?? 0);
-    ticked = new Set([...neuronList.querySelectorAll('input[name=neuron]')].slice(0, first).map((box) => Number(box.value)));
-    showTicks();
-    say();
+    const there = await offering;
+    // Something was set by now.
+    if (begun) return;
+    const first = numbers(neuronList.querySelector('[data-ticked]')?.dataset.ticked ?? '');
+    if (there && first.length > 0) {
+      ticked = new Set(first);
+      begun = true;
+      showTicks();
+      say();
+    }
   }
   ask();
 }

@@ -10,6 +10,13 @@ use serde::de::DeserializeOwned;
 
 use crate::refusal::Refusal;
 
+/// How the standard library says that a text is no number.
+const NO_NUMBER: [&str; 3] = [
+    ": invalid digit found in string",
+    ": invalid float literal",
+    ": cannot parse integer from empty string",
+];
+
 /// What follows the question mark of an address.
 pub(crate) struct Query<T>(pub(crate) T);
 
@@ -22,10 +29,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
         let read = AnyQuery::try_from_uri(&parts.uri);
         let AnyQuery(query) = read.map_err(|error| {
-            Refusal::Bad(format!(
-                "this address asks for what cannot be read: {}",
-                cause(&error)
-            ))
+            let reason = cause(&error);
+            let no_number = NO_NUMBER.iter().find_map(|it| reason.strip_suffix(it));
+            Refusal::Bad(match no_number {
+                Some(option) => format!("'{option}' of this address is to be a number"),
+                None => format!("this address asks for what cannot be read: {reason}"),
+            })
         })?;
         Ok(Self(query))
     }
@@ -36,10 +45,12 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let read = AnyPath::from_request_parts(parts, state).await;
-        let AnyPath(path) = read.map_err(|error| {
-            Refusal::NotFound(format!("there is no such page: {}", cause(&error)))
-        })?;
-        Ok(Self(path))
+        match read {
+            Ok(AnyPath(path)) => Ok(Self(path)),
+            Err(_) => Err(Refusal::NotFound(
+                "there is no such page: classes, neurons and images go by their numbers".to_owned(),
+            )),
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
     charts::Confusions,
     opened::{FEATURES, TRAIN_FEATURES},
     recent::Recent,
-    trials::{Parts, epochs_at_once},
+    trials::{Parts, epochs_at_once, takes_seconds},
 };
 
 /// The samples as the classifier sees them.
@@ -136,6 +136,15 @@ impl Session {
     /// What groups are called; none where there are none.
     pub(crate) fn group_names(&self) -> &[String] {
         self.groups().map_or(&[], Groups::names)
+    }
+
+    /// Whether an edit is trained in seconds, by sizes alone; with so many epochs in place of those of
+    /// [`editing`](Self::editing), where they are given.
+    pub(crate) fn edits_take_seconds(&self, epochs: Option<usize>) -> bool {
+        let mut training = self.editing.training.clone();
+        training.epochs = epochs.unwrap_or(training.epochs);
+        let edits = self.edits.as_ref();
+        edits.is_ok_and(|edits| takes_seconds(edits.data(), &training))
     }
 
     /// The samples whose mistakes are explained: of samples that are split those to choose on.

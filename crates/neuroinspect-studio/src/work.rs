@@ -4,12 +4,12 @@ use neuroinspect::{core::Error as CoreError, editing::Control};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    jobs::{Failure, Order, Running},
+    jobs::{Failure, JobState, Order, Running},
     labels,
     pictures::{self, PictureOrder},
     refusal::Refusal,
     studio::Studio,
-    trials::{Asked, edits, takes_seconds},
+    trials::{Asked, edits},
 };
 
 /// Work as it stands in the list of jobs.
@@ -70,14 +70,13 @@ pub(crate) fn queue_features(studio: &Studio) -> neuroinspect::Result<()> {
 }
 
 /// Queues the control of edits of which nothing else is asked, where these are trained in seconds: the first of them
-/// finds it.
+/// finds it. One that has failed is not begun again by itself: it may be what ended the program.
 fn queue_control(studio: &Studio) -> neuroinspect::Result<()> {
-    let Ok(session) = studio.session() else {
-        return Ok(());
-    };
-    let training = &session.editing.training;
-    let data = session.edits.as_ref().map(|edits| edits.data());
-    if data.is_ok_and(|data| takes_seconds(data, training)) {
+    let session = studio.session();
+    let takes_seconds = session.is_ok_and(|session| session.edits_take_seconds(None));
+    let jobs = studio.jobs.list();
+    let last = jobs.iter().rfind(|job| job.order.work == Work::Control);
+    if takes_seconds && last.is_none_or(|job| job.state != JobState::Failed) {
         studio.jobs.queue(Order {
             title: "plain retraining, to compare edits with".to_owned(),
             page: "/mend".to_owned(),
@@ -89,6 +88,10 @@ fn queue_control(studio: &Studio) -> neuroinspect::Result<()> {
 
 fn train_control(studio: &Studio, running: &mut Running<'_>) -> Result<(), Failure> {
     let session = studio.session().map_err(Refusal::reason)?;
+    if !session.edits_take_seconds(None) {
+        // It was queued by an earlier process, of other images or with other options.
+        return Ok(());
+    }
     let edits = edits(session).map_err(Refusal::reason)?;
     match edits.control(&session.editing.training, running) {
         Control::Measured(_) => Ok(()),
@@ -102,7 +105,9 @@ pub(crate) fn run(studio: &Studio, work: &Work, running: &mut Running<'_>) -> Re
     match work {
         Work::Features => {
             studio.open_session(running)?;
-            Ok(queue_control(studio)?)
+            // The features are there all the same, and an edit trains its control where nobody has.
+            let _ = queue_control(studio);
+            Ok(())
         }
         Work::KeptPictures => pictures::take_kept(studio, running),
         Work::Pictures(order) => pictures::make(studio, order, running),

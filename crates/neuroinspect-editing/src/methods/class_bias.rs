@@ -26,7 +26,7 @@ impl ClassBias {
     pub const NAME: &'static str = "class_bias";
     /// What it does, in a sentence.
     pub const ABOUT: &'static str =
-        "Raises the bias of the class: it gains what other classes lose.";
+        "Retrains, and raises the bias of the class: it gains what other classes lose.";
 
     /// After default retraining.
     pub fn new(class: ClassId, strength: f64) -> Self {

@@ -30,7 +30,7 @@ impl ClassWeighting {
     /// The name it is recorded under.
     pub const NAME: &'static str = "class_weighting";
     /// What it does, in a sentence.
-    pub const ABOUT: &'static str = "Retrains with the other classes weighted less, or without a class with rare classes weighted more.";
+    pub const ABOUT: &'static str = "Retrains with the other classes weighted less; if no class is chosen, with rare classes weighted more.";
 }
 
 impl FromArguments for ClassWeighting {

@@ -30,7 +30,7 @@ impl Jtt {
     pub const NAME: &'static str = "jtt";
     /// What it does, in a sentence.
     pub const ABOUT: &'static str =
-        "Trains shortly, and then again with the mistakes of the first training drawn more often.";
+        "Trains briefly, and then again with the mistakes of the first training drawn more often.";
 
     /// The number that [`Fitted::derived`] holds of it: the share of training samples drawn more often.
     pub const MISTAKES: &'static str = "mistakes";

@@ -25,7 +25,7 @@ impl RandomNeurons {
     /// The name it is recorded under.
     pub const NAME: &'static str = "random_neurons";
     /// What it does, in a sentence.
-    pub const ABOUT: &'static str = "The probability ratio of as many other neurons, drawn at random: a control for the choice of neurons.";
+    pub const ABOUT: &'static str = "Edits as many other neurons, drawn at random, by the probability ratio: a control for the choice of neurons.";
 
     /// The edit of the neurons drawn out of a layer's `neurons`, in ascending order.
     ///

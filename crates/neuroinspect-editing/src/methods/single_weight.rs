@@ -29,7 +29,7 @@ impl SingleWeight {
     /// The name it is recorded under.
     pub const NAME: &'static str = "single_weight";
     /// What it does, in a sentence.
-    pub const ABOUT: &'static str = "Takes one weight off: that of the neuron which adds most to the class, of the neurons where some are given.";
+    pub const ABOUT: &'static str = "Lowers the class's weight of one neuron: the one that adds most to the class, among those chosen or all.";
 
     /// The number that [`Fitted::derived`] holds of it: the neuron whose weight was changed.
     pub const NEURON: &'static str = "neuron";

@@ -74,7 +74,7 @@ async fn class(
             }
         }
         p class="lede" {
-            (mistakes) " of " (counted(rows.len(), "image")) " of \u{201c}" (name) "\u{201d} are taken for something else."
+            (mistakes) " of " (counted(rows.len(), "image")) " of \u{201c}" (name) "\u{201d} " @if mistakes == 1 { "is" } @else { "are" } " taken for something else."
         }
         section aria-labelledby="neurons-title" {
             h2 id="neurons-title" { "Neurons behind the mistakes" }
@@ -113,9 +113,9 @@ fn lists(studio: &Studio, ranking: &Ranking) -> Markup {
     let first = &listed[..listed.len().min(TICKED)];
     // Those that the options edit come first.
     let [all, some] = [("all", &listed[..]), ("the first", first)];
-    let (usual, other) = match usually_ticked(studio) == OFFERED {
-        true => (all, some),
-        false => (some, all),
+    let (usual, other) = match studio.opened.config.neurons {
+        NeuronChoice::Listed => (all, some),
+        _ => (some, all),
     };
     let named = |neurons: &[NeuronId]| {
         let names: Vec<_> = neurons.iter().map(ToString::to_string).collect();
@@ -125,7 +125,7 @@ fn lists(studio: &Studio, ranking: &Ranking) -> Markup {
         |neurons: &[NeuronId]| format!("/mend?class={}&neurons={}", ranking.class, named(neurons));
     html! {
         p class="about" {
-            "For each of " (counted(ranking.mistakes, "mistake")) ", a small change of the neurons\u{2019} activations is looked for \
+            "For each mistake (" (ranking.mistakes) " in all), a small change of the neurons\u{2019} activations is looked for \
              that makes it right. The " (ranking.top) " neurons that change most are blamed for the mistake: they were too weak in it, \
              or too strong. The bar is the share of mistakes that a neuron is blamed for, the line its 95 % interval. \
              Importance above 1: the neuron speaks for \u{201c}" (studio.class_name(ranking.class)) "\u{201d}; below 1: \
@@ -145,14 +145,6 @@ fn lists(studio: &Studio, ranking: &Ranking) -> Markup {
                 " " span class="soft" { "an edit that rests less on them, and what it costs" }
             }
         }
-    }
-}
-
-/// How many of the neurons that are offered a mend begins with: those that the options edit.
-pub(super) fn usually_ticked(studio: &Studio) -> usize {
-    match studio.opened.config.neurons {
-        NeuronChoice::Listed => OFFERED,
-        _ => TICKED,
     }
 }
 

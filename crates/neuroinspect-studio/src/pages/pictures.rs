@@ -88,6 +88,9 @@ impl Shown {
     }
 }
 
+/// Below this share of what the most active real image comes to, a picture shows little of what its unit looks for.
+const WEAK: f32 = 0.5;
+
 /// A picture, masked beside it where there is a mask, over what the networks see in it.
 pub(super) fn card(studio: &Studio, kept: &KeptPicture, real: Option<f32>) -> Markup {
     let Picture {
@@ -116,8 +119,10 @@ pub(super) fn card(studio: &Studio, kept: &KeptPicture, real: Option<f32>) -> Ma
                     "activation " (format!("{:.2}", kept.activation))
                     @if let Some(real) = real { " (real images: up to " (format!("{real:.2}")) ")" }
                 }
-                @if real.is_some_and(|real| kept.activation < real) {
-                    span class="down" { "Less than on real images: not what it looks for. More steps may help." }
+                @if real.is_some_and(|real| kept.activation < WEAK * real) {
+                    span class="down" { "Real images activate it more than twice as much: more steps may help." }
+                } @else if kept.activation <= 0.0 {
+                    span class="down" { "It is not active on this picture: more steps or another seed may help." }
                 }
                 @if let Some(probability) = kept.probability {
                     span { "probability of the class " (percent(f64::from(probability))) }

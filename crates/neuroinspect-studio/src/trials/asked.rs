@@ -104,6 +104,17 @@ impl Asked {
         }
     }
 
+    /// Checks that its method is one that is offered.
+    pub(crate) fn check_method(&self) -> Result<(), Refusal> {
+        match offered().any(|name| name == self.method) {
+            true => Ok(()),
+            false => Err(Refusal::Bad(format!(
+                "'{}' is not a method that is offered here",
+                self.method
+            ))),
+        }
+    }
+
     /// The method; all that is not asked is as in `base`.
     pub(crate) fn method(&self, base: &EditConfig) -> Result<Box<dyn DecisionMethod>, Refusal> {
         let mut config = base.clone();
@@ -116,12 +127,7 @@ impl Asked {
             let edit = RatioEdit::new(self.neurons(), EditScope::of(self.class()));
             return Ok(Box::new(edit.with_config(config)));
         }
-        if !offered().any(|name| name == self.method) {
-            return Err(Refusal::Bad(format!(
-                "'{}' is not a method that is offered here",
-                self.method
-            )));
-        }
+        self.check_method()?;
         let arguments = MethodArguments {
             class: self.class(),
             neurons: self.neurons(),
@@ -212,7 +218,7 @@ pub(super) fn split<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<us
     let words = text.split([',', ' ']).filter(|word| !word.is_empty());
     let number = |word: &str| {
         let number = word.parse();
-        number.map_err(|_| D::Error::custom(format!("neurons: '{word}' is no number")))
+        number.map_err(|_| D::Error::custom(format!("'{word}' is no number")))
     };
     words.map(number).collect()
 }
@@ -221,20 +227,21 @@ pub(super) fn split<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<us
 mod tests {
     use neuroinspect::editing::TrainingConfig;
 
-    use super::*;
+    use super::{super::Given, *};
 
     /// The control that is trained before anybody asks is that of what is asked first.
     #[test]
     fn what_is_not_asked_is_trained_as_the_options_say() {
+        let training = TrainingConfig::default().with_epochs(7, Some(3));
+        let training = training.with_learning_rate(0.03);
         let base = EditConfig::default()
-            .with_training(TrainingConfig::default().with_epochs(7, Some(3)))
+            .with_training(training)
             .with_lambda3(4.0);
         for name in ["probability_ratio", "con", "focal"] {
             let asked = Asked {
-                class: Some(0),
                 neurons: vec![1],
                 method: name.to_owned(),
-                ..Asked::of_config(&base)
+                ..Given::default().over(&base, ClassId(0))
             };
             let method = asked.method(&base).unwrap();
             assert_eq!(method.training(), Some(&base.training), "{name}");

@@ -340,6 +340,15 @@ fn an_edit_is_there_to_begin_with() {
         browser.value("document.querySelector('#undo').disabled"),
         json!(true)
     );
+    // What takes minutes is begun by nobody who only looks, and what edits no neurons begins with none.
+    let none = "document.querySelectorAll('input[name=neuron]').length > 0 \
+         && document.querySelectorAll('input[name=neuron]:checked').length === 0";
+    browser.go(&format!("http://{}/mend?epochs=10000000", made.host()));
+    browser.until("document.querySelector('#edit-result').textContent.startsWith('Tick a neuron')");
+    browser.until(none);
+    browser.go(&format!("http://{}/mend?method=retrain", made.host()));
+    browser.until("document.querySelector('#keep')");
+    browser.until(none);
 }
 
 #[test]

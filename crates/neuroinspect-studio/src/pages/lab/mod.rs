@@ -219,11 +219,11 @@ async fn order(
         let classes = asked.class.map(ClassId).into_iter().collect();
         let order = PictureOrder::new(opened, subject, classes, recipe, seeds(&asked.seeds)?)?;
         let seeds = order.seeds.len();
-        let plural = if seeds == 1 { "" } else { "s" };
-        let mut title = format!("{}, {seeds} seed{plural}", order.subject);
+        let seeds = counted(seeds, "seed");
+        let mut title = format!("{}, {seeds}", order.subject);
         if let Some(class) = order.classes.first() {
             title = format!(
-                "{} within {}, {seeds} seed{plural}",
+                "{} within {}, {seeds}",
                 order.subject,
                 studio.class_name(*class)
             );

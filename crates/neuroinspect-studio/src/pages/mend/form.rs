@@ -3,19 +3,21 @@
 use axum::{extract::State, response::Html};
 use maud::{Markup, html};
 use neuroinspect::{
+    NeuronChoice,
     core::{ClassId, NeuronId},
+    counterfactual::Ranking,
     editing::{LabelsUsed, MethodArguments, RatioForm, about_method, method_named, percent},
 };
 use serde::Deserialize;
 use serde_json::Map;
 
-use super::super::class::{TICKED, usually_ticked};
+use super::super::class::TICKED;
 use crate::{
     address::Query,
     refusal::Refusal,
     session::Session,
     studio::{App, Studio, apart},
-    trials::{Asked, choice_name, edits, offered, takes_seconds},
+    trials::{Asked, choice_name, offered},
 };
 
 /// Neurons of the ranking that are offered to be ticked.
@@ -50,9 +52,10 @@ fn method(name: &'static str) -> Option<Method> {
         LabelsUsed::Class => "labels of classes",
         LabelsUsed::GroupsOfValidation | LabelsUsed::GroupsOfTraining => "labels of groups",
     };
-    let neurons = match needs.contains(&"neurons") {
-        true => "what is ticked",
-        false => "nothing that is ticked",
+    let neurons = match (needs.contains(&"neurons"), method.neurons().is_empty()) {
+        (true, _) => "what is ticked",
+        (false, false) => "what is ticked, if anything is,",
+        (false, true) => "nothing that is ticked",
     };
     let paper = method
         .citation()
@@ -157,12 +160,24 @@ pub(super) fn form(studio: &Studio, session: &Session, asked: &Asked) -> Markup 
 #[derive(Deserialize)]
 pub(super) struct Offer {
     class: Option<usize>,
+    /// Those that an edit is to be trained for.
+    epochs: Option<usize>,
+}
+
+/// The neurons that a mend begins with: those that the options edit.
+fn first(choice: &NeuronChoice, ranking: &Ranking) -> Vec<NeuronId> {
+    match choice {
+        NeuronChoice::Auto { count } => ranking.first(*count),
+        NeuronChoice::Listed => ranking.first(OFFERED),
+        NeuronChoice::Given(neurons) => neurons.clone(),
+        _ => ranking.first(TICKED),
+    }
 }
 
 /// The neurons that a ranking offers.
 pub(super) async fn neurons(
     State(studio): State<App>,
-    Query(Offer { class }): Query<Offer>,
+    Query(Offer { class, epochs }): Query<Offer>,
 ) -> Result<Html<String>, Refusal> {
     let Some(class) = class else {
         let text = html! { p class="soft" { "With a class, those behind its mistakes are offered here." } };
@@ -176,10 +191,11 @@ pub(super) async fn neurons(
     .await?;
     let ranking = &ranked.ranking;
     // A training that takes minutes is begun by nobody who only looks.
-    let session = studio.session()?;
-    let data = edits(session).map(|edits| edits.data());
-    let begins = data.is_ok_and(|data| takes_seconds(data, &session.editing.training));
-    let ticked = begins.then(|| usually_ticked(&studio));
+    let ticked = match studio.session()?.edits_take_seconds(epochs) {
+        true => first(&studio.opened.config.neurons, ranking),
+        false => Vec::new(),
+    };
+    let ticked: Vec<_> = ticked.iter().map(ToString::to_string).collect();
     let kind = |neuron| {
         let list = [
             ("too weak", &ranking.insufficient),
@@ -192,7 +208,7 @@ pub(super) async fn neurons(
         found.max_by_key(|&(votes, _)| votes)
     };
     let listed = html! {
-        ul class="ticks" data-ticked=[ticked] {
+        ul class="ticks" data-ticked=(ticked.join(",")) {
             @for neuron in ranking.first(OFFERED) {
                 @if let Some((votes, kind)) = kind(neuron) {
                     li {

@@ -26,7 +26,7 @@ use axum::{
 use maud::{Markup, PreEscaped, html};
 use neuroinspect::{
     core::{Metrics, Observer, Progress},
-    editing::{Comparison, Conclusion, EditResult, percent},
+    editing::{Comparison, Conclusion, EditResult, RatioEdit, percent},
     report::Accuracies,
 };
 use serde::Serialize;
@@ -83,6 +83,10 @@ async fn mend(
 ) -> Result<Html<String>, Refusal> {
     let session = studio.session()?;
     let asked = asked(&studio, given)?;
+    if let Some(class) = asked.class {
+        studio.class(class)?;
+    }
+    asked.check_method()?;
     let content = html! {
         p class="about" {
             "Tick the neurons that a class should rest on less. What silencing them would do is said at once, and soon \
@@ -305,7 +309,7 @@ async fn edit(State(studio): State<App>, Path(id): Path<String>) -> Result<Html<
             strong id="headline" { (result.verdict.headline(names)) }
             (result.verdict.sentence(&result.neurons, names))
         }
-        (next(result))
+        (next(result, trial.asked.method(&session.editing).is_ok_and(|it| !it.neurons().is_empty())))
         div id="measured" data-fragment={ "/mend/edit/" (id) "/measured" } {
             p class="soft" { "Measured on " (result.comparison.before.samples) " samples." }
         }
@@ -352,8 +356,8 @@ fn epochs_note(studio: &Studio, session: &Session, trial: &Trial) -> Markup {
     }
 }
 
-/// What to try after an edit that is not worth its cost.
-fn next(result: &EditResult) -> Markup {
+/// What to try after an edit that is not worth its cost, by a method that edits neurons or by another.
+fn next(result: &EditResult, edits_neurons: bool) -> Markup {
     let is_poor = match result.verdict.conclusion {
         Conclusion::NoMoreThanRetraining
         | Conclusion::NoMoreThanRetrainingAtACost
@@ -368,7 +372,10 @@ fn next(result: &EditResult) -> Markup {
     html! {
         @if is_poor {
             p id="next" class="soft" {
-                "To try next: all neurons that are listed, or others; six strengths; another method. By the command line, "
+                "To try next: "
+                @if edits_neurons { "all neurons that are listed, or others; " }
+                @if result.method.name == RatioEdit::NAME { "six strengths; " }
+                "another method. By the command line, "
                 code { "neuroinspect mend" } " chooses among several mends by itself, on images that it does not measure on."
             }
         }
