@@ -22,7 +22,7 @@ use std::{fmt, path::Path, sync::Arc};
 
 use burn::tensor::Device;
 use ndarray::Axis;
-use neuroinspect_core::{ClassId, InputSpec, Observer, Seed, io::write_atomically};
+use neuroinspect_core::{ClassId, FeatureTable, InputSpec, Observer, Seed, io::write_atomically};
 use neuroinspect_datasets::{
     ImageDataset, preprocess,
     scenes::{Context, Part, Planted, Scenes, ScenesConfig},
@@ -206,6 +206,22 @@ impl Demo {
     pub fn data(&self, seed: Seed, observer: &mut dyn Observer) -> Result<DemoData<'_>> {
         let extracted = self.extract(&self.test, observer)?;
         let train = self.extract(&self.train, observer)?.table;
+        self.data_of(extracted, train, seed, observer)
+    }
+
+    /// The same with the [extracted](Self::extraction) features of the test scenes and of the training scenes, which
+    /// a [run folder](crate::RunFolder::features) may have kept.
+    ///
+    /// # Errors
+    ///
+    /// When the features are of other scenes, the classifier fails, or the observer asks to stop.
+    pub fn data_of(
+        &self,
+        extracted: Extracted,
+        train: FeatureTable,
+        seed: Seed,
+        observer: &mut dyn Observer,
+    ) -> Result<DemoData<'_>> {
         let names = self.test.class_names().iter();
         Ok(DemoData {
             demo: self,
@@ -364,13 +380,16 @@ impl Demo {
         Ok(())
     }
 
+    /// The extraction of scenes' features by the classifier.
+    pub fn extraction<'a>(&'a self, scenes: &'a dyn ImageDataset) -> Extraction<'a> {
+        Extraction::new(self.classifier.as_ref(), scenes).with_weights_sha256(&self.weights_sha256)
+    }
+
     pub(crate) fn extract(
         &self,
         dataset: &dyn ImageDataset,
         observer: &mut dyn Observer,
     ) -> Result<Extracted> {
-        let extraction = Extraction::new(self.classifier.as_ref(), dataset)
-            .with_weights_sha256(&self.weights_sha256);
-        extract_features(&extraction, observer)
+        extract_features(&self.extraction(dataset), observer)
     }
 }

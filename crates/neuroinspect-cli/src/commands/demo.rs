@@ -4,8 +4,9 @@ use std::{path::Path, time::Instant};
 
 use anyhow::Result;
 use neuroinspect::{
-    DebugConfig, PictureOrigin, RunFolder,
+    DebugConfig, FeatureRequest, PictureOrigin, RunFolder,
     core::Precision,
+    datasets::ImageDataset,
     demo::Demo,
     report::{EditFile, Schema},
 };
@@ -15,6 +16,7 @@ use crate::{
     args::{Common, DemoArgs},
     console::Console,
     exit::Exit,
+    inputs::{FEATURES, TRAINING_FEATURES},
     options::Options,
     output::{open_folder, print, warn_of_reused},
     record,
@@ -37,7 +39,19 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DemoArgs) -> Result
 
     let mut console = Console::start(common.quiet)?;
     let start = Instant::now();
-    let data = demo.data(options.seed, &mut console)?;
+    // Kept, as the studio works on them, too.
+    let mut features = |scenes: &dyn ImageDataset, file: &str| {
+        let request = FeatureRequest {
+            file: file.to_owned(),
+            device: common.device(),
+            complete: true,
+        };
+        let features = folder.features(&demo.extraction(scenes), &request, &mut console);
+        features.map(|features| features.extracted)
+    };
+    let test = features(&demo.test, FEATURES)?;
+    let train = features(&demo.train, TRAINING_FEATURES)?.table;
+    let data = demo.data_of(test, train, options.seed, &mut console)?;
     let time = start.elapsed();
     demo.classifier.save(&folder.join(CHECKPOINT))?;
     let name = demo.classifier.name();

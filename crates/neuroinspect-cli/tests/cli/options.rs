@@ -173,7 +173,13 @@ fn a_reader_that_stops_reading_costs_no_report() {
     demo.args(["demo", "--iterations", "1", "--out"]);
     demo.arg(fixture.path("out")).stdout(writer);
     assert!(demo.status().unwrap().success());
-    for file in ["report.html", "summary.json", "report-edit.safetensors"] {
+    for file in [
+        "report.html",
+        "summary.json",
+        "report-edit.safetensors",
+        "features.safetensors",
+        "train-features.safetensors",
+    ] {
         assert!(fixture.path("out").join(file).exists(), "{file}");
     }
 }

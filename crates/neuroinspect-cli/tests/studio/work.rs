@@ -157,7 +157,7 @@ fn seeds_of_a_units_picture_stand_side_by_side() {
 #[ignore = "wants Debian's chromium and chromium-driver"]
 fn pictures_that_an_earlier_run_kept_are_taken() {
     let browser = Browser::open();
-    let folder = folder_with_features();
+    let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap().to_owned();
     let demo = ["demo", "--iterations", "3", "--quiet", "--out", &out].map(str::to_owned);
     let printed = String::from_utf8(run(&demo).stdout).unwrap();
@@ -165,9 +165,14 @@ fn pictures_that_an_earlier_run_kept_are_taken() {
         printed.contains(&format!("neuroinspect studio {out}\n")),
         "{printed}"
     );
+    let written = |file: &str| fs::metadata(folder.path().join(file)).unwrap().modified();
+    let features = ["features.safetensors", "train-features.safetensors"];
+    let before = features.map(|file| written(file).unwrap());
     // By the folder alone.
     let program = Program::start_with(&[folder.path().as_os_str()]);
     open(&browser, &program, "lab");
+    // So are the features.
+    assert_eq!(features.map(|file| written(file).unwrap()), before);
     // Other work on the same cores draws it out.
     let pictures = "document.querySelectorAll('#pictures figure[data-key]').length === 5";
     browser.until_within(pictures, Duration::from_secs(600));
