@@ -44,7 +44,7 @@ pub(super) async fn more(
                 p { "The same by command line:" }
                 pre tabindex="0" { code { (trial.asked.command(&studio.opened)) } }
                 p {
-                    "Applied to the weights, which makes " code { "mended/edited.safetensors" } ": download the edit file, and in its folder"
+                    "Applied to the weights, which makes " code { "mended/edited.safetensors" } ": download the edit file to where the studio was started, and there"
                 }
                 pre tabindex="0" { code { (apply_command(&studio, &id)) } }
             }
