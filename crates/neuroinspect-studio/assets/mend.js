@@ -74,8 +74,10 @@ function offer() {
   const chosen = form.elements.class.value;
   if (offered?.of === chosen) return offered.there;
   const asked = { of: chosen };
-  const params = new URLSearchParams({ epochs: form.elements.epochs.value });
+  const params = new URLSearchParams();
   if (chosen !== '') params.set('class', chosen);
+  const epochs = form.elements.epochs.value;
+  if (epochs !== '') params.set('epochs', epochs);
   asked.there = fragment(`/mend/neurons?${params}`, neuronList).then((there) => {
     const holds = there && offered === asked;
     if (!there && offered === asked) offered = null;
@@ -237,6 +239,7 @@ form.addEventListener('change', (event) => {
 form.addEventListener('submit', (event) => event.preventDefault());
 window.addEventListener('popstate', () => {
   sweep = [];
+  training.abort();
   set(new URLSearchParams(location.search));
   begin();
 });

@@ -10,11 +10,18 @@ use serde::de::DeserializeOwned;
 
 use crate::refusal::Refusal;
 
-/// How the standard library says that a text is no number.
-const NO_NUMBER: [&str; 3] = [
-    ": invalid digit found in string",
-    ": invalid float literal",
-    ": cannot parse integer from empty string",
+/// How the standard library says that a text is no number, and what it would have to be.
+const NO_NUMBER: [(&str, &str); 4] = [
+    (
+        ": invalid digit found in string",
+        "a whole number, 0 or more",
+    ),
+    (
+        ": cannot parse integer from empty string",
+        "a whole number, 0 or more",
+    ),
+    (": invalid float literal", "a number"),
+    (": cannot parse float from empty string", "a number"),
 ];
 
 /// What follows the question mark of an address.
@@ -30,9 +37,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         let read = AnyQuery::try_from_uri(&parts.uri);
         let AnyQuery(query) = read.map_err(|error| {
             let reason = cause(&error);
-            let no_number = NO_NUMBER.iter().find_map(|it| reason.strip_suffix(it));
+            let mut said = NO_NUMBER.iter();
+            let no_number = said.find_map(|(end, what)| Some((reason.strip_suffix(end)?, what)));
             Refusal::Bad(match no_number {
-                Some(option) => format!("'{option}' of this address is to be a number"),
+                Some((option, what)) => format!("'{option}' of this address is to be {what}"),
                 None => format!("this address asks for what cannot be read: {reason}"),
             })
         })?;

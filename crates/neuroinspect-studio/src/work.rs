@@ -4,7 +4,7 @@ use neuroinspect::{core::Error as CoreError, editing::Control};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    jobs::{Failure, JobState, Order, Running},
+    jobs::{Failure, Job, JobState, Order, Running},
     labels,
     pictures::{self, PictureOrder},
     refusal::Refusal,
@@ -70,13 +70,14 @@ pub(crate) fn queue_features(studio: &Studio) -> neuroinspect::Result<()> {
 }
 
 /// Queues the control of edits of which nothing else is asked, where these are trained in seconds: the first of them
-/// finds it. One that has failed is not begun again by itself: it may be what ended the program.
+/// finds it. One that was begun more than once and failed is not begun again by itself: it may be what ended the program.
 fn queue_control(studio: &Studio) -> neuroinspect::Result<()> {
     let session = studio.session();
     let takes_seconds = session.is_ok_and(|session| session.edits_take_seconds(None));
     let jobs = studio.jobs.list();
     let last = jobs.iter().rfind(|job| job.order.work == Work::Control);
-    if takes_seconds && last.is_none_or(|job| job.state != JobState::Failed) {
+    let is_tried = |job: &Job| job.state == JobState::Failed && job.starts > 1;
+    if takes_seconds && !last.is_some_and(is_tried) {
         studio.jobs.queue(Order {
             title: "plain retraining, to compare edits with".to_owned(),
             page: "/mend".to_owned(),

@@ -214,7 +214,7 @@ impl Demo {
     ///
     /// # Errors
     ///
-    /// When the features are of other scenes, the classifier fails, or the observer asks to stop.
+    /// When the features are of other classes or neurons, the classifier fails, or the observer asks to stop.
     pub fn data_of(
         &self,
         extracted: Extracted,

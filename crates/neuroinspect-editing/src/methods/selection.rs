@@ -32,7 +32,7 @@ impl SelectiveFinetuning {
     /// The name it is recorded under.
     pub const NAME: &'static str = "self";
     /// What it does, in a sentence.
-    pub const ABOUT: &'static str = "Finetunes on the held-out samples that a briefly trained copy of the layer sees most differently.";
+    pub const ABOUT: &'static str = "Finetunes on the held-out samples that a new layer, trained only briefly, sees most differently.";
 
     /// The weights by which validation samples are drawn: those kept, classes equally often.
     pub(super) fn weights(

@@ -33,7 +33,7 @@ pub(crate) struct Job {
     pub(crate) made: usize,
     /// How often it was begun by a process that did not end in the midst of it by itself.
     #[serde(default)]
-    pub(super) starts: u32,
+    pub(crate) starts: u32,
     /// Why it failed, where it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<String>,

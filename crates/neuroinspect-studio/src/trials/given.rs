@@ -51,8 +51,7 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Choice<T> {
         if text.is_empty() {
             return Ok(Self::Open);
         }
-        let value = text.parse().map(Self::Value);
-        value.map_err(|error| D::Error::custom(format!("'{text}': {error}")))
+        text.parse().map(Self::Value).map_err(D::Error::custom)
     }
 }
 

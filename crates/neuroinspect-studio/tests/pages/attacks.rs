@@ -267,6 +267,21 @@ fn what_cannot_be_asked_is_refused_with_a_reason() {
         ("GET /mend/preview?neurons=1,1", 400, "1"),
         ("GET /mend/preview?neurons=1&class=77", 404, "77"),
         ("GET /mend?class=77", 404, "77"),
+        (
+            "GET /mend?class=star",
+            400,
+            "'class' of this address is to be a whole number",
+        ),
+        (
+            "GET /mend?target=x&epochs=3",
+            400,
+            "'target' of this address is to be a number",
+        ),
+        (
+            "GET /mend/neurons?class=1&epochs=1.5",
+            400,
+            "'epochs' of this address is to be a whole",
+        ),
         ("GET /mend?method=magic", 400, "magic"),
         ("GET /mend/edit/77", 404, "not remembered"),
         ("POST /mend/try?neurons=1&method=magic", 400, "magic"),

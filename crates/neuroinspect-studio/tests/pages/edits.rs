@@ -349,6 +349,10 @@ fn an_edit_is_there_to_begin_with() {
     browser.go(&format!("http://{}/mend?method=retrain", made.host()));
     browser.until("document.querySelector('#keep')");
     browser.until(none);
+    // A field that is left empty keeps no class's neurons away.
+    browser.fill("input[name=epochs]", "");
+    browser.fill("select[name=class]", "2");
+    browser.until("document.querySelector('#neurons a[href$=\"class=2\"]')");
 }
 
 #[test]

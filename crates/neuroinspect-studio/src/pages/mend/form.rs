@@ -168,7 +168,7 @@ pub(super) struct Offer {
 fn first(choice: &NeuronChoice, ranking: &Ranking) -> Vec<NeuronId> {
     match choice {
         NeuronChoice::Auto { count } => ranking.first(*count),
-        NeuronChoice::Listed => ranking.first(OFFERED),
+        NeuronChoice::Listed => ranking.first(usize::MAX),
         NeuronChoice::Given(neurons) => neurons.clone(),
         _ => ranking.first(TICKED),
     }
