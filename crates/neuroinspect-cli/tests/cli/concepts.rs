@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::fixture::{Fixture, fails};
 
-fn asset(name: &str) -> String {
+pub(crate) fn asset(name: &str) -> String {
     format!(
         "{}/../neuroinspect/assets/{name}",
         env!("CARGO_MANIFEST_DIR")
