@@ -259,3 +259,36 @@ fn solve(matrix: &mut [Vec<f64>], right: &mut [f64], least: f64) {
         right[i] = (right[i] - sum) / matrix[i][i];
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::solve;
+
+    proptest! {
+        /// A Newton step of a wrong direction only takes more steps, so that no result shows it.
+        #[test]
+        fn a_positive_definite_system_is_solved(
+            (factors, wanted) in (1..6_usize).prop_flat_map(|count| {
+                (vec(vec(-1.0..1.0_f64, count), count), vec(-2.0..2.0_f64, count))
+            })
+        ) {
+            let count = wanted.len();
+            let product = |i: usize, j: usize| -> f64 {
+                let products = (0..count).map(|k| factors[i][k] * factors[j][k]);
+                products.sum::<f64>() + f64::from(u8::from(i == j))
+            };
+            let matrix: Vec<Vec<f64>> = (0..count)
+                .map(|i| (0..count).map(|j| product(i, j)).collect())
+                .collect();
+            let mut solution: Vec<f64> = (matrix.iter())
+                .map(|row| row.iter().zip(&wanted).map(|(a, x)| a * x).sum())
+                .collect();
+            solve(&mut matrix.clone(), &mut solution, 1e-30);
+            for (found, wanted) in solution.iter().zip(&wanted) {
+                prop_assert!((found - wanted).abs() < 1e-9, "{found} for {wanted}");
+            }
+        }
+    }
+}
