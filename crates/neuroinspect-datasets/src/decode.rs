@@ -29,7 +29,8 @@ pub(crate) const MAX_FILE_BYTES: u64 = 1 << 30;
 ///   have turned over, as Adobe's programs write them;
 /// - keeps the upper 8 of 16 bits. PIL does so for colour; 16-bit grey, of which it makes white wherever
 ///   it is above 255 of 65535, is treated like colour here, as a white image tells a model nothing;
-/// - refuses a truncated file, one of more than 1 GiB, and one of more than 512 MiB decoded, before
+/// - refuses a truncated file, also a JPEG file with an end that has less than a bit for each 8 x 8 block of its
+///   size, which PIL paints grey, one of more than 1 GiB, and one of more than 512 MiB decoded, before
 ///   any memory of that size is asked for.
 ///
 /// PNG, GIF, BMP and WebP files decode as in Pillow 12, bit for bit. A JPEG decoder is free in its
@@ -57,6 +58,12 @@ pub(crate) fn decode_image(path: &Path, bytes: &[u8]) -> Result<RgbImage> {
         return Err(Error::Truncated {
             path: path.to_owned(),
             reason: "its JPEG data has no end marker",
+        });
+    }
+    if is_jpeg && !jpeg::has_room_for_blocks(bytes) {
+        return Err(Error::Truncated {
+            path: path.to_owned(),
+            reason: "its JPEG data is shorter than an image of its size can be",
         });
     }
     let decode = || {

@@ -179,6 +179,37 @@ pub(crate) fn has_end(bytes: &[u8]) -> bool {
     segments(bytes).any(|(marker, _)| marker == END_OF_IMAGE)
 }
 
+/// Whether a JPEG file is long enough for what its frame promises. Of a block of 8 x 8 values Huffman's codes take
+/// a bit at the least, that of its mean (ITU-T T.81, F.1.2.1 and G.1.2.1): of a file with less a decoder would paint
+/// millions of pixels grey, for seconds.
+///
+/// Of frames that are coded otherwise, and of files without one, nothing is known: `true`.
+pub(crate) fn has_room_for_blocks(bytes: &[u8]) -> bool {
+    let blocks = segments(bytes).find_map(|(marker, body)| match (marker, body) {
+        // Baseline, extended and progressive frames by Huffman's codes.
+        (0xc0..=0xc2, [_, y1, y0, x1, x0, _, components @ ..]) => {
+            let side = |high: &u8, low: &u8| u64::from(u16::from_be_bytes([*high, *low]));
+            let factors = |component: &[u8]| {
+                let factors = component.get(1).copied().unwrap_or_default();
+                [factors >> 4, factors & 15].map(u64::from)
+            };
+            let factors: Vec<_> = components.chunks_exact(3).map(factors).collect();
+            let largest = |axis: usize| factors.iter().map(|it| it[axis]).max().unwrap_or(0).max(1);
+            let along =
+                |side: u64, axis: usize, factor: u64| (side * factor).div_ceil(8 * largest(axis));
+            let (width, height) = (side(x1, x0), side(y1, y0));
+            let blocks = factors.iter();
+            Some(
+                blocks
+                    .map(|&[h, v]| along(width, 0, h) * along(height, 1, v))
+                    .sum::<u64>(),
+            )
+        }
+        _ => None,
+    });
+    blocks.is_none_or(|blocks| bytes.len() as u64 * 8 >= blocks)
+}
+
 const START_OF_IMAGE: u8 = 0xd8;
 const END_OF_IMAGE: u8 = 0xd9;
 

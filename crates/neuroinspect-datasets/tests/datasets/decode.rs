@@ -224,6 +224,27 @@ fn truncated_files_are_refused() {
             );
         }
     }
+    // The end is there, and the sides are those of another image: 4120 x 33048 pixels take seconds to be painted grey.
+    for (name, frame) in [
+        ("grey.jpg", 0xc0),
+        ("cmyk.jpg", 0xc0),
+        ("progressive.jpg", 0xc2),
+    ] {
+        let mut bytes = photograph(name);
+        let start = bytes.windows(2).position(|it| it == [0xff, frame]);
+        let sides = start.unwrap() + 5;
+        bytes[sides..sides + 4].copy_from_slice(&[0x10, 0x18, 0x81, 0x18]);
+        assert_eq!(
+            refusal(&write(&folder, "sides.jpg", &bytes)),
+            "image 'PATH' is truncated: its JPEG data is shorter than an image of its size can be",
+            "{name}"
+        );
+    }
+    // Of one colour it is as short as a file can be.
+    let plain = RgbImage::from_pixel(2000, 1000, Rgb([120; 3]));
+    let plain = encode(plain, ImageFormat::Jpeg);
+    let plain = open_image(write(&folder, "plain.jpg", &plain)).unwrap();
+    assert_eq!(plain.dimensions(), (2000, 1000));
     for format in [
         ImageFormat::Png,
         ImageFormat::WebP,
@@ -307,6 +328,8 @@ fn a_jpeg_bomb_is_refused() {
         for side in [frame + 5, frame + 7] {
             bomb[side..side + 2].copy_from_slice(&65_500_u16.to_be_bytes());
         }
+        // As long as such an image can be: bytes after the end are accepted.
+        bomb.resize(26 << 20, 0);
         check_limits("bomb.jpg", &bomb);
     }
 }
