@@ -158,14 +158,17 @@ fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
         if path.is_dir() {
-            if !["pictures", "batches", "training"].contains(&name) {
+            if !["batches", "training"].contains(&name) {
                 collect(&path, files);
             }
             continue;
         }
         // A page in Markdown shows what a JSON file beside it holds, and seconds within its lines.
         let left_out = [".origin.json", ".neuroinspect.lock", ".md"];
-        if left_out.iter().any(|it| name.ends_with(it)) {
+        // Pictures that are half done, by the work they are of; those that are done lie elsewhere, but for an atlas's.
+        let half_done = path.components().any(|it| it.as_os_str() == "pictures");
+        let half_done = half_done && !name.ends_with(".png");
+        if half_done || left_out.iter().any(|it| name.ends_with(it)) {
             continue;
         }
         let mut bytes = fs::read(&path).unwrap();

@@ -240,7 +240,7 @@ fn truncated_files_are_refused() {
             "{name}"
         );
     }
-    // Of one colour it is as short as a file can be.
+    // Of one colour a file is short, and whole.
     let plain = RgbImage::from_pixel(2000, 1000, Rgb([120; 3]));
     let plain = encode(plain, ImageFormat::Jpeg);
     let plain = open_image(write(&folder, "plain.jpg", &plain)).unwrap();
@@ -315,7 +315,7 @@ fn a_decompression_bomb_is_refused() {
     check_limits("bomb.bmp", &header);
 }
 
-/// Some hundred bytes that promise 65,500 x 65,500 pixels, baseline and progressive: refused by the
+/// A file that promises 65,500 x 65,500 pixels, baseline and progressive: refused by the
 /// header alone, before the decoder asks for the 10 GB and more that it would work in.
 #[test]
 fn a_jpeg_bomb_is_refused() {
