@@ -54,16 +54,10 @@ pub fn open_image(path: impl AsRef<Path>) -> Result<RgbImage> {
 pub(crate) fn decode_image(path: &Path, bytes: &[u8]) -> Result<RgbImage> {
     // What is missing is painted grey by one decoder and told in its own words by another.
     let is_jpeg = image::guess_format(bytes).ok() == Some(ImageFormat::Jpeg);
-    if is_jpeg && !jpeg::has_end(bytes) {
+    if is_jpeg && let Some(reason) = jpeg::missing(bytes) {
         return Err(Error::Truncated {
             path: path.to_owned(),
-            reason: "its JPEG data has no end marker",
-        });
-    }
-    if is_jpeg && !jpeg::has_room_for_blocks(bytes) {
-        return Err(Error::Truncated {
-            path: path.to_owned(),
-            reason: "its JPEG data is shorter than an image of its size can be",
+            reason,
         });
     }
     let decode = || {

@@ -150,7 +150,7 @@ fn to_rgb(decoded: Decoded) -> Option<RgbImage> {
 /// `jpeg-decoder` crate looks at the numbers first. None for grey, and where the file has no frame.
 fn colour_transform(bytes: &[u8]) -> Option<ColorTransform> {
     let (mut jfif, mut adobe, mut components) = (false, None, None);
-    for (marker, body) in segments(bytes) {
+    for Segment { marker, body, .. } in segments(bytes) {
         match (marker, body) {
             (0xe0, [b'J', b'F', b'I', b'F', 0, ..]) => jfif |= body.len() >= 14,
             (0xee, [b'A', b'd', b'o', b'b', b'e', ..]) => adobe = body.get(11).copied().or(adobe),
@@ -159,8 +159,7 @@ fn colour_transform(bytes: &[u8]) -> Option<ColorTransform> {
             (0xc0..=0xcf, [_, _, _, _, _, _, numbers @ ..]) => {
                 components.get_or_insert_with(|| numbers.iter().step_by(3).collect::<Vec<_>>());
             }
-            // The scan.
-            (0xda, _) => break,
+            (START_OF_SCAN, _) => break,
             _ => {}
         }
     }
@@ -174,58 +173,75 @@ fn colour_transform(bytes: &[u8]) -> Option<ColorTransform> {
     }
 }
 
-/// Whether a JPEG file reaches its end-of-image marker.
-pub(crate) fn has_end(bytes: &[u8]) -> bool {
-    segments(bytes).any(|(marker, _)| marker == END_OF_IMAGE)
+/// What a JPEG file lacks, if it is cut: its end, or data for what its frame promises.
+///
+/// Of a block of 8 x 8 values Huffman's codes take a bit at the least, that of its mean (ITU-T T.81, F.1.2.1 and
+/// G.1.2.1): of a file with less a decoder would paint millions of pixels grey, for seconds. Of frames that are coded
+/// otherwise nothing is known.
+pub(crate) fn missing(bytes: &[u8]) -> Option<&'static str> {
+    let (mut blocks, mut data_from) = (None, None);
+    for Segment { marker, body, end } in segments(bytes) {
+        match marker {
+            // Baseline, extended and progressive frames by Huffman's codes.
+            0xc0..=0xc2 => blocks = blocks.or_else(|| Some(blocks_of(body))),
+            START_OF_SCAN => data_from = data_from.or(Some(end)),
+            END_OF_IMAGE => {
+                let data = data_from.map_or(0, |from| end - from) as u64;
+                let is_short = data * 8 < blocks.unwrap_or(0);
+                return is_short
+                    .then_some("its JPEG data is shorter than an image of its size can be");
+            }
+            _ => {}
+        }
+    }
+    Some("its JPEG data has no end marker")
 }
 
-/// Whether a JPEG file is long enough for what its frame promises. Of a block of 8 x 8 values Huffman's codes take
-/// a bit at the least, that of its mean (ITU-T T.81, F.1.2.1 and G.1.2.1): of a file with less a decoder would paint
-/// millions of pixels grey, for seconds.
-///
-/// Of frames that are coded otherwise, and of files without one, nothing is known: `true`.
-pub(crate) fn has_room_for_blocks(bytes: &[u8]) -> bool {
-    let blocks = segments(bytes).find_map(|(marker, body)| match (marker, body) {
-        // Baseline, extended and progressive frames by Huffman's codes.
-        (0xc0..=0xc2, [_, y1, y0, x1, x0, _, components @ ..]) => {
-            let side = |high: &u8, low: &u8| u64::from(u16::from_be_bytes([*high, *low]));
-            let factors = |component: &[u8]| {
-                let factors = component.get(1).copied().unwrap_or_default();
-                [factors >> 4, factors & 15].map(u64::from)
-            };
-            let factors: Vec<_> = components.chunks_exact(3).map(factors).collect();
-            let largest = |axis: usize| factors.iter().map(|it| it[axis]).max().unwrap_or(0).max(1);
-            let along =
-                |side: u64, axis: usize, factor: u64| (side * factor).div_ceil(8 * largest(axis));
-            let (width, height) = (side(x1, x0), side(y1, y0));
-            let blocks = factors.iter();
-            Some(
-                blocks
-                    .map(|&[h, v]| along(width, 0, h) * along(height, 1, v))
-                    .sum::<u64>(),
-            )
-        }
-        _ => None,
+/// Blocks of 8 x 8 values in a frame, of all its components (ITU-T T.81, A.1.1 and B.2.2); 0 of one that is none.
+fn blocks_of(frame: &[u8]) -> u64 {
+    let &[_, y1, y0, x1, x0, _, ref components @ ..] = frame else {
+        return 0;
+    };
+    let sides = [[x1, x0], [y1, y0]].map(|side| u64::from(u16::from_be_bytes(side)));
+    let factors = components.chunks_exact(3).map(|component| {
+        let factors = component[1];
+        [factors >> 4, factors & 15].map(u64::from)
     });
-    blocks.is_none_or(|blocks| bytes.len() as u64 * 8 >= blocks)
+    let largest = [0, 1].map(|axis| factors.clone().map(|it| it[axis]).max().unwrap_or(0).max(1));
+    let along = |axis: usize, factor: u64| (sides[axis] * factor).div_ceil(8 * largest[axis]);
+    factors.map(|[h, v]| along(0, h) * along(1, v)).sum()
 }
 
 const START_OF_IMAGE: u8 = 0xd8;
 const END_OF_IMAGE: u8 = 0xd9;
+const START_OF_SCAN: u8 = 0xda;
+
+/// A marker with what its segment holds.
+struct Segment<'a> {
+    marker: u8,
+    body: &'a [u8],
+    /// The place after it in the file; of the end of the image, before its marker.
+    end: usize,
+}
 
 /// The markers of a JPEG file that are not within entropy-coded data, to the end of the image, with what
 /// their segments hold (ITU-T T.81, B.1).
 ///
 /// Markers within a segment, such as those of a thumbnail, are not the file's own.
-fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+fn segments(bytes: &[u8]) -> impl Iterator<Item = Segment<'_>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         while let Some(at) = rest.iter().position(|&byte| byte == 0xff) {
+            let before = bytes.len() - rest.len() + at;
             rest = &rest[at + 1..];
             match *rest {
                 [END_OF_IMAGE, ..] => {
                     rest = &[];
-                    return Some((END_OF_IMAGE, &[][..]));
+                    return Some(Segment {
+                        marker: END_OF_IMAGE,
+                        body: &[],
+                        end: before,
+                    });
                 }
                 // Stuffed zero or restart marker of entropy-coded data; markers without a segment.
                 [0x00 | 0x01 | 0xd0..=0xd7 | START_OF_IMAGE, ref after @ ..] => rest = after,
@@ -235,11 +251,62 @@ fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
                     let length = usize::from(u16::from_be_bytes([high, low]));
                     let body = rest.get(3..1 + length).unwrap_or_default();
                     rest = rest.get(1 + length..).unwrap_or_default();
-                    return Some((marker, body));
+                    let end = bytes.len() - rest.len();
+                    return Some(Segment { marker, body, end });
                 }
                 _ => return None,
             }
         }
         None
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{blocks_of, missing};
+
+    /// A file of a frame, whose components have these factors, and so many bytes of data.
+    fn file(marker: u8, [width, height]: [u16; 2], factors: &[u8], data: usize) -> Vec<u8> {
+        let length = 8 + 3 * factors.len() as u16;
+        let mut file = vec![0xff, 0xd8, 0xff, marker];
+        file.extend(length.to_be_bytes());
+        file.push(8);
+        file.extend([height, width].map(u16::to_be_bytes).concat());
+        file.push(factors.len() as u8);
+        for &factors in factors {
+            file.extend([1, factors, 0]);
+        }
+        file.extend([0xff, 0xda, 0, 2]);
+        file.extend(vec![0; data]);
+        file.extend([0xff, 0xd9]);
+        file
+    }
+
+    /// The least number of bytes is told to the byte, whatever comes after the end.
+    #[test]
+    fn a_bit_a_block_is_asked_for() {
+        for (sides, factors, blocks) in [
+            ([65, 25], &[0x11][..], 9 * 4),
+            ([65, 25], &[0x11; 3], 3 * 9 * 4),
+            ([65, 25], &[0x21, 0x11, 0x11], 9 * 4 + 2 * 5 * 4),
+            ([65, 25], &[0x12, 0x11, 0x11], 9 * 4 + 2 * 9 * 2),
+            ([33, 17], &[0x22, 0x11, 0x11], 5 * 3 + 2 * 3 * 2),
+        ] {
+            let least = usize::div_ceil(blocks, 8);
+            for marker in 0xc0..=0xc2 {
+                assert_eq!(missing(&file(marker, sides, factors, least)), None);
+                let mut short = file(marker, sides, factors, least - 1);
+                short.extend([0; 1000]);
+                let lacks = missing(&short).unwrap();
+                assert!(lacks.contains("shorter"), "{sides:?}, {factors:x?}");
+            }
+            // Arithmetic coding may take less.
+            assert_eq!(missing(&file(0xc9, sides, factors, 0)), None);
+        }
+        assert_eq!(blocks_of(&[]), 0);
+        assert_eq!(
+            missing(&[0xff, 0xd8]),
+            Some("its JPEG data has no end marker")
+        );
+    }
 }
