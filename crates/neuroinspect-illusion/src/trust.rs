@@ -3,7 +3,7 @@
 mod continuity;
 mod layer;
 mod look;
-mod real;
+pub(crate) mod real;
 
 use std::fmt;
 

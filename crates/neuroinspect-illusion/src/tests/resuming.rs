@@ -164,6 +164,41 @@ fn checkpoints_come_as_often_as_asked_for_and_when_the_work_is_stopped() {
     assert!(run(&mut deaf, 7).is_empty());
 }
 
+/// Both of them leave out what has diverged.
+#[test]
+fn pictures_of_a_state_are_those_of_the_stopped_batch() {
+    let networks = plain_networks();
+    let mut spectra = Array4::zeros((2, 3, SIZE, SIZE));
+    spectra[[1, 0, 0, 0]] = f32::NAN;
+    for (initial, whole) in [(Initial::Noise, 2), (Initial::Parameters(spectra), 1)] {
+        let request =
+            request(pairs([(1, 2), (4, 0)]), &plain_recipe()).with_initial(initial.clone());
+        let mut kept = Keeper::default();
+        let _ = visualize_batches(&networks, &request, &mut stop_at(7), &mut kept).unwrap();
+        let pictures = kept.states[0].pictures(&networks, &request).unwrap();
+        assert_eq!(pictures.len(), whole);
+        let stopped = kept.batches.remove(0).finished.into_iter();
+        let stopped: Vec<_> = stopped.map(|it| (it.pair, it.image)).collect();
+        assert_eq!(pictures, stopped);
+    }
+}
+
+#[test]
+fn a_state_of_another_size_has_no_pictures() {
+    let networks = plain_networks();
+    let request = request(pairs([(0, 1)]), &plain_recipe());
+    let mut kept = Keeper::default();
+    let _ = visualize_batches(&networks, &request, &mut stop_at(7), &mut kept).unwrap();
+    let mut state = kept.states.remove(0);
+    state.parameter = Array4::zeros((1, 3, SIZE, 2));
+    let error = state.pictures(&networks, &request).unwrap_err();
+    let what = "shape of parameters";
+    assert!(
+        matches!(error, Error::OtherState { what: found } if found == what),
+        "{error}"
+    );
+}
+
 #[test]
 fn a_state_of_another_optimisation_is_refused() {
     let networks = plain_networks();

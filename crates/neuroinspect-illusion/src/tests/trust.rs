@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor};
 use ndarray::Array3;
 use neuroinspect_core::{
     Activations, ClassId, Classifier, CopyClassifier, DecisionLayer, Direction, InputSpec,
-    Precision, Result, Silent, Unit, UnitKind,
+    LayerInfo, LayerKind, Precision, Result, Silent, Unit, UnitKind,
 };
 use neuroinspect_testing::{fill, networks::TinyClassifier};
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Execution, Illusion, Networks, RealImages, Restart, Trust, Unmoved, UnmovedCause, Verdict,
-    visualize,
+    trust::real, visualize,
 };
 
 /// Images of noise in `[0, 1]`.
@@ -85,6 +85,54 @@ fn a_real_image_in_a_pictures_place_is_what_it_is() {
     assert!(found[0].to_string().starts_with("doubtful: "));
     let [least, most] = [0, 2].map(|it: usize| found[it].recognition.as_ref().unwrap().chance);
     assert!(least < 0.5 && 0.5 < most, "{least} {most}");
+}
+
+#[test]
+fn a_path_is_spread_over_the_maps_before_a_layer() {
+    let path = |layers: &[(&str, LayerKind, usize)], own: &str| {
+        let layers = layers.iter().map(|&(name, kind, channels)| LayerInfo {
+            name: name.to_owned(),
+            kind,
+            channels,
+        });
+        real::path(&layers.collect::<Vec<_>>(), own)
+    };
+    let few = [
+        ("stem", LayerKind::Map, 7),
+        ("conv", LayerKind::Map, 8),
+        ("squeezed", LayerKind::Features, 64),
+        ("block", LayerKind::Tokens, 64),
+        ("features", LayerKind::Features, 64),
+        ("after", LayerKind::Map, 64),
+    ];
+    assert_eq!(path(&few, "features"), ["conv", "block", "features"]);
+    assert_eq!(path(&few, "conv"), ["conv"]);
+    let names: Vec<String> = (1..=13).map(|it| it.to_string()).collect();
+    let many: Vec<_> = names.iter().map(|it| (&**it, LayerKind::Map, 16)).collect();
+    // Five of the twelve before it, the last of them always.
+    assert_eq!(path(&many, "13"), ["2", "4", "7", "9", "12", "13"]);
+    assert_eq!(path(&many, "6"), ["1", "2", "3", "4", "5", "6"]);
+}
+
+/// A chance of half is none: images are no more like the picture than a coin says.
+#[test]
+fn a_trusted_picture_says_how_much_speaks_for_it() {
+    let networks = plain_networks();
+    let real = real(&networks, &[], 40).unwrap();
+    let mut trust = trust(&networks, &real, &[illusion()]).remove(0);
+    trust.verdict = Verdict::Trusted;
+    trust.continuity = None;
+    let mut says = |score: f32| {
+        trust.path.as_mut().unwrap().score = score;
+        trust.to_string()
+    };
+    let more = "trusted: of 40 real images, one of those that activate it most is more like it than another";
+    assert_eq!(says(0.5), format!("{more} with a chance of 0.50"));
+    assert_eq!(
+        says(0.49),
+        "trusted: nothing speaks clearly against it, though of 40 real images those that activate it most are no more \
+         like it than others (by a chance of 0.49)"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::{Array2, Array3, ArrayView1, Axis};
-use neuroinspect_core::{LayerKind, Unit, UnitKind};
+use neuroinspect_core::{LayerInfo, LayerKind, Unit, UnitKind};
 
 use super::{
     LayerLikeness, PathLikeness, Recognition, Trust, Verdict,
@@ -332,25 +332,27 @@ fn percentile(numbers: ArrayView1<'_, f32>, number: f32) -> f32 {
     (100.0 * count as f64 / numbers.len().max(1) as f64) as f32
 }
 
-/// For each layer that is pictured, the layers on the way to it, itself the last: at most [`PATH_LAYERS`],
-/// spread evenly.
+/// For each layer that is pictured, the layers on the way to it.
 fn paths(classifier: &PreparedClassifier, units: &[Unit]) -> Result<BTreeMap<String, Vec<String>>> {
     let mut pictured: BTreeSet<&str> = units.iter().map(|unit| &*unit.layer).collect();
     if pictured.is_empty() {
         pictured.insert(classifier.penultimate());
     }
     let all = classifier.layers()?;
-    let path = |own: &str| {
-        let before = all.iter().take_while(|layer| layer.name != own);
-        let maps = before
-            .filter(|layer| layer.channels >= LEAST_CHANNELS && layer.kind != LayerKind::Features);
-        let maps: Vec<&str> = maps.map(|layer| layer.name.as_str()).collect();
-        let count = maps.len().min(PATH_LAYERS - 1);
-        let spread = (1..=count).map(|place| maps[place * maps.len() / count - 1].to_owned());
-        spread.chain([own.to_owned()]).collect()
-    };
-    Ok(pictured
+    let paths = pictured
         .into_iter()
-        .map(|own| (own.to_owned(), path(own)))
-        .collect())
+        .map(|own| (own.to_owned(), path(&all, own)));
+    Ok(paths.collect())
+}
+
+/// The layers on the way to a layer, itself the last: at most [`PATH_LAYERS`], spread evenly over the
+/// maps and tokens before it that have enough channels.
+pub(crate) fn path(all: &[LayerInfo], own: &str) -> Vec<String> {
+    let before = all.iter().take_while(|layer| layer.name != own);
+    let maps = before
+        .filter(|layer| layer.channels >= LEAST_CHANNELS && layer.kind != LayerKind::Features);
+    let maps: Vec<&str> = maps.map(|layer| layer.name.as_str()).collect();
+    let count = maps.len().min(PATH_LAYERS - 1);
+    let spread = (1..=count).map(|place| maps[place * maps.len() / count - 1].to_owned());
+    spread.chain([own.to_owned()]).collect()
 }
