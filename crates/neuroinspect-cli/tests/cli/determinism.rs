@@ -243,6 +243,8 @@ fn neither_threads_nor_batches_change_pictures() {
     let units = ["--class", "owl", "--neurons", "3,7,9"];
     same("visualize", pictures, &[&units[..], &small].concat());
     fs::rename(fixture.path("out"), fixture.path("visualized")).unwrap();
+    let layers = ["--unit", "layer1/channel:2", "--unit", "layer2/5,1,1"];
+    same("visualize", pictures, &[&layers[..], &small].concat());
     let visualized = fixture.path("visualized").display().to_string();
     same("trust", Batches::Images, &["--pictures", &visualized]);
     comes_to_the_same(&fixture, "magnitudes", Batches::Images, || {
