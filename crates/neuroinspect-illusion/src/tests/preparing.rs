@@ -372,7 +372,7 @@ fn networks_in_half_precision_make_nearly_the_same_picture() {
 #[test]
 fn a_guide_is_shown_by_its_name_and_classes() {
     let shown = format!("{:?}", super::guided_networks(SIZE).guide.unwrap());
-    for part in ["PreparedGuide", "class_embeddings", "precision: F32"] {
+    for part in ["tiny encoder", "class_embeddings", "precision: F32"] {
         assert!(shown.contains(part), "no {part} in {shown}");
     }
 }

@@ -9,7 +9,8 @@ use super::{
     plain_recipe, request,
 };
 use crate::{
-    Coupling, Diverged, Error, Guide, Initial, Networks, Objective, Pair, Recipe, visualize,
+    Coupling, Diverged, Error, Guide, ImageParameter, Initial, Networks, Objective, Pair, Recipe,
+    visualize,
 };
 
 #[test]
@@ -121,4 +122,23 @@ fn a_rate_beyond_all_numbers_is_named() {
         panic!("{error}");
     };
     assert_eq!(pair, request.pairs[0]);
+}
+
+/// The logistic function makes a number of it: nothing but the parameter shows it.
+#[test]
+fn an_infinite_parameter_of_a_finite_picture_has_diverged() {
+    let mut pixels = Array4::zeros((1, 3, SIZE, SIZE));
+    let run = |pixels: &Array4<f32>| {
+        let recipe = plain_recipe().with_parameter(ImageParameter::Pixels);
+        let initial = Initial::Parameters(pixels.clone());
+        let request = request(pairs([(1, 2)]), &recipe).with_initial(initial);
+        visualize(&plain_networks(), &request, &mut Silent)
+    };
+    assert!(run(&pixels).unwrap().diverged.is_empty());
+    pixels[[0, 0, 0, 0]] = f32::INFINITY;
+    let error = run(&pixels).unwrap_err();
+    assert!(
+        matches!(error, Error::Diverged(Diverged { step: 12, .. })),
+        "{error}"
+    );
 }

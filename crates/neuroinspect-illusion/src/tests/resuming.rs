@@ -171,8 +171,7 @@ fn pictures_of_a_state_are_those_of_the_stopped_batch() {
     let mut spectra = Array4::zeros((2, 3, SIZE, SIZE));
     spectra[[1, 0, 0, 0]] = f32::NAN;
     for (initial, whole) in [(Initial::Noise, 2), (Initial::Parameters(spectra), 1)] {
-        let request =
-            request(pairs([(1, 2), (4, 0)]), &plain_recipe()).with_initial(initial.clone());
+        let request = request(pairs([(1, 2), (4, 0)]), &plain_recipe()).with_initial(initial);
         let mut kept = Keeper::default();
         let _ = visualize_batches(&networks, &request, &mut stop_at(7), &mut kept).unwrap();
         let pictures = kept.states[0].pictures(&networks, &request).unwrap();

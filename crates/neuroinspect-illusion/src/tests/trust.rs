@@ -114,7 +114,7 @@ fn a_path_is_spread_over_the_maps_before_a_layer() {
     assert_eq!(path(&many, "6"), ["1", "2", "3", "4", "5", "6"]);
 }
 
-/// A chance of half is none: images are no more like the picture than a coin says.
+/// Below a half the images that activate the unit most are less like it than others.
 #[test]
 fn a_trusted_picture_says_how_much_speaks_for_it() {
     let networks = plain_networks();
