@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # rustc with coverage counted for libFuzzer, in our crates and in those that decode files: cargo's RUSTC_WRAPPER. With
-# FUZZ_ONLY_OURS in ours alone: the others may be built for who does not count.
+# FUZZ_ONLY_OURS in ours alone, as tests may use what is built of the others.
 set -euo pipefail
 rustc=$1
 shift
@@ -14,6 +14,8 @@ done
 
 counted=(-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
   -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares)
+# One unit of code has a place counted once where it is inlined; many are quicker to build.
+[ -n "${FUZZ_ONLY_OURS:-}" ] || counted+=(-Ccodegen-units=1)
 case $name in
   # What reads nothing; its loops would be many times slower.
   neuroinspect_convolution) exec "$rustc" "$@" ;;

@@ -1,6 +1,6 @@
 //! Parts of third-party crates that all builds of this workspace agree on.
 //!
-//! There is no code here, no other crate depends on this one, and it is not published. Cargo builds a crate once for each
+//! There is no code here, no other crate of the workspace depends on this one, and it is not published. Cargo builds a crate once for each
 //! set of features that is asked of it, and a crate near the root, such as `serde`, takes all of Burn with it. Tests, the
 //! program, and the program with its optional parts each ask for other sets; as a member of the workspace this crate asks
 //! for all of them at once, so that `cargo run` and `cargo test --workspace` share what they build, and a build with `-p` does, too, with
