@@ -27,11 +27,12 @@ mod options;
 mod output;
 mod record;
 mod source;
+mod threads;
 mod words;
 
 fn main() -> ExitCode {
     let cli = args::Cli::parse();
-    let exit = match commands::run(&cli) {
+    let exit = match threads::start().and_then(|()| commands::run(&cli)) {
         Ok(exit) => exit,
         Err(error) if is_cancellation(error.as_ref()) => {
             warn("stopped before there was a result");

@@ -21,6 +21,15 @@ fn a_command_line_not_understood_exits_with_2() {
     );
 }
 
+/// Stacks that no memory holds, as where `ulimit -v` leaves no room for a thread.
+#[test]
+fn a_system_without_threads_is_named() {
+    let fixture = Fixture::new();
+    let mut evaluate = fixture.command("evaluate");
+    evaluate.env("RUST_MIN_STACK", (1_u64 << 50).to_string());
+    fails(&mut evaluate, &["no threads", "RAYON_NUM_THREADS"]);
+}
+
 #[test]
 fn options_out_of_range_are_refused_by_their_names() {
     let fixture = Fixture::new();
