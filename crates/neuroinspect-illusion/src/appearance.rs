@@ -216,6 +216,17 @@ mod tests {
         assert!(far.spectrum < 1e-6, "{far:?}");
     }
 
+    #[test]
+    fn magnitudes_are_as_large_as_the_contrast() {
+        let [once, twice] = [0.4, 0.3].map(|value| magnitudes(stripes(value, 4).view()));
+        assert_eq!(once.len(), 8);
+        // The stripes come back after eight rows: twice a side.
+        assert!(once.iter().all(|it| *it <= once[1]), "{once:?}");
+        for (once, twice) in once.iter().zip(&twice) {
+            assert!((2.0 * once - twice).abs() < 1e-5, "{once} {twice}");
+        }
+    }
+
     /// Twice the contrast is `ln 2` at each frequency that there is; another width moves frequencies and
     /// leaves colours as they are.
     #[test]

@@ -376,3 +376,39 @@ fn a_guide_is_shown_by_its_name_and_classes() {
         assert!(shown.contains(part), "no {part} in {shown}");
     }
 }
+
+#[test]
+fn a_copy_has_the_layers_of_its_network() {
+    let network = Watched::new(SIZE);
+    let networks = Networks::of(&network, None).unwrap();
+    let layers = networks.classifier.layers().unwrap();
+    assert!(!layers.is_empty());
+    assert_eq!(layers, network.layers().unwrap());
+}
+
+#[test]
+fn pictures_made_elsewhere_are_looked_at_as_our_own() {
+    let networks = Networks::of(&Watched::new(SIZE), None).unwrap();
+    let made = visualize(
+        &networks,
+        &request(pairs([(1, 2), (4, 0)]), &plain_recipe()),
+        &mut Silent,
+    );
+    let made = made.unwrap().finished;
+    let look = |pictures: Vec<_>| networks.classifier.look_at(pictures);
+    let seen = look(made.iter().map(|it| (it.pair, it.image.clone())).collect()).unwrap();
+    assert_eq!(seen.illusions.len(), 2);
+    for (seen, made) in seen.illusions.iter().zip(&made) {
+        assert_eq!((seen.pair, &seen.image), (made.pair, &made.image));
+        assert!((seen.activation - made.activation).abs() < 1e-5);
+        assert!((seen.logit - made.logit).abs() < 1e-5);
+        assert!((seen.probability - made.probability).abs() < 1e-5);
+    }
+    let mut hole = made[1].image.clone();
+    hole[[2, 3, 4]] = f32::NAN;
+    let error = look(vec![(made[1].pair, hole)]).unwrap_err().to_string();
+    assert!(
+        error.contains("the picture of neuron 4 for class 0"),
+        "{error}"
+    );
+}

@@ -3,7 +3,9 @@
 use neuroinspect_core::{Error as CoreError, Seed, Unit, UnitKind};
 
 use super::pairs;
-use crate::{Augmentation, Error, Execution, ImageParameter, Objective, Recipe, Result, Work};
+use crate::{
+    Augmentation, Error, Execution, ImageParameter, Initial, Objective, Recipe, Result, Work,
+};
 
 #[track_caller]
 fn assert_refused(name: &str, checked: Result<()>) {
@@ -134,4 +136,23 @@ fn a_hash_names_what_decides_a_picture() {
         Recipe::default().sha256().unwrap()
     );
     assert_ne!(recipe.sha256().unwrap(), other.sha256().unwrap());
+}
+
+#[test]
+fn what_a_picture_starts_from_is_told_apart() {
+    let zeros = ndarray::Array4::zeros((1, 3, 4, 4));
+    let mut other = zeros.clone();
+    other[[0, 1, 2, 3]] = 0.5;
+    let starts = [
+        Initial::Noise,
+        Initial::Parameters(zeros.clone()),
+        Initial::Parameters(other),
+        Initial::Images(zeros.clone()),
+    ];
+    let hashes = starts.each_ref().map(Initial::sha256);
+    assert_eq!(hashes[0], None);
+    for (index, hash) in hashes.iter().enumerate() {
+        assert!(!hashes[..index].contains(hash), "{:?}", starts[index]);
+    }
+    assert_eq!(hashes[1], Initial::Parameters(zeros).sha256());
 }

@@ -75,6 +75,13 @@ fn a_real_image_in_a_pictures_place_is_what_it_is() {
         // The judge is the classifier, which does not leave the neuron out.
         assert_eq!(trust.recognition.as_ref().unwrap().judge, "tiny");
     }
+    // As like the strongest images as they are among themselves, it being one of them, or as others are to them.
+    let normalised = |it: usize| {
+        found[it].path.as_ref().unwrap().layers[0]
+            .normalised
+            .unwrap()
+    };
+    assert!(normalised(2) > 1.0, "{}", normalised(2));
     assert_eq!(found[0].verdict, Verdict::Doubtful);
     let most = "98 % activate it more than the picture does";
     assert!(
