@@ -164,3 +164,13 @@ fn expressions_that_mean_nothing_are_refused() {
     let losses = Objective::default().losses(&response, Coupling::PerImage);
     assert!(matches!(losses.unwrap_err(), Error::MissingGuide { .. }));
 }
+
+#[test]
+fn a_number_is_no_ones_gradient_and_everyones_loss() {
+    let losses = Objective::Constant(0.5).losses(&response(), Coupling::PerImage);
+    let losses = super::values(losses.unwrap());
+    assert!(
+        !losses.is_empty() && losses.iter().all(|it| *it == -0.5),
+        "{losses:?}"
+    );
+}
