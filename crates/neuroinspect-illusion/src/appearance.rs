@@ -227,6 +227,18 @@ mod tests {
         }
     }
 
+    /// Hann's window leaves the mean's part at one cycle a side, and a point is as strong at all others.
+    #[test]
+    fn each_frequency_of_a_point_is_as_strong() {
+        let at = |place| if place == (8, 7) { 0.9 } else { 0.0 };
+        let point = Array3::from_shape_fn((3, 16, 16), |(_, row, column)| at((row, column)));
+        let magnitudes = magnitudes(point.view());
+        for magnitude in &magnitudes[2..] {
+            assert!(*magnitude > 1e-3, "{magnitudes:?}");
+            assert!((magnitude - magnitudes[2]).abs() < 1e-6, "{magnitudes:?}");
+        }
+    }
+
     /// Twice the contrast is `ln 2` at each frequency that there is; another width moves frequencies and
     /// leaves colours as they are.
     #[test]
