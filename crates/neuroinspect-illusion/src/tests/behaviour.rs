@@ -7,8 +7,8 @@ use neuroinspect_core::{Classifier, Direction, Seed, Silent, Unit, UnitKind};
 use neuroinspect_testing::{assert_close, fill, largest_difference, networks::TinyClassifier};
 
 use super::{
-    NEURONS, SIZE, device, guided, guided_networks, guided_recipe, pairs, plain, plain_recipe,
-    request, tensor, values,
+    NEURONS, SIZE, device, guided, guided_networks, guided_recipe, pairs, plain, plain_networks,
+    plain_recipe, request, tensor, values,
 };
 use crate::{
     Augmentation, Coupling, Illusion, ImageParameter, ImaginaryPart, Initial, Objective, Pair,
@@ -272,4 +272,26 @@ fn the_original_starts_from_the_even_half_of_an_image() {
 #[test]
 fn no_pairs_no_pictures() {
     assert!(guided(&[], &guided_recipe()).is_empty());
+}
+
+/// Of one picture that all pairs see alike, the logit is the decision layer's of the neurons' activations.
+#[test]
+fn the_logit_is_the_decision_layers() {
+    let pairs = pairs([(0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (5, 1)]);
+    // Smoothing moves each pair's colours for itself.
+    let recipe = plain_recipe()
+        .with_steps(1)
+        .with_augmentation(Augmentation::off())
+        .with_smoothing(0.0);
+    let grey = Array4::from_elem((NEURONS, 3, SIZE, SIZE), 0.4);
+    let request = request(pairs, &recipe).with_initial(Initial::Images(grey));
+    let networks = plain_networks();
+    let illusions = visualize(&networks, &request, &mut Silent).unwrap();
+    let firsts = illusions.finished.iter().map(|illusion| illusion.trace[0]);
+    let features: Vec<f32> = firsts.clone().map(|first| first.activation).collect();
+    let features = Array2::from_shape_vec((1, NEURONS), features).unwrap();
+    let layer = networks.classifier.decision_layer();
+    let expected = layer.logits(features.view()).unwrap()[[0, 1]];
+    let logits: Vec<f32> = firsts.map(|first| first.logit).collect();
+    assert_close(&logits, [expected; NEURONS], 1e-5, 1e-5);
 }
