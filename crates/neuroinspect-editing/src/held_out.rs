@@ -1,7 +1,7 @@
 //! Samples that nothing is chosen on.
 
 use burn::tensor::Device;
-use neuroinspect_core::{ClassId, DecisionLayer, Metrics, Observer};
+use neuroinspect_core::{ClassId, DecisionLayer, Error as CoreError, Metrics, Observer};
 
 use crate::{
     DecisionMethod, DeviceTable, Fitted, Mend, Mended, MethodInput, MethodRecord, Result, Samples,
@@ -63,6 +63,9 @@ impl HeldOut {
     ///
     /// When a layer does not fit the samples, there are none, or the device fails.
     pub fn measure(self, chosen: &[Chosen], device: &Device) -> Result<Vec<Measurement>> {
+        if self.0.is_empty() {
+            return Err(CoreError::empty("samples to measure on").into());
+        }
         let storage = Storage::of(&self.0);
         let table = DeviceTable::new(self.0, device, storage)?;
         let measurement = |chosen: &Chosen| {

@@ -1,6 +1,6 @@
 //! Which class a shortcut takes each sample for, and whether there is one.
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -16,8 +16,12 @@ pub struct Evidence {
     /// How much what misleads depends on the class that it misleads: the chi-square of the mistakes'
     /// table against quasi-independence, less its expectation, over the number of mistakes. A shortcut
     /// misleads all classes alike, so that it is small; mere similarity of classes makes it large. `None`
-    /// below four classes, or without mistakes.
+    /// where fewer than four classes have mistakes, or mistakes for which samples of others are taken.
     pub dependence: Option<f64>,
+    /// Degrees of freedom of that chi-square, its expectation: of the rows and the columns of the table that are
+    /// not empty.
+    #[serde(default)]
+    pub freedom: usize,
     /// Mistakes that it rests on.
     pub mistakes: usize,
     /// Number of classes.
@@ -28,7 +32,7 @@ pub struct Evidence {
     pub cells: Vec<Vec<usize>>,
 }
 
-/// Classes for whose samples a shortcut stands, at least.
+/// Classes that a shortcut misleads, at least, and classes that it misleads to.
 const CLASSES: usize = 4;
 
 /// Of more classes, the table of what is taken for what would make most of a result's JSON.
@@ -56,8 +60,10 @@ impl Evidence {
                 true => 0.0,
                 false => count(row, column),
             });
+        let freedom = freedom(&mistakes);
         Self {
-            dependence: (classes >= CLASSES && mistakes.sum() > 0.0).then(|| dependence(&mistakes)),
+            dependence: freedom.map(|freedom| dependence(&mistakes, freedom)),
+            freedom: freedom.unwrap_or(0),
             mistakes: mistakes.sum() as usize,
             classes,
             cells,
@@ -67,7 +73,7 @@ impl Evidence {
     /// Whether the mistakes are blamed on a shortcut: there are five for each class at least, and the
     /// dependence is below 0.5 by two of its standard deviations.
     pub fn blames_a_shortcut(&self) -> bool {
-        let deviation = (2.0 * freedom(self.classes)).sqrt() / self.mistakes as f64;
+        let deviation = (2.0 * self.freedom as f64).sqrt() / self.mistakes as f64;
         let is_small = |dependence: f64| dependence + 2.0 * deviation < Self::LARGEST;
         self.mistakes >= Self::LEAST * self.classes && self.dependence.is_some_and(is_small)
     }
@@ -82,13 +88,10 @@ impl Evidence {
 }
 
 /// The dependence of a table of mistakes, whose diagonal is 0.
-fn dependence(mistakes: &Array2<f64>) -> f64 {
+fn dependence(mistakes: &Array2<f64>, freedom: usize) -> f64 {
     let classes = mistakes.nrows();
     let off_diagonal = Array2::from_elem((classes, classes), 1.0) - Array2::<f64>::eye(classes);
-    let (rows, columns) = (
-        mistakes.sum_axis(ndarray::Axis(1)),
-        mistakes.sum_axis(ndarray::Axis(0)),
-    );
+    let (rows, columns) = (mistakes.sum_axis(Axis(1)), mistakes.sum_axis(Axis(0)));
     let divided = |a: &Array1<f64>, b: Array1<f64>| a / &b.mapv(|it| it.max(1e-12));
     let mut column = Array1::<f64>::ones(classes);
     let mut row = column.clone();
@@ -103,12 +106,23 @@ fn dependence(mistakes: &Array2<f64>) -> f64 {
             chi_square += (found - expected).powi(2) / expected;
         }
     }
-    (chi_square - freedom(classes)) / mistakes.sum()
+    (chi_square - freedom as f64) / mistakes.sum()
 }
 
-/// Degrees of freedom of mistakes among so many classes.
-fn freedom(classes: usize) -> f64 {
-    (classes as f64 - 1.0).powi(2) - classes as f64
+/// Degrees of freedom of a table of mistakes: its cells off the diagonal, less the numbers that are fitted to them. Of a class
+/// without mistakes the row is empty, and nothing is fitted there; likewise of one that nothing is mistaken for. `None`
+/// where too few classes have either.
+fn freedom(mistakes: &Array2<f64>) -> Option<usize> {
+    let occurs = |axis| mistakes.sum_axis(Axis(axis)).mapv(|sum| sum > 0.0);
+    let (rows, columns) = (occurs(1), occurs(0));
+    let count = |of: &Array1<bool>| of.iter().filter(|&&it| it).count();
+    let on_diagonal = rows
+        .iter()
+        .zip(&columns)
+        .filter(|(row, column)| **row && **column);
+    let (on_diagonal, rows, columns) = (on_diagonal.count(), count(&rows), count(&columns));
+    let cells = rows * columns - on_diagonal;
+    (rows >= CLASSES && columns >= CLASSES).then(|| (cells + 1).saturating_sub(rows + columns))
 }
 
 /// The class that each sample is taken for by layers that have seen neither it nor, in a second round,
@@ -183,6 +197,37 @@ mod tests {
         assert!(pairs.dependence.unwrap() > 1.0 && !pairs.blames_a_shortcut());
         let few = evidence(|_, _| 1);
         assert!(few.mistakes == 20 && !few.blames_a_shortcut(), "{few:?}");
+    }
+
+    /// Twelve of many classes, each mistaken for its neighbour and seldom for others: what the classes without mistakes would
+    /// add to the expectation must not hide it.
+    #[test]
+    fn classes_without_mistakes_do_not_count() {
+        for classes in [12, 37, 500] {
+            let (mut labels, mut taken_for) = (Vec::new(), Vec::new());
+            for label in 0..12 {
+                for other in (0..12).filter(|&other| other != label) {
+                    let count = if label ^ 1 == other { 210 } else { 2 };
+                    labels.extend(vec![label; count]);
+                    taken_for.extend(vec![other; count]);
+                }
+            }
+            let evidence = Evidence::new(&labels, &taken_for, classes);
+            assert_eq!(evidence.freedom, 11 * 11 - 12);
+            assert!(evidence.dependence.unwrap() > 1.0, "{classes}");
+            assert!(!evidence.blames_a_shortcut());
+        }
+    }
+
+    /// Of three classes that err, or of two that they are taken for, it cannot be told.
+    #[test]
+    fn of_few_classes_with_mistakes_nothing_is_said() {
+        let three = evidence(|label, _| if label < 3 { 20 } else { 0 });
+        let to_two = evidence(|_, other| if other < 2 { 20 } else { 0 });
+        for few in [three, to_two] {
+            assert_eq!((few.dependence, few.freedom), (None, 0));
+            assert!(few.mistakes > 100 && !few.blames_a_shortcut());
+        }
     }
 
     /// A thousand classes would be a million numbers.

@@ -66,6 +66,12 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// The same, of the classes that count for another.
+    pub(super) fn with_classes_of(mut self, other: &Self) -> Self {
+        self.counts.clone_from(&other.counts);
+        self
+    }
+
     /// The candidates.
     pub(super) fn candidates(&self) -> &[Candidate] {
         self.candidates
@@ -317,7 +323,8 @@ fn first_largest<T, K: PartialOrd>(of: &[T], key: impl Fn(&T) -> K) -> Option<&T
 }
 
 fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
+    // The sum of none is -0 by itself.
+    (0.0 + values.iter().sum::<f64>()) / values.len().max(1) as f64
 }
 
 fn deviation(values: &[f64]) -> f64 {

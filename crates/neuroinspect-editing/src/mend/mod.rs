@@ -271,7 +271,8 @@ impl Mend {
             classes: union.classes(),
         };
         let judge = |samples| Judge::new(candidates, samples, class, seed);
-        let (groups, data) = (judge(groups), judge(data));
+        let data = judge(data);
+        let groups = judge(groups).with_classes_of(&data);
         let judged = judged(&groups, &data, self.yardstick, evidence);
         let too_few = data.too_few();
         let mut suspects = suspects(input, class)?;

@@ -121,7 +121,7 @@ pub struct FrontierPoint {
     pub class_by_groups: Option<f64>,
     /// Mean class accuracy on the validation samples.
     pub mean: f64,
-    /// The same by [`Yardstick::Groups`].
+    /// The mean by [`Yardstick::Groups`], of all samples that are learnt from.
     pub mean_by_groups: f64,
 }
 

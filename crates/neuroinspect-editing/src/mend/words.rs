@@ -135,10 +135,14 @@ impl MendResult {
         );
         match dependence {
             None if mistakes == 0 => format!("{wrong}: nothing speaks for a shortcut."),
-            None => {
+            None if classes < 4 => {
                 "Of fewer than four classes it cannot be told whether a shortcut misleads them."
                     .to_owned()
             }
+            None => format!(
+                "{wrong}, of fewer than four classes or as fewer than four: it cannot be told whether a shortcut \
+                 misleads them."
+            ),
             Some(phi) if self.evidence.blames_a_shortcut() => format!(
                 "{wrong}, and take them for the same classes whatever their own is (phi {phi:.2}): a shortcut is \
                  blamed."

@@ -228,6 +228,16 @@ fn few_validation_samples_are_too_little_to_judge() {
             "{reason}"
         );
     }
+    // It counts by no yardstick, however many samples there are to learn from.
+    let by_groups = Mend::new(None).with_yardstick(YardstickChoice::Groups);
+    let none = mended(&train, &first(40, [2; CLASSES]), &layer, &by_groups).result;
+    assert_eq!(none.too_few.len(), CLASSES);
+    assert_eq!(none.recommended, None);
+    assert!(
+        none.frontier
+            .iter()
+            .all(|point| point.mean_by_groups == 0.0)
+    );
     // A class of two samples does not keep the others from being judged.
     let mut bias = layer.bias().to_owned();
     bias[1] -= 4.0;
@@ -475,6 +485,12 @@ fn held_out_samples_are_measured_on_by_what_was_chosen() {
         assert_eq!(chosen.method().name, method.name());
         chosen
     });
+    let none = HeldOut::new(test.select(&[]).unwrap());
+    let error = none.measure(&chosen, &Device::flex()).unwrap_err();
+    assert!(
+        error.to_string().contains("samples to measure on"),
+        "{error}"
+    );
     let found = HeldOut::new(test.clone())
         .measure(&chosen, &Device::flex())
         .unwrap();

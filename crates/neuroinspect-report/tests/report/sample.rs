@@ -295,6 +295,7 @@ fn recommendation() -> MendResult {
         gain_by_the_other: gain(0.125, 0.0),
         evidence: Evidence {
             dependence: Some(0.75),
+            freedom: 19,
             mistakes: 64,
             classes: 6,
             cells: vec![vec![60; 6]; 6],
