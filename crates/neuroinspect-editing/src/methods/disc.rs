@@ -55,7 +55,7 @@ pub struct Concept {
     pub features: Vec<f32>,
 }
 
-/// Samples of an environment that its gradient is taken of, at most.
+/// Samples of a class that are divided into environments, at most.
 const SAMPLES: usize = 4096;
 
 /// Classes into whose rivals concepts are mixed in a step, at most; of more some are drawn.
@@ -98,9 +98,9 @@ impl Disc {
         let (units, rate) = (concepts.clone() / norms, 10.0 * self.training.learning_rate);
         let mut scores = Vec::new();
         for samples in environments(input.train(), self.clusters, self.training.seed)? {
-            let gradient = CrossEntropy.evaluate(&layer, &input.train().batch(&samples)?);
-            let of_concepts = units.clone().matmul(gradient.weight.transpose());
-            let of_concepts = (of_concepts + gradient.bias.unsqueeze()) * -rate;
+            let (weight, bias) = gradient(&layer, input.train(), &samples)?;
+            let of_concepts = units.clone().matmul(weight.transpose());
+            let of_concepts = (of_concepts + bias.unsqueeze()) * -rate;
             let of_concepts = burn::tensor::activation::softmax(of_concepts, 1);
             scores.push(read_back(of_concepts, "the scores of concepts")?);
         }
@@ -112,8 +112,12 @@ impl Disc {
             let of_environments = scores
                 .iter()
                 .map(|it| f64::from(it[concept * classes + class]));
+            let unstable = match scores.len() {
+                0 | 1 => 0.0,
+                _ => Array1::from_iter(of_environments).std(1.0),
+            };
             // A little for all: where none is unstable any of them will do.
-            Array1::from_iter(of_environments).std(1.0) + 1e-12
+            unstable + 1e-12
         };
         let of_class = |class| {
             (0..self.concepts.len())
@@ -245,6 +249,22 @@ fn beta_2_2(rng: &mut impl Rng) -> f32 {
     draws[1]
 }
 
+/// The gradient of the mean cross-entropy of samples, of one chunk of them after another: `[C, D]` and `[C]`.
+fn gradient(
+    layer: &LayerTensors,
+    table: &DeviceTable,
+    samples: &[usize],
+) -> Result<(Tensor<2>, Tensor<1>)> {
+    let mut sum = (layer.weight.zeros_like(), layer.bias.zeros_like());
+    for chunk in samples.chunks(table.chunk_len()) {
+        let gradient = CrossEntropy.evaluate(layer, &table.batch(chunk)?);
+        let share = chunk.len() as f64 / samples.len() as f64;
+        sum.0 = sum.0 + gradient.weight * share;
+        sum.1 = sum.1 + gradient.bias * share;
+    }
+    Ok(sum)
+}
+
 /// The samples of each environment: cluster `i` of every class, some of them where they are many.
 fn environments(table: &DeviceTable, clusters: usize, seed: Seed) -> Result<Vec<Vec<usize>>> {
     let mut environments = vec![Vec::new(); clusters];
@@ -299,4 +319,39 @@ fn clustered(rows: ArrayView2<'_, f32>, clusters: Range<usize>) -> Vec<usize> {
         }
     }
     assign(&centres)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use ndarray::Array2;
+    use neuroinspect_core::DecisionLayer;
+    use neuroinspect_testing::{assert_close, fill, tables::table};
+
+    use super::*;
+    use crate::Storage;
+
+    /// Of so many neurons that a chunk is of 64 samples.
+    #[test]
+    fn a_gradient_by_chunks_is_that_of_all() {
+        let (samples, neurons) = (130, 1 << 14);
+        let features = fill::normal("features", samples * neurons);
+        let features = Array2::from_shape_vec((samples, neurons), features).unwrap();
+        let labels: Vec<usize> = (0..samples).map(|sample| sample % 3).collect();
+        let table = table(features, &labels, 3);
+        let device = Device::flex();
+        let table = DeviceTable::new(table, &device, Storage::Device).unwrap();
+        assert_eq!(table.chunk_len(), 64);
+        let weight = fill::normal("weight", 3 * neurons);
+        let weight = Array2::from_shape_vec((3, neurons), weight).unwrap() / 100.0;
+        let layer = DecisionLayer::new(weight, Array1::zeros(3)).unwrap();
+        let layer = LayerTensors::of(&layer, &device);
+        let all: Vec<usize> = (0..samples).collect();
+        let (weight, bias) = gradient(&layer, &table, &all).unwrap();
+        let whole = CrossEntropy.evaluate(&layer, &table.batch(&all).unwrap());
+        let values = |tensor: Tensor<2>| -> Vec<f32> { tensor.try_into_vec_as().unwrap() };
+        assert_close(values(weight), values(whole.weight), 1e-5, 1e-6);
+        let bias: [Vec<f32>; 2] = [bias, whole.bias].map(|it| it.try_into_vec_as().unwrap());
+        assert_close(&bias[0], &bias[1], 1e-5, 1e-6);
+    }
 }

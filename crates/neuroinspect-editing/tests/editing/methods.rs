@@ -11,7 +11,10 @@ use neuroinspect_editing::{
     GroupDro, Jtt, LabelsUsed, METHODS, MethodArguments, MethodRecord, NeuronTune, Retrain,
     SelectiveFinetuning, Silence, Subject, TrainingConfig, method_named,
 };
-use neuroinspect_testing::{assert_close, tables::neuron_ids};
+use neuroinspect_testing::{
+    assert_close,
+    tables::{neuron_ids, table},
+};
 use serde_json::{Map, Value, json};
 
 use crate::{fit, learning::planted, settled};
@@ -200,6 +203,28 @@ fn disc_lets_a_concept_speak_less_for_its_class() {
     // Half of it on average: as strong as in the samples of class 0.
     let (shortcut, other) = (speaks([4.0, 0.0, 0.0, 0.0]), speaks([0.0, 0.0, 0.0, 1.0]));
     assert!(shortcut < 0.8 * other, "{shortcut} and {other}");
+}
+
+/// Samples of a class that are all alike are one environment, in which nothing is seen to be unstable.
+#[test]
+fn disc_mixes_concepts_of_one_environment_too() {
+    let of = |sample: usize| [[4.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]][sample % 2];
+    let features = Array2::from_shape_fn((40, 4), |(sample, neuron)| of(sample)[neuron]);
+    let labels: Vec<usize> = (0..40).map(|sample| sample % 2).collect();
+    let train = table(features, &labels, 2);
+    let nothing = DecisionLayer::new(Array2::zeros((2, 4)), Array1::zeros(2)).unwrap();
+    let layer = |method: &dyn DecisionMethod| {
+        let fitted = fit(method, [&train, &train], &nothing, &mut Silent);
+        fitted.unwrap().layer
+    };
+    let options = json!({"concepts": [{"class": 0, "features": [4.0, 0.0, 0.0, 0.0]}]});
+    let disc = method_named(Disc::NAME, &arguments(), options.as_object().unwrap()).unwrap();
+    let speaks = |layer: &DecisionLayer| layer.weight()[[0, 0]] - layer.weight()[[1, 0]];
+    let (mixed, plain) = (
+        speaks(&layer(&*disc)),
+        speaks(&layer(&Retrain::new(training()))),
+    );
+    assert!(mixed < 0.8 * plain, "{mixed} and {plain}");
 }
 
 #[test]
