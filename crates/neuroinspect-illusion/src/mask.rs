@@ -28,9 +28,14 @@ pub fn activation_mask(
     let mean = resized.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
     let squares = |value: &f32| (f64::from(*value) - mean).powi(2);
     let std = (resized.iter().map(squares).sum::<f64>() / (count - 1.0)).sqrt();
+    // What the weights of the resizing, which are rounded, make of a constant.
+    let largest = map
+        .iter()
+        .fold(0.0_f64, |most, &value| most.max(f64::from(value).abs()));
+    let varies = std > ROUNDING * largest;
     resized.mapv(|value| {
         let above = f64::from(value) - mean;
-        let standardised = if std > 0.0 { above / std } else { 0.0 };
+        let standardised = if varies { above / std } else { 0.0 };
         if standardised < threshold {
             reduction as f32
         } else {
@@ -38,6 +43,9 @@ pub fn activation_mask(
         }
     })
 }
+
+/// Standard deviation of a map, as a share of its largest value, that is rounding at most.
+const ROUNDING: f64 = 1e-6;
 
 #[cfg(test)]
 mod tests {
@@ -71,5 +79,14 @@ mod tests {
     fn nothing_stands_out_of_a_constant_map() {
         let mask = activation_mask(array![[3.0, 3.0]].view(), 2, 0.5, 0.5);
         assert_eq!(mask, array![[0.5, 0.5], [0.5, 0.5]]);
+        for (side, value) in [(7, 2.7), (8, 3.0), (14, 3.0), (14, -1e-3)] {
+            let map = Array2::from_elem((side, side), value);
+            let mask = activation_mask(map.view(), 224, 0.5, 0.0);
+            assert_eq!(mask.sum(), 0.0, "{side} at {value}");
+        }
+        // One place stands out of the same by little.
+        let mut map = Array2::from_elem((14, 14), 3.0);
+        map[[4, 9]] = 3.01;
+        assert!(activation_mask(map.view(), 224, 0.5, 0.0).sum() > 0.0);
     }
 }

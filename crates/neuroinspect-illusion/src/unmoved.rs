@@ -72,7 +72,8 @@ impl Unmoved {
 }
 
 impl Illusion {
-    /// Compares a neuron that no step moved with what real images make of it: [`Unmoved::on_real`].
+    /// Compares a neuron that no step moved with what real images make of it: [`Unmoved::on_real`]. A table has nothing to say of a unit
+    /// of another layer, which is left as it is.
     ///
     /// # Errors
     ///
@@ -81,7 +82,7 @@ impl Illusion {
         let Some(unmoved) = &mut self.unmoved else {
             return Ok(());
         };
-        if real.is_empty() {
+        if real.is_empty() || self.unit.is_some() {
             return Ok(());
         }
         for NeuronSummary { highest, mean } in real.summaries(&[self.pair.neuron])? {
