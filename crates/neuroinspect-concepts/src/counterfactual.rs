@@ -34,7 +34,7 @@ pub struct ConceptCounterfactualConfig {
     /// What the cross-entropy is taken of.
     #[setters(generate)]
     pub objective: CounterfactualObjective,
-    /// Samples on the device at a time; 1024. The result does not depend on it.
+    /// Samples on the device at a time; 1024. But for rounding the result does not depend on it.
     #[setters(generate)]
     pub batch_size: usize,
 }
@@ -284,11 +284,9 @@ impl<'a> ConceptExplainer<'a> {
                     flipped: flipped == [1.0],
                 });
             }
-            observer.proceed(Progress {
-                stage: STAGE,
-                done: counterfactuals.len(),
-                total,
-            })?;
+            let done = counterfactuals.len();
+            let stage = STAGE;
+            observer.proceed_unless_done(Progress { stage, done, total })?;
         }
         Ok(ConceptExplanation {
             class,

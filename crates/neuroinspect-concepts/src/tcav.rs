@@ -194,7 +194,7 @@ pub fn tcav(
             let direction = direction(&request, &config.learning, &mut within)?;
             scores.push(slopes.share_rising(&direction));
             done += 1;
-            observer.proceed(progress(done))?;
+            observer.proceed_unless_done(progress(done))?;
         }
         Ok(scores)
     };

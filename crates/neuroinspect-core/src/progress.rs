@@ -49,6 +49,19 @@ pub trait Observer {
             ControlFlow::Break(()) => Err(Error::cancelled(progress.stage)),
         }
     }
+
+    /// [`proceed`](Self::proceed), but that of work that is done nothing is left to stop: there `Break` is ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`] when the observer asks to stop before the end.
+    fn proceed_unless_done(&mut self, progress: Progress<'static>) -> Result<()> {
+        if progress.done < progress.total {
+            return self.proceed(progress);
+        }
+        let _ = self.update(progress);
+        Ok(())
+    }
 }
 
 impl<F: FnMut(Progress<'_>) -> ControlFlow<()>> Observer for F {

@@ -32,7 +32,7 @@ pub struct CounterfactualConfig {
     /// Whether activations stay at or above 0; never, as in paper and original. Where they do, what a step
     /// takes below 0 is set to 0.
     pub floor: Floor,
-    /// Samples on the device at a time; 1024. The result does not depend on it.
+    /// Samples on the device at a time; 1024. But for rounding the result does not depend on it.
     pub batch_size: usize,
 }
 

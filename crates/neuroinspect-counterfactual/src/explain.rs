@@ -240,13 +240,7 @@ impl Explainer {
                     done += 1;
                 }
                 let stage = STAGE;
-                let progress = Progress { stage, done, total };
-                if done < total {
-                    observer.proceed(progress)?;
-                } else {
-                    // There is nothing left to stop.
-                    let _ = observer.update(progress);
-                }
+                observer.proceed_unless_done(Progress { stage, done, total })?;
             }
         }
         Ok(())

@@ -234,7 +234,7 @@ pub fn label_units(
             best.truncate(config.labels);
         }
         done += block.len();
-        observer.proceed(Progress {
+        observer.proceed_unless_done(Progress {
             stage: STAGE,
             done,
             total: indices.len(),
