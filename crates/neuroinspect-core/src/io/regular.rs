@@ -36,7 +36,7 @@ pub fn open_regular(path: impl AsRef<Path>) -> Result<File> {
 const LONGEST_TEXT: u64 = 1 << 28;
 
 /// A text in UTF-8 of up to 256 MiB, from a file or from a pipe that somebody writes into, as the shell's
-/// `<(...)` is.
+/// `<(...)` is. A byte-order mark at its beginning, which editors on Windows write, is no part of it.
 ///
 /// # Errors
 ///
@@ -47,6 +47,9 @@ pub fn read_text(path: impl AsRef<Path>) -> Result<String> {
         let mut text = String::new();
         let file = File::open(path)?;
         match file.take(LONGEST_TEXT + 1).read_to_string(&mut text)? as u64 {
+            0..=LONGEST_TEXT if text.starts_with(BYTE_ORDER_MARK) => {
+                Ok(text.split_off(BYTE_ORDER_MARK.len_utf8()))
+            }
             0..=LONGEST_TEXT => Ok(text),
             _ => Err(io::Error::new(
                 ErrorKind::FileTooLarge,
@@ -58,6 +61,13 @@ pub fn read_text(path: impl AsRef<Path>) -> Result<String> {
         path: path.to_owned(),
         source,
     })
+}
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// A text without the byte-order mark at its beginning, which editors on Windows write.
+pub fn without_mark(text: &str) -> &str {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
 #[cfg(all(test, unix))]
@@ -79,6 +89,9 @@ mod tests {
         assert!(open_regular(folder.path().join("none")).is_err());
         std::fs::write(folder.path().join("file"), b"content").unwrap();
         assert_eq!(read_text(folder.path().join("file")).unwrap(), "content");
+        let marked = folder.path().join("marked");
+        std::fs::write(&marked, "\u{feff}content").unwrap();
+        assert_eq!(read_text(marked).unwrap(), "content");
     }
 
     #[test]

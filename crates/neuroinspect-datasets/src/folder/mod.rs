@@ -232,6 +232,13 @@ pub(crate) fn state(path: &Path) -> io::Result<String> {
     Ok(format!("{}\0{}\0{changed}", path.display(), metadata.len()))
 }
 
+/// Whether this is a link whose target is not there.
+fn leads_nowhere(path: &Path) -> bool {
+    let is_link = path.is_symlink();
+    is_link
+        && std::fs::metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
 /// The class folders in byte order, and the image files in them.
 fn list(root: &Path) -> Result<(Vec<String>, Vec<File>)> {
     let mut folders = Vec::new();
@@ -253,6 +260,7 @@ fn list(root: &Path) -> Result<(Vec<String>, Vec<File>)> {
                 files.extend(error.path().map(|path| File::below(root, &folders, path)));
                 continue;
             }
+            Err(error) if error.depth() > 1 && error.path().is_some_and(leads_nowhere) => continue,
             Err(error) => {
                 let path = error.path().unwrap_or(root).to_owned();
                 // As an error of walkdir's, it would name the path a second time.

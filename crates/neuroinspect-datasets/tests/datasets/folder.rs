@@ -169,6 +169,11 @@ fn links_are_followed_but_not_in_circles() {
     symlink(root.path(), root.path().join("c")).unwrap();
     symlink(root.path().join("a"), root.path().join("a/again")).unwrap();
     symlink(root.path().join("nowhere"), root.path().join("a/.gone")).unwrap();
+    symlink(
+        root.path().join("nowhere"),
+        root.path().join("a/labels.json"),
+    )
+    .unwrap();
     let folder = open(&root).unwrap();
     assert_eq!(folder.class_names(), ["a", "b"]);
     assert_eq!(ids(&folder), ["a/1.png", "b/2.png"]);
@@ -342,6 +347,14 @@ fn a_file_of_groups_says_which_image_is_in_which() {
     let groups = folder.groups_of(&[0, 1, 2]).unwrap().unwrap();
     assert_eq!(groups.of_sample(), [0, 1, 1]);
     assert_ne!(folder.fingerprint(), before);
+
+    // As editors on Windows write it.
+    let marked = format!("\u{feff}{}", lines.replace('\n', "\r\n"));
+    fs::write(root.path().join("groups.tsv"), marked).unwrap();
+    let marked = open(&root).unwrap();
+    assert_eq!(marked.group_names(), folder.group_names());
+    let groups = marked.groups_of(&[0, 1, 2]).unwrap().unwrap();
+    assert_eq!(groups.of_sample(), [0, 1, 1]);
 
     // One without a group is named when groups are asked for.
     fs::write(root.path().join("groups.tsv"), "b/1.png\ton water\n").unwrap();
