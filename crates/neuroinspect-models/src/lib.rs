@@ -12,7 +12,7 @@
 //! | `vgg11`, `13`, `16`, `19` and their `_bn` | 4096: `pre_logits` |
 //! | `efficientnet_b0` to `b8`, `l2` and `lite0` to `4`, and their `tf_` | 1280 to 5504: `conv_head` |
 //! | `convnext_tiny`, `small`, `base`, `large`, `xlarge`; `test_convnext` | 768 to 2048, 64: `stages`, normalised |
-//! | `vit_*_patch*_224` and `384` (tiny to huge), `vit_*_gap_*`, `flexivit_*`, `deit_*`, `deit3_*`, `vit_*_patch14_dinov2` and `reg4_dinov2` | 192 to 1280: the class token or the patches' mean |
+//! | `vit_*_patch*_224` and `384` (tiny to huge), `vit_*_gap_*`, `flexivit_*`, `deit_*`, `deit3_*`, `vit_*_patch14_dinov2` and `reg4_dinov2` | 192 to 1408: the class token or the patches' mean |
 //! | `cifar_resnet20`, `32`, `44`, `56`: akamaster/pytorch_resnet_cifar10's; `stl_resnet14`: the same with a stride in the first convolution, for 96 px | 64: `layer3` |
 //!
 //! Each computes what its implementation does, timm's ([`ModelInfo::source`]), and reads its checkpoints.

@@ -20,7 +20,8 @@ const PREFIXES: [&str; 3] = ["module.", "_orig_mod.", "model."];
 const MOST_PREFIXES: usize = 8;
 
 /// Batch normalisation's step counter.
-const COUNTER: &str = "num_batches_tracked";
+/// Of batch normalisation, and of the average that PyTorch keeps beside the averaged weights.
+const COUNTERS: [&str; 2] = ["num_batches_tracked", "n_averaged"];
 
 /// The tensors of a file under one way of reading their names.
 #[derive(Clone, Debug)]
@@ -160,9 +161,10 @@ fn unwrapping(wrapper: &str, mut names: Vec<&str>) -> Vec<String> {
     prefixes
 }
 
-/// Whether this is a step counter of batch normalisation.
+/// Whether this is no weight and counts steps.
 pub(super) fn is_counter(name: &str) -> bool {
-    name.rsplit('.').next() == Some(COUNTER)
+    let last = name.rsplit('.').next();
+    last.is_some_and(|last| COUNTERS.contains(&last))
 }
 
 /// A name without what data parallelism and compilation put before it. A leading `model.` stays:
@@ -233,6 +235,17 @@ mod tests {
             assert_eq!(reading.set_aside, ["state_dict.a"]);
             assert_eq!(names(reading), ["a"]);
         }
+    }
+
+    /// Of `torch.optim.swa_utils.AveragedModel`, as torchvision's training script keeps it, and by itself.
+    #[test]
+    fn the_number_of_averages_is_beside_the_weights() {
+        let of = readings(&["model.a", "model_ema.module.a", "model_ema.n_averaged"]);
+        for reading in [of.unwrapped(), of.with_most(|name| name == "a").unwrap()] {
+            assert_eq!(reading.set_aside, ["model_ema.n_averaged", "model.a"]);
+            assert_eq!(names(reading), ["a"]);
+        }
+        assert_eq!(bare(&["module.a", "module.b", "n_averaged"]), ["a", "b"]);
     }
 
     /// A script's average may be an object that keeps its rate beside the weights, or nothing else.

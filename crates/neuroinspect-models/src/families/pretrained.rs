@@ -124,7 +124,16 @@ impl Pretrained {
                 known.insert(key.to_owned(), value.clone());
             }
         }
-        serde_json::from_value(Value::Object(known)).map_err(|error| error.to_string())
+        let known: Self =
+            serde_json::from_value(Value::Object(known)).map_err(|error| error.to_string())?;
+        let crop = known.test_crop_pct.unwrap_or(known.crop_pct);
+        // timm resizes to a larger square then, and crops it.
+        match known.crop_mode {
+            CropMode::Squash if crop != 1.0 => Err(format!(
+                "crop_pct = {crop}: expected 1.0 beside crop_mode = \"squash\""
+            )),
+            _ => Ok(known),
+        }
     }
 
     /// The pixels to evaluate with, as timm itself tests the weights: size and share of the crop those

@@ -221,7 +221,12 @@ impl Default for Processor {
 
 /// The input of a `CLIPModel`; it is yet to be validated.
 pub(super) fn input(json: &str) -> Result<InputSpec, String> {
-    let given: Processor = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let mut given: Map<String, Value> =
+        serde_json::from_str(json).map_err(|error| error.to_string())?;
+    // What is as by default is written as null by some.
+    given.retain(|_, value| !value.is_null());
+    let given: Processor =
+        serde_json::from_value(Value::Object(given)).map_err(|error| error.to_string())?;
     let siglip = given
         .image_processor_type
         .starts_with("SiglipImageProcessor");
@@ -302,6 +307,12 @@ mod tests {
             "image_mean": [0.5, 0.5, 0.5], "image_processor_type": "SiglipImageProcessor",
             "image_std": [0.5, 0.5, 0.5], "resample": 3, "size": {"height": 224, "width": 224}}"#;
         assert_eq!(input(processor).unwrap(), expected.input());
+        // As the fast processors write it.
+        let fast = processor.replace("Processor\"", "ProcessorFast\"").replace(
+            "\"resample\"",
+            "\"crop_size\": null, \"do_center_crop\": null, \"resample\"",
+        );
+        assert_eq!(input(&fast).unwrap(), expected.input());
     }
 
     #[test]

@@ -81,7 +81,6 @@ macro_rules! map_host {
         }
     };
 }
-pub(super) use map_host;
 
 /// Arithmetic of two numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

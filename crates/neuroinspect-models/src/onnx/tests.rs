@@ -582,6 +582,92 @@ fn maps_are_padded_and_resized_as_in_pytorch() {
     assert_eq!(resize("cubic"), cubic);
 }
 
+/// The channels' pixels as rows, a sum of three of which, as far as there are so many, is each value.
+#[test]
+fn a_convolution_of_rows_is_padded_as_its_attribute_says() {
+    let sums = |pad: AttributeProto| {
+        let convolution = node("Conv", &["rows", "k"], "y").with(pad);
+        let nodes = vec![node("Reshape", &["images", "shape"], "rows"), convolution];
+        let k = tensor(
+            "k",
+            &[1, 3, 3],
+            &[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0],
+        );
+        computed(nodes, vec![k, integers("shape", &[-1, 3, 4])]).1
+    };
+    // Of the last channel, 8 to 11.
+    let padded = [17.0, 27.0, 30.0, 21.0];
+    assert_eq!(sums(word("auto_pad", "SAME_UPPER")), padded);
+    assert_eq!(sums(numbers("pads", &[1, 1])), padded);
+    assert_eq!(sums(word("auto_pad", "VALID")), padded[1..3]);
+    assert_eq!(sums(numbers("pads", &[0, 0])), padded[1..3]);
+    let lower = node("Conv", &["rows", "k"], "x").with(word("auto_pad", "SAME_LOWER"));
+    let nodes = vec![node("Reshape", &["images", "shape"], "rows"), lower];
+    let weights = vec![
+        tensor("k", &[3, 3, 3], &[1.0; 27]),
+        integers("shape", &[-1, 3, 64]),
+    ];
+    refused(
+        &with_head(nodes, weights),
+        &["'the_x' (Conv)", "SAME_LOWER"],
+    );
+}
+
+/// Distances of positions are whole numbers, and places in a table.
+#[test]
+fn whole_numbers_are_made_positive() {
+    for (operator, expected) in [
+        ("Abs", [2.0, 1.0, 0.0, 1.0]),
+        ("Relu", [0.0, 0.0, 0.0, 1.0]),
+    ] {
+        let nodes = vec![
+            node(operator, &["distances"], "places"),
+            node("Gather", &["table", "places"], "found"),
+            node("Mul", &["images", "zero"], "nothing"),
+            node("Reshape", &["found", "shape"], "pixels"),
+            node("Add", &["nothing", "pixels"], "y"),
+        ];
+        let weights = vec![
+            integers("distances", &[-2, -1, 0, 1]),
+            tensor("table", &[3], &[0.0, 1.0, 2.0]),
+            tensor("zero", &[], &[0.0]),
+            integers("shape", &[1, 1, 2, 2]),
+        ];
+        assert_eq!(computed(nodes, weights).1[..4], expected);
+    }
+    let nodes = vec![
+        node("Exp", &["distances"], "places"),
+        node("Mul", &["images", "places"], "x"),
+    ];
+    let weights = vec![integers("distances", &[2])];
+    refused(
+        &with_head(nodes, weights),
+        &["'the_places' (Exp)", "whole numbers"],
+    );
+}
+
+/// Padding that counts is in the divisor of a mean.
+#[test]
+fn a_mean_counts_padding_where_it_is_told_to() {
+    let mean = |counts: i64| {
+        let pool = node("AveragePool", &["images"], "y")
+            .with(numbers("kernel_shape", &[2, 2]))
+            .with(numbers("pads", &[1, 1, 0, 0]))
+            .with(number("count_include_pad", counts));
+        computed(vec![pool], vec![]).1[..4].to_vec()
+    };
+    assert_eq!(mean(1), [0.0, 0.25, 0.5, 1.5]);
+    assert_eq!(mean(0), [0.0, 0.5, 1.0, 1.5]);
+    let pool = node("AveragePool", &["images"], "x")
+        .with(numbers("kernel_shape", &[2, 2]))
+        .with(word("auto_pad", "SAME_UPPER"))
+        .with(number("count_include_pad", 1));
+    refused(
+        &with_head(vec![pool], vec![]),
+        &["'the_x' (AveragePool)", "counts the padding"],
+    );
+}
+
 #[test]
 fn a_value_that_is_the_same_for_all_images_meets_those_that_are_not() {
     let nodes = vec![

@@ -43,6 +43,12 @@ fn the_config_decides_architecture_classes_and_input() {
         (tested.size, tested.resize),
         (288, ResizeRule::ShorterSide { to: 288 })
     );
+    // timm resizes to a larger square then, which it crops.
+    let squashed = CONFIG.replace("\"crop_pct\"", "\"crop_mode\": \"squash\", \"crop_pct\"");
+    fixture.server.serve(NAME, "config.json", &*squashed);
+    let error = fixture.hub().classifier(&name(NAME), &mut Silent);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("beside crop_mode"), "{error}");
     // Without a pretrained_cfg around it, as configs were.
     let flat = CONFIG
         .replace("\"pretrained_cfg\": {", "")

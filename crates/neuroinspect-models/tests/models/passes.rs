@@ -8,8 +8,8 @@ use neuroinspect_core::{Classifier, CopyClassifier, Precision};
 use neuroinspect_models::{
     Checkpoint, Error, PretrainedClassifier, Strictness,
     graph::{
-        Attention, BatchNorm, Conv2d, Graph, GraphBuilder, LayerNorm, Network, Node, Op, Reduce,
-        Reduction, Value,
+        Attention, BatchNorm, Conv2d, Graph, GraphBuilder, LayerNorm, Network, Node, Op, Permute,
+        Reduce, Reduction, Slice, Value, ValueId,
         passes::{fold_batch_norm, join_rectifiers, only_tokens_read},
     },
 };
@@ -122,6 +122,28 @@ fn what_others_read_too_is_not_joined() {
     g.relu("last", sum);
     let network = Network::new(g.finish().unwrap(), &Device::flex()).unwrap();
     assert_eq!(join_rectifiers(&network).unwrap().graph(), network.graph());
+}
+
+/// Of two convolutions that are added the later one: in a residual block that is its last, beside which the shortcut's
+/// is computed before.
+#[test]
+fn of_two_convolutions_the_later_is_joined() {
+    for in_order in [true, false] {
+        let mut g = GraphBuilder::new();
+        let x = g.input("images", [3, 8, 8]);
+        let shortcut = g.layer("shortcut", Conv2d::new(3, 1), [x]);
+        let last = g.layer("last", Conv2d::new(3, 3), [x]);
+        let sum = match in_order {
+            true => g.add(shortcut, last),
+            false => g.add(last, shortcut),
+        };
+        g.relu("act", sum);
+        let network = Network::new(g.finish().unwrap(), &Device::flex()).unwrap();
+        let joined = join_rectifiers(&network).unwrap();
+        let graph = joined.graph();
+        let act = graph.node(graph.find("act").unwrap());
+        assert_eq!(act.parameters[0], "last.weight");
+    }
 }
 
 /// At the size that the graph was made for both are one pixel; of a larger image one is repeated.
@@ -278,6 +300,52 @@ fn of_a_causal_block_only_the_token_read_is_computed() {
         &read(&network, inputs(), &["fc"]),
         1e-5,
     );
+}
+
+/// Tokens that have met before are all computed, whichever are read.
+#[test]
+fn what_is_read_of_tokens_that_have_met_stays_as_it_is() {
+    type Reading = fn(&mut GraphBuilder, ValueId) -> ValueId;
+    let first: Reading = |g, x| g.select(1, 0, x);
+    let third_and_fourth: Reading = |g, x| {
+        let some = Slice {
+            axis: 1,
+            start: 2,
+            length: 2,
+        };
+        let some = g.step(some, [x]);
+        let mean = Reduce {
+            to: Reduction::Mean,
+            axes: vec![1],
+            keep: false,
+        };
+        g.step(mean, [some])
+    };
+    let channel: Reading = |g, x| g.select(2, 1, x);
+    for reading in [first, third_and_fourth, channel] {
+        let mut g = GraphBuilder::new();
+        let x = g.input("tokens", [5, 8]);
+        let turned = || Permute {
+            axes: vec![0, 2, 1],
+        };
+        let y = g.step(turned(), [x]);
+        let y = g.linear("mix", 5, y);
+        let y = g.step(turned(), [y]);
+        let y = g.add(x, y);
+        let y = g.layer("ln", LayerNorm::default(), [y]);
+        let y = reading(&mut g, y);
+        g.linear("fc", 3, y);
+        let mut network = Network::new(g.finish().unwrap(), &Device::flex()).unwrap();
+        make_up(&mut network);
+        let narrow = only_tokens_read(&network, &["fc"]).unwrap();
+        let values = images(8, &Device::flex()).reshape([384]).narrow(0, 0, 80);
+        let inputs = || vec![("tokens", Value::from(values.clone().reshape([2, 5, 8])))];
+        close(
+            &read(&narrow, inputs(), &["fc"]),
+            &read(&network, inputs(), &["fc"]),
+            1e-5,
+        );
+    }
 }
 
 #[test]

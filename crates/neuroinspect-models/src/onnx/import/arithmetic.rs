@@ -5,7 +5,7 @@ use ndarray::{ArrayD, IxDyn};
 use super::{Call, Handler, Importer, Outputs, Value, known};
 use crate::{
     graph::{Activation, Arithmetic, Binary, Clamp, Function, Power, Scale, Shift, ValueId},
-    onnx::host::{Host, Pairwise, Size, map_host},
+    onnx::host::{Host, Pairwise, Size},
 };
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[
@@ -194,6 +194,13 @@ fn on_host(operator: &str) -> Option<fn(f32) -> f32> {
     })
 }
 
+fn of_count(size: Size, function: impl Fn(i64) -> i64) -> Size {
+    Size {
+        count: function(size.count),
+        ..size
+    }
+}
+
 fn unary(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     let operator = call.node.operator();
     let value = call.input(0)?;
@@ -204,7 +211,13 @@ fn unary(importer: &mut Importer, call: &Call<'_>) -> Outputs {
                 let zero = ArrayD::from_elem(IxDyn(&[]), Size::fixed(0));
                 Host::pairwise(Pairwise::Sub, &Host::Ints(zero), integers)?
             }
-            other => map_host!(other, x => x.clone()),
+            Host::Ints(x) => Host::Ints(match operator {
+                "Abs" => x.mapv(|size| of_count(size, i64::abs)),
+                "Relu" => x.mapv(|size| of_count(size, |count| count.max(0))),
+                "Floor" | "Ceil" => x.clone(),
+                other => return Err(format!("'{other}' of whole numbers")),
+            }),
+            Host::Bools(_) => return Err(format!("'{operator}' of truth values")),
         };
         return Ok(vec![known(call.node.called(), result)]);
     }

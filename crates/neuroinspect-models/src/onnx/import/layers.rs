@@ -111,11 +111,11 @@ fn conv(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     };
     let (stride, dilation) = (pair("strides", 1)?, pair("dilations", 1)?);
     let padding = match along_one_axis {
-        true => {
+        true if is_explicit(call) => {
             let [before, after] = call.fixed::<2>("pads", [0; 2])?;
             Padding::Explicit([(0, 0), (before, after)])
         }
-        false => padding(call)?,
+        _ => padding(call)?,
     };
     let groups = usize::try_from(call.int("group", 1)).map_err(|error| error.to_string())?;
     let bias = call.optional(2).is_some();
@@ -174,12 +174,17 @@ fn conv(importer: &mut Importer, call: &Call<'_>) -> Outputs {
 }
 
 /// The zeros around a map.
+/// Whether the padding is that of the attribute `pads`.
+fn is_explicit(call: &Call<'_>) -> bool {
+    matches!(call.word("auto_pad", "NOTSET"), "NOTSET" | "")
+}
+
 pub(super) fn padding(call: &Call<'_>) -> Result<Padding, String> {
+    if is_explicit(call) {
+        let [top, left, bottom, right] = call.fixed::<4>("pads", [0; 4])?;
+        return Ok(Padding::Explicit([(top, bottom), (left, right)]));
+    }
     match call.word("auto_pad", "NOTSET") {
-        "NOTSET" | "" => {
-            let [top, left, bottom, right] = call.fixed::<4>("pads", [0; 4])?;
-            Ok(Padding::Explicit([(top, bottom), (left, right)]))
-        }
         "VALID" => Ok(Padding::both(0)),
         "SAME_UPPER" => Ok(Padding::Same),
         other => Err(format!("expected a padding that is known, found '{other}'")),

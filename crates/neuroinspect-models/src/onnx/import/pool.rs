@@ -83,7 +83,13 @@ fn average_pool(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     let id = importer.value(&call.input(0)?)?;
     let window = window(importer, call, id)?;
     let count_padding = call.int("count_include_pad", 0) != 0;
-    let padded = call.fixed::<4>("pads", [0; 4])? != [0; 4];
+    // What `ceil_mode` adds to it does not count.
+    let padded = padding(call)? != Padding::both(0);
+    if count_padding && window.padding == Padding::Same {
+        return Err(
+            "expected a pool that counts the padding of its attribute `pads` alone".to_owned(),
+        );
+    }
     if count_padding && padded && window.reaches_out {
         return Err(
             "expected a pool that counts its padding and stays within it (ceil_mode of 0)"
