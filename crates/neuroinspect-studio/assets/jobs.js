@@ -76,6 +76,8 @@ function hear(job) {
     spoken.textContent = `${job.title}: ${ENDED[job.state]}`;
   }
   document.dispatchEvent(new CustomEvent('job', { detail: job }));
+  // With the features there the server answers what it had to put off.
+  if (job.of_features && job.state === 'finished') askAgain();
 }
 
 function hearAll(jobs) {

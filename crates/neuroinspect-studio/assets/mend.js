@@ -1,5 +1,5 @@
 // What is set in the form stands in the address; each change shows what silencing would do, and then the edit.
-import { post, fragment, complain, keys, replace } from './studio.js';
+import { NOT_READY, post, fragment, complain, keys, replace } from './studio.js';
 import { ENDED, known } from './jobs.js';
 
 const form = document.querySelector('#mend');
@@ -188,7 +188,7 @@ async function ask() {
     await show(id, 'mend-edit', 'Answered in');
   } catch (error) {
     if (error.name === 'AbortError') return;
-    unanswered = error.status === undefined;
+    unanswered = error.status === undefined || error.status === NOT_READY;
     now = null;
     status.textContent = '';
     complain(editResult, error);
@@ -303,6 +303,9 @@ editResult.addEventListener('click', ({ target }) => {
 });
 keptResult.addEventListener('click', ({ target }) => {
   if (target.classList.contains('forget')) keep(target.dataset.id, false);
+});
+document.addEventListener('job', ({ detail: job }) => {
+  if (unanswered && job.of_features && job.state === 'finished') ask();
 });
 // Whoever keeps one, in this tab or another, changes what is shown of them.
 for (const event of ['edits', 'jobs']) {

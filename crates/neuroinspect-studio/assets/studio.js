@@ -2,6 +2,9 @@
 
 const AWAY = 'The server does not answer. Is the program still running?';
 
+/** The status of a server that has begun and cannot answer yet. */
+export const NOT_READY = 503;
+
 /** An answer; where there is none, an error that says so and has no status. */
 async function answer(path, options) {
   try {
@@ -27,7 +30,7 @@ export async function post(path, body = {}, signal = undefined) {
 
 /**
  * Puts HTML of the server into an element; of two requests for one element the later holds. Whether it is there: what a
- * server that is away did not answer is asked for again when it is back.
+ * server that is away, or not ready, did not answer is asked for again when it is back, or ready.
  */
 export async function fragment(path, element) {
   pending.get(element)?.abort();
@@ -37,7 +40,7 @@ export async function fragment(path, element) {
   element.setAttribute('aria-busy', 'true');
   try {
     const response = await answer(path, { signal: control.signal });
-    if (!response.ok) throw new Error(await reason(response));
+    if (!response.ok) throw Object.assign(new Error(await reason(response)), { away: response.status === NOT_READY });
     const html = await response.text();
     if (pending.get(element) !== control) return false;
     element.innerHTML = html;

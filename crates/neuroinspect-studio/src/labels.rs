@@ -17,7 +17,6 @@ use neuroinspect::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Opened,
     jobs::{Failure, Running},
     session::Session,
     studio::Studio,
@@ -64,11 +63,11 @@ impl LabelStore {
     }
 
     /// The labels there are of this network on these images.
-    pub(crate) fn get(&self, opened: &Opened, session: &Session) -> Option<Arc<Labels>> {
+    pub(crate) fn get(&self, studio: &Studio, session: &Session) -> Option<Arc<Labels>> {
         let labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
         labels
             .clone()
-            .filter(|labels| labels.of == of(opened, session))
+            .filter(|labels| labels.of == of(studio, session))
     }
 
     fn set(&self, labels: Labels) -> neuroinspect::Result<()> {
@@ -79,8 +78,8 @@ impl LabelStore {
     }
 }
 
-fn of(opened: &Opened, session: &Session) -> String {
-    format!("{} {}", opened.origin.classifier_sha256, session.key)
+fn of(studio: &Studio, session: &Session) -> String {
+    format!("{} {}", studio.network, session.key)
 }
 
 /// What the encoder makes of the images: from the studio's folder, where other words were asked for before.
@@ -146,7 +145,7 @@ pub(crate) fn make(
     };
     let labels = label_units(&request, &LabelConfig::default(), running)?;
     studio.labels.set(Labels {
-        of: of(opened, session),
+        of: of(studio, session),
         words: words.to_vec(),
         units: labels.units,
     })?;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use neuroinspect::{
-    core::{ClassId, NeuronId, Observer},
+    core::{ClassId, NeuronId, Observer, io::sha256_of_bytes},
     illusion::Objective,
 };
 
@@ -29,6 +29,9 @@ pub(crate) type App = Arc<Studio>;
 /// The studio: what it was opened on, and what has been done since.
 pub(crate) struct Studio {
     pub(crate) opened: Opened,
+    /// SHA-256 of all that tells the classifier, as it is looked at, from others: names of pictures and addresses of masks have
+    /// it.
+    pub(crate) network: String,
     pub(crate) trials: Trials,
     /// Work in the background.
     pub(crate) jobs: Jobs,
@@ -39,6 +42,18 @@ pub(crate) struct Studio {
     /// Where in real images neurons are active.
     pub(crate) places: Places,
     session: OnceLock<Session>,
+}
+
+fn network(opened: &Opened) -> neuroinspect::Result<String> {
+    let classifier = &opened.classifier;
+    let decides = (
+        &opened.origin.classifier_sha256,
+        classifier.name(),
+        classifier.input(),
+        classifier.decision_layer()?.sha256(),
+        classifier.map_layer(),
+    );
+    Ok(sha256_of_bytes(format!("{decides:?}").as_bytes()))
 }
 
 impl Studio {
@@ -58,6 +73,7 @@ impl Studio {
             source,
         })?;
         Ok(Self {
+            network: network(&opened)?,
             trials: Trials::open(&path),
             jobs: Jobs::open(&path)?,
             pictures: PictureStore::open(&path)?,

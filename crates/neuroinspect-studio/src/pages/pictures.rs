@@ -74,17 +74,27 @@ impl Shown {
                 continue;
             }
             for picture in order.pictures().into_iter().filter(&is) {
-                let key = picture.key(&studio.opened)?;
+                let key = picture.key(studio)?;
                 if studio.pictures.get(&key).is_none() {
                     let job = job.clone();
                     ordered.push(Ordered { picture, job });
                 }
             }
         }
-        Ok(Self {
-            there: studio.pictures.all(is),
-            ordered,
-        })
+        let mut there = studio.pictures.all(is);
+        // The folder may have those of another network, or of another build.
+        let mut failed = None;
+        there.retain(|kept| match kept.picture.key(studio) {
+            Ok(key) => key == kept.key,
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        });
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(Self { there, ordered }),
+        }
     }
 }
 

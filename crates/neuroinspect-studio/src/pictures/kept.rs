@@ -21,7 +21,7 @@ pub(crate) fn any_kept(studio: &Studio) -> bool {
         return false;
     };
     let is_new = |&pair: &Pair| {
-        let key = picture(&findings, pair).key(&studio.opened);
+        let key = picture(&findings, pair).key(studio);
         key.is_ok_and(|key| studio.pictures.get(&key).is_none())
     };
     let pictured = findings.pictures.iter().map(|it| it.illusion.pair);
@@ -58,7 +58,7 @@ pub(crate) fn take_kept(studio: &Studio, running: &mut Running<'_>) -> Result<()
         let folder = opened.folder.pictures(command, opened.origin.clone());
         for illusion in folder.finished(&networks, &request)? {
             let picture = picture(&findings, illusion.pair);
-            let key = picture.key(opened)?;
+            let key = picture.key(studio)?;
             studio.pictures.add(&key, &picture, &illusion)?;
             running.made();
         }

@@ -32,7 +32,7 @@ pub(crate) fn make(
     let ordered = order.pictures();
     let mut missing = Vec::new();
     for picture in &ordered {
-        let key = picture.key(opened)?;
+        let key = picture.key(studio)?;
         match studio.pictures.get(&key) {
             Some(_) => running.made(),
             None => missing.push((key, picture)),

@@ -8,7 +8,7 @@ use neuroinspect::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Opened, refusal::Refusal};
+use crate::{Opened, refusal::Refusal, studio::Studio};
 
 /// Seeds of one order, at most.
 const MOST_SEEDS: usize = 16;
@@ -163,7 +163,8 @@ impl PictureOrder {
 
 impl Picture {
     /// Names the picture: SHA-256 of all that decides it, in hexadecimal.
-    pub(crate) fn key(&self, opened: &Opened) -> neuroinspect::Result<String> {
+    pub(crate) fn key(&self, studio: &Studio) -> neuroinspect::Result<String> {
+        let opened = &studio.opened;
         // Weights drawn at random are none that another process has.
         static THIS_PROCESS: OnceLock<SystemTime> = OnceLock::new();
         let process = (!opened.origin.complete)
@@ -176,6 +177,7 @@ impl Picture {
             self,
             self.recipe.sha256()?,
             &opened.origin,
+            &studio.network,
             text,
         );
         let json = serde_json::to_vec(&decides);

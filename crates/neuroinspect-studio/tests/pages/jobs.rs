@@ -488,6 +488,18 @@ fn the_lab_shows_seeds_side_by_side() {
     let seeds = ["seed 0,", "seed 1,", "seed 2,"].map(|seed| page.find(seed).unwrap());
     assert!(seeds.is_sorted(), "{seeds:?}");
     assert!(page.contains("neuron + -0.5 * total_variation"), "{page}");
+
+    // Of another network in the same folder they are none, nor of this one with another input.
+    let shown = |made: &Made| {
+        ready(made);
+        let page = ours(made, "GET /lab/pictures", "").body;
+        page.matches("class=\"picture\"").count()
+    };
+    assert_eq!(shown(&made), 3);
+    let other = "1".repeat(64);
+    let made = made.again_with(SMALL, |opened| opened.origin.classifier_sha256 = other);
+    assert_eq!(shown(&made), 0);
+    assert_eq!(shown(&made.again(SMALL)), 3);
 }
 
 /// A page that is slow to listen shows what came to its end in between.

@@ -93,6 +93,15 @@ impl Made {
         self.again_after(size, &StudioConfig::default(), |_| ())
     }
 
+    /// The same, opened otherwise.
+    pub(crate) fn again_with(self, size: Size, change: impl FnOnce(&mut Opened)) -> Self {
+        self.restarted(&StudioConfig::default(), |folder| {
+            let mut opened = opened(folder, size);
+            change(&mut opened);
+            opened
+        })
+    }
+
     /// The same, with something done to the studio's own folder in between.
     pub(crate) fn again_after(
         self,
@@ -100,6 +109,13 @@ impl Made {
         config: &StudioConfig,
         change: impl FnOnce(&Path),
     ) -> Self {
+        self.restarted(config, |folder| {
+            change(&folder.join("studio"));
+            opened(folder, size)
+        })
+    }
+
+    fn restarted(self, config: &StudioConfig, open: impl FnOnce(&Path) -> Opened) -> Self {
         let host = self.host().to_owned();
         let Self { server, folder } = self;
         drop(server);
@@ -110,8 +126,7 @@ impl Made {
             }
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
-        change(&folder.path().join("studio"));
-        let server = Server::start(opened(folder.path(), size), config).unwrap();
+        let server = Server::start(open(folder.path()), config).unwrap();
         Self { server, folder }
     }
 

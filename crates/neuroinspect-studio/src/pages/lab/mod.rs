@@ -6,7 +6,7 @@ use axum::{Json, Router, extract::State, response::Html, routing::get};
 use maud::{Markup, html};
 use neuroinspect::{
     core::{ClassId, LayerInfo, LayerKind, NeuronId, Seed, Unit, UnitKind, class_by_name_or_index},
-    illusion::Objective,
+    illusion::{ImageParameter, Objective, Recipe},
     quoted,
 };
 use serde::Deserialize;
@@ -139,14 +139,45 @@ fn command(studio: &Studio, picture: &Picture) -> Option<String> {
         format!(" --class={}", quoted(studio.class_name(class)))
     });
     let recipe = &picture.recipe;
-    let size = recipe.size;
-    let size = size.map_or_else(String::new, |size| format!(" --size {size}"));
+    let configured = arguments
+        .contains(" --config ")
+        .then_some(&opened.config.recipe);
     Some(format!(
-        "neuroinspect visualize {arguments} {subject}{class} --objective {} --iterations {}{size} --seed {}",
+        "neuroinspect visualize {arguments} {subject}{class} --objective {} --iterations {}{} --seed {}",
         quoted(written(&recipe.objective, opened.class_names())?),
         recipe.steps,
+        recipe_options(recipe, configured)?,
         recipe.seed.0
     ))
+}
+
+/// The options of a recipe beside its objective, steps and seed, where a configuration says the rest or none is given; `None`
+/// where options cannot tell it.
+fn recipe_options(recipe: &Recipe, configured: Option<&Recipe>) -> Option<String> {
+    let parameter = match recipe.parameter {
+        ImageParameter::Spectrum => "spectrum",
+        ImageParameter::Pixels => "pixels",
+        // Its magnitudes are in a file.
+        _ => return None,
+    };
+    let base = configured.cloned().unwrap_or_default();
+    let told = Recipe {
+        objective: recipe.objective.clone(),
+        steps: recipe.steps,
+        seed: recipe.seed,
+        parameter: recipe.parameter.clone(),
+        precision: recipe.precision,
+        size: recipe.size.or(base.size),
+        ..base
+    };
+    let mut options = String::new();
+    if let Some(size) = recipe.size {
+        options += &format!(" --size {size}");
+    }
+    if configured.is_some() || recipe.parameter != Recipe::default().parameter {
+        options += &format!(" --parameter {parameter}");
+    }
+    (told == *recipe).then_some(options)
 }
 
 /// A unit as `--unit` names it.
@@ -309,6 +340,33 @@ mod tests {
         assert_eq!(placed.count(), ROWS_SHOWN);
         let row = row_of(&mut rows, &again).unwrap();
         assert_eq!(row.picture, &pictures[3]);
+    }
+
+    /// What `visualize` would make otherwise has no line.
+    #[test]
+    fn a_line_tells_the_recipe_or_there_is_none() {
+        let recipe = Recipe::default().with_steps(7).with_seed(Seed(3));
+        let told = |recipe: &Recipe| recipe_options(recipe, None);
+        assert_eq!(told(&recipe).unwrap(), "");
+        let sized = recipe.clone().with_size(64);
+        assert_eq!(told(&sized).unwrap(), " --size 64");
+        let pixels = recipe.clone().with_parameter(ImageParameter::Pixels);
+        assert_eq!(told(&pixels).unwrap(), " --parameter pixels");
+        let unlike = recipe.clone().with_smoothing(0.5);
+        assert_eq!(told(&unlike), None);
+        let feature = Recipe::feature_visualization().with_objective(recipe.objective.clone());
+        assert_eq!(told(&feature), None);
+
+        // With a configuration it is that which says the rest.
+        let configured =
+            |recipe: &Recipe| recipe_options(recipe, Some(&unlike.clone().with_size(32)));
+        let like = unlike.clone().with_size(96).with_steps(2);
+        assert_eq!(
+            configured(&like).unwrap(),
+            " --size 96 --parameter spectrum"
+        );
+        assert_eq!(configured(&unlike), None);
+        assert_eq!(configured(&recipe.with_size(32)), None);
     }
 
     #[test]

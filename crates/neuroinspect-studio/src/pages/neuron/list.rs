@@ -47,7 +47,7 @@ pub(super) async fn list(
 fn content(studio: &Studio, asked: &Asked) -> Result<Markup, Refusal> {
     let session = studio.session()?;
     let layer = &session.layer;
-    let labels = studio.labels.get(&studio.opened, session);
+    let labels = studio.labels.get(studio, session);
     let words = |neuron: NeuronId| -> Vec<&str> {
         labels.iter().flat_map(|labels| labels.of(neuron)).collect()
     };

@@ -84,7 +84,7 @@ fn content(studio: &Studio, neuron: NeuronId, class: Option<ClassId>) -> Result<
     let last = layer.neurons() - 1;
     let at = |neuron: usize| format!("/neuron/{neuron}");
     // Words say at once what it is; to be asked for, they come last.
-    let has_words = studio.labels.get(&studio.opened, session).is_some();
+    let has_words = studio.labels.get(studio, session).is_some();
     Ok(html! {
         nav class="steps" aria-label="Neurons" {
             @if neuron.0 > 0 { a rel="prev" href=(at(neuron.0 - 1)) { "\u{2190} neuron " (neuron.0 - 1) } }
@@ -137,7 +137,7 @@ fn classes_shown(session: &Session, neuron: NeuronId, class: Option<ClassId>) ->
 
 /// The words that go with the neuron, and a way to come by some.
 fn words(studio: &Studio, session: &Session, neuron: NeuronId) -> Markup {
-    let labels = studio.labels.get(&studio.opened, session);
+    let labels = studio.labels.get(studio, session);
     let names = studio.opened.class_names().join("\n");
     html! {
         section aria-labelledby="words-title" {
@@ -170,7 +170,7 @@ fn words(studio: &Studio, session: &Session, neuron: NeuronId) -> Markup {
 
 fn words_of(studio: &Studio, session: &Session, neuron: NeuronId) -> Markup {
     html! {
-        @if let Some(labels) = studio.labels.get(&studio.opened, session) {
+        @if let Some(labels) = studio.labels.get(studio, session) {
             ul class="chips" { @for word in labels.of(neuron) { li { (word) } } }
             p class="about" {
                 "Of " (labels.words.len()) " words, those that CLIP sees in the images that activate it most."

@@ -27,11 +27,10 @@ pub(super) fn section(
         let mut found = table.top_activating_each(&asked, SHOWN)?.into_iter();
         [(); 2].map(|()| found.next().unwrap_or_default())
     };
-    let opened = &studio.opened;
-    let recipe = &opened.config.recipe;
+    let recipe = &studio.opened.config.recipe;
     let decides = format!(
         "{} {} {} {}",
-        session.key, opened.origin.classifier_sha256, recipe.mask_threshold, recipe.mask_reduction
+        session.key, studio.network, recipe.mask_threshold, recipe.mask_reduction
     );
     let key: String = sha256_of_bytes(decides.as_bytes())
         .chars()
