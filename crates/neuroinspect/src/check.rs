@@ -285,12 +285,18 @@ fn fallen(now: &CheckReport, then: &CheckReport, tolerance: f64) -> Vec<Check> {
     }
     let measured = measures
         .into_iter()
-        .filter_map(|(name, then, now)| Some((name, then?, now?)));
+        .filter_map(|(name, then, now)| Some((name, then?, now)));
     let check = measured.map(|(name, then, now)| Check {
         name: format!("{name} fell by no more than {}", percent(tolerance)),
-        // What is as it was to the last digit shown did not fall.
-        passed: now >= then - tolerance - 1e-9,
-        found: format!("{}, before {}", percent(now), percent(then)),
+        // What is as it was to the last digit shown did not fall; what cannot be measured any more may have.
+        passed: now.is_some_and(|now| now >= then - tolerance - 1e-9),
+        found: match now {
+            Some(now) => format!("{}, before {}", percent(now), percent(then)),
+            None => format!(
+                "there are no images to measure it on, before {}",
+                percent(then)
+            ),
+        },
     });
     check.collect()
 }

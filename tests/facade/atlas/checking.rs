@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 use neuroinspect::{
     Error, Extraction, Result,
     atlas::{Atlas, AtlasDevice, AtlasInputs, AtlasMade, AtlasWork},
-    core::{Classifier, Progress},
+    core::{Classifier, Progress, Silent},
     datasets::{ImageFolder, ImageFolderConfig},
 };
 use neuroinspect_testing::files::Folder;
@@ -31,12 +31,17 @@ impl Judged {
     fn failing(checks: Range<usize>) -> Self {
         let mut bench = Bench::new();
         bench.config.execution.batch_size = AT_ONCE;
-        bench.plan(Some(2)).unwrap();
+        let judge = Watched::seeing(AT_ONCE, checks);
+        let inputs = AtlasInputs {
+            judge: Some(&judge),
+            ..bench.inputs()
+        };
+        Atlas::plan(bench.path(), &inputs, &bench.config, Some(2), &mut Silent).unwrap();
         let folder = Folder::of_images(&["a", "b"], 8, 16);
         let images = ImageFolder::open(folder.path(""), &ImageFolderConfig::default()).unwrap();
         Self {
             bench,
-            judge: Watched::seeing(AT_ONCE, checks),
+            judge,
             _folder: folder,
             images,
         }

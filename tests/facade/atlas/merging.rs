@@ -31,6 +31,10 @@ fn what_is_not_the_atlas_that_is_planned_is_refused() {
     refused(&|it| it.config.recipe.steps += 1, "the recipe");
     refused(&|it| it.config.classes = 1, "the number of classes");
     refused(&|it| it.config.execution.batch_size = 3, "the batch size");
+    refused(
+        &|it| it.config.execution.other_seeds += 1,
+        "the judge or the other seeds",
+    );
     refused(&|it| it.names[0].push('x'), "the names of the classes");
     refused(
         &|it| it.origin.classifier_sha256.push('x'),

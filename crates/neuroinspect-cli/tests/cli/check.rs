@@ -11,6 +11,13 @@ use crate::fixture::{Fixture, fails};
 /// Sixty samples of two classes. Neuron 0 is active in a bird, neuron 1 in none, neuron 2 in half of each,
 /// which are the group on water.
 fn table(fixture: &Fixture) {
+    let groups = (0..120).map(|sample| sample % 2).collect();
+    let groups = Groups::new(["on water", "on land"].map(String::from).to_vec(), groups).unwrap();
+    let table = without_groups().with_groups(groups).unwrap();
+    table.save(fixture.path("table.safetensors")).unwrap();
+}
+
+fn without_groups() -> FeatureTable {
     let features = Array2::from_shape_fn((120, 3), |(sample, neuron)| match neuron {
         0 => f32::from(u8::from(sample < 60)),
         1 => f32::from(u8::from(sample >= 60)),
@@ -22,14 +29,7 @@ fn table(fixture: &Fixture) {
         .map(|sample| ClassId(usize::from(sample >= 60)))
         .collect();
     let names = ["bird", "no <bird> & \"more\""].map(String::from).to_vec();
-    let groups = (0..120).map(|sample| sample % 2).collect();
-    let groups = Groups::new(["on water", "on land"].map(String::from).to_vec(), groups).unwrap();
-    let table = FeatureTable::new(activations, labels, names).unwrap();
-    table
-        .with_groups(groups)
-        .unwrap()
-        .save(fixture.path("table.safetensors"))
-        .unwrap();
+    FeatureTable::new(activations, labels, names).unwrap()
 }
 
 /// A layer that takes water for a bird, as strongly as `water` says.
@@ -149,6 +149,21 @@ fn what_rests_on_more_than_before_is_exit_code_3() {
     assert!(grew, "{changes}");
     let page = String::from_utf8(fixture.read("out/check.html")).unwrap();
     assert!(page.contains("Neurons that changed"));
+
+    // What is not measured any more may have fallen.
+    let few = without_groups().select(&(0..60).collect::<Vec<_>>());
+    few.unwrap()
+        .save(fixture.path("table.safetensors"))
+        .unwrap();
+    let (code, text) = ended(check(&fixture, "sound").arg("--against").arg(&old));
+    assert_eq!(code, Some(3), "{text}");
+    for of in ["worst_group", "class.no <bird> & \"more\""] {
+        let line = format!(
+            "FAILED  {of} fell by no more than 2.0%: there are no images to measure it on, before 100.0%\n"
+        );
+        assert!(text.contains(&line), "{line} is not in: {text}");
+    }
+    table(&fixture);
 
     // Of one class alone, and with a fall that is allowed.
     let mut command = check(&fixture, "spurious");

@@ -47,6 +47,9 @@ pub struct MadeWith {
     pub classifier: String,
     /// Of the encoder and the prompts, where pictures are guided.
     pub guide: Option<String>,
+    /// Of what decides how far a picture is trusted: the judge, and how many pictures are made from other seeds.
+    #[serde(default)]
+    pub trust: String,
 }
 
 /// A unit that is to be pictured within a class.
@@ -139,7 +142,7 @@ impl Plan {
                 within.collect()
             }
         };
-        let hashing = Hashing::new(inputs, layer, &config.recipe)?;
+        let hashing = Hashing::new(inputs, layer, config)?;
         let entries = chosen.into_iter().map(|(unit, class)| {
             Ok(Planned {
                 sha256: hashing.entry(&unit, class)?,
@@ -201,6 +204,7 @@ impl Plan {
             ("the recipe", ours.recipe == theirs.recipe),
             ("the classifier", ours.classifier == theirs.classifier),
             ("the encoder or its prompts", ours.guide == theirs.guide),
+            ("the judge or the other seeds", ours.trust == theirs.trust),
             ("the images", self.run.data == other.run.data),
         ];
         let changed = parts.into_iter().filter(|(_, same)| !same);
@@ -247,7 +251,10 @@ struct Hashing<'a> {
 }
 
 impl<'a> Hashing<'a> {
-    fn new(inputs: &AtlasInputs<'a>, layer: &str, recipe: &'a Recipe) -> Result<Self> {
+    fn new(inputs: &AtlasInputs<'a>, layer: &str, config: &'a AtlasConfig) -> Result<Self> {
+        let AtlasConfig {
+            recipe, execution, ..
+        } = config;
         let AtlasInputs {
             classifier, origin, ..
         } = inputs;
@@ -268,6 +275,18 @@ impl<'a> Hashing<'a> {
                 texts.templates,
             ))
         });
+        let of_judge = inputs.judge.map(|judge| -> Result<_> {
+            Ok((
+                judge.name(),
+                judge.input(),
+                judge.decision_layer()?.sha256(),
+            ))
+        });
+        let of_trust = (
+            of_judge.transpose()?,
+            execution.other_seeds,
+            execution.other_seed_part,
+        );
         Ok(Self {
             recipe,
             neurons: layer == classifier.penultimate(),
@@ -277,6 +296,7 @@ impl<'a> Hashing<'a> {
                 recipe: recipe.sha256()?,
                 classifier: sha256(&of_classifier)?,
                 guide: of_guide.transpose()?,
+                trust: sha256(&of_trust)?,
             },
         })
     }
