@@ -221,9 +221,10 @@ impl<'a> Setup<'a> {
         console.clear();
         if let (false, Some(shards)) = (features.reused, shards) {
             let (path, count) = (self.folder.path().display(), shards.count());
+            let merge = record::merge_command(self.folder.path(), file == TRAINING_FEATURES);
             warn(format_args!(
-                "warning: {count} shards of these features are planned in '{path}' and were not joined; `neuroinspect \
-                 features merge` does that"
+                "warning: {count} shards of these features are planned in '{path}' and were not joined; `{merge}` does \
+                 that"
             ));
         }
         if features.reused {

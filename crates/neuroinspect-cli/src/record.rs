@@ -37,8 +37,23 @@ pub(crate) fn loader(config: &LoaderConfig) -> Value {
     json!({ "batch_size": config.batch_size, "on_corrupt": config.on_corrupt })
 }
 
-/// The options that name a model, as `apply` takes them, too.
-pub(crate) fn model_arguments(model: &ModelArgs) -> String {
+/// The command line that joins the shards of a folder's table.
+pub(crate) fn merge_command(folder: &Path, training: bool) -> String {
+    let training = if training { " --training" } else { "" };
+    let folder = quoted(folder);
+    format!("neuroinspect features merge{training} --out {folder}")
+}
+
+/// The options that name a model, as `apply` takes them: with the configuration, where that may say what its input is.
+pub(crate) fn apply_arguments(common: &Common, model: &ModelArgs) -> String {
+    let mut words = model_arguments(model);
+    if let (Some(config), None) = (&common.config, &model.loading.input) {
+        words += &format!(" --config {}", quoted(config));
+    }
+    words
+}
+
+fn model_arguments(model: &ModelArgs) -> String {
     let LoadingArgs {
         input,
         partial,

@@ -113,7 +113,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &DebugArgs) -> Resul
         .with_labels(&labels)
         .with_edit_file(EditFile {
             path: RunFolder::EDIT_FILE.into(),
-            how_to_apply: how_to_apply(&setup.folder, &args.model, &setup.loaded),
+            how_to_apply: how_to_apply(common, &setup.folder, &args.model, &setup.loaded),
         })
         .with_run(run);
     if let Some(texts) = &texts {
@@ -181,6 +181,7 @@ pub(super) fn config(args: &DebugArgs, options: &Options) -> Result<DebugConfig>
 /// The command line that applies the edit; none where weights are missing, which nothing is written in
 /// the place of.
 fn how_to_apply(
+    common: &Common,
     folder: &RunFolder,
     model: &ModelArgs,
     loaded: &LoadedClassifier,
@@ -191,7 +192,7 @@ fn how_to_apply(
     Some(format!(
         "neuroinspect apply --edit {} {}",
         record::quoted(folder.join(RunFolder::EDIT_FILE)),
-        record::model_arguments(model),
+        record::apply_arguments(common, model),
     ))
 }
 

@@ -21,7 +21,7 @@ use crate::{
     inputs::{FEATURES, ModelSetup, Setup, TRAINING_FEATURES, left_out},
     options::Options,
     output::{self, print},
-    record::command_line,
+    record::{self, command_line},
 };
 
 const SCHEMA: Schema = Schema::new("neuroinspect.features", 1);
@@ -87,7 +87,7 @@ fn status(common: &Common, args: &FeaturesStatusArgs) -> Result<Exit> {
         print(common.json, STATUS, &status, |_| array + "\n")?;
         return Ok(Exit::Finished);
     }
-    print_status(common, &status)?;
+    print_status(common, args.table, &status)?;
     Ok(Exit::Finished)
 }
 
@@ -209,7 +209,7 @@ impl Work<'_> {
             Err(error) => return self.unless_joined(error, &extraction, &request),
         };
         if args.plan.is_some() {
-            print_status(common, &shards.status())?;
+            print_status(common, args.table, &shards.status())?;
             return Ok(Exit::Finished);
         }
         let mut console = Console::start(common.quiet)?;
@@ -222,7 +222,7 @@ impl Work<'_> {
             return match make(shard, &mut console) {
                 Ok(made) => {
                     left_out(made.extracted.skipped);
-                    print_status(common, &shards.status())?;
+                    print_status(common, args.table, &shards.status())?;
                     Ok(Exit::Finished)
                 }
                 Err(error) => self.unless_joined(error, &extraction, &request),
@@ -247,7 +247,7 @@ impl Work<'_> {
                     "left out, as other processes are computing them: shards {}",
                     array_expression(&held)
                 ));
-                print_status(common, &status)?;
+                print_status(common, args.table, &status)?;
                 return Ok(Exit::Finished);
             }
             let Err(error) = join(common, shards.clone(), &mut console) else {
@@ -256,7 +256,7 @@ impl Work<'_> {
             match error.downcast::<Error>()? {
                 // Another process joins them.
                 Error::FolderHeld { .. } => {
-                    print_status(common, &status)?;
+                    print_status(common, args.table, &status)?;
                     break;
                 }
                 Error::FeatureShardsIncomplete { .. } if !is_last => {}
@@ -303,7 +303,7 @@ fn join(common: &Common, shards: FeatureShards, console: &mut Console) -> Result
     print_features(common, &joined.extracted.table, &joined.path)
 }
 
-fn print_status(common: &Common, status: &FeatureShardsStatus) -> Result<()> {
+fn print_status(common: &Common, table: TableArgs, status: &FeatureShardsStatus) -> Result<()> {
     print(common.json, STATUS, status, |status| {
         let finished = status.shards - status.missing.len();
         let text = format!(
@@ -314,7 +314,10 @@ fn print_status(common: &Common, status: &FeatureShardsStatus) -> Result<()> {
             "" if status.shards == 0 => {
                 format!("the features of {} images are joined\n", status.samples)
             }
-            "" => text + "; join them: neuroinspect features merge\n",
+            "" => {
+                let merge = record::merge_command(&common.out, table.training);
+                format!("{text}; join them: {merge}\n")
+            }
             array => text + &format!("; missing, or under way: {array}\n"),
         }
     })

@@ -18,7 +18,7 @@ use crate::{
     exit::Exit,
     inputs::{Asked, Inputs, Setup},
     model::{TextGuide, picture_origin},
-    options::Options,
+    options::{self, Options},
     output::{open_folder, print},
     record,
 };
@@ -112,7 +112,12 @@ fn of_demo(common: &Common, options: &Options, iterations: Option<usize>) -> Res
     let config = demo::config(options, iterations)?;
     let folder = open_folder(common)?;
     let opened = Opened::demo(folder, common.device(), options.seed)?;
+    let mut source_arguments = opened.source_arguments;
+    if let Some(config) = &common.config {
+        source_arguments += &format!(" --config {}", record::quoted(config));
+    }
     Ok(Opened {
+        source_arguments,
         config,
         memory: common.memory(),
         ..opened
@@ -171,7 +176,7 @@ fn of_images(
         }),
         config,
         run,
-        model_arguments: record::model_arguments(model),
+        model_arguments: record::apply_arguments(common, model),
         source_arguments: record::source_arguments(common, model, data, *train),
         picture_arguments: Some(record::picture_arguments(common, model, data, clip)),
         folder,
@@ -216,7 +221,13 @@ fn of_run(common: &Common, folder: &Path) -> Result<Opened> {
                 clip: &args.clip,
             };
             let config = debug::config(args, &options).with_context(again)?;
-            of_images(&cli.common, &options, &images, config).with_context(again)
+            let mut opened =
+                of_images(&cli.common, &options, &images, config).with_context(again)?;
+            let layer = opened.classifier.decision_layer()?;
+            let neurons = (args.neurons.as_ref(), opened.config.neurons);
+            opened.config.neurons =
+                options::neuron_choice(neurons, args.count, &layer).with_context(again)?;
+            Ok(opened)
         }
         _ => bail!("{}, which leaves nothing to be looked at", again()),
     }

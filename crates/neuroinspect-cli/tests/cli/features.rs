@@ -100,6 +100,13 @@ fn shards_of_several_processes_are_the_table_of_one() {
         &[missing, "features-shards"],
     );
     done(&mut features(&fixture, "out", &["--shard=0/3"]));
+    let (printed, _) = done(&mut on(&fixture, "out", &["status"]));
+    let out = fixture.path("out");
+    let hint = format!(
+        "join them: neuroinspect features merge --out {}\n",
+        out.display()
+    );
+    assert!(printed.ends_with(&hint), "{printed}");
     let (printed, _) = done(&mut on(&fixture, "out", &["merge", "--json"]));
     let printed: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(printed["schema"], "neuroinspect.features");

@@ -47,7 +47,7 @@ fn the_folder_of_a_run_is_opened_with_the_options_of_the_run() {
     let path = |name: &str| quoted(fixture.path(name));
     let command = format!(
         "neuroinspect --seed 3 debug --class owl --model cifar_resnet20 --weights {} --data {} --lambda 0.3 \
-         --epochs 5 --keep accuracy --patience 2 --iterations 7 --size 16 --objective neuron",
+         --epochs 5 --keep accuracy --patience 2 --iterations 7 --size 16 --objective neuron --neurons 9,2",
         path("model.safetensors"),
         path("images"),
     );
@@ -67,6 +67,10 @@ fn the_folder_of_a_run_is_opened_with_the_options_of_the_run() {
             "name=\"lambda\" value=\"0.3\"",
             "name=\"epochs\" value=\"5\"",
         ],
+    );
+    says(
+        "GET /mend/neurons?class=2&epochs=5",
+        &["data-ticked=\"9,2\""],
     );
     says(
         "GET /lab",
