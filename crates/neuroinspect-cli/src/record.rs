@@ -195,4 +195,32 @@ mod tests {
             typed
         );
     }
+
+    /// A configuration may say what the input is, where no option does.
+    #[test]
+    fn an_edit_is_applied_with_the_input_that_it_was_made_with() {
+        for (typed, told) in [
+            ("--model a --weights w", "--model a --weights w"),
+            (
+                "--model a --weights w --config c",
+                "--model a --weights w --config c",
+            ),
+            (
+                "--model a --weights w --input i --config c",
+                "--model a --weights w --input i",
+            ),
+        ] {
+            let words = format!("neuroinspect debug --class x --data d {typed}");
+            let cli = Cli::try_parse_from(words.split(' ')).unwrap();
+            let Command::Debug(args) = &cli.command else {
+                panic!("{words} is no debug");
+            };
+            assert_eq!(apply_arguments(&cli.common, &args.model), told);
+        }
+        let merge = merge_command(Path::new("two words"), true);
+        assert_eq!(
+            merge,
+            "neuroinspect features merge --training --out 'two words'"
+        );
+    }
 }

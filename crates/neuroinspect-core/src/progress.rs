@@ -50,7 +50,7 @@ pub trait Observer {
         }
     }
 
-    /// [`proceed`](Self::proceed), but that of work that is done nothing is left to stop: there `Break` is ignored.
+    /// [`proceed`](Self::proceed), except that `Break` is ignored once all the work is done.
     ///
     /// # Errors
     ///

@@ -53,7 +53,12 @@ fn network(opened: &Opened) -> neuroinspect::Result<String> {
         classifier.decision_layer()?.sha256(),
         classifier.map_layer(),
     );
-    Ok(sha256_of_bytes(format!("{decides:?}").as_bytes()))
+    let json = serde_json::to_vec(&decides);
+    let json = json.map_err(|source| neuroinspect::report::Error::Json {
+        schema: "the name of a network",
+        source,
+    })?;
+    Ok(sha256_of_bytes(&json))
 }
 
 impl Studio {

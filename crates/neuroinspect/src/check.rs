@@ -292,10 +292,7 @@ fn fallen(now: &CheckReport, then: &CheckReport, tolerance: f64) -> Vec<Check> {
         passed: now.is_some_and(|now| now >= then - tolerance - 1e-9),
         found: match now {
             Some(now) => format!("{}, before {}", percent(now), percent(then)),
-            None => format!(
-                "there are no images to measure it on, before {}",
-                percent(then)
-            ),
+            None => format!("it cannot be measured any more, before {}", percent(then)),
         },
     });
     check.collect()

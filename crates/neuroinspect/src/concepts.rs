@@ -100,7 +100,7 @@ pub fn learn_bank(
         let mut within = |_: Progress<'_>| observer.update(progress(learned.len()));
         let concept = learn_concept(&request, config, &mut within)?;
         learned.push(concept);
-        observer.proceed(progress(learned.len()))?;
+        observer.proceed_unless_done(progress(learned.len()))?;
     }
     Ok(ConceptBank::new(learned)?.with_provenance(table.provenance().clone()))
 }
@@ -123,7 +123,7 @@ pub fn embed_words(
     for (block, some) in words.chunks(WORDS_AT_ONCE).enumerate() {
         let embeddings = class_embeddings(encoder, templates, some, &config)?;
         values.extend(read_back(embeddings, "the embeddings of words")?);
-        observer.proceed(Progress {
+        observer.proceed_unless_done(Progress {
             stage: "embedding words",
             done: block * WORDS_AT_ONCE + some.len(),
             total: words.len(),

@@ -49,7 +49,7 @@ pub fn look_outside_objects(
                 share.add(&image, object.view(), suspect.neuron.0);
             }
         }
-        observer.proceed(Progress {
+        observer.proceed_unless_done(Progress {
             stage: STAGE,
             done: done + 1,
             total: images.indices.len(),

@@ -86,6 +86,16 @@ fn assert_rises_to(heard: &[usize], total: usize) {
     assert_eq!(heard.last(), Some(&total), "{heard:?}");
 }
 
+#[test]
+fn a_plan_with_a_judge_is_none_without_it() {
+    let judged = Judged::failing(0..0);
+    let error = judged.bench.plan(None).unwrap_err().to_string();
+    assert!(
+        error.contains("of which the judge or the other seeds is not"),
+        "{error}"
+    );
+}
+
 /// All pictures of the atlas are checked, and a batch in one pass of the judge.
 fn undisturbed() -> Judged {
     let alone = Judged::failing(0..0);

@@ -45,6 +45,16 @@ fn what_is_not_the_atlas_that_is_planned_is_refused() {
         error.contains("of which the number of shards is not"),
         "{error}"
     );
+    // A plan of a build that did not write down what decides trust.
+    let path = bench.path().join("atlas.json");
+    let plan = std::fs::read(&path).unwrap();
+    let mut earlier: serde_json::Value = serde_json::from_slice(&plan).unwrap();
+    let made_with = earlier["made_with"].as_object_mut().unwrap();
+    made_with.remove("trust").unwrap();
+    std::fs::write(&path, earlier.to_string()).unwrap();
+    bench.plan(None).unwrap();
+    std::fs::write(&path, plan).unwrap();
+
     // How it is computed is each worker's own matter.
     bench.config.execution.checkpoint_every = 7;
     bench.plan(Some(2)).unwrap();

@@ -159,7 +159,7 @@ fn what_rests_on_more_than_before_is_exit_code_3() {
     assert_eq!(code, Some(3), "{text}");
     for of in ["worst_group", "class.no <bird> & \"more\""] {
         let line = format!(
-            "FAILED  {of} fell by no more than 2.0%: there are no images to measure it on, before 100.0%\n"
+            "FAILED  {of} fell by no more than 2.0%: it cannot be measured any more, before 100.0%\n"
         );
         assert!(text.contains(&line), "{line} is not in: {text}");
     }

@@ -36,11 +36,18 @@ fn the_options_of_an_output_file_make_the_same_again() {
         debug.assert().success();
         fs::rename(fixture.path("out"), fixture.path(out)).unwrap();
         let mut files = fixture.results(out);
-        // Both hold the command line.
+        // Both hold command lines, which name the configuration.
         files.remove("report.html").unwrap();
         let summary = files.get_mut("summary.json").unwrap();
         let mut json: Value = serde_json::from_slice(summary).unwrap();
         assert!(json["run"]["command"].take().is_string());
+        let apply = json["edit_file"]["how_to_apply"].take();
+        let named = options
+            .iter()
+            .find(|option| option.starts_with("--config="));
+        let named =
+            named.is_none_or(|option| apply.as_str().unwrap().ends_with(&option.replace('=', " ")));
+        assert!(named, "{apply}");
         *summary = serde_json::to_vec(&json).unwrap();
         files
     };

@@ -7,6 +7,7 @@ use neuroinspect::{
     RunFolder,
     core::{FeatureTable, Seed},
     models::PretrainedClassifier,
+    quoted,
 };
 use rand::RngExt;
 use serde_json::Value;
@@ -104,7 +105,7 @@ fn shards_of_several_processes_are_the_table_of_one() {
     let out = fixture.path("out");
     let hint = format!(
         "join them: neuroinspect features merge --out {}\n",
-        out.display()
+        quoted(out)
     );
     assert!(printed.ends_with(&hint), "{printed}");
     let (printed, _) = done(&mut on(&fixture, "out", &["merge", "--json"]));

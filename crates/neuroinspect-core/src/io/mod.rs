@@ -13,6 +13,6 @@ mod write_tensors;
 pub use atomic::{is_unfinished, write_atomically};
 pub(crate) use hash::hexadecimal;
 pub use hash::{sha256_of_bytes, sha256_of_file};
-pub use regular::{open_regular, read_text, without_mark};
+pub use regular::{open_regular, read_text, without_byte_order_mark};
 pub use tensor_file::{TensorFile, TensorFormat};
 pub use write_tensors::{NamedTensor, write_safetensors, write_tensors};

@@ -66,7 +66,7 @@ pub fn read_text(path: impl AsRef<Path>) -> Result<String> {
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// A text without the byte-order mark at its beginning, which editors on Windows write.
-pub fn without_mark(text: &str) -> &str {
+pub fn without_byte_order_mark(text: &str) -> &str {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, io::Read, path::Path};
 
-use neuroinspect_core::io::{open_regular, without_mark};
+use neuroinspect_core::io::{open_regular, without_byte_order_mark};
 
 use crate::{Error, Result, folder::ImageFolderConfig};
 
@@ -93,7 +93,7 @@ fn read_names(path: &Path, folders: &[String]) -> Result<HashMap<String, String>
 }
 
 fn parse_names(text: &str, folders: &[String]) -> Result<HashMap<String, String>, String> {
-    let text = without_mark(text);
+    let text = without_byte_order_mark(text);
     let lines = text.lines().map(str::trim_end).enumerate();
     let lines: Vec<(usize, &str)> = lines.filter(|(_, line)| !line.is_empty()).collect();
     if !text.contains('\t') {

@@ -4,7 +4,7 @@ use std::{collections::HashMap, fs, io::Read, path::Path};
 
 use neuroinspect_core::{
     Error as CoreError,
-    io::{open_regular, without_mark},
+    io::{open_regular, without_byte_order_mark},
 };
 
 use super::GROUPS_FILE;
@@ -55,7 +55,7 @@ pub(super) fn assign(root: &Path, samples: &mut [Sample]) -> Result<Vec<String>>
 /// The group of each id.
 fn parse(text: &str) -> Result<HashMap<&str, &str>, String> {
     let mut of_id = HashMap::new();
-    let lines = without_mark(text).lines().enumerate();
+    let lines = without_byte_order_mark(text).lines().enumerate();
     for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
         let line_number = number + 1;
         let Some((id, group)) = line.split_once('\t') else {

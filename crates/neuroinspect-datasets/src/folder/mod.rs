@@ -232,9 +232,9 @@ pub(crate) fn state(path: &Path) -> io::Result<String> {
     Ok(format!("{}\0{}\0{changed}", path.display(), metadata.len()))
 }
 
-/// Whether this is a link whose target is not there.
+/// Whether this is a link to a file whose target is not there; one without an extension may be to a folder of images.
 fn leads_nowhere(path: &Path) -> bool {
-    let is_link = path.is_symlink();
+    let is_link = path.is_symlink() && path.extension().is_some();
     is_link
         && std::fs::metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }

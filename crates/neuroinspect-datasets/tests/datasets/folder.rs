@@ -183,6 +183,11 @@ fn links_are_followed_but_not_in_circles() {
     assert_eq!(ids(&folder), ["a/1.png", "a/2.png", "b/2.png"]);
     let error = folder.image(1).unwrap_err();
     assert!(error.to_string().contains("a/2.png"), "{error}");
+
+    // Of a folder it is not known how many images are gone.
+    symlink(root.path().join("nowhere"), root.path().join("a/more")).unwrap();
+    let error = open(&root).unwrap_err();
+    assert!(error.to_string().contains("a/more"), "{error}");
 }
 
 #[test]

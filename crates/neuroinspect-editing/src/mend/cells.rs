@@ -16,10 +16,11 @@ pub struct Evidence {
     /// How much what misleads depends on the class that it misleads: the chi-square of the mistakes'
     /// table against quasi-independence, less its expectation, over the number of mistakes. A shortcut
     /// misleads all classes alike, so that it is small; mere similarity of classes makes it large. `None`
-    /// where fewer than four classes have mistakes, or mistakes for which samples of others are taken.
+    /// where too few classes have mistakes, or are what others are taken for, to tell: the chi-square has fewer degrees of
+    /// freedom than that of four classes, all of which are mistaken for each other.
     pub dependence: Option<f64>,
     /// Degrees of freedom of that chi-square, its expectation: of the rows and the columns of the table that are
-    /// not empty.
+    /// not empty. 0 without dependence, and in results of builds that took all rows and columns for it.
     #[serde(default)]
     pub freedom: usize,
     /// Mistakes that it rests on.
@@ -32,8 +33,8 @@ pub struct Evidence {
     pub cells: Vec<Vec<usize>>,
 }
 
-/// Classes that a shortcut misleads, at least, and classes that it misleads to.
-const CLASSES: usize = 4;
+/// Degrees of freedom at least: those of four classes, each of which is mistaken for every other.
+const LEAST_FREEDOM: usize = 5;
 
 /// Of more classes, the table of what is taken for what would make most of a result's JSON.
 const WRITTEN: usize = 20;
@@ -60,7 +61,7 @@ impl Evidence {
                 true => 0.0,
                 false => count(row, column),
             });
-        let freedom = freedom(&mistakes);
+        let freedom = freedom_of(&mistakes);
         Self {
             dependence: freedom.map(|freedom| dependence(&mistakes, freedom)),
             freedom: freedom.unwrap_or(0),
@@ -73,7 +74,11 @@ impl Evidence {
     /// Whether the mistakes are blamed on a shortcut: there are five for each class at least, and the
     /// dependence is below 0.5 by two of its standard deviations.
     pub fn blames_a_shortcut(&self) -> bool {
-        let deviation = (2.0 * self.freedom as f64).sqrt() / self.mistakes as f64;
+        let freedom = match self.freedom {
+            0 => freedom(self.classes, self.classes, self.classes).unwrap_or(0),
+            freedom => freedom,
+        };
+        let deviation = (2.0 * freedom as f64).sqrt() / self.mistakes as f64;
         let is_small = |dependence: f64| dependence + 2.0 * deviation < Self::LARGEST;
         self.mistakes >= Self::LEAST * self.classes && self.dependence.is_some_and(is_small)
     }
@@ -111,8 +116,8 @@ fn dependence(mistakes: &Array2<f64>, freedom: usize) -> f64 {
 
 /// Degrees of freedom of a table of mistakes: its cells off the diagonal, less the numbers that are fitted to them. Of a class
 /// without mistakes the row is empty, and nothing is fitted there; likewise of one that nothing is mistaken for. `None`
-/// where too few classes have either.
-fn freedom(mistakes: &Array2<f64>) -> Option<usize> {
+/// where they are too few.
+fn freedom_of(mistakes: &Array2<f64>) -> Option<usize> {
     let occurs = |axis| mistakes.sum_axis(Axis(axis)).mapv(|sum| sum > 0.0);
     let (rows, columns) = (occurs(1), occurs(0));
     let count = |of: &Array1<bool>| of.iter().filter(|&&it| it).count();
@@ -120,9 +125,13 @@ fn freedom(mistakes: &Array2<f64>) -> Option<usize> {
         .iter()
         .zip(&columns)
         .filter(|(row, column)| **row && **column);
-    let (on_diagonal, rows, columns) = (on_diagonal.count(), count(&rows), count(&columns));
-    let cells = rows * columns - on_diagonal;
-    (rows >= CLASSES && columns >= CLASSES).then(|| (cells + 1).saturating_sub(rows + columns))
+    freedom(count(&rows), count(&columns), on_diagonal.count())
+}
+
+/// The same by the numbers of rows and columns, and of their cells that are on the diagonal.
+fn freedom(rows: usize, columns: usize, on_diagonal: usize) -> Option<usize> {
+    let freedom = (rows * columns + 1).checked_sub(on_diagonal + rows + columns)?;
+    (freedom >= LEAST_FREEDOM).then_some(freedom)
 }
 
 /// The class that each sample is taken for by layers that have seen neither it nor, in a second round,
@@ -219,15 +228,30 @@ mod tests {
         }
     }
 
-    /// Of three classes that err, or of two that they are taken for, it cannot be told.
+    /// Of two classes that err, or of two that they are taken for, it cannot be told; of three among five it can.
     #[test]
     fn of_few_classes_with_mistakes_nothing_is_said() {
-        let three = evidence(|label, _| if label < 3 { 20 } else { 0 });
-        let to_two = evidence(|_, other| if other < 2 { 20 } else { 0 });
-        for few in [three, to_two] {
+        let two = evidence(|label, _| if label < 2 { 30 } else { 0 });
+        let to_two = evidence(|_, other| if other < 2 { 30 } else { 0 });
+        for few in [two, to_two] {
             assert_eq!((few.dependence, few.freedom), (None, 0));
             assert!(few.mistakes > 100 && !few.blames_a_shortcut());
         }
+        let to_three = evidence(|_, other| if other < 3 { 30 } else { 0 });
+        assert_eq!(to_three.freedom, LEAST_FREEDOM);
+        assert!(to_three.blames_a_shortcut());
+    }
+
+    /// Of a result of a build that did not write it down.
+    #[test]
+    fn freedom_that_is_not_known_is_that_of_all_classes() {
+        let near = evidence(|label, other| if label ^ 1 == other { 14 } else { 8 });
+        let mut json = serde_json::to_value(&near).unwrap();
+        json.as_object_mut().unwrap().remove("freedom");
+        json["dependence"] = 0.45.into();
+        let read: Evidence = serde_json::from_value(json).unwrap();
+        assert_eq!((near.freedom, read.freedom), (11, 0));
+        assert!(!read.blames_a_shortcut());
     }
 
     /// A thousand classes would be a million numbers.

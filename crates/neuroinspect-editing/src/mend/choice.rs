@@ -66,8 +66,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The same, of the classes that count for another.
-    pub(super) fn with_classes_of(mut self, other: &Self) -> Self {
+    /// The same, by the classes that count for another.
+    pub(super) fn counting_as(mut self, other: &Self) -> Self {
         self.counts.clone_from(&other.counts);
         self
     }

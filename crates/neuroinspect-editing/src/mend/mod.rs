@@ -272,7 +272,7 @@ impl Mend {
         };
         let judge = |samples| Judge::new(candidates, samples, class, seed);
         let data = judge(data);
-        let groups = judge(groups).with_classes_of(&data);
+        let groups = judge(groups).counting_as(&data);
         let judged = judged(&groups, &data, self.yardstick, evidence);
         let too_few = data.too_few();
         let mut suspects = suspects(input, class)?;

@@ -140,7 +140,7 @@ impl MendResult {
                     .to_owned()
             }
             None => format!(
-                "{wrong}, of fewer than four classes or as fewer than four: it cannot be told whether a shortcut \
+                "{wrong}, but these are of too few classes, or taken for too few: it cannot be told whether a shortcut \
                  misleads them."
             ),
             Some(phi) if self.evidence.blames_a_shortcut() => format!(

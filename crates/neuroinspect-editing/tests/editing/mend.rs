@@ -342,6 +342,12 @@ fn a_recommendation_says_why() {
     (result.evidence.dependence, result.evidence.classes) = (None, 3);
     let reason = &result.reasons()[0];
     assert!(reason.starts_with("Of fewer than four classes"), "{reason}");
+    result.evidence.classes = 5;
+    let reason = &result.reasons()[0];
+    assert!(
+        reason.contains("but these are of too few classes"),
+        "{reason}"
+    );
     let mut candidate = result.candidates[0].clone();
     assert_eq!(candidate.describe(), "leave the layer as it is");
     candidate.bias = -0.5;

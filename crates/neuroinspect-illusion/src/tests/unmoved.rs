@@ -3,11 +3,12 @@
 use std::ops::ControlFlow;
 
 use burn::tensor::{Device, Tensor, activation::relu};
+use ndarray::Array2;
 use neuroinspect_core::{
     Activations, ClassId, Classifier, CopyClassifier, DecisionLayer, InputSpec, LayerInfo,
     LayerKind, LayerValues, Precision, Progress, Result, Silent, Unit, UnitKind, unknown_layer,
 };
-use neuroinspect_testing::networks::TinyClassifier;
+use neuroinspect_testing::{networks::TinyClassifier, tables::table};
 
 use super::{CLASSES, NEURONS, SIZE, device, pairs, plain_recipe, request, tensor, values};
 use crate::{
@@ -184,6 +185,17 @@ fn units_are_started_again_as_neurons_are() {
     assert_eq!(restarts, [Some(Restart::Moved), Some(Restart::NotMade)]);
     assert_eq!(found[0].unit.as_ref(), Some(&units[0]));
     assert!(found[0].activation > 0.0);
+
+    // A table of neurons that are dead says nothing of them, and kills the neuron of that number.
+    let dead = table(Array2::zeros((3, NEURONS)), &[0, 1, 2], CLASSES);
+    let compared = |illusion: &Illusion| {
+        let mut illusion = illusion.clone();
+        illusion.compare_unmoved(&dead).unwrap();
+        illusion.unmoved
+    };
+    assert_eq!(compared(&found[0]), found[0].unmoved);
+    let neuron = &pictures(true, &request(pairs([(1, 1)]), &recipe()))[0];
+    assert_ne!(compared(neuron), neuron.unmoved);
 }
 
 /// Of an objective without the neuron it is no matter, nor in a picture that was stopped.

@@ -19,8 +19,7 @@ const PREFIXES: [&str; 3] = ["module.", "_orig_mod.", "model."];
 /// consist of a hundred thousand.
 const MOST_PREFIXES: usize = 8;
 
-/// Batch normalisation's step counter.
-/// Of batch normalisation, and of the average that PyTorch keeps beside the averaged weights.
+/// Counters of steps: batch normalisation's, and that of PyTorch's `AveragedModel`.
 const COUNTERS: [&str; 2] = ["num_batches_tracked", "n_averaged"];
 
 /// The tensors of a file under one way of reading their names.

@@ -130,7 +130,8 @@ impl Pretrained {
         // timm resizes to a larger square then, and crops it.
         match known.crop_mode {
             CropMode::Squash if crop != 1.0 => Err(format!(
-                "crop_pct = {crop}: expected 1.0 beside crop_mode = \"squash\""
+                "crop_mode = \"squash\": expected a crop_pct of 1.0 beside it, found {crop}; save the weights as a file, and \
+                 say how images are prepared"
             )),
             _ => Ok(known),
         }

@@ -636,6 +636,15 @@ fn whole_numbers_are_made_positive() {
         assert_eq!(computed(nodes, weights).1[..4], expected);
     }
     let nodes = vec![
+        node("Abs", &["distances"], "places"),
+        node("Mul", &["images", "places"], "x"),
+    ];
+    let weights = vec![integers("distances", &[i64::MIN])];
+    refused(
+        &with_head(nodes, weights),
+        &["'the_places' (Abs)", "out of all bounds"],
+    );
+    let nodes = vec![
         node("Exp", &["distances"], "places"),
         node("Mul", &["images", "places"], "x"),
     ];

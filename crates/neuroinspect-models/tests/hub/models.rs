@@ -48,7 +48,7 @@ fn the_config_decides_architecture_classes_and_input() {
     fixture.server.serve(NAME, "config.json", &*squashed);
     let error = fixture.hub().classifier(&name(NAME), &mut Silent);
     let error = error.unwrap_err().to_string();
-    assert!(error.contains("beside crop_mode"), "{error}");
+    assert!(error.contains("expected a crop_pct of 1.0"), "{error}");
     // Without a pretrained_cfg around it, as configs were.
     let flat = CONFIG
         .replace("\"pretrained_cfg\": {", "")

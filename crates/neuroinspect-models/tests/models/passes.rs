@@ -304,7 +304,7 @@ fn of_a_causal_block_only_the_token_read_is_computed() {
 
 /// Tokens that have met before are all computed, whichever are read.
 #[test]
-fn what_is_read_of_tokens_that_have_met_stays_as_it_is() {
+fn values_of_tokens_that_have_met_stay_as_they_are() {
     type Reading = fn(&mut GraphBuilder, ValueId) -> ValueId;
     let first: Reading = |g, x| g.select(1, 0, x);
     let third_and_fourth: Reading = |g, x| {

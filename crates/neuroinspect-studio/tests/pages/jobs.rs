@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use neuroinspect::core::DecisionLayer;
 use neuroinspect_studio::StudioConfig;
 use serde_json::{Value, json};
 
@@ -489,7 +490,7 @@ fn the_lab_shows_seeds_side_by_side() {
     assert!(seeds.is_sorted(), "{seeds:?}");
     assert!(page.contains("neuron + -0.5 * total_variation"), "{page}");
 
-    // Of another network in the same folder they are none, nor of this one with another input.
+    // In the same folder there are none of other weights, nor of the same with another last layer.
     let shown = |made: &Made| {
         ready(made);
         let page = ours(made, "GET /lab/pictures", "").body;
@@ -498,6 +499,13 @@ fn the_lab_shows_seeds_side_by_side() {
     assert_eq!(shown(&made), 3);
     let other = "1".repeat(64);
     let made = made.again_with(SMALL, |opened| opened.origin.classifier_sha256 = other);
+    assert_eq!(shown(&made), 0);
+    let made = made.again_with(SMALL, |opened| {
+        let layer = opened.classifier.decision_layer().unwrap();
+        let weight = layer.weight().to_owned() * 2.0;
+        let other = DecisionLayer::new(weight, layer.bias().to_owned()).unwrap();
+        opened.classifier.set_decision_layer(&other).unwrap();
+    });
     assert_eq!(shown(&made), 0);
     assert_eq!(shown(&made.again(SMALL)), 3);
 }

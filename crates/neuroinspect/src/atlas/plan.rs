@@ -47,7 +47,8 @@ pub struct MadeWith {
     pub classifier: String,
     /// Of the encoder and the prompts, where pictures are guided.
     pub guide: Option<String>,
-    /// Of what decides how far a picture is trusted: the judge, and how many pictures are made from other seeds.
+    /// Of what decides how far a picture is trusted: the judge, by its name, input and last layer, and how many pictures are
+    /// made from other seeds. Empty in plans of earlier builds, which any goes with.
     #[serde(default)]
     pub trust: String,
 }
@@ -204,7 +205,10 @@ impl Plan {
             ("the recipe", ours.recipe == theirs.recipe),
             ("the classifier", ours.classifier == theirs.classifier),
             ("the encoder or its prompts", ours.guide == theirs.guide),
-            ("the judge or the other seeds", ours.trust == theirs.trust),
+            (
+                "the judge or the other seeds",
+                theirs.trust.is_empty() || ours.trust == theirs.trust,
+            ),
             ("the images", self.run.data == other.run.data),
         ];
         let changed = parts.into_iter().filter(|(_, same)| !same);

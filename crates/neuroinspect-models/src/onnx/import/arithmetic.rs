@@ -194,10 +194,15 @@ fn on_host(operator: &str) -> Option<fn(f32) -> f32> {
     })
 }
 
-fn of_count(size: Size, function: impl Fn(i64) -> i64) -> Size {
-    Size {
-        count: function(size.count),
-        ..size
+fn of_whole_number(operator: &str, size: Size) -> Result<Size, String> {
+    match operator {
+        "Abs" => match size.count.checked_abs() {
+            Some(count) => Ok(Size { count, ..size }),
+            None => Err("a number out of all bounds".to_owned()),
+        },
+        "Relu" if size.count < 0 => Ok(Size::fixed(0)),
+        "Relu" | "Floor" | "Ceil" => Ok(size),
+        other => Err(format!("'{other}' of whole numbers")),
     }
 }
 
@@ -211,12 +216,12 @@ fn unary(importer: &mut Importer, call: &Call<'_>) -> Outputs {
                 let zero = ArrayD::from_elem(IxDyn(&[]), Size::fixed(0));
                 Host::pairwise(Pairwise::Sub, &Host::Ints(zero), integers)?
             }
-            Host::Ints(x) => Host::Ints(match operator {
-                "Abs" => x.mapv(|size| of_count(size, i64::abs)),
-                "Relu" => x.mapv(|size| of_count(size, |count| count.max(0))),
-                "Floor" | "Ceil" => x.clone(),
-                other => return Err(format!("'{other}' of whole numbers")),
-            }),
+            Host::Ints(x) => {
+                let of = |size: &Size| of_whole_number(operator, *size);
+                let values = x.iter().map(of).collect::<Result<Vec<_>, _>>()?;
+                let shape = x.raw_dim();
+                Host::Ints(ArrayD::from_shape_vec(shape, values).map_err(|it| it.to_string())?)
+            }
             Host::Bools(_) => return Err(format!("'{operator}' of truth values")),
         };
         return Ok(vec![known(call.node.called(), result)]);

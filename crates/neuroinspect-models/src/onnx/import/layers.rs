@@ -173,12 +173,12 @@ fn conv(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     Ok(vec![Value::Graph(id)])
 }
 
-/// The zeros around a map.
 /// Whether the padding is that of the attribute `pads`.
 fn is_explicit(call: &Call<'_>) -> bool {
     matches!(call.word("auto_pad", "NOTSET"), "NOTSET" | "")
 }
 
+/// The zeros around a map.
 pub(super) fn padding(call: &Call<'_>) -> Result<Padding, String> {
     if is_explicit(call) {
         let [top, left, bottom, right] = call.fixed::<4>("pads", [0; 4])?;

@@ -83,7 +83,7 @@ fn average_pool(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     let id = importer.value(&call.input(0)?)?;
     let window = window(importer, call, id)?;
     let count_padding = call.int("count_include_pad", 0) != 0;
-    // What `ceil_mode` adds to it does not count.
+    // Without what `ceil_mode` adds.
     let padded = padding(call)? != Padding::both(0);
     if count_padding && window.padding == Padding::Same {
         return Err(

@@ -161,6 +161,10 @@ fn recipe_options(recipe: &Recipe, configured: Option<&Recipe>) -> Option<String
         _ => return None,
     };
     let base = configured.cloned().unwrap_or_default();
+    // An objective by its name, which is told as an expression, has its own.
+    if base.augmentation != Recipe::default().augmentation {
+        return None;
+    }
     let told = Recipe {
         objective: recipe.objective.clone(),
         steps: recipe.steps,
@@ -367,6 +371,7 @@ mod tests {
         );
         assert_eq!(configured(&unlike), None);
         assert_eq!(configured(&recipe.with_size(32)), None);
+        assert_eq!(recipe_options(&feature, Some(&feature)), None);
     }
 
     #[test]
