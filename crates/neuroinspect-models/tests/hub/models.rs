@@ -44,7 +44,7 @@ fn the_config_decides_architecture_classes_and_input() {
         (288, ResizeRule::ShorterSide { to: 288 })
     );
     // timm resizes to a larger square then, which it crops.
-    let squashed = CONFIG.replace("\"crop_pct\"", "\"crop_mode\": \"squash\", \"crop_pct\"");
+    let squashed = CONFIG.replace("\"center\"", "\"squash\"");
     fixture.server.serve(NAME, "config.json", &*squashed);
     let error = fixture.hub().classifier(&name(NAME), &mut Silent);
     let error = error.unwrap_err().to_string();
