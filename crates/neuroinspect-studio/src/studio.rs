@@ -9,6 +9,7 @@ use neuroinspect::{
     core::{ClassId, NeuronId, Observer, io::sha256_of_bytes},
     illusion::Objective,
 };
+use serde_json::json;
 
 use crate::{
     Error, Opened, Result,
@@ -46,19 +47,14 @@ pub(crate) struct Studio {
 
 fn network(opened: &Opened) -> neuroinspect::Result<String> {
     let classifier = &opened.classifier;
-    let decides = (
-        &opened.origin.classifier_sha256,
+    let decides = json!([
+        opened.origin.classifier_sha256,
         classifier.name(),
         classifier.input(),
         classifier.decision_layer()?.sha256(),
         classifier.map_layer(),
-    );
-    let json = serde_json::to_vec(&decides);
-    let json = json.map_err(|source| neuroinspect::report::Error::Json {
-        schema: "the name of a network",
-        source,
-    })?;
-    Ok(sha256_of_bytes(&json))
+    ]);
+    Ok(sha256_of_bytes(decides.to_string().as_bytes()))
 }
 
 impl Studio {
