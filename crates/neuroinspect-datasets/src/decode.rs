@@ -33,7 +33,7 @@ pub(crate) const MAX_FILE_BYTES: u64 = 1 << 30;
 ///   size, which PIL paints grey, one of more than 1 GiB, and one of more than 512 MiB decoded, before
 ///   any memory of that size is asked for.
 ///
-/// PNG, WebP, BMP files of 24 or 32 bits, and GIF files whose first frame fills the screen decode as in Pillow 12, bit for bit.
+/// PNG, WebP, BMP files of 24 bits, and GIF files whose first frame fills the screen decode as in Pillow 12, bit for bit.
 /// What a smaller frame leaves is black. A JPEG decoder is free in its
 /// rounding: over 1000 ImageNet images, values (0 to 255) differ from Pillow's libjpeg-turbo 3.1 by 0.09
 /// on average and 4 at most, and 93 % are equal. (The decoder that the `image` crate brings differs by

@@ -92,6 +92,27 @@ fn the_folder_of_a_run_is_opened_with_the_options_of_the_run() {
     says(&format!("GET /mend/edit/{name}/more"), &[line]);
 }
 
+/// The line that makes the demo's edit again is told of what the configuration decides.
+#[test]
+fn the_demos_command_line_names_the_configuration() {
+    let fixture = Fixture::new();
+    fixture.write("options.toml", "[editing.training]\nbatch_size = 32\n");
+    let config = fixture.path("options.toml");
+    let out = fixture.path("demo");
+    let [option, folder] = ["--config", "--out"].map(std::ffi::OsStr::new);
+    let program = Program::start_with(&[option, config.as_os_str(), folder, out.as_os_str()]);
+    let tried = ask(
+        &program.address,
+        "POST /mend/try?class=3&neurons=1&lambda=1&epochs=1",
+    );
+    let (_, json) = tried.split_once("\r\n\r\n").unwrap();
+    let json: Value = serde_json::from_str(json).unwrap();
+    let name = json["id"].as_str().unwrap();
+    let page = ask(&program.address, &format!("GET /mend/edit/{name}/more"));
+    let line = format!(" --config {} ", quoted(config));
+    assert!(page.contains(&line), "{line} is not in {page}");
+}
+
 #[test]
 fn options_that_would_do_nothing_are_refused_by_name() {
     for (words, parts) in [
