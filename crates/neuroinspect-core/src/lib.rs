@@ -94,7 +94,7 @@ pub use ids::{ClassId, NeuronId};
 pub use input::{InputSpec, Interpolation, ResizeRule};
 pub use layer::{LayerInfo, LayerKind, LayerValues};
 pub use metrics::{Metrics, share_interval};
-pub use names::{class_by_name_or_index, nearest_name};
+pub use names::{class_argument, class_by_name_or_index, nearest_name};
 pub use panic::{catch_panic, is_out_of_memory};
 pub use partition::{Groups, Split};
 pub use precision::Precision;

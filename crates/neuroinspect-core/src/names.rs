@@ -90,6 +90,27 @@ pub fn class_by_name_or_index(class_names: &[String], text: &str) -> Result<Clas
     }
 }
 
+/// What [`class_by_name_or_index`] finds a class by: its name where that tells it from the others, else `index:` and its
+/// index.
+///
+/// ```
+/// use neuroinspect_core::{ClassId, class_argument};
+///
+/// let names = ["heron", "crane", "crane"].map(String::from);
+/// assert_eq!(class_argument(&names, ClassId(0)), "heron");
+/// assert_eq!(class_argument(&names, ClassId(2)), "index:2");
+/// ```
+pub fn class_argument(class_names: &[String], class: ClassId) -> String {
+    let name = class_names.get(class.0);
+    let tells = |name: &&String| {
+        let bearers = class_names.iter().filter(|other| other == name);
+        bearers.count() == 1
+            && class_by_name_or_index(class_names, name).is_ok_and(|it| it == class)
+    };
+    name.filter(tells)
+        .map_or_else(|| format!("{INDEX_PREFIX}{class}"), String::clone)
+}
+
 fn class_of_index(class_names: &[String], index: usize) -> Result<ClassId> {
     let class = ClassId(index);
     class.check(class_names.len())?;
@@ -135,6 +156,13 @@ mod tests {
     fn every_class_can_be_asked_for_in_a_way_that_the_message_names() {
         // Both indices of "7" are names of other classes.
         let names = ["7", "7", "0", "1", "index:2"].map(String::from);
+        for class in 0..names.len() {
+            let text = class_argument(&names, ClassId(class));
+            let found = class_by_name_or_index(&names, &text).unwrap();
+            assert_eq!(found, ClassId(class), "{text}");
+        }
+        assert_eq!(class_argument(&names, ClassId(2)), "0");
+        assert_eq!(class_argument(&[], ClassId(2)), "index:2");
         assert_eq!(
             refusal(&names, "7"),
             "2 classes are named '7'; give one of their indices: index:0, index:1"

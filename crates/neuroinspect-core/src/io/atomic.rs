@@ -19,7 +19,28 @@ pub fn write_atomically(
     path: impl AsRef<Path>,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
-    let path = path.as_ref();
+    // Like any file a program makes.
+    write_with_mode(path.as_ref(), 0o666, write)
+}
+
+/// Writes a file as [`write_atomically`] does, which on Unix its owner alone may read.
+///
+/// # Errors
+///
+/// As [`write_atomically`].
+pub fn write_private(
+    path: impl AsRef<Path>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    write_with_mode(path.as_ref(), 0o600, write)
+}
+
+#[cfg_attr(not(unix), expect(unused_variables))]
+fn write_with_mode(
+    path: &Path,
+    mode: u32,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
     let attempt = || -> io::Result<()> {
         let folder = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -31,8 +52,8 @@ pub fn write_atomically(
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            // Like any file a program makes; the default of a temporary file is owner-only.
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
+            // The default of a temporary file is owner-only.
+            builder.permissions(std::fs::Permissions::from_mode(mode));
         }
         let file = builder.tempfile_in(folder)?;
         let mut out = BufWriter::new(file.as_file());

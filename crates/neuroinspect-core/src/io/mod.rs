@@ -10,7 +10,7 @@ mod regular;
 mod tensor_file;
 mod write_tensors;
 
-pub use atomic::{is_unfinished, write_atomically};
+pub use atomic::{is_unfinished, write_atomically, write_private};
 pub(crate) use hash::hexadecimal;
 pub use hash::{sha256_of_bytes, sha256_of_file};
 pub use regular::{open_regular, read_text, without_byte_order_mark};
