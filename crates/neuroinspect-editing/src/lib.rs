@@ -179,8 +179,8 @@ pub use methods::{
 pub use patch::{LayerPatch, MethodRecord};
 pub use session::{EditResult, EditSession, Edited, Preview};
 pub use training::{
-    CrossEntropy, EpochRecord, Keep, LayerTraining, Loss, LossAndGradient, Sampling, Schedule,
-    Shuffled, Ties, TrainingConfig, Weighted, train,
+    CrossEntropy, EpochRecord, Keep, LayerTraining, Loss, LossAndGradient, MOST_EPOCHS, Sampling,
+    Schedule, Shuffled, Ties, TrainingConfig, Weighted, train,
 };
 pub use triage::{Suspect, suspects};
 pub use tuning::{Tried, Tuned, Tuner};

@@ -88,7 +88,7 @@ fn views_are_learnt_from() {
     };
     printed(&mut with("views"));
     let mended = fixture.json("out/mend.json");
-    assert_eq!(mended["mend"]["samples"], json!([80, 20]));
+    assert_eq!(mended["mend"]["samples"], json!([40, 20]));
     let configs = mended["run"]["configs"]["views"].as_str().unwrap();
     assert!(configs.ends_with("views"), "{configs}");
     fails(&mut with("train"), &["none of the 40 views", "cat/7.png#2"]);

@@ -135,8 +135,10 @@ impl EditData {
             return Err(Error::NoViews { views: views.len() });
         }
         let views = Samples::of_rows(views, rows)?;
+        let known = self.train.len() - self.train.without_views();
+        let train = self.train.joined(&views)?;
         Ok(Self {
-            train: self.train.joined(&views)?,
+            train: train.with_last_as_views(known + views.len()),
             ..self
         })
     }

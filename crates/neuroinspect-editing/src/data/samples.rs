@@ -1,6 +1,9 @@
 //! Samples of a table that several parties share.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use ndarray::{Array1, Array2, ArrayView1, CowArray, Ix1};
 use neuroinspect_core::{
@@ -36,6 +39,8 @@ pub struct Samples {
     rows: Option<Arc<[usize]>>,
     /// The groups of the rows, where there are both.
     groups: Option<Arc<Groups>>,
+    /// How many of the last are augmented views of others.
+    views: usize,
 }
 
 impl Samples {
@@ -54,7 +59,21 @@ impl Samples {
             table: Arc::clone(table),
             rows: Some(rows.into()),
             groups: groups.transpose()?.map(Arc::new),
+            views: 0,
         })
+    }
+
+    /// The same, of which so many more of the last are [augmented views](crate::EditData::with_views) of others.
+    pub(crate) fn with_last_as_views(self, views: usize) -> Self {
+        Self {
+            views: self.views + views,
+            ..self
+        }
+    }
+
+    /// How many there are before the [augmented views](crate::EditData::with_views).
+    pub(crate) fn without_views(&self) -> usize {
+        self.len() - self.views
     }
 
     /// Number of samples.
@@ -248,12 +267,13 @@ impl Samples {
         })
     }
 
-    /// A part of them, in their order: `share` of each class, and of each group in it, rounded; of each one at least.
+    /// A part of them, in their order: `share` of each class, and of each group in it, rounded; of each one at least. Views
+    /// come with what they are of.
     pub(crate) fn part(&self, share: f64, seed: Seed) -> Result<Self> {
         let labels = self.table.labels();
         let groups = self.groups().map(Groups::of_sample);
         let mut strata = BTreeMap::<[usize; 2], Vec<usize>>::new();
-        for sample in 0..self.len() {
+        for sample in 0..self.without_views() {
             let group = groups.map_or(0, |groups| groups[sample]);
             let stratum = [labels[self.row(sample)].0, group];
             strata.entry(stratum).or_default().push(sample);
@@ -265,8 +285,14 @@ impl Samples {
             part.extend(samples.iter().take(count.max(1)));
         }
         part.sort_unstable();
-        let rows = part.into_iter().map(|sample| self.row(sample));
-        Self::of_rows(&self.table, rows.collect())
+        let drawn: HashSet<&str> = part.iter().map(|&sample| self.id(sample)).collect();
+        let views = self.without_views()..self.len();
+        let of_drawn =
+            |&view: &usize| image_of_view(self.id(view)).any(|image| drawn.contains(image));
+        let views: Vec<usize> = views.filter(of_drawn).collect();
+        let count = views.len();
+        let rows = part.into_iter().chain(views).map(|sample| self.row(sample));
+        Ok(Self::of_rows(&self.table, rows.collect())?.with_last_as_views(count))
     }
 
     /// Two parts, the first with `share` of each class.
@@ -288,6 +314,7 @@ impl From<Arc<FeatureTable>> for Samples {
             table,
             rows: None,
             groups: None,
+            views: 0,
         }
     }
 }
@@ -302,4 +329,13 @@ impl From<FeatureTable> for Samples {
     fn from(table: FeatureTable) -> Self {
         Arc::new(table).into()
     }
+}
+
+/// What a view may be of by its id: what stands before the last `#`, before the one before that, and so on.
+pub(crate) fn image_of_view(id: &str) -> impl Iterator<Item = &str> {
+    let mut id = id;
+    std::iter::from_fn(move || {
+        (id, _) = id.rsplit_once('#')?;
+        Some(id)
+    })
 }

@@ -141,13 +141,14 @@ pub(super) fn taken_for(
     union: &Union<'_>,
     mut proceed: impl FnMut() -> Result<()>,
 ) -> Result<Vec<usize>> {
-    let mut kept = vec![true; union.len()];
+    let labels = union.of_samples(&union.labels);
+    let mut kept = vec![true; labels.len()];
     let mut taken_for = Vec::new();
     for _ in 0..ROUNDS {
         let outcomes = union.out_of_fold(&[None], |fold| {
             proceed()?;
-            let samples = union.folds.iter().zip(&kept);
-            let weights = samples.map(|(&of, &kept)| f64::from(u8::from(of != fold && kept)));
+            let rows = union.folds.iter().zip(union.of_rows(&kept));
+            let weights = rows.map(|(&of, kept)| f64::from(u8::from(of != fold && kept)));
             let weights: Vec<f64> = weights.collect();
             union.solve(&Problem {
                 weights: &weights,
@@ -161,11 +162,7 @@ pub(super) fn taken_for(
             .flatten()
             .map(|outcome| outcome.predicted(None, 0.0));
         taken_for = predicted.collect();
-        kept = taken_for
-            .iter()
-            .zip(&union.labels)
-            .map(|(a, b)| a == b)
-            .collect();
+        kept = taken_for.iter().zip(&labels).map(|(a, b)| a == b).collect();
     }
     Ok(taken_for)
 }

@@ -199,13 +199,14 @@ impl Mend {
             Ok(observer.proceed(Progress { stage, done, total })?)
         };
         let taken_for = cells::taken_for(union, &mut proceed)?;
-        let evidence = Evidence::new(&union.labels, &taken_for, union.classes());
-        let cells = evidence.weights(&union.labels, &taken_for);
+        let labels = union.of_samples(&union.labels);
+        let evidence = Evidence::new(&labels, &taken_for, union.classes());
+        let cells = evidence.weights(&labels, &taken_for);
         let fits = Fits {
             union,
             layer,
             suspected,
-            balanced: balanced(&cells, union),
+            balanced: balanced(&union.of_rows(&cells), union),
         };
         let mut outcomes = vec![union.all_outcomes(layer, &classes)?];
         for candidate in &candidates[1..] {
@@ -216,7 +217,10 @@ impl Mend {
         }
         let judged = Candidates {
             input,
-            union,
+            labels,
+            folds: union.of_samples(&union.folds),
+            training_samples: union.training_samples(),
+            classes: union.classes(),
             candidates,
             evidence,
             cells,
@@ -245,7 +249,10 @@ impl Mend {
         class: Option<ClassId>,
         Candidates {
             input,
-            union,
+            labels,
+            folds,
+            training_samples,
+            classes,
             candidates,
             evidence,
             cells,
@@ -254,21 +261,21 @@ impl Mend {
         layer_of: impl FnOnce(usize) -> Result<DecisionLayer>,
     ) -> Result<Mended> {
         let seed = self.training.seed;
-        let first = union.training();
-        let ones = vec![1.0; union.len() - first];
+        let (first, classes) = (*training_samples, *classes);
+        let ones = vec![1.0; labels.len() - first];
         let data = Samples {
-            labels: &union.labels[first..],
-            folds: &union.folds[first..],
+            labels: &labels[first..],
+            folds: &folds[first..],
             weights: &ones,
             outcomes: outcomes.iter().map(|it| &it[first..]).collect(),
-            classes: union.classes(),
+            classes,
         };
         let groups = Samples {
-            labels: &union.labels,
-            folds: &union.folds,
+            labels,
+            folds,
             weights: cells,
             outcomes,
-            classes: union.classes(),
+            classes,
         };
         let judge = |samples| Judge::new(candidates, samples, class, seed);
         let data = judge(data);
@@ -305,7 +312,7 @@ impl Mend {
             frontier: judged.frontier,
             candidates: candidates.clone(),
             suspects,
-            samples: [first, union.len() - first],
+            samples: [first, labels.len() - first],
             chosen_on: ChosenOn::Validation,
             too_few,
             seed,
@@ -317,7 +324,13 @@ impl Mend {
 /// The candidates; what is chosen of them depends on the class asked for.
 struct Candidates<'a> {
     input: &'a MethodInput<'a>,
-    union: &'a Union<'a>,
+    /// The class of each sample, and the fold it is in.
+    labels: Vec<usize>,
+    folds: Vec<usize>,
+    /// How many of them are of the training table: the first.
+    training_samples: usize,
+    /// Number of classes.
+    classes: usize,
     candidates: Vec<Candidate>,
     evidence: Evidence,
     /// The weight of each sample by its cell.
@@ -330,7 +343,7 @@ struct Fits<'a> {
     layer: &'a DecisionLayer,
     /// The neurons, the most suspect first: by the validation samples outside of each fold, and by all.
     suspected: Vec<Vec<NeuronId>>,
-    /// The weights of samples by their cells.
+    /// The weights of rows by the cells of their samples.
     balanced: Vec<f64>,
 }
 
@@ -338,10 +351,10 @@ impl Fits<'_> {
     /// The layer of a candidate, without a bias: of the samples outside of a fold, or of all.
     fn fit(&self, candidate: &Candidate, fold: Option<usize>) -> Result<DecisionLayer> {
         let union = self.union;
-        let weight = |sample: usize| match candidate.kind {
-            _ if Some(union.folds[sample]) == fold => 0.0,
-            CandidateKind::PlainValidation if sample < union.training() => 0.0,
-            CandidateKind::Balanced => self.balanced[sample],
+        let weight = |row: usize| match candidate.kind {
+            _ if Some(union.folds[row]) == fold => 0.0,
+            CandidateKind::PlainValidation if row < union.training() => 0.0,
+            CandidateKind::Balanced => self.balanced[row],
             _ => 1.0,
         };
         let suspected = self.suspected[fold.unwrap_or(FOLDS)].iter();
@@ -392,7 +405,8 @@ fn judged<'a>(
         let (choice, gain) = judge.judge();
         let best = (choice.0, judge.biases[choice.1]);
         Judged {
-            recommended: (gain.is_sure() && data.can_tell()).then_some(best),
+            // Where the folds' choices help and the choice on all samples is to do nothing, nothing is recommended.
+            recommended: (gain.is_sure() && data.can_tell() && best != (0, 0.0)).then_some(best),
             best,
             yardstick,
             gain,
@@ -504,7 +518,7 @@ fn candidates(suspects: &[NeuronId], neurons: usize) -> Vec<Candidate> {
     candidates
 }
 
-/// Weights scaled so that every class has the same in sum.
+/// The weights of rows, scaled so that every class has the same in sum.
 fn balanced(weights: &[f64], union: &Union<'_>) -> Vec<f64> {
     let mut sums = vec![0.0; union.classes()];
     let pairs = || weights.iter().zip(&union.labels);

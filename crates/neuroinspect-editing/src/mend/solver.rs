@@ -1,5 +1,7 @@
 //! The one problem that all candidates are solutions of.
 
+use std::collections::HashMap;
+
 use burn::tensor::{Tensor, activation::log_softmax};
 use ndarray::{Array1, Array2, ArrayView1, Axis, Zip};
 use neuroinspect_core::{
@@ -8,15 +10,23 @@ use neuroinspect_core::{
 use rand::seq::SliceRandom;
 
 use super::{FOLDS, lbfgs::minimise, outcome::Outcome};
-use crate::{DeviceTable, LayerTensors, MethodInput, Result, training::probabilities};
+use crate::{
+    DeviceTable, LayerTensors, MethodInput, Result, data::image_of_view, training::probabilities,
+};
 
-/// The training samples and then the validation samples.
+/// The rows of the training table and then of the validation table. Each is a sample, or an augmented
+/// [view](crate::EditData::with_views) of one. Layers learn from samples and views; they are judged by samples alone, and
+/// a layer that is not fitted on a sample is not fitted on its views.
 pub(super) struct Union<'a> {
     tables: [&'a DeviceTable; 2],
-    /// The class of each sample.
+    /// The class of each row.
     pub(super) labels: Vec<usize>,
-    /// Which of five parts, stratified by class and table, each sample is in.
+    /// Which of five parts, stratified by class and table, each row is in: a view is where its sample is.
     pub(super) folds: Vec<usize>,
+    /// The rows that are samples, in order.
+    samples: Vec<usize>,
+    /// Which of these each row is, or is a view of.
+    sample_of: Vec<usize>,
     mean: Array1<f64>,
     deviation: Array1<f64>,
 }
@@ -37,11 +47,14 @@ impl<'a> Union<'a> {
     pub(super) fn new(input: &MethodInput<'a>, seed: Seed) -> Result<Self> {
         let tables = [input.train(), input.validation()];
         let (mut labels, mut folds) = (Vec::new(), Vec::new());
+        let (mut all_samples, mut sample_of) = (Vec::new(), Vec::new());
         for (key, table) in tables.into_iter().enumerate() {
+            let origins = origins(table);
             let mut of_table = vec![0; table.len()];
             for class in 0..table.classes() {
                 let of_class = table.labels().iter().enumerate();
-                let of_class = of_class.filter(|(_, label)| label.0 == class);
+                let of_class =
+                    of_class.filter(|&(row, label)| label.0 == class && origins[row] == row);
                 let mut samples: Vec<usize> = of_class.map(|(sample, _)| sample).collect();
                 samples.shuffle(&mut seed.rng("mend folds", &[key as u64, class as u64]));
                 // From another part for each class: where each has a few samples, they are not all in one.
@@ -49,7 +62,13 @@ impl<'a> Union<'a> {
                     of_table[sample] = (position + class) % FOLDS;
                 }
             }
-            folds.extend(of_table);
+            let mut place = vec![0; table.len()];
+            for (row, _) in origins.iter().enumerate().filter(|&(row, &of)| row == of) {
+                place[row] = all_samples.len();
+                all_samples.push(labels.len() + row);
+            }
+            sample_of.extend(origins.iter().map(|&origin| place[origin]));
+            folds.extend(origins.iter().map(|&origin| of_table[origin]));
             labels.extend(table.labels().iter().map(|label| label.0));
         }
         let neurons = input.layer().neurons();
@@ -78,19 +97,37 @@ impl<'a> Union<'a> {
             tables,
             labels,
             folds,
+            samples: all_samples,
+            sample_of,
             mean,
             deviation,
         })
     }
 
-    /// Number of samples.
+    /// Number of rows.
     pub(super) fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// How many of them are training samples.
+    /// How many of them are of the training table.
     pub(super) fn training(&self) -> usize {
         self.tables[0].len()
+    }
+
+    /// How many of the samples are of the training table.
+    pub(super) fn training_samples(&self) -> usize {
+        self.samples.partition_point(|&row| row < self.training())
+    }
+
+    /// Of what there is for each row, what there is for each sample.
+    pub(super) fn of_samples<T: Copy>(&self, of_rows: &[T]) -> Vec<T> {
+        self.samples.iter().map(|&row| of_rows[row]).collect()
+    }
+
+    /// For each row, what there is for its sample.
+    pub(super) fn of_rows<T: Copy>(&self, of_samples: &[T]) -> Vec<T> {
+        let samples = self.sample_of.iter();
+        samples.map(|&sample| of_samples[sample]).collect()
     }
 
     /// Number of classes.
@@ -218,7 +255,7 @@ impl<'a> Union<'a> {
         Ok((f64::from(*loss), array(&weight, classes, neurons)?, bias))
     }
 
-    /// What a layer says of the samples for which that is wanted, each with its index, for every class asked for.
+    /// What a layer says of the samples for which that is wanted, each with its row, for every class asked for.
     fn outcomes(
         &self,
         layer: &DecisionLayer,
@@ -227,8 +264,11 @@ impl<'a> Union<'a> {
     ) -> Result<Vec<Vec<(usize, Outcome)>>> {
         let layer = LayerTensors::of(layer, self.tables[0].device());
         let mut all = vec![Vec::new(); classes.len()];
-        for (table, first) in self.tables.into_iter().zip([0, self.training()]) {
-            let wanted = (0..table.len()).filter(|&sample| is_wanted(first + sample));
+        let (train, validation) = self.samples.split_at(self.training_samples());
+        let of_tables = [(train, 0), (validation, self.training())];
+        for (table, (samples, first)) in self.tables.into_iter().zip(of_tables) {
+            let wanted = samples.iter().filter(|&&row| is_wanted(row));
+            let wanted = wanted.map(|row| row - first);
             for samples in wanted.collect::<Vec<_>>().chunks(table.chunk_len()) {
                 let logits = layer.logits(table.batch(samples)?.features);
                 let logits = read_back(logits, "logits")?;
@@ -269,6 +309,21 @@ impl<'a> Union<'a> {
         }
         Ok(in_order(all))
     }
+}
+
+/// For each row of a table the row of its sample: another where it is an augmented view.
+fn origins(table: &DeviceTable) -> Vec<usize> {
+    let samples = table.samples();
+    let own = samples.without_views();
+    let mut origins: Vec<usize> = (0..own).collect();
+    if own < table.len() {
+        let rows: HashMap<_, _> = (0..own).map(|row| (samples.id(row), row)).collect();
+        origins.extend((own..table.len()).map(|view| {
+            let origin = image_of_view(samples.id(view)).find_map(|image| rows.get(image));
+            origin.copied().unwrap_or(view)
+        }));
+    }
+    origins
 }
 
 /// Outcomes in the order of their samples, for every class asked for.

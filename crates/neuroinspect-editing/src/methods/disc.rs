@@ -354,4 +354,107 @@ mod tests {
         let bias: [Vec<f32>; 2] = [bias, whole.bias].map(|it| it.try_into_vec_as().unwrap());
         assert_close(&bias[0], &bias[1], 1e-5, 1e-6);
     }
+
+    /// Samples of two classes, each in two places far from each other, 12 and 4 of them.
+    fn apart() -> DeviceTable {
+        let noise = fill::normal("noise", 32 * 2);
+        let features = Array2::from_shape_fn((32, 2), |(sample, neuron)| {
+            let (class, place) = (sample / 16, usize::from(sample % 16 >= 12));
+            let centre = [[0.0, 1.0], [5.0, -4.0]][place][neuron] + class as f32;
+            centre + 0.1 * noise[2 * sample + neuron]
+        });
+        let labels: Vec<usize> = (0..32).map(|sample| sample / 16).collect();
+        let table = table(features, &labels, 2);
+        DeviceTable::new(table, &Device::flex(), Storage::Device).unwrap()
+    }
+
+    /// Each is a place of every class; which comes first is the seed's.
+    #[test]
+    fn an_environment_is_a_cluster_of_every_class() {
+        let table = apart();
+        for seed in [0, 3, 8] {
+            let environments = environments(&table, 2, Seed(seed)).unwrap();
+            let mut all = environments.concat();
+            all.sort_unstable();
+            assert_eq!(all, (0..32).collect::<Vec<_>>());
+            for class in 0..2 {
+                let of_class = |samples: &Vec<usize>| -> Vec<usize> {
+                    let samples = samples.iter().filter(|&&sample| sample / 16 == class);
+                    samples
+                        .map(|sample| usize::from(sample % 16 >= 12))
+                        .collect()
+                };
+                let places: Vec<_> = environments.iter().map(of_class).collect();
+                for of_environment in &places {
+                    assert!(!of_environment.is_empty(), "{places:?}");
+                    let first = of_environment[0];
+                    assert!(of_environment.iter().all(|it| *it == first), "{places:?}");
+                }
+            }
+        }
+    }
+
+    /// By the definition, in double precision.
+    #[test]
+    fn instability_is_the_deviation_of_scores_over_environments() {
+        let table = apart();
+        let weight = ndarray::array![[0.3, -0.2], [-0.1, 0.4]];
+        let layer = DecisionLayer::new(weight, Array1::from(vec![0.05, -0.1])).unwrap();
+        let concepts = [(0, [1.0, 2.0]), (1, [-3.0, 0.5]), (0, [0.0, -1.5])];
+        let disc = Disc {
+            concepts: concepts
+                .iter()
+                .map(|&(class, features)| Concept {
+                    class: ClassId(class),
+                    features: features.to_vec(),
+                })
+                .collect(),
+            clusters: 2,
+            training: TrainingConfig::default().with_learning_rate(0.02),
+        };
+        let values = concepts.iter().flat_map(|it| it.1).collect::<Vec<f32>>();
+        let values = Tensor::from_data(TensorData::new(values, [3, 2]), &Device::flex());
+        let input = MethodInput::new(&table, &table, &layer).unwrap();
+        let found = disc.instabilities(&input, &values).unwrap();
+
+        let features = table.samples().table().features().unwrap().mapv(f64::from);
+        let (weight, bias) = (layer.weight().mapv(f64::from), layer.bias().mapv(f64::from));
+        let softmax = |logits: Array1<f64>| {
+            let powers = logits.mapv(f64::exp);
+            let sum = powers.sum();
+            powers / sum
+        };
+        let environments = environments(&table, 2, disc.training.seed).unwrap();
+        let scores = environments.iter().map(|samples| {
+            let (mut of_weight, mut of_bias) = (Array2::<f64>::zeros((2, 2)), Array1::zeros(2));
+            for &sample in samples {
+                let x = features.row(sample);
+                let mut residual = softmax(weight.dot(&x) + &bias);
+                residual[sample / 16] -= 1.0;
+                for class in 0..2 {
+                    let step = &x * (residual[class] / samples.len() as f64);
+                    of_weight.row_mut(class).scaled_add(1.0, &step);
+                }
+                of_bias += &(residual / samples.len() as f64);
+            }
+            let score = |features: [f32; 2]| {
+                let concept = Array1::from_iter(features.map(f64::from));
+                let unit = &concept / concept.dot(&concept).sqrt();
+                softmax((of_weight.dot(&unit) + &of_bias) * (-10.0 * 0.02))
+            };
+            concepts.map(|(_, features)| score(features))
+        });
+        let scores: Vec<_> = scores.collect();
+        for (class, found) in found.iter().enumerate() {
+            let expected = (0..3).map(|concept| match concepts[concept].0 == class {
+                true => {
+                    let [a, b] = [0, 1].map(|environment| scores[environment][concept][class]);
+                    (a - b).abs() / 2.0_f64.sqrt()
+                }
+                false => 0.0,
+            });
+            assert_close(found.clone(), expected.collect::<Vec<_>>(), 1e-3, 1e-7);
+        }
+        assert!(found[0][0] > 1e-4 && found[1][1] > 1e-4, "{found:?}");
+    }
 }

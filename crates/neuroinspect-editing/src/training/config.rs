@@ -117,6 +117,9 @@ impl Default for TrainingConfig {
     }
 }
 
+/// The most epochs of a training. With many more, the number of steps would overflow.
+pub const MOST_EPOCHS: usize = 1_000_000;
+
 impl TrainingConfig {
     /// Sets the most passes, and after how many without a better accuracy to stop.
     pub fn with_epochs(mut self, epochs: usize, patience: Option<usize>) -> Self {
@@ -153,7 +156,8 @@ impl TrainingConfig {
         check_option("weight_decay", decay, allowed, "0 or a positive number")?;
         let count = "at least 1";
         check_option("batch_size", self.batch_size, self.batch_size > 0, count)?;
-        check_option("epochs", self.epochs, self.epochs > 0, count)?;
+        let allowed = (1..=MOST_EPOCHS).contains(&self.epochs);
+        check_option("epochs", self.epochs, allowed, "from 1 to 1000000")?;
         let patience = self.patience.unwrap_or(1);
         check_option("patience", patience, patience > 0, "at least 1, or none")?;
         let skipped = self.skipped_epochs;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::loss::{CrossEntropyTerms, LEAST_PROBABILITY, probabilities};
 pub use self::{
-    config::{Keep, Schedule, Ties, TrainingConfig},
+    config::{Keep, MOST_EPOCHS, Schedule, Ties, TrainingConfig},
     loss::{CrossEntropy, Loss, LossAndGradient},
     sampling::{Sampling, Shuffled, Weighted},
 };

@@ -112,7 +112,7 @@ impl<const R: usize> Adam<R> {
 impl Schedule {
     /// The learning rate of a step, counted from 0 over all epochs.
     pub(crate) fn rate(self, base: f64, step: usize, steps_per_epoch: usize, epochs: usize) -> f64 {
-        let progress = |step: f64| step / (steps_per_epoch * epochs) as f64;
+        let progress = |step: f64| step / (steps_per_epoch as f64 * epochs as f64);
         let cosine = |least: f64| {
             let done = (step / steps_per_epoch) as f64 / epochs as f64;
             base * (0.5 + least / 2.0 + (0.5 - least / 2.0) * (std::f64::consts::PI * done).cos())

@@ -1,13 +1,13 @@
 //! Choosing a mend without a group label: that it helps where something can, and does nothing where
 //! nothing does.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, sync::Arc};
 
 use burn::tensor::Device;
 use ndarray::{Array1, Array2};
 use neuroinspect_core::{
-    ClassId, DecisionLayer, FeatureTable, Groups, Metrics, NeuronId, Progress, Seed, Silent,
-    is_cancellation,
+    ActivationTable, ClassId, DecisionLayer, FeatureTable, Groups, Metrics, NeuronId, Progress,
+    Seed, Silent, is_cancellation,
 };
 use neuroinspect_editing::{
     Chosen, ChosenOn, DecisionMethod, DeviceTable, EditData, EditSession, HeldOut, Mend,
@@ -527,4 +527,61 @@ fn a_mend_for_each_class_is_that_for_the_class() {
     }
     let unknown = mend.mend_each(&[None, Some(ClassId(9))], &input, &mut Silent);
     assert!(unknown.unwrap_err().to_string().contains('9'));
+}
+
+/// Features that tell nothing of the class, each sample four times more as an augmented view.
+#[test]
+fn views_are_learnt_from_and_not_judged_by() {
+    // Samples from a first on, so many of them, as they are or as a view.
+    let of = |name: &str, samples: usize, view: usize| {
+        let noise = |row: usize, what: u64| Seed(5).rng(name, &[what, row as u64]);
+        let features = Array2::from_shape_fn((samples, 10), |(row, neuron)| {
+            let shift =
+                1e-3 * view as f32 * noise(row, 100 + neuron as u64).random_range(0.0..1.0_f32);
+            noise(row, neuron as u64).random_range(0.0_f32..1.0) + shift
+        });
+        let labels: Vec<usize> = (0..samples)
+            .map(|row| noise(row, 99).random_range(0..CLASSES))
+            .collect();
+        let ids = (0..samples).map(|row| match view {
+            0 => format!("{name}/{row}.png"),
+            view => format!("{name}/{row}.png#{view}"),
+        });
+        let table = table(features, &labels, CLASSES);
+        let activations = ActivationTable::of_samples(
+            ids.collect(),
+            table.features().unwrap().into_owned(),
+            table.provenance().clone(),
+        );
+        let names = table.class_names().to_vec();
+        Arc::new(FeatureTable::new(activations.unwrap(), table.labels().to_vec(), names).unwrap())
+    };
+    let (train, validation) = (of("train", 150, 0), of("validation", 200, 0));
+    let layer = trained(&train);
+    let mend = Mend::new(None).with_yardstick(YardstickChoice::Groups);
+    let plain = EditData::of_parts(&train, &validation, &validation).unwrap();
+    let with_views = (1..=4).fold(plain.clone(), |data, view| {
+        data.with_views(&of("train", 150, view)).unwrap()
+    });
+    // Views come with the part of the samples that they are of.
+    let part = with_views.part(0.4, Seed(1)).unwrap();
+    let part_of_plain = plain.part(0.4, Seed(1)).unwrap();
+    assert_eq!(part.train().len(), 5 * part_of_plain.train().len());
+    let results = [plain, with_views].map(|data| {
+        let [train, validation] = [data.train(), data.validation()].map(|samples| {
+            DeviceTable::new(samples.clone(), &Device::flex(), Storage::Device).unwrap()
+        });
+        let input = MethodInput::new(&train, &validation, &layer).unwrap();
+        let result = mend.mend(&input, &mut Silent).unwrap().result;
+        let judged: usize = result.evidence.cells.iter().flatten().sum();
+        assert_eq!((judged, result.gain.samples), (350, 350));
+        assert_eq!(result.samples, [150, 200]);
+        // Nothing helps, and views do not make it look as if something did.
+        assert_eq!(result.recommended, None, "{:?}", result.gain);
+        result
+    });
+    // They are learnt from.
+    assert_ne!(results[0].frontier, results[1].frontier);
+    let estimates = results.map(|result| result.gain.mean.estimate);
+    assert!(estimates.iter().all(|it| it.abs() < 0.1), "{estimates:?}");
 }

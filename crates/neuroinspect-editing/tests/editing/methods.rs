@@ -9,7 +9,7 @@ use neuroinspect_core::{ClassId, DecisionLayer, FeatureTable, Metrics, NeuronId,
 use neuroinspect_editing::{
     Afr, ClassBias, DecisionMethod, Dfr, Disc, EditData, EditSession, Error, Fitted, GroupBalanced,
     GroupDro, Jtt, LabelsUsed, METHODS, MethodArguments, MethodRecord, NeuronTune, Retrain,
-    SelectiveFinetuning, Silence, Subject, TrainingConfig, method_named,
+    SelectiveFinetuning, Silence, Subject, TrainingConfig, grid_of, method_named,
 };
 use neuroinspect_testing::{
     assert_close,
@@ -101,6 +101,51 @@ fn options(name: &str) -> Map<String, Value> {
     };
     options.as_object().unwrap().clone()
 }
+
+/// Its sentence, whether it trains by epochs, whom it is by, its class, and what of it is worth trying.
+#[test]
+fn every_method_says_what_it_is() {
+    let said = METHODS.iter().map(|name| {
+        let method = method_named(name, &arguments(), &options(name)).unwrap();
+        let by = method
+            .citation()
+            .map(|it| it.text.split(' ').next().unwrap_or_default());
+        format!(
+            "{name}: {} | {} | {} | {:?} | {}\n",
+            method.describe(),
+            if method.training().is_some() {
+                "trains"
+            } else {
+                "does not train"
+            },
+            by.unwrap_or("nobody"),
+            method.class().map(|class| class.0),
+            Value::Object(grid_of(name).unwrap()),
+        )
+    });
+    assert_eq!(said.collect::<String>(), SAID);
+}
+
+const SAID: &str = r#"probability_ratio: corrects neurons 0 for class 0 by the probability ratio | trains | Ju | Some(0) | {"config":{"lambda3":[0.01,0.1,1.0],"ratio_form":["joint","per_neuron"],"training":{"learning_rate":[0.001,0.01]}}}
+retrain: retrains the decision layer | trains | nobody | None | {"training":{"learning_rate":[0.001,0.01]}}
+class_bias: retrains and raises the bias of class 0 by 1 | trains | nobody | Some(0) | {"strength":[1.0,0.0,0.25,0.5,0.75,1.5,2.0,3.0]}
+logit_adjustment: takes 1 times the log prior off the biases | does not train | Menon | None | {"form":["post_hoc","loss"],"tau":[1.0,0.5,2.0]}
+class_weighting: weights class 0 1 and all others 0.9 | trains | nobody | Some(0) | {"others":[0.9,0.95,0.5,0.25],"training":{"learning_rate":[0.001,0.01]}}
+focal: trains by the focal loss with an exponent of 2 | trains | Lin | Some(0) | {"gamma":[2.0,0.0,1.0,5.0],"training":{"learning_rate":[0.001,0.01]}}
+con: makes the contributions of 1 neurons to class 0 small | trains | Ju | Some(0) | {"lambda3":[0.01,0.1,1.0],"training":{"learning_rate":[0.001,0.01]}}
+silence: zeroes 1 neurons and retrains without them | trains | nobody | Some(0) | {"training":{"learning_rate":[0.001,0.01]}}
+single_weight: takes 1 of one weight of class 0 off | does not train | Hakemi | Some(0) | {"strength":[1.0,0.5,2.0]}
+random_neurons: corrects 1 neurons drawn at random by the probability ratio | trains | nobody | Some(0) | {"config":{"lambda3":[0.01,0.1,1.0],"ratio_form":["joint","per_neuron"],"training":{"learning_rate":[0.001,0.01]}}}
+neuron_tune: zeroes the neurons that are more active where the layer is wrong, and retrains | trains | Zheng | None | {"most":[0.5,0.3,0.15,0.08],"training":{"learning_rate":[0.001,0.01]}}
+jtt: draws the mistakes of a short training 50 times as often | trains | Liu | None | {"factor":[50.0,20.0,100.0],"identification_epochs":[1,5],"training":{"learning_rate":[0.001,0.01]}}
+afr: reweights held-out samples by exp(-4 p) | trains | Qiu | None | {"gamma":[4.0,10.0,20.0],"lambda":[0.1,0.0],"training":{"learning_rate":[0.001,0.01]}}
+self: finetunes on the 60 held-out samples that an early layer sees otherwise | trains | LaBonte | None | {"early_epochs":[1,5],"samples":[500,100,20],"training":{"learning_rate":[0.001,0.01]}}
+disc: mixes unstable ones of 1 concepts into other classes | trains | Wu | None | {"clusters":[2,3],"training":{"learning_rate":[0.001,0.01]}}
+dfr: averages 5 regressions on group-balanced validation samples | does not train | Kirichenko | None | {}
+group_dro: weights the groups of largest loss more, with a step of 0.01 | trains | Sagawa | None | {"eta":[0.01,0.1,0.001],"training":{"learning_rate":[0.001,0.01]}}
+group_balanced: retrains on the groups of the training samples, drawn equally often | trains | nobody | None | {"training":{"learning_rate":[0.001,0.01]}}
+auto: chooses what helps by samples it was not fitted on | trains | nobody | Some(0) | {}
+"#;
 
 #[test]
 fn every_method_is_made_by_its_name_and_by_its_record() {
