@@ -89,7 +89,10 @@ pub(super) enum Pairwise {
     Sub,
     Mul,
     Div,
+    /// The remainder, of the divisor's sign.
     Mod,
+    /// The remainder, of the dividend's sign.
+    Remainder,
     Min,
     Max,
     Pow,
@@ -274,7 +277,7 @@ impl Host {
                     Pairwise::Sub => a - b,
                     Pairwise::Mul => a * b,
                     Pairwise::Div => a / b,
-                    Pairwise::Mod => a % b,
+                    Pairwise::Mod | Pairwise::Remainder => a % b,
                     Pairwise::Min => a.min(b),
                     Pairwise::Max => a.max(b),
                     Pairwise::Pow => a.powf(b),
@@ -360,8 +363,13 @@ fn integers(operation: Pairwise, a: Size, b: Size) -> Option<Size> {
         Pairwise::Mul => a.times(b),
         Pairwise::Div => a.over(b),
         Pairwise::Mod => known
-            .and_then(|(a, b)| a.checked_rem_euclid(b))
+            .and_then(|(a, b)| {
+                let rest = a.checked_rem(b)?;
+                let other_sign = rest != 0 && (rest < 0) != (b < 0);
+                Some(if other_sign { rest + b } else { rest })
+            })
             .map(Size::fixed),
+        Pairwise::Remainder => known.and_then(|(a, b)| a.checked_rem(b)).map(Size::fixed),
         Pairwise::Pow => known
             .and_then(|(a, b)| a.checked_pow(u32::try_from(b).ok()?))
             .map(Size::fixed),

@@ -46,6 +46,7 @@
 //! that an edit would not find its way back, fails on some exports before they can be looked at, and
 //! leaves the arithmetic of shapes to be done for the size of images all the same.
 
+mod apart;
 mod head;
 mod host;
 mod import;
@@ -125,6 +126,8 @@ pub struct OnnxModel {
     proto: ModelProto,
     sha256: String,
     size: usize,
+    /// The number of images that the export fixed.
+    fixed: Option<usize>,
     graph: Graph,
     weights: std::collections::BTreeMap<String, TensorData>,
     head: Head,
@@ -168,13 +171,24 @@ impl OnnxModel {
             }
         };
         let mut beside = Beside::of(path);
-        let given = Images { input, size, fixed };
-        let mut imported = import(graph, opset, given, output, &mut beside)
-            .map_err(|failure| failed(path, failure))?;
-        let plain = Graph::new(imported.nodes.clone(), imported.specs.clone())?;
-        let decision_layer = config.decision_layer.as_deref();
-        let found = head::find(&mut imported, &plain, decision_layer, config.map.as_deref());
-        let found = found.map_err(refused)?;
+        let mut follow = |exact: bool| -> Result<_> {
+            let given = Images {
+                input,
+                size,
+                fixed,
+                exact,
+            };
+            let imported = import(graph, opset, given, output, &mut beside);
+            let mut imported = imported.map_err(|failure| failed(path, failure))?;
+            let plain = Graph::new(imported.nodes.clone(), imported.specs.clone())?;
+            let decision_layer = config.decision_layer.as_deref();
+            let found = head::find(&mut imported, &plain, decision_layer, config.map.as_deref());
+            Ok((imported, found.map_err(refused)?))
+        };
+        let (imported, found) = match follow(true) {
+            Err(first) if fixed.is_some() => follow(false).map_err(|_| first)?,
+            followed => followed?,
+        };
         let mut content = bytes.to_vec();
         beside
             .contents()
@@ -188,6 +202,7 @@ impl OnnxModel {
             path: path.to_owned(),
             sha256: sha256_of_bytes(&content),
             size,
+            fixed,
             graph: Graph::new(imported.nodes, imported.specs)?,
             weights: weights
                 .map(|(name, weight)| (name, TensorData::new(weight.values, weight.shape)))
@@ -226,7 +241,8 @@ impl OnnxModel {
     ///
     /// # Errors
     ///
-    /// [`Error::Onnx`] for an input of another size than the file's, and
+    /// [`Error::Onnx`] for an input of another size than the file's, or where the export fixed the number of images so that
+    /// they cannot be told apart, which is tried on two, and
     /// [`Error::ClassCount`] for another number of classes than [`LoadConfig::classes`]; and as
     /// [`LoadConfig::validate`].
     pub fn classifier(&self, config: &LoadConfig, device: &Device) -> Result<GraphClassifier> {
@@ -259,6 +275,15 @@ impl OnnxModel {
         let name = self.path.file_stem().unwrap_or_default().to_string_lossy();
         let network = Network::with_weights(self.graph.clone(), &self.weights, device)?;
         let model = GraphClassifier::of_network(name, network, input, self.head)?;
+        if let Some(images) = self.fixed
+            && !apart::images_are_apart(&model)?
+        {
+            return Err(refused(format!(
+                "the export fixed the number of images to {images}, and it cannot be told where they are in its shapes: what \
+                 comes out for an image would depend on the images beside it; export with a free number (dynamic_shapes of \
+                 torch.onnx.export)"
+            )));
+        }
         Ok(match config.precision {
             Precision::F32 => model,
             precision => precision.copy_of(&model, device)?,

@@ -50,7 +50,7 @@ impl Beside {
         let path = Path::new(location);
         let inside = path
             .components()
-            .all(|part| matches!(part, Component::Normal(_)));
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         let outside = || format!("expected external data in the file's folder, found '{location}'");
         if !inside || location.is_empty() {
             return Err(outside());

@@ -1,5 +1,6 @@
 //! Files made here: what is refused, and in modules what operators and heads are read as.
 
+mod fixed;
 mod heads;
 mod operators;
 
@@ -172,6 +173,7 @@ fn computed(nodes: Vec<NodeProto>, weights: Vec<TensorProto>) -> (Vec<usize>, Ve
         input: "images",
         size: 2,
         fixed: None,
+        exact: true,
     };
     let imported = import(&graph, 18, images, "y", &mut Beside::default()).unwrap();
     let output = imported.output;

@@ -73,7 +73,10 @@ fn add(importer: &mut Importer, call: &Call<'_>) -> Outputs {
 }
 
 fn pairwise(importer: &mut Importer, call: &Call<'_>) -> Outputs {
-    let operation = arithmetic_of(call.node.operator())?;
+    let operation = match arithmetic_of(call.node.operator())? {
+        Pairwise::Mod if call.int("fmod", 0) != 0 => Pairwise::Remainder,
+        operation => operation,
+    };
     let value = importer.combine(operation, &call.input(0)?, &call.input(1)?)?;
     Ok(vec![value])
 }
@@ -124,7 +127,7 @@ impl Importer {
             Pairwise::Div => Arithmetic::Divide,
             Pairwise::Min => Arithmetic::Minimum,
             Pairwise::Max => Arithmetic::Maximum,
-            Pairwise::Pow | Pairwise::Mod => {
+            Pairwise::Pow | Pairwise::Mod | Pairwise::Remainder => {
                 return Err("expected a power of one constant exponent".to_owned());
             }
         };
@@ -148,7 +151,7 @@ impl Importer {
             Pairwise::Pow => self.step(Power { exponent: number }, &[id])?,
             Pairwise::Min => self.step(Clamp::new(None, Some(number)), &[id])?,
             Pairwise::Max => self.step(Clamp::new(Some(number), None), &[id])?,
-            Pairwise::Mod => return Ok(None),
+            Pairwise::Mod | Pairwise::Remainder => return Ok(None),
         }))
     }
 
@@ -168,7 +171,7 @@ impl Importer {
                 let inverse = self.step(Power { exponent: -1.0 }, &[id])?;
                 self.step(Scale { factor: number }, &[inverse])?
             }
-            Pairwise::Pow | Pairwise::Mod => return Ok(None),
+            Pairwise::Pow | Pairwise::Mod | Pairwise::Remainder => return Ok(None),
             same_both_ways => return self.with_number(same_both_ways, id, number),
         }))
     }

@@ -20,6 +20,8 @@ pub(super) struct Call<'a> {
     pub(super) opset: i64,
     /// Whether its first output, and nothing else of the graph, becomes the logits.
     pub(super) gives_logits: bool,
+    /// Whether the logits go through it on the way to the output, and nothing else does.
+    pub(super) is_after_logits: bool,
 }
 
 impl Call<'_> {

@@ -25,9 +25,14 @@ const MOST_AXES: usize = 4;
 pub(super) struct Importer {
     /// The number of images that the export fixed.
     pub(super) fixed: Option<usize>,
+    /// As [`Images::exact`].
+    pub(super) exact: bool,
     pub(super) nodes: Vec<Node>,
     /// Shapes of the values for each of the [`IMAGE_COUNTS`].
     shapes: Vec<[Vec<usize>; 2]>,
+    /// How many numbers lie before the images' in the axis of each value that runs over them, as where `[T, N]` became one
+    /// axis; 1 where the images come first in it.
+    pub(super) within: Vec<i64>,
     specs: Vec<ParameterSpec>,
     weights: BTreeMap<String, Weight>,
     names: BTreeSet<String>,
@@ -42,11 +47,21 @@ pub(super) struct Importer {
     start: usize,
 }
 
+/// The size of the axis that runs over the images, for the fewer of the [`IMAGE_COUNTS`].
+fn of_images([few, many]: &[Vec<usize>; 2]) -> Option<usize> {
+    let sizes = few.iter().zip(many);
+    sizes
+        .filter(|(few, many)| few != many)
+        .map(|it| *it.0)
+        .next()
+}
+
 impl Importer {
     /// A graph of the images alone.
     pub(super) fn new(images: Images<'_>) -> Result<(Self, ValueId), String> {
         let mut importer = Self {
             fixed: images.fixed,
+            exact: images.exact,
             ..Self::default()
         };
         let shape = vec![3, images.size, images.size];
@@ -188,6 +203,17 @@ impl Importer {
                 "expected a value of 1 to {MOST_ELEMENTS} elements for two images, found one of shape {shape:?}"
             ));
         }
+        // An operation that leaves the axis as it is leaves the images where they are in it.
+        let of_images = of_images(&shapes);
+        let inherited = inputs
+            .iter()
+            .filter(|input| self::of_images(&self.shapes[input.0]) == of_images);
+        let mut inherited = inherited.map(|input| self.within[input.0]);
+        let within = inherited.next().unwrap_or(1);
+        if self.fixed.is_some() && of_images.is_some() && inherited.any(|other| other != within) {
+            return Err("it puts together values whose images are in other places; export with a free number of images (dynamic_shapes of torch.onnx.export)".to_owned());
+        }
+        self.within.push(within);
         self.shapes.push(shapes);
         self.nodes.push(Node {
             name,

@@ -188,9 +188,9 @@ fn gather(importer: &mut Importer, call: &Call<'_>) -> Outputs {
         .shape()
         .iter()
         .map(|&size| Size::fixed(size as i64));
-    let mut shape = importer.dims_in_file(&gathered)?;
+    let mut shape = importer.sizes(&gathered)?;
     shape.splice(axis..=axis, new);
-    Ok(vec![importer.reshaped(&gathered, shape)?])
+    Ok(vec![importer.with_sizes(&gathered, shape)?])
 }
 
 /// Elements by the indices of the first axes, as many as the last axis of the indices is long.

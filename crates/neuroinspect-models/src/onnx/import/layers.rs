@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     graph::{
-        BatchNorm, Conv2d, GroupNorm, InstanceNorm, LayerNorm, Linear, MatMul, Op, Padding,
-        Reshape, Softmax, ValueId,
+        BatchNorm, Conv2d, GroupNorm, InstanceNorm, LayerNorm, Linear, MatMul, Op, Padding, Reduce,
+        Reduction, Reshape, Softmax, ValueId,
     },
     onnx::{
         host::{Host, Pairwise, Size},
@@ -29,22 +29,29 @@ pub(super) const OPERATORS: &[(&str, Handler)] = &[
     ("PRelu", prelu),
 ];
 
-/// The place of the node whose value becomes the output by nothing but another shape or a softmax.
-pub(super) fn gives_logits(graph: &GraphProto, output: &str) -> Option<usize> {
-    let mut name = output;
+/// The place of the node whose value becomes the output by nothing but another shape or a softmax, and the places of the nodes
+/// after it.
+pub(super) fn gives_logits(graph: &GraphProto, output: &str) -> (Option<usize>, Vec<usize>) {
+    let (mut name, mut after) = (output, Vec::new());
     // As many steps as there are nodes, if they lead in a circle.
     for _ in &graph.node {
         let made_here = |node: &super::NodeProto| node.output.iter().any(|made| made == name);
-        let place = graph.node.iter().position(made_here)?;
+        let Some(place) = graph.node.iter().position(made_here) else {
+            break;
+        };
         let node = &graph.node[place];
-        match node.operator() {
-            "Flatten" | "Reshape" | "Squeeze" | "Identity" | "Softmax" | "LogSoftmax" => {
-                name = node.input.first()?;
+        match (node.operator(), node.input.first()) {
+            (
+                "Flatten" | "Reshape" | "Squeeze" | "Identity" | "Softmax" | "LogSoftmax",
+                Some(input),
+            ) => {
+                name = input;
+                after.push(place);
             }
-            _ => return Some(place),
+            _ => return (Some(place), after),
         }
     }
-    None
+    (None, after)
 }
 
 impl Call<'_> {
@@ -193,10 +200,15 @@ pub(super) fn padding(call: &Call<'_>) -> Result<Padding, String> {
 
 fn gemm(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     let factors = [call.float("alpha", 1.0), call.float("beta", 1.0)];
-    if call.int("transA", 0) != 0 || factors != [1.0; 2] {
+    if factors != [1.0; 2] {
         return Err(format!(
-            "expected a product without factors, of a first matrix as it is, found the factors {factors:?}"
+            "expected a product without factors, found alpha and beta {factors:?}"
         ));
+    }
+    if call.int("transA", 0) != 0 {
+        return Err(
+            "expected a first matrix as it is, found one that is transposed (transA)".to_owned(),
+        );
     }
     let transposed = call.int("transB", 0) != 0;
     let (a, b) = (call.input(0)?, call.input(1)?);
@@ -379,8 +391,20 @@ fn instance_norm(importer: &mut Importer, call: &Call<'_>) -> Outputs {
 
 fn group_norm(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     let id = importer.value(&call.input(0)?)?;
-    let weights = vec![call.weight(1)?, call.weight(2)?];
+    let mut weights = vec![call.weight(1)?, call.weight(2)?];
     let groups = usize::try_from(call.int("num_groups", 0)).map_err(|error| error.to_string())?;
+    let channels = importer.size(id, 1)?;
+    // Before version 21 there is a number for each group.
+    if call.opset < 21 && groups > 0 && channels % groups == 0 {
+        for (_, weight) in weights.iter_mut().filter(|(_, it)| it.shape == [groups]) {
+            let each = channels / groups;
+            let values = weight.values.iter();
+            weight.values = values
+                .flat_map(|&value| std::iter::repeat_n(value, each))
+                .collect();
+            weight.shape = vec![channels];
+        }
+    }
     let epsilon = call.float("epsilon", 1e-5);
     let id = importer.layer(GroupNorm { groups, epsilon }, &[id], weights)?;
     Ok(vec![Value::Graph(id)])
@@ -399,14 +423,31 @@ fn softmax(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     }
     // A softmax over the images would mix them.
     importer.size(id, axis)?;
-    let id = importer.step(Softmax { axis }, &[id])?;
-    match call.node.operator() {
-        "LogSoftmax" => {
-            let id = importer.apply(crate::graph::Function::Log, id)?;
-            Ok(vec![Value::Graph(id)])
-        }
-        _ => Ok(vec![Value::Graph(id)]),
+    let logarithm = call.node.operator() == "LogSoftmax";
+    if !logarithm || call.is_after_logits {
+        let id = importer.step(Softmax { axis }, &[id])?;
+        // What becomes of the logits is looked through, and not computed.
+        let log = logarithm.then_some(crate::graph::Function::Log);
+        let id = log.map_or(Ok(id), |log| importer.apply(log, id))?;
+        return Ok(vec![Value::Graph(id)]);
     }
+    // Not the logarithm of a softmax, which is 0 far below the largest.
+    let reduced = |to| Reduce {
+        to,
+        axes: vec![axis],
+        keep: true,
+    };
+    let largest = importer.step(reduced(Reduction::Max), &[id])?;
+    let below = importer.combine(Pairwise::Sub, &Value::Graph(id), &Value::Graph(largest))?;
+    let below_id = importer.value(&below)?;
+    let powers = importer.apply(crate::graph::Function::Exp, below_id)?;
+    let sum = importer.step(reduced(Reduction::Sum), &[powers])?;
+    let log = importer.apply(crate::graph::Function::Log, sum)?;
+    Ok(vec![importer.combine(
+        Pairwise::Sub,
+        &below,
+        &Value::Graph(log),
+    )?])
 }
 
 /// `max(x, 0) + slope min(x, 0)`, with a slope for each channel.

@@ -8,7 +8,7 @@ use crate::{
 
 pub(super) const OPERATORS: &[(&str, Handler)] = &[
     ("Identity", same),
-    ("Dropout", same),
+    ("Dropout", dropout),
     ("Reshape", reshape),
     ("Flatten", flatten),
     ("Squeeze", squeeze),
@@ -21,6 +21,20 @@ pub(super) const OPERATORS: &[(&str, Handler)] = &[
 
 fn same(_: &mut Importer, call: &Call<'_>) -> Outputs {
     Ok(vec![call.input(0)?])
+}
+
+fn dropout(_: &mut Importer, call: &Call<'_>) -> Outputs {
+    let in_training = match call.optional(2) {
+        Some(_) => call.host(2)?.bools()?.iter().any(|&it| it),
+        None => false,
+    };
+    match in_training {
+        true => Err(
+            "it draws numbers, as in training (training_mode); export the network for evaluation"
+                .to_owned(),
+        ),
+        false => Ok(vec![call.input(0)?]),
+    }
 }
 
 pub(super) fn rank_of(importer: &Importer, value: &Value) -> usize {
@@ -72,49 +86,96 @@ impl Importer {
                 Ok(known(&constant.name, constant.tensor.reshaped(&sizes)?))
             }
             &Value::Graph(id) => {
-                let shape = self.freed(id, shape)?;
-                self.with_dims(id, &shape).map(Value::Graph)
+                let (shape, within) = self.freed(id, shape)?;
+                self.with_dims(id, &shape, within).map(Value::Graph)
             }
         }
     }
 
-    /// A shape in which the axis that runs over the images is free again where the export fixed it.
+    /// Sizes of a value: of the graph with those per image, also where the export fixed the number of images, if they are
+    /// followed [exactly](super::Images::exact).
+    pub(super) fn sizes(&self, value: &Value) -> Result<Vec<Size>, String> {
+        match value {
+            Value::Graph(id) if self.exact => self.dims(*id),
+            _ => self.dims_in_file(value),
+        }
+    }
+
+    /// A value in a shape of as many [sizes](Self::sizes) per image, where axes of size 1 came or went.
+    pub(super) fn with_sizes(&mut self, value: &Value, shape: Vec<Size>) -> Result<Value, String> {
+        match value {
+            &Value::Graph(id) if self.exact => {
+                let within = self.within[id.0];
+                self.with_dims(id, &shape, within).map(Value::Graph)
+            }
+            _ => self.reshaped(value, shape),
+        }
+    }
+
+    /// A shape in which the axis that runs over the images is free again where the export fixed it, and how many numbers
+    /// lie before them in that axis.
     ///
-    /// Numbers stay in order, so that the images are where as many numbers lie before them as did.
-    fn freed(&self, id: ValueId, shape: Vec<Size>) -> Result<Vec<Size>, String> {
+    /// Numbers stay in order, so that the images are where as many numbers lie before them as did. Of one image that may be
+    /// in several axes: in one of its own rather than within another, and where axes were joined with those before it rather
+    /// than with those behind it, as attention does it. [`OnnxModel::classifier`](super::super::OnnxModel::classifier) holds
+    /// what is told so to what comes out.
+    fn freed(&self, id: ValueId, shape: Vec<Size>) -> Result<(Vec<Size>, i64), String> {
         let dims = self.dims(id)?;
         let (Some(images), Some(axis)) = (self.fixed, dims.iter().position(|it| it.per_image))
         else {
-            return Ok(shape);
+            return Ok((shape, self.within[id.0]));
         };
-        let images = images as i64;
-        let product = |sizes: &[Size]| {
-            sizes
-                .iter()
-                .try_fold(1i64, |all, size| all.checked_mul(size.count))
+        let cannot_tell = || {
+            format!(
+                "the export fixed the number of images to {images}, and in the shape {:?} it cannot be told where they are; export with a free one (dynamic_shapes of torch.onnx.export)",
+                shape.iter().map(|size| size.count).collect::<Vec<_>>()
+            )
         };
-        let before = product(&dims[..axis]).ok_or("its sizes are too large")?;
-        let mut after = 1i64;
-        let mut freed = shape.clone();
-        for size in &mut freed {
-            if after == before && size.count % images == 0 {
-                *size = Size {
-                    count: size.count / images,
-                    per_image: true,
-                };
-                return Ok(freed);
+        let fixed = images as i64;
+        let mut sizes = dims[..axis].iter().map(|size| size.count);
+        let before = sizes.try_fold(self.within[id.0], |all, size| all.checked_mul(size));
+        let before = before.ok_or("its sizes are too large")?;
+        // Axes in which they may be, and how many numbers lie before them there.
+        let mut places = Vec::new();
+        let mut after = 1_i64;
+        for (axis, size) in shape.iter().enumerate() {
+            if after > 0 && before % after == 0 {
+                let within = before / after;
+                let least = within.checked_mul(fixed);
+                if least.is_some_and(|least| size.count >= least && size.count % least == 0) {
+                    places.push((axis, within));
+                }
             }
             after = after.saturating_mul(size.count);
         }
-        Err(format!(
-            "the export fixed the number of images to {images}, and in the shape {:?} it cannot be told where they are; export with a free one (dynamic_shapes of torch.onnx.export)",
-            shape.iter().map(|size| size.count).collect::<Vec<_>>()
-        ))
+        let own: Vec<_> = (places.iter().copied())
+            .filter(|&(axis, within)| within == 1 && shape[axis].count == fixed)
+            .collect();
+        let joined = shape.len() < dims.len();
+        let (axis, within) = match own[..] {
+            [] => {
+                let with_those_before = places.iter().find(|it| joined && it.1 > 1);
+                let with_those_behind = places.iter().find(|it| it.1 == 1);
+                let found = with_those_before.or(with_those_behind).or(places.first());
+                *found.ok_or_else(cannot_tell)?
+            }
+            [place] => place,
+            // Before all that there is of an image.
+            [first, ..] if before == 1 => first,
+            _ => return Err(cannot_tell()),
+        };
+        let mut freed = shape;
+        freed[axis] = Size {
+            count: freed[axis].count / fixed,
+            per_image: true,
+        };
+        Ok((freed, within))
     }
 
-    /// A value of the graph in another shape, of which one size at most is per image.
-    fn with_dims(&mut self, id: ValueId, shape: &[Size]) -> Result<ValueId, String> {
-        if self.dims(id)? == shape {
+    /// A value of the graph in another shape, of which one size at most is per image, with so many numbers before the
+    /// images' in it.
+    fn with_dims(&mut self, id: ValueId, shape: &[Size], within: i64) -> Result<ValueId, String> {
+        if self.dims(id)? == shape && self.within[id.0] == within {
             return Ok(id);
         }
         let sizes = shape.iter().map(|size| match size.per_image {
@@ -122,7 +183,9 @@ impl Importer {
             false => size.count,
         });
         let shape = sizes.collect();
-        self.step(Reshape { shape }, &[id])
+        let id = self.step(Reshape { shape }, &[id])?;
+        self.within[id.0] = within;
+        Ok(id)
     }
 }
 
@@ -185,7 +248,7 @@ fn reshape(importer: &mut Importer, call: &Call<'_>) -> Outputs {
 
 fn flatten(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     let value = call.input(0)?;
-    let dims = importer.dims_in_file(&value)?;
+    let dims = importer.sizes(&value)?;
     let axis = match call.int("axis", 1) {
         axis if axis == dims.len() as i64 => dims.len(),
         axis => axis_of(axis, dims.len())?,
@@ -196,7 +259,15 @@ fn flatten(importer: &mut Importer, call: &Call<'_>) -> Outputs {
         product.ok_or("its sizes cannot be multiplied")
     };
     let shape = vec![product(&dims[..axis])?, product(&dims[axis..])?];
-    Ok(vec![importer.reshaped(&value, shape)?])
+    let (&Value::Graph(id), Some(of_images)) = (&value, dims.iter().position(|it| it.per_image))
+    else {
+        return Ok(vec![importer.reshaped(&value, shape)?]);
+    };
+    let first = if of_images < axis { 0 } else { axis };
+    let mut before = dims[first..of_images].iter().map(|size| size.count);
+    let within = before.try_fold(importer.within[id.0], |all, size| all.checked_mul(size));
+    let within = within.ok_or("its sizes are too large")?;
+    Ok(vec![Value::Graph(importer.with_dims(id, &shape, within)?)])
 }
 
 fn squeeze(importer: &mut Importer, call: &Call<'_>) -> Outputs {
@@ -217,17 +288,23 @@ fn squeeze(importer: &mut Importer, call: &Call<'_>) -> Outputs {
             dims[*axis]
         ));
     }
-    let kept = dims
-        .iter()
-        .enumerate()
-        .filter(|(axis, _)| !axes.contains(axis));
-    let shape = kept.map(|(_, size)| *size).collect();
-    Ok(vec![importer.reshaped(&value, shape)?])
+    let kept = |dims: Vec<Size>| -> Vec<Size> {
+        let kept = dims.into_iter().enumerate();
+        let kept = kept.filter(|(axis, _)| !axes.contains(axis));
+        kept.map(|(_, size)| size).collect()
+    };
+    let sizes = importer.sizes(&value)?;
+    let squeezed = match axes.iter().any(|&axis| sizes[axis].per_image) {
+        // The export fixed one image.
+        true => importer.reshaped(&value, kept(dims))?,
+        false => importer.with_sizes(&value, kept(sizes))?,
+    };
+    Ok(vec![squeezed])
 }
 
 fn unsqueeze(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     let value = call.input(0)?;
-    let mut shape = importer.dims_in_file(&value)?;
+    let mut shape = importer.sizes(&value)?;
     let axes = call.numbers(1, "axes")?.ok_or("its axes are missing")?;
     let rank = shape.len() + axes.len();
     let axes = axes.into_iter().map(|axis| axis_of(axis, rank));
@@ -239,7 +316,7 @@ fn unsqueeze(importer: &mut Importer, call: &Call<'_>) -> Outputs {
         }
         shape.insert(axis, Size::fixed(1));
     }
-    Ok(vec![importer.reshaped(&value, shape)?])
+    Ok(vec![importer.with_sizes(&value, shape)?])
 }
 
 fn transpose(importer: &mut Importer, call: &Call<'_>) -> Outputs {
@@ -285,12 +362,17 @@ fn concat(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     // What is the same for all images is there once.
     let mut of_images = None;
     for &id in &ids {
-        if importer
-            .dims(id)?
-            .first()
-            .is_some_and(|size| size.per_image)
-        {
+        let dims = importer.dims(id)?;
+        if dims.first().is_some_and(|size| size.per_image) {
             of_images = Some(id);
+        }
+        if importer.fixed.is_some()
+            && ids.len() > 1
+            && dims.get(axis).is_some_and(|size| size.per_image)
+        {
+            return Err(format!(
+                "it joins axis {axis}, which runs over the images, whose number the export fixed; export with a free one (dynamic_shapes of torch.onnx.export)"
+            ));
         }
     }
     if let Some(of_images) = of_images.filter(|_| axis != 0) {

@@ -120,6 +120,9 @@ pub(super) struct Images<'a> {
     pub(super) size: usize,
     /// The number of images that the export fixed; none where it is free.
     pub(super) fixed: Option<usize>,
+    /// Where it fixed the number: whether axes of size 1 that come and go are never the images'. One that goes may be, with one
+    /// image, and then one that comes is.
+    pub(super) exact: bool,
 }
 
 /// Follows the nodes that a value needs.
@@ -157,7 +160,7 @@ pub(super) fn import(
     let weights: BTreeMap<&str, &TensorProto> = weights
         .filter_map(|tensor| Some((tensor.name.as_deref()?, tensor)))
         .collect();
-    let logits = layers::gives_logits(graph, output);
+    let (logits, after_logits) = layers::gives_logits(graph, output);
 
     let (mut importer, given) = Importer::new(images).map_err(Failure::Other)?;
     let mut values = BTreeMap::from([(images.input, Value::Graph(given))]);
@@ -201,6 +204,7 @@ pub(super) fn import(
             read_once: once.collect(),
             opset,
             gives_logits: logits == Some(index),
+            is_after_logits: after_logits.contains(&index),
         };
         let handler = handler(node).ok_or_else(|| failed("it is not known".to_owned()))?;
         importer.begin(node.called());

@@ -1,5 +1,7 @@
 //! Pools, and axes put together to one number.
 
+use std::collections::BTreeSet;
+
 use super::{Call, Handler, Importer, Outputs, Value, constants::axes, known, layers::padding};
 use crate::{
     graph::{AvgPool2d, Function, MaxPool2d, Padding, Power, Reduce, Reduction, ValueId},
@@ -126,12 +128,21 @@ fn reduce(importer: &mut Importer, call: &Call<'_>) -> Outputs {
         Some(_) => !call.host(1)?.shape().contains(&0),
         None => call.has("axes"),
     };
-    if !named && call.int("noop_with_empty_axes", 0) != 0 {
+    let operator = call.node.operator();
+    let axes = match !named && call.int("noop_with_empty_axes", 0) != 0 {
+        // Over none, that is: of a norm a number's own.
+        true => Vec::new(),
+        false => axes(call, 1, rank)?,
+    };
+    if axes.is_empty()
+        && matches!(
+            operator,
+            "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin"
+        )
+    {
         return Ok(vec![value]);
     }
-    let axes = axes(call, 1, rank)?;
     let keep = call.int("keepdims", 1) != 0;
-    let operator = call.node.operator();
     if let Value::Host(constant) = &value
         && let Some(function) = on_host(operator)
     {
@@ -160,7 +171,10 @@ fn reduce(importer: &mut Importer, call: &Call<'_>) -> Outputs {
         ),
         _ => (Reduction::Sum, id),
     };
-    let id = importer.step(Reduce { to, axes, keep }, &[inner])?;
+    let id = match axes.is_empty() {
+        true => inner,
+        false => importer.step(Reduce { to, axes, keep }, &[inner])?,
+    };
     match operator {
         "ReduceL2" => importer.only(Power { exponent: 0.5 }, id),
         _ => Ok(vec![Value::Graph(id)]),
@@ -179,13 +193,21 @@ fn on_host(operator: &str) -> Option<fn(f32, f32) -> f32> {
 
 /// The product of a shape's sizes.
 fn product(_: &mut Importer, call: &Call<'_>) -> Outputs {
-    let mut sizes = call.host(0)?.sizes()?.into_iter();
+    let host = call.host(0)?;
+    let rank = host.shape().len();
+    let axes: BTreeSet<usize> = axes(call, 1, rank)?.into_iter().collect();
+    let over_none = call.int("noop_with_empty_axes", 0) != 0
+        && call.numbers(1, "axes")?.is_none_or(|it| it.is_empty());
+    if over_none || (rank > 1 && axes.len() < rank) {
+        return Err(format!("expected a product over all {rank} axes"));
+    }
+    let mut sizes = host.sizes()?.into_iter();
     let product = sizes.try_fold(Size::fixed(1), Size::times);
     let product = product.ok_or("its sizes cannot be multiplied")?;
     let one_axis = Host::ints(vec![product]);
     let tensor = match call.int("keepdims", 1) {
         0 => one_axis.reshaped(&[])?,
-        _ => one_axis,
+        _ => one_axis.reshaped(&vec![1; rank])?,
     };
     Ok(vec![known(call.node.called(), tensor)])
 }

@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 
-use super::{Call, Handler, Importer, Outputs, Value, Weight};
+use super::{Call, Handler, Importer, Outputs, Value, Weight, call::axis_of};
 use crate::{
     graph::{Linear, Permute},
     onnx::host::made,
@@ -26,6 +26,12 @@ fn resize(importer: &mut Importer, call: &Call<'_>) -> Outputs {
     if call.int("antialias", 0) != 0 || call.int("exclude_outside", 0) != 0 {
         return Err("expected no antialiasing, and borders that are repeated".to_owned());
     }
+    let policy = call.word("keep_aspect_ratio_policy", "stretch");
+    if policy != "stretch" {
+        return Err(format!(
+            "expected a map that is stretched, found keep_aspect_ratio_policy '{policy}'"
+        ));
+    }
     let dims = importer.dims_in_file(&value)?;
     let (scales, sizes) = match call.opset {
         ..11 => (call.optional(1).map(|_| 1), None),
@@ -34,20 +40,36 @@ fn resize(importer: &mut Importer, call: &Call<'_>) -> Outputs {
                 call.host(index)
                     .is_ok_and(|host| !host.shape().contains(&0))
             }),
-            call.optional(3).map(|_| 3),
+            call.optional(3).map(|_| 3).filter(|&index| {
+                call.host(index)
+                    .is_ok_and(|host| !host.shape().contains(&0))
+            }),
         ),
     };
-    let scales: Option<Vec<f64>> = match scales {
-        Some(index) => {
-            let floats = call.host(index)?.floats()?;
-            Some(floats.iter().map(|&scale| f64::from(scale)).collect())
-        }
+    let scales: Option<Vec<f32>> = match scales {
+        Some(index) => Some(call.host(index)?.floats()?.iter().copied().collect()),
         None => None,
     };
     let sizes = match sizes {
         Some(index) => Some(call.host(index)?.sizes()?),
         None => None,
     };
+    // From version 18 on they may be of some axes alone.
+    let axes = match call.ints("axes") {
+        Some(axes) => {
+            let axes = axes.into_iter().map(|axis| axis_of(axis, dims.len()));
+            axes.collect::<Result<Vec<_>, _>>()?
+        }
+        None => (0..dims.len()).collect(),
+    };
+    for given in [scales.as_ref().map(Vec::len), sizes.as_ref().map(Vec::len)] {
+        if let Some(found) = given.filter(|found| *found != axes.len()) {
+            return Err(format!(
+                "expected a number for each of {} axes, found {found}",
+                axes.len()
+            ));
+        }
+    }
     let rule = Rule {
         mode: call.word("mode", "nearest"),
         coordinates: call.word(
@@ -74,32 +96,40 @@ fn resize(importer: &mut Importer, call: &Call<'_>) -> Outputs {
                 .to_owned(),
         );
     }
-    for (axis, found) in dims.iter().enumerate() {
-        let scale = scales.as_ref().and_then(|scales| scales.get(axis)).copied();
-        let size = sizes.as_ref().and_then(|sizes| sizes.get(axis)).copied();
+    for (index, &axis) in axes.iter().enumerate() {
+        let found = &dims[axis];
+        let scale = scales.as_ref().map(|scales| scales[index]);
+        let size = sizes.as_ref().map(|sizes| sizes[index]);
         if size == Some(*found) || (size.is_none() && scale.is_none_or(|scale| scale == 1.0)) {
             continue;
         }
         let old = usize::try_from(found.known()?).map_err(|error| error.to_string())?;
         let new = match (size, scale) {
             (Some(size), _) => size.known()? as f64,
-            (None, scale) => (old as f64 * scale.unwrap_or(1.0)).floor(),
+            // In single precision, as the scale is: 10 times 1.6 is 16 there, and 1.6 a little more.
+            (None, scale) => f64::from((old as f32 * scale.unwrap_or(1.0)).floor()),
         };
         if old == 0 || !(1.0..=1e6).contains(&new) {
             return Err(format!(
                 "expected a size of 1 to 1000000 on axis {axis}, found {new}"
             ));
         }
-        let scale = scale.filter(|_| size.is_none()).unwrap_or(new / old as f64);
+        let scale = scale.filter(|_| size.is_none());
         value = importer.resized(&value, axis, [old, new as usize], scale, rule)?;
     }
     Ok(vec![value])
 }
 
 impl Rule<'_> {
-    /// Where a pixel of the new size lies in the old one.
-    fn place(self, index: usize, [old, new]: [usize; 2], scale: f64) -> Result<f64, String> {
+    /// Where a pixel of the new size lies in the old one, by the scale, or by the sizes where there is none.
+    fn place(
+        self,
+        index: usize,
+        [old, new]: [usize; 2],
+        scale: Option<f32>,
+    ) -> Result<f64, String> {
         let x = index as f64;
+        let scale = scale.map_or(new as f64 / old as f64, f64::from);
         Ok(match self.coordinates {
             "half_pixel" => (x + 0.5) / scale - 0.5,
             "pytorch_half_pixel" if new == 1 => 0.0,
@@ -113,6 +143,25 @@ impl Rule<'_> {
                 ));
             }
         })
+    }
+
+    /// The same in single precision, in which files are run elsewhere: that decides between neighbours that are equally near.
+    fn place_in_single(
+        self,
+        index: usize,
+        [old, new]: [usize; 2],
+        scale: Option<f32>,
+    ) -> Result<f64, String> {
+        let x = index as f32;
+        let scale = scale.unwrap_or(new as f32 / old as f32);
+        let place = match self.coordinates {
+            "half_pixel" => (x + 0.5) / scale - 0.5,
+            "pytorch_half_pixel" if new > 1 => (x + 0.5) / scale - 0.5,
+            "align_corners" if new > 1 => x * (old - 1) as f32 / (new - 1) as f32,
+            "asymmetric" => x / scale,
+            _ => return self.place(index, [old, new], Some(scale)),
+        };
+        Ok(f64::from(place))
     }
 
     fn nearest(self, place: f64, size: usize) -> Result<usize, String> {
@@ -158,11 +207,12 @@ impl Importer {
         value: &Value,
         axis: usize,
         [old, new]: [usize; 2],
-        scale: f64,
+        scale: Option<f32>,
         rule: Rule<'_>,
     ) -> Result<Value, String> {
         let place = |index| rule.place(index, [old, new], scale);
         if rule.mode == "nearest" {
+            let place = |index| rule.place_in_single(index, [old, new], scale);
             let indices = (0..new).map(|index| rule.nearest(place(index)?, old));
             let indices = indices.collect::<Result<Vec<_>, _>>()?;
             return self.indices(value, axis, &indices);

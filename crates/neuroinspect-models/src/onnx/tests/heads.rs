@@ -140,3 +140,21 @@ fn a_layer_whose_bias_is_a_node_of_its_own_is_not_named_by_its_product() {
         }
     }
 }
+
+/// A network that gives logarithms of probabilities.
+#[test]
+fn a_softmax_and_its_logarithm_after_the_decision_layer_are_looked_through() {
+    for operator in ["Softmax", "LogSoftmax"] {
+        let mut nodes = vec![node("Relu", &["images"], "x")];
+        nodes.extend(head());
+        nodes.last_mut().unwrap().output = vec!["scores".to_owned()];
+        nodes.push(node(operator, &["scores"], "logits"));
+        let folder = tempfile::tempdir().unwrap();
+        let onnx = read_in(folder.path(), &model(nodes, vec![])).unwrap();
+        assert_eq!(onnx.head().features, "the_features", "{operator}");
+        let model = onnx
+            .classifier(&LoadConfig::default(), &Device::flex())
+            .unwrap();
+        assert_eq!(model.decision_layer().unwrap().bias().to_vec(), [0.5; 2]);
+    }
+}

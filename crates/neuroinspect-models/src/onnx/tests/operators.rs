@@ -199,3 +199,125 @@ fn products_go_by_their_letters() {
         );
     }
 }
+
+/// By onnxruntime 1.32: scales are in single precision, in which 8 / 1.6 is 5 and 12 times 7 / 12 is 7.
+#[test]
+fn maps_are_resized_by_scales_in_single_precision() {
+    let resized = |scale: f32, attributes: &[(&str, &str)]| {
+        let mut resize = node("Resize", &["row", "", "scales"], "y");
+        for (name, value) in attributes {
+            resize = resize.with(word(name, value));
+        }
+        let nodes = vec![node("Reshape", &["images", "shape"], "row"), resize];
+        let scales = tensor("scales", &[4], &[1.0, 1.0, 1.0, scale]);
+        computed(nodes, vec![integers("shape", &[-1, 1, 1, 12]), scales])
+    };
+    let floor = [
+        ("mode", "nearest"),
+        ("coordinate_transformation_mode", "asymmetric"),
+        ("nearest_mode", "floor"),
+    ];
+    let expected = [0, 0, 1, 1, 2, 3, 3, 4, 5, 5, 6, 6, 7, 8, 8, 9, 10, 10, 11];
+    assert_eq!(resized(1.6, &floor).1, expected.map(|it| it as f32));
+    for (scale, size) in [(7.0 / 12.0, 7), (0.7, 8), (1.3, 15), (2.3, 27)] {
+        assert_eq!(resized(scale, &[("mode", "linear")]).0, [1, 1, 1, size]);
+    }
+}
+
+#[test]
+fn scales_may_be_of_some_axes_and_maps_are_stretched() {
+    let resize = || node("Resize", &["images", "", "scales"], "y").with(word("mode", "nearest"));
+    let of_width = resize().with(numbers("axes", &[3]));
+    let scales = || vec![tensor("scales", &[1], &[2.0])];
+    let (shape, values) = computed(vec![of_width], scales());
+    assert_eq!(shape, [1, 3, 2, 4]);
+    assert_eq!(values[..8], [0.0, 0.0, 1.0, 1.0, 2.0, 2.0, 3.0, 3.0]);
+    let mut resize = resize().with(numbers("axes", &[-1, 2]));
+    resize.output = vec!["x".to_owned()];
+    refused(
+        &with_head(vec![resize.clone()], scales()),
+        &["a number for each of 2 axes, found 1"],
+    );
+    let kept = resize.with(word("keep_aspect_ratio_policy", "not_larger"));
+    refused(&with_head(vec![kept], scales()), &["not_larger"]);
+}
+
+/// By onnxruntime 1.32.
+#[test]
+fn logarithms_of_a_softmax_are_finite() {
+    let nodes = vec![
+        node("Mul", &["images", "hundred"], "m"),
+        node("LogSoftmax", &["m"], "logarithms").with(number("axis", 1)),
+        node("Neg", &["logarithms"], "y"),
+    ];
+    let (_, values) = computed(nodes, vec![tensor("hundred", &[], &[100.0])]);
+    let expected = [[800.0; 4], [400.0; 4], [0.0; 4]].concat();
+    assert_eq!(values, expected);
+}
+
+/// By onnxruntime 1.32: a norm over no axis is that of each number.
+#[test]
+fn norms_over_no_axis_are_of_each_number() {
+    for (operator, third) in [
+        ("ReduceL1", 2.0),
+        ("ReduceSumSquare", 4.0),
+        ("ReduceL2", 2.0),
+        ("ReduceSum", -2.0),
+    ] {
+        let reduce = node(operator, &["m"], "y").with(number("noop_with_empty_axes", 1));
+        let (shape, values) = computed(vec![node("Neg", &["images"], "m"), reduce], vec![]);
+        assert_eq!((shape, values[2]), (vec![1, 3, 2, 2], third), "{operator}");
+    }
+}
+
+/// The remainder has the sign of the divisor, with `fmod` that of the dividend.
+#[test]
+fn remainders_of_whole_numbers_have_a_sign() {
+    for (fmod, expected) in [(0, [1.0, -1.0, -2.0]), (1, [-2.0, 2.0, -2.0])] {
+        let weights = vec![integers("a", &[-5, 5, -5]), integers("b", &[3, -3, -3])];
+        let nodes = vec![
+            node("Mod", &["a", "b"], "rest").with(number("fmod", fmod)),
+            node("Cast", &["rest"], "floats").with(number("to", FLOAT.into())),
+            node("Reshape", &["floats", "shape"], "channels"),
+            node("GlobalAveragePool", &["images"], "pooled"),
+            node("Mul", &["pooled", "nothing"], "zero"),
+            node("Add", &["zero", "channels"], "y"),
+        ];
+        let shape = integers("shape", &[1, 3, 1, 1]);
+        let nothing = tensor("nothing", &[], &[0.0]);
+        let all = [weights, vec![shape, nothing]].concat();
+        assert_eq!(computed(nodes, all).1, expected, "{fmod}");
+    }
+}
+
+/// Before version 21 of the operators there is a factor and a summand for each group.
+#[test]
+fn groups_are_normalised_with_numbers_of_their_own() {
+    let normed = node("GroupNormalization", &["images", "scale", "bias"], "y");
+    let weights = vec![tensor("scale", &[1], &[2.0]), tensor("bias", &[1], &[0.5])];
+    let (_, values) = computed(vec![normed.with(number("num_groups", 1))], weights);
+    // 0 to 11 have a mean of 5.5 and a variance of 143 / 12.
+    let expected = |x: f32| (x - 5.5) / (143.0_f32 / 12.0).sqrt() * 2.0 + 0.5;
+    for (x, value) in values.into_iter().enumerate() {
+        assert!((value - expected(x as f32)).abs() < 1e-4, "{x}: {value}");
+    }
+}
+
+#[test]
+fn dropout_in_training_and_products_over_some_axes_are_refused() {
+    let on = TensorProto {
+        name: text("on"),
+        data_type: Some(9),
+        raw_data: Some(Bytes::from_static(&[1])),
+        ..TensorProto::default()
+    };
+    let dropout = node("Dropout", &["images", "", "on"], "x");
+    refused(&with_head(vec![dropout], vec![on]), &["training_mode"]);
+    let product = node("ReduceProd", &["table"], "p").with(numbers("axes", &[0]));
+    let weights = vec![TensorProto {
+        dims: vec![2, 2],
+        ..integers("table", &[1, 2, 3, 4])
+    }];
+    let nodes = vec![product, node("Reshape", &["images", "p"], "x")];
+    refused(&with_head(nodes, weights), &["a product over all 2 axes"]);
+}
