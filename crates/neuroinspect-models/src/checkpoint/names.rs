@@ -76,10 +76,11 @@ impl<T: Clone> Readings<T> {
         let (mut unwrapped, mut most) = (0, 0);
         for (wrapper, names) in wrapped {
             let count = names.len();
-            prefixes.extend(unwrapping(wrapper, names));
+            let (of_wrapper, shared) = unwrapping(wrapper, names);
             if count > most {
-                (unwrapped, most) = (prefixes.len() - 1, count);
+                (unwrapped, most) = (prefixes.len() + shared - 1, count);
             }
+            prefixes.extend(of_wrapper);
         }
         Self {
             tensors,
@@ -142,22 +143,30 @@ impl<T: Clone> Readings<T> {
     }
 }
 
-/// What to take off the names under a wrapper: the wrapper, then one shared prefix after another.
-fn unwrapping(wrapper: &str, mut names: Vec<&str>) -> Vec<String> {
+/// What to take off the names under a wrapper: the wrapper, then one prefix after another. How many of these all names share;
+/// behind them stand prefixes of most names, beside which a script has saved others, as the weights of its loss.
+fn unwrapping(wrapper: &str, mut names: Vec<&str>) -> (Vec<String>, usize) {
     let mut prefix = wrapper.to_owned();
     let mut prefixes = vec![prefix.clone()];
+    let mut shared = 1;
     for _ in 0..MOST_PREFIXES {
-        let shared = |prefix: &&str| names.iter().all(|name| name.starts_with(prefix));
-        let Some(shared) = PREFIXES.into_iter().find(shared) else {
+        let bare = |prefix: &&str| -> Vec<&str> {
+            let names = names.iter();
+            names.filter_map(|name| name.strip_prefix(prefix)).collect()
+        };
+        let found = PREFIXES.into_iter().map(|prefix| (prefix, bare(&prefix)));
+        let most = found.max_by_key(|(_, bare)| bare.len());
+        let Some((next, bare)) = most.filter(|(_, bare)| 2 * bare.len() > names.len()) else {
             break;
         };
-        prefix.push_str(shared);
+        prefix.push_str(next);
         prefixes.push(prefix.clone());
-        for name in &mut names {
-            *name = name.strip_prefix(shared).unwrap_or(name);
+        if bare.len() == names.len() && shared + 1 == prefixes.len() {
+            shared = prefixes.len();
         }
+        names = bare;
     }
-    prefixes
+    (prefixes, shared)
 }
 
 /// Whether this is no weight and counts steps.
@@ -272,6 +281,26 @@ mod tests {
     #[test]
     fn a_prefix_of_some_is_part_of_the_name() {
         assert_eq!(bare(&["module.a", "b"]), ["b", "module.a"]);
+        assert_eq!(
+            bare(&["module.a", "module.c", "b"]),
+            ["b", "module.a", "module.c"]
+        );
+    }
+
+    /// As Lightning saves a module that has a loss with weights beside its network.
+    #[test]
+    fn what_a_script_has_beside_its_network_is_set_aside() {
+        for prefix in ["model.", "module.", "module.model."] {
+            let tensors = ["a", "b", "c"].map(|name| format!("state_dict.{prefix}{name}"));
+            let mut all: Vec<&str> = tensors.iter().map(String::as_str).collect();
+            all.push("state_dict.criterion.weight");
+            let of = readings(&all);
+            let reading = of
+                .with_most(|name| ["a", "b", "c"].contains(&name))
+                .unwrap();
+            assert_eq!(reading.set_aside, ["state_dict.criterion.weight"]);
+            assert_eq!(names(reading), ["a", "b", "c"], "{prefix}");
+        }
     }
 
     #[test]

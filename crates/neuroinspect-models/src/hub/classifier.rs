@@ -7,7 +7,7 @@ use std::{
 
 use neuroinspect_core::{InputSpec, Observer, io::read_text};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{CONFIG, Hub, HubError, HubName};
 use crate::{Error, Result, families::Pretrained, registry::check_name};
@@ -15,8 +15,18 @@ use crate::{Error, Result, families::Pretrained, registry::check_name};
 /// Weights by timm's names, the safe ones first.
 const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 
-/// Options of timm's builders that only say what config and weights say, too.
-const HARMLESS: [&str; 2] = ["img_size", "num_classes"];
+/// What a registered architecture takes its features from, as timm calls it: transformers from their class token, but for
+/// those whose name has `gap` (`timm/models/vision_transformer.py`, `deit.py`), and the others from the mean of a map. So it
+/// is of all that are registered, by timm 1.0.31.
+fn pooling(architecture: &str) -> &'static str {
+    let is_transformer = ["vit_", "flexivit_", "deit"]
+        .iter()
+        .any(|family| architecture.starts_with(family));
+    match is_transformer && !architecture.contains("_gap_") {
+        true => "token",
+        false => "avg",
+    }
+}
 
 /// A classifier on the hub, by its config; its weights are yet to be [asked for](Self::weights).
 #[derive(Clone, Debug)]
@@ -69,12 +79,26 @@ impl Hub {
             }
             .into());
         }
-        let cfg = match json.get("pretrained_cfg") {
-            Some(Value::Object(cfg)) => cfg,
+        config.check_options(&json).map_err(wrong)?;
+        let mut cfg = match json.get("pretrained_cfg") {
+            Some(Value::Object(cfg)) => cfg.clone(),
             // Of before 2023, when all was side by side.
-            _ => &json,
+            _ => json.clone(),
         };
-        let input = Pretrained::of_timm(cfg).map_err(|it| wrong(format!("pretrained_cfg.{it}")))?;
+        // Of a network trained at another size, the rest may still say that of the weights it began with.
+        let size = json.get("model_args").and_then(|it| it.get("img_size"));
+        if let (Some(size), Some(Value::Bool(true))) = (size, cfg.get("fixed_input_size")) {
+            let [height, width] = match size {
+                Value::Array(sides) if sides.len() == 2 => [sides[0].clone(), sides[1].clone()],
+                side => [side.clone(), side.clone()],
+            };
+            if !size.is_null() {
+                cfg.insert("input_size".to_owned(), json!([3, height, width]));
+                cfg.remove("test_input_size");
+            }
+        }
+        let input =
+            Pretrained::of_timm(&cfg).map_err(|it| wrong(format!("pretrained_cfg.{it}")))?;
         let input = input.input();
         input.validate().map_err(|error| wrong(error.to_string()))?;
         let class_names = config.class_names();
@@ -136,14 +160,38 @@ impl TimmConfig {
             let classes = config.num_classes;
             return Err(format!("num_classes = {classes}: expected 1000000 at most"));
         }
+        Ok(config)
+    }
+
+    /// Refuses options of timm's builders that make another network than the registered one. timm writes some with the
+    /// values that it has by itself, too.
+    fn check_options(&self, json: &Map<String, Value>) -> Result<(), String> {
+        let pooling = pooling(&self.architecture);
         let arguments = json.get("model_args").and_then(Value::as_object);
-        let mut options = arguments.into_iter().flat_map(Map::keys);
-        match options.find(|option| !HARMLESS.contains(&&option[..])) {
-            Some(option) => Err(format!(
-                "model_args: {option:?} makes another network of '{}' than the one here",
-                config.architecture
+        for (option, value) in arguments.into_iter().flatten() {
+            let is_its_own = match option.as_str() {
+                // What the weights and the input say, too.
+                "num_classes" | "img_size" => true,
+                "in_chans" => *value == 3,
+                "global_pool" => *value == pooling,
+                // Of training alone.
+                "drop_rate" | "drop_path_rate" | "proj_drop_rate" | "attn_drop_rate"
+                | "pos_drop_rate" => true,
+                _ => false,
+            };
+            if !is_its_own && !value.is_null() {
+                return Err(format!(
+                    "model_args: {option:?} = {value} makes another network of '{}' than the one here",
+                    self.architecture
+                ));
+            }
+        }
+        match json.get("global_pool") {
+            Some(Value::String(found)) if !found.is_empty() && found != pooling => Err(format!(
+                "global_pool = {found:?} makes another network of '{}' than the one here, which has {pooling:?}",
+                self.architecture
             )),
-            None => Ok(config),
+            _ => Ok(()),
         }
     }
 

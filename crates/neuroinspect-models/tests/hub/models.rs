@@ -49,6 +49,49 @@ fn the_config_decides_architecture_classes_and_input() {
     let error = fixture.hub().classifier(&name(NAME), &mut Silent);
     let error = error.unwrap_err().to_string();
     assert!(error.contains("expected a crop_pct of 1.0"), "{error}");
+    // timm writes what it has by itself, too; what makes another network is refused.
+    let arguments = |arguments: &str| {
+        let with = format!("\"model_args\": {{{arguments}}}, \"pretrained_cfg\"");
+        CONFIG.replace("\"pretrained_cfg\"", &with)
+    };
+    let own = r#""in_chans": 3, "num_classes": 10, "global_pool": "avg", "drop_rate": 0.1, "act_layer": null"#;
+    assert_eq!(found(&arguments(own)).input, input);
+    // Of a transformer, the size that it was trained at last.
+    let transformer = |own: &str, pooling: &str| {
+        let config = arguments(own).replace("resnet18", "vit_tiny_patch16_224");
+        let config = config.replace(
+            "\"global_pool\": \"avg\", \"model",
+            &format!("{pooling}\"model"),
+        );
+        config.replace(
+            "\"fixed_input_size\": false",
+            "\"fixed_input_size\": true, \"test_input_size\": [3, 288, 288]",
+        )
+    };
+    let token = "\"global_pool\": \"token\", ";
+    for size in ["160", "[160, 160]"] {
+        let own = format!("{token}\"in_chans\": 3, \"img_size\": {size}");
+        let found = found(&transformer(&own, token));
+        assert_eq!(found.input.size, 160);
+        assert_eq!(found.input.resize, ResizeRule::ShorterSide { to: 168 });
+    }
+    let average = "\"global_pool\": \"avg\", ";
+    for (config, reason) in [
+        (arguments("\"in_chans\": 1"), "in_chans"),
+        (arguments("\"global_pool\": \"max\""), "global_pool"),
+        (arguments("\"output_stride\": 16"), "output_stride"),
+        (
+            transformer(&format!("{average}\"in_chans\": 3"), token),
+            "global_pool",
+        ),
+        (transformer("\"in_chans\": 3", average), "global_pool"),
+        (transformer("\"img_size\": [160, 170]", token), "input_size"),
+    ] {
+        fixture.server.serve(NAME, "config.json", &*config);
+        let error = fixture.hub().classifier(&name(NAME), &mut Silent);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
     // Without a pretrained_cfg around it, as configs were.
     let flat = CONFIG
         .replace("\"pretrained_cfg\": {", "")
