@@ -122,7 +122,7 @@ impl Objective {
     }
 
     /// What is left without an image-text encoder: terms of sums and factors of products that need
-    /// one are left out, so that CLIP-Illusion becomes "w/o CLIP" with the same weight of the
+    /// one are left out, but for the numbers that these are multiplied by, so that CLIP-Illusion becomes "w/o CLIP" with the same weight of the
     /// class. `None` where nothing is left.
     pub fn without_guide(&self) -> Option<Self> {
         let joined = |mut parts: Vec<Self>, join: fn(Vec<Self>) -> Self| match parts.len() {
@@ -135,9 +135,13 @@ impl Objective {
                 terms.iter().filter_map(Self::without_guide).collect(),
                 Self::Sum,
             ),
-            Self::Product(factors) => {
-                let rest = factors.iter().filter(|factor| !factor.needs_guide());
-                joined(rest.cloned().collect(), Self::Product)
+            Self::Product(_) => {
+                let (number, rest) = self.factors_without_guide();
+                let rest = joined(rest, Self::Product);
+                match number {
+                    1.0 => rest,
+                    number => rest.map(|rest| rest * number),
+                }
             }
             Self::Scale(factor, of) => of.without_guide().map(|rest| rest * *factor),
             Self::Clamp(least, most, of) => {
@@ -147,6 +151,25 @@ impl Objective {
             term => Some(term.clone()),
         };
         rest.filter(Self::sees_the_picture)
+    }
+
+    /// The factors that need no encoder, and the numbers that stood before those that do: above all their signs.
+    fn factors_without_guide(&self) -> (f64, Vec<Self>) {
+        match self {
+            whole if !whole.needs_guide() => (1.0, vec![whole.clone()]),
+            Self::Product(factors) => {
+                let factors = factors.iter().map(Self::factors_without_guide);
+                factors.fold((1.0, Vec::new()), |(number, mut all), (of_it, factors)| {
+                    all.extend(factors);
+                    (number * of_it, all)
+                })
+            }
+            Self::Scale(number, of) => {
+                let (of_it, factors) = of.factors_without_guide();
+                (number * of_it, factors)
+            }
+            _ => (1.0, Vec::new()),
+        }
     }
 
     /// Checks that it has numbers that are finite, clamps whose smaller number is the first, no empty

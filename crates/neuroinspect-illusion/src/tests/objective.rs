@@ -108,6 +108,25 @@ fn without_a_guide_the_rest_stays() {
         Some(Objective::Neuron.clamped(0.0, 1.0))
     );
     assert_eq!(rest(Objective::Similarity), None);
+    // What is to be lowered still is.
+    let guided = Objective::Similarity + Objective::Constant(0.05);
+    for objective in [
+        guided.clone() * -2.0 * Objective::Neuron,
+        Objective::Similarity * -1.0 * 2.0 * Objective::Neuron,
+        Objective::Neuron * (Objective::Similarity * guided * -2.0),
+    ] {
+        let text = objective.to_string();
+        assert_eq!(rest(objective), Some(Objective::Neuron * -2.0), "{text}");
+    }
+    // A factor beside one that goes stays, however they are joined.
+    let pair = Objective::Product(vec![Objective::Similarity, Objective::Neuron]);
+    assert_eq!(
+        rest(Objective::Product(vec![pair, Objective::ClassLogit])),
+        Some(Objective::Product(vec![
+            Objective::Neuron,
+            Objective::ClassLogit
+        ]))
+    );
     assert_eq!(rest(Objective::Similarity + Objective::Constant(1.0)), None);
 }
 
