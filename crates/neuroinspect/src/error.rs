@@ -111,6 +111,20 @@ pub enum Error {
         /// The first of them.
         our_names: String,
     },
+    /// An earlier check with other options.
+    #[cfg(feature = "report")]
+    #[error(
+        "the earlier check was made with {option} = {theirs}, this one is with {ours}: give the same options \
+         (--config of the program), or check that classifier again with these"
+    )]
+    OtherCheckOptions {
+        /// The option, as a configuration calls it.
+        option: String,
+        /// Its value then.
+        theirs: String,
+        /// And now.
+        ours: String,
+    },
     /// Two tables whose samples are to be halved alike.
     #[error(
         "the samples to choose on and those to measure on differ by their ids, order or classes; make both \

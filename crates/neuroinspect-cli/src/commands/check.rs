@@ -38,6 +38,10 @@ pub(crate) fn run(common: &Common, options: &Options, args: &GuardArgs) -> Resul
         config.classes = Some(args.class.iter().map(class).collect::<Result<_, _>>()?);
     }
     config.validate(source.class_names())?;
+    if let Some(earlier) = &earlier {
+        // Before the images are looked at.
+        config.check_comparable(earlier, source.class_names(), source.layer.neurons())?;
+    }
 
     let mut console = Console::start(common.quiet)?;
     let Seen { table, mut run, .. } = source.see(args.part.as_deref(), &mut console)?;

@@ -1,8 +1,13 @@
 use ndarray::{Array2, array};
-use neuroinspect_core::{DecisionLayer, Silent};
+use neuroinspect_core::{DecisionLayer, FeatureTable, Silent};
+use neuroinspect_counterfactual::{NeuronStability, Overlap};
+use neuroinspect_report::{ChangeOf, NeuronChange};
 use neuroinspect_testing::tables;
 
-use super::*;
+use super::{
+    earlier::{range, relied_on},
+    *,
+};
 
 fn parsed(limits: &[&str]) -> CheckConfig {
     let limits: Vec<Limit> = limits.iter().map(|limit| limit.parse().unwrap()).collect();
@@ -308,4 +313,91 @@ fn options_out_of_range_are_refused() {
     }
     let config = default().with_classes(vec![ClassId(2)]);
     assert!(checked(&table(), &layer(), &config, None).is_err());
+}
+
+/// prec@10 is above prec@5 of the same mistakes.
+#[test]
+fn an_earlier_check_with_other_options_is_refused() {
+    let config = CheckConfig::default();
+    let before = checked(&table(), &layer(), &config, None).unwrap();
+    let other_top = config
+        .clone()
+        .with_ranking(RankingConfig::default().with_top(10));
+    let counterfactual = CounterfactualConfig::default;
+    let other_norm = config
+        .clone()
+        .with_counterfactual(counterfactual().with_lambda1(0.2));
+    for (config, message) in [
+        (other_top, "ranking.top = 5, this one is with 10"),
+        (
+            other_norm,
+            "counterfactual.lambda1 = 0.1, this one is with 0.2",
+        ),
+    ] {
+        let error = checked(&table(), &layer(), &config, Some(&before)).unwrap_err();
+        assert!(error.to_string().contains(message), "{error}");
+    }
+    let split = config
+        .clone()
+        .with_counterfactual(counterfactual().with_batch_size(7));
+    checked(&table(), &layer(), &split, Some(&before)).unwrap();
+    // What neurons are not compared by, may be otherwise.
+    let narrow = tables::table(array![[1.0], [0.0]], &[0, 1], 2);
+    let of_narrow = tables::layer(array![[1.0], [0.0]]);
+    let other = config
+        .clone()
+        .with_ranking(RankingConfig::default().with_top(10));
+    checked(&narrow, &of_narrow, &other, Some(&before)).unwrap();
+    // An option of another version does not hide what is known.
+    let mut newer = before.clone();
+    let ranking = newer.run.configs.get_mut("ranking").unwrap();
+    ranking["new"] = 1.into();
+    checked(&table(), &layer(), &split, Some(&newer)).unwrap();
+    let error = checked(&table(), &layer(), &other, Some(&newer)).unwrap_err();
+    assert!(error.to_string().contains("ranking.top"), "{error}");
+    // A check that does not say its options.
+    let mut silent = before;
+    silent.run.configs.clear();
+    checked(&table(), &layer(), &split, Some(&silent)).unwrap();
+}
+
+/// One vote less, and a neuron is not listed: what it may have had is much the same.
+#[test]
+fn a_neuron_that_is_not_listed_may_have_had_as_much_as_those_below_a_list() {
+    let config = RankingConfig::default().with_max_listed(2);
+    let listed = |neuron, high| NeuronStability {
+        neuron: NeuronId(neuron),
+        prec_at_k: [0.02, high],
+        in_first: 1.0,
+    };
+    let list = [listed(4, 0.3), listed(6, 0.2)];
+    assert_eq!(range(&list, NeuronId(6), 300, &config), [0.02, 0.2]);
+    // No more than the last of a list that is full.
+    assert_eq!(range(&list, NeuronId(7), 300, &config), [0.0, 0.2]);
+    // 9 of 300 are 3 %: not above it, and by Wilson's interval from 1.6 to 5.6 %.
+    let [low, high] = range(&list[..1], NeuronId(7), 300, &config);
+    assert!(low == 0.0 && (high - 0.056).abs() < 5e-4, "{high}");
+    // Of none, none.
+    assert_eq!(range(&[], NeuronId(7), 0, &config), [0.0, 0.0]);
+}
+
+/// Where what stands in both lists is left out, one that is not listed may be behind any share.
+#[test]
+fn a_neuron_that_may_be_left_out_of_both_lists_is_not_compared() {
+    let worse = tables::layer(array![[4.0, 0.0, -20.0], [0.0, 4.0, 20.0]]);
+    for (overlap, compared) in [(Overlap::Keep, true), (Overlap::Drop, false)] {
+        let config = CheckConfig::default()
+            .with_ranking(RankingConfig::default().with_top(1).with_overlap(overlap))
+            .with_least_mistakes(10);
+        let before = checked(&table(), &layer(), &config, None).unwrap();
+        let after = checked(&table(), &worse, &config, Some(&before)).unwrap();
+        let said = outcomes(&after);
+        let said = said
+            .iter()
+            .any(|it| it.2.contains("not compared, as neurons"));
+        assert_eq!(said, !compared, "{overlap:?}");
+        let of_a_list = |change: &&NeuronChange| change.of != ChangeOf::Importance;
+        let grown = after.changes.iter().filter(of_a_list).any(|it| it.grew);
+        assert_eq!(grown, compared, "{overlap:?}: {:?}", after.changes);
+    }
 }
