@@ -34,7 +34,7 @@ impl Comparison {
         let judge = prepared(networks, judge)?;
         match images {
             Some(source) => {
-                let read = read_evenly(networks, source).filter_map(DatasetResult::ok);
+                let read = read_evenly(networks, source).filter_map(|(_, read)| read.ok());
                 Self::of_images(networks, judge, units, read)
             }
             None => Ok(Self { real: None, judge }),
@@ -76,13 +76,17 @@ pub(crate) fn prepared(
     Ok(judge.map(prepare).transpose()?)
 }
 
-/// As many images as say enough, evenly chosen, each as the classifier sees it.
+/// As many images as say enough, evenly chosen, each with its index, as the classifier sees it.
 pub(crate) fn read_evenly<'a>(
     networks: &'a Networks,
     ImageSource { dataset, indices }: ImageSource<'a>,
-) -> impl Iterator<Item = DatasetResult<Array3<f32>>> + 'a {
+) -> impl Iterator<Item = (usize, DatasetResult<Array3<f32>>)> + 'a {
     let input = networks.classifier.input();
-    evenly(indices, RealImages::ENOUGH).map(move |index| preprocess(&dataset.image(index)?, input))
+    let read = move |index| {
+        let image = dataset.image(index);
+        (index, image.and_then(|image| preprocess(&image, input)))
+    };
+    evenly(indices, RealImages::ENOUGH).map(read)
 }
 
 /// Up to `most` of `all`, evenly chosen, in their order.

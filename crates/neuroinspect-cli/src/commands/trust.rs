@@ -16,7 +16,7 @@ use crate::{
     args::{Common, TrustArgs},
     console::Console,
     exit::Exit,
-    inputs::{Asked, Inputs},
+    inputs::{Asked, Inputs, left_out},
     model,
     options::Options,
     output::print,
@@ -59,6 +59,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &TrustArgs) -> Resul
         networks: &networks,
         judge,
         images,
+        on_corrupt: setup.loader.on_corrupt,
         given: &given,
     };
     let comparison = GivenComparison::new(&asked, &mut console)?;
@@ -68,6 +69,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &TrustArgs) -> Resul
     if let Some(judge) = judge {
         record::add(&mut run, "judge", &judge.name())?;
     }
+    run.skipped_images = left_out(comparison.skipped().to_vec());
     let record = Record {
         ways: compared.collect::<Result<_, _>>()?,
         real: comparison.real().clone(),

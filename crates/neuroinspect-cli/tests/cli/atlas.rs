@@ -239,6 +239,10 @@ fn jobs_of_an_array_make_the_shard_of_their_number() {
     assert_eq!(index["entries"][7]["labels"], json!(["word 7"]));
     let page = String::from_utf8(fixture.read("out/index.html")).unwrap();
     assert!(page.contains("word 63"));
+    // They stay where the atlas's command is run again.
+    printed(atlas(&fixture, "out", &[]));
+    let again = fixture.json("out/index.json");
+    assert_eq!(again["entries"], index["entries"]);
     let other = json!({ "layer": "layer1", "units": [], "queries": [] });
     fixture.write("labels.json", other.to_string());
     let merge = on(&fixture, "out", &["merge", "--labels", path]);

@@ -7,7 +7,7 @@ use neuroinspect::illusion::Magnitudes;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::fixture::{CLASSES, Fixture};
+use crate::fixture::{CLASSES, Fixture, fails};
 
 fn visualize(fixture: &Fixture) -> assert_cmd::Command {
     let mut command = fixture.command("visualize");
@@ -295,4 +295,31 @@ fn pictures_made_elsewhere_are_measured_as_its_own() {
         }
     }
     assert!(failure(trust("made")).contains("cat/0.png"));
+}
+
+/// An image that cannot be read ends the command, or is left out and listed.
+#[test]
+fn real_images_that_cannot_be_read_are_not_passed_over() {
+    let fixture = Fixture::new();
+    let grey = image::RgbImage::from_pixel(48, 48, image::Rgb([128; 3]));
+    fixture.picture("made/neuron-3-class-2.png", &grey);
+    fixture.write("images/owl/none.png", "no image");
+    let trust = |options: &[&str]| {
+        let mut trust = fixture.command("trust");
+        trust.arg("--pictures").arg(fixture.path("made"));
+        trust.args(["--judge", "cifar_resnet20", "--judge-weights"]);
+        trust.arg(fixture.path("model.safetensors")).args(options);
+        trust
+    };
+    fails(&mut trust(&[]), &["owl/none.png"]);
+    let output = trust(&["--on-corrupt", "skip"]).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{message}");
+    let skipped = message.matches("skipped 'owl/none.png'");
+    assert_eq!(skipped.count(), 1, "{message}");
+    let found = fixture.json("out/trust.json");
+    assert_eq!(found["real"]["images"], 24);
+    let skipped = &found["run"]["skipped_images"];
+    assert_eq!(skipped.as_array().unwrap().len(), 1);
+    assert_eq!(skipped[0]["path"], "owl/none.png");
 }

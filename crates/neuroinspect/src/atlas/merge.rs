@@ -1,12 +1,12 @@
 //! Checking that an atlas is whole, and joining it.
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use neuroinspect_core::{
     Observer, Progress,
     io::{is_unfinished, write_atomically},
 };
-use neuroinspect_report::{AtlasEntry, AtlasIndex};
+use neuroinspect_report::{AtlasEntry, AtlasIndex, Schema, read_json};
 
 use super::{Atlas, folder::BatchRecord, plan::Batch};
 use crate::{
@@ -22,7 +22,7 @@ pub struct MergeRequest {
     /// Other folders of the same atlas, from machines that share no files: what is missing is copied from
     /// there.
     pub from: Vec<PathBuf>,
-    /// Words for the units of the layer, in their order; none where there are none.
+    /// Words for the units of the layer, in their order. Without any, units keep those that an earlier merge gave them.
     pub labels: Vec<Vec<String>>,
     /// What a process is told that wants to work on the atlas meanwhile.
     pub command: Option<String>,
@@ -42,6 +42,7 @@ impl Atlas {
     pub fn merge(&self, request: &MergeRequest, observer: &mut dyn Observer) -> Result<AtlasIndex> {
         let held = self.hold_all(request.command.as_deref())?;
         let others = self.open_others(request)?;
+        let labels = self.labels(request)?;
         let batches = self.plan.batches();
         let mut missing = vec![0; self.plan.shards];
         let mut entries = Vec::with_capacity(self.plan.entries.len());
@@ -50,10 +51,15 @@ impl Atlas {
                 Some(record) => {
                     let device = record.device;
                     let found = record.entries.into_iter();
-                    entries.extend(found.map(|found| AtlasEntry {
-                        labels: request.labels_of(found.unit.kind.channel()),
-                        found,
-                        device,
+                    entries.extend(found.map(|found| {
+                        AtlasEntry {
+                            labels: labels
+                                .get(&found.unit.kind.channel())
+                                .cloned()
+                                .unwrap_or_default(),
+                            found,
+                            device,
+                        }
                     }));
                 }
                 None => missing[batch.shard] += batch.entries.len(),
@@ -87,6 +93,20 @@ impl Atlas {
         drop(held);
         remove_folder(&self.path.join(Self::SHARDS))?;
         Ok(index)
+    }
+
+    /// Words for the units of the layer, by their numbers: those asked for, or of an earlier merge.
+    fn labels(&self, request: &MergeRequest) -> Result<BTreeMap<usize, Vec<String>>> {
+        let index = self.path.join(AtlasIndex::JSON_FILE);
+        if !request.labels.is_empty() || !index.exists() {
+            return Ok(request.labels.iter().cloned().enumerate().collect());
+        }
+        let earlier: AtlasIndex = read_json(index, Schema::ATLAS)?;
+        let entries = earlier.entries.into_iter();
+        Ok(entries
+            .filter(|_| earlier.layer == self.plan.layer)
+            .map(|entry| (entry.found.unit.kind.channel(), entry.labels))
+            .collect())
     }
 
     /// Holds all shards, begun or not: so nobody makes one meanwhile, or merges, too.
@@ -140,11 +160,5 @@ impl Atlas {
             write_atomically(self.path.join(file), |out| out.write_all(&bytes))?;
         }
         self.write_record(batch, record)
-    }
-}
-
-impl MergeRequest {
-    fn labels_of(&self, channel: usize) -> Vec<String> {
-        self.labels.get(channel).cloned().unwrap_or_default()
     }
 }

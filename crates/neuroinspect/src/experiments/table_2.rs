@@ -289,7 +289,9 @@ impl Table2 {
         )?;
         let ranking = rank_concepts(&explanation, 3)?;
         let mut concepts = ranking.concepts.iter();
-        let found = concepts.find(|concept| concept.name == attribute);
+        // The bank may write it in capitals.
+        let name = &self.bank.concepts()[self.bank.index_of(attribute)?].name;
+        let found = concepts.find(|concept| concept.name == *name);
         Ok(found.map(|concept| [concept.prec_at_k, concept.score]))
     }
 }

@@ -10,8 +10,8 @@ use image::{
     imageops::{FilterType, resize},
 };
 use ndarray::{Array2, Array3, Axis};
-use neuroinspect_core::{ClassId, Classifier, Error as CoreError, Observer, Progress};
-use neuroinspect_datasets::preprocess;
+use neuroinspect_core::{ClassId, Classifier, Error as CoreError, Observer, Progress, with_causes};
+use neuroinspect_datasets::{OnCorrupt, Skipped, preprocess};
 use neuroinspect_illusion::{
     LookedAt, Networks, Pair, PreparedClassifier, RealAppearance, visit_likenesses,
 };
@@ -38,6 +38,8 @@ pub struct GivenInputs<'a> {
     pub judge: Option<&'a dyn Classifier>,
     /// Real images.
     pub images: ImageSource<'a>,
+    /// What becomes of those that cannot be read.
+    pub on_corrupt: OnCorrupt,
     /// The pictures: the judge is asked about real images of their classes.
     pub given: &'a [GivenPictures],
 }
@@ -57,15 +59,17 @@ pub struct GivenComparison {
     comparison: Comparison,
     appearance: RealAppearance,
     real: RealTrust,
+    skipped: Vec<Skipped>,
 }
 
 impl GivenComparison {
     /// Looks at [as many images as say enough](neuroinspect_illusion::RealImages::ENOUGH), evenly chosen, and asks the judge
-    /// about up to 128 of each class that pictures are of; those that cannot be read are left out.
+    /// about up to 128 of each class that pictures are of; those that cannot be read are [left out](Self::skipped), where
+    /// that is asked for.
     ///
     /// # Errors
     ///
-    /// As [`Comparison::new`]; when no image can be read, a picture is of a class that the classifier does not have, or
+    /// As [`Comparison::new`]; when an image cannot be read that is not to be left out, or no image can, a picture is of a class that the classifier does not have, or
     /// the observer asks to stop.
     pub fn new(inputs: &GivenInputs<'_>, observer: &mut dyn Observer) -> Result<Self> {
         let &GivenInputs {
@@ -74,11 +78,15 @@ impl GivenComparison {
             images,
             ..
         } = inputs;
-        let (mut seen, mut unread) = (Vec::new(), None);
-        for image in read_evenly(networks, images) {
+        let (mut seen, mut skipped, mut unread) = (Vec::new(), BTreeMap::new(), None);
+        for (index, image) in read_evenly(networks, images) {
             match image {
                 Ok(image) => seen.push(image),
-                Err(error) => unread = unread.or(Some(error)),
+                Err(error) if inputs.on_corrupt == OnCorrupt::Fail => return Err(error.into()),
+                Err(error) => {
+                    skipped.insert(index, with_causes(&error));
+                    unread = unread.or(Some(error));
+                }
             }
         }
         if let (true, Some(error)) = (seen.is_empty(), unread) {
@@ -92,13 +100,24 @@ impl GivenComparison {
             ..RealTrust::default()
         };
         if let Some(judge) = &judge {
-            judge_real(inputs, judge, &mut real, observer)?;
+            skipped.extend(judge_real(inputs, judge, &mut real, observer)?);
         }
+        let samples = images.dataset.samples();
+        let skipped = skipped.into_iter().filter_map(|(index, reason)| {
+            let id = samples.get(index)?.id.clone();
+            Some(Skipped { index, id, reason })
+        });
         Ok(Self {
             comparison: Comparison::of_images(networks, judge, &[], seen.into_iter())?,
             appearance,
             real,
+            skipped: skipped.collect(),
         })
+    }
+
+    /// The images that could not be read, in their order.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
     }
 
     /// What was measured of real images.
@@ -173,13 +192,15 @@ impl GivenComparison {
     }
 }
 
-/// Asks the judge about real images of the classes that pictures are of, where it has the classifier's classes.
+/// Asks the judge about real images of the classes that pictures are of, where it has the classifier's classes. Those that
+/// cannot be read, and why, by their indices.
 fn judge_real(
     inputs: &GivenInputs<'_>,
     judge: &PreparedClassifier,
     real: &mut RealTrust,
     observer: &mut dyn Observer,
-) -> Result<()> {
+) -> Result<BTreeMap<usize, String>> {
+    let mut skipped = BTreeMap::new();
     let &GivenInputs {
         networks,
         images: ImageSource { dataset, indices },
@@ -189,7 +210,7 @@ fn judge_real(
     let classifier = &networks.classifier;
     let classes = classifier.decision_layer().classes();
     if judge.decision_layer().classes() != classes {
-        return Ok(());
+        return Ok(skipped);
     }
     let pictures = given.iter().flat_map(|way| &way.pictures);
     let wanted: BTreeSet<ClassId> = pictures.map(|picture| picture.pair.class).collect();
@@ -217,10 +238,17 @@ fn judge_real(
             total: chosen.len(),
         })?;
         let read = |&(class, index): &(ClassId, usize)| {
-            let image = dataset.image(index).ok()?;
-            Some((class, preprocess(&image, classifier.input()).ok()?))
+            let image = dataset.image(index);
+            match image.and_then(|image| preprocess(&image, classifier.input())) {
+                Ok(image) => Some(Ok((class, image))),
+                Err(error) if inputs.on_corrupt == OnCorrupt::Fail => Some(Err(error)),
+                Err(error) => {
+                    skipped.insert(index, with_causes(&error));
+                    None
+                }
+            }
         };
-        let batch: Vec<_> = batch.iter().filter_map(read).collect();
+        let batch: Vec<_> = batch.iter().filter_map(read).collect::<Result<_, _>>()?;
         let views: Vec<_> = batch.iter().map(|(_, image)| image.view()).collect();
         let features = judge.features_of(&views)?;
         let predicted = judge.decision_layer().predict(features.view())?;
@@ -231,7 +259,7 @@ fn judge_real(
     }
     let share = |(right, all): (usize, &usize)| (*all > 0).then(|| right as f64 / *all as f64);
     real.recognised = right.into_iter().zip(&real.judged).map(share).collect();
-    Ok(())
+    Ok(skipped)
 }
 
 /// How like to each picture the others of its pair are, on average, where there are others; and how like two of other

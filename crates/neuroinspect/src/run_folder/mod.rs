@@ -109,6 +109,8 @@ impl RunFolder {
             Findings::UNITS_FOLDER,
             "units",
             Self::TRAINING,
+            "studio",
+            "studio/pictures",
         ];
         let own = own.map(|name| self.join(name));
         for folder in own.into_iter().chain(of_commands) {

@@ -8,7 +8,7 @@ use burn_optim::{
 };
 use derive_setters::Setters;
 use neuroinspect_core::{Error as CoreError, Seed, check_option};
-use neuroinspect_editing::Keep;
+use neuroinspect_editing::{Keep, MOST_EPOCHS};
 use serde::{Deserialize, Serialize};
 
 /// What of a network is trained.
@@ -190,7 +190,8 @@ impl TrainConfig {
         check_option("weight_decay", decay, allowed, "0 or a positive number")?;
         let count = "at least 1";
         check_option("batch_size", self.batch_size, self.batch_size > 0, count)?;
-        check_option("epochs", self.epochs, self.epochs > 0, count)?;
+        let allowed = (1..=MOST_EPOCHS).contains(&self.epochs);
+        check_option("epochs", self.epochs, allowed, "from 1 to 1000000")?;
         if let Optimizer::Sgd { momentum } = self.optimizer {
             let allowed = (0.0..1.0).contains(&momentum);
             check_option("momentum", momentum, allowed, "from 0, below 1")?;
