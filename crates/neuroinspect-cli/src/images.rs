@@ -12,12 +12,17 @@ use neuroinspect::{
 };
 use serde_json::{Map, Value};
 
-use crate::args::{NamedValue, ReadingArgs};
+use crate::{
+    args::{NamedValue, ReadingArgs},
+    output::check_apart,
+};
 
 /// How images are read, and what is known of their classes.
 #[derive(Clone, Copy)]
 pub(crate) struct Reading<'a> {
     args: &'a ReadingArgs,
+    /// Where results are written: not among the images.
+    out: &'a Path,
     seed: Seed,
     /// The model's classes in its order; none where it does not name them.
     of_model: &'a [String],
@@ -26,10 +31,11 @@ pub(crate) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    pub(crate) fn new(args: &'a ReadingArgs, seed: Seed) -> Self {
+    pub(crate) fn new(args: &'a ReadingArgs, out: &'a Path, seed: Seed) -> Self {
         let of_model = &[];
         Self {
             args,
+            out,
             seed,
             of_model,
             outlines: None,
@@ -79,6 +85,7 @@ fn named(path: &Path) -> Result<Option<Named<'_>>> {
 pub(crate) fn open(path: &Path, reading: Reading<'_>) -> Result<Box<dyn ImageDataset>> {
     let Reading {
         args,
+        out,
         seed,
         of_model,
         outlines,
@@ -90,6 +97,7 @@ pub(crate) fn open(path: &Path, reading: Reading<'_>) -> Result<Box<dyn ImageDat
                 path.display()
             );
         }
+        check_apart(out, path)?;
         let mut config = ImageFolderConfig {
             images_per_class: args.images_per_class,
             outlines: outlines.map(Path::to_owned),
@@ -144,6 +152,17 @@ pub(crate) fn open(path: &Path, reading: Reading<'_>) -> Result<Box<dyn ImageDat
         );
     }
     Ok(Box::new(published))
+}
+
+/// Refuses options of a command that reads all images, one after the other: it stops at one that cannot be read.
+pub(crate) fn check_reads_all(args: &ReadingArgs, what: &str) -> Result<()> {
+    if args.on_corrupt.is_some() {
+        bail!("--on-corrupt: {what} stops at an image that cannot be read; remove the image");
+    }
+    if args.batch_size.is_some() {
+        bail!("--batch-size: {what} takes one image at a time; leave it out");
+    }
+    Ok(())
 }
 
 /// Names in byte order, to tell whether they are the same.
@@ -211,7 +230,7 @@ mod tests {
         };
         let of_model = ["dog", "cat"].map(str::to_owned);
         for order in [&[][..], &of_model] {
-            let reading = Reading::new(&args, Seed(0)).of_model(order);
+            let reading = Reading::new(&args, Path::new("out"), Seed(0)).of_model(order);
             let images = open(&folder.path("images"), reading).unwrap();
             assert_eq!(images.samples().len(), 4);
         }

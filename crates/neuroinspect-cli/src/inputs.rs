@@ -332,11 +332,11 @@ impl<'a> Inputs<'a> {
                 .transpose()?;
             Ok((dataset, training))
         };
-        let reading = Reading::new(&data.reading, options.seed);
+        let reading = Reading::new(&data.reading, &common.out, options.seed);
         let (mut dataset, mut training) = open(reading)?;
         // Before anything is downloaded, where no names of the model's own can take the place of these.
-        if let (Some(class), Some(names)) = (asked.class, images::classes(&data.reading)?) {
-            class_by_name_or_index(&names, class)?;
+        if let (Some(class), Some(_)) = (asked.class, images::classes(&data.reading)?) {
+            class_by_name_or_index(dataset.class_names(), class)?;
         }
         let setup = Setup::open(common, options, model, &data.reading)?;
         if !setup.class_names.is_empty() {

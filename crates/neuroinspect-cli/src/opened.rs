@@ -29,6 +29,8 @@ pub(crate) struct Opened<S> {
 /// What the command line names beside the model.
 pub(crate) struct Named<'n> {
     pub(crate) data: Option<&'n Path>,
+    /// Where results are written.
+    pub(crate) out: &'n Path,
     pub(crate) reading: &'n ReadingArgs,
     pub(crate) clip: &'n ClipArgs,
     /// A class, by name or index.
@@ -49,11 +51,15 @@ impl<S> Opened<S> {
             let path = named.data;
             path.map(|path| images::open(path, reading)).transpose()
         };
-        let reading = Reading::new(named.reading, options.seed);
+        let reading = Reading::new(named.reading, named.out, options.seed);
         let mut dataset = open(reading)?;
         let listed = images::classes(named.reading)?;
         // Before anything is downloaded, where no names of the model's own can take the place of these.
         if let (Some(class), Some(names)) = (named.class, &listed) {
+            // The lines of a list may be folders, which are called otherwise.
+            let names = dataset
+                .as_ref()
+                .map_or(&names[..], |dataset| dataset.class_names());
             class_by_name_or_index(names, class)?;
         }
         let setup = setup()?;

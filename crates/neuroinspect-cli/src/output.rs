@@ -1,8 +1,11 @@
 //! Results: their folder, and standard output.
 
-use std::io::{self, ErrorKind, Write};
+use std::{
+    io::{self, ErrorKind, Write},
+    path::{Component, Path, PathBuf},
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use neuroinspect::{
     RunFolder,
     core::{ClassId, Metrics},
@@ -22,6 +25,42 @@ pub(crate) fn open_folder(common: &Common) -> Result<RunFolder> {
         );
     }
     Ok(folder)
+}
+
+/// Refuses a folder of results within one of images, where results would be taken for classes and images.
+pub(crate) fn check_apart(out: &Path, images: &Path) -> Result<()> {
+    let (resolved_out, resolved_images) = (resolved(out), resolved(images));
+    let within = resolved_out.strip_prefix(resolved_images);
+    // Hidden folders are passed over.
+    let is_hidden = |part: Component<'_>| part.as_os_str().to_string_lossy().starts_with('.');
+    if within.is_ok_and(|within| !within.components().any(is_hidden)) {
+        bail!(
+            "results would be written to '{}', in the folder of images '{}', and be taken for classes and images there: name \
+             another folder with --out",
+            out.display(),
+            images.display()
+        );
+    }
+    Ok(())
+}
+
+/// A path without links and dots, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let known = |ancestor: &Path| Some((ancestor.to_owned(), ancestor.canonicalize().ok()?));
+    let Some((ancestor, mut resolved)) = path.ancestors().find_map(known) else {
+        return path;
+    };
+    // Of what is not there yet.
+    for part in path.strip_prefix(ancestor).unwrap_or(&path).components() {
+        match part {
+            Component::ParentDir => {
+                resolved.pop();
+            }
+            part => resolved.push(part),
+        }
+    }
+    resolved
 }
 
 /// Says that pictures were taken from the folder, or went on after so many steps.

@@ -125,33 +125,28 @@ pub(crate) fn source_arguments(
     words.join(" ")
 }
 
-/// The options that name a model, images and an encoder, as `visualize` takes them.
+/// The options that name an encoder, each with a space before.
 #[cfg(feature = "studio")]
-pub(crate) fn picture_arguments(
-    common: &Common,
-    model: &ModelArgs,
-    data: &DataArgs,
-    encoder: &ClipArgs,
-) -> String {
+pub(crate) fn encoder_arguments(encoder: &ClipArgs) -> String {
     let ClipArgs {
         clip,
         clip_weights,
         domain,
         prompts,
     } = encoder;
-    let mut words = source_arguments(common, model, data, None);
     let path = |path: &PathBuf| path.to_string_lossy().into_owned();
-    for (name, value) in [
+    let options = [
         ("clip", clip.clone()),
         ("clip-weights", clip_weights.as_ref().map(path)),
         ("domain", domain.clone()),
         ("prompts", prompts.as_ref().map(path)),
-    ] {
-        if let Some(value) = value {
-            words += &format!(" --{name} {}", quoted(value));
-        }
-    }
-    words
+    ];
+    let given = options
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    given
+        .map(|(name, value)| format!(" --{name} {}", quoted(value)))
+        .collect()
 }
 
 /// A value as an option has it: a text by itself.

@@ -19,7 +19,8 @@ use crate::{
     console::Console,
     inputs::{Asked, Inputs, Setup},
     options::Options,
-    output, record,
+    output::{self, check_apart},
+    record,
 };
 
 /// A decision layer, samples, and where what is made of them goes.
@@ -311,6 +312,7 @@ impl<'a> Source<'a> {
     pub(crate) fn see_others(&self, path: &Path, console: &mut Console) -> Result<Others> {
         match &self.samples {
             SamplesFrom::Images(inputs) => {
+                check_apart(inputs.setup.folder.path(), path)?;
                 let folder = ImageFolder::open(path, &ImageFolderConfig::default())?;
                 Others::of_images(&inputs.setup, &folder, console)
             }

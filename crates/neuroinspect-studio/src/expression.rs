@@ -1,7 +1,7 @@
 //! Objectives in the words that the picture lab and `--objective` read.
 
 use neuroinspect::{
-    core::{Unit, UnitKind},
+    core::{Unit, UnitKind, class_argument},
     illusion::Objective,
 };
 
@@ -20,7 +20,9 @@ pub(crate) fn written(objective: &Objective, class_names: &[String]) -> Option<S
         Objective::Unit(unit) => of_layer(unit)?,
         Objective::ClassLogit => "logit".to_owned(),
         Objective::Logit(class) => match class_names.get(class.0) {
-            Some(name) if !name.contains('"') => format!("logit(\"{name}\")"),
+            Some(name) if !name.contains('"') && class_argument(class_names, *class) == *name => {
+                format!("logit(\"{name}\")")
+            }
             _ => format!("logit(index:{class})"),
         },
         Objective::Similarity => "similarity".to_owned(),

@@ -57,8 +57,10 @@ pub struct Opened {
     pub model_arguments: String,
     /// What `edit` is to be told of model and data: the same and `--data photos/test --train photos/train`.
     pub source_arguments: String,
-    /// What `visualize` is to be told of model, data and encoder; `None` where it cannot be told.
+    /// What `visualize` is to be told of model and data; `None` where it cannot be told.
     pub picture_arguments: Option<String>,
+    /// What it is to be told of the encoder, with a space before; empty without one.
+    pub encoder_arguments: String,
 }
 
 /// An image-text encoder, and what it is asked with.
@@ -124,6 +126,7 @@ impl Opened {
             ),
             // Its CLIP is in the program alone.
             picture_arguments: None,
+            encoder_arguments: String::new(),
             folder,
         })
     }

@@ -1,10 +1,9 @@
 //! The token that requests are told from strangers' by, and the port of the last time.
 
-use std::{fs, io::Write, path::Path};
+use std::{fs, path::Path};
 
-use neuroinspect::core::io::sha256_of_bytes;
+use neuroinspect::core::io::{sha256_of_bytes, write_private};
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
 use crate::{Error, Result};
 
@@ -43,19 +42,10 @@ impl Secret {
 
     /// Keeps it where its owner alone can read it, whole or not at all.
     pub(crate) fn save(&self, folder: &Path) -> Result<()> {
-        let path = folder.join(FILE);
-        let save = || -> std::io::Result<()> {
-            // Files that are made for a moment are their owner's alone.
-            let mut file = NamedTempFile::new_in(folder)?;
-            serde_json::to_writer(&mut file, self)?;
-            file.flush()?;
-            file.persist(&path)?;
-            Ok(())
-        };
-        save().map_err(|source| Error::File {
-            path: path.clone(),
-            source,
-        })
+        let written = write_private(folder.join(FILE), |file| {
+            Ok(serde_json::to_writer(file, self)?)
+        });
+        Ok(written.map_err(neuroinspect::Error::from)?)
     }
 
     /// What a browser is given in place of the token, of the token and a port: it is of no use at another port, and

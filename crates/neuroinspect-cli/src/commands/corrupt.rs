@@ -37,8 +37,9 @@ pub(super) struct Record<'a> {
 }
 
 pub(crate) fn run(common: &Common, options: &Options, args: &CorruptArgs) -> Result<Exit> {
+    images::check_reads_all(&args.data.reading, "corrupting")?;
     let config = options.corruption(args)?;
-    let reading = Reading::new(&args.data.reading, options.seed);
+    let reading = Reading::new(&args.data.reading, &common.out, options.seed);
     let original = images::open(&args.data.data, reading)?;
     let name = original.name().to_owned();
     if original.split().is_some() {

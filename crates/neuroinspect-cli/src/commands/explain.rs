@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use neuroinspect::{
-    core::class_by_name_or_index,
+    core::{class_argument, class_by_name_or_index},
     counterfactual::{
         Certified, Counterfactual, Explainer, NeuronStability, Outcome, RankedNeuron, Ranking, rank,
     },
@@ -121,12 +121,14 @@ pub(crate) fn run(common: &Common, options: &Options, args: &ExplainArgs) -> Res
     let folder = source.folder();
     folder.write_json(RECORD_FILE, SCHEMA, &explained)?;
     print(common.json, SCHEMA, &explained, |explained| {
-        text(explained) + &format!("\nwritten to {}\n", folder.join(RECORD_FILE).display())
+        let class = class_argument(names, class);
+        text(explained, &class) + &format!("\nwritten to {}\n", folder.join(RECORD_FILE).display())
     })?;
     Ok(Exit::Finished)
 }
 
-fn text(explained: &Explained<'_>) -> String {
+/// What is printed; `argument` names the class as `--class` takes it.
+fn text(explained: &Explained<'_>, argument: &str) -> String {
     let (class, ranking) = (explained.class_name, &explained.ranking);
     let Ranking {
         top,
@@ -191,10 +193,10 @@ fn text(explained: &Explained<'_>) -> String {
         let first: Vec<_> = first.iter().map(ToString::to_string).collect();
         let neurons = first.join(",");
         text += &format!(
-            "next: neuroinspect edit ... --class {} --neurons {neurons}, or visualize with the same options; mend ... \
+            "next: neuroinspect edit ... --class={} --neurons {neurons}, or visualize with the same options; mend ... \
              looks for what helps the class, and says so where nothing does (it orders neurons by how much of what mistakes \
              lack to be right is theirs)\n",
-            record::quoted(class)
+            record::quoted(argument)
         );
     }
     text

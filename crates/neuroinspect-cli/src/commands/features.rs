@@ -159,7 +159,7 @@ impl Work<'_> {
         setup: impl FnOnce() -> Result<S>,
         class_names: impl Fn(&S) -> &[String],
     ) -> Result<(S, Box<dyn ImageDataset>)> {
-        let reading = Reading::new(&self.args.reading, self.options.seed);
+        let reading = Reading::new(&self.args.reading, &self.common.out, self.options.seed);
         let dataset = images::open(self.data, reading)?;
         let setup = setup()?;
         let names = class_names(&setup);

@@ -51,7 +51,7 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LabelArgs) -> Resul
     }
     let dataset = images::open(
         &args.data.data,
-        Reading::new(&args.data.reading, options.seed),
+        Reading::new(&args.data.reading, &common.out, options.seed),
     )?;
     let setup = Setup::open(common, options, &args.model, &args.data.reading)?;
     let Some(guide) = TextGuide::load(&setup, &args.clip, None)? else {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use neuroinspect::{
     core::{InputSpec, Observer, Progress},
     datasets::preprocess,
@@ -46,10 +46,8 @@ pub(crate) fn read(path: &Path) -> Result<Magnitudes> {
 }
 
 pub(crate) fn run(common: &Common, options: &Options, args: &MagnitudesArgs) -> Result<Exit> {
-    if args.data.reading.on_corrupt.is_some() {
-        bail!("--on-corrupt: measuring stops at an image that cannot be read; remove the image");
-    }
-    let reading = Reading::new(&args.data.reading, options.seed);
+    images::check_reads_all(&args.data.reading, "measuring")?;
+    let reading = Reading::new(&args.data.reading, &common.out, options.seed);
     let dataset = images::open(&args.data.data, reading)?;
     let size = args.size.unwrap_or(SIZE);
     let spec = InputSpec::new(size);

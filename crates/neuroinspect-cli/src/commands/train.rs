@@ -63,7 +63,7 @@ pub(super) struct Record<'a> {
 
 pub(crate) fn run(common: &Common, options: &Options, args: &TrainArgs) -> Result<Exit> {
     let config = options.training(args)?;
-    let mut reading = Reading::new(&args.data.reading, options.seed);
+    let mut reading = Reading::new(&args.data.reading, &common.out, options.seed);
     let mut data = images::open(&args.data.data, reading)?;
     let named = Named::open(common, &args.model, args.weights.as_deref())?;
     // Of the same classes, in the model's order, so that its decision layer still goes with them.

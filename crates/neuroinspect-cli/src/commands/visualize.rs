@@ -34,6 +34,7 @@ pub(super) const SCHEMA: Schema = Schema::new("neuroinspect.visualizations", 1);
 pub(crate) fn run(common: &Common, options: &Options, args: &VisualizeArgs) -> Result<Exit> {
     let named = Named {
         data: args.data.as_deref(),
+        out: &common.out,
         reading: &args.reading,
         clip: &args.clip,
         class: args.class.as_deref(),

@@ -27,14 +27,14 @@ pub(crate) fn method(
     let by_default = method_named(name, &arguments, &given)?;
     let EditingArgs {
         target,
-        ratio,
+        ratio: ratio_form,
         lambda,
         epochs,
         patience,
         learning_rate,
         keep,
     } = &args.editing;
-    if !of_ratio && (target.is_some() || ratio.is_some() || lambda.is_some()) {
+    if !of_ratio && (target.is_some() || ratio_form.is_some() || lambda.is_some()) {
         bail!(
             "--target, --ratio and --lambda are options of {} alone: leave them out, or choose it \
              by --method",
@@ -48,6 +48,55 @@ pub(crate) fn method(
             "the method '{name}' does not train by epochs: leave out --epochs, --patience, \
              --learning-rate and --keep"
         );
+    }
+    let without_neurons = MethodArguments {
+        neurons: Vec::new(),
+        ..arguments.clone()
+    };
+    let takes_neurons =
+        !by_default.neurons().is_empty() || method_named(name, &without_neurons, &given).is_err();
+    if !arguments.neurons.is_empty() && !takes_neurons {
+        bail!("the method '{name}' changes no neurons in particular: leave out --neurons");
+    }
+    // DISC's is the one that concepts may mislead to.
+    let takes_class = by_default.class().is_some() || name == Disc::NAME;
+    if arguments.class.is_some() && !takes_class {
+        bail!("the method '{name}' is for all classes: leave out --class");
+    }
+    // By where the options of methods have it.
+    let given_twice = [
+        ("--epochs", epochs.is_some(), "training.epochs"),
+        ("--patience", patience.is_some(), "training.patience"),
+        (
+            "--learning-rate",
+            learning_rate.is_some(),
+            "training.learning_rate",
+        ),
+        ("--keep", keep.is_some(), "training.keep"),
+        ("--target", target.is_some(), "target"),
+        ("--ratio", ratio_form.is_some(), "ratio_form"),
+        ("--lambda", lambda.is_some(), "lambda3"),
+        ("--neurons", !arguments.neurons.is_empty(), "neurons"),
+        (
+            "--class",
+            arguments.class.is_some() && name != Disc::NAME,
+            "class",
+        ),
+    ];
+    for (flag, _, place) in given_twice.into_iter().filter(|it| it.1) {
+        let options = args.options.iter().map(|it| &*it.name);
+        let same = |option: &&str| {
+            let option = option.strip_prefix("config.").unwrap_or(option);
+            let within = |inner: &str, outer: &str| {
+                inner
+                    .strip_prefix(outer)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            option == "config" || within(option, place) || within(place, option)
+        };
+        if let Some(option) = options.into_iter().find(same) {
+            bail!("{flag} and --option {option} say the same: leave one of them out");
+        }
     }
     let mut options = Value::Object(by_default.options()?);
     for NamedValue {

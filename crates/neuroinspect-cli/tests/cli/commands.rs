@@ -2,10 +2,14 @@
 
 use std::{fs, path::Path};
 
+use assert_cmd::Command;
 use neuroinspect::core::io::sha256_of_file;
 use serde_json::Value;
 
-use crate::fixture::{CLASSES, Fixture, fails};
+use crate::{
+    fixture::{CLASSES, Fixture, fails},
+    tables::printed,
+};
 
 #[test]
 fn evaluate_writes_accuracies_at_the_top() {
@@ -330,4 +334,56 @@ fn edit_says_whose_ratios_it_changed() {
     assert!(text.contains(of_one), "{text}");
     assert!(text.contains("measured on 12 samples"), "{text}");
     assert!(text.contains("\nEditing neurons 3 and 5 "), "{text}");
+}
+
+/// The lines of `--classes` are folders, which `--class-names` calls otherwise.
+#[test]
+fn classes_are_asked_for_by_the_names_they_are_given() {
+    let fixture = Fixture::new();
+    let classes = fixture.write("classes", "cat\ndog\nowl\n");
+    let names = fixture.write("names", "Felis\nCanis\ns/trix=1\n");
+    let explain = |class: &str| {
+        let mut explain = fixture.command("explain");
+        explain.arg("--classes").arg(&classes);
+        explain.arg("--class-names").arg(&names);
+        explain.args(["--class", class]);
+        explain
+    };
+    let text = printed(&mut explain("s/trix=1"));
+    assert!(text.contains("edit ... --class=s/trix=1 "), "{text}");
+    fails(&mut explain("owl"), &["no class is named 'owl'"]);
+    // A name that two classes have is told by its index.
+    fixture.write("names", "Felis\nStrix\nStrix\n");
+    let text = printed(&mut explain("2"));
+    assert!(text.contains("edit ... --class=index:2 "), "{text}");
+}
+
+/// There they would be taken for a class and its images.
+#[test]
+fn results_are_not_written_among_the_images() {
+    let fixture = Fixture::new();
+    for inside in [
+        "images",
+        "images/../images/new/out",
+        "new/../images/out",
+        "images/owl",
+    ] {
+        let mut evaluate = Command::cargo_bin("neuroinspect").unwrap();
+        evaluate.args(["evaluate", "--model", "cifar_resnet20", "--weights"]);
+        evaluate.arg(fixture.path("model.safetensors"));
+        evaluate.arg("--data").arg(fixture.path("images"));
+        evaluate.arg("--out").arg(fixture.path(inside));
+        fails(&mut evaluate, &["in the folder of images", "--out"]);
+    }
+    // What is hidden is passed over, the second time, too.
+    for _ in 0..2 {
+        let mut hidden = Command::cargo_bin("neuroinspect").unwrap();
+        hidden.args(["evaluate", "--model", "cifar_resnet20", "--weights"]);
+        hidden.arg(fixture.path("model.safetensors"));
+        hidden.arg("--data").arg(fixture.path("images"));
+        printed(hidden.arg("--out").arg(fixture.path("images/.results")));
+    }
+    assert!(!fixture.path("images/new").exists());
+    assert!(!fixture.path("images/.neuroinspect.lock").exists());
+    fixture.command("evaluate").assert().success();
 }

@@ -247,7 +247,7 @@ fn neither_threads_nor_batches_change_pictures() {
     same("visualize", pictures, &[&layers[..], &small].concat());
     let visualized = fixture.path("visualized").display().to_string();
     same("trust", Batches::Images, &["--pictures", &visualized]);
-    comes_to_the_same(&fixture, "magnitudes", Batches::Images, || {
+    comes_to_the_same(&fixture, "magnitudes", Batches::None, || {
         let mut magnitudes = fixture.bare("magnitudes");
         magnitudes.arg("--data").arg(fixture.path("images"));
         magnitudes

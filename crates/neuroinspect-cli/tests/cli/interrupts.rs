@@ -55,7 +55,7 @@ fn a_stopped_edit_writes_none() {
         .success();
     let results = || ["out/edit.safetensors", "out/edit.json"].map(|it| fixture.read(it));
     let before = results();
-    let options = ["--neurons", "3", "--keep", "last", "--epochs", ENDLESS];
+    let options = ["--neurons", "3", "--keep", "last", "--epochs", "1000000"];
     // The run under test writes it anew, just before the stage that has no end.
     std::fs::remove_file(fixture.path("out/features.origin.json")).unwrap();
     let (code, message) = interrupted(&fixture, "edit", &options, "features.origin.json");

@@ -108,7 +108,7 @@ fn a_table_is_measured_explained_and_edited() {
         "\ntoo weak      neuron   prec@5  importance      drawn again  smallest\n",
         "smallest: prec@5 by the smallest changes; 10 of 10 are proven to be the smallest",
         "prec@5: share of the mistakes in which it is among the 5 that would have to rise, or to fall, most",
-        "next: neuroinspect edit ... --class waterbird --neurons ",
+        "next: neuroinspect edit ... --class=waterbird --neurons ",
     ] {
         assert!(text.contains(line), "{line} is not in: {text}");
     }
@@ -297,6 +297,11 @@ fn any_method_edits() {
         "class_bias"
     );
 
+    // It keeps the neurons that it is to be as many as.
+    let mut edit = command(&fixture, "edit", "table");
+    edit.args(["--method", "random_neurons", "--neurons", "1"]);
+    printed(edit.args(["--class", "landbird", "--epochs", "1"]));
+
     let mut edit = command(&fixture, "edit", "table");
     edit.args(["--method", "group_balanced", "--epochs", "2"]);
     printed(edit.args(["--option", "training.learning_rate=0.5"]));
@@ -363,6 +368,41 @@ fn any_method_edits() {
         ),
         (&["--method", "jtt", "--target", "2"], &["--target"]),
         (&["--method", "dfr", "--epochs", "2"], &["--epochs"]),
+        (
+            &["--method", "jtt", "--neurons", "1"],
+            &["leave out --neurons"],
+        ),
+        (&["--method", "jtt", "--class", "0"], &["leave out --class"]),
+        (
+            &[
+                "--method",
+                "jtt",
+                "--epochs",
+                "2",
+                "--option",
+                "training.epochs=1",
+            ],
+            &["--epochs and --option training.epochs say the same"],
+        ),
+        (
+            &[
+                "--neurons",
+                "0",
+                "--lambda",
+                "2",
+                "--option",
+                "config.lambda3=3",
+            ],
+            &["--lambda and --option config.lambda3 say the same"],
+        ),
+        (
+            &["--neurons", "0", "--epochs", "2", "--option", "config={}"],
+            &["--epochs and --option config say the same"],
+        ),
+        (
+            &["--method", "jtt", "--epochs", "18446744073709551615"],
+            &["epochs", "from 1 to 1000000"],
+        ),
         (&["--method", "disc", "--option", &whole], &["--class"]),
         (
             &["--method", "disc", "--class", "0", "--option", &bare],

@@ -62,7 +62,8 @@ async fn class(
     }
     let content = html! {
         nav class="siblings" aria-label="Classes" {
-            form method="get" id="class-choice" {
+            // Not as it was before another class was gone to.
+            form method="get" id="class-choice" autocomplete="off" {
                 label {
                     "Class "
                     select id="class-select" {

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 
 use neuroinspect::{
-    core::{ClassId, NeuronId},
+    core::{ClassId, NeuronId, class_argument},
     editing::{
         DecisionMethod, Disc, EditConfig, EditScope, Keep, METHODS, Mend, MethodArguments,
         RatioEdit, RatioForm, Target, method_named,
@@ -166,8 +166,9 @@ impl Asked {
     /// The command line that makes the same edit.
     pub(crate) fn command(&self, opened: &Opened) -> String {
         let mut words = vec![format!("neuroinspect edit {}", opened.source_arguments)];
-        if let Some(name) = self.class.and_then(|class| opened.class_names().get(class)) {
-            words.push(format!("--class={}", quoted(name)));
+        if let Some(class) = self.class() {
+            let class = class_argument(opened.class_names(), class);
+            words.push(format!("--class={}", quoted(class)));
         }
         if !self.neurons.is_empty() {
             let neurons: Vec<_> = self.neurons.iter().map(ToString::to_string).collect();

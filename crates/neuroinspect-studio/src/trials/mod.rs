@@ -187,7 +187,7 @@ impl Trials {
         }
         let method = asked.method(&session.editing)?;
         let edited = whole(edits(session)?.edit(method.as_ref(), observer)?)?;
-        Ok(self.add(session, Trial::new(session, name, asked, edited, None)))
+        self.add(session, Trial::new(session, name, asked, edited, None))
     }
 
     /// A first answer to what is asked, out of a part of the samples; `None` where the edit itself is remembered, or is
@@ -198,7 +198,11 @@ impl Trials {
         asked: Asked,
         observer: &mut dyn Observer,
     ) -> Result<Option<Arc<Trial>>, Refusal> {
-        if self.get(session, &name_of(&session.data, &asked)).is_ok() {
+        let known = |name: &str| {
+            let known = self.get(session, name).ok();
+            known.filter(|it| it.failed_control().is_none())
+        };
+        if known(&name_of(&session.data, &asked)).is_some() {
             return Ok(None);
         }
         let method = asked.method(&session.editing)?;
@@ -207,7 +211,7 @@ impl Trials {
             return Ok(None);
         };
         let name = format!("{}-part", name_of(&session.data, &asked));
-        if let Ok(known) = self.get(session, &name) {
+        if let Some(known) = known(&name) {
             return Ok(Some(known));
         }
         let session_of_part = session
@@ -215,13 +219,25 @@ impl Trials {
             .session(edits, part, session.editing.training.seed)?;
         let edited = whole(session_of_part.edit(method.as_ref(), observer)?)?;
         let trial = Trial::new(session, name, asked, edited, Some(part));
-        Ok(Some(self.add(session, trial)))
+        Ok(Some(self.add(session, trial)?))
     }
 
-    /// Remembers an edit, and forgets the oldest where there are too many.
-    fn add(&self, session: &Session, trial: Trial) -> Arc<Trial> {
+    /// Remembers an edit, and forgets the oldest where there are too many. Where it was remembered meanwhile, as it was asked
+    /// for twice at once, that one holds; one whose control failed is replaced, in its files, too, where it is kept.
+    fn add(&self, session: &Session, trial: Trial) -> Result<Arc<Trial>, Refusal> {
         let trial = Arc::new(trial);
         let mut all = self.all();
+        let is = |known: &&Arc<Trial>| known.name == trial.name && known.data == trial.data;
+        if let Some(known) = all.trials.iter().find(is).cloned() {
+            if known.failed_control().is_none() {
+                return Ok(known);
+            }
+            if known.is_kept() {
+                store::save(&self.folder, &trial)?;
+                trial.kept.store(true, Ordering::SeqCst);
+            }
+            all.trials.retain(|it| !Arc::ptr_eq(it, &known));
+        }
         // A first answer and the edit itself are one that was looked at.
         let name = name_of(&trial.data, &trial.asked);
         all.looked_at.insert((trial.data.clone(), name));
@@ -237,17 +253,12 @@ impl Trials {
             too_many -= usize::from(goes);
             !goes
         });
-        trial
+        Ok(trial)
     }
 
     /// One of them, tried on this data.
     pub(crate) fn get(&self, session: &Session, name: &str) -> Result<Arc<Trial>, Refusal> {
-        let all = self.all();
-        let is = |trial: &&Arc<Trial>| trial.name == name && trial.data == session.data;
-        let trial = all.trials.iter().rev().find(is);
-        trial.cloned().ok_or_else(|| {
-            Refusal::NotFound("this edit is not remembered: ask for it again".to_owned())
-        })
+        self.all().get(session, name)
     }
 
     /// Those that are kept, tried on this data.
@@ -269,10 +280,10 @@ impl Trials {
 
     /// Keeps one, so that it is there after a restart, or no longer.
     pub(crate) fn keep(&self, session: &Session, name: &str, keep: bool) -> Result<(), Refusal> {
-        let trial = self.get(session, name)?;
-        trial.whole()?;
         // One after the other, so that file and flag say the same.
-        let _all = self.all();
+        let all = self.all();
+        let trial = all.get(session, name)?;
+        trial.whole()?;
         match keep {
             true => store::save(&self.folder, &trial)?,
             false => {
@@ -287,6 +298,16 @@ impl Trials {
     fn all(&self) -> MutexGuard<'_, Tried> {
         // What a thread that panicked has left is whole: a trial is added in one step.
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tried {
+    fn get(&self, session: &Session, name: &str) -> Result<Arc<Trial>, Refusal> {
+        let is = |trial: &&Arc<Trial>| trial.name == name && trial.data == session.data;
+        let trial = self.trials.iter().rev().find(is);
+        trial.cloned().ok_or_else(|| {
+            Refusal::NotFound("this edit is not remembered: ask for it again".to_owned())
+        })
     }
 }
 

@@ -290,6 +290,11 @@ fn what_cannot_be_asked_is_refused_with_a_reason() {
         ("POST /mend/first?neurons=1&method=magic", 400, "magic"),
         ("POST /mend/try?neurons=1&rate=-1", 400, "learning_rate"),
         ("POST /mend/try?neurons=1&epochs=0", 400, "epochs"),
+        (
+            "POST /mend/try?neurons=1&epochs=18446744073709551615",
+            400,
+            "epochs",
+        ),
         ("POST /mend/try?neurons=1&lambda=NaN", 400, "lambda"),
         ("GET /nowhere", 404, "no such page"),
         ("GET /class/star", 404, "go by their numbers"),

@@ -59,6 +59,36 @@ fn a_request_that_is_given_up_leaves_no_half_an_edit() {
     assert!(page.body.contains("number control"), "{}", page.body);
 }
 
+/// Of two pages, the first of which keeps it before the second has its answer.
+#[test]
+fn an_edit_that_is_asked_for_twice_at_once_is_one() {
+    let made = Made::start(Size {
+        samples: 6_000,
+        neurons: 64,
+        classes: 10,
+        ..SMALL
+    });
+    ready(&made);
+    let query = "class=2&neurons=1,2,3&epochs=40";
+    let name = thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            thread::sleep(Duration::from_millis(100));
+            attempt(&made, query)
+        });
+        let first = attempt(&made, query);
+        keep(&made, &first, true);
+        assert_eq!(second.join().unwrap(), first);
+        first
+    });
+    let kept = || {
+        let list = ours(&made, "GET /mend/kept", "").body;
+        list.matches("class=\"forget\"").count()
+    };
+    assert_eq!(kept(), 1);
+    keep(&made, &name, false);
+    assert_eq!(kept(), 0);
+}
+
 /// An edit is named by what decides it, so that a page that is open speaks of the same after a restart.
 #[test]
 fn kept_edits_are_of_their_data_and_keep_their_names() {
@@ -343,7 +373,7 @@ fn an_edit_is_there_to_begin_with() {
     // What takes minutes is begun by nobody who only looks, and what edits no neurons begins with none.
     let none = "document.querySelectorAll('input[name=neuron]').length > 0 \
          && document.querySelectorAll('input[name=neuron]:checked').length === 0";
-    browser.go(&format!("http://{}/mend?epochs=10000000", made.host()));
+    browser.go(&format!("http://{}/mend?epochs=1000000", made.host()));
     browser.until("document.querySelector('#edit-result').textContent.startsWith('Tick a neuron')");
     browser.until(none);
     browser.go(&format!("http://{}/mend?method=retrain", made.host()));

@@ -295,7 +295,12 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
             "choose at least one",
         ),
         (
-            neuron(json!({ "classes": [9], "seed": 0, "steps": 5 })),
+            neuron(json!({ "classes": [1], "seed": "-1", "steps": 5 })),
+            400,
+            "'-1' is no seed",
+        ),
+        (
+            neuron(json!({ "classes": [9], "seed": "18446744073709551615", "steps": 5 })),
             400,
             "class 9 is out of range",
         ),
@@ -452,6 +457,45 @@ fn what_a_page_comes_with_is_not_asked_for_again() {
     browser.press("g");
     browser.press("l");
     browser.until("location.pathname === '/lab'");
+}
+
+/// A neuron by itself is pictured within one class, and not within all of them.
+#[test]
+fn the_lab_tells_the_command_of_its_picture() {
+    let guide = " --clip-weights guide";
+    let made = Made::with(SMALL, |opened| opened.encoder_arguments = guide.to_owned());
+    ready(&made);
+    let told = |objective: &str, class: Option<usize>, steps: usize| {
+        let order = json!({
+            "layer": "features", "channel": 5, "row": null, "column": null, "class": class,
+            "objective": objective, "seeds": "7", "steps": steps, "size": 16,
+        });
+        let answer = ours(&made, "POST /lab/pictures", &order.to_string());
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let page = ours(&made, "GET /lab/pictures", "").body;
+        let cancel = format!("POST /jobs/{}/cancel", job_of(&answer)["id"]);
+        ours(&made, &cancel, "{}");
+        let commands = page.split("neuroinspect visualize ").skip(1);
+        let mut commands = commands.map(|rest| rest.split("</code>").next().unwrap().to_owned());
+        let of_order = format!(" --iterations {steps} ");
+        let found = commands.find(|command| command.contains(&of_order));
+        found.unwrap()
+    };
+    let arguments = "--model made-up --data patches --clip-weights guide --neurons 5 --class=";
+    // What asks for no class is the same within all.
+    let orders = [
+        ("neuron", None, 5000),
+        ("neuron", Some(2), 4999),
+        ("neuron + logit", Some(2), 4998),
+    ];
+    let classes = orders.map(|(objective, class, steps)| {
+        let command = told(objective, class, steps);
+        let rest = command.strip_prefix(arguments);
+        let rest = rest.unwrap_or_else(|| panic!("{command}"));
+        rest.split(" --objective").next().unwrap().to_owned()
+    });
+    assert_eq!(classes[0], classes[1]);
+    assert_ne!(classes[0], classes[2]);
 }
 
 /// Seeds of one order are rows of one picture.

@@ -169,6 +169,7 @@ fn opened(folder: &Path, size: Size) -> Opened {
         model_arguments: "--model made-up".to_owned(),
         source_arguments: "--model made-up --data patches".to_owned(),
         picture_arguments: Some("--model made-up --data patches".to_owned()),
+        encoder_arguments: String::new(),
     }
 }
 

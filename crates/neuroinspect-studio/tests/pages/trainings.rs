@@ -223,7 +223,7 @@ fn a_first_answer_that_fails_keeps_nobody_from_the_edit() {
 fn a_long_training_is_work_of_the_queue() {
     let made = Made::start(SMALL);
     ready(&made);
-    let long = "class=0&neurons=1,2&epochs=10000000";
+    let long = "class=0&neurons=1,2&epochs=1000000";
     let tried = |made: &Made| -> Value {
         let tried = ours(made, &format!("POST /mend/try?{long}"), "{}");
         assert_eq!(tried.status, 200, "{}", tried.body);
@@ -243,7 +243,7 @@ fn a_long_training_is_work_of_the_queue() {
         format!("probability ratio of 2 neurons for {EVIL}")
     );
     assert!(
-        first["page"].as_str().unwrap().contains("epochs=10000000"),
+        first["page"].as_str().unwrap().contains("epochs=1000000"),
         "{first}"
     );
 
@@ -251,8 +251,8 @@ fn a_long_training_is_work_of_the_queue() {
     let made = made.again_after(SMALL, &StudioConfig::default(), |folder| {
         let path = folder.join("jobs.json");
         let list = fs::read_to_string(&path).unwrap();
-        assert!(list.contains("\"epochs\": 10000000"), "{list}");
-        fs::write(&path, list.replace("\"epochs\": 10000000", "\"epochs\": 3")).unwrap();
+        assert!(list.contains("\"epochs\": 1000000"), "{list}");
+        fs::write(&path, list.replace("\"epochs\": 1000000", "\"epochs\": 3")).unwrap();
     });
     let mut listener = Listener::new(&made, None);
     if listed(&mut listener)["state"] != "finished" {
@@ -279,7 +279,7 @@ fn a_page_waits_for_a_long_training_and_gives_it_up_for_another() {
     let browser = Browser::open();
     browser.go(made.server.address());
     browser.go(&format!(
-        "http://{}/mend?class=0&neurons=1&epochs=10000000",
+        "http://{}/mend?class=0&neurons=1&epochs=1000000",
         made.host()
     ));
     browser

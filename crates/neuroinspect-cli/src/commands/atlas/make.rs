@@ -40,6 +40,7 @@ pub(super) fn run(common: &Common, options: &Options, args: &MakeArgs) -> Result
     };
     let named = Named {
         data: args.data.as_deref(),
+        out: &common.out,
         reading: &args.reading,
         clip: &args.clip,
         class: None,

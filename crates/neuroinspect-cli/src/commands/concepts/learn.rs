@@ -77,7 +77,10 @@ pub(crate) fn run(common: &Common, options: &Options, args: &LearnArgs) -> Resul
                 weights: source.weights.clone(),
                 loading: source.loading.clone(),
             };
-            let dataset = images::open(data, Reading::new(&source.reading, options.seed))?;
+            let dataset = images::open(
+                data,
+                Reading::new(&source.reading, &common.out, options.seed),
+            )?;
             let setup = Setup::open(common, options, &model, &source.reading)?;
             let others = Others::of_images(&setup, &*dataset, &mut console)?;
             let run = setup.run(dataset.name(), None)?;

@@ -5,7 +5,10 @@ mod form;
 use axum::{Json, Router, extract::State, response::Html, routing::get};
 use maud::{Markup, html};
 use neuroinspect::{
-    core::{ClassId, LayerInfo, LayerKind, NeuronId, Seed, Unit, UnitKind, class_by_name_or_index},
+    core::{
+        ClassId, LayerInfo, LayerKind, NeuronId, Seed, Unit, UnitKind, class_argument,
+        class_by_name_or_index,
+    },
     illusion::{ImageParameter, Objective, Recipe},
     quoted,
 };
@@ -135,15 +138,24 @@ fn command(studio: &Studio, picture: &Picture) -> Option<String> {
         Subject::Neuron(neuron) => format!("--neurons {neuron}"),
         Subject::Unit(unit) => format!("--unit {}", quoted(unit_argument(unit)?)),
     };
-    let class = picture.class.map_or_else(String::new, |class| {
-        format!(" --class={}", quoted(studio.class_name(class)))
-    });
+    let class = match (picture.class, &picture.subject) {
+        (Some(class), _) => Some(class_argument(opened.class_names(), class)),
+        // That is how the studio makes it. Without a class there would be a picture for each.
+        (None, Subject::Neuron(_)) => Some(class_argument(opened.class_names(), ClassId(0))),
+        (None, Subject::Unit(_)) => None,
+    };
+    // What guides pictures within a class is refused beside units without one.
+    let encoder = match class {
+        Some(_) => opened.encoder_arguments.as_str(),
+        None => "",
+    };
+    let class = class.map_or_else(String::new, |class| format!(" --class={}", quoted(class)));
     let recipe = &picture.recipe;
     let configured = arguments
         .contains(" --config ")
         .then_some(&opened.config.recipe);
     Some(format!(
-        "neuroinspect visualize {arguments} {subject}{class} --objective {} --iterations {}{} --seed {}",
+        "neuroinspect visualize {arguments}{encoder} {subject}{class} --objective {} --iterations {}{} --seed {}",
         quoted(written(&recipe.objective, opened.class_names())?),
         recipe.steps,
         recipe_options(recipe, configured)?,

@@ -238,7 +238,8 @@ async fn attempt(
         };
         match studio.attempt(asked.clone(), &mut watch) {
             Ok(trial) => Ok(Json(Answer::Id(trial.name.clone()))),
-            Err(Refusal::Stopped) if watch.too_long => {
+            // Nobody is told of a job that a page which has gone away would have.
+            Err(Refusal::Stopped) if watch.too_long && !given_up.load(Ordering::SeqCst) => {
                 let order = Order {
                     title: title(studio, &asked),
                     page: format!("/mend?{}", asked.query()),

@@ -208,7 +208,7 @@ fn order_form(studio: &Studio, neuron: NeuronId, suggested: &[ClassId]) -> Marku
                 }
             }
             p {
-                label { "Seed " input type="number" name="seed" min="0" step="1" data-number
+                label { "Seed " input type="text" name="seed" inputmode="numeric" pattern="[0-9]+" autocomplete="off"
                     value=(studio.opened.config.recipe.seed.0); }
                 " "
                 label { "Steps " input type="number" name="steps" min="1" step="1" data-number
@@ -251,13 +251,32 @@ fn pictures_of(studio: &Studio, neuron: NeuronId) -> Result<Markup, Refusal> {
     })
 }
 
+/// A whole number, as text where JavaScript, which rounds large ones, is not to see it as a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Number(u64),
+    Text(String),
+}
+
+impl Number {
+    fn seed(&self) -> Result<Seed, Refusal> {
+        match self {
+            Self::Number(number) => Ok(Seed(*number)),
+            Self::Text(text) => text.trim().parse().map(Seed).map_err(|_| {
+                Refusal::Bad(format!("'{text}' is no seed: give a whole number from 0"))
+            }),
+        }
+    }
+}
+
 /// What pictures of a neuron are ordered by.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Ordered {
     #[serde(default)]
     classes: Vec<usize>,
-    seed: u64,
+    seed: Number,
     steps: usize,
 }
 
@@ -279,7 +298,7 @@ async fn order(
             Subject::Neuron(neuron),
             classes,
             recipe.with_steps(ordered.steps),
-            vec![Seed(ordered.seed)],
+            vec![ordered.seed.seed()?],
         )?;
         let work = Work::Pictures(Box::new(order));
         queue(studio, title, format!("/neuron/{neuron}"), work)

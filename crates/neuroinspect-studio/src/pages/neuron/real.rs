@@ -55,7 +55,7 @@ pub(super) fn section(
             h3 { "Of all classes" }
             (strip.of(&of_all)?)
             h3 { "Of " (studio.class_name(class)) }
-            form class="inline" method="get" {
+            form class="inline" method="get" autocomplete="off" {
                 label for="class" { "Another class " }
                 select id="class" name="class" {
                     @for (index, name) in studio.opened.class_names().iter().enumerate() {
